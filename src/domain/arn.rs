@@ -1,0 +1,206 @@
+//! ARNs of tables and exports.
+//!
+//! Form: `arn:<partition>:dynamodb:<region>:<account>:table/<name>[/export/<id>]`. The region of every AWS call is
+//! the region named here. Sources: the IAM user guide on ARNs; DynamoDB naming rules (names of 3 to 255 characters of
+//! `a-z A-Z 0-9 _ - .`); botocore's model of DynamoDB (lengths).
+
+use std::fmt;
+
+use super::invalid::Invalid;
+
+/// The ARN of a table: proven in form, with its parts at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TableArn {
+    text: String,
+    region: std::ops::Range<usize>,
+    account_id: std::ops::Range<usize>,
+    table_name: std::ops::Range<usize>,
+}
+
+impl TableArn {
+    /// Reads a table ARN of any AWS partition.
+    ///
+    /// # Errors
+    /// Any part is missing or malformed; the sentence names the part.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let (parts, resource) = split(text)?;
+        let name = resource.strip_prefix("table/").ok_or_else(|| Invalid::new("must name a table: its last part must be table/<name>"))?;
+        if let Some((_, below)) = name.split_once('/') {
+            let what = below.split('/').next().unwrap_or_default();
+            return Err(Invalid::new(format!("must be the ARN of the table itself; leave out \"/{what}/…\"")));
+        }
+        check_table_name(name)?;
+        let name_start = text.len() - name.len();
+        Ok(Self { region: parts.region, account_id: parts.account_id, table_name: name_start..text.len(), text: text.to_owned() })
+    }
+
+    /// The whole ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The region, e.g. `eu-west-1`.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.text[self.region.clone()]
+    }
+
+    /// The 12 digits of the account that owns the table.
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        &self.text[self.account_id.clone()]
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table_name(&self) -> &str {
+        &self.text[self.table_name.clone()]
+    }
+}
+
+impl fmt::Display for TableArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The ARN that AWS gave an export. What AWS gives is kept as it is; what a caller gives is checked in form.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ExportArn(String);
+
+impl ExportArn {
+    /// An ARN that AWS or the database gave: not judged.
+    #[must_use]
+    pub fn known(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Reads an export ARN that a caller gave, and the ARN of its table.
+    ///
+    /// # Errors
+    /// It has not the form `arn:…:table/<name>/export/<id>`.
+    pub fn parse(text: &str) -> Result<(Self, TableArn), Invalid> {
+        let form = || {
+            Invalid::new(
+                "must be the ARN of an export, such as arn:aws:dynamodb:us-west-2:123456789012:table/Orders/export/01580735656614-2c2f422e",
+            )
+        };
+        let (table, id) = text.split_once("/export/").ok_or_else(form)?;
+        let id_is_well_formed = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !id_is_well_formed {
+            return Err(form());
+        }
+        let table = TableArn::parse(table)?;
+        Ok((Self(text.to_owned()), table))
+    }
+
+    /// The whole ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+struct Parts {
+    region: std::ops::Range<usize>,
+    account_id: std::ops::Range<usize>,
+}
+
+/// Checks everything before the resource, and gives the resource.
+fn split(text: &str) -> Result<(Parts, &str), Invalid> {
+    if text.len() > 1024 {
+        return Err(Invalid::new("must be at most 1024 characters long"));
+    }
+    let form = "must be an ARN such as arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
+    let mut fields = text.splitn(6, ':');
+    let mut next = || fields.next().ok_or_else(|| Invalid::new(form));
+    let (arn, partition, service, region, account, resource) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    if arn != "arn" {
+        return Err(Invalid::new(form));
+    }
+    if !(partition == "aws" || partition.strip_prefix("aws-").is_some_and(|p| is_words(p, false))) {
+        return Err(Invalid::new("names an unknown partition: the second part must be aws, aws-cn, aws-us-gov or another aws-… partition"));
+    }
+    if service != "dynamodb" {
+        return Err(Invalid::new("must be an ARN of DynamoDB: the third part must be dynamodb"));
+    }
+    if !(region.contains('-') && is_words(region, true)) {
+        return Err(Invalid::new("names no region: the fourth part must be a region such as us-east-1"));
+    }
+    if !is_account_id(account) {
+        return Err(Invalid::new("names no account: the fifth part must be the 12 digits of the account that owns the table"));
+    }
+    let region_start = arn.len() + partition.len() + service.len() + 3;
+    let account_start = region_start + region.len() + 1;
+    Ok((Parts { region: region_start..account_start - 1, account_id: account_start..account_start + account.len() }, resource))
+}
+
+/// Lower-case words joined by `-`, as in regions and partitions; in a region digits may follow the first letter.
+fn is_words(text: &str, digits: bool) -> bool {
+    text.len() <= 32
+        && text.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || (digits && b.is_ascii_digit())))
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// Twelve digits.
+#[must_use]
+pub fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn check_table_name(name: &str) -> Result<(), Invalid> {
+    let known = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if known && (3..=255).contains(&name.len()) {
+        Ok(())
+    } else {
+        Err(Invalid::new("names no table: a table's name has 3 to 255 characters of a-z, A-Z, 0-9, _, - and ."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_parts_in_every_partition() {
+        for (arn, region) in [
+            ("arn:aws:dynamodb:us-east-1:123456789012:table/Orders", "us-east-1"),
+            ("arn:aws-cn:dynamodb:cn-north-1:123456789012:table/Orders", "cn-north-1"),
+            ("arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/Orders", "us-gov-west-1"),
+            ("arn:aws-iso-b:dynamodb:us-isob-east-1:123456789012:table/Orders", "us-isob-east-1"),
+            ("arn:aws-eusc:dynamodb:eusc-de-east-1:123456789012:table/Orders", "eusc-de-east-1"),
+        ] {
+            let parsed = TableArn::parse(arn).unwrap();
+            assert_eq!((parsed.region(), parsed.account_id(), parsed.table_name()), (region, "123456789012", "Orders"));
+        }
+    }
+
+    #[test]
+    fn names_the_part_that_is_wrong() {
+        for (arn, part) in [
+            ("Orders", "must be an ARN"),
+            ("arn:gcp:dynamodb:us-east-1:123456789012:table/Orders", "partition"),
+            ("arn:aws:s3:us-east-1:123456789012:table/Orders", "DynamoDB"),
+            ("arn:aws:dynamodb::123456789012:table/Orders", "region"),
+            ("arn:aws:dynamodb:us-east-1:1234:table/Orders", "account"),
+            ("arn:aws:dynamodb:us-east-1:123456789012:stream/Orders", "table/<name>"),
+            ("arn:aws:dynamodb:us-east-1:123456789012:table/Orders/index/ByDate", "/index/"),
+            ("arn:aws:dynamodb:us-east-1:123456789012:table/O", "3 to 255"),
+            ("arn:aws:dynamodb:us-east-1:123456789012:table/Or ders", "3 to 255"),
+            ("arn:aws:dynamodb:us-east-1:123456789012:table/Or\0ders", "3 to 255"),
+        ] {
+            let sentence = TableArn::parse(arn).unwrap_err().to_string();
+            assert!(sentence.contains(part), "{arn}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn an_export_arn_knows_its_table() {
+        let (_, table) =
+            ExportArn::parse("arn:aws:dynamodb:us-west-2:123456789012:table/my-table-1/export/01580735656614-2c2f422e").unwrap();
+        assert_eq!(table.as_str(), "arn:aws:dynamodb:us-west-2:123456789012:table/my-table-1");
+        assert!(ExportArn::parse("arn:aws:dynamodb:us-west-2:123456789012:table/my-table-1").is_err());
+        assert!(ExportArn::parse("arn:aws:dynamodb:us-west-2:123456789012:table/my-table-1/export/").is_err());
+    }
+}

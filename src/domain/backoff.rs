@@ -1,0 +1,87 @@
+//! How long to wait before the next look, attempt or try: pure functions with the randomness passed in.
+
+use std::time::Duration;
+
+/// A random number in `0.0..1.0`, drawn by the caller.
+#[derive(Debug, Clone, Copy)]
+pub struct Jitter(pub f64);
+
+impl Jitter {
+    /// Spreads a delay evenly over ± `share` of itself.
+    #[must_use]
+    pub fn spread(self, delay: Duration, share: f64) -> Duration {
+        delay.mul_f64(1.0 + share * (2.0 * self.0.clamp(0.0, 1.0) - 1.0))
+    }
+}
+
+/// Bounds of the delay between two looks at one export.
+#[derive(Debug, Clone, Copy)]
+pub struct PollBounds {
+    /// The shortest delay.
+    pub min: Duration,
+    /// The longest delay.
+    pub max: Duration,
+}
+
+/// The delay until the next look at an export that runs for `age`: a tenth of its age within the bounds, so that an
+/// end is noticed at most a tenth late while a long export is not asked for every few seconds.
+#[must_use]
+pub fn poll_delay(age: Duration, bounds: PollBounds, jitter: Jitter) -> Duration {
+    jitter.spread((age / 10).clamp(bounds.min, bounds.max), 0.1)
+}
+
+/// The delay until the next look at a TIMED_OUT export: from a minute, growing to six hours.
+#[must_use]
+pub fn slow_poll_delay(age: Duration, jitter: Jitter) -> Duration {
+    jitter.spread((age / 10).clamp(Duration::from_secs(60), Duration::from_secs(6 * 3600)), 0.1)
+}
+
+/// The delay after the nth failed AWS call in a row (from 1): doubling from a second to five minutes, ± 30 %.
+#[must_use]
+pub fn retry_delay(failures: u32, jitter: Jitter) -> Duration {
+    let doubled = Duration::from_secs(1).saturating_mul(1 << failures.saturating_sub(1).min(16));
+    jitter.spread(doubled.min(Duration::from_secs(300)), 0.3)
+}
+
+/// Delays before the attempts of a webhook delivery; the first is made at once. Ten attempts over 75 h 35 m, the
+/// schedule that Standard Webhooks 1.0.0 gives as its example.
+const DELIVERY_DELAYS_S: [u64; 10] = [0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
+
+/// How many attempts a delivery gets.
+pub const MOST_DELIVERY_ATTEMPTS: u32 = 10;
+
+/// The delay before the next attempt after `made` attempts, ± 20 %; `None` when there is none left.
+#[must_use]
+pub fn delivery_delay(made: u32, jitter: Jitter) -> Option<Duration> {
+    let seconds = DELIVERY_DELAYS_S.get(usize::try_from(made).ok()?)?;
+    Some(jitter.spread(Duration::from_secs(*seconds), 0.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIDDLE: Jitter = Jitter(0.5);
+
+    #[test]
+    fn a_poll_waits_a_tenth_of_the_age_within_bounds() {
+        let bounds = PollBounds { min: Duration::from_secs(2), max: Duration::from_secs(30) };
+        for (age_s, delay_s) in [(0, 2), (60, 6), (200, 20), (4000, 30)] {
+            assert_eq!(poll_delay(Duration::from_secs(age_s), bounds, MIDDLE), Duration::from_secs(delay_s));
+        }
+    }
+
+    #[test]
+    fn retries_double_to_five_minutes() {
+        for (failures, delay_s) in [(0, 1), (1, 1), (2, 2), (4, 8), (9, 256), (10, 300), (u32::MAX, 300)] {
+            assert_eq!(retry_delay(failures, MIDDLE), Duration::from_secs(delay_s), "{failures}");
+        }
+    }
+
+    #[test]
+    fn deliveries_end_after_ten_attempts_over_75_hours_and_a_half() {
+        let total: Duration = (0..MOST_DELIVERY_ATTEMPTS).map(|made| delivery_delay(made, MIDDLE).unwrap()).sum();
+        assert_eq!(total, Duration::from_secs(75 * 3600 + 35 * 60 + 5));
+        assert_eq!(delivery_delay(MOST_DELIVERY_ATTEMPTS, MIDDLE), None);
+    }
+}

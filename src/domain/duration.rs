@@ -1,0 +1,93 @@
+//! Durations as Terraform writes them: `60m`, `1h30m`, `90s`.
+
+use std::time::Duration;
+
+use super::invalid::Invalid;
+
+/// `timeouts.create`: how long an export may take from its acceptance here to its end, as the caller wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateTimeout {
+    text: String,
+    duration: Duration,
+}
+
+/// The longest time-out: AWS forgets an export after 90 days.
+const LONGEST: Duration = Duration::from_secs(90 * 24 * 3600);
+
+impl CreateTimeout {
+    /// Reads a sequence of whole numbers with the units `h`, `m`, `s` or `ms`.
+    ///
+    /// # Errors
+    /// The text has another form, or the duration is below one second or above 90 days.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let duration = parse_duration(text)
+            .ok_or_else(|| Invalid::new("must be a duration such as \"60m\", \"1h30m\" or \"90s\" (units h, m, s, ms)"))?;
+        if duration < Duration::from_secs(1) || duration > LONGEST {
+            return Err(Invalid::new("must be at least 1s and at most 2160h (90 days, when AWS forgets an export)"));
+        }
+        Ok(Self { text: text.to_owned(), duration })
+    }
+
+    /// The text as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+}
+
+impl Default for CreateTimeout {
+    /// Terraform's default, an hour.
+    fn default() -> Self {
+        Self { text: "60m".to_owned(), duration: Duration::from_secs(3600) }
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    if text.is_empty() || text.len() > 64 {
+        return None;
+    }
+    let mut rest = text;
+    let mut total_ms: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest.get(..digits)?.parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.bytes().take_while(u8::is_ascii_lowercase).count();
+        let unit_ms = match &rest[..letters] {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1000,
+            "ms" => 1,
+            _ => return None,
+        };
+        rest = &rest[letters..];
+        total_ms = total_ms.checked_add(number.checked_mul(unit_ms)?)?;
+    }
+    Some(Duration::from_millis(total_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_terraform_durations() {
+        for (text, seconds) in [("60m", 3600), ("1h30m", 5400), ("90s", 90), ("2000ms", 2), ("1h0m0s", 3600)] {
+            assert_eq!(CreateTimeout::parse(text).unwrap().duration(), Duration::from_secs(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_one() {
+        for text in ["", "60", "m", "1.5h", "-1h", "1d", "0s", "999ms", "2161h", "99999999999999999999h", "18446744073709551615h", "1h é"]
+        {
+            assert!(CreateTimeout::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Events: what happened to an export, for its history and for webhooks.
+
+use super::export::ExportStatus;
+use super::timestamp::Timestamp;
+
+/// One line of an export's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The export's version that this event led to: unique and growing within an export.
+    pub sequence: i32,
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: Timestamp,
+    /// The status after it.
+    pub status: ExportStatus,
+    /// What happened, in words.
+    pub detail: String,
+}
+
+/// What can happen to an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// Accepted by this service.
+    Created,
+    /// Adopted by this service.
+    Imported,
+    /// Accepted by AWS.
+    Started,
+    /// A call to AWS failed and will be made again.
+    Delayed,
+    /// AWS answers again after a failed call.
+    Resumed,
+    /// The client token grew too old to be sent and was replaced.
+    TokenReplaced,
+    /// Written.
+    Completed,
+    /// Failed at AWS, or refused.
+    Failed,
+    /// Given up by the caller.
+    Cancelled,
+    /// It took longer than `timeouts.create`.
+    TimedOut,
+    /// A timed-out export is followed no longer: AWS has forgotten it.
+    Forgotten,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Created,
+        Self::Imported,
+        Self::Started,
+        Self::Delayed,
+        Self::Resumed,
+        Self::TokenReplaced,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::TimedOut,
+        Self::Forgotten,
+    ];
+
+    /// The event's type as callers and receivers see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "export.created",
+            Self::Imported => "export.imported",
+            Self::Started => "export.started",
+            Self::Delayed => "export.delayed",
+            Self::Resumed => "export.resumed",
+            Self::TokenReplaced => "export.token_replaced",
+            Self::Completed => "export.completed",
+            Self::Failed => "export.failed",
+            Self::Cancelled => "export.cancelled",
+            Self::TimedOut => "export.timed_out",
+            Self::Forgotten => "export.forgotten",
+        }
+    }
+
+    /// From that type.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether a `callback_url` hears of it: the end states.
+    #[must_use]
+    pub fn is_announced(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut)
+    }
+}

@@ -1,0 +1,26 @@
+//! The rules of table exports, pure: no I/O, no async, no clock of its own.
+//!
+//! Values that callers send are parsed here once ([`request`], [`arn`], [`s3`]); from then on a type is the proof
+//! that a rule holds. [`export`] holds the states an export can be in, [`step`] decides what to do next with one
+//! and what an answer of AWS means, [`view`] is the resource that callers and webhook receivers see.
+
+pub mod address;
+pub mod arn;
+pub mod aws_failure;
+pub mod backoff;
+pub mod callback;
+pub mod description;
+pub mod duration;
+pub mod event;
+pub mod export;
+pub mod failure;
+pub mod filter;
+pub mod ids;
+pub mod invalid;
+pub mod labels;
+pub mod operators;
+pub mod request;
+pub mod s3;
+pub mod step;
+pub mod timestamp;
+pub mod view;

@@ -1,0 +1,124 @@
+//! Points in time: RFC 3339 with any offset in, UTC with `Z` out.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+use super::invalid::Invalid;
+
+/// A point in time in UTC, to the microsecond (what Postgres keeps).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(OffsetDateTime);
+
+impl Timestamp {
+    /// Reads RFC 3339 text with any offset.
+    ///
+    /// # Errors
+    /// The text is not RFC 3339, or not representable in UTC between the years 0 and 9999.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let wrong =
+            || Invalid::new("must be a time in RFC 3339 form with an offset, such as 2026-04-02T11:30:13Z or 2026-04-02T11:30:13+01:00");
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
+        let utc = parsed.checked_to_offset(UtcOffset::UTC).ok_or_else(wrong)?;
+        if !(1..=9999).contains(&utc.year()) {
+            return Err(wrong());
+        }
+        Ok(Self::from(utc))
+    }
+
+    /// From whole seconds since the Unix epoch, as AWS sends times. `None` when out of range.
+    #[must_use]
+    pub fn from_unix_seconds(seconds: f64) -> Option<Self> {
+        let micros = (seconds * 1e6).round();
+        if !micros.is_finite() || micros.abs() > 2.5e17 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "bounded just above")]
+        OffsetDateTime::from_unix_timestamp_nanos(micros as i128 * 1000).ok().map(Self::from)
+    }
+
+    /// Whole seconds since the Unix epoch; fractions are dropped.
+    #[must_use]
+    pub fn unix_seconds(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
+    /// The same time without its fraction of a second: AWS compares export times in seconds.
+    #[must_use]
+    pub fn whole_seconds(self) -> Self {
+        Self(self.0.replace_nanosecond(0).unwrap_or(self.0))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
+    }
+
+    /// This time and `by` more; the end of time when that is out of range.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
+        Self(self.0.saturating_add(by))
+    }
+
+    /// This time less `by`; the start of time when that is out of range.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
+        Self(self.0.saturating_sub(by))
+    }
+}
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(t: OffsetDateTime) -> Self {
+        let utc = t.to_offset(UtcOffset::UTC);
+        Self(utc.replace_microsecond(utc.microsecond()).unwrap_or(utc))
+    }
+}
+
+impl From<Timestamp> for OffsetDateTime {
+    fn from(t: Timestamp) -> Self {
+        t.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_offset_comes_back_in_utc() {
+        assert_eq!(Timestamp::parse("2023-04-02T11:30:13+01:00").unwrap().to_string(), "2023-04-02T10:30:13Z");
+        assert_eq!(Timestamp::parse("2023-04-02T11:30:13.5Z").unwrap().to_string(), "2023-04-02T11:30:13.5Z");
+    }
+
+    #[test]
+    fn absurd_times_are_refused_not_panicked_on() {
+        for text in ["", "yesterday", "2023-04-02", "2023-04-02T11:30:13", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        let t = Timestamp::parse("9999-12-31T23:59:59Z").unwrap();
+        assert_eq!(t.plus(Duration::MAX).since(t.plus(Duration::MAX)), Duration::ZERO);
+        assert!(Timestamp::from_unix_seconds(f64::NAN).is_none());
+    }
+}

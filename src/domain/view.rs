@@ -1,0 +1,208 @@
+//! The resource: an export as callers and webhook receivers see it. Values not known yet are null, never absent;
+//! secrets are not part of it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::export::{Export, ExportState, Failed, Origin};
+use super::failure::Failure;
+use super::request::ExportKind;
+use super::s3::Encryption;
+use super::timestamp::Timestamp;
+
+/// An export of a DynamoDB table to S3. Fields bear the names of Terraform's `aws_dynamodb_table_export`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Export)]
+pub struct ExportView {
+    /// Its name in this service (UUIDv7).
+    #[schema(example = "019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b")]
+    pub id: Uuid,
+    /// Its name at AWS; null until AWS accepts it.
+    #[schema(required, example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders/export/01795123456789-2c2f422e")]
+    pub arn: Option<String>,
+    /// Where it stands.
+    pub export_status: StatusView,
+    /// Why it stands there, in words.
+    #[schema(required)]
+    pub status_reason: Option<String>,
+    /// The table.
+    #[schema(example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders")]
+    pub table_arn: String,
+    /// The table's id, which a later table of the same name does not share.
+    #[schema(required)]
+    pub table_id: Option<String>,
+    /// The bucket that is written to.
+    #[schema(example = "tableferry-exports")]
+    pub s3_bucket: String,
+    /// The account that owns the bucket, if it was named.
+    #[schema(required)]
+    pub s3_bucket_owner: Option<String>,
+    /// What every key begins with.
+    #[schema(required, example = "daily")]
+    pub s3_prefix: Option<String>,
+    /// `AES256` or `KMS`; null until AWS settles it when it was left open.
+    #[schema(required, example = "AES256")]
+    pub s3_sse_algorithm: Option<&'static str>,
+    /// The KMS key, if one was named.
+    #[schema(required)]
+    pub s3_sse_kms_key_id: Option<String>,
+    /// `DYNAMODB_JSON` or `ION`.
+    #[schema(example = "DYNAMODB_JSON")]
+    pub export_format: &'static str,
+    /// `FULL_EXPORT` or `INCREMENTAL_EXPORT`.
+    #[schema(example = "FULL_EXPORT")]
+    pub export_type: &'static str,
+    /// The time of a full export's snapshot; null until AWS settles it when it was left open.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub export_time: Option<Timestamp>,
+    /// The window of an incremental export.
+    #[schema(required)]
+    pub incremental_export_specification: Option<WindowView>,
+    /// Which items are included, as asked for.
+    #[schema(required, value_type = Option<Object>)]
+    pub filter_specification: Option<Value>,
+    /// How long it may take.
+    pub timeouts: TimeoutsView,
+    /// Where its end is announced.
+    #[schema(required)]
+    pub callback_url: Option<String>,
+    /// The caller's own names for it.
+    pub labels: BTreeMap<String, String>,
+    /// When AWS began.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub start_time: Option<Timestamp>,
+    /// When AWS ended.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub end_time: Option<Timestamp>,
+    /// How many items were written.
+    #[schema(required)]
+    pub item_count: Option<i64>,
+    /// What AWS bills, in bytes.
+    #[schema(required)]
+    pub billed_size_in_bytes: Option<i64>,
+    /// The key of manifest-summary.json (AWS: ExportManifest).
+    #[schema(required)]
+    pub manifest_files_s3_key: Option<String>,
+    /// Why it came to nothing; null unless FAILED or TIMED_OUT.
+    #[schema(required)]
+    pub failure: Option<Failure>,
+    /// The ClientToken that AWS knows it by.
+    #[schema(required)]
+    pub client_token: Option<String>,
+    /// `created` here, or `imported`.
+    #[schema(example = "created")]
+    pub origin: &'static str,
+    /// When it was accepted here.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+/// The status of an export: IN_PROGRESS, COMPLETED and FAILED mean what AWS means by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExportStatus)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "the words are AWS's, or explained in ExportState")]
+pub enum StatusView {
+    Pending,
+    InProgress,
+    Completed,
+    Failed,
+    Cancelled,
+    TimedOut,
+}
+
+/// The window of an incremental export.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = IncrementalExportWindow)]
+pub struct WindowView {
+    /// Start, inclusive.
+    #[schema(value_type = String, format = DateTime)]
+    pub export_from_time: Timestamp,
+    /// End, exclusive; null until AWS settles it when it was left open.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub export_to_time: Option<Timestamp>,
+    /// `NEW_AND_OLD_IMAGES` or `NEW_IMAGE`.
+    #[schema(example = "NEW_AND_OLD_IMAGES")]
+    pub export_view_type: &'static str,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ExportTimeouts)]
+pub struct TimeoutsView {
+    /// From acceptance here to the end at AWS.
+    #[schema(example = "60m")]
+    pub create: String,
+}
+
+impl From<&Export> for ExportView {
+    fn from(export: &Export) -> Self {
+        let request = &export.request;
+        let to = &request.destination;
+        let accepted = export.state.accepted();
+        let (end_time, written) = match &export.state {
+            ExportState::Completed(_, written) => (written.end_time, Some(written)),
+            ExportState::Failed(Failed::ByAws { end_time, .. }) => (*end_time, None),
+            _ => (None, None),
+        };
+        let (export_time, window) = match &request.kind {
+            ExportKind::Full { export_time } => (*export_time, None),
+            ExportKind::Incremental { from, to, view } => {
+                (None, Some(WindowView { export_from_time: *from, export_to_time: *to, export_view_type: view.as_str() }))
+            }
+        };
+        let (algorithm, key_id) = match &to.encryption {
+            None => (None, None),
+            Some(Encryption::Aes256) => (Some("AES256"), None),
+            Some(Encryption::Kms { key_id }) => (Some("KMS"), key_id.as_ref()),
+        };
+        Self {
+            id: export.id.0,
+            arn: accepted.map(|a| a.arn.as_str().to_owned()),
+            export_status: match &export.state {
+                ExportState::Pending => StatusView::Pending,
+                ExportState::InProgress(_) => StatusView::InProgress,
+                ExportState::Completed(..) => StatusView::Completed,
+                ExportState::Failed(_) => StatusView::Failed,
+                ExportState::Cancelled => StatusView::Cancelled,
+                ExportState::TimedOut(_) => StatusView::TimedOut,
+            },
+            status_reason: export.status_reason.clone(),
+            table_arn: request.table_arn.as_str().to_owned(),
+            table_id: accepted.and_then(|a| a.table_id.clone()),
+            s3_bucket: to.bucket.as_str().to_owned(),
+            s3_bucket_owner: to.bucket_owner.as_ref().map(|o| o.as_str().to_owned()),
+            s3_prefix: to.prefix.as_ref().map(|p| p.as_str().to_owned()),
+            s3_sse_algorithm: algorithm,
+            s3_sse_kms_key_id: key_id.map(|k| k.as_str().to_owned()),
+            export_format: request.format.as_str(),
+            export_type: request.kind.as_str(),
+            export_time,
+            incremental_export_specification: window,
+            filter_specification: request.filter.as_ref().map(super::filter::FilterSpecification::to_json),
+            timeouts: TimeoutsView { create: request.create_timeout.as_str().to_owned() },
+            callback_url: request.callback.as_ref().map(|c| c.url.as_str().to_owned()),
+            labels: request.labels.as_map().clone(),
+            start_time: accepted.and_then(|a| a.start_time),
+            end_time,
+            item_count: written.and_then(|w| w.item_count),
+            billed_size_in_bytes: written.and_then(|w| w.billed_size_in_bytes),
+            manifest_files_s3_key: written.and_then(|w| w.manifest_key.clone()),
+            failure: Failure::of(export),
+            client_token: export.origin.client_token().map(|t| t.as_str().to_owned()),
+            origin: match export.origin {
+                Origin::Created { .. } => "created",
+                Origin::Imported { .. } => "imported",
+            },
+            created_at: export.created_at,
+            updated_at: export.updated_at,
+        }
+    }
+}
