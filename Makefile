@@ -1,0 +1,40 @@
+# What a person does with this project, each by one command. It needs make, cargo and (for what is missing) apt.
+# More arguments: make run ARGS="…", make test ARGS="name_of_a_test -- --nocapture"
+
+# Queries are checked against the committed .sqlx, never against whatever database DATABASE_URL happens to name.
+export SQLX_OFFLINE = true
+
+WITH_POSTGRES = cargo run --quiet --package private-postgres -- run --
+ARGS =
+
+.DEFAULT_GOAL = help
+.PHONY: help setup run test lint generate check-generated interop
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Postgres and a C compiler from Debian's packages
+	@scripts/setup.sh
+
+run: setup ## start everything, export a sample table before your eyes, stay up until Ctrl-C
+	cargo run --features dev -- dev $(ARGS)
+
+test: setup ## run every test, on a throwaway Postgres
+	$(WITH_POSTGRES) cargo test --workspace --all-features --no-fail-fast $(ARGS)
+
+lint: setup ## check the formatting, the lints with and without the dev feature, and the docs
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --package tableferry -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items
+
+generate: setup ## make .sqlx, openapi/openapi.json and migrations/CHECKSUMS from the code
+	scripts/check-migrations.sh --add
+	scripts/generate.sh write
+
+check-generated: setup ## fail if `make generate` would change something
+	scripts/check-migrations.sh
+	scripts/generate.sh check
+
+interop: setup ## let other people's clients use the service and the simulator
+	scripts/interop.sh

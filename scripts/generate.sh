@@ -1,0 +1,34 @@
+#!/bin/sh
+# Usage: scripts/generate.sh write|check
+# The two committed things that are made from the code: .sqlx (what the database says about each query) and
+# openapi/openapi.json. `write` makes them anew; `check` fails if that would change them. Both work on copies first, so
+# a failure changes nothing.
+set -eu
+mode=${1:-}
+case $mode in write | check) ;; *) echo "usage: $0 write|check" >&2 && exit 2 ;; esac
+cd "$(dirname "$0")/.."
+export SQLX_OFFLINE=true
+
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+
+# Writes or compares one of them.
+settle() {
+    if [ "$mode" = check ]; then
+        if ! diff -r "$1" "$fresh/$1" >&2; then
+            echo "$1 is not what the code makes: run 'make generate' and commit the result" >&2
+            exit 1
+        fi
+    else
+        rm -rf "$1"
+        mkdir -p "$(dirname "$1")"
+        cp -R "$fresh/$1" "$1"
+    fi
+}
+
+mkdir "$fresh/.sqlx" "$fresh/openapi"
+cargo run --quiet --package private-postgres -- run -- scripts/sqlx-prepare.sh "$fresh/.sqlx"
+settle .sqlx # before the next step, which is compiled with it
+
+cargo run --quiet --all-features -- openapi >"$fresh/openapi/openapi.json"
+settle openapi/openapi.json
