@@ -22,10 +22,11 @@ run: setup ## start everything, export a sample table before your eyes, stay up 
 test: setup ## run every test, on a throwaway Postgres
 	$(WITH_POSTGRES) cargo test --workspace --all-features --no-fail-fast $(ARGS)
 
+# Every call takes the whole workspace, so that all share one build of each dependency.
 lint: setup ## check the formatting, the lints with and without the dev feature, and the docs
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
-	cargo clippy --package tableferry -- -D warnings
+	cargo clippy --workspace -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items
 
 generate: setup ## make .sqlx, openapi/openapi.json and migrations/CHECKSUMS from the code
