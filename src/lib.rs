@@ -1,3 +1,14 @@
 //! Tableferry: DynamoDB table exports to S3, run as a service.
+//!
+//! Who may use whom: `app → {api, worker} → {store, aws, webhook} → domain`. The domain is pure; only [`store`] names
+//! sqlx, only [`aws`] names the AWS SDK, only [`webhook`] sends to addresses that callers chose. `tests/it/tidy.rs` holds
+//! these walls. ARCHITECTURE.md tells how an export travels through the house.
 
+pub mod aws;
+pub mod chance;
 pub mod domain;
+pub mod settings;
+pub mod store;
+pub mod telemetry;
+pub mod webhook;
+pub mod worker;

@@ -31,6 +31,19 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// A word for metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::Denied => "denied",
+            Self::ExportNotFound => "export_not_found",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether a start that failed so may nevertheless have been accepted by AWS.
     #[must_use]
     pub fn leaves_doubt(self) -> bool {

@@ -25,7 +25,62 @@ pub struct FilterSpecification {
     pub expression_attribute_values: BTreeMap<String, AttributeValue>,
 }
 
+/// Where in a filter something is wrong (a JSON pointer below the filter) and what.
+pub type FilterErrors = Vec<(String, Invalid)>;
+
 impl FilterSpecification {
+    /// Reads a filter in the form callers send it, reporting everything that is wrong with it.
+    ///
+    /// # Errors
+    /// It is no object, has unknown members, no expression at all, or values that break a rule.
+    pub fn parse(json: &Value) -> Result<Self, FilterErrors> {
+        let Some(object) = json.as_object() else {
+            return Err(vec![(String::new(), Invalid::new("must be an object with at least one expression"))]);
+        };
+        let mut errors = FilterErrors::new();
+        let known = [
+            "filter_expression",
+            "projection_expression",
+            "key_condition_expression",
+            "expression_attribute_names",
+            "expression_attribute_values",
+        ];
+        for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
+            errors.push((pointer(name), Invalid::new(format!("is not a known field; known are {}", known.join(", ")))));
+        }
+        let mut expression = |name: &str| match object.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Expression::parse(text).map_err(|e| errors.push((pointer(name), e))).ok(),
+            Some(_) => {
+                errors.push((pointer(name), Invalid::new("must be a string")));
+                None
+            }
+        };
+        let filter_expression = expression("filter_expression");
+        let projection_expression = expression("projection_expression");
+        let key_condition_expression = expression("key_condition_expression");
+        let names = placeholders(object, "expression_attribute_names", '#', &mut errors, |name| match name {
+            Value::String(name) if (1..=65535).contains(&name.len()) && !name.contains('\0') => Ok(name.clone()),
+            _ => Err(Invalid::new("must be the name of an attribute, a string of 1 to 65535 bytes")),
+        });
+        let values = placeholders(object, "expression_attribute_values", ':', &mut errors, |v| AttributeValue::parse(v.clone()));
+        let given = |name: &str| object.get(name).is_some_and(|v| !v.is_null());
+        if !known[..3].iter().any(|name| given(name)) {
+            let what = "must have a filter_expression, a projection_expression or a key_condition_expression";
+            errors.push((String::new(), Invalid::new(what)));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self {
+            filter_expression,
+            projection_expression,
+            key_condition_expression,
+            expression_attribute_names: names,
+            expression_attribute_values: values,
+        })
+    }
+
     /// The filter in the form callers send it; what was left out is absent.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -49,6 +104,45 @@ impl FilterSpecification {
         }
         Value::Object(json)
     }
+}
+
+/// Reads a map of placeholders, each of which begins with `mark`.
+fn placeholders<T>(
+    object: &serde_json::Map<String, Value>,
+    field: &str,
+    mark: char,
+    errors: &mut FilterErrors,
+    read: impl Fn(&Value) -> Result<T, Invalid>,
+) -> BTreeMap<String, T> {
+    let map = match object.get(field) {
+        None | Some(Value::Null) => return BTreeMap::new(),
+        Some(Value::Object(map)) => map,
+        Some(_) => {
+            errors.push((pointer(field), Invalid::new(format!("must be an object whose keys begin with \"{mark}\""))));
+            return BTreeMap::new();
+        }
+    };
+    let mut all = BTreeMap::new();
+    for (name, value) in map {
+        let at = format!("{}{}", pointer(field), pointer(name));
+        let word = name.strip_prefix(mark).unwrap_or_default();
+        if word.is_empty() || !word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.len() > 255 {
+            let what = format!("must be \"{mark}\" followed by letters, digits and _, at most 255 in all");
+            errors.push((at, Invalid::new(what)));
+            continue;
+        }
+        match read(value) {
+            Ok(value) => drop(all.insert(name.clone(), value)),
+            Err(e) => errors.push((at, e)),
+        }
+    }
+    all
+}
+
+/// A member's name as a JSON pointer (RFC 6901).
+#[must_use]
+pub fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// An expression of 1 to 4096 bytes and at most 300 operators.

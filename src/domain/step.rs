@@ -139,20 +139,23 @@ pub fn after_start(claimed: &Claimed, answer: Result<ExportDescription, AwsFailu
     }
 }
 
-/// What the search for an export by its token means: found, or certainly not there.
+/// What the search for an export by its token means: found, or certainly not there. `refused` is AWS's refusal of a repeated
+/// start, which may only be believed once the search has shown that the earlier start was not accepted.
 #[must_use]
 pub fn after_search(
     claimed: &Claimed,
     answer: Result<Option<ExportDescription>, AwsFailure>,
+    refused: Option<AwsFailure>,
     fresh_token: &ClientToken,
     around: &Surroundings,
 ) -> Outcome {
     let export = &claimed.export;
-    match answer {
-        Ok(Some(description)) => accept(export, &description, around),
-        Ok(None) if export.is_overdue(around.now) => time_out(export, around),
-        Ok(None) => replace_token(export, fresh_token, around.now),
-        Err(failure) => delay(claimed, &failure, true, around),
+    match (answer, refused) {
+        (Ok(Some(description)), _) => accept(export, &description, around),
+        (Ok(None), Some(refusal)) => refuse(export, refusal, around.now),
+        (Ok(None), None) if export.is_overdue(around.now) => time_out(export, around),
+        (Ok(None), None) => replace_token(export, fresh_token, around.now),
+        (Err(failure), _) => delay(claimed, &failure, true, around),
     }
 }
 

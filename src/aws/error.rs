@@ -1,0 +1,79 @@
+//! Classifies each failed call once.
+//!
+//! ThrottlingException, ValidationException and AccessDeniedException are not in DynamoDB's model of exports; the SDK hands
+//! them over unhandled, so codes are matched by name.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::domain::aws_failure::{AwsFailure, FailureClass};
+
+/// What a failed call means.
+pub(super) fn classify<E, R>(error: &SdkError<E, R>) -> AwsFailure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match error {
+        SdkError::ServiceError(context) => {
+            let code = context.err().code().unwrap_or("UnknownError").to_owned();
+            let message = context.err().message().unwrap_or("AWS gave no message").to_owned();
+            AwsFailure { class: class_of(&code), code, message }
+        }
+        SdkError::TimeoutError(_) => unknown("TimedOut", "AWS did not answer in time".to_owned()),
+        SdkError::ResponseError(_) => unknown("BadResponse", DisplayErrorContext(error).to_string()),
+        // These never left this process, or broke off on the way.
+        _ => {
+            let message = DisplayErrorContext(error).to_string();
+            if message.to_ascii_lowercase().contains("credential") {
+                AwsFailure {
+                    class: FailureClass::Denied,
+                    code: "NoCredentials".to_owned(),
+                    message: "no AWS credentials could be had".to_owned(),
+                }
+            } else {
+                unknown("ConnectionFailed", message)
+            }
+        }
+    }
+}
+
+fn unknown(code: &str, message: String) -> AwsFailure {
+    AwsFailure { class: FailureClass::Unknown, code: code.to_owned(), message }
+}
+
+/// An answer that lacks what every answer has.
+pub(super) fn bad_answer(what: &str) -> AwsFailure {
+    unknown("BadResponse", format!("AWS's answer has no {what}"))
+}
+
+fn class_of(code: &str) -> FailureClass {
+    match code {
+        "ValidationException"
+        | "TableNotFoundException"
+        | "ResourceNotFoundException"
+        | "PointInTimeRecoveryUnavailableException"
+        | "InvalidExportTimeException"
+        | "ExportConflictException" => FailureClass::Refused,
+        "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "ProvisionedThroughputExceededException" => FailureClass::Throttled,
+        "LimitExceededException" => FailureClass::LimitExceeded,
+        "ExportNotFoundException" => FailureClass::ExportNotFound,
+        "AccessDeniedException"
+        | "UnrecognizedClientException"
+        | "ExpiredTokenException"
+        | "ExpiredToken"
+        | "InvalidSignatureException"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "SignatureDoesNotMatch"
+        | "OptInRequired" => FailureClass::Denied,
+        // InternalServerError and whatever is not known yet: AWS may have done it.
+        _ => FailureClass::Unknown,
+    }
+}

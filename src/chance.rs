@@ -1,0 +1,57 @@
+//! Time, randomness and new identifiers: the one file that draws them. Everyone else gets them as arguments.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::backoff::Jitter;
+use crate::domain::ids::{ClientToken, DeliveryId, ExportId};
+use crate::domain::timestamp::Timestamp;
+
+/// The source of time, randomness and identifiers. Cheap to clone; clones share their clock.
+#[derive(Debug, Clone, Default)]
+pub struct Chance {
+    ahead_ms: Arc<AtomicI64>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the file that may")]
+impl Chance {
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let ahead = time::Duration::milliseconds(self.ahead_ms.load(Ordering::Relaxed));
+        OffsetDateTime::now_utc().saturating_add(ahead).into()
+    }
+
+    /// Moves the clock ahead, so that tests need not wait.
+    pub fn advance(&self, by: Duration) {
+        self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// A new export's id: a UUIDv7 of the machine's time, growing within this process.
+    #[must_use]
+    pub fn export_id(&self) -> ExportId {
+        ExportId(Uuid::now_v7())
+    }
+
+    /// A new delivery's id.
+    #[must_use]
+    pub fn delivery_id(&self) -> DeliveryId {
+        DeliveryId(Uuid::now_v7())
+    }
+
+    /// A new client token, from the system's secure randomness.
+    #[must_use]
+    pub fn client_token(&self) -> ClientToken {
+        ClientToken::from_uuid(Uuid::new_v4())
+    }
+
+    /// A random number that spreads a delay.
+    #[must_use]
+    pub fn jitter(&self) -> Jitter {
+        Jitter(fastrand::f64())
+    }
+}

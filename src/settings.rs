@@ -1,0 +1,231 @@
+//! Settings: read once, from the environment and a TOML file that may hold the same, environment first.
+//!
+//! In the file a key is the variable's name, or that name in lower case without `TABLEFERRY_`. An unknown key is an
+//! error, in the file and in the environment, so that a misspelt setting is never silently without effect.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::domain::backoff::PollBounds;
+use crate::domain::callback::{CallbackPolicy, WebhookSecret};
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `DATABASE_URL`: Postgres.
+    pub database_url: Option<SecretString>,
+    /// `TABLEFERRY_LISTEN`: address of the API.
+    pub listen: SocketAddr,
+    /// `TABLEFERRY_AUTH`: whether callers must say who they are.
+    pub auth: Auth,
+    /// `TABLEFERRY_POLL_INTERVAL_MIN_MS`, `TABLEFERRY_POLL_INTERVAL_MAX_MS`: bounds of the poll delay of one export.
+    pub poll: PollBounds,
+    /// `TABLEFERRY_WEBHOOK_SECRET`: signs callbacks that bring no secret of their own.
+    pub webhook_secret: Option<WebhookSecret>,
+    /// `TABLEFERRY_WEBHOOK_ALLOW_PRIVATE`: webhooks may reach private and loopback addresses, by plain http too.
+    pub webhook_allow_private: bool,
+    /// `TABLEFERRY_LOG`: tracing filter.
+    pub log: String,
+    /// `TABLEFERRY_LOG_FORMAT`: `text` or `json`; `None` is text on a terminal.
+    pub log_format: Option<LogFormat>,
+}
+
+/// Whether callers must say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// They must. Not available before this service knows API keys.
+    Required,
+    /// Whoever reaches the API may use it.
+    None,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why settings cannot be used. No message repeats a value, since a value may be a secret in the wrong place.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A key that does not exist.
+    #[error("{place} sets {key}, which is no setting; known are {}", KEYS.join(", "))]
+    UnknownKey {
+        /// Where it stands.
+        place: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// A value that does not suit its key.
+    #[error("{key} {expected}")]
+    BadValue {
+        /// The key.
+        key: &'static str,
+        /// What would be right.
+        expected: String,
+    },
+    /// The file is no TOML, or a value in it is a table or a list.
+    #[error("the settings file cannot be read: {0}")]
+    File(String),
+}
+
+const KEYS: [&str; 9] = [
+    "DATABASE_URL",
+    "TABLEFERRY_LISTEN",
+    "TABLEFERRY_AUTH",
+    "TABLEFERRY_POLL_INTERVAL_MIN_MS",
+    "TABLEFERRY_POLL_INTERVAL_MAX_MS",
+    "TABLEFERRY_WEBHOOK_SECRET",
+    "TABLEFERRY_WEBHOOK_ALLOW_PRIVATE",
+    "TABLEFERRY_LOG",
+    "TABLEFERRY_LOG_FORMAT",
+];
+
+/// Variables that belong to our other programs.
+const FOREIGN_PREFIXES: [&str; 2] = ["TABLEFERRY_SIMULATOR_", "TABLEFERRY_TEST_"];
+
+impl Settings {
+    /// Reads settings from variables and, where they are silent, from the text of a TOML file.
+    ///
+    /// # Errors
+    /// A key is unknown or a value does not suit its key.
+    pub fn read(variables: impl IntoIterator<Item = (String, String)>, file: Option<&str>) -> Result<Self, SettingsError> {
+        let mut values = file.map_or_else(|| Ok(BTreeMap::new()), read_file)?;
+        for (name, value) in variables {
+            if let Some(key) = KEYS.into_iter().find(|key| *key == name) {
+                values.insert(key, value);
+            } else if name.starts_with("TABLEFERRY_") && !FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+                return Err(SettingsError::UnknownKey { place: "the environment", key: name });
+            }
+        }
+        // An empty value is how Compose files and unit files say "not set".
+        values.retain(|_, value| !value.is_empty());
+        Self::from_values(&values)
+    }
+
+    fn from_values(values: &BTreeMap<&'static str, String>) -> Result<Self, SettingsError> {
+        let bad = |key: &'static str, expected: &str| SettingsError::BadValue { key, expected: expected.to_owned() };
+        let get = |key: &'static str| values.get(key).map(String::as_str);
+        let milliseconds = |key: &'static str, default: u64| match get(key) {
+            None => Ok(Duration::from_millis(default)),
+            Some(text) => match text.parse() {
+                Ok(ms @ 1..=86_400_000) => Ok(Duration::from_millis(ms)),
+                _ => Err(bad(key, "must be a whole number of milliseconds from 1 to 86400000 (a day)")),
+            },
+        };
+        let poll = PollBounds {
+            min: milliseconds("TABLEFERRY_POLL_INTERVAL_MIN_MS", 2000)?,
+            max: milliseconds("TABLEFERRY_POLL_INTERVAL_MAX_MS", 30_000)?,
+        };
+        if poll.min > poll.max {
+            return Err(bad("TABLEFERRY_POLL_INTERVAL_MIN_MS", "must not be above TABLEFERRY_POLL_INTERVAL_MAX_MS"));
+        }
+        let secret = get("TABLEFERRY_WEBHOOK_SECRET").map(WebhookSecret::parse).transpose();
+        Ok(Self {
+            database_url: get("DATABASE_URL").map(SecretString::from),
+            listen: get("TABLEFERRY_LISTEN")
+                .unwrap_or("127.0.0.1:8080")
+                .parse()
+                .map_err(|_| bad("TABLEFERRY_LISTEN", "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080"))?,
+            auth: match get("TABLEFERRY_AUTH") {
+                None | Some("required") => Auth::Required,
+                Some("none") => Auth::None,
+                Some(_) => return Err(bad("TABLEFERRY_AUTH", "must be required or none")),
+            },
+            poll,
+            webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
+            webhook_allow_private: match get("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE") {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => return Err(bad("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "must be true or false")),
+            },
+            log: get("TABLEFERRY_LOG").unwrap_or("info").to_owned(),
+            log_format: match get("TABLEFERRY_LOG_FORMAT") {
+                None => None,
+                Some("text") => Some(LogFormat::Text),
+                Some("json") => Some(LogFormat::Json),
+                Some(_) => return Err(bad("TABLEFERRY_LOG_FORMAT", "must be text or json")),
+            },
+        })
+    }
+
+    /// What these settings allow of callbacks.
+    #[must_use]
+    pub fn callback_policy(&self) -> CallbackPolicy {
+        CallbackPolicy { allow_private: self.webhook_allow_private, has_default_secret: self.webhook_secret.is_some() }
+    }
+}
+
+fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError> {
+    // TOML's own message quotes the line, which may hold a secret; the place is enough to find it.
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+        let line = e.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        SettingsError::File(format!("it is not TOML (line {line})"))
+    })?;
+    let mut values = BTreeMap::new();
+    for (name, value) in table {
+        let short = |key: &str| key.strip_prefix("TABLEFERRY_").unwrap_or(key).to_ascii_lowercase();
+        let key = KEYS.into_iter().find(|key| *key == name || short(key) == name);
+        let key = key.ok_or(SettingsError::UnknownKey { place: "the settings file", key: name })?;
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(yes) => yes.to_string(),
+            _ => return Err(SettingsError::File(format!("{key} must be a string, a number or a boolean"))),
+        };
+        values.insert(key, value);
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)], file: Option<&str>) -> Result<Settings, SettingsError> {
+        Settings::read(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())), file)
+    }
+
+    #[test]
+    fn defaults() {
+        let settings = read(&[("PATH", "/bin"), ("TABLEFERRY_SIMULATOR_SPEED", "5")], None).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.auth, Auth::Required);
+        assert_eq!((settings.poll.min, settings.poll.max), (Duration::from_secs(2), Duration::from_secs(30)));
+        assert!(!settings.webhook_allow_private);
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let file = "listen = \"127.0.0.1:1\"\nTABLEFERRY_AUTH = \"none\"\npoll_interval_min_ms = 500\nwebhook_allow_private = true\n";
+        let settings = read(&[("TABLEFERRY_LISTEN", "127.0.0.1:2")], Some(file)).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.auth, Auth::None);
+        assert_eq!(settings.poll.min, Duration::from_millis(500));
+        assert!(settings.webhook_allow_private);
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_are_errors_that_name_the_key() {
+        for (variables, file, names) in [
+            (&[("TABLEFERRY_LISTN", "x")][..], None, "TABLEFERRY_LISTN"),
+            (&[], Some("listn = 1"), "listn"),
+            (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "0")], None, "TABLEFERRY_POLL_INTERVAL_MIN_MS"),
+            (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "40000")], None, "TABLEFERRY_POLL_INTERVAL_MAX_MS"),
+            (&[("TABLEFERRY_AUTH", "maybe")], None, "TABLEFERRY_AUTH"),
+            (&[("TABLEFERRY_WEBHOOK_SECRET", "hunter2")], None, "TABLEFERRY_WEBHOOK_SECRET"),
+        ] {
+            let error = read(variables, file).unwrap_err().to_string();
+            assert!(error.contains(names), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let error = read(&[], Some("database_url = \"postgres://u:hunter2@h/d\nlisten = 3")).unwrap_err().to_string();
+        assert!(error.contains("line 1") && !error.contains("hunter2"), "{error}");
+    }
+}

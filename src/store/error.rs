@@ -1,0 +1,65 @@
+//! What can go wrong between us and Postgres.
+
+use std::borrow::Cow;
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database's URL is malformed. The URL may hold a password and is not repeated.
+    #[error("DATABASE_URL is not a Postgres URL such as postgres://user:password@host:5432/name")]
+    Url(#[source] sqlx::Error),
+    /// The schema could not be brought to this version's.
+    #[error("the database's schema could not be migrated")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The database cannot be reached, is starting, stopping or overloaded: the same call can succeed later.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The database refused a statement: a mistake of ours.
+    #[error("the database refused a statement")]
+    Database(#[source] sqlx::Error),
+    /// A row holds what this version never writes.
+    #[error("row {id} of {table} is inconsistent: {what}")]
+    InconsistentRow {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        id: uuid::Uuid,
+        /// What is wrong with it.
+        what: Cow<'static, str>,
+    },
+    /// Another writer was faster; nothing was changed.
+    #[error("the export changed in the meantime; nothing was written")]
+    Stale,
+}
+
+impl StoreError {
+    /// Whether the same call can succeed later without a change of code or data.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Migrate(sqlx::migrate::MigrateError::Execute(e)) => is_unavailable(e),
+            _ => false,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_unavailable(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        // What a server says that breaks off in the middle of a message.
+        sqlx::Error::Protocol(_) => true,
+        // Classes 08 connection, 53 resources, 57P shutdown and start-up; 25006 a read-only standby; 28 and 3D: not let in (yet);
+        // 40 serialisation and deadlock; 42P01: the schema is not there yet.
+        sqlx::Error::Database(e) => {
+            e.code().is_some_and(|code| ["08", "53", "57P", "25006", "28", "3D", "40", "42P01"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,79 @@
+//! Postgres: the only room that names sqlx.
+//!
+//! One file a concern: [`accept`] stores new exports, [`read`] finds them, [`schedule`] claims due ones, [`record`]
+//! writes what a step led to, [`deliveries`] keeps the webhooks. Every write of an export repeats the version that its
+//! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
+
+pub mod accept;
+pub mod deliveries;
+mod error;
+pub mod page;
+pub mod read;
+pub mod record;
+mod rows;
+pub mod schedule;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+pub use error::StoreError;
+
+/// Every migration, in order.
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// How many connections one process opens. More make a small machine slower, not faster.
+const MOST_CONNECTIONS: u32 = 12;
+
+/// How long a caller waits for a connection before it is told that the database is not there.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Prepares connections to the database of this URL without opening one.
+    ///
+    /// # Errors
+    /// The URL is malformed. The error does not repeat it.
+    pub fn connect_lazily(url: &SecretString) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url.expose_secret()).map_err(StoreError::Url)?.application_name("tableferry");
+        let pool = PgPoolOptions::new().max_connections(MOST_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema to this version's. Replicas that start together take turns.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or holds a newer or changed migration.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        MIGRATIONS.run(&self.pool).await.map_err(StoreError::Migrate)
+    }
+
+    /// Whether the database answers and has this version's schema.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn schema_is_current(&self) -> Result<bool, StoreError> {
+        let newest = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+        let applied =
+            sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&self.pool).await;
+        match applied {
+            Ok(version) => Ok(version.is_some_and(|version| version >= newest)),
+            // No migration ran yet: 42P01 is undefined_table.
+            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

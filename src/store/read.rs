@@ -1,0 +1,118 @@
+//! Finds exports and their histories.
+
+use serde_json::json;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::page::{ExportFilter, Page};
+use super::rows::{EventRow, select_exports};
+use super::{Store, StoreError};
+use crate::domain::event::Event;
+use crate::domain::export::Export;
+use crate::domain::ids::ExportId;
+
+impl Store {
+    /// The export of this id.
+    ///
+    /// # Errors
+    /// The database does not answer, or the row is inconsistent.
+    pub async fn find(&self, id: ExportId) -> Result<Option<Export>, StoreError> {
+        select_exports!("WHERE e.id = $1", id.0).fetch_optional(&self.pool).await?.map(Export::try_from).transpose()
+    }
+
+    /// The export that AWS knows by this ARN.
+    ///
+    /// # Errors
+    /// The database does not answer, or the row is inconsistent.
+    pub async fn find_by_arn(&self, arn: &str) -> Result<Option<Export>, StoreError> {
+        select_exports!("WHERE e.export_arn = $1", arn).fetch_optional(&self.pool).await?.map(Export::try_from).transpose()
+    }
+
+    /// The export asked for here with this client token, whose answer from AWS may not have arrived yet.
+    ///
+    /// # Errors
+    /// The database does not answer, or the row is inconsistent.
+    pub async fn find_created_by_token(&self, table_arn: &str, client_token: &str) -> Result<Option<Export>, StoreError> {
+        select_exports!("WHERE e.table_arn = $1 AND e.client_token = $2 AND e.origin = 'created' LIMIT 1", table_arn, client_token)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(Export::try_from)
+            .transpose()
+    }
+
+    /// One page of the exports that match, newest first.
+    ///
+    /// # Errors
+    /// The database does not answer, or a row is inconsistent.
+    pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Export>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // Planned anew with the values of this call, so that filters that are not given vanish from the plan.
+        sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
+        let labels = (!filter.labels.is_empty()).then(|| json!(filter.labels));
+        let rows = select_exports!(
+            "WHERE ($1::uuid IS NULL OR e.id < $1)
+                AND ($2::text IS NULL OR e.export_status = $2)
+                AND ($3::text IS NULL OR e.table_arn = $3)
+                AND ($4::text IS NULL OR e.s3_bucket = $4)
+                AND ($5::text IS NULL OR e.export_type = $5)
+                AND ($6::jsonb IS NULL OR e.labels @> $6)
+                AND ($7::timestamptz IS NULL OR e.created_at >= $7)
+                AND ($8::timestamptz IS NULL OR e.created_at < $8)
+            ORDER BY e.id DESC
+            LIMIT $9",
+            page.before,
+            filter.status,
+            filter.table_arn.as_deref(),
+            filter.s3_bucket.as_deref(),
+            filter.export_type,
+            labels,
+            filter.created_after.map(OffsetDateTime::from),
+            filter.created_before.map(OffsetDateTime::from),
+            page.size,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        rows.into_iter().map(Export::try_from).collect()
+    }
+
+    /// The history of an export after `sequence`, oldest first.
+    ///
+    /// # Errors
+    /// The database does not answer, or a row is inconsistent.
+    pub async fn events_after(&self, id: ExportId, sequence: i32) -> Result<Vec<Event>, StoreError> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            "SELECT export_id, sequence, type, at, export_status, detail FROM export_events
+            WHERE export_id = $1 AND sequence > $2 ORDER BY sequence",
+            id.0,
+            sequence
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Event::try_from).collect()
+    }
+
+    /// The versions of those of these exports that exist.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn versions(&self, ids: &[Uuid]) -> Result<Vec<(ExportId, i32)>, StoreError> {
+        let rows = sqlx::query!("SELECT id, version FROM exports WHERE id = ANY($1)", ids).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| (ExportId(row.id), row.version)).collect())
+    }
+
+    /// How long until the export is looked at again; `None` when it no longer is.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn next_look_in(&self, id: ExportId) -> Result<Option<std::time::Duration>, StoreError> {
+        let seconds = sqlx::query_scalar!(
+            r#"SELECT GREATEST(extract(epoch FROM due_at - now()), 0)::float8 AS "seconds!" FROM export_schedule WHERE export_id = $1"#,
+            id.0
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(seconds.and_then(|s| std::time::Duration::try_from_secs_f64(s).ok()))
+    }
+}

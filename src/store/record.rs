@@ -1,0 +1,176 @@
+//! Writes what a step led to: the export, its event, its schedule and its webhook deliveries, all in one transaction.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::accept::{SettledColumns, StateColumns};
+use super::deliveries::NewDelivery;
+use super::rows::select_exports;
+use super::{Store, StoreError};
+use crate::domain::export::Export;
+use crate::domain::ids::ExportId;
+use crate::domain::step::{Change, Claimed, NextLook, Outcome};
+
+impl Store {
+    /// Writes the outcome of a step on a claimed export.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the export changed since it was claimed, or the database does not answer; then nothing is written.
+    pub async fn record(&self, claimed: &Claimed, outcome: &Outcome, delivery: Option<NewDelivery>) -> Result<(), StoreError> {
+        let id = claimed.export.id;
+        let mut tx = self.pool.begin().await?;
+        if let Some(change) = &outcome.change {
+            write_change(&mut tx, claimed.export.version, change).await?;
+        }
+        if let Some(delivery) = delivery {
+            super::deliveries::insert(&mut tx, delivery).await?;
+        }
+        match outcome.next {
+            NextLook::Never => {
+                sqlx::query!("DELETE FROM export_schedule WHERE export_id = $1", id.0).execute(&mut *tx).await?;
+            }
+            NextLook::After { delay, failures, in_doubt }
+                if outcome.change.is_some() || failures != claimed.failures || in_doubt || strays(delay, claimed.planned_delay) =>
+            {
+                let status = outcome.change.as_ref().map_or(claimed.export.status(), |c| c.export.status());
+                let starting = status == crate::domain::export::ExportStatus::Pending;
+                sqlx::query!(
+                    "UPDATE export_schedule SET
+                        due_at = now() + $2::bigint * interval '1 millisecond', delay_ms = $2, failures = $3,
+                        phase = CASE WHEN $4 THEN 'START' ELSE 'FOLLOW' END,
+                        start_sent_at = CASE WHEN $4 AND $5 THEN coalesce(start_sent_at, now()) END
+                    WHERE export_id = $1",
+                    id.0,
+                    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
+                    i32::try_from(failures).unwrap_or(i32::MAX),
+                    starting,
+                    in_doubt,
+                )
+                .execute(&mut *tx)
+                .await?;
+            }
+            // Claiming has set the next look already; nothing worth a write has changed.
+            NextLook::After { .. } => {}
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Changes an export that is PENDING and of which no start is on its way to AWS. `Ok(None)` when there is no such
+    /// export, `Err(export)` inside when it stands elsewhere.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn cancel(
+        &self,
+        id: ExportId,
+        change: impl FnOnce(&Export) -> Change,
+        delivery: impl FnOnce(&Change) -> Option<NewDelivery>,
+    ) -> Result<Option<Result<Export, Box<Export>>>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // The schedule's row is locked first, as claiming does, so that a claim and a cancellation cannot both win.
+        let idle = sqlx::query_scalar!(
+            r#"SELECT phase = 'START' AND start_sent_at IS NULL AS "idle!" FROM export_schedule WHERE export_id = $1 FOR UPDATE"#,
+            id.0
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let row = select_exports!("WHERE e.id = $1", id.0).fetch_optional(&mut *tx).await?;
+        let Some(row) = row else { return Ok(None) };
+        let export = Export::try_from(row)?;
+        if idle != Some(true) {
+            return Ok(Some(Err(Box::new(export))));
+        }
+        let change = change(&export);
+        write_change(&mut tx, export.version, &change).await?;
+        if let Some(delivery) = delivery(&change) {
+            super::deliveries::insert(&mut tx, delivery).await?;
+        }
+        sqlx::query!("DELETE FROM export_schedule WHERE export_id = $1", id.0).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(Some(Ok(change.export)))
+    }
+
+    /// Forgets an export that has ended, or any with `force`. `None` when there is no such export, `Some(false)` when it has not ended.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn delete(&self, id: ExportId, force: bool) -> Result<Option<bool>, StoreError> {
+        let row = sqlx::query!(
+            r#"WITH gone AS (
+                DELETE FROM exports WHERE id = $1 AND ($2 OR export_status NOT IN ('PENDING', 'IN_PROGRESS')) RETURNING id
+            )
+            SELECT EXISTS (SELECT FROM exports WHERE id = $1) AS "known!", EXISTS (SELECT FROM gone) AS "deleted!""#,
+            id.0,
+            force
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.known.then_some(row.deleted))
+    }
+}
+
+/// Whether the wanted delay is so far from the planned one that a write is worth it.
+fn strays(wanted: Duration, planned: Duration) -> bool {
+    wanted.abs_diff(planned) > planned / 4
+}
+
+async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change) -> Result<(), StoreError> {
+    let export = &change.export;
+    let columns = StateColumns::from(export);
+    let settled = SettledColumns::from(export);
+    let token = export.origin.client_token().map(|t| t.as_str());
+    let token_made_at = match &export.origin {
+        crate::domain::export::Origin::Created { token_made_at, .. } => Some(OffsetDateTime::from(*token_made_at)),
+        crate::domain::export::Origin::Imported { .. } => None,
+    };
+    let updated = sqlx::query!(
+        "UPDATE exports SET version = $3, updated_at = $4, export_status = $5, status_reason = $6, client_token = $7,
+            client_token_made_at = $8, export_arn = $9, table_id = $10, start_time = $11, end_time = $12, item_count = $13,
+            billed_size_in_bytes = $14, manifest_key = $15, failure_source = $16, failure_code = $17, failure_message = $18,
+            s3_sse_algorithm = $19, export_time = $20, export_from_time = $21, export_to_time = $22, export_view_type = $23
+        WHERE id = $1 AND version = $2",
+        export.id.0,
+        seen_version,
+        export.version,
+        OffsetDateTime::from(export.updated_at),
+        export.status().as_str(),
+        export.status_reason,
+        token,
+        token_made_at,
+        columns.export_arn,
+        columns.table_id,
+        columns.start_time,
+        columns.end_time,
+        columns.item_count,
+        columns.billed_size_in_bytes,
+        columns.manifest_key,
+        columns.failure_source,
+        columns.failure_code,
+        columns.failure_message,
+        settled.sse_algorithm,
+        settled.export_time,
+        settled.from,
+        settled.to,
+        settled.view,
+    )
+    .execute(&mut *tx)
+    .await?;
+    if updated.rows_affected() != 1 {
+        return Err(StoreError::Stale);
+    }
+    sqlx::query!(
+        "INSERT INTO export_events (export_id, sequence, type, at, export_status, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+        export.id.0,
+        export.version,
+        change.event.as_str(),
+        OffsetDateTime::from(export.updated_at),
+        export.status().as_str(),
+        change.detail,
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}

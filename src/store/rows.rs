@@ -1,0 +1,217 @@
+//! Rows become domain values here. A row that this version never writes is an error that names it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::arn::{ExportArn, TableArn};
+use crate::domain::callback::{Callback, CallbackUrl, WebhookSecret};
+use crate::domain::description::Written;
+use crate::domain::duration::CreateTimeout;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::export::{Accepted, Export, ExportState, ExportStatus, Failed, Origin};
+use crate::domain::filter::FilterSpecification;
+use crate::domain::ids::{ClientToken, ExportId};
+use crate::domain::labels::Labels;
+use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType};
+use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
+use crate::domain::timestamp::Timestamp;
+
+/// Labels as the database keeps them.
+pub(super) type LabelMap = Json<BTreeMap<String, String>>;
+
+/// A row of `exports`, less what only the database looks at.
+#[derive(Debug)]
+pub(super) struct ExportRow {
+    pub(super) id: Uuid,
+    pub(super) version: i32,
+    pub(super) created_at: OffsetDateTime,
+    pub(super) updated_at: OffsetDateTime,
+    pub(super) origin: String,
+    pub(super) table_arn: String,
+    pub(super) s3_bucket: String,
+    pub(super) s3_bucket_owner: Option<String>,
+    pub(super) s3_prefix: Option<String>,
+    pub(super) s3_sse_algorithm: Option<String>,
+    pub(super) s3_sse_kms_key_id: Option<String>,
+    pub(super) export_format: String,
+    pub(super) export_type: String,
+    pub(super) export_time: Option<OffsetDateTime>,
+    pub(super) export_from_time: Option<OffsetDateTime>,
+    pub(super) export_to_time: Option<OffsetDateTime>,
+    pub(super) export_view_type: Option<String>,
+    pub(super) filter_specification: Option<Value>,
+    pub(super) create_timeout: String,
+    pub(super) callback_url: Option<String>,
+    pub(super) callback_secret: Option<String>,
+    pub(super) labels: LabelMap,
+    pub(super) client_token: Option<String>,
+    pub(super) client_token_made_at: Option<OffsetDateTime>,
+    pub(super) export_status: String,
+    pub(super) status_reason: Option<String>,
+    pub(super) export_arn: Option<String>,
+    pub(super) table_id: Option<String>,
+    pub(super) start_time: Option<OffsetDateTime>,
+    pub(super) end_time: Option<OffsetDateTime>,
+    pub(super) item_count: Option<i64>,
+    pub(super) billed_size_in_bytes: Option<i64>,
+    pub(super) manifest_key: Option<String>,
+    pub(super) failure_source: Option<String>,
+    pub(super) failure_code: Option<String>,
+    pub(super) failure_message: Option<String>,
+}
+
+/// `SELECT` of every column of [`ExportRow`], followed by the rest of the query.
+macro_rules! select_exports {
+    ($rest:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            crate::store::rows::ExportRow,
+            r#"SELECT e.id, e.version, e.created_at, e.updated_at, e.origin, e.table_arn, e.s3_bucket, e.s3_bucket_owner, e.s3_prefix,
+                e.s3_sse_algorithm, e.s3_sse_kms_key_id, e.export_format, e.export_type, e.export_time, e.export_from_time,
+                e.export_to_time, e.export_view_type, e.filter_specification, e.create_timeout, e.callback_url, e.callback_secret,
+                e.labels AS "labels: crate::store::rows::LabelMap", e.client_token,
+                e.client_token_made_at, e.export_status, e.status_reason, e.export_arn, e.table_id, e.start_time, e.end_time,
+                e.item_count, e.billed_size_in_bytes, e.manifest_key, e.failure_source, e.failure_code, e.failure_message
+            FROM exports e "# + $rest
+            $(, $argument)*
+        )
+    };
+}
+pub(super) use select_exports;
+
+impl TryFrom<ExportRow> for Export {
+    type Error = StoreError;
+
+    fn try_from(row: ExportRow) -> Result<Self, StoreError> {
+        let id = row.id;
+        read_row(row).map_err(|what| StoreError::InconsistentRow { table: "exports", id, what: what.into() })
+    }
+}
+
+fn read_row(row: ExportRow) -> Result<Export, String> {
+    Ok(Export {
+        id: ExportId(row.id),
+        version: row.version,
+        created_at: row.created_at.into(),
+        updated_at: row.updated_at.into(),
+        origin: read_origin(&row)?,
+        state: read_state(&row)?,
+        status_reason: row.status_reason.clone(),
+        request: read_request(row)?,
+    })
+}
+
+fn read_origin(row: &ExportRow) -> Result<Origin, String> {
+    let token = row.client_token.clone().map(ClientToken::known);
+    match (row.origin.as_str(), token, row.client_token_made_at) {
+        ("created", Some(client_token), Some(made_at)) => Ok(Origin::Created { client_token, token_made_at: made_at.into() }),
+        ("imported", client_token, _) => Ok(Origin::Imported { client_token }),
+        (origin, ..) => Err(format!("origin {origin} without a client token")),
+    }
+}
+
+fn read_state(row: &ExportRow) -> Result<ExportState, String> {
+    let accepted = row.export_arn.clone().map(|arn| Accepted {
+        arn: ExportArn::known(arn),
+        table_id: row.table_id.clone(),
+        start_time: row.start_time.map(Timestamp::from),
+    });
+    let end_time = row.end_time.map(Timestamp::from);
+    let failure = row.failure_code.clone().zip(row.failure_message.clone());
+    let status = ExportStatus::parse(&row.export_status).ok_or_else(|| format!("unknown status {}", row.export_status))?;
+    match (status, accepted, row.failure_source.as_deref(), failure) {
+        (ExportStatus::Pending, None, None, None) => Ok(ExportState::Pending),
+        (ExportStatus::Cancelled, None, None, None) => Ok(ExportState::Cancelled),
+        (ExportStatus::InProgress, Some(accepted), None, None) => Ok(ExportState::InProgress(accepted)),
+        (ExportStatus::TimedOut, accepted, None, None) => Ok(ExportState::TimedOut(accepted)),
+        (ExportStatus::Completed, Some(accepted), None, None) => {
+            let written = Written {
+                end_time,
+                item_count: row.item_count,
+                billed_size_in_bytes: row.billed_size_in_bytes,
+                manifest_key: row.manifest_key.clone(),
+            };
+            Ok(ExportState::Completed(accepted, written))
+        }
+        (ExportStatus::Failed, Some(accepted), Some("aws"), Some((code, message))) => {
+            Ok(ExportState::Failed(Failed::ByAws { accepted, end_time, code, message }))
+        }
+        (ExportStatus::Failed, None, Some("refused"), Some((code, message))) => Ok(ExportState::Failed(Failed::Refused { code, message })),
+        _ => Err(format!("status {} does not go with the other columns", row.export_status)),
+    }
+}
+
+fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
+    let text = |e: crate::domain::invalid::Invalid| e.to_string();
+    let kind = match (row.export_type.as_str(), row.export_from_time, row.export_view_type) {
+        ("FULL_EXPORT", None, None) => ExportKind::Full { export_time: row.export_time.map(Timestamp::from) },
+        ("INCREMENTAL_EXPORT", Some(from), Some(view)) => ExportKind::Incremental {
+            from: from.into(),
+            to: row.export_to_time.map(Timestamp::from),
+            view: ExportViewType::parse(&view).map_err(text)?,
+        },
+        (other, ..) => return Err(format!("export_type {other} does not go with the window's columns")),
+    };
+    let encryption = match (row.s3_sse_algorithm.as_deref(), row.s3_sse_kms_key_id) {
+        (None, None) => None,
+        (Some("AES256"), None) => Some(Encryption::Aes256),
+        (Some("KMS"), key_id) => Some(Encryption::Kms { key_id: key_id.as_deref().map(KmsKeyId::parse).transpose().map_err(text)? }),
+        _ => return Err("s3_sse_algorithm does not go with the key".to_owned()),
+    };
+    let callback = match row.callback_url {
+        Some(url) => Some(Callback {
+            url: CallbackUrl::stored(&url).map_err(text)?,
+            secret: row.callback_secret.as_deref().map(WebhookSecret::parse).transpose().map_err(text)?,
+        }),
+        None => None,
+    };
+    Ok(ExportRequest {
+        table_arn: TableArn::parse(&row.table_arn).map_err(text)?,
+        destination: S3Destination {
+            bucket: S3Bucket::parse(&row.s3_bucket).map_err(text)?,
+            bucket_owner: row.s3_bucket_owner.as_deref().map(BucketOwner::parse).transpose().map_err(text)?,
+            prefix: row.s3_prefix.as_deref().map(S3Prefix::parse).transpose().map_err(text)?.flatten(),
+            encryption,
+        },
+        format: ExportFormat::parse(&row.export_format).map_err(text)?,
+        kind,
+        filter: row
+            .filter_specification
+            .map(|json| FilterSpecification::parse(&json))
+            .transpose()
+            .map_err(|errors| format!("filter_specification: {errors:?}"))?,
+        create_timeout: CreateTimeout::parse(&row.create_timeout).map_err(text)?,
+        callback,
+        labels: Labels::new(row.labels.0).map_err(text)?,
+    })
+}
+
+/// A row of `export_events`.
+#[derive(Debug)]
+pub(super) struct EventRow {
+    pub(super) export_id: Uuid,
+    pub(super) sequence: i32,
+    pub(super) r#type: String,
+    pub(super) at: OffsetDateTime,
+    pub(super) export_status: String,
+    pub(super) detail: String,
+}
+
+impl TryFrom<EventRow> for Event {
+    type Error = StoreError;
+
+    fn try_from(row: EventRow) -> Result<Self, StoreError> {
+        let inconsistent = |what: String| StoreError::InconsistentRow { table: "export_events", id: row.export_id, what: what.into() };
+        Ok(Self {
+            sequence: row.sequence,
+            kind: EventKind::parse(&row.r#type).ok_or_else(|| inconsistent(format!("unknown type {}", row.r#type)))?,
+            at: row.at.into(),
+            status: ExportStatus::parse(&row.export_status).ok_or_else(|| inconsistent(format!("unknown status {}", row.export_status)))?,
+            detail: row.detail,
+        })
+    }
+}

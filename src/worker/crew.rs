@@ -1,0 +1,103 @@
+//! The loop that every worker shares: claim as much as there are free hands, work on each claim in a task of its own, repeat.
+//!
+//! A slow step never holds up the next claim. A stop claims nothing more and waits for the steps in hand.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::StoreError;
+
+/// One kind of work.
+pub trait Work: Send + Sync + 'static {
+    /// One claimed piece of it.
+    type Item: Send + 'static;
+    /// Its name in logs.
+    const NAME: &'static str;
+
+    /// Claims at most `limit` pieces that are due within `ahead` from now.
+    fn claim(&self, limit: usize, ahead: Duration) -> impl Future<Output = Result<Vec<Self::Item>, StoreError>> + Send;
+
+    /// Does one piece and writes what came of it. Errors are handled (logged) inside.
+    fn work(&self, item: Self::Item) -> impl Future<Output = ()> + Send;
+}
+
+/// How many pieces of one kind are worked on side by side.
+const HANDS: usize = 64;
+
+/// How long an idle worker waits before it looks again; a wake-up shortens it.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// How long a worker waits after the database failed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Works until `stop`, then finishes what is in hand.
+pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationToken) {
+    let mut tasks = JoinSet::new();
+    let mut failing = false;
+    while !stop.is_cancelled() {
+        while tasks.try_join_next().is_some() {}
+        let free = HANDS - tasks.len();
+        if free == 0 {
+            tokio::select! {
+                _ = tasks.join_next() => {}
+                () = stop.cancelled() => {}
+            }
+            continue;
+        }
+        // Registered before looking, so that a wake-up between the look and the wait is not missed.
+        let woken = wake.notified();
+        match work.claim(free, Duration::ZERO).await {
+            Ok(items) => {
+                if failing {
+                    tracing::info!(worker = W::NAME, "the database answers again");
+                    failing = false;
+                }
+                let idle = items.is_empty();
+                for item in items {
+                    let work = Arc::clone(&work);
+                    tasks.spawn(async move { work.work(item).await });
+                }
+                if idle {
+                    tokio::select! {
+                        () = woken => {}
+                        () = tokio::time::sleep(IDLE) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+            }
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(
+                        worker = W::NAME,
+                        error = &error as &dyn std::error::Error,
+                        "work cannot be claimed; trying again every second"
+                    );
+                    failing = true;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(AFTER_ERROR) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Claims once and does what was claimed, one piece after the other; for tests, which step workers by hand.
+///
+/// # Errors
+/// The claim failed.
+pub async fn step<W: Work>(work: &W, ahead: Duration) -> Result<usize, StoreError> {
+    let items = work.claim(HANDS, ahead).await?;
+    let count = items.len();
+    for item in items {
+        work.work(item).await;
+    }
+    Ok(count)
+}
