@@ -1,0 +1,203 @@
+//! The control interface: what a test, or a person with curl, can do to the simulated world that no AWS client can.
+
+mod calls;
+mod http;
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+pub use calls::Call;
+pub(crate) use calls::CallLog;
+pub(crate) use http::routes;
+
+use crate::dynamodb::write_item;
+use crate::faults::Fault;
+use crate::item::normalise;
+use crate::s3::{BucketInfo, StoreError};
+use crate::seed::{self, BucketSeed, SeedError, TableSeed};
+use crate::world::{Outcome, PointInTimeRecovery, World};
+
+/// A handle on a running simulator. Clones steer the same one.
+#[derive(Clone)]
+pub struct Control {
+    world: Arc<World>,
+}
+
+/// An export in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExportSummary {
+    /// ExportArn.
+    pub arn: String,
+    /// ClientToken.
+    pub client_token: String,
+    /// IN_PROGRESS, COMPLETED or FAILED.
+    pub status: String,
+    /// StartTime.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// When it will end, or has ended.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ends_at: OffsetDateTime,
+    /// FailureCode.
+    pub failure_code: Option<String>,
+    /// The key of manifest-summary.json.
+    pub manifest_key: Option<String>,
+}
+
+/// Why the control interface could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// There is no such table.
+    #[error("there is no table {0}")]
+    NoSuchTable(String),
+    /// The item does not fit the table.
+    #[error("{0}")]
+    BadItem(String),
+    /// The bucket could not be made or changed.
+    #[error(transparent)]
+    Bucket(#[from] StoreError),
+    /// The table could not be made.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
+impl Control {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+
+    /// The simulator's time.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.world.clock.now()
+    }
+
+    /// Moves the clock forward. When this returns, every export that fell due has ended and its output is in S3.
+    pub async fn advance(&self, by: Duration) {
+        self.world.clock.advance(by);
+        self.world.mark_changed();
+        self.world.finish_due().await;
+        self.world.due_changed.notify_one();
+    }
+
+    /// Stops the clock, or lets it run on.
+    pub fn freeze(&self, frozen: bool) {
+        self.world.clock.freeze(frozen);
+        self.world.due_changed.notify_one();
+    }
+
+    /// Ends every export in progress now.
+    pub async fn finish_exports(&self) {
+        self.world.finish_all().await;
+    }
+
+    /// Adds a fault rule.
+    pub fn add_fault(&self, fault: Fault) {
+        self.world.faults().add(fault);
+    }
+
+    /// The fault rules that still have something to do.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        self.world.faults().rules().to_vec()
+    }
+
+    /// Removes every fault rule.
+    pub fn clear_faults(&self) {
+        self.world.faults().clear();
+    }
+
+    /// The latest calls, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.world.calls.lock().unwrap_or_else(PoisonError::into_inner).all()
+    }
+
+    /// Empties the log of calls.
+    pub fn clear_calls(&self) {
+        self.world.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Every export of every account, in the order of their ARNs.
+    #[must_use]
+    pub fn exports(&self) -> Vec<ExportSummary> {
+        let state = self.world.state();
+        let summaries = state.exports().map(|export| ExportSummary {
+            arn: export.arn.clone(),
+            client_token: export.client_token.clone(),
+            status: export.status().to_owned(),
+            started_at: export.started_at,
+            ends_at: export.finish.as_ref().map_or(export.due_at, |finish| finish.at),
+            failure_code: match export.finish.as_ref().map(|finish| &finish.outcome) {
+                Some(Outcome::Failed(failure)) => Some(failure.code.clone()),
+                _ => None,
+            },
+            manifest_key: match export.finish.as_ref().map(|finish| &finish.outcome) {
+                Some(Outcome::Completed { manifest_key, .. }) => Some(manifest_key.clone()),
+                _ => None,
+            },
+        });
+        summaries.collect()
+    }
+
+    /// Makes a bucket.
+    pub fn create_bucket(&self, bucket: BucketSeed) -> Result<(), ControlError> {
+        Ok(seed::add_bucket(&self.world, bucket)?)
+    }
+
+    /// Changes a bucket's owner, region or policy.
+    pub fn change_bucket(&self, name: &str, change: impl FnOnce(&mut BucketInfo)) -> Result<(), ControlError> {
+        Ok(self.world.store.change_bucket(name, change)?)
+    }
+
+    /// Deletes a bucket and what is in it.
+    pub fn delete_bucket(&self, name: &str) -> Result<(), ControlError> {
+        Ok(self.world.store.delete_bucket(name, true)?)
+    }
+
+    /// Makes a KMS key known, by its ARN.
+    pub fn add_kms_key(&self, arn: impl Into<String>) {
+        self.world.change().kms_keys.insert(arn.into());
+    }
+
+    /// Makes a table, with items and history if the description has them.
+    pub fn create_table(&self, table: &TableSeed) -> Result<(), ControlError> {
+        Ok(seed::add_table(&self.world, table)?)
+    }
+
+    /// Deletes a table; says whether there was one.
+    pub async fn delete_table(&self, account: &str, region: &str, name: &str) -> bool {
+        self.world.change().delete_table(account, region, name).is_some()
+    }
+
+    /// Turns point-in-time recovery on since a time, or off.
+    pub fn set_recovery(&self, account: &str, region: &str, name: &str, since: Option<OffsetDateTime>) -> Result<(), ControlError> {
+        let mut state = self.world.change();
+        let table = state.table_mut(account, region, name).ok_or_else(|| ControlError::NoSuchTable(name.to_owned()))?;
+        table.recovery = since.map(|enabled_at| PointInTimeRecovery { enabled_at, recovery_days: crate::dynamodb::MOST_RECOVERY_DAYS });
+        Ok(())
+    }
+
+    /// Writes an item, in DynamoDB JSON, as of a time that may lie in the past.
+    pub fn put_item(&self, account: &str, region: &str, name: &str, item: &Value, at: OffsetDateTime) -> Result<(), ControlError> {
+        self.write(account, region, name, item, true, at)
+    }
+
+    /// Deletes the item of a key as of a time that may lie in the past.
+    pub fn delete_item(&self, account: &str, region: &str, name: &str, key: &Value, at: OffsetDateTime) -> Result<(), ControlError> {
+        self.write(account, region, name, key, false, at)
+    }
+
+    fn write(&self, account: &str, region: &str, name: &str, given: &Value, put: bool, at: OffsetDateTime) -> Result<(), ControlError> {
+        let given = given.as_object().ok_or_else(|| ControlError::BadItem("an item is a JSON object".to_owned()))?;
+        let item = normalise(given).map_err(ControlError::BadItem)?;
+        let mut state = self.world.change();
+        let table = state.table_mut(account, region, name).ok_or_else(|| ControlError::NoSuchTable(name.to_owned()))?;
+        let written = if put { write_item(table, Some(item), None, at) } else { write_item(table, None, Some(&item), at) };
+        written.map(|_| ()).map_err(|refused| ControlError::BadItem(refused.body().to_string()))
+    }
+}

@@ -1,0 +1,56 @@
+//! What every operation is handed: the world, the caller, and how a table is named.
+
+use std::sync::Arc;
+
+use super::error::ApiError;
+use super::input::{Input, Violations};
+use crate::arn::{TableArn, is_table_name};
+use crate::caller::Caller;
+use crate::world::World;
+
+/// One call's surroundings.
+pub(crate) struct Context<'a> {
+    pub(crate) world: &'a Arc<World>,
+    pub(crate) caller: &'a Caller,
+}
+
+/// A table's place: account, region and name.
+pub(crate) struct Place {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) name: String,
+}
+
+impl Context<'_> {
+    /// The account an ARN may be of: the caller's, or any where the settings say so.
+    pub(crate) fn admit(&self, account: &str) -> Result<(), ApiError> {
+        if account == self.caller.account || self.world.any_account { Ok(()) } else { Err(ApiError::access_denied()) }
+    }
+
+    /// Reads `TableName`, which may be a name or an ARN.
+    pub(crate) fn table(&self, input: Input<'_>) -> Result<Place, ApiError> {
+        let given = input.text("TableName")?;
+        let mut violations = Violations::default();
+        violations.required(given, "tableName");
+        violations.length(given, "tableName", 1, 1024);
+        violations.report()?;
+        self.place(given.unwrap_or_default())
+    }
+
+    /// A table's place from its name or ARN.
+    pub(crate) fn place(&self, given: &str) -> Result<Place, ApiError> {
+        if given.starts_with("arn:") {
+            let arn = TableArn::parse(given).map_err(|_| ApiError::validation(format!("Invalid table ARN: {given}")))?;
+            self.admit(&arn.account)?;
+            if arn.region != self.caller.region {
+                return Err(ApiError::resource_not_found());
+            }
+            return Ok(Place { account: arn.account, region: arn.region, name: arn.table });
+        }
+        let mut violations = Violations::default();
+        violations.length(Some(given), "tableName", 3, 255);
+        violations.pattern(Some(given), "tableName", "[a-zA-Z0-9_.-]+", |name| (3..=255).contains(&name.len()) == is_table_name(name));
+        violations.report()?;
+        Ok(Place { account: self.caller.account.clone(), region: self.caller.region.clone(), name: given.to_owned() })
+    }
+}

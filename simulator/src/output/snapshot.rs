@@ -1,0 +1,76 @@
+//! What an export shows: the records of every partition, taken from a table's history.
+
+use std::sync::Arc;
+
+use crate::clock::micros;
+use crate::item::{Item, item_bytes};
+use crate::world::{Scope, Table, Version};
+
+/// The least an incremental export is billed for.
+const INCREMENTAL_FLOOR_BYTES: u64 = 10_000_000;
+
+/// One line of a data file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Record {
+    /// An item of a full export.
+    Item(Arc<Item>),
+    /// What became of an item within a window.
+    Change { write_micros: i64, keys: Item, new_image: Option<Arc<Item>>, old_image: Option<Arc<Item>> },
+}
+
+/// The records of an export, by partition, and what AWS bills for them.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) partitions: Vec<Vec<Record>>,
+    pub(crate) billed_size_bytes: u64,
+}
+
+impl Snapshot {
+    /// Takes an export's records from a table. Images are shared, not copied.
+    pub(crate) fn take(table: &Table, scope: Scope, partitions: u32) -> Self {
+        let mut files = vec![Vec::new(); usize::try_from(partitions).unwrap_or(1)];
+        let mut bytes = 0;
+        for history in table.histories() {
+            let Some((record, size, of)) = (match scope {
+                Scope::Full { at } => full(history, micros(at)),
+                Scope::Incremental { from, to, old_images } => change(table, history, micros(from), micros(to), old_images),
+            }) else {
+                continue;
+            };
+            bytes += size;
+            files[table.partition_of(&of, partitions)].push(record);
+        }
+        let billed_size_bytes = match scope {
+            Scope::Full { .. } => bytes,
+            Scope::Incremental { .. } => bytes.max(INCREMENTAL_FLOOR_BYTES),
+        };
+        Self { partitions: files, billed_size_bytes }
+    }
+}
+
+type Found = Option<(Record, u64, Arc<Item>)>;
+
+fn full(history: &[Version], at_micros: i64) -> Found {
+    let item = image_before(history, at_micros.saturating_add(1))?;
+    Some((Record::Item(Arc::clone(item)), item_bytes(item), Arc::clone(item)))
+}
+
+/// An item's change from `from` on and before `to`; nothing if it was untouched or came and went inside the window.
+fn change(table: &Table, history: &[Version], from: i64, to: i64, old_images: bool) -> Found {
+    let last = history.iter().rev().find(|version| version.at_micros < to).filter(|last| last.at_micros >= from)?;
+    let old = image_before(history, from);
+    let of = last.image.as_ref().or(old)?;
+    let record = Record::Change {
+        write_micros: last.at_micros,
+        keys: table.key_attributes(of),
+        new_image: last.image.clone(),
+        old_image: old.filter(|_| old_images).cloned(),
+    };
+    let size = last.image.as_deref().map_or(0, item_bytes) + old.filter(|_| old_images).map_or(0, |old| item_bytes(old));
+    Some((record, size, Arc::clone(of)))
+}
+
+fn image_before(history: &[Version], micros: i64) -> Option<&Arc<Item>> {
+    let place = history.partition_point(|version| version.at_micros < micros);
+    history.get(place.checked_sub(1)?)?.image.as_ref()
+}

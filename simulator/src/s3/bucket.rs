@@ -1,0 +1,77 @@
+//! A bucket: whose it is, where it is, and who may write into it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::journal::Journal;
+
+/// What is known of a bucket besides its objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketInfo {
+    /// The account that owns it.
+    pub owner: String,
+    /// The region it is in.
+    pub region: String,
+    /// A bucket policy denies exports to put objects.
+    pub deny_exports: bool,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// What is known of an object besides its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ObjectInfo {
+    /// The file with its bytes, below the store's root.
+    pub(crate) file: String,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) modified_at: OffsetDateTime,
+    pub(crate) headers: Headers,
+}
+
+/// What a client said of an object when it put it there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Headers {
+    pub(crate) content_type: Option<String>,
+    pub(crate) content_encoding: Option<String>,
+    pub(crate) content_disposition: Option<String>,
+    pub(crate) cache_control: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Bucket {
+    pub(super) info: BucketInfo,
+    pub(super) objects: BTreeMap<String, ObjectInfo>,
+    pub(super) journal: Journal,
+}
+
+/// Whether an export may write into a bucket.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It may; the bucket is in this region.
+    Granted { region: String },
+    /// There is no such bucket.
+    NoSuchBucket,
+    /// The bucket is not the exporter's, or not of the owner it named.
+    WrongOwner,
+    /// The bucket's policy says no.
+    DeniedByPolicy,
+}
+
+impl Bucket {
+    /// An exporter that names no owner may write only into a bucket of its own account.
+    pub(super) fn access(&self, exporter: &str, expected_owner: Option<&str>) -> Access {
+        if expected_owner.unwrap_or(exporter) != self.info.owner {
+            Access::WrongOwner
+        } else if self.info.deny_exports {
+            Access::DeniedByPolicy
+        } else {
+            Access::Granted { region: self.info.region.clone() }
+        }
+    }
+}

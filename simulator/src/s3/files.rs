@@ -1,0 +1,72 @@
+//! Where the bytes of an object lie: below its bucket's folder under its own key where a file system allows it,
+//! in a folder of the store's own otherwise (a key may hold `//` or `..`, or a part longer than a file name).
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::plain_etag;
+
+/// The store's own folder below its root. No bucket can have this name.
+pub(super) const OWN_FOLDER: &str = ".tableferry-s3";
+const LONGEST_PART_BYTES: usize = 200;
+const LONGEST_KEY_BYTES: usize = 800;
+
+/// Puts bytes into a file for `key`; returns its path below `root`.
+pub(super) fn write(root: &Path, bucket: &str, key: &str, bytes: &[u8]) -> std::io::Result<String> {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let number = WRITES.fetch_add(1, Ordering::Relaxed).to_string();
+    let unfinished = root.join(OWN_FOLDER).join("unfinished").join(number);
+    std::fs::write(&unfinished, bytes)?;
+    if is_plain(key) {
+        let file = format!("{bucket}/{key}");
+        if place(&unfinished, &root.join(&file)).is_ok() {
+            return Ok(file);
+        }
+    }
+    // A key that cannot be a path, or one that would have to be both a file and a folder.
+    let file = format!("{OWN_FOLDER}/objects/{}", plain_etag(format!("{bucket}/{key}").as_bytes()));
+    place(&unfinished, &root.join(&file))?;
+    Ok(file)
+}
+
+/// Removes an object's file, and folders of its bucket that are empty then.
+pub(super) fn remove(root: &Path, bucket: &str, file: &str) {
+    let path = root.join(file);
+    let _ = std::fs::remove_file(&path);
+    let bucket = root.join(bucket);
+    let mut folder = path.parent().map(PathBuf::from);
+    while let Some(empty) = folder.filter(|folder| folder.starts_with(&bucket) && *folder != bucket) {
+        if std::fs::remove_dir(&empty).is_err() {
+            break;
+        }
+        folder = empty.parent().map(PathBuf::from);
+    }
+}
+
+fn place(from: &Path, to: &Path) -> std::io::Result<()> {
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::rename(from, to)
+}
+
+fn is_plain(key: &str) -> bool {
+    key.len() <= LONGEST_KEY_BYTES
+        && !key.contains('\0')
+        && key.split('/').all(|part| !part.is_empty() && part.len() <= LONGEST_PART_BYTES && part != "." && part != "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn only_keys_that_are_safe_paths_become_paths() {
+        for plain in ["a", "a/b.gz", "AWSDynamoDB/0170-ab/data/x.json.gz", "...", "ä ö"] {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for not in ["", "/a", "a/", "a//b", "../a", "a/../b", ".", &"x".repeat(201), &"xyz/".repeat(300)] {
+            assert!(!is_plain(not), "{not}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What stands before s3s: it takes signatures off requests, since any credentials will do here, and undoes the
+//! transfer coding that comes with them. Anonymous requests pass too; a presigned URL past its time does not.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use percent_encoding::percent_decode_str;
+use s3s::service::S3Service;
+use time::format_description::well_known::Iso8601;
+use time::{OffsetDateTime, PrimitiveDateTime};
+use tower::ServiceExt as _;
+
+use super::chunked;
+use crate::caller::Caller;
+use crate::clock::Clock;
+
+const SIGNATURE_HEADERS: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-decoded-content-length"];
+const SIGNATURE_PARAMETERS: [&str; 7] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signedheaders",
+    "x-amz-signature",
+    "x-amz-security-token",
+];
+
+/// S3 as it is served.
+#[derive(Clone)]
+pub(crate) struct S3Front {
+    service: S3Service,
+    default_account: String,
+}
+
+impl S3Front {
+    pub(crate) fn new(service: S3Service, default_account: String) -> Self {
+        Self { service, default_account }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: Request<hyper::body::Incoming>) -> Result<Response<s3s::Body>, Infallible> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(body) = body.collect().await else { return Ok(refusal(StatusCode::BAD_REQUEST, "IncompleteBody", "The body ended early")) };
+        let mut body = body.to_bytes();
+        let presigned = Presigned::of(&parts.uri);
+        if presigned.as_ref().is_some_and(|presigned| presigned.is_over(Clock::wall())) {
+            return Ok(refusal(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired"));
+        }
+        let caller = match &presigned {
+            Some(presigned) => Caller::of_credential(&presigned.credential, &self.default_account),
+            None => Caller::of_headers(&parts.headers, &self.default_account),
+        };
+        parts.uri = without_signature(&parts.uri);
+        let sha256 = parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if sha256.starts_with("STREAMING-") {
+            let Some(decoded) = chunked::decode(&body) else {
+                return Ok(refusal(StatusCode::BAD_REQUEST, "IncompleteBody", "The chunks of the body do not add up"));
+            };
+            for (name, value) in decoded.trailer {
+                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                    parts.headers.insert(name, value);
+                }
+            }
+            parts.headers.remove("x-amz-trailer");
+            parts.headers.remove(http::header::TRANSFER_ENCODING);
+            without_chunked(&mut parts.headers);
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(decoded.bytes.len()));
+            body = Bytes::from(decoded.bytes);
+        }
+        parts.headers.remove(AUTHORIZATION);
+        for name in SIGNATURE_HEADERS {
+            parts.headers.remove(name);
+        }
+        parts.extensions.insert(caller);
+        let request = Request::from_parts(parts, Full::new(body));
+        Ok(self.service.clone().oneshot(request).await.unwrap_or_else(|broken| {
+            tracing::error!(error = ?broken, "S3 could not answer");
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again.")
+        }))
+    }
+}
+
+struct Presigned {
+    credential: String,
+    made_at: Option<OffsetDateTime>,
+    expires_seconds: Option<i64>,
+}
+
+impl Presigned {
+    fn of(uri: &Uri) -> Option<Self> {
+        let mut found = Self { credential: String::new(), made_at: None, expires_seconds: None };
+        let mut signed = false;
+        for (name, value) in parameters(uri) {
+            match name.to_ascii_lowercase().as_str() {
+                "x-amz-signature" => signed = true,
+                "x-amz-credential" => found.credential = percent_decode_str(value).decode_utf8_lossy().into_owned(),
+                "x-amz-date" => found.made_at = PrimitiveDateTime::parse(value, &Iso8601::DEFAULT).ok().map(PrimitiveDateTime::assume_utc),
+                "x-amz-expires" => found.expires_seconds = value.parse().ok(),
+                _ => {}
+            }
+        }
+        signed.then_some(found)
+    }
+
+    fn is_over(&self, now: OffsetDateTime) -> bool {
+        let (Some(made_at), Some(seconds)) = (self.made_at, self.expires_seconds) else { return true };
+        made_at.saturating_add(time::Duration::seconds(seconds)) < now
+    }
+}
+
+fn parameters(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+fn without_signature(uri: &Uri) -> Uri {
+    let kept: Vec<String> = parameters(uri)
+        .filter(|(name, _)| !SIGNATURE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()))
+        .map(|(name, value)| if value.is_empty() { name.to_owned() } else { format!("{name}={value}") })
+        .collect();
+    let path = uri.path();
+    let text = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    text.parse().unwrap_or_else(|_| uri.clone())
+}
+
+fn without_chunked(headers: &mut http::HeaderMap) {
+    let codings = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kept: Vec<&str> = codings.split(',').map(str::trim).filter(|coding| !coding.is_empty() && *coding != "aws-chunked").collect();
+    match HeaderValue::try_from(kept.join(", ")) {
+        Ok(kept) if !kept.is_empty() => headers.insert(CONTENT_ENCODING, kept),
+        _ => headers.remove(CONTENT_ENCODING),
+    };
+}
+
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response<s3s::Body> {
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let mut response = Response::new(s3s::Body::from(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_presigned_url_has_its_time() {
+        let uri: Uri = "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20260101%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=ab&response-content-type=a%2Fb"
+            .parse()
+            .unwrap();
+        let presigned = Presigned::of(&uri).unwrap();
+        assert_eq!(presigned.credential, "AKID/20260101/eu-west-1/s3/aws4_request");
+        let made_at = time::macros::datetime!(2026-01-01 0:00 UTC);
+        assert!(!presigned.is_over(made_at + time::Duration::seconds(60)));
+        assert!(presigned.is_over(made_at + time::Duration::seconds(61)));
+        assert_eq!(without_signature(&uri).to_string(), "/b/k?response-content-type=a%2Fb");
+        assert!(Presigned::of(&"/b/k?list-type=2".parse().unwrap()).is_none());
+    }
+}

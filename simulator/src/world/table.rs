@@ -1,0 +1,249 @@
+//! A table: its schema, its backups setting and every version of every item with the time of its write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use crate::clock::micros;
+use crate::item::{Item, item_bytes};
+
+/// How long behind now the latest restorable time of a table with backups stands.
+pub(crate) const RESTORABLE_LAG: Duration = Duration::minutes(5);
+
+/// One attribute of a primary key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyAttribute {
+    pub(crate) name: String,
+    /// `S`, `N` or `B`.
+    pub(crate) kind: String,
+}
+
+/// Point-in-time recovery, while it is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PointInTimeRecovery {
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) enabled_at: OffsetDateTime,
+    pub(crate) recovery_days: i64,
+}
+
+impl PointInTimeRecovery {
+    pub(crate) fn earliest(&self, now: OffsetDateTime) -> OffsetDateTime {
+        self.enabled_at.max(now - Duration::days(self.recovery_days))
+    }
+
+    pub(crate) fn latest(&self, now: OffsetDateTime) -> OffsetDateTime {
+        self.enabled_at.max(now - RESTORABLE_LAG)
+    }
+}
+
+/// What an item was from a moment on; no image once it is deleted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) at_micros: i64,
+    pub(crate) image: Option<Arc<Item>>,
+}
+
+/// A table and its whole history.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Table {
+    pub(crate) id: String,
+    pub(crate) arn: String,
+    pub(crate) name: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) partition_key: KeyAttribute,
+    pub(crate) sort_key: Option<KeyAttribute>,
+    /// Members of the description that are kept and shown, but mean nothing here: indexes, billing, throughput.
+    pub(crate) description: serde_json::Map<String, Value>,
+    pub(crate) recovery: Option<PointInTimeRecovery>,
+    /// Once deleted a table is kept only while an export of it is in progress.
+    pub(crate) deleted: bool,
+    /// By primary key, oldest version first.
+    items: BTreeMap<String, Vec<Version>>,
+    live_items: u64,
+    live_bytes: u64,
+}
+
+/// The parts of a table that its creator chooses.
+pub(crate) struct NewTable {
+    pub(crate) id: String,
+    pub(crate) arn: String,
+    pub(crate) name: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) partition_key: KeyAttribute,
+    pub(crate) sort_key: Option<KeyAttribute>,
+    pub(crate) description: serde_json::Map<String, Value>,
+}
+
+impl Table {
+    pub(crate) fn new(new: NewTable) -> Self {
+        Self {
+            id: new.id,
+            arn: new.arn,
+            name: new.name,
+            account: new.account,
+            region: new.region,
+            created_at: new.created_at,
+            partition_key: new.partition_key,
+            sort_key: new.sort_key,
+            description: new.description,
+            recovery: None,
+            deleted: false,
+            items: BTreeMap::new(),
+            live_items: 0,
+            live_bytes: 0,
+        }
+    }
+
+    pub(crate) fn item_count(&self) -> u64 {
+        self.live_items
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    /// The key of an item as one text. The error is AWS's sentence for it.
+    pub(crate) fn key_of(&self, item: &Item) -> Result<String, String> {
+        let mut parts = vec![self.key_part(item, &self.partition_key)?];
+        if let Some(sort_key) = &self.sort_key {
+            parts.push(self.key_part(item, sort_key)?);
+        }
+        Ok(Value::Array(parts).to_string())
+    }
+
+    /// Like [`Table::key_of`], for a text that must be a key and nothing else.
+    pub(crate) fn key_only(&self, key: &Item) -> Result<String, String> {
+        if key.len() != 1 + usize::from(self.sort_key.is_some()) {
+            return Err("The provided key element does not match the schema".to_owned());
+        }
+        self.key_of(key).map_err(|_| "The provided key element does not match the schema".to_owned())
+    }
+
+    fn key_part(&self, item: &Item, part: &KeyAttribute) -> Result<Value, String> {
+        let KeyAttribute { name, kind } = part;
+        let value =
+            item.get(name).ok_or_else(|| format!("One or more parameter values were invalid: Missing the key {name} in the item"))?;
+        let actual = value.as_object().and_then(|typed| typed.keys().next()).cloned().unwrap_or_default();
+        if &actual != kind {
+            return Err(format!(
+                "One or more parameter values were invalid: Type mismatch for key {name} expected: {kind} actual: {actual}"
+            ));
+        }
+        if value[kind].as_str() == Some("") {
+            return Err(format!(
+                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {name}"
+            ));
+        }
+        Ok(value.clone())
+    }
+
+    /// The attributes that make up an item's key.
+    pub(crate) fn key_attributes(&self, item: &Item) -> Item {
+        let names = std::iter::once(&self.partition_key).chain(&self.sort_key).map(|part| &part.name);
+        names.filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect()
+    }
+
+    /// The partition an item lives in.
+    pub(crate) fn partition_of(&self, item: &Item, partitions: u32) -> usize {
+        let key = item.get(&self.partition_key.name).map(Value::to_string).unwrap_or_default();
+        usize::try_from(crc32fast::hash(key.as_bytes()) % partitions.max(1)).unwrap_or(0)
+    }
+
+    /// Writes or deletes an item at a time; returns what stood there before that time.
+    pub(crate) fn write(&mut self, key: String, image: Option<Arc<Item>>, at: OffsetDateTime) -> Option<Arc<Item>> {
+        let at_micros = micros(at);
+        let versions = self.items.entry(key).or_default();
+        let place = versions.partition_point(|version| version.at_micros <= at_micros);
+        let before = place.checked_sub(1).and_then(|last| versions[last].image.clone());
+        if place == versions.len() {
+            if let Some(old) = &before {
+                self.live_items -= 1;
+                self.live_bytes -= item_bytes(old);
+            }
+            if let Some(new) = &image {
+                self.live_items += 1;
+                self.live_bytes += item_bytes(new);
+            }
+        }
+        if before.is_some() || image.is_some() {
+            versions.insert(place, Version { at_micros, image });
+        }
+        before
+    }
+
+    /// The item as it is now.
+    pub(crate) fn get(&self, key: &str) -> Option<&Arc<Item>> {
+        self.items.get(key)?.last()?.image.as_ref()
+    }
+
+    /// Every item as it is now, in key order, after a key if one is given.
+    pub(crate) fn scan_after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = (&'a str, &'a Arc<Item>)> + use<'a> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, |after| Excluded(after.to_owned()));
+        self.items.range((from, Unbounded)).filter_map(|(key, versions)| Some((key.as_str(), versions.last()?.image.as_ref()?)))
+    }
+
+    /// Every item's history.
+    pub(crate) fn histories(&self) -> impl Iterator<Item = &[Version]> {
+        self.items.values().map(Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn table() -> Table {
+        let partition_key = KeyAttribute { name: "pk".to_owned(), kind: "S".to_owned() };
+        Table::new(NewTable {
+            id: String::new(),
+            arn: String::new(),
+            name: "Orders".to_owned(),
+            account: String::new(),
+            region: String::new(),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            partition_key,
+            sort_key: None,
+            description: serde_json::Map::new(),
+        })
+    }
+
+    fn item(text: &str) -> Arc<Item> {
+        Arc::new(json!({"pk": {"S": "a"}, "v": {"S": text}}).as_object().cloned().unwrap())
+    }
+
+    #[test]
+    fn writes_keep_history_and_counts() {
+        let mut table = table();
+        let at = |seconds| OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds);
+        let key = table.key_of(&item("1")).unwrap();
+        assert!(table.write(key.clone(), Some(item("1")), at(10)).is_none());
+        assert_eq!(table.write(key.clone(), Some(item("22")), at(30)), Some(item("1")));
+        assert_eq!(table.item_count(), 1);
+        assert_eq!(table.size_bytes(), item_bytes(&item("22")));
+        // A write into the past changes history, not the present.
+        assert_eq!(table.write(key.clone(), Some(item("333")), at(20)), Some(item("1")));
+        assert_eq!(table.get(&key), Some(&item("22")));
+        assert_eq!(table.write(key.clone(), None, at(40)), Some(item("22")));
+        assert_eq!((table.item_count(), table.size_bytes()), (0, 0));
+        assert_eq!(table.histories().next().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn keys_must_fit_the_schema() {
+        let table = table();
+        let bad = json!({"pk": {"N": "1"}});
+        assert!(table.key_of(bad.as_object().unwrap()).unwrap_err().contains("Type mismatch for key pk"));
+        assert!(table.key_of(&Item::new()).unwrap_err().contains("Missing the key pk"));
+    }
+}
