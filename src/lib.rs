@@ -4,8 +4,13 @@
 //! sqlx, only [`aws`] names the AWS SDK, only [`webhook`] sends to addresses that callers chose. `tests/it/tidy.rs` holds
 //! these walls. ARCHITECTURE.md tells how an export travels through the house.
 
+pub mod api;
+pub mod app;
 pub mod aws;
 pub mod chance;
+pub mod cli;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod domain;
 pub mod settings;
 pub mod store;

@@ -5,6 +5,7 @@
 //! and what an answer of AWS means, [`view`] is the resource that callers and webhook receivers see.
 
 pub mod address;
+pub mod adopt;
 pub mod arn;
 pub mod aws_failure;
 pub mod backoff;

@@ -1,0 +1,70 @@
+//! Reads JSON bodies: one object, checked as a whole before any field is looked at.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use serde_json::{Map, Value};
+
+use super::problem::{FieldError, Problem, ProblemType};
+use crate::domain::filter::pointer;
+use crate::domain::invalid::Invalid;
+
+/// The largest body.
+pub const MOST_BODY_BYTES: usize = 256 * 1024;
+
+/// The JSON object of a request's body.
+#[derive(Debug)]
+pub struct JsonObject(pub Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonObject {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !(essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))) {
+            return Err(Problem::new(ProblemType::UnsupportedMediaType, "send the body with Content-Type: application/json"));
+        }
+        let bytes = read(request.into_body()).await?;
+        let value: Value =
+            serde_json::from_slice(&bytes).map_err(|e| Problem::new(ProblemType::MalformedJson, format!("the body is not JSON: {e}")))?;
+        let Value::Object(object) = value else {
+            let error = FieldError::new("", &Invalid::new("the body must be a JSON object"));
+            return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![error]));
+        };
+        let mut errors = Vec::new();
+        find_nul(&Value::Object(object.clone()), String::new(), &mut errors);
+        if errors.is_empty() { Ok(Self(object)) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
+    }
+}
+
+async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
+    to_bytes(body, MOST_BODY_BYTES).await.map_err(|error| {
+        let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
+        if too_large {
+            Problem::new(ProblemType::PayloadTooLarge, format!("the body is larger than {MOST_BODY_BYTES} bytes"))
+        } else {
+            Problem::new(ProblemType::MalformedJson, "the body broke off before its end")
+        }
+    })
+}
+
+/// Postgres keeps no NUL characters, and no field of ours needs one.
+fn find_nul(value: &Value, at: String, errors: &mut Vec<FieldError>) {
+    let nul = || Invalid::new("must not contain NUL characters");
+    match value {
+        Value::String(text) if text.contains('\0') => errors.push(FieldError::new(at, &nul())),
+        Value::Array(all) => all.iter().enumerate().for_each(|(i, v)| find_nul(v, format!("{at}/{i}"), errors)),
+        Value::Object(all) => {
+            for (name, v) in all {
+                let at = format!("{at}{}", pointer(name));
+                if name.contains('\0') {
+                    errors.push(FieldError::new(at, &nul()));
+                } else {
+                    find_nul(v, at, errors);
+                }
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,109 @@
+//! `POST /v1/exports`.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use super::request::{self, CreateExport};
+use super::respond::{respond, wait_for_end, wanted_wait};
+use crate::api::ApiState;
+use crate::api::body::JsonObject;
+use crate::api::problem::{Problem, ProblemType};
+use crate::api::problem_docs::problems;
+use crate::domain::event::EventKind;
+use crate::domain::export::{Export, ExportState, Origin};
+use crate::domain::view::ExportView;
+use crate::store::accept::Acceptance;
+
+/// Says that the answer is that of an earlier request with the same key.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+problems! {
+    /// What can go wrong.
+    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, IdempotencyKeyReused, Internal, Unavailable
+}
+
+/// Ask for an export
+///
+/// The request is checked by every rule that can be checked without AWS, stored, and answered with 202 at once; AWS is asked in
+/// the background. With an `Idempotency-Key` the request is safe to repeat: the same key and body answer the same export.
+#[utoipa::path(
+    post,
+    path = "/v1/exports",
+    tag = "Exports",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters of your choice; the same key with another body is refused", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 300) for the end; the answer is 200 if it came", example = "wait=10"),
+    ),
+    request_body(content = CreateExport, description = "What to export and where to; at most 256 KiB"),
+    responses(
+        (status = 202, description = "Accepted: stored, and worked on from now on", body = ExportView,
+            headers(
+                ("Location" = String, description = "The export's URL"),
+                ("Retry-After" = u32, description = "Seconds until another look makes sense"),
+                ("Preference-Applied" = String, description = "The wait that was honoured"),
+                ("Idempotent-Replayed" = String, description = "`true` if the key was known: this is the export it stands for"),
+            ),
+            links(
+                ("Get" = (operation_id = "get_export", parameters(("id" = "$response.body#/id")))),
+                ("Cancel" = (operation_id = "cancel_export", parameters(("id" = "$response.body#/id")))),
+                ("Events" = (operation_id = "list_events", parameters(("id" = "$response.body#/id")))),
+                ("Delete" = (operation_id = "delete_export", parameters(("id" = "$response.body#/id")))),
+            )),
+        (status = 200, description = "It ended within the wait that `Prefer` asked for", body = ExportView,
+            headers(("Location" = String, description = "The export's URL"), ("Preference-Applied" = String, description = "The wait that was honoured"))),
+        CreateProblems
+    )
+)]
+pub async fn create_export(State(state): State<ApiState>, headers: HeaderMap, JsonObject(body): JsonObject) -> Result<Response, Problem> {
+    let key = idempotency_key(&headers)?;
+    let now = state.chance.now();
+    let request = request::read(&body, state.callbacks, now)?;
+    let export = Export {
+        id: state.chance.export_id(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        origin: Origin::Created { client_token: state.chance.client_token(), token_made_at: now },
+        request,
+        state: ExportState::Pending,
+        status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
+    };
+    let (mut export, replayed) = match state.store.accept(&export, key.as_deref(), EventKind::Created, "accepted by Tableferry").await? {
+        Acceptance::Stored => {
+            metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
+            tracing::info!(export.id = %export.id, table_arn = %export.request.table_arn, "export accepted");
+            state.exports_due.notify_one();
+            (export, false)
+        }
+        Acceptance::Replayed(known) => (*known, true),
+        Acceptance::KeyReused | Acceptance::Known(_) => {
+            return Err(Problem::new(ProblemType::IdempotencyKeyReused, "this Idempotency-Key came before with another request"));
+        }
+    };
+    let waited = wanted_wait(&headers);
+    if let Some(wait) = waited {
+        // Deleted while waiting: answer with what it was.
+        export = wait_for_end(&state, export.id, wait).await?.unwrap_or(export);
+    }
+    let status = if waited.is_some() && export.status().is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut response = respond(&state, status, &export, waited).await?;
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    let Some(key) = given.next() else { return Ok(None) };
+    let text = key.to_str().ok().filter(|text| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()));
+    match (text, given.next()) {
+        (Some(text), None) => Ok(Some(text.to_owned())),
+        (_, Some(_)) => Err(Problem::header("Idempotency-Key", "is given more than once")),
+        (None, _) => Err(Problem::header("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+    }
+}

@@ -1,0 +1,103 @@
+//! `POST /v1/exports/import`.
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::respond::respond;
+use crate::api::ApiState;
+use crate::api::body::JsonObject;
+use crate::api::fields::{Errors, Fields};
+use crate::api::problem::{Problem, ProblemType};
+use crate::api::problem_docs::problems;
+use crate::api::query::Query;
+use crate::domain::adopt::adopt;
+use crate::domain::arn::ExportArn;
+use crate::domain::aws_failure::FailureClass;
+use crate::domain::event::EventKind;
+use crate::domain::view::ExportView;
+use crate::store::accept::Acceptance;
+
+/// Which export of AWS to adopt.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportExport {
+    /// The ARN that AWS gave the export.
+    #[schema(
+        max_length = 1024,
+        pattern = "^arn:aws(-[a-z]+)*:dynamodb:[a-z][a-z0-9]*(-[a-z0-9]+)+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}/export/[a-zA-Z0-9-]{1,64}$",
+        example = "arn:aws:dynamodb:us-west-2:123456789012:table/my-table-1/export/01580735656614-2c2f422e"
+    )]
+    pub export_arn: String,
+}
+
+problems! {
+    /// What can go wrong.
+    ImportProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, RefusedByAws, Internal, Unavailable, AwsUnavailable
+}
+
+/// Adopt an export that was started elsewhere
+///
+/// AWS is asked for its description at once, and the export is followed to its end like any other.
+#[utoipa::path(
+    post,
+    path = "/v1/exports/import",
+    tag = "Exports",
+    request_body(content = ImportExport),
+    responses(
+        (status = 201, description = "Adopted", body = ExportView, headers(("Location" = String, description = "The export's URL"))),
+        (status = 200, description = "Known already", body = ExportView, headers(("Location" = String, description = "The export's URL"))),
+        ImportProblems
+    )
+)]
+pub async fn import_export(
+    State(state): State<ApiState>,
+    RawQuery(query): RawQuery,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Problem> {
+    Query::of(query.as_deref()).finish()?;
+    let mut errors = Errors::new();
+    let mut fields = Fields::of(&body, "");
+    let arn = fields.required_text("export_arn", &mut errors, ExportArn::parse);
+    fields.finish(&mut errors);
+    let Some((arn, table_arn)) = arn.filter(|_| errors.is_empty()) else {
+        return Err(Problem::with_errors(ProblemType::ValidationFailed, errors));
+    };
+    if let Some(known) = state.store.find_by_arn(arn.as_str()).await? {
+        return answer(&state, StatusCode::OK, &known).await;
+    }
+    let described = state.aws.describe(table_arn.region(), &arn).await.map_err(|failure| match failure.class {
+        FailureClass::Refused | FailureClass::ExportNotFound => Problem::new(ProblemType::RefusedByAws, failure.to_string()),
+        _ => {
+            tracing::warn!(aws.error.code = failure.code, aws.error.message = failure.message, "AWS did not describe an export to adopt");
+            Problem::new(ProblemType::AwsUnavailable, format!("AWS did not describe the export ({})", failure.code))
+        }
+    })?;
+    // One of our own of which AWS's answer has not arrived here yet: its worker will hear of it.
+    if let Some(token) = &described.client_token
+        && let Some(known) = state.store.find_created_by_token(table_arn.as_str(), token.as_str()).await?
+    {
+        return answer(&state, StatusCode::OK, &known).await;
+    }
+    let export = adopt(state.chance.export_id(), table_arn, &described, state.chance.now())
+        .map_err(|e| Problem::new(ProblemType::RefusedByAws, e.to_string()))?;
+    let detail = format!("adopted {}", arn.as_str());
+    match state.store.accept(&export, None, EventKind::Imported, &detail).await? {
+        Acceptance::Known(known) => answer(&state, StatusCode::OK, &known).await,
+        _ => {
+            tracing::info!(export.id = %export.id, export_arn = arn.as_str(), "export adopted");
+            state.exports_due.notify_one();
+            answer(&state, StatusCode::CREATED, &export).await
+        }
+    }
+}
+
+async fn answer(state: &ApiState, status: StatusCode, export: &crate::domain::export::Export) -> Result<Response, Problem> {
+    let mut response = respond(state, status, export, None).await?;
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}

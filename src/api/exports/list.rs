@@ -1,0 +1,118 @@
+//! `GET /v1/exports`.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::page_token;
+use crate::api::ApiState;
+use crate::api::problem::Problem;
+use crate::api::problem_docs::problems;
+use crate::api::query::Query;
+use crate::domain::arn::TableArn;
+use crate::domain::export::ExportStatus;
+use crate::domain::invalid::Invalid;
+use crate::domain::s3::S3Bucket;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::view::{ExportView, StatusView};
+use crate::store::page::{ExportFilter, Page};
+
+/// One page of exports, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportList {
+    /// The exports.
+    pub exports: Vec<ExportView>,
+    /// Hand it back as `page_token`, with the same filters, for the next page; null on the last one.
+    #[schema(required)]
+    pub next_page_token: Option<String>,
+}
+
+problems! {
+    /// What can go wrong.
+    ListProblems: InvalidParameter, Internal, Unavailable
+}
+
+/// List exports, newest first
+///
+/// Filters that are given must all hold. A page that is not full is the last one.
+#[utoipa::path(
+    get,
+    path = "/v1/exports",
+    tag = "Exports",
+    params(
+        ("export_status" = Option<StatusView>, Query, description = "Exports of this status"),
+        ("table_arn" = Option<String>, Query, description = "Exports of this table", pattern = "^arn:aws(-[a-z]+)*:dynamodb:[a-z][a-z0-9]*(-[a-z0-9]+)+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
+        ("s3_bucket" = Option<String>, Query, description = "Exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
+        ("export_type" = Option<super::request::Type>, Query, description = "Full or incremental exports"),
+        ("label" = Option<Vec<String>>, Query, description = "Exports with this label, as `key:value`; may be given many times", style = Form, explode = true),
+        ("created_after" = Option<String>, Query, description = "Created at or after this time (RFC 3339, any offset)", format = DateTime),
+        ("created_before" = Option<String>, Query, description = "Created before this time (RFC 3339, any offset)", format = DateTime),
+        ("page_size" = Option<i64>, Query, description = "How many, 50 unless said", minimum = 1, maximum = 200),
+        ("page_token" = Option<String>, Query, description = "`next_page_token` of the page before, with the same filters", pattern = "^[A-Za-z0-9_-]{32}$"),
+    ),
+    responses(
+        (status = 200, description = "One page", body = ExportList, headers(("Link" = String, description = "The next page's URL with `rel=\"next\"`; absent on the last page"))),
+        ListProblems
+    )
+)]
+pub async fn list_exports(State(state): State<ApiState>, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
+    let (filter, page) = read(raw.as_deref())?;
+    // One more than asked for tells whether there is a next page.
+    let mut exports = state.store.list(&filter, Page { size: page.size + 1, ..page }).await?;
+    let size = usize::try_from(page.size).unwrap_or(usize::MAX);
+    let more = exports.len() > size;
+    exports.truncate(size);
+    let next_page_token = exports.last().filter(|_| more).map(|last| page_token::after(last.id.0, &filter));
+    let link = next_page_token.as_ref().and_then(|token| next_link(raw.as_deref(), token));
+    let list = ExportList { exports: exports.iter().map(ExportView::from).collect(), next_page_token };
+    let mut response = Json(list).into_response();
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+fn read(raw: Option<&str>) -> Result<(ExportFilter, Page), Problem> {
+    let mut query = Query::of(raw);
+    let status = query.one("export_status", |text| {
+        let words = ExportStatus::ALL.map(ExportStatus::as_str).join(", ");
+        ExportStatus::parse(text).ok_or_else(|| Invalid::new(format!("must be one of {words}")))
+    });
+    let filter = ExportFilter {
+        status: status.map(ExportStatus::as_str),
+        table_arn: query.one("table_arn", |text| TableArn::parse(text).map(|arn| arn.as_str().to_owned())),
+        s3_bucket: query.one("s3_bucket", |text| S3Bucket::parse(text).map(|bucket| bucket.as_str().to_owned())),
+        export_type: query.one("export_type", |text| match text {
+            "FULL_EXPORT" => Ok("FULL_EXPORT"),
+            "INCREMENTAL_EXPORT" => Ok("INCREMENTAL_EXPORT"),
+            _ => Err(Invalid::new("must be FULL_EXPORT or INCREMENTAL_EXPORT")),
+        }),
+        labels: query
+            .many("label", |text| {
+                let (key, value) =
+                    text.split_once(':').filter(|(key, _)| !key.is_empty()).ok_or_else(|| Invalid::new("must be key:value"))?;
+                Ok((key.to_owned(), value.to_owned()))
+            })
+            .into_iter()
+            .collect(),
+        created_after: query.one("created_after", Timestamp::parse),
+        created_before: query.one("created_before", Timestamp::parse),
+    };
+    let size = query.one("page_size", |text| match text.parse() {
+        Ok(size @ 1..=200) => Ok(size),
+        _ => Err(Invalid::new("must be a whole number from 1 to 200")),
+    });
+    let before = query.one("page_token", |text| page_token::read(text, &filter));
+    query.finish()?;
+    Ok((filter, Page { size: size.unwrap_or(50), before }))
+}
+
+/// The next page's URL (RFC 8288): the same query with another token.
+fn next_link(raw: Option<&str>, token: &str) -> Option<HeaderValue> {
+    let kept = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).filter(|(name, _)| name != "page_token");
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("page_token", token).finish();
+    HeaderValue::try_from(format!("</v1/exports?{query}>; rel=\"next\"")).ok()
+}

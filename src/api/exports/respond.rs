@@ -1,0 +1,66 @@
+//! Answers with an export, now or after waiting for its end.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::api::prefer::{PREFERENCE_APPLIED, applied};
+use crate::api::problem::Problem;
+use crate::api::{ApiState, prefer};
+use crate::domain::export::Export;
+use crate::domain::ids::ExportId;
+use crate::domain::view::ExportView;
+
+/// Answers with the export: `Retry-After` while it has not ended, `Preference-Applied` if the caller's wait was honoured.
+pub(super) async fn respond(state: &ApiState, status: StatusCode, export: &Export, waited: Option<Duration>) -> Result<Response, Problem> {
+    let mut response = (status, Json(ExportView::from(export))).into_response();
+    if !export.status().is_end() {
+        // An export that is due now has a worker on it; a second is a sensible next look.
+        let next_look = state.store.next_look_in(export.id).await?.unwrap_or_default();
+        let seconds = next_look.as_secs_f64().ceil().clamp(1.0, 300.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=300")]
+        response.headers_mut().insert(header::RETRY_AFTER, (seconds as u64).into());
+    }
+    if let Some(wait) = waited {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied(wait));
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// The export when it has ended, when `wait` has passed, or when the process stops; `None` when there is none (any more).
+pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration) -> Result<Option<Export>, Problem> {
+    let deadline = tokio::time::Instant::now() + wait;
+    // Watched before it is read, so that no change falls between.
+    let mut version = state.watcher.watch(id);
+    loop {
+        version.mark_unchanged();
+        let export = state.store.find(id).await?;
+        if export.as_ref().is_none_or(|e| e.status().is_end()) {
+            return Ok(export);
+        }
+        let changed = async {
+            loop {
+                if version.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                let seen = *version.borrow_and_update();
+                if export.as_ref().is_none_or(|e| e.version != seen) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            () = tokio::time::sleep_until(deadline) => return Ok(export),
+            () = state.stopping.cancelled() => return Ok(export),
+        }
+    }
+}
+
+/// The wait that a request's headers ask for.
+pub(super) fn wanted_wait(headers: &axum::http::HeaderMap) -> Option<Duration> {
+    prefer::wait(headers)
+}

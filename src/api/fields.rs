@@ -1,0 +1,100 @@
+//! Reads the fields of a JSON object one by one and collects everything that is wrong, so that a caller hears of all errors at once.
+
+use serde_json::{Map, Value};
+
+use super::problem::FieldError;
+use crate::domain::filter::pointer;
+use crate::domain::invalid::Invalid;
+
+/// An object that is being read. A field that is null counts as left out.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    at: String,
+    known: Vec<&'static str>,
+}
+
+/// Everything found wrong so far.
+pub type Errors = Vec<FieldError>;
+
+impl<'a> Fields<'a> {
+    /// Begins to read an object that stands at this JSON pointer (empty for the body itself).
+    #[must_use]
+    pub fn of(object: &'a Map<String, Value>, at: &str) -> Self {
+        Self { object, at: at.to_owned(), known: Vec::new() }
+    }
+
+    /// The pointer of a field.
+    #[must_use]
+    pub fn pointer(&self, name: &str) -> String {
+        format!("{}{}", self.at, pointer(name))
+    }
+
+    /// The raw value of a field.
+    pub fn value(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.push(name);
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A string, read by `parse`; `None` when it is left out or wrong.
+    pub fn text<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = match value.as_str() {
+            Some(text) => parse(text),
+            None => Err(Invalid::new(format!("must be a string, not {}", kind(value)))),
+        };
+        parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
+    }
+
+    /// A string that must be there.
+    pub fn required_text<T>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        if self.object.get(name).is_none_or(Value::is_null) {
+            errors.push(FieldError::new(self.pointer(name), &Invalid::new("is required")));
+        }
+        self.text(name, errors, parse)
+    }
+
+    /// An object within.
+    pub fn object(&mut self, name: &'static str, errors: &mut Errors) -> Option<Fields<'a>> {
+        let value = self.value(name)?;
+        let at = self.pointer(name);
+        match value.as_object() {
+            Some(object) => Some(Fields::of(object, &at)),
+            None => {
+                errors.push(FieldError::new(at, &Invalid::new(format!("must be an object, not {}", kind(value)))));
+                None
+            }
+        }
+    }
+
+    /// Every member, for objects whose keys are the caller's.
+    pub fn members(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        self.object.iter()
+    }
+
+    /// Reports every field that was not asked for.
+    pub fn finish(self, errors: &mut Errors) {
+        for name in self.object.keys().filter(|name| !self.known.contains(&name.as_str())) {
+            let what = format!("is not a known field; known are {}", self.known.join(", "));
+            errors.push(FieldError::new(self.pointer(name), &Invalid::new(what)));
+        }
+    }
+}
+
+/// A JSON value's kind in words.
+#[must_use]
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,63 @@
+//! Health and metrics. No authentication, now or later.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ApiState;
+use super::problem::{Problem, ProblemType};
+use super::problem_docs::problems;
+use crate::telemetry;
+
+/// Where the process stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+}
+
+/// The process lives
+///
+/// Looks at nothing else: a process that answers need not be restarted.
+#[utoipa::path(get, path = "/livez", tag = "Operations", responses((status = 200, description = "It lives", body = Health)))]
+pub async fn livez() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+problems! {
+    /// What can go wrong.
+    ReadyProblems: Unavailable
+}
+
+/// The process can serve
+///
+/// The database answers, has this version's schema, and the process is not stopping.
+#[utoipa::path(get, path = "/readyz", tag = "Operations", responses((status = 200, description = "It can serve", body = Health), ReadyProblems))]
+pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
+    let not_ready = |why: &str| Problem::new(ProblemType::Unavailable, why);
+    if state.stopping.is_cancelled() {
+        return Err(not_ready("the process is stopping"));
+    }
+    match state.store.schema_is_current().await {
+        Ok(true) => Ok(Json(Health { status: "ok" })),
+        Ok(false) => Err(not_ready("the database's schema is older than this version's; run tableferry migrate")),
+        Err(_) => Err(not_ready("the database does not answer")),
+    }
+}
+
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "Operations",
+    responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"))
+)]
+pub async fn metrics() -> impl IntoResponse {
+    let handle = telemetry::metrics();
+    handle.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render())
+}

@@ -1,0 +1,90 @@
+//! HTTP in: wire JSON becomes domain values here and nowhere else, and domain values become wire JSON again.
+//!
+//! [`router`] shows every route and layer on one page. Every error is a problem document ([`problem`]). Nothing here calls
+//! AWS to accept an export; adopting one does, to tell the truth about it at once.
+
+mod body;
+pub mod exports;
+mod fields;
+mod health;
+mod observe;
+pub mod openapi;
+mod prefer;
+mod problem;
+mod problem_docs;
+mod problems;
+mod query;
+mod watch;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::aws::TableExports;
+use crate::chance::Chance;
+use crate::domain::callback::CallbackPolicy;
+use crate::store::Store;
+
+pub use problem::ProblemType;
+pub use watch::Watcher;
+
+/// What handlers work with.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    /// The database.
+    pub store: Store,
+    /// AWS, for adopting exports.
+    pub aws: Arc<TableExports>,
+    /// Time, randomness, identifiers.
+    pub chance: Chance,
+    /// What the operator allows of callbacks.
+    pub callbacks: CallbackPolicy,
+    /// Wakes those who wait for an export.
+    pub watcher: Watcher,
+    /// Told when an export is due at once.
+    pub exports_due: Arc<Notify>,
+    /// Told when an export changed.
+    pub exports_changed: Arc<Notify>,
+    /// Told when a delivery was written.
+    pub deliveries_due: Arc<Notify>,
+    /// Cancelled when the process begins to stop.
+    pub stopping: CancellationToken,
+}
+
+/// Every documented route.
+fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(exports::create::create_export, exports::list::list_exports))
+        .routes(routes!(exports::import::import_export))
+        .routes(routes!(exports::get::get_export, exports::delete::delete_export))
+        .routes(routes!(exports::cancel::cancel_export))
+        .routes(routes!(exports::events::list_events))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(problems::explain_problem))
+}
+
+/// The whole API: routes, Swagger UI at `/docs`, the document at `/openapi.json`, and every layer.
+pub fn router(state: ApiState) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let document = openapi::finish(document);
+    router
+        .with_state(state)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by body::JsonObject alone
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn(problem::finish))
+        .layer(from_fn(observe::observe))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+}

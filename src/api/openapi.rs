@@ -1,0 +1,48 @@
+//! The OpenAPI document, made from the handlers. `openapi/openapi.json` is exactly this.
+
+use utoipa::OpenApi;
+use utoipa::openapi::{self as oa, Info, License};
+
+use super::exports::events::EventView;
+use super::problem::ProblemDocument;
+use crate::domain::view::ExportView;
+
+/// What is not said at a handler: title, tags, and schemas that only problems and streams use.
+#[derive(OpenApi)]
+#[openapi(
+    components(schemas(ProblemDocument, ExportView, EventView)),
+    tags(
+        (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),
+        (name = "Operations", description = "Health, metrics and explanations.")
+    )
+)]
+struct Base;
+
+/// The document before the handlers are added.
+pub(super) fn base() -> oa::OpenApi {
+    Base::openapi()
+}
+
+/// The document after the handlers are added.
+pub(super) fn finish(mut document: oa::OpenApi) -> oa::OpenApi {
+    let mut info = Info::new("Tableferry", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "DynamoDB table exports to S3, run as a service: ask over REST, follow by polling, waiting, a live stream or a signed webhook. \
+         Every error is an `application/problem+json` document (RFC 9457) whose `type` can be looked up."
+            .to_owned(),
+    );
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    info.license = Some(license);
+    document.info = info;
+    document
+}
+
+/// The whole document as pretty JSON with a final newline.
+///
+/// # Errors
+/// The document cannot be written as JSON, which would be a mistake in a handler's annotation.
+pub fn document() -> Result<String, serde_json::Error> {
+    let (_, document) = super::routes().split_for_parts();
+    Ok(finish(document).to_pretty_json()? + "\n")
+}

@@ -1,0 +1,51 @@
+//! `Prefer: wait=N` (RFC 7240): how long a caller wants to wait for an export's end.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The longest wait.
+const LONGEST: u64 = 300;
+
+/// The header that says what preference was honoured.
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// How long the caller wants to wait, at most [`LONGEST`] seconds. Unknown and malformed preferences are ignored, as RFC 7240 asks.
+#[must_use]
+pub fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut waits = preferences.filter_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        let seconds = value.trim().trim_matches('"').parse::<u64>().ok()?;
+        name.trim().eq_ignore_ascii_case("wait").then_some(seconds)
+    });
+    waits.next().map(|seconds| Duration::from_secs(seconds.min(LONGEST)))
+}
+
+/// The value of `Preference-Applied` for a wait.
+#[must_use]
+pub fn applied(wait: Duration) -> HeaderValue {
+    HeaderValue::try_from(format!("wait={}", wait.as_secs())).unwrap_or(HeaderValue::from_static("wait"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_wait_among_other_preferences() {
+        for (value, seconds) in [
+            ("wait=10", Some(10)),
+            ("respond-async, wait=10", Some(10)),
+            ("Wait = \"5\"; foo=bar", Some(5)),
+            ("wait=99999", Some(300)),
+            ("wait=soon", None),
+            ("return=minimal", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("prefer", HeaderValue::from_static(value));
+            assert_eq!(wait(&headers).map(|d| d.as_secs()), seconds, "{value}");
+        }
+    }
+}

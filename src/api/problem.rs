@@ -1,0 +1,317 @@
+//! Problem documents (RFC 9457): every error of this API, decided in this file.
+//!
+//! A handler returns a [`Problem`]; the layer [`finish`] writes its document, and turns the bare 404, 405, 413 and 415 of
+//! the framework into problems too. Internals stay in the log.
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::invalid::Invalid;
+use crate::store::StoreError;
+
+/// The media type of problem documents.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What can be wrong, each with a stable URI below `/problems/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemType {
+    /// The body is no JSON.
+    MalformedJson,
+    /// A part of the URL's query, or a header, breaks a rule.
+    InvalidParameter,
+    /// Fields of the body break rules.
+    ValidationFailed,
+    /// The idempotency key came with another request before.
+    IdempotencyKeyReused,
+    /// There is no such thing.
+    NotFound,
+    /// The URL knows other methods.
+    MethodNotAllowed,
+    /// The export cannot be cancelled any more.
+    NotCancellable,
+    /// The export has not ended.
+    NotEnded,
+    /// The body is too large.
+    PayloadTooLarge,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// AWS refuses what was asked of it.
+    RefusedByAws,
+    /// AWS does not answer.
+    AwsUnavailable,
+    /// The database does not answer, or the service is stopping.
+    Unavailable,
+    /// A mistake of ours.
+    Internal,
+}
+
+impl ProblemType {
+    /// Every type.
+    pub const ALL: [Self; 14] = [
+        Self::MalformedJson,
+        Self::InvalidParameter,
+        Self::ValidationFailed,
+        Self::IdempotencyKeyReused,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotCancellable,
+        Self::NotEnded,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RefusedByAws,
+        Self::AwsUnavailable,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The last part of its URI, its status, its title, and what it means to a caller.
+    #[must_use]
+    pub fn describe(self) -> (&'static str, StatusCode, &'static str, &'static str) {
+        match self {
+            Self::MalformedJson => (
+                "malformed-json",
+                StatusCode::BAD_REQUEST,
+                "The body is not JSON",
+                "The detail names the line and column where reading stopped. Nothing was changed.",
+            ),
+            Self::InvalidParameter => (
+                "invalid-parameter",
+                StatusCode::BAD_REQUEST,
+                "A parameter or header is invalid",
+                "Each entry of errors names a query parameter, path parameter or header and says what would be right. Nothing was changed.",
+            ),
+            Self::ValidationFailed => (
+                "validation-failed",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The request breaks one or more rules",
+                "Each entry of errors points to a field of the body (a JSON pointer) and says what would be right. All fields are reported at once; nothing was changed.",
+            ),
+            Self::IdempotencyKeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The idempotency key belongs to another request",
+                "The key was used before with a body that means something else. Send the first body again to get its export, or choose a new key for a new export.",
+            ),
+            Self::NotFound => (
+                "not-found",
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "There is nothing at this URL, or the export was never known or has been deleted.",
+            ),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The method is not allowed here",
+                "The Allow header names the methods that are.",
+            ),
+            Self::NotCancellable => (
+                "not-cancellable",
+                StatusCode::CONFLICT,
+                "The export cannot be cancelled",
+                "Only a PENDING export of which no start is on its way to AWS can be cancelled: AWS has no call that stops an export.",
+            ),
+            Self::NotEnded => (
+                "not-ended",
+                StatusCode::CONFLICT,
+                "The export has not ended",
+                "Its record would be forgotten while AWS still works on it. Wait for its end, cancel it while it is PENDING, or delete it with ?force=true.",
+            ),
+            Self::PayloadTooLarge => {
+                ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", "A body may have at most 256 KiB.")
+            }
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON",
+                "Send the body with Content-Type: application/json.",
+            ),
+            Self::RefusedByAws => (
+                "refused-by-aws",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "AWS refuses the request",
+                "The detail holds AWS's code and words. Nothing was changed.",
+            ),
+            Self::AwsUnavailable => (
+                "aws-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "AWS does not answer",
+                "AWS throttles, denies or does not answer the call that this request needs. Nothing was changed; try again after Retry-After seconds.",
+            ),
+            Self::Unavailable => (
+                "unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service is not available at the moment",
+                "The database does not answer, or the process is stopping. The same request can succeed after Retry-After seconds; with an Idempotency-Key it is safe to repeat.",
+            ),
+            Self::Internal => (
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "An error inside the service",
+                "It was logged under the request id of the X-Request-Id header. With an Idempotency-Key the request is safe to repeat.",
+            ),
+        }
+    }
+
+    fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            status if status.is_client_error() => Self::InvalidParameter,
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// An error on its way to the caller.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    kind: ProblemType,
+    detail: String,
+    errors: Vec<FieldError>,
+    retry_after_s: Option<u64>,
+}
+
+/// One field, parameter or header that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// A JSON pointer into the body, or `#query/<name>`, `#path/<name>`, `#header/<name>`.
+    #[schema(example = "/s3_bucket")]
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    #[schema(example = "is required")]
+    pub detail: String,
+}
+
+impl FieldError {
+    /// An error at this place.
+    pub fn new(pointer: impl Into<String>, invalid: &Invalid) -> Self {
+        Self { pointer: pointer.into(), detail: invalid.to_string() }
+    }
+}
+
+/// The document of an error (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// A stable URI; GET it for an explanation.
+    #[schema(example = "/problems/validation-failed")]
+    pub r#type: String,
+    /// The type in words.
+    #[schema(example = "The request breaks one or more rules")]
+    pub title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 422)]
+    pub status: u16,
+    /// This occurrence in words.
+    #[schema(example = "2 fields break a rule; see errors")]
+    pub detail: String,
+    /// The path that was asked for.
+    #[schema(example = "/v1/exports")]
+    pub instance: String,
+    /// Fields that break rules; empty when it is not about fields.
+    pub errors: Vec<FieldError>,
+}
+
+impl Problem {
+    /// A problem of this type.
+    pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+        let retry_after_s = (kind.describe().1 == StatusCode::SERVICE_UNAVAILABLE).then_some(2);
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after_s }
+    }
+
+    /// A problem with fields, parameters or headers. One at least.
+    #[must_use]
+    pub fn with_errors(kind: ProblemType, errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => format!("{} {}", one.pointer, one.detail),
+            many => format!("{} fields break a rule; see errors", many.len()),
+        };
+        Self { errors, ..Self::new(kind, detail) }
+    }
+
+    /// One header that breaks a rule.
+    pub fn header(name: &str, detail: impl Into<String>) -> Self {
+        let error = FieldError { pointer: format!("#header/{name}"), detail: detail.into() };
+        Self::with_errors(ProblemType::InvalidParameter, vec![error])
+    }
+
+    /// No export of this id.
+    #[must_use]
+    pub fn no_such_export() -> Self {
+        Self::new(ProblemType::NotFound, "there is no export of this id; it was never known here or has been deleted")
+    }
+
+    fn document(&self, instance: &str) -> Response {
+        let (name, status, title, _) = self.kind.describe();
+        let document = ProblemDocument {
+            r#type: format!("/problems/{name}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail.clone(),
+            instance: instance.to_owned(),
+            errors: self.errors.clone(),
+        };
+        let mut response = (status, axum::Json(document)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_unavailable() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a request met no database");
+            return Self::new(ProblemType::Unavailable, "the database does not answer; nothing was changed");
+        }
+        if matches!(error, StoreError::Stale) {
+            return Self::new(ProblemType::Unavailable, "another request changed the same export at this moment; try again");
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        Self::new(ProblemType::Internal, "the error was logged")
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Leaves the document to [`finish`], which knows the path.
+    fn into_response(self) -> Response {
+        let mut response = self.kind.describe().1.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the documents of problems, ours and the framework's.
+pub async fn finish(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let problem = match response.extensions().get::<Problem>() {
+        Some(problem) => problem.clone(),
+        None if status == StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::new(ProblemType::MethodNotAllowed, format!("{method} is not allowed here; the Allow header names what is"))
+        }
+        None if status == StatusCode::NOT_FOUND => {
+            Problem::new(ProblemType::NotFound, "there is nothing at this URL; GET /openapi.json lists what is")
+        }
+        None => Problem::new(ProblemType::of_status(status), "the request could not be served"),
+    };
+    let mut document = problem.document(&path);
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        document.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    document
+}

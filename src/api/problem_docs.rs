@@ -1,0 +1,75 @@
+//! Documents the problems of a call in OpenAPI, with an example of each, from the same table that answers use.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
+
+use super::problem::{PROBLEM_JSON, ProblemType};
+
+/// Names a set of problems that a handler lists among its responses.
+macro_rules! problems {
+    ($(#[$doc:meta])* $name:ident: $($kind:ident),+ $(,)?) => {
+        $(#[$doc])*
+        pub struct $name;
+
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+                $crate::api::problem_docs::responses(&[$($crate::api::problem::ProblemType::$kind),+])
+            }
+        }
+    };
+}
+pub(super) use problems;
+
+/// The responses of these problems: one a status, with an example a type.
+pub(super) fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<String, Vec<ProblemType>> = BTreeMap::new();
+    for kind in kinds {
+        by_status.entry(kind.describe().1.as_u16().to_string()).or_default().push(*kind);
+    }
+    by_status.into_iter().map(|(status, kinds)| (status, RefOr::T(response(&kinds)))).collect()
+}
+
+fn response(kinds: &[ProblemType]) -> Response {
+    let descriptions: Vec<_> = kinds.iter().map(|kind| format!("{}. {}", kind.describe().2, kind.describe().3)).collect();
+    let examples = kinds.iter().map(|kind| {
+        let (name, _, title, _) = kind.describe();
+        (name, ExampleBuilder::new().summary(title).value(Some(example(*kind))).build())
+    });
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
+    ResponseBuilder::new().description(descriptions.join(" Or: ")).content(PROBLEM_JSON, content).build()
+}
+
+fn example(kind: ProblemType) -> Value {
+    let (name, status, title, _) = kind.describe();
+    let (detail, errors) = match kind {
+        ProblemType::ValidationFailed => (
+            "2 fields break a rule; see errors",
+            json!([
+                {"pointer": "/s3_bucket", "detail": "is required"},
+                {"pointer": "/s3_sse_kms_key_id", "detail": "is only allowed with s3_sse_algorithm KMS"},
+            ]),
+        ),
+        ProblemType::InvalidParameter => (
+            "#query/page_size must be a whole number from 1 to 200",
+            json!([{"pointer": "#query/page_size", "detail": "must be a whole number from 1 to 200"}]),
+        ),
+        ProblemType::MalformedJson => ("the body is not JSON: expected `,` or `}` at line 3 column 5", json!([])),
+        ProblemType::IdempotencyKeyReused => ("this Idempotency-Key came before with another request", json!([])),
+        ProblemType::NotCancellable => ("the export is COMPLETED", json!([])),
+        ProblemType::NotEnded => ("the export is IN_PROGRESS", json!([])),
+        ProblemType::RefusedByAws => ("ExportNotFoundException: Export not found", json!([])),
+        _ => (title, json!([])),
+    };
+    json!({
+        "type": format!("/problems/{name}"),
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+        "instance": "/v1/exports",
+        "errors": errors,
+    })
+}

@@ -1,0 +1,82 @@
+//! Wakes those who wait for an export: long polls and live streams.
+//!
+//! One task asks the database for the versions of all exports that somebody waits for, in one statement, every
+//! [`INTERVAL`] and whenever a worker of this process has changed something. So a change made by another replica is
+//! seen as well, no change is missed, and nobody waits means no statement.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::domain::ids::ExportId;
+use crate::store::Store;
+
+/// How long a change made elsewhere may go unseen.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Who waits for which export.
+#[derive(Debug, Clone, Default)]
+pub struct Watcher {
+    exports: Arc<Mutex<HashMap<Uuid, watch::Sender<i32>>>>,
+    arrived: Arc<Notify>,
+}
+
+/// What a deleted export's version is said to be.
+pub const GONE: i32 = i32::MAX;
+
+impl Watcher {
+    /// Waits for changes of an export from now on. The first value may be 0: not looked at yet.
+    #[must_use]
+    pub fn watch(&self, id: ExportId) -> watch::Receiver<i32> {
+        let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = exports.entry(id.0).or_insert_with(|| watch::Sender::new(0)).subscribe();
+        self.arrived.notify_one();
+        receiver
+    }
+
+    fn watched(&self) -> Vec<Uuid> {
+        let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
+        exports.retain(|_, sender| sender.receiver_count() > 0);
+        exports.keys().copied().collect()
+    }
+
+    fn tell(&self, asked: &[Uuid], found: &[(ExportId, i32)]) {
+        let found: HashMap<Uuid, i32> = found.iter().map(|(id, version)| (id.0, *version)).collect();
+        let exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in asked {
+            if let Some(sender) = exports.get(id) {
+                let version = found.get(id).copied().unwrap_or(GONE);
+                sender.send_if_modified(|seen| std::mem::replace(seen, version) != version);
+            }
+        }
+    }
+
+    /// Looks until `stop`. `changed` is notified when a worker of this process changed an export.
+    pub async fn run(&self, store: Store, changed: Arc<Notify>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let woken = changed.notified();
+            let asked = self.watched();
+            if asked.is_empty() {
+                tokio::select! {
+                    () = self.arrived.notified() => {}
+                    () = stop.cancelled() => {}
+                }
+                continue;
+            }
+            match store.versions(&asked).await {
+                Ok(found) => self.tell(&asked, &found),
+                // Whoever waits is told nothing now and something later; requests that need the database report its absence.
+                Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "versions cannot be read"),
+            }
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}

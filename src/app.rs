@@ -1,0 +1,204 @@
+//! The composition root: asks every room for what it makes, wires it, runs it until it is told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, ApiState, Watcher};
+use crate::aws::TableExports;
+use crate::chance::Chance;
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+use crate::webhook::WebhookClient;
+use crate::worker::crew;
+use crate::worker::delivery_worker::DeliveryWorker;
+use crate::worker::export_worker::ExportWorker;
+
+/// How long requests in hand may take after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Everything.
+    All,
+    /// Answers callers.
+    Api,
+    /// Drives exports and sends webhooks. Health and metrics are served as well.
+    Worker,
+}
+
+/// Why the service cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database's URL is malformed, or its schema cannot be brought to this version's.
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    /// The TLS library for webhooks cannot be set up.
+    #[error("webhooks cannot be sent")]
+    Webhook(#[source] reqwest::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The service, wired and not yet running.
+#[derive(Debug)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// Time, randomness, identifiers.
+    pub chance: Chance,
+    /// Drives exports.
+    pub exports: Arc<ExportWorker>,
+    /// Sends webhooks.
+    pub deliveries: Arc<DeliveryWorker>,
+    api: ApiState,
+}
+
+impl App {
+    /// Wires a service on this database and this AWS.
+    ///
+    /// # Errors
+    /// The TLS library cannot be set up.
+    pub fn new(settings: &Settings, store: Store, aws: TableExports) -> Result<Self, AppError> {
+        telemetry::metrics();
+        let aws = Arc::new(aws);
+        let chance = Chance::default();
+        let api = ApiState {
+            store: store.clone(),
+            aws: Arc::clone(&aws),
+            chance: chance.clone(),
+            callbacks: settings.callback_policy(),
+            watcher: Watcher::default(),
+            exports_due: Arc::new(Notify::new()),
+            exports_changed: Arc::new(Notify::new()),
+            deliveries_due: Arc::new(Notify::new()),
+            stopping: CancellationToken::new(),
+        };
+        let exports = ExportWorker {
+            store: store.clone(),
+            aws,
+            chance: chance.clone(),
+            bounds: settings.poll,
+            changed: Arc::clone(&api.exports_changed),
+            deliveries: Arc::clone(&api.deliveries_due),
+        };
+        let deliveries = DeliveryWorker {
+            store: store.clone(),
+            client: WebhookClient::new(settings.webhook_allow_private).map_err(AppError::Webhook)?,
+            default_secret: settings.webhook_secret.clone(),
+            chance: chance.clone(),
+        };
+        Ok(Self { store, chance, exports: Arc::new(exports), deliveries: Arc::new(deliveries), api })
+    }
+
+    /// Every route and layer.
+    pub fn router(&self) -> Router {
+        api::router(self.api.clone())
+    }
+
+    /// Runs in this role until `stop`: then readyz fails, nothing more is claimed, and what is in hand is finished.
+    ///
+    /// # Errors
+    /// The schema cannot be brought to this version's, for another reason than a database that is away.
+    pub async fn run(
+        self,
+        role: Role,
+        listener: TcpListener,
+        migrate: bool,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), AppError> {
+        let stopping = self.api.stopping.clone();
+        tokio::spawn({
+            let stopping = stopping.clone();
+            async move {
+                stop.await;
+                stopping.cancel();
+            }
+        });
+        let server = tokio::spawn(serve(listener, self.router(), stopping.clone()));
+        let ready = wait_for_database(&self.store, migrate, &stopping).await;
+        if let Err(error) = ready {
+            stopping.cancel();
+            let _ = server.await;
+            return Err(error.into());
+        }
+        let mut tasks = Vec::new();
+        if role != Role::Worker {
+            let watcher = self.api.watcher.clone();
+            tasks.push(tokio::spawn({
+                let (store, changed, stopping) = (self.store.clone(), Arc::clone(&self.api.exports_changed), stopping.clone());
+                async move { watcher.run(store, changed, stopping).await }
+            }));
+        }
+        if role != Role::Api {
+            tasks.push(tokio::spawn(crew::run(self.exports, self.api.exports_due, stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.deliveries, self.api.deliveries_due, stopping.clone())));
+        }
+        stopping.cancelled().await;
+        tracing::info!("stopping: nothing new is begun, what is in hand is finished");
+        let finish = async {
+            for task in tasks {
+                let _ = task.await;
+            }
+            let _ = server.await;
+        };
+        if tokio::time::timeout(GRACE, finish).await.is_err() {
+            tracing::warn!(
+                grace_s = GRACE.as_secs(),
+                "some work in hand did not finish in time; it will be taken up again from the database"
+            );
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
+    // Requests that wait see `stopping` themselves and answer with what they have.
+    let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(error = &error as &dyn std::error::Error, "the listener failed");
+    }
+}
+
+/// Waits until the database answers and has this version's schema. A database that is away is waited for; callers get 503 meanwhile.
+async fn wait_for_database(store: &Store, migrate: bool, stopping: &CancellationToken) -> Result<(), StoreError> {
+    let mut told = false;
+    while !stopping.is_cancelled() {
+        let attempt = if migrate { store.migrate().await.map(|()| true) } else { store.schema_is_current().await };
+        match attempt {
+            Ok(true) => {
+                if told {
+                    tracing::info!("the database answers now");
+                }
+                return Ok(());
+            }
+            Ok(false) if !told => tracing::warn!("the database's schema is older than this version's; waiting for tableferry migrate"),
+            Err(error) if !error.is_unavailable() => return Err(error),
+            Err(error) if !told => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer; trying again every second");
+            }
+            Ok(false) | Err(_) => {}
+        }
+        told = true;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = stopping.cancelled() => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The commands of the binary.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::openapi;
+use crate::app::{App, AppError, Role};
+use crate::aws::TableExports;
+use crate::settings::{Auth, Settings, SettingsError};
+use crate::store::Store;
+use crate::telemetry;
+
+/// DynamoDB table exports to S3, run as a service.
+#[derive(Debug, Parser)]
+#[command(name = "tableferry", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// A TOML file that holds settings; the environment goes before it
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service: API and workers
+    Serve(Serve),
+    /// Bring the database to this version's schema, and end
+    Migrate,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask a running service whether it is ready, for container health checks; exit status 0 or 1
+    Healthcheck {
+        /// The service; derived from TABLEFERRY_LISTEN unless given
+        #[arg(long)]
+        url: Option<String>,
+    },
+    /// Run everything a first look needs: a private Postgres, a stand-in for AWS, the service and a sample export
+    #[cfg(feature = "dev")]
+    Dev(crate::dev::Dev),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// What this process does
+    #[arg(long, value_enum, default_value = "all")]
+    role: Role,
+    /// Leave the database's schema as it is; wait until it is this version's
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The settings cannot be used.
+    #[error("the settings cannot be used")]
+    Settings(#[from] SettingsError),
+    /// The settings file cannot be opened.
+    #[error("the settings file {} cannot be opened", path.display())]
+    SettingsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A setting is missing or not possible for this command.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// The log filter is malformed.
+    #[error("TABLEFERRY_LOG is no tracing filter such as info or tableferry=debug")]
+    Log(#[source] tracing_subscriber::filter::ParseError),
+    /// The service cannot run.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The OpenAPI document cannot be written.
+    #[error("the OpenAPI document cannot be written")]
+    Openapi(#[source] serde_json::Error),
+    /// The service is not ready.
+    #[error("not ready: {0}")]
+    NotReady(String),
+    /// `tableferry dev` cannot run.
+    #[cfg(feature = "dev")]
+    #[error(transparent)]
+    Dev(#[from] crate::dev::DevError),
+}
+
+const NO_AUTH_YET: &str = "TABLEFERRY_AUTH is \"required\" (the default), but this version knows no API keys yet, so nobody could use the service. \
+    Set TABLEFERRY_AUTH=none to serve everybody who can reach the port, and keep that port private.";
+
+impl Cli {
+    /// Runs the command and tells what went wrong, causes included.
+    pub async fn run(self) -> ExitCode {
+        match self.execute().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let mut text = format!("tableferry: {error}");
+                let mut cause = std::error::Error::source(&error);
+                while let Some(current) = cause {
+                    text = format!("{text}\n  because: {current}");
+                    cause = current.source();
+                }
+                // Standard error, since standard output may be a document.
+                eprintln!("{text}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn execute(self) -> Result<(), CliError> {
+        let settings = self.settings()?;
+        telemetry::start_logging(&settings).map_err(CliError::Log)?;
+        match self.command {
+            Command::Serve(serve) => serve_forever(serve, &settings).await,
+            Command::Migrate => Ok(database(&settings)?.migrate().await.map_err(AppError::from)?),
+            Command::Openapi => print_openapi(),
+            Command::Healthcheck { url } => healthcheck(url, &settings).await,
+            #[cfg(feature = "dev")]
+            Command::Dev(dev) => Ok(dev.run(settings).await?),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "settings are read here, once")]
+    fn settings(&self) -> Result<Settings, CliError> {
+        let file = match &self.config {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|source| CliError::SettingsFile { path: path.clone(), source })?),
+            None => None,
+        };
+        // Variables that are not UTF-8 are none of ours.
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Ok(Settings::read(variables, file.as_deref())?)
+    }
+}
+
+fn database(settings: &Settings) -> Result<Store, CliError> {
+    let url: &SecretString = settings.database_url.as_ref().ok_or(CliError::Missing(
+        "DATABASE_URL is not set: name a Postgres database, such as postgres://user:password@host:5432/tableferry (to try Tableferry without one, use make run)",
+    ))?;
+    Ok(Store::connect_lazily(url).map_err(AppError::from)?)
+}
+
+async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError> {
+    if settings.auth == Auth::Required {
+        return Err(CliError::Missing(NO_AUTH_YET));
+    }
+    let store = database(settings)?;
+    let listener = listen(settings.listen).await?;
+    let app = App::new(settings, store, TableExports::from_environment().await)?;
+    tracing::info!(listen = %settings.listen, role = ?serve.role, version = env!("CARGO_PKG_VERSION"), "tableferry starts");
+    Ok(app.run(serve.role, listener, !serve.no_migrate, stop_signal().cancelled_owned()).await?)
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// The address is taken or not this machine's.
+pub async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })
+}
+
+/// Cancelled at the first SIGTERM or SIGINT. A second one ends the process at once.
+pub fn stop_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        told.cancel();
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+    stop
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the document is this command's output")]
+fn print_openapi() -> Result<(), CliError> {
+    print!("{}", openapi::document().map_err(CliError::Openapi)?);
+    Ok(())
+}
+
+async fn healthcheck(url: Option<String>, settings: &Settings) -> Result<(), CliError> {
+    let url = url.unwrap_or_else(|| {
+        let mut address = settings.listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        format!("http://{address}")
+    });
+    #[expect(clippy::disallowed_methods, reason = "the operator's own address, not a caller's")]
+    let client = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(5)).build();
+    let client = client.map_err(|e| CliError::NotReady(e.to_string()))?;
+    let answer = client.get(format!("{}/readyz", url.trim_end_matches('/'))).send().await;
+    match answer {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(CliError::NotReady(format!("the service answers {}", answer.status()))),
+        Err(error) => Err(CliError::NotReady(error.to_string())),
+    }
+}
