@@ -18,7 +18,10 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 
 const SIGNATURE_HEADERS: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-decoded-content-length"];
-const SIGNATURE_PARAMETERS: [&str; 7] = [
+const SIGNATURE_PARAMETERS: [&str; 10] = [
+    "awsaccesskeyid",
+    "signature",
+    "expires",
     "x-amz-algorithm",
     "x-amz-credential",
     "x-amz-date",
@@ -85,29 +88,34 @@ impl S3Front {
 
 struct Presigned {
     credential: String,
-    made_at: Option<OffsetDateTime>,
-    expires_seconds: Option<i64>,
+    ends_at: Option<OffsetDateTime>,
 }
 
 impl Presigned {
+    /// What a URL's signature says, in either version of signatures.
     fn of(uri: &Uri) -> Option<Self> {
-        let mut found = Self { credential: String::new(), made_at: None, expires_seconds: None };
-        let mut signed = false;
+        let (mut credential, mut made_at, mut expires) = (String::new(), None, None);
+        let (mut version_4, mut version_2) = (false, false);
         for (name, value) in parameters(uri) {
             match name.to_ascii_lowercase().as_str() {
-                "x-amz-signature" => signed = true,
-                "x-amz-credential" => found.credential = percent_decode_str(value).decode_utf8_lossy().into_owned(),
-                "x-amz-date" => found.made_at = PrimitiveDateTime::parse(value, &Iso8601::DEFAULT).ok().map(PrimitiveDateTime::assume_utc),
-                "x-amz-expires" => found.expires_seconds = value.parse().ok(),
+                "x-amz-signature" => version_4 = true,
+                "signature" => version_2 = true,
+                "x-amz-credential" | "awsaccesskeyid" => credential = percent_decode_str(value).decode_utf8_lossy().into_owned(),
+                "x-amz-date" => made_at = PrimitiveDateTime::parse(value, &Iso8601::DEFAULT).ok().map(PrimitiveDateTime::assume_utc),
+                "x-amz-expires" | "expires" => expires = value.parse::<i64>().ok(),
                 _ => {}
             }
         }
-        signed.then_some(found)
+        let ends_at = if version_4 {
+            Some(made_at?.saturating_add(time::Duration::seconds(expires?)))
+        } else {
+            expires.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok())
+        };
+        (version_4 || version_2).then_some(Self { credential, ends_at })
     }
 
     fn is_over(&self, now: OffsetDateTime) -> bool {
-        let (Some(made_at), Some(seconds)) = (self.made_at, self.expires_seconds) else { return true };
-        made_at.saturating_add(time::Duration::seconds(seconds)) < now
+        self.ends_at.is_none_or(|ends_at| ends_at < now)
     }
 }
 
@@ -158,6 +166,10 @@ mod tests {
         assert!(!presigned.is_over(made_at + time::Duration::seconds(60)));
         assert!(presigned.is_over(made_at + time::Duration::seconds(61)));
         assert_eq!(without_signature(&uri).to_string(), "/b/k?response-content-type=a%2Fb");
+        let older: Uri = "/b/k?AWSAccessKeyId=AKID&Signature=ab%3D&Expires=1767225660".parse().unwrap();
+        assert!(!Presigned::of(&older).unwrap().is_over(made_at));
+        assert!(Presigned::of(&older).unwrap().is_over(made_at + time::Duration::seconds(61)));
+        assert_eq!(without_signature(&older).to_string(), "/b/k");
         assert!(Presigned::of(&"/b/k?list-type=2".parse().unwrap()).is_none());
     }
 }

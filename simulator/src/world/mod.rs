@@ -82,8 +82,10 @@ impl World {
 
     /// The state, for a change that should be kept.
     pub(crate) fn change(&self) -> MutexGuard<'_, State> {
+        let state = self.state();
+        // Marked under the lock: whoever keeps the state after this sees the change.
         self.mark_changed();
-        self.state()
+        state
     }
 
     /// The fault rules.
