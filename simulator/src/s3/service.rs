@@ -57,6 +57,7 @@ impl From<StoreError> for s3s::S3Error {
             StoreError::BucketExists(_) => s3s::S3ErrorCode::BucketAlreadyExists,
             StoreError::BucketNotEmpty => s3s::S3ErrorCode::BucketNotEmpty,
             StoreError::BadBucketName(_) => s3s::S3ErrorCode::InvalidBucketName,
+            StoreError::KeyTooLong => s3s::S3ErrorCode::KeyTooLongError,
             StoreError::Disk(_) => s3s::S3ErrorCode::InternalError,
         };
         Self::with_message(code, text)

@@ -13,6 +13,9 @@ use super::journal::{Entry, Journal};
 use super::listing::{Page, Query, list};
 use super::plain_etag;
 
+/// S3's own limit.
+const LONGEST_KEY_BYTES: usize = 1_024;
+
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -28,6 +31,9 @@ pub enum StoreError {
     /// Not a bucket's name.
     #[error("'{0}' is not a bucket name")]
     BadBucketName(String),
+    /// A key of more than 1,024 bytes.
+    #[error("Your key is too long")]
+    KeyTooLong,
     /// The disk said no.
     #[error("{0}")]
     Disk(#[from] std::io::Error),
@@ -136,6 +142,9 @@ impl ObjectStore {
     pub(crate) fn put(&self, bucket: &str, new: NewObject) -> Result<(), StoreError> {
         if !self.buckets().contains_key(bucket) {
             return Err(StoreError::NoSuchBucket);
+        }
+        if new.key.len() > LONGEST_KEY_BYTES {
+            return Err(StoreError::KeyTooLong);
         }
         let file = files::write(&self.root, bucket, &new.key, &new.bytes)?;
         let info = ObjectInfo {

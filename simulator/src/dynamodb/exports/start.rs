@@ -48,7 +48,7 @@ pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) 
         } else {
             now.replace_millisecond(now.millisecond()).unwrap_or(now)
         };
-        let scope = window::scope(&request, table, started_at, now)?;
+        let scope = window::scope(&request, table, now)?;
         let (table_id, live_items, live_bytes) = (table.id.clone(), table.item_count(), table.size_bytes());
         if let Some(most) = world.limits.concurrent_exports
             && state.in_flight_of(&arn.account, &arn.region) >= most
@@ -84,7 +84,7 @@ pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) 
         let (store, probe) = (std::sync::Arc::clone(&world.store), export.clone());
         let written = tokio::task::spawn_blocking(move || output::write_probe(&store, &probe, now)).await;
         if !matches!(written, Ok(Ok(()))) {
-            tracing::error!(arn = %export.arn, "the write probe of an export could not be written");
+            tracing::warn!(arn = %export.arn, "the write probe of an export could not be written");
         }
     }
     world.due_changed.notify_one();

@@ -10,17 +10,17 @@ use crate::world::{ExportRequest, IncrementalSpecification, PointInTimeRecovery,
 const SHORTEST: Duration = Duration::minutes(15);
 const LONGEST: Duration = Duration::hours(24);
 
-/// The scope of an export that starts now. `started_at` is what its description will say.
-pub(super) fn scope(request: &ExportRequest, table: &Table, started_at: OffsetDateTime, now: OffsetDateTime) -> Result<Scope, ApiError> {
+/// The scope of an export that starts now.
+pub(super) fn scope(request: &ExportRequest, table: &Table, now: OffsetDateTime) -> Result<Scope, ApiError> {
     match &request.incremental_export_specification {
         Some(specification) => incremental(specification, table, now),
-        None => full(request.export_time, table, started_at, now),
+        None => full(request.export_time, table, now),
     }
 }
 
-fn full(wanted: Option<f64>, table: &Table, started_at: OffsetDateTime, now: OffsetDateTime) -> Result<Scope, ApiError> {
+fn full(wanted: Option<f64>, table: &Table, now: OffsetDateTime) -> Result<Scope, ApiError> {
     let recovery = recovery(table)?;
-    let Some(wanted) = wanted else { return Ok(Scope::Full { at: started_at }) };
+    let Some(wanted) = wanted else { return Ok(Scope::Full { at: now }) };
     let at = from_epoch_seconds(wanted).ok_or_else(|| invalid("Export Time is invalid"))?;
     if at > now || at < whole_seconds(recovery.earliest(now)) {
         return Err(invalid("Export Time is invalid"));

@@ -1,0 +1,20 @@
+//! The simulator over HTTP: every rule that other people's clients meet. The clock is frozen, nothing sleeps.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod client;
+mod describing;
+mod faults;
+mod full_output;
+mod incremental_output;
+mod items;
+mod late_failures;
+mod listing;
+mod objects;
+mod protocol;
+mod quotas;
+mod restart;
+mod starting;
+mod tables;
+mod times;
+mod tokens;

@@ -1,0 +1,55 @@
+//! A restart: with a state file everything goes on where it stood, and S3 keeps its objects.
+
+use serde_json::json;
+
+use crate::client::{Aws, LONG_ENOUGH, ORDERS, fresh_folder, settings};
+
+#[tokio::test]
+async fn tables_exports_tokens_and_objects_survive() {
+    let folder = fresh_folder();
+    let again = || {
+        let mut settings = settings(folder.clone());
+        settings.state_file = Some(folder.join("state/state.json"));
+        settings
+    };
+    let mut aws = Aws::over(again(), folder.clone()).await;
+    aws.call("PutItem", json!({"TableName": "Orders", "Item": {"pk": {"S": "kept"}}})).await.ok();
+    let done = aws.finished(json!({"ClientToken": "done"})).await;
+    let running = aws.started(json!({"ClientToken": "running"})).await;
+    let stopped_at = aws.control().now();
+    aws.sim.take().unwrap().shutdown().await;
+
+    aws.sim = Some(tableferry_simulator::Simulator::start(again()).await.unwrap());
+    assert!(aws.control().now() >= stopped_at, "the clock goes on");
+    let arn = done["ExportArn"].as_str().unwrap();
+    assert_eq!(aws.description(arn).await, done);
+    assert_eq!(aws.records(&done).await, [json!({"Item": {"pk": {"S": "kept"}}})]);
+    assert_eq!(aws.started(json!({"ClientToken": "running"})).await, running);
+    aws.control().advance(LONG_ENOUGH).await;
+    assert_eq!(aws.description(&running).await["ItemCount"], 1);
+    assert_eq!(aws.call("ListExports", json!({"TableArn": ORDERS})).await.ok()["ExportSummaries"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_state_file_only_objects_survive() {
+    let folder = fresh_folder();
+    let mut aws = Aws::over(settings(folder.clone()), folder.clone()).await;
+    let done = aws.finished(json!({})).await;
+    aws.sim.take().unwrap().shutdown().await;
+    aws.sim = Some(tableferry_simulator::Simulator::start(settings(folder)).await.unwrap());
+    assert_eq!(aws.call("DescribeExport", json!({"ExportArn": done["ExportArn"]})).await.code(), "ExportNotFoundException");
+    assert!(aws.lines(&done).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_state_file_of_another_kind_is_not_overwritten() {
+    let folder = fresh_folder();
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("state.json");
+    std::fs::write(&file, "{}").unwrap();
+    let mut settings = settings(folder.clone());
+    settings.state_file = Some(file.clone());
+    assert!(tableferry_simulator::Simulator::start(settings).await.is_err());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
