@@ -132,7 +132,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 async fn serve_dynamodb(world: Arc<World>, listener: TcpListener, stop: CancellationToken) {
     let router: Router = Router::new()
-        .route("/", post(dynamodb::answer))
+        .route("/", post(dynamodb::answer).get(dynamodb::healthy))
         .layer(axum::extract::DefaultBodyLimit::max(MOST_BODY_BYTES))
         .merge(control::routes())
         .with_state(world);

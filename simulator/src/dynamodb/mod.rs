@@ -67,6 +67,11 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
     response
 }
 
+/// Answers a GET as AWS's load balancers are answered.
+pub(crate) async fn healthy(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> String {
+    format!("healthy: dynamodb.{}.amazonaws.com ", Caller::of_headers(&headers, &world.account_id).region)
+}
+
 async fn run(context: &Context<'_>, operation: &str, input: Input<'_>) -> Result<Value, ApiError> {
     match operation {
         "ExportTableToPointInTime" => exports::start(context, input).await,
@@ -94,7 +99,7 @@ fn respond(world: &World, result: Result<Value, ApiError>) -> Response {
     };
     let body = body.to_string();
     let request_id: String = {
-        let random = &mut world.state().random;
+        let random = &mut world.state().request_ids;
         (0..52).map(|_| char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUV"[random.usize(..32)])).collect()
     };
     let mut response = Response::new(Body::empty());

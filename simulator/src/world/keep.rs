@@ -28,6 +28,7 @@ impl KeepError {
 #[derive(Serialize)]
 struct Kept<'a> {
     format: u32,
+    restarts: u64,
     clock_offset_seconds: f64,
     tables: Vec<&'a Table>,
     exports: Vec<&'a Export>,
@@ -37,6 +38,7 @@ struct Kept<'a> {
 #[derive(Deserialize)]
 struct Found {
     format: u32,
+    restarts: u64,
     clock_offset_seconds: f64,
     tables: Vec<Table>,
     exports: Vec<Export>,
@@ -46,6 +48,7 @@ struct Found {
 pub(super) fn render(state: &State, clock_offset: time::Duration) -> Result<Vec<u8>, KeepError> {
     let kept = Kept {
         format: FORMAT,
+        restarts: state.restarts,
         clock_offset_seconds: clock_offset.as_seconds_f64(),
         tables: state.tables().collect(),
         exports: state.exports().collect(),
@@ -76,6 +79,7 @@ pub(super) fn load(path: &Path, state: &mut State) -> Result<time::Duration, Kee
     if found.format != FORMAT {
         return Err(KeepError::Version(found.format));
     }
+    state.restart(found.restarts + 1);
     for table in found.tables {
         state.add_table(table);
     }

@@ -23,7 +23,13 @@ pub(crate) struct State {
     tokens: HashMap<(String, String, String), String>,
     pub(crate) kms_keys: BTreeSet<String>,
     pub(crate) throttle: Throttle,
+    /// For what is kept: ids of tables and exports, durations.
     pub(crate) random: fastrand::Rng,
+    /// For request ids alone, so that looking changes nothing else.
+    pub(crate) request_ids: fastrand::Rng,
+    random_seed: u64,
+    /// How often a simulator was started on the same state file before this time.
+    pub(super) restarts: u64,
 }
 
 impl State {
@@ -37,7 +43,16 @@ impl State {
             kms_keys: BTreeSet::new(),
             throttle: Throttle::default(),
             random: fastrand::Rng::with_seed(random_seed),
+            request_ids: fastrand::Rng::with_seed(!random_seed),
+            random_seed,
+            restarts: 0,
         }
+    }
+
+    /// Goes on after so many restarts: with the same seed, but without drawing the same ids again.
+    pub(super) fn restart(&mut self, restarts: u64) {
+        self.restarts = restarts;
+        self.random.seed(self.random_seed ^ restarts.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     }
 
     pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
@@ -76,6 +91,9 @@ impl State {
 
     fn forget_unneeded_tables(&mut self) {
         let Self { tables, in_flight, exports, .. } = self;
+        if !tables.values().any(|table| table.deleted) {
+            return;
+        }
         let needed: BTreeSet<&String> = in_flight.iter().filter_map(|(_, arn)| exports.get(arn)).map(|export| &export.table_id).collect();
         tables.retain(|id, table| !table.deleted || needed.contains(id));
     }

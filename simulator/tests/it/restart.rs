@@ -53,3 +53,36 @@ async fn a_state_file_of_another_kind_is_not_overwritten() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "{}");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn ids_are_not_drawn_twice() {
+    let folder = fresh_folder();
+    let again = || {
+        let mut settings = settings(folder.clone());
+        settings.state_file = Some(folder.join("state.json"));
+        settings
+    };
+    let mut aws = Aws::over(again(), folder.clone()).await;
+    let first = aws.finished(json!({"ClientToken": "first"})).await;
+    aws.sim.take().unwrap().shutdown().await;
+    aws.sim = Some(tableferry_simulator::Simulator::start(again()).await.unwrap());
+    aws.control().create_table(&tableferry_simulator::TableSeed::new("Another")).unwrap();
+    let id = async |name: &str| aws.call("DescribeTable", json!({"TableName": name})).await.ok()["Table"]["TableId"].clone();
+    assert_eq!(id("Orders").await, first["TableId"]);
+    assert_ne!(id("Another").await, first["TableId"]);
+    let second = aws.started(json!({"ClientToken": "second"})).await;
+    assert_ne!(second.rsplit('-').next(), first["ExportArn"].as_str().unwrap().rsplit('-').next());
+}
+
+#[tokio::test]
+async fn the_same_seed_draws_the_same() {
+    let mut drawn = Vec::new();
+    for _ in 0..2 {
+        let aws = Aws::with(|settings| settings.random_seed = 42).await;
+        aws.call("ListTables", json!({})).await.ok();
+        let started = aws.export(json!({})).await.ok()["ExportDescription"].clone();
+        let digits = started["ExportArn"].as_str().unwrap().rsplit('-').next().unwrap().to_owned();
+        drawn.push((started["TableId"].clone(), digits, started["ClientToken"].clone()));
+    }
+    assert_eq!(drawn[0], drawn[1]);
+}
