@@ -1,5 +1,75 @@
 #!/bin/sh
-# Lets clients that nobody here wrote use the service and the simulator. Not written yet.
+# Usage: scripts/interop.sh [ARGUMENTS OF PYTEST]
+# Lets clients that nobody here wrote use the service and the simulator: see interop/README.md. Installs them where they
+# are missing, builds the binaries, and runs the checks beside a throwaway Postgres. Ends with "N passed, M failed".
 set -eu
-echo "interop: not written yet" >&2
-exit 1
+cd "$(dirname "$0")/.."
+work=interop/.work
+mkdir -p "$work"
+
+say() { echo "interop: $*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+find_chromium() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+missing=
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
+command -v node >/dev/null && command -v npm >/dev/null || missing="$missing nodejs npm"
+[ -n "${CHROMIUM:-}" ] || find_chromium >/dev/null || missing="$missing chromium"
+missing=${missing# }
+
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null || { [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; }; then
+        say "missing: $missing (Debian's names), and they cannot be installed here without apt-get and root or sudo."
+        say "Install them by this system's own means (CHROMIUM may name a Chromium), and run this again."
+        exit 1
+    fi
+    say "installing $missing"
+    as_root apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
+    # shellcheck disable=SC2086 # several words
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        install -y --no-install-recommends $missing </dev/null >&2
+fi
+CHROMIUM=${CHROMIUM:-$(find_chromium)}
+export CHROMIUM
+
+# Installs once for each state of the files that say what: `once NAME "what it depends on" COMMAND…`.
+once() {
+    name=$1 state=$2
+    shift 2
+    if [ "$(cat "$work/$name.installed" 2>/dev/null)" != "$state" ]; then
+        rm -f "$work/$name.installed"
+        say "installing the clients of $name"
+        "$@" </dev/null >&2
+        echo "$state" >"$work/$name.installed"
+    fi
+}
+
+install_pypi() {
+    rm -rf "$work/venv"
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        --requirement interop/requirements.txt --constraint interop/constraints.txt
+}
+
+install_npm() {
+    cp interop/package.json interop/package-lock.json interop/.npmrc "$work/"
+    (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier)
+}
+
+sum() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
+
+# The folder is part of the state, since an environment cannot be moved.
+once PyPI "$(sum interop/requirements.txt interop/constraints.txt) $(python3 --version) $PWD" install_pypi
+once npm "$(sum interop/package-lock.json)" install_npm
+
+# The same build as that of `make test`.
+cargo build --quiet --workspace --all-features
+
+PYTHONDONTWRITEBYTECODE=1 cargo run --quiet --package private-postgres -- run -- \
+    "$work/venv/bin/python" -m pytest --rootdir interop -c interop/pytest.ini "${@:-interop}" </dev/null

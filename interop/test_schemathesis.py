@@ -1,0 +1,39 @@
+"""Proves that the service does what its OpenAPI document says, all of it, whatever it is sent: schemathesis makes calls from
+the document of the running service (examples, boundary values, random ones, sequences of calls) and holds every answer
+against it. What is adjusted, and why, stands in schemathesis.toml."""
+
+import subprocess
+import sys
+
+import pytest
+
+from conftest import Place
+from programs import HERE, WORK, own_environment, service, simulator
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """A service of its own: thousands of exports are asked for here."""
+    with simulator("simulator-of-schemathesis", "--no-limits", "--any-account") as (dynamodb, s3):
+        with service("service-of-schemathesis", dynamodb, s3) as url:
+            yield Place(url, dynamodb, s3)
+
+
+def test_every_call_of_the_document_with_every_check(undisturbed):
+    report = WORK / "schemathesis.txt"
+    command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", HERE / "schemathesis.toml", "run"]
+    command += ["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "30", "--workers", "2"]
+    command += ["--seed", "20200630", "--generation-database", "none", "--continue-on-failure", "--report", "junit", "--report-dir", WORK / "schemathesis"]
+    command += [f"{undisturbed.url}/openapi.json"]
+    with report.open("wb") as output:
+        run = subprocess.run(
+            [str(part) for part in command],
+            env=own_environment(COLUMNS="160"),
+            cwd=WORK,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=420,
+        )
+    text = report.read_text()
+    assert run.returncode == 0, text[-20000:]

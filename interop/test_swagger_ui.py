@@ -1,0 +1,52 @@
+"""Proves that a person with a browser and no internet can use /docs: headless Chromium opens it, sees the calls, tries out
+POST /v1/exports and gets a 202. The page as seen is kept as .work/swagger.png."""
+
+import json
+import os
+from urllib.parse import urlsplit
+
+from playwright.sync_api import expect, sync_playwright
+
+from programs import WORK, own_environment
+
+QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def test_try_it_out_gets_a_202_and_nothing_leaves_this_machine(place):
+    asked, errors = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ["CHROMIUM"], args=QUIET, chromium_sandbox=False, env=own_environment(), timeout=60_000
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 1600})
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{place.url}/docs")
+
+        for call in ["post-/v1/exports", "get-/v1/exports", "get-/v1/exports/{id}", "delete-/v1/exports/{id}", "get-/livez"]:
+            method, path = call.split("-", 1)
+            block = page.locator(f".opblock-{method}").filter(has=page.locator(f'[data-path="{path}"]'))
+            expect(block, call).to_have_count(1)
+
+        block = page.locator(".opblock-post").filter(has=page.locator('[data-path="/v1/exports"]'))
+        block.locator(".opblock-summary-control").click()
+        block.get_by_role("button", name="Try it out").click()
+        # The example as it stands is a valid request but for the names; people change those and keep the rest.
+        suggested = json.loads(block.locator("textarea.body-param__text").input_value())
+        body = suggested | {"table_arn": place.table, "s3_bucket": place.bucket}
+        block.locator("textarea.body-param__text").fill(json.dumps(body, indent=2))
+        # The suggested `Prefer: wait=10` would make it a 200.
+        block.locator('tr[data-param-name="Prefer"] input').fill("")
+        with page.expect_response(lambda answer: answer.request.method == "POST") as answer:
+            block.get_by_role("button", name="Execute").click()
+        seen = answer.value
+        live = block.locator(".live-responses-table .response-col_status").first
+        expect(live).to_contain_text("202" if seen.status == 202 else str(seen.status))
+        live.scroll_into_view_if_needed()
+        page.screenshot(path=WORK / "swagger.png", full_page=True)
+        assert seen.status == 202, (seen.status, seen.text(), body)
+        browser.close()
+    elsewhere = [url for url in asked if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).hostname != "127.0.0.1"]
+    assert not elsewhere
+    assert not errors
