@@ -58,7 +58,7 @@ CREATE TABLE exports (
     failure_code text,
     failure_message text,
 
-    CONSTRAINT exports_kms_key_needs_kms CHECK (s3_sse_kms_key_id IS NULL OR s3_sse_algorithm = 'KMS'),
+    CONSTRAINT exports_kms_key_needs_kms CHECK (s3_sse_kms_key_id IS NULL OR s3_sse_algorithm IS NOT DISTINCT FROM 'KMS'),
     CONSTRAINT exports_window_iff_incremental CHECK (
         CASE export_type
             WHEN 'INCREMENTAL_EXPORT' THEN export_from_time IS NOT NULL AND export_view_type IS NOT NULL AND export_time IS NULL

@@ -113,7 +113,13 @@ impl Cli {
     }
 
     async fn execute(self) -> Result<(), CliError> {
-        let settings = self.settings()?;
+        #[cfg_attr(not(feature = "dev"), expect(unused_mut, reason = "only dev changes a default"))]
+        let mut settings = self.settings()?;
+        #[cfg(feature = "dev")]
+        if let Command::Dev(_) = &self.command {
+            // The sample export tells its own story; trouble is still shown.
+            settings.log.get_or_insert_with(|| "warn".to_owned());
+        }
         telemetry::start_logging(&settings).map_err(CliError::Log)?;
         match self.command {
             Command::Serve(serve) => serve_forever(serve, &settings).await,

@@ -27,11 +27,14 @@ pub struct Settings {
     pub webhook_secret: Option<WebhookSecret>,
     /// `TABLEFERRY_WEBHOOK_ALLOW_PRIVATE`: webhooks may reach private and loopback addresses, by plain http too.
     pub webhook_allow_private: bool,
-    /// `TABLEFERRY_LOG`: tracing filter.
-    pub log: String,
+    /// `TABLEFERRY_LOG`: tracing filter; `None` is [`DEFAULT_LOG`].
+    pub log: Option<String>,
     /// `TABLEFERRY_LOG_FORMAT`: `text` or `json`; `None` is text on a terminal.
     pub log_format: Option<LogFormat>,
 }
+
+/// What is logged unless it is said: everything worth knowing, less what Postgres remarks about migrations that ran before.
+pub const DEFAULT_LOG: &str = "info,sqlx=warn";
 
 /// Whether callers must say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +148,7 @@ impl Settings {
                 Some("true") => true,
                 Some(_) => return Err(bad("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "must be true or false")),
             },
-            log: get("TABLEFERRY_LOG").unwrap_or("info").to_owned(),
+            log: get("TABLEFERRY_LOG").map(str::to_owned),
             log_format: match get("TABLEFERRY_LOG_FORMAT") {
                 None => None,
                 Some("text") => Some(LogFormat::Text),

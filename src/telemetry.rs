@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{LogFormat, Settings};
+use crate::settings::{DEFAULT_LOG, LogFormat, Settings};
 
 /// Seconds; the bounds that OpenTelemetry recommends for `http.server.request.duration`.
 const DURATION_BUCKETS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -18,7 +18,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 /// # Errors
 /// `TABLEFERRY_LOG` is no tracing filter.
 pub fn start_logging(settings: &Settings) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().parse(&settings.log)?;
+    let filter = EnvFilter::builder().parse(settings.log.as_deref().unwrap_or(DEFAULT_LOG))?;
     let terminal = std::io::stderr().is_terminal();
     let format = settings.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -1,0 +1,68 @@
+//! The database away, at the start and later; the schema's own rules.
+
+use crate::support::{TestApp, create_body};
+
+#[tokio::test]
+async fn away_later_it_is_503_and_recovers_by_itself() {
+    let app = TestApp::start().await;
+    let id = app.create(&create_body()).await.expect(202).id();
+    let name = app.database_url.rsplit('/').next().unwrap().to_owned();
+    allow_connections(&app, &name, false).await;
+    for path in ["/v1/exports".to_owned(), format!("/v1/exports/{id}"), "/readyz".to_owned()] {
+        let answer = app.get(&path).await.expect_problem(503, "unavailable");
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    app.create(&create_body()).await.expect_problem(503, "unavailable");
+    app.get("/livez").await.expect(200);
+    allow_connections(&app, &name, true).await;
+    app.get("/readyz").await.expect(200);
+    assert_eq!(app.export(&id).await["export_status"], "PENDING");
+}
+
+/// Shuts everybody out of the test's database, or lets them in again.
+async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
+    use sqlx::{AssertSqlSafe, Connection as _};
+    let mut admin_url = url::Url::parse(&app.database_url).unwrap();
+    admin_url.set_path("postgres");
+    let mut admin = sqlx::PgConnection::connect(admin_url.as_str()).await.unwrap();
+    let limit = if allow { "ALLOW_CONNECTIONS true" } else { "ALLOW_CONNECTIONS false" };
+    sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE {name} WITH {limit}"))).execute(&mut admin).await.unwrap();
+    if !allow {
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        sqlx::raw_sql(AssertSqlSafe(end)).execute(&mut admin).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn impossible_states_are_impossible_in_the_database_too() {
+    let app = TestApp::start().await;
+    app.create(&create_body()).await.expect(202);
+    for (change, constraint) in [
+        ("export_status = 'IN_PROGRESS'", "exports_arn_by_status"),
+        ("export_status = 'DONE'", "exports_export_status_check"),
+        ("export_arn = 'x'", "exports_arn_by_status"),
+        ("failure_code = 'x'", "exports_failure_iff_failed"),
+        ("item_count = 1", "exports_written_iff_completed"),
+        ("end_time = now()", "exports_end_time_by_aws"),
+        ("client_token = NULL", "exports_created_has_token"),
+        ("export_view_type = 'NEW_IMAGE'", "exports_window_iff_incremental"),
+        ("callback_secret = 'x'", "exports_secret_needs_callback"),
+        ("idempotency_key = 'x'", "exports_fingerprint_with_key"),
+        ("s3_sse_kms_key_id = 'x'", "exports_kms_key_needs_kms"),
+        ("s3_prefix = ''", "exports_s3_prefix_check"),
+        ("version = 0", "exports_version_check"),
+    ] {
+        let sql = sqlx::AssertSqlSafe(format!("UPDATE exports SET {change}"));
+        let refused = sqlx::raw_sql(sql).execute(&app.pool).await.unwrap_err();
+        assert_eq!(refused.as_database_error().unwrap().constraint(), Some(constraint), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn readyz_waits_for_the_schema() {
+    let app = TestApp::start().await;
+    app.get("/readyz").await.expect(200);
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET success = false").execute(&app.pool).await.unwrap();
+    let answer = app.get("/readyz").await.expect_problem(503, "unavailable");
+    assert!(answer.json["detail"].as_str().unwrap().contains("tableferry migrate"));
+}

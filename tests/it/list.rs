@@ -1,0 +1,85 @@
+//! `GET /v1/exports`: filters and pages.
+
+use serde_json::json;
+
+use crate::support::{BUCKET, TABLE, TestApp, ago, create_body};
+
+async fn ids(app: &TestApp, query: &str) -> Vec<String> {
+    let page = app.get(&format!("/v1/exports?{query}")).await.expect(200).json;
+    page["exports"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn newest_first_in_pages_without_gaps_or_repeats() {
+    let app = TestApp::start().await;
+    let mut created = Vec::new();
+    for _ in 0..7 {
+        created.push(app.create(&create_body()).await.expect(202).id());
+    }
+    created.reverse();
+    assert_eq!(ids(&app, "").await, created);
+    let mut seen = Vec::new();
+    let mut path = "/v1/exports?page_size=3".to_owned();
+    loop {
+        let page = app.get(&path).await.expect(200);
+        seen.extend(page.json["exports"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()));
+        // New ones do not disturb the pages behind them.
+        app.create(&create_body()).await.expect(202);
+        match page.json["next_page_token"].as_str() {
+            Some(token) => {
+                assert!(page.header("link").contains(token) && page.header("link").ends_with("; rel=\"next\""));
+                path = page.header("link").trim_start_matches('<').split('>').next().unwrap().to_owned();
+            }
+            None => {
+                assert_eq!(page.header("link"), "");
+                break;
+            }
+        }
+    }
+    assert_eq!(seen, created);
+    assert!(ids(&app, "page_size=7").await.len() == 7);
+}
+
+#[tokio::test]
+async fn a_token_is_for_the_filters_it_was_made_for() {
+    let app = TestApp::start().await;
+    for _ in 0..3 {
+        app.create(&create_body()).await.expect(202);
+    }
+    let page = app.get("/v1/exports?page_size=1&export_status=PENDING").await.expect(200).json;
+    let token = page["next_page_token"].as_str().unwrap();
+    assert_eq!(ids(&app, &format!("page_size=2&export_status=PENDING&page_token={token}")).await.len(), 2);
+    app.get(&format!("/v1/exports?export_status=FAILED&page_token={token}")).await.expect_problem(400, "invalid-parameter");
+}
+
+#[tokio::test]
+async fn filters_alone_and_together() {
+    let app = TestApp::start().await;
+    let plain = app.export_to_end(&create_body()).await;
+    let mut other = create_body();
+    other["s3_bucket"] = json!("other-bucket");
+    other["table_arn"] = json!("arn:aws:dynamodb:eu-west-1:123456789012:table/Orders");
+    other["labels"] = json!({"team": "a:b", "env": "test"});
+    let other = app.create(&other).await.expect(202).id();
+    let mut incremental = create_body();
+    incremental["export_type"] = json!("INCREMENTAL_EXPORT");
+    incremental["incremental_export_specification"] = json!({"export_from_time": ago(7200)});
+    incremental["labels"] = json!({"env": "test"});
+    let incremental = app.create(&incremental).await.expect(202).id();
+    let (hour_ago, in_an_hour) = (ago(3600), ago(-3600));
+    for (query, expected) in [
+        ("export_status=COMPLETED".to_owned(), vec![&plain]),
+        ("export_status=PENDING".to_owned(), vec![&incremental, &other]),
+        (format!("table_arn={TABLE}"), vec![&incremental, &plain]),
+        (format!("s3_bucket={BUCKET}&export_status=PENDING"), vec![&incremental]),
+        ("export_type=FULL_EXPORT".to_owned(), vec![&other, &plain]),
+        ("label=env:test".to_owned(), vec![&incremental, &other]),
+        ("label=env:test&label=team:a:b".to_owned(), vec![&other]),
+        ("label=env:production".to_owned(), vec![]),
+        (format!("created_after={hour_ago}&created_before={in_an_hour}"), vec![&incremental, &other, &plain]),
+        (format!("created_before={hour_ago}"), vec![]),
+        ("created_after=2020-01-01T00:00:00%2B01:00".to_owned(), vec![&incremental, &other, &plain]),
+    ] {
+        assert_eq!(ids(&app, &query).await.iter().collect::<Vec<_>>(), expected, "{query}");
+    }
+}

@@ -1,0 +1,21 @@
+//! The service from outside: HTTP in, a real Postgres with a fresh database for each test, the simulator as AWS, workers
+//! stepped by hand. Nothing here sleeps to let something happen.
+#![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect should fail on the spot")]
+
+mod support;
+
+mod bad_input;
+mod callbacks;
+mod create_export;
+mod database;
+mod events;
+mod idempotency;
+mod import;
+mod lifecycle;
+mod list;
+mod openapi;
+mod process;
+mod recovery;
+mod terraform;
+mod tidy;
+mod waiting;

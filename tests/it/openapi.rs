@@ -1,0 +1,67 @@
+//! The OpenAPI document is what the code says, and what callers need.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tableferry::api::exports::request::CreateExport;
+use tableferry::api::openapi;
+
+use crate::support::{TestApp, create_body};
+
+fn committed() -> Value {
+    serde_json::from_str(include_str!("../../openapi/openapi.json")).unwrap()
+}
+
+#[tokio::test]
+async fn the_committed_document_is_fresh() {
+    assert_eq!(openapi::document().unwrap(), include_str!("../../openapi/openapi.json"), "run `make generate`");
+    let app = TestApp::start().await;
+    assert_eq!(app.get("/openapi.json").await.expect(200).json, committed());
+}
+
+#[test]
+fn every_call_documents_its_answers_and_problems_with_examples() {
+    for (path, item) in committed()["paths"].as_object().unwrap() {
+        for (method, call) in item.as_object().unwrap() {
+            let at = format!("{method} {path}");
+            for member in ["operationId", "summary", "tags"] {
+                assert!(!call[member].is_null(), "{at} has no {member}");
+            }
+            let responses = call["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{at}");
+            for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with('2')) {
+                let content = &response["content"]["application/problem+json"];
+                assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{at} {status}");
+                assert!(!content["examples"].as_object().unwrap().is_empty(), "{at} {status}");
+            }
+            if path.starts_with("/v1/") {
+                assert!(["500", "503"].iter().all(|status| responses.contains_key(*status)), "{at}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_documented_fields_are_those_that_are_read() {
+    let app = TestApp::start().await;
+    let documented: BTreeSet<String> =
+        committed()["components"]["schemas"]["CreateExport"]["properties"].as_object().unwrap().keys().cloned().collect();
+    let declared: BTreeSet<String> = serde_json::to_value(CreateExport::default()).unwrap().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(documented, declared);
+    let mut body = create_body();
+    body["no_such_field"] = true.into();
+    let answer = app.create(&body).await.expect(422);
+    let detail = answer.json["errors"][0]["detail"].as_str().unwrap().to_owned();
+    let read: BTreeSet<String> = detail.split("known are ").nth(1).unwrap().split(", ").map(str::to_owned).collect();
+    assert_eq!(documented, read);
+}
+
+#[tokio::test]
+async fn swagger_ui_is_served_from_this_process() {
+    let app = TestApp::start().await;
+    let page = app.get("/docs/").await.expect(200);
+    assert!(page.text.contains("swagger-ui"));
+    assert!(!page.text.contains("https://"), "nothing is loaded from elsewhere");
+    app.get("/docs/swagger-ui-bundle.js").await.expect(200);
+    assert!(app.get("/metrics").await.expect(200).text.contains("http_server_request_duration_seconds"));
+}

@@ -1,0 +1,230 @@
+//! A whole service on a fresh database and a simulator with a clock that stands still.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tableferry::app::{App, Role};
+use tableferry::aws::TableExports;
+use tableferry::chance::Chance;
+use tableferry::domain::backoff::PollBounds;
+use tableferry::domain::callback::WebhookSecret;
+use tableferry::settings::{Auth, Settings};
+use tableferry::store::Store;
+use tableferry::worker::crew;
+use tableferry::worker::delivery_worker::DeliveryWorker;
+use tableferry::worker::export_worker::ExportWorker;
+use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings, Simulator};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, fresh_database};
+
+/// A table of the sample with point-in-time recovery on.
+pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
+/// A bucket of the sample.
+pub const BUCKET: &str = "tableferry-exports";
+
+/// What a test may want otherwise.
+pub struct TestOptions {
+    pub webhook_secret: Option<&'static str>,
+    pub allow_private: bool,
+    /// AWS's real limits instead of none.
+    pub limits: bool,
+}
+
+impl Default for TestOptions {
+    fn default() -> Self {
+        Self { webhook_secret: Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"), allow_private: true, limits: false }
+    }
+}
+
+/// A running service, its workers in the test's hand.
+pub struct TestApp {
+    pub url: String,
+    pub database_url: String,
+    pub pool: PgPool,
+    pub chance: Chance,
+    pub aws: Control,
+    pub dynamodb_url: String,
+    exports: Arc<ExportWorker>,
+    deliveries: Arc<DeliveryWorker>,
+    http: reqwest::Client,
+    stop: CancellationToken,
+    _simulator: Simulator,
+    _folder: Folder,
+}
+
+/// A body that is accepted.
+pub fn create_body() -> Value {
+    json!({"table_arn": TABLE, "s3_bucket": BUCKET})
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(TestOptions::default()).await
+    }
+
+    pub async fn start_with(options: TestOptions) -> Self {
+        let folder = Folder::new();
+        let simulator = Simulator::start(SimulatorSettings {
+            seed: Some(Seed::sample()),
+            freeze_clock: true,
+            limits: if options.limits { Limits::default() } else { Limits::unlimited() },
+            ..SimulatorSettings::new(folder.0.join("s3"))
+        })
+        .await
+        .unwrap();
+        let database_url = fresh_database().await;
+        let settings = Settings {
+            database_url: Some(database_url.clone().into()),
+            listen: ([127, 0, 0, 1], 0).into(),
+            auth: Auth::None,
+            poll: PollBounds { min: Duration::from_secs(2), max: Duration::from_secs(30) },
+            webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
+            webhook_allow_private: options.allow_private,
+            log: Some("off".to_owned()),
+            log_format: None,
+        };
+        let store = Store::connect_lazily(settings.database_url.as_ref().unwrap()).unwrap();
+        store.migrate().await.unwrap();
+        let aws = TableExports::at_endpoint(&simulator.dynamodb_url()).await;
+        let app = App::new(&settings, store, aws).unwrap();
+        let listener = TcpListener::bind(settings.listen).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (chance, exports, deliveries) = (app.chance.clone(), Arc::clone(&app.exports), Arc::clone(&app.deliveries));
+        let stop = CancellationToken::new();
+        // The role of an API: the workers are stepped by the test.
+        tokio::spawn(app.run(Role::Api, listener, false, stop.clone().cancelled_owned()));
+        Self {
+            url,
+            pool: PgPool::connect(&database_url).await.unwrap(),
+            database_url,
+            chance,
+            aws: simulator.control(),
+            dynamodb_url: simulator.dynamodb_url(),
+            exports,
+            deliveries,
+            http: client(),
+            stop,
+            _simulator: simulator,
+            _folder: folder,
+        }
+    }
+
+    /// Another worker on the same database and AWS: a second replica.
+    pub async fn second_worker(&self) -> ExportWorker {
+        ExportWorker {
+            store: Store::connect_lazily(&self.database_url.clone().into()).unwrap(),
+            aws: Arc::new(TableExports::at_endpoint(&self.dynamodb_url).await),
+            chance: self.chance.clone(),
+            bounds: self.exports.bounds,
+            changed: Arc::default(),
+            deliveries: Arc::default(),
+        }
+    }
+
+    /// Takes one step of every scheduled export, whether due or not. How many there were.
+    pub async fn step_exports(&self) -> usize {
+        crew::step(&*self.exports, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
+    }
+
+    /// Takes one step of the exports that are due now.
+    pub async fn step_due_exports(&self) -> usize {
+        crew::step(&*self.exports, Duration::ZERO).await.unwrap()
+    }
+
+    /// Makes one attempt of every pending delivery, whether due or not. How many there were.
+    pub async fn step_deliveries(&self) -> usize {
+        crew::step(&*self.deliveries, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
+    }
+
+    /// Makes one attempt of the deliveries that are due now.
+    pub async fn step_due_deliveries(&self) -> usize {
+        crew::step(&*self.deliveries, Duration::ZERO).await.unwrap()
+    }
+
+    /// Time passes: for AWS and for the service.
+    pub async fn advance(&self, by: Duration) {
+        self.chance.advance(by);
+        self.aws.advance(by).await;
+    }
+
+    /// Creates an export and takes it to its end at AWS. Its id.
+    pub async fn export_to_end(&self, body: &Value) -> String {
+        let id = self.create(body).await.expect(202).id();
+        self.step_exports().await;
+        self.aws.finish_exports().await;
+        self.step_exports().await;
+        id
+    }
+
+    pub async fn create(&self, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, "/v1/exports").json(body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn export(&self, id: &str) -> Value {
+        self.get(&format!("/v1/exports/{id}")).await.expect(200).json
+    }
+
+    /// The types of an export's events, oldest first.
+    pub async fn event_types(&self, id: &str) -> Vec<String> {
+        let events = self.get(&format!("/v1/exports/{id}/events")).await.expect(200).json;
+        events["events"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// How often an operation was called at AWS.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.aws.calls().iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// Everything that is stored, to see that nothing was.
+    pub async fn stored_exports(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM exports").fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A client for loopback.
+#[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// A folder that goes with the test.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    #[expect(clippy::disallowed_methods, reason = "tests may draw names")]
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("tableferry-test-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left behind in the temp folder at worst.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,21 @@
+//! The harness: a whole service per test.
+
+mod answer;
+mod app;
+mod database;
+mod receiver;
+
+pub use answer::Answer;
+pub use app::{BUCKET, TABLE, TestApp, TestOptions, client, create_body};
+pub use database::fresh_database;
+pub use receiver::Receiver;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The time `seconds` ago (ahead, if negative) in RFC 3339, whole seconds.
+#[expect(clippy::disallowed_methods, reason = "tests may look at the clock")]
+pub fn ago(seconds: i64) -> String {
+    let then = OffsetDateTime::now_utc() - time::Duration::seconds(seconds);
+    then.replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap()
+}

@@ -1,0 +1,65 @@
+//! A webhook receiver that keeps what it hears and answers as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// One request that was heard.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// A running receiver.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    pub url: String,
+    heard: Arc<Mutex<Vec<Received>>>,
+    answers: Arc<Mutex<VecDeque<(u16, Option<&'static str>)>>>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let receiver = Self { url, heard: Arc::default(), answers: Arc::default() };
+        let router = Router::new().fallback(hear).with_state(receiver.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        receiver
+    }
+
+    /// Answers the next request so, with a `Location` or `Retry-After` header by status; 204 when nothing was said.
+    pub fn answer_next(&self, status: u16, header_value: Option<&'static str>) {
+        self.answers.lock().unwrap().push_back((status, header_value));
+    }
+
+    pub fn heard(&self) -> Vec<Received> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
+    receiver.heard.lock().unwrap().push(Received { headers, body: body.to_vec() });
+    let (status, value) = receiver.answers.lock().unwrap().pop_front().unwrap_or((204, None));
+    let name = if (300..400).contains(&status) { header::LOCATION } else { header::RETRY_AFTER };
+    let headers: HeaderMap = value.map(|value| (name, value.parse().unwrap())).into_iter().collect();
+    (StatusCode::from_u16(status).unwrap(), headers)
+}
