@@ -38,4 +38,4 @@ check-generated: setup ## fail if `make generate` would change something
 	scripts/generate.sh check
 
 interop: setup ## let other people's clients use the service and the simulator
-	scripts/interop.sh
+	scripts/interop.sh $(ARGS)

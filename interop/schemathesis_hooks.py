@@ -1,0 +1,49 @@
+"""A check for schemathesis: a request that follows the schema is refused only by rules that no schema can express."""
+
+import schemathesis
+from schemathesis import GenerationMode
+
+# Where the error points (the beginning of it), and what its text has in it.
+BEYOND_A_SCHEMA = [
+    # Times against the clock and against each other.
+    ("/export_time", "within the last 35 days"),
+    ("/export_time", "in the future"),
+    ("/incremental_export_specification/export_", "within the last 35 days"),
+    ("/incremental_export_specification/export_", "in the future"),
+    ("/incremental_export_specification/export_", "at least 15 minutes"),
+    ("/incremental_export_specification/export_", "at most 24 hours"),
+    ("/incremental_export_specification/export_", "later than export_from_time"),
+    ("/timeouts/create", "at least 1s and at most 2160h"),
+    # Fields that go with each other.
+    ("/export_time", "only allowed for a FULL_EXPORT"),
+    ("/incremental_export_specification", "only allowed when export_type is INCREMENTAL_EXPORT"),
+    ("/incremental_export_specification", "required when export_type is INCREMENTAL_EXPORT"),
+    ("/s3_sse_kms_key_id", "only allowed with s3_sse_algorithm KMS"),
+    ("/callback_secret", "only allowed with callback_url"),
+    ("/filter_specification", "must have a"),
+    # Texts with a grammar, or keys of maps, for which the generator of the document has no words.
+    ("/callback_url", "must be an absolute URL"),
+    ("/callback_url", "must not carry a user name"),
+    ("/callback_url", "must not contain white space"),
+    ("/callback_url", "must name a host"),
+    ("/filter_specification/", "operators"),
+    ("/filter_specification/expression_attribute_", ""),
+    ("/labels", ""),
+    # What only the service's, or AWS's, own memory tells.
+    ("#query/page_token", "must be a next_page_token of this service"),
+]
+REUSED_KEY = "/problems/idempotency-key-reused"
+REFUSED_BY_AWS = "/problems/refused-by-aws"
+
+
+@schemathesis.check
+def refused_only_beyond_the_schema(ctx, response, case):
+    if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE or response.status_code not in (400, 422):
+        return
+    problem = response.json()
+    if problem["type"] in (REUSED_KEY, REFUSED_BY_AWS):
+        return
+    for error in problem["errors"]:
+        known = any(error["pointer"].startswith(place) and words in error["detail"] for place, words in BEYOND_A_SCHEMA)
+        assert known, f"the schema could say it: {error['pointer']} {error['detail']}"
+    assert problem["errors"], f"refused without a reason: {problem}"
