@@ -4,13 +4,15 @@ use utoipa::OpenApi;
 use utoipa::openapi::{self as oa, Info, License};
 
 use super::exports::events::EventView;
+use super::exports::list::LabelFilter;
+use super::exports::request::ExportType;
 use super::problem::ProblemDocument;
 use crate::domain::view::ExportView;
 
 /// What is not said at a handler: title, tags, and schemas that only problems and streams use.
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(ProblemDocument, ExportView, EventView)),
+    components(schemas(ProblemDocument, ExportView, EventView, ExportType, LabelFilter)),
     tags(
         (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),
         (name = "Operations", description = "Health, metrics and explanations.")

@@ -41,6 +41,25 @@ fn every_call_documents_its_answers_and_problems_with_examples() {
     }
 }
 
+#[test]
+fn every_reference_resolves_and_no_parameter_is_nullable() {
+    let document = committed();
+    let mut values = vec![&document];
+    while let Some(value) = values.pop() {
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+        if let (Some(name), Some(_)) = (value.get("name"), value.get("in")) {
+            assert!(!value["schema"]["type"].to_string().contains("null"), "{name} is said to be nullable");
+        }
+        match value {
+            Value::Object(members) => values.extend(members.values()),
+            Value::Array(elements) => values.extend(elements),
+            _ => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_documented_fields_are_those_that_are_read() {
     let app = TestApp::start().await;

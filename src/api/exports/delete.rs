@@ -23,7 +23,7 @@ problems! {
     tag = "Exports",
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("force" = Option<bool>, Query, description = "Forget it even if it has not ended; then nobody follows it any more"),
+        ("force" = Option<bool>, Query, nullable = false, description = "Forget it even if it has not ended; then nobody follows it any more"),
     ),
     responses((status = 204, description = "Forgotten"), DeleteProblems)
 )]

@@ -78,7 +78,7 @@ problems! {
     tag = "Exports",
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("Last-Event-ID" = Option<i32>, Header, description = "In a stream: the last event seen", minimum = 0),
+        ("Last-Event-ID" = Option<i32>, Header, nullable = false, description = "In a stream: the last event seen", minimum = 0),
     ),
     responses(
         (status = 200, description = "The history", content((EventList = "application/json"), (String = "text/event-stream"))),

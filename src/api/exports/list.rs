@@ -30,6 +30,11 @@ pub struct ExportList {
     pub next_page_token: Option<String>,
 }
 
+/// A label to look for, as `key:value`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(pattern = "^[^:\\x00-\\x1f\\x7f-\\x9f]{1,63}:[^\\x00-\\x1f\\x7f-\\x9f]{0,255}$", example = "team:orders")]
+pub struct LabelFilter(String);
+
 problems! {
     /// What can go wrong.
     ListProblems: InvalidParameter, Internal, Unavailable
@@ -43,15 +48,15 @@ problems! {
     path = "/v1/exports",
     tag = "Exports",
     params(
-        ("export_status" = Option<StatusView>, Query, description = "Exports of this status"),
-        ("table_arn" = Option<String>, Query, description = "Exports of this table", pattern = "^arn:aws(-[a-z]+)*:dynamodb:[a-z][a-z0-9]*(-[a-z0-9]+)+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
-        ("s3_bucket" = Option<String>, Query, description = "Exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
-        ("export_type" = Option<super::request::Type>, Query, description = "Full or incremental exports"),
-        ("label" = Option<Vec<String>>, Query, description = "Exports with this label, as `key:value`; may be given many times", style = Form, explode = true),
-        ("created_after" = Option<String>, Query, description = "Created at or after this time (RFC 3339, any offset)", format = DateTime),
-        ("created_before" = Option<String>, Query, description = "Created before this time (RFC 3339, any offset)", format = DateTime),
-        ("page_size" = Option<i64>, Query, description = "How many, 50 unless said", minimum = 1, maximum = 200),
-        ("page_token" = Option<String>, Query, description = "`next_page_token` of the page before, with the same filters", pattern = "^[A-Za-z0-9_-]{32}$"),
+        ("export_status" = Option<StatusView>, Query, nullable = false, description = "Exports of this status"),
+        ("table_arn" = Option<String>, Query, nullable = false, description = "Exports of this table", pattern = "^arn:aws(-[a-z]+)*:dynamodb:[a-z][a-z0-9]*(-[a-z0-9]+)+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
+        ("s3_bucket" = Option<String>, Query, nullable = false, description = "Exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
+        ("export_type" = Option<super::request::ExportType>, Query, nullable = false, description = "Full or incremental exports"),
+        ("label" = Option<Vec<LabelFilter>>, Query, nullable = false, description = "Exports with this label, as `key:value`; may be given many times", style = Form, explode = true),
+        ("created_after" = Option<String>, Query, nullable = false, description = "Created at or after this time (RFC 3339, any offset)", format = DateTime),
+        ("created_before" = Option<String>, Query, nullable = false, description = "Created before this time (RFC 3339, any offset)", format = DateTime),
+        ("page_size" = Option<i64>, Query, nullable = false, description = "How many, 50 unless said", minimum = 1, maximum = 200),
+        ("page_token" = Option<String>, Query, nullable = false, description = "`next_page_token` of the page before, with the same filters", pattern = "^[A-Za-z0-9_-]{32}$"),
     ),
     responses(
         (status = 200, description = "One page", body = ExportList, headers(("Link" = String, description = "The next page's URL with `rel=\"next\"`; absent on the last page"))),

@@ -18,9 +18,8 @@ use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportView
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
 
+// This type documents the body; `read` reads it, so that all errors are reported at once.
 /// A request for an export. Fields bear the names of Terraform's `aws_dynamodb_table_export`. Unknown fields are refused.
-///
-/// This type documents the body; [`read`] reads it, so that all errors are reported at once.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateExport {
@@ -51,7 +50,7 @@ pub struct CreateExport {
     pub export_format: Option<Format>,
     /// All items at a time, or the changes of a window.
     #[schema(inline, default = "FULL_EXPORT")]
-    pub export_type: Option<Type>,
+    pub export_type: Option<ExportType>,
     /// The time of a full export's snapshot (RFC 3339, any offset), within the last 35 days; fractions of a second are dropped.
     /// Left out, it is now.
     #[schema(format = DateTime, example = json!(null))]
@@ -97,7 +96,7 @@ pub enum Format {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "AWS's words")]
-pub enum Type {
+pub enum ExportType {
     FullExport,
     IncrementalExport,
 }
