@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import sys
 
 import boto3
 import pytest
@@ -13,8 +12,8 @@ from programs import AWS_CREDENTIALS, REGION, WORK, service, simulator, table_ar
 
 
 def pytest_configure(config):
-    # Asked to stop: leave by way of the fixtures, which stop what they started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Asked to stop: as at Ctrl-C, leave by way of the fixtures, which stop what they started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     shutil.rmtree(WORK / "data", ignore_errors=True)
     for name in [name for name in os.environ if name.upper().startswith(("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))]:
         del os.environ[name]

@@ -15,9 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
-BINARIES = HERE.parent / "target" / "debug"
-if os.environ.get("CARGO_TARGET_DIR"):
-    BINARIES = HERE.parent / os.environ["CARGO_TARGET_DIR"] / "debug"
+BINARIES = HERE.parent / (os.environ.get("CARGO_TARGET_DIR") or "target") / "debug"
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

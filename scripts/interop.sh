@@ -53,13 +53,13 @@ once() {
 install_pypi() {
     rm -rf "$work/venv"
     python3 -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+    timeout 1200 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
         --requirement interop/requirements.txt --constraint interop/constraints.txt
 }
 
 install_npm() {
     cp interop/package.json interop/package-lock.json interop/.npmrc "$work/"
-    (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier)
+    (cd "$work" && timeout 600 npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier)
 }
 
 sum() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
