@@ -229,6 +229,12 @@ impl Server {
         self.shut_down()
     }
 
+    /// Ends it as a crash would, and waits until it is gone.
+    pub(crate) fn crash(mut self) -> Result<(), Error> {
+        self.mode = "immediate";
+        self.shut_down()
+    }
+
     fn shut_down(&mut self) -> Result<(), Error> {
         if self.ended {
             return Ok(());

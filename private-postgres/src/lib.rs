@@ -58,6 +58,9 @@ pub struct PrivatePostgres {
     server: Option<Server>,
     watchdog: Option<Watchdog>,
     folder: Folder,
+    durable: bool,
+    port: u16,
+    password: String,
 }
 
 impl PrivatePostgres {
@@ -75,16 +78,41 @@ impl PrivatePostgres {
         let install = Install::find(folder.version().as_deref())?;
         let watchdog = Watchdog::over_postgres(&install, &folder, &account)?;
         // From here on the watchdog cleans up after us, so an early return needs only to let `Drop` run.
-        let mut this = Self { server: None, watchdog: Some(watchdog), folder };
+        let mut this = Self { server: None, watchdog: Some(watchdog), folder, durable: options.durable, port: 0, password: String::new() };
         let cluster = Cluster::prepare(&install, &this.folder, &account)?;
-        this.server = Some(cluster.start(&options)?);
+        let server = cluster.start(&options)?;
+        (this.port, this.password) = (server.port(), server.password().to_owned());
+        this.server = Some(server);
         Ok(this)
+    }
+
+    /// Ends Postgres as a crash would (`-m immediate`): every connection breaks off, nothing is written any more. The data
+    /// stays, and [`PrivatePostgres::start_again`] recovers it. Does nothing if it is not running.
+    ///
+    /// # Errors
+    /// When Postgres had to be killed.
+    pub fn crash(&mut self) -> Result<(), Error> {
+        self.server.take().map_or(Ok(()), Server::crash)
+    }
+
+    /// Starts Postgres again after [`PrivatePostgres::crash`], with the same data, port and password. Does nothing if it runs.
+    ///
+    /// # Errors
+    /// As [`PrivatePostgres::start`]; also when somebody took the port in the meantime.
+    pub fn start_again(&mut self) -> Result<(), Error> {
+        if self.server.is_none() {
+            let account = Account::choose()?;
+            let install = Install::find(self.folder.version().as_deref())?;
+            let cluster = Cluster::prepare(&install, &self.folder, &account)?;
+            self.server = Some(cluster.start(&Options { data_dir: None, durable: self.durable, port: Some(self.port) })?);
+        }
+        Ok(())
     }
 
     /// The URL of a database of this Postgres, password included.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let (port, password) = self.server.as_ref().map_or((0, ""), |s| (s.port(), s.password()));
+        let (port, password) = (self.port, &self.password);
         let database: String = database.bytes().map(percent_encoded).collect();
         format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}")
     }

@@ -59,6 +59,24 @@ fn a_kept_folder_keeps_its_data_and_password_over_a_restart() {
 }
 
 #[test]
+fn a_crash_loses_nothing_and_it_starts_again_on_the_same_port() {
+    let mut postgres = PrivatePostgres::start(Options { durable: true, ..Options::default() }).expect("start");
+    let (url, folder) = (postgres.url(DATABASE), postgres.data_dir().to_owned());
+    query(&url, "CREATE TABLE t AS SELECT 42 AS answer").expect("a table");
+    for _ in 0..2 {
+        postgres.crash().expect("a crash");
+        assert!(!listens(&url));
+        assert_eq!(postgres.url(DATABASE), url);
+        postgres.start_again().expect("start again");
+        assert_eq!(query(&url, "SELECT answer FROM t").expect("the table"), "42");
+    }
+    let log = fs::read_to_string(folder.join("postgres.log")).expect("the log");
+    assert!(log.contains("not properly shut down"), "{log}");
+    postgres.stop().expect("stop");
+    assert!(!listens(&url) && !folder.exists());
+}
+
+#[test]
 fn a_folder_in_use_is_refused_and_its_postgres_left_alone() {
     let temp = TempFolder::new();
     let options = kept(temp.path().join("pg"));
