@@ -21,7 +21,14 @@ def pytest_configure(config):
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 
 
+def pytest_sessionfinish(session, exitstatus):
+    session.config.ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+
+
 def pytest_unconfigure(config):
+    if not getattr(config, "ended", False):
+        print("not finished", flush=True)
+        return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     count = {outcome: len(reporter.stats.get(outcome, [])) for outcome in ("passed", "failed", "error")}
     print(f"{count['passed']} passed, {count['failed'] + count['error']} failed", flush=True)

@@ -13,6 +13,10 @@ BEYOND_A_SCHEMA = [
     ("/incremental_export_specification/export_", "at least 15 minutes"),
     ("/incremental_export_specification/export_", "at most 24 hours"),
     ("/incremental_export_specification/export_", "later than export_from_time"),
+    # RFC 3339 has them, but in UTC they lie before the year 1 or after 9999, or are leap seconds.
+    ("#query/created_", "must be a time in RFC 3339 form"),
+    ("/export_time", "must be a time in RFC 3339 form"),
+    ("/incremental_export_specification/export_", "must be a time in RFC 3339 form"),
     ("/timeouts/create", "at least 1s and at most 2160h"),
     # Fields that go with each other.
     ("/export_time", "only allowed for a FULL_EXPORT"),
