@@ -8,7 +8,7 @@ WITH_POSTGRES = cargo run --quiet --package private-postgres -- run --
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test lint generate check-generated interop
+.PHONY: help setup run test lint generate check-generated interop chaos
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,3 +39,10 @@ check-generated: setup ## fail if `make generate` would change something
 
 interop: setup ## let other people's clients use the service and the simulator
 	scripts/interop.sh $(ARGS)
+
+# ROUNDS, SEED, ROUND_S (seconds a round), PAUSE_S (the longest SIGSTOP); docs/chaos.md says what is broken and what is counted.
+CHAOS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(if $(ROUND_S),--round-s $(ROUND_S)) $(if $(PAUSE_S),--pause-s $(PAUSE_S))
+
+chaos: setup ## break what three replicas stand on, round by round, and check that nothing was lost or started twice
+	cargo build --workspace --all-features
+	target/debug/chaos $(CHAOS) $(ARGS)

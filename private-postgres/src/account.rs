@@ -40,6 +40,7 @@ impl Account {
 
     /// A command that runs as this user, reads nothing, and whose Postgres settings and messages depend on nothing
     /// in our environment.
+    #[expect(clippy::disallowed_methods, reason = "only names are looked at, to leave them out")]
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir("/").env("LC_ALL", "C").stdin(Stdio::null());

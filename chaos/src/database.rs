@@ -1,0 +1,187 @@
+//! What the harness reads of the database directly: past the service, so that the service cannot colour it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{FromRow, Row as _};
+use uuid::Uuid;
+
+use crate::Failed;
+
+/// An export's row, as far as it is checked.
+#[derive(Debug, Clone, FromRow)]
+pub struct ExportRow {
+    /// Its id.
+    pub id: Uuid,
+    /// How often it changed.
+    pub version: i32,
+    /// The key it was asked for with.
+    pub idempotency_key: Option<String>,
+    /// The token of its start.
+    pub client_token: Option<String>,
+    /// Where it stands.
+    pub export_status: String,
+    /// Its name at AWS.
+    pub export_arn: Option<String>,
+    /// Where its end is announced.
+    pub callback_url: Option<String>,
+}
+
+/// One line of an export's history.
+#[derive(Debug, Clone, FromRow)]
+pub struct EventRow {
+    /// Whose.
+    pub export_id: Uuid,
+    /// The version that it led to.
+    pub sequence: i32,
+    /// What happened.
+    #[sqlx(rename = "type")]
+    pub event_type: String,
+    /// The status after it.
+    pub export_status: String,
+}
+
+/// The harness's pool: small, and quick to give up.
+///
+/// # Errors
+/// The URL is malformed.
+pub fn pool(url: &str) -> Result<PgPool, Failed> {
+    let options: PgConnectOptions = url.parse()?;
+    let options = options.application_name("chaos");
+    Ok(PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(3)).connect_lazy_with(options))
+}
+
+/// Host and port in a URL.
+///
+/// # Errors
+/// There are none.
+pub fn address_in(url: &str) -> Result<SocketAddr, Failed> {
+    let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next());
+    Ok(address.ok_or("the database's URL has no host")?.parse()?)
+}
+
+/// Every export.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn exports(pool: &PgPool) -> Result<Vec<ExportRow>, sqlx::Error> {
+    let sql = "SELECT id, version, idempotency_key, client_token, export_status, export_arn, callback_url FROM exports";
+    sqlx::query_as(sql).fetch_all(pool).await
+}
+
+/// Every history, oldest first.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn histories(pool: &PgPool) -> Result<BTreeMap<Uuid, Vec<EventRow>>, sqlx::Error> {
+    let sql = "SELECT export_id, sequence, type, export_status FROM export_events ORDER BY export_id, sequence";
+    let rows: Vec<EventRow> = sqlx::query_as(sql).fetch_all(pool).await?;
+    let mut histories: BTreeMap<Uuid, Vec<EventRow>> = BTreeMap::new();
+    for row in rows {
+        histories.entry(row.export_id).or_default().push(row);
+    }
+    Ok(histories)
+}
+
+/// The exports that are still scheduled.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn scheduled(pool: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("SELECT export_id FROM export_schedule").fetch_all(pool).await
+}
+
+/// How many exports have not ended (timed-out ones that AWS has accepted are still followed), and how many deliveries.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn unsettled(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
+    let sql = "SELECT (SELECT count(*) FROM exports WHERE export_status IN ('PENDING', 'IN_PROGRESS')
+                    OR (export_status = 'TIMED_OUT' AND export_arn IS NOT NULL)),
+                (SELECT count(*) FROM webhook_deliveries WHERE status = 'PENDING')";
+    let row = sqlx::query(sql).fetch_one(pool).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// The exports that have not ended or have a delivery that is not settled, and where they stand.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn stragglers(pool: &PgPool) -> Result<Vec<(String, String)>, sqlx::Error> {
+    let sql = "SELECT id::text, export_status || coalesce(' (' || status_reason || ')', '') FROM exports
+        WHERE export_status IN ('PENDING', 'IN_PROGRESS') OR (export_status = 'TIMED_OUT' AND export_arn IS NOT NULL)
+        UNION ALL SELECT export_id::text, 'a delivery of ' || event_type || ' is PENDING' FROM webhook_deliveries WHERE status = 'PENDING'";
+    sqlx::query_as(sql).fetch_all(pool).await
+}
+
+/// Skips pauses that are longer than any hold: what waits for its next try long from now is due now.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn skip_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE export_schedule SET due_at = now() WHERE due_at > now() + interval '20 seconds'").execute(pool).await?;
+    let sql = "UPDATE webhook_deliveries SET due_at = now() WHERE status = 'PENDING' AND due_at > now() + interval '35 seconds'";
+    sqlx::query(sql).execute(pool).await?;
+    Ok(())
+}
+
+/// Ends every backend of the service. How many there were.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn end_backends(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'tableferry'";
+    sqlx::query_scalar(sql).fetch_one(pool).await
+}
+
+/// When scheduled work is due, in seconds from now, by a name for each piece; work that is due later than `within` is left out.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn due(pool: &PgPool, kind: WorkKind, within: Duration) -> Result<BTreeMap<Uuid, Due>, sqlx::Error> {
+    let sql = match kind {
+        WorkKind::Exports => {
+            "SELECT export_id AS id, due_at::text AS due_at, extract(epoch FROM due_at - clock_timestamp())::float8 AS due_in_s
+            FROM export_schedule WHERE due_at <= clock_timestamp() + $1 * interval '1 second'"
+        }
+        WorkKind::Deliveries => {
+            "SELECT id, due_at::text || ' ' || attempts AS due_at, extract(epoch FROM due_at - clock_timestamp())::float8 AS due_in_s
+            FROM webhook_deliveries WHERE status = 'PENDING' AND due_at <= clock_timestamp() + $1 * interval '1 second'"
+        }
+    };
+    let rows: Vec<(Uuid, String, f64)> = sqlx::query_as(sql).bind(within.as_secs_f64()).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|(id, mark, due_in_s)| (id, Due { mark, due_in_s })).collect())
+}
+
+/// What can be due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkKind {
+    /// A step of an export.
+    Exports,
+    /// An attempt of a delivery.
+    Deliveries,
+}
+
+/// When a piece of work is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    /// Another one as soon as somebody has touched it.
+    pub mark: String,
+    /// From now; negative if it is late.
+    pub due_in_s: f64,
+}
+
+/// Everything the database knows of an export, for a person to read.
+pub async fn dump(pool: &PgPool, id: &str) -> Vec<String> {
+    let Ok(id) = id.parse::<Uuid>() else { return Vec::new() };
+    let sql = "SELECT 'export   ' || to_jsonb(e)::text FROM exports e WHERE id = $1
+        UNION ALL SELECT 'schedule ' || to_jsonb(s)::text FROM export_schedule s WHERE export_id = $1
+        UNION ALL (SELECT 'event    ' || to_jsonb(v)::text FROM export_events v WHERE export_id = $1 ORDER BY sequence)
+        UNION ALL (SELECT 'delivery ' || (to_jsonb(d) - 'body')::text FROM webhook_deliveries d WHERE export_id = $1 ORDER BY created_at)
+        UNION ALL (SELECT 'attempt  ' || to_jsonb(a)::text FROM webhook_attempts a
+            JOIN webhook_deliveries d ON d.id = a.delivery_id WHERE d.export_id = $1 ORDER BY a.delivery_id, a.attempt)";
+    sqlx::query_scalar(sql).bind(id).fetch_all(pool).await.unwrap_or_else(|error| vec![error.to_string()])
+}

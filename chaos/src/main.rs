@@ -1,0 +1,120 @@
+//! Breaks what a running Tableferry stands on, while clients ask it for exports, and then checks that it kept its word.
+//!
+//! Three replicas as processes, a real Postgres, the simulator of AWS, a proxy before each of a replica's connections, a
+//! webhook receiver and clients. Each round a nemesis breaks something, by a plan that follows from a seed. In the end everything is
+//! healed and a checker compares what was acknowledged, what the simulator started and what the receiver got.
+//! `docs/chaos.md` says what is counted. Development only.
+
+mod checker;
+mod clients;
+mod database;
+mod ledger;
+mod nemesis;
+mod plan;
+mod proxy;
+mod receiver;
+mod replica;
+mod report;
+mod settle;
+mod stage;
+mod takeover;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use stage::Stage;
+
+/// Whatever keeps the harness itself from going on.
+pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Break what three replicas stand on and check that no export was lost or started twice.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "chaos", version)]
+pub struct Arguments {
+    /// How often something is broken
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// The plan and the clients' choices follow from it; drawn if absent
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long a round lasts at least, in seconds, the calm at its end included
+    #[arg(long, default_value_t = 12.0)]
+    round_s: f64,
+    /// The longest SIGSTOP, in seconds
+    #[arg(long, default_value_t = 30.0)]
+    pause_s: f64,
+    /// How many exports are asked for, per second
+    #[arg(long, default_value_t = 4.0)]
+    rate: f64,
+    /// How many times faster than AWS exports run
+    #[arg(long, default_value_t = 100.0)]
+    speed: f64,
+    /// How long everything may take to end after the last round, in seconds
+    #[arg(long, default_value_t = 180)]
+    settle_s: u64,
+    /// The binary of the service; the one beside this program if absent
+    #[arg(long)]
+    tableferry: Option<PathBuf>,
+}
+
+/// Says something to the person at the terminal.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout();
+    // A closed terminal is no reason to stop.
+    let _ = writeln!(out, "{text}");
+    let _ = out.flush();
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let (rounds, round_s) = (arguments.rounds, arguments.round_s);
+    say(&format!("chaos: seed {seed}, {rounds} rounds (the same again: make chaos ROUNDS={rounds} ROUND_S={round_s} SEED={seed})"));
+    let ended = tokio::select! {
+        ended = run(&arguments, seed) => ended,
+        () = told_to_stop() => Err("told to stop".into()),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(trouble) => {
+            say(&format!("chaos: {trouble}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Everything; whether every promise was kept.
+async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
+    let began = Instant::now();
+    let mut stage = Stage::set_up(arguments, seed).await?;
+    say(&format!("chaos: everything is up after {:.1} s; logs in {}", began.elapsed().as_secs_f64(), stage.folder.display()));
+    let stop = CancellationToken::new();
+    let clients = tokio::spawn(clients::run(stage.clone(), seed, arguments.rate, stop.clone()));
+    let worst = nemesis::run(&stage, arguments, seed).await?;
+    stop.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(90), clients).await;
+    say("chaos: healed; waiting until everything has ended");
+    let settled = settle::wait(&stage, Duration::from_secs(arguments.settle_s)).await;
+    let outcome = checker::check(&stage, &settled).await?;
+    let kept = report::print(&stage, &outcome, &worst, arguments, seed, began.elapsed()).await;
+    stage.tear_down(kept).await;
+    Ok(kept)
+}
+
+async fn told_to_stop() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}

@@ -1,0 +1,168 @@
+//! The nemesis: carries out the plan, round by round, and heals everything after each.
+
+use std::time::{Duration, Instant};
+
+use crate::plan::{self, Bounds, Link, LinkTrouble, REPLICAS, Trouble};
+use crate::replica::STOP_PROMISE;
+use crate::stage::Stage;
+use crate::takeover::{self, Takeover};
+use crate::{Arguments, Failed, database, say};
+
+/// How long a call to AWS takes before a measured end, and how long such calls are collected.
+const SLOW_CALL_MS: u64 = 1_500;
+
+/// The worst that was measured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Worst {
+    /// After SIGKILL.
+    pub killed: Takeover,
+    /// After SIGTERM.
+    pub terminated: Takeover,
+    /// The slowest stop after SIGTERM, in seconds.
+    pub stop_s: f64,
+    /// Writes that came too late and changed nothing, by the replicas' own count.
+    pub fenced_writes: u64,
+}
+
+/// What one trouble came to.
+#[derive(Debug, Default)]
+struct Felt {
+    killed: Takeover,
+    terminated: Takeover,
+    stop_s: f64,
+    fenced_writes: u64,
+}
+
+/// Every round.
+///
+/// # Errors
+/// The harness cannot go on: something does not come back after healing.
+pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Worst, Failed> {
+    let mut worst = Worst::default();
+    let bounds = Bounds { trouble_s: arguments.round_s / 2.0, pause_s: arguments.pause_s };
+    for round in 0..arguments.rounds {
+        let began = Instant::now();
+        // Takeover is only measured in rounds in which nothing else is broken.
+        let troubles = plan::round(seed, round, bounds);
+        let is_alone = troubles.len() == 1;
+        let words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+        let mut felt = Vec::new();
+        for trouble in troubles {
+            let stage = stage.clone();
+            felt.push(tokio::spawn(async move { make(&stage, trouble, is_alone).await }));
+        }
+        for felt in felt {
+            let felt = felt.await??;
+            worst.killed = worst.killed.or(felt.killed);
+            worst.terminated = worst.terminated.or(felt.terminated);
+            worst.stop_s = worst.stop_s.max(felt.stop_s);
+            worst.fenced_writes += felt.fenced_writes;
+        }
+        stage.heal().await?;
+        let healed_s = began.elapsed().as_secs_f64();
+        let rest_s = (arguments.round_s - healed_s).max(arguments.round_s / 6.0);
+        tokio::time::sleep(Duration::from_secs_f64(rest_s)).await;
+        let (acknowledged, number) = (stage.ledger.acknowledged(), round + 1);
+        let wrong = stage.ledger.violations().len();
+        let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} VIOLATIONS") };
+        say(&format!("  {number:>4}  {healed_s:>5.1} s  {acknowledged:>6} acknowledged{wrong}  {}", words.join("; ")));
+    }
+    for replica in 0..REPLICAS {
+        worst.fenced_writes += fenced_writes(stage, replica).await;
+    }
+    Ok(worst)
+}
+
+async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, Failed> {
+    let mut felt = Felt::default();
+    match trouble {
+        Trouble::Kill { replica, back_after } => {
+            felt.fenced_writes = fenced_writes(stage, replica).await;
+            if is_alone {
+                hold_calls(stage, replica, LinkTrouble::Stall).await;
+            }
+            let death = Instant::now();
+            stage.replicas[replica].kill().await?;
+            stage.link(Link::Aws, replica).heal();
+            felt.killed = absence(stage, replica, death, back_after, is_alone).await?;
+        }
+        Trouble::Terminate { replica, back_after } => {
+            felt.fenced_writes = fenced_writes(stage, replica).await;
+            if is_alone {
+                hold_calls(stage, replica, LinkTrouble::Delay(SLOW_CALL_MS)).await;
+            }
+            let stopped = stage.replicas[replica].terminate().await?;
+            stage.link(Link::Aws, replica).heal();
+            felt.stop_s = stopped.after.as_secs_f64();
+            if !stopped.in_order {
+                let what = format!("replica {replica} ended {:.1} s after SIGTERM, or not with status 0", felt.stop_s);
+                stage.ledger.violated("disorderly stops", format!("{what} (promised: {} s)", STOP_PROMISE.as_secs()), None);
+            }
+            felt.terminated = absence(stage, replica, Instant::now(), back_after, is_alone).await?;
+        }
+        Trouble::Pause { replica, lasting } => {
+            stage.replicas[replica].pause().await?;
+            tokio::time::sleep(lasting).await;
+            stage.replicas[replica].resume().await?;
+        }
+        Trouble::CrashPostgres { back_after } => {
+            stage.crash_postgres().await?;
+            tokio::time::sleep(back_after).await;
+            stage.restart_postgres().await?;
+        }
+        Trouble::EndBackends { times } => {
+            for _ in 0..times {
+                // Postgres may itself be away.
+                let _ = database::end_backends(&stage.pool).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+        Trouble::Links { replica, link, trouble, lasting } => {
+            let replicas = replica.map_or(0..REPLICAS, |replica| replica..replica + 1);
+            for replica in replicas.clone() {
+                stage.link(link, replica).make(trouble);
+            }
+            if trouble != LinkTrouble::Cut {
+                tokio::time::sleep(lasting).await;
+            }
+            for replica in replicas {
+                stage.link(link, replica).heal();
+            }
+        }
+        Trouble::Aws { fault, lasting } => {
+            stage.aws.add_fault(fault);
+            tokio::time::sleep(lasting).await;
+            stage.aws.clear_faults();
+        }
+    }
+    Ok(felt)
+}
+
+/// Slows a replica's calls to AWS down for a while, so that it has some in hand when its end is measured.
+async fn hold_calls(stage: &Stage, replica: usize, trouble: LinkTrouble) {
+    stage.link(Link::Aws, replica).make(trouble);
+    tokio::time::sleep(Duration::from_millis(SLOW_CALL_MS)).await;
+}
+
+/// A replica is away for a while; how the others take over its work, if that is to be measured.
+async fn absence(stage: &Stage, replica: usize, death: Instant, back_after: Duration, measured: bool) -> Result<Takeover, Failed> {
+    let comes_back = async {
+        tokio::time::sleep(back_after).await;
+        stage.replicas[replica].start().await
+    };
+    if measured {
+        let (takeover, started) = tokio::join!(takeover::watch(stage, death), comes_back);
+        started.map(|()| takeover)
+    } else {
+        comes_back.await.map(|()| Takeover::default())
+    }
+}
+
+/// What a replica counts of writes that came too late; 0 if it does not say.
+async fn fenced_writes(stage: &Stage, replica: usize) -> u64 {
+    let answer = stage.http.get(stage.replicas[replica].url("/metrics")).send();
+    let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(2), answer).await else { return 0 };
+    let text = answer.text().await.unwrap_or_default();
+    let counts = text.lines().filter(|line| line.starts_with("fenced_writes_total"));
+    counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}

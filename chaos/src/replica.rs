@@ -1,0 +1,146 @@
+//! A replica of the service: the real binary as a process of its own, and every signal it gets.
+
+use std::fs::OpenOptions;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use private_postgres::Watchdog;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+use crate::Failed;
+
+/// How long a replica may take to stop after SIGTERM: the service's promise.
+pub const STOP_PROMISE: Duration = Duration::from_secs(10);
+
+/// How long a replica that did not keep it is waited for, to see whether it would have stopped at all.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// One replica.
+#[derive(Debug)]
+pub struct Replica {
+    /// Which.
+    pub index: usize,
+    /// Its API.
+    pub address: SocketAddr,
+    /// Where its log goes.
+    pub log: PathBuf,
+    program: PathBuf,
+    variables: Vec<(&'static str, String)>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    /// Ends the replica if the harness is killed.
+    watchdog: Watchdog,
+}
+
+/// How a replica took SIGTERM.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopped {
+    /// How long it took.
+    pub after: Duration,
+    /// Whether it ended with status 0 and in time.
+    pub in_order: bool,
+}
+
+impl Replica {
+    /// A replica that does not run yet.
+    #[must_use]
+    pub fn new(index: usize, address: SocketAddr, program: PathBuf, log: PathBuf, variables: Vec<(&'static str, String)>) -> Self {
+        Self { index, address, log, program, variables, running: Mutex::new(None) }
+    }
+
+    /// The URL of a path of its API.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Starts it, if it does not run.
+    ///
+    /// # Errors
+    /// It cannot be started, or its log cannot be written.
+    pub async fn start(&self) -> Result<(), Failed> {
+        let mut running = self.running.lock().await;
+        if running.is_some() {
+            return Ok(());
+        }
+        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let mut command = Command::new(&self.program);
+        command.arg("serve").env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // A group of its own: the terminal's Ctrl-C is the harness's.
+        command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        let child = command.spawn()?;
+        let watchdog = Watchdog::over_process(child.id().ok_or("the replica ended at once")?)?;
+        *running = Some(Running { child, watchdog });
+        Ok(())
+    }
+
+    /// SIGKILL; returns when it is gone.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub async fn kill(&self) -> Result<(), Failed> {
+        if let Some(Running { mut child, watchdog }) = self.running.lock().await.take() {
+            child.kill().await?;
+            watchdog.dismiss();
+        }
+        Ok(())
+    }
+
+    /// SIGTERM; returns when it is gone. One that does not stop is killed in the end.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub async fn terminate(&self) -> Result<Stopped, Failed> {
+        self.signal("TERM").await?;
+        let began = Instant::now();
+        let Some(Running { mut child, watchdog }) = self.running.lock().await.take() else {
+            return Err("the replica does not run".into());
+        };
+        let status = tokio::time::timeout(STOP_PATIENCE, child.wait()).await;
+        let after = began.elapsed();
+        let in_order = after <= STOP_PROMISE && matches!(&status, Ok(Ok(status)) if status.success());
+        if status.is_err() {
+            child.kill().await?;
+        }
+        watchdog.dismiss();
+        Ok(Stopped { after, in_order })
+    }
+
+    /// SIGSTOP: it stands still.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn pause(&self) -> Result<(), Failed> {
+        self.signal("STOP").await
+    }
+
+    /// SIGCONT: it goes on.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn resume(&self) -> Result<(), Failed> {
+        self.signal("CONT").await
+    }
+
+    /// Whether it ended although nobody ended it.
+    pub async fn has_died(&self) -> bool {
+        let mut running = self.running.lock().await;
+        running.as_mut().is_some_and(|running| !matches!(running.child.try_wait(), Ok(None)))
+    }
+
+    /// Only to a process that was not waited for, so that its number is still its own.
+    async fn signal(&self, signal: &str) -> Result<(), Failed> {
+        let mut running = self.running.lock().await;
+        let child = &mut running.as_mut().ok_or("the replica does not run")?.child;
+        let pid = child.id().ok_or("the replica does not run")?.to_string();
+        let status = Command::new("kill").args(["-s", signal, &pid]).stdin(Stdio::null()).status().await?;
+        if status.success() { Ok(()) } else { Err(format!("kill -s {signal}: {status}").into()) }
+    }
+}

@@ -1,0 +1,80 @@
+//! The final table, and what there is to know of each violation.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::checker::{FIGURES, Outcome};
+use crate::nemesis::Worst;
+use crate::stage::Stage;
+use crate::{Arguments, database, say};
+
+/// After SIGKILL all work is taken over within this.
+const KILL_GOAL_S: f64 = 20.0;
+/// After SIGTERM another replica carries on within this.
+const STOP_GOAL_S: f64 = 2.0;
+/// How many violations are told in full.
+const TOLD_IN_FULL: usize = 10;
+
+/// Prints the table; whether every promise was kept.
+pub async fn print(stage: &Stage, outcome: &Outcome, worst: &Worst, arguments: &Arguments, seed: u64, lasted: Duration) -> bool {
+    let line = |name: &str, value: String| say(&format!("  {name:<34} {value}"));
+    say("");
+    line("rounds", arguments.rounds.to_string());
+    line("seed", seed.to_string());
+    line("duration", format!("{:.0} s", lasted.as_secs_f64()));
+    line("acknowledged", outcome.acknowledged.to_string());
+    line("given up by their clients", outcome.unacknowledged.to_string());
+    line("started at AWS", outcome.started.to_string());
+    let states: Vec<String> = outcome.by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
+    line("ended", states.join(", "));
+    line("webhooks received", outcome.webhooks.to_string());
+    line("late writes that changed nothing", worst.fenced_writes.to_string());
+    let (killed, terminated) = (worst.killed, worst.terminated);
+    let goal = |measured_s: f64, goal_s: f64| if measured_s > goal_s { " OVER" } else { "" };
+    let after = |count: u32| format!("of {count} measured");
+    if killed.deaths > 0 {
+        let (exports_s, deliveries_s) = (killed.exports_s, killed.deliveries_s);
+        line(
+            "worst takeover after SIGKILL",
+            format!("{exports_s:.1} s{} (goal 20 s, {})", goal(exports_s, KILL_GOAL_S), after(killed.deaths)),
+        );
+        line("  of a webhook attempt", format!("{deliveries_s:.1} s{} (goal 20 s)", goal(deliveries_s, KILL_GOAL_S)));
+        line("  beyond when it was due", format!("{:.1} s", killed.lateness_s));
+    }
+    if terminated.deaths > 0 {
+        let lateness_s = terminated.lateness_s;
+        line(
+            "worst takeover after SIGTERM",
+            format!("{lateness_s:.1} s{} (goal 2 s, {})", goal(lateness_s, STOP_GOAL_S), after(terminated.deaths)),
+        );
+    }
+    line("slowest stop after SIGTERM", format!("{:.1} s", worst.stop_s));
+    say("  must be 0:");
+    for figure in FIGURES {
+        let count = outcome.violations.iter().filter(|violation| violation.figure == figure).count();
+        line(&format!("  {figure}"), if count == 0 { "0".to_owned() } else { format!("{count}  <-- VIOLATED") });
+    }
+    let kept = outcome.violations.is_empty();
+    if !kept {
+        tell(stage, outcome).await;
+        let (rounds, round_s, folder) = (arguments.rounds, arguments.round_s, stage.folder.display());
+        say(&format!("\nchaos: FAILED. Logs: {folder}. The same plan again: make chaos ROUNDS={rounds} ROUND_S={round_s} SEED={seed}"));
+    }
+    kept
+}
+
+async fn tell(stage: &Stage, outcome: &Outcome) {
+    let mut told = BTreeSet::new();
+    for violation in &outcome.violations {
+        let id = violation.export_id.as_deref().unwrap_or("-");
+        say(&format!("\n{}: {id}: {}", violation.figure, violation.what));
+        if let Some(id) = &violation.export_id
+            && told.len() < TOLD_IN_FULL
+            && told.insert(id.clone())
+        {
+            for line in database::dump(&stage.pool, id).await {
+                say(&format!("    {line}"));
+            }
+        }
+    }
+}

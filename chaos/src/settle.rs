@@ -1,0 +1,45 @@
+//! After the last round: waits, within bounds, until everything has ended.
+
+use std::time::{Duration, Instant};
+
+use crate::database;
+use crate::stage::Stage;
+
+/// How often pauses are skipped.
+const SKIP_EVERY_S: u64 = 10;
+
+/// How it ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// How long it took.
+    pub after: Duration,
+    /// Exports that have not ended in time, or could not be counted.
+    pub exports: i64,
+    /// Deliveries that are not settled in time.
+    pub deliveries: i64,
+}
+
+/// Waits until every export and delivery has ended. Pauses that have grown long are skipped: they are a schedule, not a promise.
+pub async fn wait(stage: &Stage, patience: Duration) -> Settled {
+    stage.inbox.behave();
+    let began = Instant::now();
+    let mut rest = (i64::MAX, i64::MAX);
+    let mut skipped_s = None;
+    while began.elapsed() < patience {
+        // Not each time: what fails again may rest a while.
+        let now_s = began.elapsed().as_secs();
+        if skipped_s.is_none_or(|skipped_s| now_s - skipped_s >= SKIP_EVERY_S) {
+            // The database is up; a connection that broke is made anew.
+            let _ = database::skip_pauses(&stage.pool).await;
+            skipped_s = Some(now_s);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Ok(left) = database::unsettled(&stage.pool).await {
+            rest = left;
+            if rest == (0, 0) {
+                break;
+            }
+        }
+    }
+    Settled { after: began.elapsed(), exports: rest.0, deliveries: rest.1 }
+}

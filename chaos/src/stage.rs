@@ -1,0 +1,252 @@
+//! Everything that runs during a run: set up, handed around, torn down.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use private_postgres::{DATABASE, Options, PrivatePostgres};
+use sqlx::PgPool;
+use tableferry_simulator::{Age, BucketSeed, Control, Seed, Settings as SimulatorSettings, Simulator, TableSeed};
+
+use crate::ledger::Ledger;
+use crate::plan::{Link, REPLICAS};
+use crate::proxy::Proxy;
+use crate::receiver::{self, Inbox, SERVICE_SECRET};
+use crate::replica::Replica;
+use crate::{Arguments, Failed, database};
+
+/// The regions: each is a lane of its own in AWS's throttles.
+pub const REGIONS: [&str; 6] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2", "sa-east-1"];
+/// A table of each region that can be exported.
+pub const TABLE: &str = "Ledger";
+/// A table of each region that AWS refuses to export.
+pub const TABLE_WITHOUT_RECOVERY: &str = "NoBackups";
+/// A bucket that takes exports.
+pub const BUCKET: &str = "chaos-exports";
+/// The account of everything.
+pub const ACCOUNT: &str = tableferry_simulator::DEFAULT_ACCOUNT_ID;
+
+/// How long a replica may take to become ready when nothing is broken.
+const READY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// All that runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Stage {
+    /// Logs, and the simulator's S3.
+    pub folder: PathBuf,
+    /// The service.
+    pub replicas: Arc<Vec<Replica>>,
+    /// Before Postgres, one a replica.
+    pub database_links: Arc<Vec<Proxy>>,
+    /// Before the simulator, one a replica.
+    pub aws_links: Arc<Vec<Proxy>>,
+    /// Steers and inspects the simulator.
+    pub aws: Control,
+    /// What the clients asked for.
+    pub ledger: Arc<Ledger>,
+    /// What the receiver got.
+    pub inbox: Arc<Inbox>,
+    /// The receiver's URL, without the last part of its path.
+    pub hook_url: String,
+    /// The harness's own way to the database, past the proxies.
+    pub pool: PgPool,
+    /// The harness's client.
+    pub http: reqwest::Client,
+    postgres: Arc<Mutex<PrivatePostgres>>,
+    simulator: Arc<Mutex<Option<Simulator>>>,
+}
+
+impl Stage {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// Something does not start.
+    pub async fn set_up(arguments: &Arguments, seed: u64) -> Result<Self, Failed> {
+        let folder = std::env::temp_dir().join(format!("tableferry-chaos-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        // A copy: somebody may build while we run.
+        let program = folder.join("tableferry");
+        let built = match &arguments.tableferry {
+            Some(path) => path.clone(),
+            None => std::env::current_exe()?.with_file_name("tableferry"),
+        };
+        std::fs::copy(&built, &program).map_err(|e| format!("{} cannot be used (cargo build makes it): {e}", built.display()))?;
+
+        let options = Options { durable: true, ..Options::default() };
+        let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
+        let database_url = postgres.url(DATABASE);
+        let simulator = Simulator::start(SimulatorSettings {
+            seed: Some(tables()),
+            speed: arguments.speed,
+            random_seed: seed,
+            partitions: 1,
+            ..SimulatorSettings::new(folder.join("s3"))
+        })
+        .await?;
+        let aws_address: SocketAddr = simulator.dynamodb_url().trim_start_matches("http://").parse()?;
+        let database_address = database::address_in(&database_url)?;
+        let (hook_url, inbox) = receiver::start(seed).await?;
+
+        let mut ports = 20_000..32_000;
+        let (mut database_links, mut aws_links, mut replicas) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..REPLICAS {
+            let to_database = Proxy::start(database_address).await?;
+            let to_aws = Proxy::start(aws_address).await?;
+            let address = free_address(&mut ports)?;
+            let variables = vec![
+                ("DATABASE_URL", database_url.replace(&database_address.to_string(), &to_database.address().to_string())),
+                ("TABLEFERRY_LISTEN", address.to_string()),
+                ("TABLEFERRY_AUTH", "none".to_owned()),
+                ("TABLEFERRY_POLL_INTERVAL_MIN_MS", "300".to_owned()),
+                ("TABLEFERRY_POLL_INTERVAL_MAX_MS", "3000".to_owned()),
+                ("TABLEFERRY_WEBHOOK_SECRET", SERVICE_SECRET.to_owned()),
+                ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
+                ("TABLEFERRY_LOG_FORMAT", "text".to_owned()),
+                ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", to_aws.address())),
+                ("AWS_ACCESS_KEY_ID", "chaos".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", "chaos".to_owned()),
+            ];
+            let log = folder.join(format!("replica-{index}.log"));
+            replicas.push(Replica::new(index, address, program.clone(), log, variables));
+            database_links.push(to_database);
+            aws_links.push(to_aws);
+        }
+        let stage = Self {
+            folder,
+            replicas: Arc::new(replicas),
+            database_links: Arc::new(database_links),
+            aws_links: Arc::new(aws_links),
+            aws: simulator.control(),
+            ledger: Arc::default(),
+            inbox,
+            hook_url,
+            pool: database::pool(&database_url)?,
+            http: client()?,
+            postgres: Arc::new(Mutex::new(postgres)),
+            simulator: Arc::new(Mutex::new(Some(simulator))),
+        };
+        for replica in stage.replicas.iter() {
+            replica.start().await?;
+        }
+        stage.wait_until_ready().await?;
+        Ok(stage)
+    }
+
+    /// The proxy of a link.
+    #[must_use]
+    pub fn link(&self, link: Link, replica: usize) -> &Proxy {
+        match link {
+            Link::Database => &self.database_links[replica],
+            Link::Aws => &self.aws_links[replica],
+        }
+    }
+
+    /// Ends Postgres as a crash would.
+    ///
+    /// # Errors
+    /// It had to be killed.
+    pub async fn crash_postgres(&self) -> Result<(), Failed> {
+        self.with_postgres(PrivatePostgres::crash).await
+    }
+
+    /// Starts Postgres again, if it does not run.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn restart_postgres(&self) -> Result<(), Failed> {
+        self.with_postgres(PrivatePostgres::start_again).await
+    }
+
+    async fn with_postgres(
+        &self,
+        act: impl FnOnce(&mut PrivatePostgres) -> Result<(), private_postgres::Error> + Send + 'static,
+    ) -> Result<(), Failed> {
+        let postgres = Arc::clone(&self.postgres);
+        let acted = tokio::task::spawn_blocking(move || act(&mut postgres.lock().unwrap_or_else(PoisonError::into_inner)));
+        Ok(acted.await??)
+    }
+
+    /// Ends every trouble and waits until all replicas are ready.
+    ///
+    /// # Errors
+    /// Something does not come back.
+    pub async fn heal(&self) -> Result<(), Failed> {
+        self.aws.clear_faults();
+        for proxy in self.database_links.iter().chain(self.aws_links.iter()) {
+            proxy.heal();
+        }
+        self.restart_postgres().await?;
+        for replica in self.replicas.iter() {
+            if replica.has_died().await {
+                self.ledger.violated("replicas that died", format!("replica {} ended by itself", replica.index), None);
+                replica.kill().await?;
+            }
+            replica.start().await?;
+        }
+        self.wait_until_ready().await
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), Failed> {
+        let ready = async {
+            for replica in self.replicas.iter() {
+                while !self.http.get(replica.url("/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                    if replica.has_died().await {
+                        return Err(format!("replica {} ended by itself; its log is {}", replica.index, replica.log.display()));
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+            Ok(())
+        };
+        let not_ready = |_| format!("a replica is not ready after {} s; logs in {}", READY_PATIENCE.as_secs(), self.folder.display());
+        Ok(tokio::time::timeout(READY_PATIENCE, ready).await.map_err(not_ready)??)
+    }
+
+    /// Stops everything. The folder with the logs stays if it is still of use.
+    pub async fn tear_down(&mut self, clean: bool) {
+        for replica in self.replicas.iter() {
+            // Gone or not, the next step is the same.
+            let _ = replica.kill().await;
+        }
+        self.pool.close().await;
+        let simulator = self.simulator.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(simulator) = simulator {
+            simulator.shutdown().await;
+        }
+        remove(&self.folder, clean);
+    }
+}
+
+/// The exported files and the copy of the binary always go; the logs only after a clean run.
+fn remove(folder: &Path, clean: bool) {
+    // Left behind in the temp folder at worst.
+    let _ = std::fs::remove_dir_all(folder.join("s3"));
+    let _ = std::fs::remove_file(folder.join("tableferry"));
+    if clean {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+/// An address that is still free when a replica is started again: its port is none that the system gives to outgoing connections.
+fn free_address(ports: &mut std::ops::Range<u16>) -> Result<SocketAddr, Failed> {
+    let free = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port))).find(|address| TcpListener::bind(address).is_ok());
+    free.ok_or_else(|| "no port is free".into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "everything is on loopback")]
+fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(8)).build()
+}
+
+/// A table that can be exported and one that cannot in each region, and a bucket.
+fn tables() -> Seed {
+    let days = |count| Age(time::Duration::days(count));
+    let mut seed = Seed { buckets: vec![BucketSeed::new(BUCKET)], ..Seed::default() };
+    for region in REGIONS {
+        let region = Some(region.to_owned());
+        seed.tables.push(TableSeed { region: region.clone(), age: days(12), recovery_age: Some(days(10)), ..TableSeed::new(TABLE) });
+        seed.tables.push(TableSeed { region, age: days(12), ..TableSeed::new(TABLE_WITHOUT_RECOVERY) });
+    }
+    seed
+}
