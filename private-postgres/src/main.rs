@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "only names are looked at, to leave them out")]
 fn run(options: Options, command: &[OsString]) -> Result<ExitStatus, Box<dyn std::error::Error>> {
     let (program, arguments) = command.split_first().ok_or("no command")?;
     let postgres = PrivatePostgres::start(options)?;
