@@ -100,27 +100,37 @@ CREATE INDEX exports_list_by_status ON exports (export_status, id);
 CREATE INDEX exports_list_by_table ON exports (table_arn, id);
 CREATE INDEX exports_list_by_bucket ON exports (s3_bucket, id);
 CREATE INDEX exports_list_by_created ON exports (created_at, id);
+-- Removing old ones.
+CREATE INDEX exports_ended ON exports (updated_at) WHERE export_status NOT IN ('PENDING', 'IN_PROGRESS');
 CREATE INDEX exports_list_by_label ON exports USING gin (labels jsonb_path_ops);
 
 CREATE TABLE export_schedule (
     export_id uuid PRIMARY KEY REFERENCES exports (id) ON DELETE CASCADE,
-    -- When to look at it next, by the database's clock. Claiming moves it ahead, so nothing needs to be released.
-    due_at timestamptz NOT NULL,
-    -- What claiming adds to now: for an export in progress the delay of the next look, so that an unchanged look costs one write.
-    delay_ms bigint NOT NULL CHECK (delay_ms >= 0),
-    -- Failed AWS calls in a row.
-    failures integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    -- '<account>/<region>': what AWS throttles and limits together.
+    lane text NOT NULL,
     -- START: AWS is to be asked to start it. FOLLOW: AWS is asked how it goes.
     phase text NOT NULL CHECK (phase IN ('START', 'FOLLOW')),
+    -- When to look at it next, by the database's clock. Claiming moves it ahead, so nothing needs to be released.
+    due_at timestamptz NOT NULL,
+    -- The delay between two looks; claiming a look adds it to now, so that an unchanged look costs one write.
+    delay_ms bigint NOT NULL CHECK (delay_ms >= 0),
+    -- Grows with every claim. Writers name the claim they hold, so that a late one changes nothing.
+    claims integer NOT NULL DEFAULT 0 CHECK (claims >= 0),
+    -- Failed AWS calls in a row.
+    failures integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
     -- Since when a start may be on its way to AWS, or have been accepted without our hearing of it. Such an export cannot be cancelled.
     start_sent_at timestamptz,
+    -- Its status_reason says already that it waits for a place in flight.
+    told_waiting boolean NOT NULL DEFAULT false,
     CONSTRAINT export_schedule_start_sent CHECK (phase = 'START' OR start_sent_at IS NULL)
 ) WITH (fillfactor = 80);
 
 COMMENT ON TABLE export_schedule IS 'One narrow row for each export that is still looked at, so that looking does not rewrite wide rows.';
 
--- The claim of due exports.
-CREATE INDEX export_schedule_due ON export_schedule (due_at);
+-- The walk from lane to lane, the claim of looks that are due, and the count of what is in flight in a lane.
+CREATE INDEX export_schedule_by_lane ON export_schedule (lane, phase, due_at);
+-- The claim of starts in the order in which the exports were created.
+CREATE INDEX export_schedule_starts ON export_schedule (lane, export_id) WHERE phase = 'START';
 
 CREATE TABLE export_events (
     export_id uuid NOT NULL REFERENCES exports (id) ON DELETE CASCADE,

@@ -21,6 +21,8 @@ CREATE TABLE webhook_deliveries (
 
 -- The claim of due deliveries.
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at) WHERE status = 'PENDING';
+-- Removing old ones.
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (created_at) WHERE status <> 'PENDING';
 -- The deliveries of one export.
 CREATE INDEX webhook_deliveries_by_export ON webhook_deliveries (export_id);
 

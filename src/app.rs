@@ -12,16 +12,22 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiState, Watcher};
 use crate::aws::TableExports;
 use crate::chance::Chance;
-use crate::settings::Settings;
+use crate::settings::{Retention, Settings};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::webhook::WebhookClient;
 use crate::worker::crew;
 use crate::worker::delivery_worker::DeliveryWorker;
+use crate::worker::export_step::Stepper;
 use crate::worker::export_worker::ExportWorker;
+use crate::worker::lanes::Lanes;
+use crate::worker::retention;
 
 /// How long requests in hand may take after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(8);
+
+/// How long connections are still taken after a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -65,6 +71,7 @@ pub struct App {
     /// Sends webhooks.
     pub deliveries: Arc<DeliveryWorker>,
     api: ApiState,
+    retention: Retention,
 }
 
 impl App {
@@ -87,7 +94,7 @@ impl App {
             deliveries_due: Arc::new(Notify::new()),
             stopping: CancellationToken::new(),
         };
-        let exports = ExportWorker {
+        let stepper = Stepper {
             store: store.clone(),
             aws,
             chance: chance.clone(),
@@ -95,18 +102,22 @@ impl App {
             changed: Arc::clone(&api.exports_changed),
             deliveries: Arc::clone(&api.deliveries_due),
         };
+        let exports = ExportWorker { stepper, lanes: Lanes::new(settings.lanes) };
         let deliveries = DeliveryWorker {
             store: store.clone(),
             client: WebhookClient::new(settings.webhook_allow_private).map_err(AppError::Webhook)?,
             default_secret: settings.webhook_secret.clone(),
             chance: chance.clone(),
         };
-        Ok(Self { store, chance, exports: Arc::new(exports), deliveries: Arc::new(deliveries), api })
+        Ok(Self { store, chance, exports: Arc::new(exports), deliveries: Arc::new(deliveries), api, retention: settings.retention })
     }
 
-    /// Every route and layer.
-    pub fn router(&self) -> Router {
-        api::router(self.api.clone())
+    /// Every route and layer of a role.
+    fn router(&self, role: Role) -> Router {
+        match role {
+            Role::All | Role::Api => api::router(self.api.clone()),
+            Role::Worker => api::operations_router(self.api.clone()),
+        }
     }
 
     /// Runs in this role until `stop`: then readyz fails, nothing more is claimed, and what is in hand is finished.
@@ -128,7 +139,7 @@ impl App {
                 stopping.cancel();
             }
         });
-        let server = tokio::spawn(serve(listener, self.router(), stopping.clone()));
+        let server = tokio::spawn(serve(listener, self.router(role), stopping.clone()));
         let ready = wait_for_database(&self.store, migrate, &stopping).await;
         if let Err(error) = ready {
             stopping.cancel();
@@ -146,6 +157,7 @@ impl App {
         if role != Role::Api {
             tasks.push(tokio::spawn(crew::run(self.exports, self.api.exports_due, stopping.clone())));
             tasks.push(tokio::spawn(crew::run(self.deliveries, self.api.deliveries_due, stopping.clone())));
+            tasks.push(tokio::spawn(retention::run(self.store.clone(), self.retention, self.chance.clone(), stopping.clone())));
         }
         stopping.cancelled().await;
         tracing::info!("stopping: nothing new is begun, what is in hand is finished");
@@ -168,8 +180,13 @@ impl App {
 }
 
 async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
-    // Requests that wait see `stopping` themselves and answer with what they have.
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
+    // Requests that wait see `stopping` themselves and answer with what they have. Connections are taken a moment longer, so
+    // that whoever asks readyz hears that no more should be sent here.
+    let stopped = async move {
+        stopping.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
     if let Err(error) = served {
         tracing::error!(error = &error as &dyn std::error::Error, "the listener failed");
     }

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::domain::backoff::PollBounds;
 use crate::domain::callback::{CallbackPolicy, WebhookSecret};
+use crate::domain::pace::{LaneLimits, PaceLimits};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -23,6 +24,11 @@ pub struct Settings {
     pub auth: Auth,
     /// `TABLEFERRY_POLL_INTERVAL_MIN_MS`, `TABLEFERRY_POLL_INTERVAL_MAX_MS`: bounds of the poll delay of one export.
     pub poll: PollBounds,
+    /// `TABLEFERRY_MAX_EXPORTS_IN_FLIGHT`, `TABLEFERRY_START_BURST`, `TABLEFERRY_START_RATE_PER_S`, `TABLEFERRY_LOOK_BURST`,
+    /// `TABLEFERRY_LOOK_RATE_PER_S`: limits of each account and region.
+    pub lanes: LaneLimits,
+    /// `TABLEFERRY_RETAIN_EXPORTS_DAYS`, `TABLEFERRY_RETAIN_EVENTS_DAYS`, `TABLEFERRY_RETAIN_ATTEMPTS_DAYS`: how long things are kept.
+    pub retention: Retention,
     /// `TABLEFERRY_WEBHOOK_SECRET`: signs callbacks that bring no secret of their own.
     pub webhook_secret: Option<WebhookSecret>,
     /// `TABLEFERRY_WEBHOOK_ALLOW_PRIVATE`: webhooks may reach private and loopback addresses, by plain http too.
@@ -35,6 +41,20 @@ pub struct Settings {
 
 /// What is logged unless it is said: everything worth knowing, less what Postgres remarks about migrations that ran before.
 pub const DEFAULT_LOG: &str = "info,sqlx=warn";
+
+/// How long things are kept after they ended; `None` is forever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Exports that have ended, with all that belongs to them.
+    pub exports: Option<Duration>,
+    /// The events of exports that have ended.
+    pub events: Option<Duration>,
+    /// Webhook deliveries that have ended, with their attempts.
+    pub attempts: Option<Duration>,
+}
+
+/// How long attempts are kept unless it is said.
+const DEFAULT_RETAIN_ATTEMPTS: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// Whether callers must say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +98,20 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 17] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_AUTH",
     "TABLEFERRY_POLL_INTERVAL_MIN_MS",
     "TABLEFERRY_POLL_INTERVAL_MAX_MS",
+    "TABLEFERRY_MAX_EXPORTS_IN_FLIGHT",
+    "TABLEFERRY_START_BURST",
+    "TABLEFERRY_START_RATE_PER_S",
+    "TABLEFERRY_LOOK_BURST",
+    "TABLEFERRY_LOOK_RATE_PER_S",
+    "TABLEFERRY_RETAIN_EXPORTS_DAYS",
+    "TABLEFERRY_RETAIN_EVENTS_DAYS",
+    "TABLEFERRY_RETAIN_ATTEMPTS_DAYS",
     "TABLEFERRY_WEBHOOK_SECRET",
     "TABLEFERRY_WEBHOOK_ALLOW_PRIVATE",
     "TABLEFERRY_LOG",
@@ -129,6 +157,37 @@ impl Settings {
         if poll.min > poll.max {
             return Err(bad("TABLEFERRY_POLL_INTERVAL_MIN_MS", "must not be above TABLEFERRY_POLL_INTERVAL_MAX_MS"));
         }
+        let number = |key: &'static str, default: f64, most: f64| match get(key).map(str::parse::<f64>) {
+            None => Ok(default),
+            Some(Ok(number)) if number > 0.0 && number <= most => Ok(number),
+            Some(_) => Err(bad(key, &format!("must be a number above 0 and at most {most}"))),
+        };
+        let days = |key: &'static str| match get(key) {
+            None => Ok(None),
+            Some("forever") => Ok(Some(None)),
+            Some(text) => match text.parse() {
+                Ok(days @ 1..=36_500) => Ok(Some(Some(Duration::from_secs(days * 24 * 3600)))),
+                _ => Err(bad(key, "must be a whole number of days from 1 to 36500, or forever")),
+            },
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 100000")]
+        let most_in_flight = number("TABLEFERRY_MAX_EXPORTS_IN_FLIGHT", 300.0, 100_000.0)?.ceil() as u32;
+        let lanes = LaneLimits {
+            starts: PaceLimits {
+                burst: number("TABLEFERRY_START_BURST", 10.0, 100_000.0)?.max(1.0),
+                rate_per_s: number("TABLEFERRY_START_RATE_PER_S", 1.0, 100_000.0)?,
+            },
+            looks: PaceLimits {
+                burst: number("TABLEFERRY_LOOK_BURST", 8.0, 100_000.0)?.max(1.0),
+                rate_per_s: number("TABLEFERRY_LOOK_RATE_PER_S", 5.0, 100_000.0)?,
+            },
+            most_in_flight,
+        };
+        let retention = Retention {
+            exports: days("TABLEFERRY_RETAIN_EXPORTS_DAYS")?.flatten(),
+            events: days("TABLEFERRY_RETAIN_EVENTS_DAYS")?.flatten(),
+            attempts: days("TABLEFERRY_RETAIN_ATTEMPTS_DAYS")?.unwrap_or(Some(DEFAULT_RETAIN_ATTEMPTS)),
+        };
         let secret = get("TABLEFERRY_WEBHOOK_SECRET").map(WebhookSecret::parse).transpose();
         Ok(Self {
             database_url: get("DATABASE_URL").map(SecretString::from),
@@ -142,6 +201,8 @@ impl Settings {
                 Some(_) => return Err(bad("TABLEFERRY_AUTH", "must be required or none")),
             },
             poll,
+            lanes,
+            retention,
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
             webhook_allow_private: match get("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE") {
                 None | Some("false") => false,

@@ -32,7 +32,9 @@ impl<'a> Fields<'a> {
 
     /// The raw value of a field.
     pub fn value(&mut self, name: &'static str) -> Option<&'a Value> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.object.get(name).filter(|value| !value.is_null())
     }
 

@@ -74,13 +74,26 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(problems::explain_problem))
 }
 
+/// Health and metrics alone, for a process that only works.
+pub fn operations_router(state: ApiState) -> Router {
+    let (router, _) = OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(problems::explain_problem))
+        .split_for_parts();
+    with_layers(router.with_state(state))
+}
+
 /// The whole API: routes, Swagger UI at `/docs`, the document at `/openapi.json`, and every layer.
 pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = openapi::finish(document);
+    with_layers(router.with_state(state).merge(SwaggerUi::new("/docs").url("/openapi.json", document)))
+}
+
+fn with_layers(router: Router) -> Router {
     router
-        .with_state(state)
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by body::JsonObject alone
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn(problem::finish))

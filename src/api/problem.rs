@@ -210,7 +210,7 @@ pub struct ProblemDocument {
     #[schema(example = 422)]
     pub status: u16,
     /// This occurrence in words.
-    #[schema(example = "2 fields break a rule; see errors")]
+    #[schema(example = "2 errors; each is in errors")]
     pub detail: String,
     /// The path that was asked for.
     #[schema(example = "/v1/exports")]
@@ -230,8 +230,8 @@ impl Problem {
     #[must_use]
     pub fn with_errors(kind: ProblemType, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
-            [one] => format!("{} {}", one.pointer, one.detail),
-            many => format!("{} fields break a rule; see errors", many.len()),
+            [one] => format!("{} {}", one.pointer, one.detail).trim_start().to_owned(),
+            many => format!("{} errors; each is in errors", many.len()),
         };
         Self { errors, ..Self::new(kind, detail) }
     }

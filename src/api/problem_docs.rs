@@ -47,7 +47,7 @@ fn example(kind: ProblemType) -> Value {
     let (name, status, title, _) = kind.describe();
     let (detail, errors) = match kind {
         ProblemType::ValidationFailed => (
-            "2 fields break a rule; see errors",
+            "2 errors; each is in errors",
             json!([
                 {"pointer": "/s3_bucket", "detail": "is required"},
                 {"pointer": "/s3_sse_kms_key_id", "detail": "is only allowed with s3_sse_algorithm KMS"},

@@ -37,6 +37,11 @@ impl Query {
         good.into_iter().filter_map(Result::ok).collect()
     }
 
+    /// Says that a parameter that was read breaks a rule after all.
+    pub fn refuse(&mut self, name: &'static str, invalid: &Invalid) {
+        self.errors.push(FieldError::new(format!("#query/{name}"), invalid));
+    }
+
     /// Ends reading.
     ///
     /// # Errors

@@ -3,15 +3,18 @@
 //! ThrottlingException, ValidationException and AccessDeniedException are not in DynamoDB's model of exports; the SDK hands
 //! them over unhandled, so codes are matched by name.
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 
 /// What a failed call means.
 pub(super) fn classify<E, R>(error: &SdkError<E, R>) -> AwsFailure
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + 'static,
 {
     match error {
         SdkError::ServiceError(context) => {
@@ -20,21 +23,23 @@ where
             AwsFailure { class: class_of(&code), code, message }
         }
         SdkError::TimeoutError(_) => unknown("TimedOut", "AWS did not answer in time".to_owned()),
-        SdkError::ResponseError(_) => unknown("BadResponse", DisplayErrorContext(error).to_string()),
-        // These never left this process, or broke off on the way.
-        _ => {
-            let message = DisplayErrorContext(error).to_string();
-            if message.to_ascii_lowercase().contains("credential") {
-                AwsFailure {
-                    class: FailureClass::Denied,
-                    code: "NoCredentials".to_owned(),
-                    message: "no AWS credentials could be had".to_owned(),
-                }
-            } else {
-                unknown("ConnectionFailed", message)
-            }
+        SdkError::ResponseError(_) => unknown("BadResponse", in_words(error)),
+        // Without credentials a call never leaves this process.
+        _ if chain(error).any(|cause| cause.is::<CredentialsError>()) => {
+            AwsFailure { class: FailureClass::Denied, code: "NoCredentials".to_owned(), message: in_words(error) }
         }
+        _ => unknown("ConnectionFailed", in_words(error)),
     }
+}
+
+/// The error and its causes.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+/// The error and its causes in one line, for people.
+fn in_words(error: &(dyn Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn unknown(code: &str, message: String) -> AwsFailure {

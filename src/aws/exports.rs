@@ -1,4 +1,6 @@
-//! The three calls that an export needs: start, describe, and the search for one by its token.
+//! The calls that an export needs: start, describe, and the lists in which one can be found.
+
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types as sdk;
 
@@ -6,22 +8,18 @@ use super::TableExports;
 use super::convert::{from_description, to_sdk_filter, to_sdk_time};
 use super::error::classify;
 use crate::domain::arn::{ExportArn, TableArn};
-use crate::domain::aws_failure::{AwsFailure, FailureClass};
+use crate::domain::aws_failure::AwsFailure;
 use crate::domain::description::ExportDescription;
 use crate::domain::ids::ClientToken;
 use crate::domain::request::{ExportKind, ExportRequest, ExportViewType};
 use crate::domain::s3::Encryption;
-use crate::domain::timestamp::Timestamp;
 
-/// Clocks differ: exports that AWS began this long before a token was made are looked at too.
-const SKEW: std::time::Duration = std::time::Duration::from_secs(600);
-
-/// Where to search for an export by its token.
+/// Whose exports are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchScope {
-    /// Among the exports of its table.
+    /// Those of the table.
     Table,
-    /// Among all of the account and region: a deleted or re-made table hides its earlier exports.
+    /// All of the account and region: a deleted or re-made table hides its earlier exports.
     Account,
 }
 
@@ -79,61 +77,47 @@ impl TableExports {
         from_description(answer.export_description())
     }
 
-    /// Searches for the export that carries this token: pages of ListExports, then DescribeExport for each that is young enough.
-    /// `None` says that AWS certainly knows none.
+    /// The exports of a table that AWS lists as IN_PROGRESS on the first page of ListExports (the 25 youngest), as descriptions
+    /// that say no more than that.
     ///
     /// # Errors
-    /// AWS refuses or does not answer; then nothing is known.
-    pub async fn find_by_token(
+    /// AWS refuses or does not answer.
+    pub async fn list_running(&self, table: &TableArn) -> Result<HashMap<String, ExportDescription>, AwsFailure> {
+        let page = self.client(table.region()).list_exports().table_arn(table.as_str()).max_results(25).send().await;
+        let page = counted("ListExports", page)?;
+        let running = page.export_summaries().iter().filter(|s| s.export_status().is_some_and(|status| status.as_str() == "IN_PROGRESS"));
+        Ok(running.filter_map(|s| s.export_arn()).map(|arn| (arn.to_owned(), ExportDescription::running(arn))).collect())
+    }
+
+    /// One page of ListExports (at most 25), the youngest first: the ARNs of this table's exports, and the token of the next page.
+    ///
+    /// # Errors
+    /// AWS refuses or does not answer.
+    pub async fn list_page(
         &self,
         table: &TableArn,
-        token: &ClientToken,
-        made_at: Timestamp,
         scope: SearchScope,
-    ) -> Result<Option<ExportDescription>, AwsFailure> {
-        let oldest = made_at.minus(SKEW);
+        next_token: Option<String>,
+    ) -> Result<(Vec<ExportArn>, Option<String>), AwsFailure> {
+        let page = self
+            .client(table.region())
+            .list_exports()
+            .set_table_arn((scope == SearchScope::Table).then(|| table.as_str().to_owned()))
+            .max_results(25)
+            .set_next_token(next_token)
+            .send()
+            .await;
+        let page = counted("ListExports", page)?;
         let of_table = format!("{}/export/", table.as_str());
-        let mut next_token = None;
-        loop {
-            let page = self
-                .client(table.region())
-                .list_exports()
-                .set_table_arn((scope == SearchScope::Table).then(|| table.as_str().to_owned()))
-                .max_results(25)
-                .set_next_token(next_token.take())
-                .send()
-                .await;
-            let page = counted("ListExports", page)?;
-            let candidates = page.export_summaries().iter().filter_map(|s| s.export_arn());
-            for arn in candidates.filter(|arn| arn.starts_with(&of_table) && began(arn).is_none_or(|at| at >= oldest)) {
-                match self.describe(table.region(), &ExportArn::known(arn.to_owned())).await {
-                    Ok(found) if found.client_token.as_ref() == Some(token) => return Ok(Some(found)),
-                    Ok(_) => {}
-                    // Forgotten by AWS between the two calls: too old to be ours.
-                    Err(failure) if failure.class == FailureClass::ExportNotFound => {}
-                    Err(failure) => return Err(failure),
-                }
-            }
-            next_token = page.next_token().map(str::to_owned);
-            if next_token.is_none() {
-                return Ok(None);
-            }
-        }
+        let arns = page.export_summaries().iter().filter_map(|s| s.export_arn()).filter(|arn| arn.starts_with(&of_table));
+        Ok((arns.map(|arn| ExportArn::known(arn.to_owned())).collect(), page.next_token().map(str::to_owned)))
     }
-}
-
-/// When an export began, from its ARN (`…/export/<14 digits of milliseconds>-<8 hex digits>`); `None` for another form.
-fn began(arn: &str) -> Option<Timestamp> {
-    let (_, id) = arn.rsplit_once('/')?;
-    let (ms, _) = id.split_once('-')?;
-    let ms: u32 = ms.parse::<u64>().ok()?.checked_div(1000)?.try_into().ok()?;
-    Timestamp::from_unix_seconds(f64::from(ms))
 }
 
 fn counted<T, E, R>(operation: &'static str, answer: Result<T, aws_sdk_dynamodb::error::SdkError<E, R>>) -> Result<T, AwsFailure>
 where
     E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     let answer = answer.map_err(|error| classify(&error));
     let outcome = answer.as_ref().err().map_or("ok", |failure| failure.class.as_str());

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::invalid::Invalid;
+use super::timestamp::Timestamp;
 
 /// The ARN of a table: proven in form, with its parts at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -100,6 +101,15 @@ impl ExportArn {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// When AWS began it: the ARN ends in 14 digits of milliseconds and 8 hex digits. `None` for another form, as stand-ins have.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let (_, id) = self.0.rsplit_once('/')?;
+        let (milliseconds, _) = id.split_once('-').filter(|(ms, _)| ms.len() == 14)?;
+        let seconds: u32 = milliseconds.parse::<u64>().ok()?.checked_div(1000)?.try_into().ok()?;
+        Timestamp::from_unix_seconds(f64::from(seconds))
+    }
 }
 
 struct Parts {
@@ -138,8 +148,7 @@ fn split(text: &str) -> Result<(Parts, &str), Invalid> {
 
 /// Lower-case words joined by `-`, as in regions and partitions; in a region digits may follow the first letter.
 fn is_words(text: &str, digits: bool) -> bool {
-    text.len() <= 32
-        && text.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || (digits && b.is_ascii_digit())))
+    text.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || (digits && b.is_ascii_digit())))
         && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 

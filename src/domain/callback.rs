@@ -47,7 +47,11 @@ impl CallbackUrl {
         let url = Url::parse(text).map_err(|e| Invalid::new(format!("must be an absolute URL such as https://example.com/hook ({e})")))?;
         let scheme_allowed = url.scheme() == "https" || (policy.allow_private && url.scheme() == "http");
         if !scheme_allowed {
-            return Err(Invalid::new("must begin with https:// (the operator may allow http:// with TABLEFERRY_WEBHOOK_ALLOW_PRIVATE)"));
+            return Err(Invalid::new(if policy.allow_private {
+                "must begin with https:// or http://"
+            } else {
+                "must begin with https:// (the operator may allow http:// with TABLEFERRY_WEBHOOK_ALLOW_PRIVATE)"
+            }));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Invalid::new("must not carry a user name or password; sign with callback_secret instead"));

@@ -36,6 +36,26 @@ pub struct ExportDescription {
     pub request: DescribedRequest,
 }
 
+impl ExportDescription {
+    /// All that a list says of an export that runs.
+    #[must_use]
+    pub fn running(arn: &str) -> Self {
+        Self {
+            arn: ExportArn::known(arn.to_owned()),
+            status: DescribedStatus::InProgress,
+            table_id: None,
+            start_time: None,
+            export_time: None,
+            export_from_time: None,
+            export_to_time: None,
+            export_view_type: None,
+            s3_sse_algorithm: None,
+            client_token: None,
+            request: DescribedRequest::default(),
+        }
+    }
+}
+
 /// The parts of a description that repeat the request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DescribedRequest {

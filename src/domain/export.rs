@@ -60,6 +60,15 @@ impl Origin {
             Self::Imported { client_token } => client_token.as_ref(),
         }
     }
+
+    /// When that token was made, if it was made here.
+    #[must_use]
+    pub fn token_made_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Created { token_made_at, .. } => Some(*token_made_at),
+            Self::Imported { .. } => None,
+        }
+    }
 }
 
 /// What AWS gave when it accepted the export.

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-
 use super::arn::TableArn;
 use super::callback::Callback;
 use super::duration::CreateTimeout;
 use super::filter::FilterSpecification;
 use super::invalid::Invalid;
 use super::labels::Labels;
-use super::s3::{Encryption, S3Destination};
+use super::s3::S3Destination;
 use super::timestamp::Timestamp;
 
 /// What to export, where to, and what the caller wants to hear of it.
@@ -170,42 +167,6 @@ impl ExportKind {
             Self::Full { .. } => "FULL_EXPORT",
             Self::Incremental { .. } => "INCREMENTAL_EXPORT",
         }
-    }
-}
-
-impl ExportRequest {
-    /// SHA-256 over the request in one fixed form: two requests that mean the same have the same fingerprint.
-    #[must_use]
-    pub fn fingerprint(&self) -> [u8; 32] {
-        Sha256::digest(self.canonical().to_string().as_bytes()).into()
-    }
-
-    fn canonical(&self) -> Value {
-        let time = |t: Timestamp| t.to_string();
-        let (export_time, window) = match &self.kind {
-            ExportKind::Full { export_time } => (export_time.map(time), None),
-            ExportKind::Incremental { from, to, view } => (None, Some(json!([time(*from), to.map(time), view.as_str()]))),
-        };
-        let encryption = self.destination.encryption.as_ref().map(|e| match e {
-            Encryption::Aes256 => json!(["AES256"]),
-            Encryption::Kms { key_id } => json!(["KMS", key_id.as_ref().map(|k| k.as_str())]),
-        });
-        json!({
-            "table_arn": self.table_arn.as_str(),
-            "bucket": self.destination.bucket.as_str(),
-            "owner": self.destination.bucket_owner.as_ref().map(|o| o.as_str()),
-            "prefix": self.destination.prefix.as_ref().map(|p| p.as_str()),
-            "encryption": encryption,
-            "format": self.format.as_str(),
-            "type": self.kind.as_str(),
-            "export_time": export_time,
-            "window": window,
-            "filter": self.filter.as_ref().map(FilterSpecification::to_json),
-            "timeout_ms": u64::try_from(self.create_timeout.duration().as_millis()).unwrap_or(u64::MAX),
-            "callback_url": self.callback.as_ref().map(|c| c.url.as_str()),
-            "callback_secret": self.callback.as_ref().and_then(|c| c.secret.as_ref()).map(|s| s.expose()),
-            "labels": self.labels.as_map(),
-        })
     }
 }
 

@@ -21,6 +21,9 @@ use super::timestamp::Timestamp;
 /// How long a token is sent: half an hour less than the 8 hours for which AWS honours it.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(7 * 3600 + 1800);
 
+/// How long after it was sent AWS may still carry out a start whose answer was lost: longer than a call may take.
+pub const START_SETTLES: Duration = Duration::from_secs(15);
+
 /// How long AWS remembers an export.
 pub const AWS_MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -29,6 +32,8 @@ pub const AWS_MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
 pub struct Claimed {
     /// The export as it was when claimed.
     pub export: Export,
+    /// The number of this claim: what is written repeats it.
+    pub claim: i32,
     /// Failed AWS calls in a row before this one.
     pub failures: u32,
     /// An earlier start may have been accepted without our hearing of it.
@@ -103,15 +108,12 @@ pub fn decide(claimed: &Claimed, fresh_token: &ClientToken, around: &Surrounding
     let export = &claimed.export;
     let (now, overdue) = (around.now, export.is_overdue(around.now));
     match (&export.state, &export.origin) {
-        (ExportState::Pending, Origin::Created { client_token, token_made_at }) => {
-            let token_is_old = now.since(*token_made_at) >= TOKEN_LIFE;
-            match (claimed.in_doubt, overdue, token_is_old) {
-                (true, true, _) | (true, _, true) => Decision::FindByToken(client_token.clone()),
-                (false, true, _) => Decision::Write(Box::new(time_out(export, around))),
-                (false, false, true) => Decision::Write(Box::new(replace_token(export, fresh_token, now))),
-                (_, false, false) => Decision::Start(client_token.clone()),
-            }
-        }
+        (ExportState::Pending, Origin::Created { client_token, .. }) => match (claimed.in_doubt, overdue) {
+            (true, _) if would_search(export, now) => Decision::FindByToken(client_token.clone()),
+            (false, true) => Decision::Write(Box::new(time_out(export, around))),
+            (false, false) if token_is_old(export, now) => Decision::Write(Box::new(replace_token(export, fresh_token, now))),
+            _ => Decision::Start(client_token.clone()),
+        },
         (ExportState::InProgress(accepted), _) => Decision::Describe(accepted.arn.clone()),
         (ExportState::TimedOut(Some(accepted)), _) => {
             let since = accepted.start_time.unwrap_or(export.created_at);
@@ -124,6 +126,16 @@ pub fn decide(claimed: &Claimed, fresh_token: &ClientToken, around: &Surrounding
         // Nothing is left to do; a row of the schedule that says otherwise goes away.
         _ => Decision::Write(Box::new(Outcome { change: None, next: NextLook::Never })),
     }
+}
+
+/// Whether the token is too old to be sent.
+fn token_is_old(export: &Export, now: Timestamp) -> bool {
+    export.origin.token_made_at().is_some_and(|made_at| now.since(made_at) >= TOKEN_LIFE)
+}
+
+/// Whether a start that is in doubt is searched for at this time, rather than repeated.
+fn would_search(export: &Export, now: Timestamp) -> bool {
+    export.is_overdue(now) || token_is_old(export, now)
 }
 
 /// What the answer to a start means.
@@ -194,13 +206,13 @@ pub fn described_state(description: &ExportDescription) -> ExportState {
     }
 }
 
-/// The caller gives up an export that AWS was not asked for.
+/// The caller gives up an export that AWS has not accepted.
 #[must_use]
 pub fn cancel(export: &Export, now: Timestamp) -> Change {
     Change {
-        export: export.changed(ExportState::Cancelled, Some("cancelled before AWS was asked".to_owned()), now),
+        export: export.changed(ExportState::Cancelled, Some("cancelled before AWS accepted it".to_owned()), now),
         event: EventKind::Cancelled,
-        detail: "cancelled before AWS was asked; nothing was started".to_owned(),
+        detail: "cancelled before AWS accepted it; nothing was started".to_owned(),
     }
 }
 
@@ -276,9 +288,16 @@ fn replace_token(export: &Export, fresh_token: &ClientToken, now: Timestamp) -> 
 fn delay(claimed: &Claimed, failure: &AwsFailure, in_doubt: bool, around: &Surroundings) -> Outcome {
     let export = &claimed.export;
     let failures = claimed.failures.saturating_add(1);
-    let mut delay = retry_delay(failures, around.jitter);
+    let delay = retry_delay(failures, around.jitter);
     if matches!(export.state, ExportState::TimedOut(_)) {
-        delay = delay.max(slow_poll_delay(around.now.since(export.created_at), around.jitter));
+        // Its reason is that it timed out, whatever a late look meets.
+        let delay = delay.max(slow_poll_delay(around.now.since(export.created_at), around.jitter));
+        return Outcome { change: None, next: NextLook::After { delay, failures, in_doubt: false } };
+    }
+    let mut delay = within_timeout(export, delay, around.now);
+    if matches!(export.state, ExportState::Pending) && failure.class.leaves_doubt() {
+        // The next step may be a search, or a repetition that AWS refuses: neither may overtake the start that is in doubt.
+        delay = delay.max(START_SETTLES);
     }
     let what = match failure.class {
         FailureClass::Throttled => "throttled by AWS".to_owned(),
@@ -302,7 +321,13 @@ fn look_again(export: &Export, around: &Surroundings) -> NextLook {
     let delay = if matches!(export.state, ExportState::TimedOut(_)) {
         slow_poll_delay(age, around.jitter)
     } else {
-        poll_delay(age, around.bounds, around.jitter)
+        within_timeout(export, poll_delay(age, around.bounds, around.jitter), around.now)
     };
     NextLook::After { delay, failures: 0, in_doubt: false }
+}
+
+/// A delay that does not sleep through the time-out. Never zero, so that a look that comes a little early is not repeated at once.
+fn within_timeout(export: &Export, delay: Duration, now: Timestamp) -> Duration {
+    let left = export.created_at.plus(export.request.create_timeout.duration()).since(now);
+    if left.is_zero() { delay } else { delay.min(left + Duration::from_millis(10)) }
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::rows::select_exports;
+use super::schedule::Phase;
 use super::{Store, StoreError};
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, Origin};
@@ -21,6 +22,15 @@ pub enum Acceptance {
     KeyReused,
     /// The export of AWS is known already; nothing was stored.
     Known(Box<Export>),
+}
+
+/// A request that came with an `Idempotency-Key`.
+#[derive(Debug, Clone)]
+pub struct KeyedRequest {
+    /// The key.
+    pub key: String,
+    /// The fingerprint of the body.
+    pub fingerprint: [u8; 32],
 }
 
 /// The columns that hold what AWS said, from the state.
@@ -98,11 +108,11 @@ impl From<&Export> for SettledColumns {
 }
 
 /// The phase of the schedule that a new export begins in; `None` if it has ended already (an import may have).
-fn first_phase(export: &Export) -> Option<&'static str> {
+fn first_phase(export: &Export) -> Option<Phase> {
     match (&export.origin, export.status().is_end()) {
         (_, true) => None,
-        (Origin::Created { .. }, false) => Some("START"),
-        (Origin::Imported { .. }, false) => Some("FOLLOW"),
+        (Origin::Created { .. }, false) => Some(Phase::Start),
+        (Origin::Imported { .. }, false) => Some(Phase::Follow),
     }
 }
 
@@ -114,7 +124,7 @@ impl Store {
     pub async fn accept(
         &self,
         export: &Export,
-        idempotency_key: Option<&str>,
+        key: Option<&KeyedRequest>,
         event: EventKind,
         detail: &str,
     ) -> Result<Acceptance, StoreError> {
@@ -122,15 +132,12 @@ impl Store {
         let to = &request.destination;
         let columns = StateColumns::from(export);
         let settled = SettledColumns::from(export);
-        let fingerprint = idempotency_key.map(|_| request.fingerprint().to_vec());
         let kms_key_id = match &to.encryption {
             Some(Encryption::Kms { key_id: Some(key_id) }) => Some(key_id.as_str()),
             _ => None,
         };
-        let (token, token_made_at) = match &export.origin {
-            Origin::Created { client_token, token_made_at } => (Some(client_token.as_str()), Some(OffsetDateTime::from(*token_made_at))),
-            Origin::Imported { client_token } => (client_token.as_ref().map(|t| t.as_str()), None),
-        };
+        let token = export.origin.client_token().map(|t| t.as_str());
+        let token_made_at = export.origin.token_made_at().map(OffsetDateTime::from);
         let stored = sqlx::query_scalar!(
             r#"WITH stored AS (
                 INSERT INTO exports (id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket,
@@ -144,8 +151,8 @@ impl Store {
                 ON CONFLICT DO NOTHING
                 RETURNING id
             ), scheduled AS (
-                INSERT INTO export_schedule (export_id, due_at, delay_ms, phase)
-                SELECT id, now(), 0, $41 FROM stored WHERE $41::text IS NOT NULL
+                INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase)
+                SELECT id, $6 || '/' || $7, now(), 0, $41 FROM stored WHERE $41::text IS NOT NULL
             ), told AS (
                 INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
                 SELECT id, $2, $42, $3, $29, $43 FROM stored
@@ -178,8 +185,8 @@ impl Store {
             request.callback.as_ref().map(|c| c.url.as_str()),
             request.callback.as_ref().and_then(|c| c.secret.as_ref()).map(|s| s.expose()),
             json!(request.labels.as_map()),
-            idempotency_key,
-            fingerprint,
+            key.map(|k| k.key.as_str()),
+            key.map(|k| k.fingerprint.as_slice()),
             token,
             token_made_at,
             export.status().as_str(),
@@ -194,7 +201,7 @@ impl Store {
             columns.failure_source,
             columns.failure_code,
             columns.failure_message,
-            first_phase(export),
+            first_phase(export).map(Phase::as_str),
             event.as_str(),
             detail,
         )
@@ -203,22 +210,29 @@ impl Store {
         if stored.is_some() {
             return Ok(Acceptance::Stored);
         }
-        match idempotency_key {
-            Some(key) => self.known_by_key(key, fingerprint.as_deref()).await,
+        match key {
+            // A row that conflicted can be gone by now, if it was just deleted: then the key is free again and the caller may repeat.
+            Some(key) => self.known_by_key(key).await?.ok_or(StoreError::Stale),
             None => self.known_by_arn(export).await,
         }
     }
 
-    /// The export that an idempotency key stands for. A row that conflicted can be gone by now, if it was just deleted:
-    /// then the key is free again and the caller may repeat the request.
-    async fn known_by_key(&self, key: &str, fingerprint: Option<&[u8]>) -> Result<Acceptance, StoreError> {
-        let row = select_exports!("WHERE e.idempotency_key = $1", key).fetch_optional(&self.pool).await?;
-        let Some(row) = row else { return Err(StoreError::Stale) };
-        let same = sqlx::query_scalar!("SELECT request_fingerprint = $2 FROM exports WHERE idempotency_key = $1", key, fingerprint)
-            .fetch_optional(&self.pool)
-            .await?
-            .flatten();
-        Ok(if same == Some(true) { Acceptance::Replayed(Box::new(row.try_into()?)) } else { Acceptance::KeyReused })
+    /// What an idempotency key stands for: an export to replay, or another request's. `None` when it is new.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn known_by_key(&self, key: &KeyedRequest) -> Result<Option<Acceptance>, StoreError> {
+        let row = select_exports!("WHERE e.idempotency_key = $1", key.key).fetch_optional(&self.pool).await?;
+        let Some(row) = row else { return Ok(None) };
+        let same = sqlx::query_scalar!(
+            "SELECT request_fingerprint = $2 FROM exports WHERE idempotency_key = $1",
+            key.key,
+            key.fingerprint.as_slice()
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .flatten();
+        Ok(Some(if same == Some(true) { Acceptance::Replayed(Box::new(row.try_into()?)) } else { Acceptance::KeyReused }))
     }
 
     async fn known_by_arn(&self, export: &Export) -> Result<Acceptance, StoreError> {

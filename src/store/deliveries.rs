@@ -84,7 +84,7 @@ pub struct Attempt {
 }
 
 /// How long a claimed delivery stays in its worker's hand: longer than an attempt may take.
-const HOLD: Duration = Duration::from_secs(30);
+const HOLD: Duration = Duration::from_secs(18);
 
 pub(super) async fn insert(tx: &mut PgConnection, delivery: NewDelivery) -> Result<(), StoreError> {
     sqlx::query!(

@@ -10,6 +10,7 @@ mod error;
 pub mod page;
 pub mod read;
 pub mod record;
+pub mod retention;
 mod rows;
 pub mod schedule;
 

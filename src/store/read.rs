@@ -93,6 +93,21 @@ impl Store {
         rows.into_iter().map(Event::try_from).collect()
     }
 
+    /// Those of these ARNs of AWS that no export here bears.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn unknown_arns(&self, arns: &[String]) -> Result<Vec<String>, StoreError> {
+        let unknown = sqlx::query_scalar!(
+            r#"SELECT arn AS "arn!" FROM unnest($1::text[]) WITH ORDINALITY AS given (arn, place)
+            WHERE NOT EXISTS (SELECT FROM exports WHERE export_arn = arn) ORDER BY place"#,
+            arns
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(unknown)
+    }
+
     /// The versions of those of these exports that exist.
     ///
     /// # Errors
@@ -108,7 +123,10 @@ impl Store {
     /// The database does not answer.
     pub async fn next_look_in(&self, id: ExportId) -> Result<Option<std::time::Duration>, StoreError> {
         let seconds = sqlx::query_scalar!(
-            r#"SELECT GREATEST(extract(epoch FROM due_at - now()), 0)::float8 AS "seconds!" FROM export_schedule WHERE export_id = $1"#,
+            // A first start that is in a worker's hand is about to be answered; its due time is only the end of the hold.
+            r#"SELECT CASE WHEN start_sent_at IS NOT NULL AND failures = 0 THEN 0
+                ELSE GREATEST(extract(epoch FROM due_at - now()), 0) END::float8 AS "seconds!"
+            FROM export_schedule WHERE export_id = $1"#,
             id.0
         )
         .fetch_optional(&self.pool)

@@ -1,58 +1,37 @@
 //! Writes what a step led to: the export, its event, its schedule and its webhook deliveries, all in one transaction.
 
-use std::time::Duration;
-
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::accept::{SettledColumns, StateColumns};
 use super::deliveries::NewDelivery;
 use super::rows::select_exports;
+use super::schedule::Phase;
 use super::{Store, StoreError};
-use crate::domain::export::Export;
+use crate::domain::export::{Export, ExportStatus};
 use crate::domain::ids::ExportId;
 use crate::domain::step::{Change, Claimed, NextLook, Outcome};
 
 impl Store {
-    /// Writes the outcome of a step on a claimed export.
+    /// Writes the outcome of a step on a claimed export. A look that changed nothing and fits the plan writes nothing.
     ///
     /// # Errors
     /// [`StoreError::Stale`] when the export changed since it was claimed, or the database does not answer; then nothing is written.
     pub async fn record(&self, claimed: &Claimed, outcome: &Outcome, delivery: Option<NewDelivery>) -> Result<(), StoreError> {
-        let id = claimed.export.id;
+        if outcome.change.is_none() && fits_the_plan(claimed, outcome.next) {
+            return Ok(());
+        }
         let mut tx = self.pool.begin().await?;
+        // The schedule's row first, as claiming and cancelling do: all lock in the same order.
+        let held = reschedule(&mut tx, claimed, outcome).await?;
+        if !held {
+            return Err(StoreError::Stale);
+        }
         if let Some(change) = &outcome.change {
             write_change(&mut tx, claimed.export.version, change).await?;
         }
         if let Some(delivery) = delivery {
             super::deliveries::insert(&mut tx, delivery).await?;
-        }
-        match outcome.next {
-            NextLook::Never => {
-                sqlx::query!("DELETE FROM export_schedule WHERE export_id = $1", id.0).execute(&mut *tx).await?;
-            }
-            NextLook::After { delay, failures, in_doubt }
-                if outcome.change.is_some() || failures != claimed.failures || in_doubt || strays(delay, claimed.planned_delay) =>
-            {
-                let status = outcome.change.as_ref().map_or(claimed.export.status(), |c| c.export.status());
-                let starting = status == crate::domain::export::ExportStatus::Pending;
-                sqlx::query!(
-                    "UPDATE export_schedule SET
-                        due_at = now() + $2::bigint * interval '1 millisecond', delay_ms = $2, failures = $3,
-                        phase = CASE WHEN $4 THEN 'START' ELSE 'FOLLOW' END,
-                        start_sent_at = CASE WHEN $4 AND $5 THEN coalesce(start_sent_at, now()) END
-                    WHERE export_id = $1",
-                    id.0,
-                    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
-                    i32::try_from(failures).unwrap_or(i32::MAX),
-                    starting,
-                    in_doubt,
-                )
-                .execute(&mut *tx)
-                .await?;
-            }
-            // Claiming has set the next look already; nothing worth a write has changed.
-            NextLook::After { .. } => {}
         }
         tx.commit().await?;
         Ok(())
@@ -112,9 +91,54 @@ impl Store {
     }
 }
 
-/// Whether the wanted delay is so far from the planned one that a write is worth it.
-fn strays(wanted: Duration, planned: Duration) -> bool {
-    wanted.abs_diff(planned) > planned / 4
+/// Whether claiming has set the next look already.
+fn fits_the_plan(claimed: &Claimed, next: NextLook) -> bool {
+    match next {
+        NextLook::After { delay, failures, .. } => {
+            failures == claimed.failures && delay.abs_diff(claimed.planned_delay) <= claimed.planned_delay / 4
+        }
+        NextLook::Never => false,
+    }
+}
+
+/// Writes when to look next, if the export is still what was claimed. Whether it is. A start must also be of the same claim, since
+/// its claim says whether it is on its way to AWS; a look may come late, and then only its version counts.
+async fn reschedule(tx: &mut PgConnection, claimed: &Claimed, outcome: &Outcome) -> Result<bool, StoreError> {
+    let (id, claim, version) = (claimed.export.id.0, claimed.claim, claimed.export.version);
+    let done = match outcome.next {
+        NextLook::Never => {
+            sqlx::query!(
+                "DELETE FROM export_schedule WHERE export_id = $1 AND (claims = $2 OR phase = 'FOLLOW')
+                    AND EXISTS (SELECT FROM exports WHERE id = $1 AND version = $3)",
+                id,
+                claim,
+                version,
+            )
+            .execute(tx)
+            .await?
+        }
+        NextLook::After { delay, failures, in_doubt } => {
+            let status = outcome.change.as_ref().map_or(claimed.export.status(), |c| c.export.status());
+            let phase = if status == ExportStatus::Pending { Phase::Start } else { Phase::Follow };
+            sqlx::query!(
+                "UPDATE export_schedule SET
+                    due_at = now() + $3::bigint * interval '1 millisecond', delay_ms = $3, failures = $4, phase = $5,
+                    start_sent_at = CASE WHEN $5 = 'START' AND $6 THEN coalesce(start_sent_at, now()) END
+                WHERE export_id = $1 AND (claims = $2 OR phase = 'FOLLOW')
+                    AND EXISTS (SELECT FROM exports WHERE id = $1 AND version = $7)",
+                id,
+                claim,
+                i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
+                i32::try_from(failures).unwrap_or(i32::MAX),
+                phase.as_str(),
+                in_doubt,
+                version,
+            )
+            .execute(tx)
+            .await?
+        }
+    };
+    Ok(done.rows_affected() == 1)
 }
 
 async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change) -> Result<(), StoreError> {
@@ -122,10 +146,7 @@ async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change)
     let columns = StateColumns::from(export);
     let settled = SettledColumns::from(export);
     let token = export.origin.client_token().map(|t| t.as_str());
-    let token_made_at = match &export.origin {
-        crate::domain::export::Origin::Created { token_made_at, .. } => Some(OffsetDateTime::from(*token_made_at)),
-        crate::domain::export::Origin::Imported { .. } => None,
-    };
+    let token_made_at = export.origin.token_made_at().map(OffsetDateTime::from);
     let updated = sqlx::query!(
         "UPDATE exports SET version = $3, updated_at = $4, export_status = $5, status_reason = $6, client_token = $7,
             client_token_made_at = $8, export_arn = $9, table_id = $10, start_time = $11, end_time = $12, item_count = $13,

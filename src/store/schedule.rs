@@ -1,7 +1,9 @@
-//! Claims exports that are due. Claiming reschedules: a worker that dies has delayed a look, not lost an export.
+//! Claims exports that are due, lane by lane. Claiming reschedules: a worker that dies has delayed a look, not lost an export.
 //!
-//! Leases here are the database's time. While a START row is claimed its `start_sent_at` is set, so that nobody cancels an
-//! export whose start is on its way; the writer of the result clears it when AWS certainly did not accept.
+//! Due times are the database's time. Each claim raises `claims`; whoever writes what became of a start repeats the number
+//! of its claim, so a worker that wakes up after another has claimed the export changes nothing. While a START row is claimed
+//! its `start_sent_at` is set, so that nobody cancels an export whose start is on its way; the writer of the result clears it
+//! when AWS certainly did not accept.
 
 use std::time::Duration;
 
@@ -11,57 +13,298 @@ use super::rows::select_exports;
 use super::{Store, StoreError};
 use crate::domain::export::Export;
 use crate::domain::step::Claimed;
+use crate::domain::timestamp::Timestamp;
 
-/// How long a claimed start stays in its worker's hand before another may take it: longer than an AWS call may take.
-pub const START_HOLD: Duration = Duration::from_secs(15);
+/// How long a claimed export stays in its worker's hand before another may take it: longer than an AWS call may take.
+pub const HOLD: Duration = Duration::from_secs(15);
+
+/// What is to be done with a scheduled export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// AWS is to be asked to start it.
+    Start,
+    /// AWS is asked how it goes.
+    Follow,
+}
+
+impl Phase {
+    /// The word in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "START",
+            Self::Follow => "FOLLOW",
+        }
+    }
+}
+
+/// A lane (`<account>/<region>`) with due work of one phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueLane {
+    /// The lane.
+    pub lane: String,
+    /// The phase of the work.
+    pub phase: Phase,
+    /// How many exports of the lane AWS has accepted, or may have; only counted where starts are due.
+    pub in_flight: u32,
+}
+
+/// How much of a lane's due work of one phase may be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// The lane.
+    pub lane: String,
+    /// The phase of the work.
+    pub phase: Phase,
+    /// How many exports.
+    pub most: i64,
+}
+
+/// A claimed export and the lane it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimedInLane {
+    /// The lane.
+    pub lane: String,
+    /// The phase of the work.
+    pub phase: Phase,
+    /// The export.
+    pub claimed: Claimed,
+}
 
 impl Store {
-    /// Claims at most `limit` exports that are due within `ahead` from now (zero for a worker; tests step over waiting times).
+    /// The lanes with work that is due within `ahead` from now. Walks the index from lane to lane, so its cost follows the
+    /// number of lanes, not of exports.
     ///
     /// # Errors
-    /// The database does not answer, or a row is inconsistent.
-    pub async fn claim_exports(&self, limit: i64, ahead: Duration) -> Result<Vec<Claimed>, StoreError> {
-        let claimed = sqlx::query!(
-            r#"WITH due AS (
-                SELECT export_id, start_sent_at FROM export_schedule
-                WHERE due_at <= now() + $2 * interval '1 second'
-                ORDER BY due_at
-                LIMIT $1
-                FOR UPDATE SKIP LOCKED
+    /// The database does not answer.
+    pub async fn due_lanes(&self, ahead: Duration) -> Result<Vec<DueLane>, StoreError> {
+        let rows = sqlx::query!(
+            r#"WITH RECURSIVE lanes AS (
+                (SELECT lane, phase FROM export_schedule ORDER BY lane, phase LIMIT 1)
+                UNION ALL
+                SELECT next.lane, next.phase FROM lanes, LATERAL (
+                    SELECT s.lane, s.phase FROM export_schedule s
+                    WHERE (s.lane, s.phase) > (lanes.lane, lanes.phase) ORDER BY s.lane, s.phase LIMIT 1
+                ) next
             )
-            UPDATE export_schedule s SET
-                due_at = now() + (CASE s.phase WHEN 'START' THEN $3 ELSE s.delay_ms::float8 / 1000 END) * interval '1 second',
-                start_sent_at = CASE s.phase WHEN 'START' THEN coalesce(s.start_sent_at, now()) END
-            FROM due WHERE s.export_id = due.export_id
-            RETURNING s.export_id, s.failures, s.delay_ms, due.start_sent_at AS "doubt_since: OffsetDateTime""#,
-            limit,
+            SELECT lane AS "lane!", phase AS "phase!",
+                CASE phase WHEN 'START' THEN
+                    (SELECT count(*) FROM export_schedule f
+                        WHERE f.lane = lanes.lane AND (f.phase = 'FOLLOW' OR (f.phase = 'START' AND f.start_sent_at IS NOT NULL)))
+                ELSE 0 END AS "in_flight!"
+            FROM lanes
+            WHERE EXISTS (
+                SELECT FROM export_schedule d
+                WHERE d.lane = lanes.lane AND d.phase = lanes.phase AND d.due_at <= now() + $1 * interval '1 second')"#,
             ahead.as_secs_f64(),
-            START_HOLD.as_secs_f64(),
         )
         .fetch_all(&self.pool)
         .await?;
+        let lanes = rows.into_iter().map(|row| DueLane {
+            lane: row.lane,
+            phase: if row.phase == "START" { Phase::Start } else { Phase::Follow },
+            in_flight: u32::try_from(row.in_flight).unwrap_or(u32::MAX),
+        });
+        Ok(lanes.collect())
+    }
+
+    /// Claims due exports within these quotas, at most `limit`: starts in the order in which the exports were created, looks in the
+    /// order in which they are due. `ahead` as in [`Store::due_lanes`].
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn claim_exports(&self, quotas: &[Quota], limit: i64, ahead: Duration) -> Result<Vec<ClaimedInLane>, StoreError> {
+        let (starts, looks): (Vec<&Quota>, Vec<&Quota>) = quotas.iter().partition(|quota| quota.phase == Phase::Start);
+        let mut claimed = self.claim_starts(&starts, limit, ahead).await?;
+        let left = limit - i64::try_from(claimed.len()).unwrap_or(i64::MAX);
+        if left > 0 {
+            claimed.extend(self.claim_looks(&looks, left, ahead).await?);
+        }
+        self.with_exports(claimed).await
+    }
+
+    async fn claim_starts(&self, quotas: &[&Quota], limit: i64, ahead: Duration) -> Result<Vec<ScheduleRow>, StoreError> {
+        if quotas.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (lanes, most) = columns(quotas);
+        let rows = sqlx::query_as!(
+            ScheduleRow,
+            r#"WITH due AS MATERIALIZED (
+                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
+                    SELECT s.export_id, s.start_sent_at FROM export_schedule s
+                    WHERE s.lane = quota.lane AND s.phase = 'START' AND s.due_at <= now() + $3 * interval '1 second'
+                    ORDER BY s.export_id
+                    LIMIT quota.most
+                    FOR UPDATE SKIP LOCKED
+                ) picked
+                LIMIT $4
+            )
+            UPDATE export_schedule s SET
+                claims = s.claims + 1,
+                due_at = now() + $5 * interval '1 second',
+                start_sent_at = coalesce(s.start_sent_at, now())
+            FROM due WHERE s.export_id = due.export_id
+            RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, $6::bigint AS "planned_ms!",
+                due.start_sent_at AS "doubt_since: OffsetDateTime""#,
+            &lanes,
+            &most,
+            ahead.as_secs_f64(),
+            limit,
+            HOLD.as_secs_f64(),
+            i64::try_from(HOLD.as_millis()).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    async fn claim_looks(&self, quotas: &[&Quota], limit: i64, ahead: Duration) -> Result<Vec<ScheduleRow>, StoreError> {
+        if quotas.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (lanes, most) = columns(quotas);
+        // A delay below the hold is written by the claim itself, so that an unchanged look costs one write.
+        let rows = sqlx::query_as!(
+            ScheduleRow,
+            r#"WITH due AS MATERIALIZED (
+                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
+                    SELECT s.export_id FROM export_schedule s
+                    WHERE s.lane = quota.lane AND s.phase = 'FOLLOW' AND s.due_at <= now() + $3 * interval '1 second'
+                    ORDER BY s.due_at
+                    LIMIT quota.most
+                    FOR UPDATE SKIP LOCKED
+                ) picked
+                LIMIT $4
+            )
+            UPDATE export_schedule s SET
+                claims = s.claims + 1,
+                due_at = now() + LEAST(s.delay_ms, $5) * interval '1 millisecond'
+            FROM due WHERE s.export_id = due.export_id
+            RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, LEAST(s.delay_ms, $5) AS "planned_ms!",
+                s.start_sent_at AS "doubt_since: OffsetDateTime""#,
+            &lanes,
+            &most,
+            ahead.as_secs_f64(),
+            limit,
+            i64::try_from(HOLD.as_millis()).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    async fn with_exports(&self, claimed: Vec<ScheduleRow>) -> Result<Vec<ClaimedInLane>, StoreError> {
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Vec<_> = claimed.iter().map(|row| row.export_id).collect();
-        let rows = select_exports!("WHERE e.id = ANY($1)", &ids).fetch_all(&self.pool).await?;
+        let mut schedule: std::collections::HashMap<_, _> = claimed.into_iter().map(|row| (row.export_id, row)).collect();
+        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", &ids).fetch_all(&self.pool).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id;
-            let Some(schedule) = claimed.iter().find(|c| c.export_id == id) else { continue };
+            let Some(scheduled) = schedule.remove(&id) else { continue };
             match Export::try_from(row) {
-                Ok(export) => found.push(Claimed {
-                    export,
-                    failures: schedule.failures.unsigned_abs(),
-                    in_doubt: schedule.doubt_since.is_some(),
-                    planned_delay: Duration::from_millis(schedule.delay_ms.unsigned_abs()),
-                }),
+                Ok(export) => found.push(scheduled.with(export)),
                 // One bad row must not keep its neighbours waiting.
                 Err(error) => {
-                    tracing::error!(export.id = %id, error = &error as &dyn std::error::Error, "an export cannot be read and is skipped")
+                    tracing::error!(export.id = %id, error = &error as &dyn std::error::Error, "an export cannot be read and is skipped");
                 }
             }
         }
         Ok(found)
     }
+
+    /// Holds a claimed export for another [`HOLD`]. Whether it is still ours.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn renew(&self, claimed: &Claimed) -> Result<bool, StoreError> {
+        let renewed = sqlx::query!(
+            "UPDATE export_schedule SET due_at = now() + $3 * interval '1 second' WHERE export_id = $1 AND claims = $2",
+            claimed.export.id.0,
+            claimed.claim,
+            HOLD.as_secs_f64(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(renewed.rows_affected() == 1)
+    }
+
+    /// Hands back a claimed export that AWS was not asked for, to be due after `delay`.
+    ///
+    /// # Errors
+    /// The database does not answer; then the export is due when the hold ends.
+    pub async fn unclaim(&self, claimed: &Claimed, delay: Duration) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE export_schedule SET due_at = now() + $3 * interval '1 second', start_sent_at = CASE WHEN $4 THEN start_sent_at END
+            WHERE export_id = $1 AND claims = $2",
+            claimed.export.id.0,
+            claimed.claim,
+            delay.as_secs_f64(),
+            claimed.in_doubt,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Tells the exports of a lane that wait for a place in flight that they do; each is told once.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn tell_waiting(&self, lane: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH waiting AS MATERIALIZED (
+                SELECT export_id FROM export_schedule
+                WHERE lane = $1 AND phase = 'START' AND NOT told_waiting AND start_sent_at IS NULL AND due_at <= now()
+                ORDER BY export_id
+                LIMIT 500
+                FOR UPDATE SKIP LOCKED
+            ), marked AS (
+                UPDATE export_schedule s SET told_waiting = true FROM waiting WHERE s.export_id = waiting.export_id
+            ), changed AS (
+                UPDATE exports e SET version = version + 1, updated_at = $3, status_reason = $2
+                FROM waiting WHERE e.id = waiting.export_id AND e.export_status = 'PENDING'
+                RETURNING e.id, e.version
+            )
+            INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
+            SELECT id, version, 'export.delayed', $3, 'PENDING', $2 FROM changed",
+            lane,
+            reason,
+            OffsetDateTime::from(now),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+/// What a claim gives back.
+struct ScheduleRow {
+    export_id: uuid::Uuid,
+    lane: String,
+    phase: String,
+    claims: i32,
+    failures: i32,
+    planned_ms: i64,
+    doubt_since: Option<OffsetDateTime>,
+}
+
+impl ScheduleRow {
+    fn with(self, export: Export) -> ClaimedInLane {
+        let claimed = Claimed {
+            export,
+            claim: self.claims,
+            failures: self.failures.unsigned_abs(),
+            in_doubt: self.doubt_since.is_some(),
+            planned_delay: Duration::from_millis(self.planned_ms.unsigned_abs()),
+        };
+        ClaimedInLane { lane: self.lane, phase: if self.phase == "START" { Phase::Start } else { Phase::Follow }, claimed }
+    }
+}
+
+fn columns(quotas: &[&Quota]) -> (Vec<String>, Vec<i64>) {
+    quotas.iter().map(|quota| (quota.lane.clone(), quota.most)).unzip()
 }

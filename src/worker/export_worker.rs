@@ -1,122 +1,167 @@
-//! Drives exports with AWS: one step of one export at a time, with no transaction open while AWS is asked.
+//! Claims exports within the quotas of their lanes and takes a step of each.
+//!
+//! Starts of one lane are taken one after the other, in the order in which the exports were created; when AWS throttles or
+//! its quota is full, the rest of them is handed back unasked. Looks are taken side by side. Where several exports of one
+//! table are to be looked at, one page of ListExports (25 exports) says for all of them whether they still run; only those
+//! that do not are described. That pays from three exports of a table on, since the page is a call too and each export
+//! that has ended costs its own.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::Notify;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use super::crew::Work;
-use crate::aws::{SearchScope, TableExports};
-use crate::chance::Chance;
-use crate::domain::aws_failure::{AwsFailure, FailureClass};
-use crate::domain::backoff::PollBounds;
-use crate::domain::export::Origin;
-use crate::domain::ids::ClientToken;
-use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_search, after_start, decide};
-use crate::store::deliveries::NewDelivery;
-use crate::store::{Store, StoreError};
+use super::export_step::{Stepper, Taken};
+use super::lanes::Lanes;
+use crate::domain::description::ExportDescription;
+use crate::domain::step::Claimed;
+use crate::store::StoreError;
+use crate::store::schedule::{ClaimedInLane, Phase};
+
+/// How long after its claim a start may still be sent. The call takes up to ten seconds more and ends before the hold does, so
+/// a process that was paused for longer never asks AWS to start what another has taken over, or what was cancelled since.
+const START_MARGIN: Duration = Duration::from_secs(4);
+
+/// From how many exports of one table on a page of ListExports is asked instead of each export.
+const LIST_PAYS_FROM: usize = 3;
 
 /// Drives exports with AWS.
 #[derive(Debug)]
 pub struct ExportWorker {
-    /// The database.
-    pub store: Store,
-    /// AWS.
-    pub aws: Arc<TableExports>,
-    /// Time, randomness, identifiers.
-    pub chance: Chance,
-    /// Bounds of the poll delay.
-    pub bounds: PollBounds,
-    /// Told when an export changed: those who wait for one look at once.
-    pub changed: Arc<Notify>,
-    /// Told when a delivery was written.
-    pub deliveries: Arc<Notify>,
+    /// Takes the steps.
+    pub stepper: Stepper,
+    /// Paces them.
+    pub lanes: Lanes,
+}
+
+/// Claimed exports of one lane and phase that are worked on together.
+#[derive(Debug)]
+pub struct Batch {
+    lane: String,
+    phase: Phase,
+    exports: Vec<Claimed>,
+    claimed_at: Instant,
+}
+
+impl Batch {
+    fn size(&self) -> u32 {
+        u32::try_from(self.exports.len()).unwrap_or(u32::MAX)
+    }
 }
 
 impl Work for ExportWorker {
-    type Item = Claimed;
+    type Item = Batch;
     const NAME: &'static str = "exports";
 
-    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Claimed>, StoreError> {
-        self.store.claim_exports(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await
+    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
+        let store = &self.stepper.store;
+        let plan = self.lanes.plan(store.due_lanes(ahead).await?, self.stepper.chance.now());
+        for (lane, in_flight) in plan.full {
+            let reason = format!("waiting: {in_flight} exports of this account already run in this region");
+            store.tell_waiting(&lane, &reason, self.stepper.chance.now()).await?;
+        }
+        if plan.quotas.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Read before the claim: a pause during the claim counts as time in hand.
+        let claimed_at = Instant::now();
+        let claimed = store.claim_exports(&plan.quotas, i64::try_from(limit).unwrap_or(i64::MAX), ahead).await?;
+        let batches = group(claimed, claimed_at);
+        let now = self.stepper.chance.now();
+        for batch in &batches {
+            self.lanes.claimed(&batch.lane, batch.phase, batch.size(), now);
+        }
+        Ok(batches)
     }
 
-    async fn work(&self, claimed: Claimed) {
-        let outcome = self.take_step(&claimed).await;
-        let delivery = outcome.change.as_ref().and_then(|change| NewDelivery::announcing(change, self.chance.delivery_id()));
-        let delivers = delivery.is_some();
-        match self.store.record(&claimed, &outcome, delivery).await {
-            Ok(()) => {
-                if let Some(change) = &outcome.change {
-                    log_change(change);
-                    self.changed.notify_waiters();
-                }
-                if delivers {
-                    self.deliveries.notify_one();
-                }
-            }
-            Err(StoreError::Stale) => {
-                metrics::counter!("fenced_writes_total").increment(1);
-                tracing::warn!(export.id = %claimed.export.id, "another worker was faster; this step changed nothing");
-            }
-            // The claim has rescheduled the export, so the step is taken again later.
-            Err(error) => {
-                tracing::error!(export.id = %claimed.export.id, error = &error as &dyn std::error::Error, "a step could not be written; it will be taken again");
-            }
-        }
+    async fn work(&self, batch: Batch) {
+        let size = batch.size();
+        let (lane, phase) = (batch.lane.clone(), batch.phase);
+        let unused = match phase {
+            Phase::Start => self.start_in_order(batch).await,
+            Phase::Follow => self.look(batch).await,
+        };
+        self.lanes.released(&lane, phase, size, unused);
     }
 }
 
 impl ExportWorker {
-    async fn take_step(&self, claimed: &Claimed) -> Outcome {
-        let request = &claimed.export.request;
-        let fresh_token = self.chance.client_token();
-        match decide(claimed, &fresh_token, &self.around()) {
-            Decision::Write(outcome) => *outcome,
-            Decision::Describe(arn) => {
-                let answer = self.aws.describe(request.table_arn.region(), &arn).await;
-                after_describe(claimed, answer, &self.around())
-            }
-            Decision::FindByToken(token) => self.search(claimed, &token, SearchScope::Table, None, &fresh_token).await,
-            Decision::Start(token) => match self.aws.start(request, &token).await {
-                // An earlier start may have been accepted although AWS refuses this repetition: a table can be deleted meanwhile.
-                Err(refusal) if claimed.in_doubt && refusal.class == FailureClass::Refused => {
-                    self.search(claimed, &token, SearchScope::Account, Some(refusal), &fresh_token).await
+    /// Starts the exports of a batch one after the other. How many calls were not made.
+    async fn start_in_order(&self, batch: Batch) -> u32 {
+        let mut unused = 0;
+        let mut hand_back = None;
+        for claimed in &batch.exports {
+            let late = batch.claimed_at.elapsed() > START_MARGIN;
+            if let Some(delay) = hand_back.or_else(|| late.then_some(Duration::ZERO)) {
+                unused += 1;
+                // Not handed back, it is due when the hold ends.
+                if let Err(error) = self.stepper.store.unclaim(claimed, delay).await {
+                    tracing::debug!(export.id = %claimed.export.id, error = &error as &dyn std::error::Error, "a claim could not be handed back");
                 }
-                answer => after_start(claimed, answer, &self.around()),
-            },
+                continue;
+            }
+            let taken = self.stepper.step(claimed, None).await;
+            if !self.learn(&batch, taken) {
+                // A moment, so that the pause that the lane takes is over when they are due again.
+                hand_back = Some(Duration::from_millis(500));
+            }
+        }
+        unused
+    }
+
+    /// Looks at the exports of a batch: by one page of their table's exports where that pays. How many calls were not made.
+    async fn look(&self, batch: Batch) -> u32 {
+        let mut calls = 0;
+        let mut running = HashMap::new();
+        if batch.exports.len() >= LIST_PAYS_FROM {
+            calls += 1;
+            running = self.still_running(&batch).await;
+        }
+        for claimed in &batch.exports {
+            let known = claimed.export.state.accepted().and_then(|accepted| running.remove(accepted.arn.as_str()));
+            calls += u32::from(known.is_none());
+            let taken = self.stepper.step(claimed, known).await;
+            self.learn(&batch, taken);
+        }
+        batch.size().saturating_sub(calls)
+    }
+
+    /// The exports of the batch's table that AWS lists as IN_PROGRESS; none if AWS does not say.
+    async fn still_running(&self, batch: &Batch) -> HashMap<String, ExportDescription> {
+        let Some(first) = batch.exports.first() else { return HashMap::new() };
+        match self.stepper.aws.list_running(&first.export.request.table_arn).await {
+            Ok(running) => running,
+            Err(failure) => {
+                tracing::debug!(lane = batch.lane, aws.error.code = failure.code, "ListExports gave nothing; each export is described");
+                HashMap::new()
+            }
         }
     }
 
-    async fn search(
-        &self,
-        claimed: &Claimed,
-        token: &ClientToken,
-        scope: SearchScope,
-        refusal: Option<AwsFailure>,
-        fresh_token: &ClientToken,
-    ) -> Outcome {
-        let made_at = match &claimed.export.origin {
-            Origin::Created { token_made_at, .. } => *token_made_at,
-            Origin::Imported { .. } => claimed.export.created_at,
-        };
-        let found = self.aws.find_by_token(&claimed.export.request.table_arn, token, made_at, scope).await;
-        after_search(claimed, found, refusal, fresh_token, &self.around())
-    }
-
-    /// The time is read after a call, not before it: what AWS said is true then.
-    fn around(&self) -> Surroundings {
-        Surroundings { now: self.chance.now(), jitter: self.chance.jitter(), bounds: self.bounds }
+    /// Tells the lane how AWS took a call. Whether more calls of the same kind make sense at once.
+    fn learn(&self, batch: &Batch, taken: Taken) -> bool {
+        let (now, jitter) = (self.stepper.chance.now(), self.stepper.chance.jitter());
+        match taken {
+            Taken::NoCall => {}
+            Taken::Answered => self.lanes.taken_by_aws(&batch.lane, batch.phase),
+            Taken::Throttled => self.lanes.throttled(&batch.lane, batch.phase, now, jitter),
+            Taken::LimitExceeded => self.lanes.limit_exceeded(&batch.lane, now, jitter),
+        }
+        matches!(taken, Taken::NoCall | Taken::Answered)
     }
 }
 
-fn log_change(change: &Change) {
-    metrics::counter!("export_events_total", "type" => change.event.as_str()).increment(1);
-    tracing::info!(
-        export.id = %change.export.id,
-        export.status = change.export.status().as_str(),
-        event = change.event.as_str(),
-        detail = change.detail,
-        "export changed"
-    );
+/// Starts: a batch a lane. Looks: a batch a table where a list pays, else one each.
+fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<Batch> {
+    let mut groups: HashMap<(Phase, String, Option<String>), Vec<Claimed>> = HashMap::new();
+    for one in claimed {
+        let table = (one.phase == Phase::Follow).then(|| one.claimed.export.request.table_arn.as_str().to_owned());
+        groups.entry((one.phase, one.lane, table)).or_default().push(one.claimed);
+    }
+    let mut batches = Vec::new();
+    for ((phase, lane, _), exports) in groups {
+        let together = phase == Phase::Start || exports.len() >= LIST_PAYS_FROM;
+        let parts = if together { vec![exports] } else { exports.into_iter().map(|one| vec![one]).collect() };
+        batches.extend(parts.into_iter().map(|exports| Batch { lane: lane.clone(), phase, exports, claimed_at }));
+    }
+    batches
 }

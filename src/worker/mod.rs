@@ -2,4 +2,8 @@
 
 pub mod crew;
 pub mod delivery_worker;
+mod export_search;
+pub mod export_step;
 pub mod export_worker;
+pub mod lanes;
+pub mod retention;

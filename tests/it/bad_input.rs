@@ -95,6 +95,7 @@ async fn parameters_and_headers() {
         ("created_after=now", vec!["#query/created_after"]),
         ("table_arn=x", vec!["#query/table_arn"]),
         ("page_size=5&page_size=6", vec!["#query/page_size"]),
+        ("label=a:1&label=a:2", vec!["#query/label"]),
         ("unknown=1", vec!["#query/unknown"]),
     ] {
         let answer = app.get(&format!("/v1/exports?{query}")).await.expect_problem(400, "invalid-parameter");
@@ -103,6 +104,7 @@ async fn parameters_and_headers() {
     for path in [format!("/v1/exports/{id}?x=1"), format!("/v1/exports/{id}/events?x=1")] {
         app.get(&path).await.expect_problem(400, "invalid-parameter");
     }
+    app.send(app.request(Method::POST, "/v1/exports?x=1").json(&create_body())).await.expect_problem(400, "invalid-parameter");
     app.send(app.request(Method::DELETE, &format!("/v1/exports/{id}?force=yes"))).await.expect_problem(400, "invalid-parameter");
     for key in ["", "with space", &"k".repeat(256), "caf\u{e9}"] {
         let request = app.request(Method::POST, "/v1/exports").header("idempotency-key", key).json(&create_body());

@@ -111,7 +111,7 @@ async fn kind_readings_are_accepted() {
 
 #[tokio::test]
 async fn a_callback_needs_a_secret_from_somewhere() {
-    let app = TestApp::start_with(TestOptions { webhook_secret: None, allow_private: false, limits: false }).await;
+    let app = TestApp::start_with(TestOptions { webhook_secret: None, allow_private: false, ..TestOptions::default() }).await;
     let without = app.create(&with(json!({"callback_url": "https://example.com/hook"}))).await.expect_problem(422, "validation-failed");
     assert_eq!(without.pointers(), ["/callback_secret"]);
     let private = with(json!({"callback_url": "http://10.0.0.1/", "callback_secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}));

@@ -32,7 +32,7 @@ async fn a_live_stream_tells_the_past_then_what_happens_then_ends() {
     let (messages, ()) = tokio::join!(read_stream(response), driving);
     let kinds: Vec<_> = messages.iter().map(|(_, kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, ["export.created", "export.started", "export.completed"]);
-    assert!(messages.iter().all(|(id, kind, data)| data["sequence"].to_string() == *id && data["type"] == **kind));
+    assert!(messages.iter().all(|(id, kind, data)| data["sequence"] == id.parse::<i32>().unwrap() && data["type"] == **kind));
 
     // A client that comes back misses nothing and sees nothing twice.
     let again = app

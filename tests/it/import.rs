@@ -3,15 +3,12 @@
 use reqwest::Method;
 use serde_json::json;
 use tableferry::aws::TableExports;
-use tableferry::domain::arn::TableArn;
-use tableferry::domain::duration::CreateTimeout;
 use tableferry::domain::ids::ClientToken;
-use tableferry::domain::labels::Labels;
-use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
-use tableferry::domain::s3::{S3Bucket, S3Destination, S3Prefix};
+use tableferry::domain::request::ExportFormat;
+use tableferry::domain::s3::S3Prefix;
 use tableferry_simulator::{Fault, FaultKind};
 
-use crate::support::{Answer, BUCKET, TABLE, TestApp, create_body};
+use crate::support::{Answer, TABLE, TestApp, create_body, plain_request};
 
 async fn import(app: &TestApp, arn: &str) -> Answer {
     app.send(app.request(Method::POST, "/v1/exports/import").json(&json!({"export_arn": arn}))).await
@@ -19,21 +16,9 @@ async fn import(app: &TestApp, arn: &str) -> Answer {
 
 /// Starts an export without the service.
 async fn started_elsewhere(app: &TestApp) -> String {
-    let request = ExportRequest {
-        table_arn: TableArn::parse(TABLE).unwrap(),
-        destination: S3Destination {
-            bucket: S3Bucket::parse(BUCKET).unwrap(),
-            bucket_owner: None,
-            prefix: S3Prefix::parse("elsewhere").unwrap(),
-            encryption: None,
-        },
-        format: ExportFormat::Ion,
-        kind: ExportKind::Full { export_time: None },
-        filter: None,
-        create_timeout: CreateTimeout::default(),
-        callback: None,
-        labels: Labels::default(),
-    };
+    let mut request = plain_request(TABLE);
+    request.destination.prefix = S3Prefix::parse("elsewhere").unwrap();
+    request.format = ExportFormat::Ion;
     let aws = TableExports::at_endpoint(&app.dynamodb_url).await;
     aws.start(&request, &ClientToken::known("elsewhere".to_owned())).await.unwrap().arn.as_str().to_owned()
 }

@@ -8,6 +8,7 @@ use crate::api::ApiState;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::step;
 use crate::domain::view::ExportView;
@@ -18,7 +19,7 @@ problems! {
     CancelProblems: InvalidParameter, NotFound, NotCancellable, Internal, Unavailable
 }
 
-/// Cancel an export that AWS was not asked for
+/// Cancel an export that AWS has not accepted
 ///
 /// Possible while it is PENDING and no start is on its way to AWS: AWS has no call that stops an export.
 #[utoipa::path(
@@ -26,7 +27,7 @@ problems! {
     path = "/v1/exports/{id}/cancel",
     tag = "Exports",
     params(("id" = uuid::Uuid, Path, description = "The export's id")),
-    responses((status = 200, description = "Cancelled; AWS is not asked", body = ExportView), CancelProblems)
+    responses((status = 200, description = "Cancelled; AWS is not asked any more", body = ExportView), CancelProblems)
 )]
 pub async fn cancel_export(
     State(state): State<ApiState>,
@@ -42,6 +43,7 @@ pub async fn cancel_export(
         Ok(export) => {
             state.exports_changed.notify_waiters();
             state.deliveries_due.notify_one();
+            metrics::counter!("export_events_total", "type" => EventKind::Cancelled.as_str()).increment(1);
             tracing::info!(export.id = %export.id, "export cancelled");
             Ok(Json(ExportView::from(&export)))
         }

@@ -1,8 +1,9 @@
 //! `POST /v1/exports`.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use serde_json::Value;
 
 use super::request::{self, CreateExport};
 use super::respond::{respond, wait_for_end, wanted_wait};
@@ -10,10 +11,14 @@ use crate::api::ApiState;
 use crate::api::body::JsonObject;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
+use crate::api::query::Query;
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportState, Origin};
+use crate::domain::fingerprint::fingerprint;
+use crate::domain::request::ExportRequest;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
-use crate::store::accept::Acceptance;
+use crate::store::accept::{Acceptance, KeyedRequest};
 
 /// Says that the answer is that of an earlier request with the same key.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -60,32 +65,26 @@ problems! {
         CreateProblems
     )
 )]
-pub async fn create_export(State(state): State<ApiState>, headers: HeaderMap, JsonObject(body): JsonObject) -> Result<Response, Problem> {
-    let key = idempotency_key(&headers)?;
+pub async fn create_export(
+    State(state): State<ApiState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Problem> {
+    Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
-    let request = request::read(&body, state.callbacks, now)?;
-    let export = Export {
-        id: state.chance.export_id(),
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        origin: Origin::Created { client_token: state.chance.client_token(), token_made_at: now },
-        request,
-        state: ExportState::Pending,
-        status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
+    let request = request::read(&body, state.callbacks, now);
+    let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
+    let acceptance = match (request, &key) {
+        (Ok(request), _) => store_new(&state, request, key.as_ref(), now).await?,
+        // What was right when it was first sent may not be any more: times age. Its answer stays the same.
+        (Err(problem), Some(key)) => match state.store.known_by_key(key).await? {
+            Some(Acceptance::Replayed(known)) => (*known, true),
+            _ => return Err(problem),
+        },
+        (Err(problem), None) => return Err(problem),
     };
-    let (mut export, replayed) = match state.store.accept(&export, key.as_deref(), EventKind::Created, "accepted by Tableferry").await? {
-        Acceptance::Stored => {
-            metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
-            tracing::info!(export.id = %export.id, table_arn = %export.request.table_arn, "export accepted");
-            state.exports_due.notify_one();
-            (export, false)
-        }
-        Acceptance::Replayed(known) => (*known, true),
-        Acceptance::KeyReused | Acceptance::Known(_) => {
-            return Err(Problem::new(ProblemType::IdempotencyKeyReused, "this Idempotency-Key came before with another request"));
-        }
-    };
+    let (mut export, replayed) = acceptance;
     let waited = wanted_wait(&headers);
     if let Some(wait) = waited {
         // Deleted while waiting: answer with what it was.
@@ -100,6 +99,37 @@ pub async fn create_export(State(state): State<ApiState>, headers: HeaderMap, Js
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Stores the export, or finds the one that its key stands for. The export, and whether it was known.
+async fn store_new(
+    state: &ApiState,
+    request: ExportRequest,
+    key: Option<&KeyedRequest>,
+    now: Timestamp,
+) -> Result<(Export, bool), Problem> {
+    let export = Export {
+        id: state.chance.export_id(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        origin: Origin::Created { client_token: state.chance.client_token(), token_made_at: now },
+        request,
+        state: ExportState::Pending,
+        status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
+    };
+    match state.store.accept(&export, key, EventKind::Created, "accepted by Tableferry").await? {
+        Acceptance::Stored => {
+            metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
+            tracing::info!(export.id = %export.id, table_arn = %export.request.table_arn, "export accepted");
+            state.exports_due.notify_one();
+            Ok((export, false))
+        }
+        Acceptance::Replayed(known) => Ok((*known, true)),
+        Acceptance::KeyReused | Acceptance::Known(_) => {
+            Err(Problem::new(ProblemType::IdempotencyKeyReused, "this Idempotency-Key came before with another request"))
+        }
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

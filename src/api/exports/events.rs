@@ -146,9 +146,13 @@ impl Live {
             match self.state.store.events_after(self.id, self.after).await {
                 Ok(events) if !events.is_empty() => self.waiting = events.into(),
                 Ok(_) if self.has_ended().await => return None,
-                // Nothing new, or the database is away: the stream stays open and looks again when something changes.
-                Ok(_) | Err(_) => tokio::select! {
+                Ok(_) => tokio::select! {
                     changed = self.version.changed() => changed.ok()?,
+                    () = self.state.stopping.cancelled() => return None,
+                },
+                // The database is away: the stream stays open and looks again by itself.
+                Err(_) => tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
                     () = self.state.stopping.cancelled() => return None,
                 },
             }

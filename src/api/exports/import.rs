@@ -87,6 +87,7 @@ pub async fn import_export(
     match state.store.accept(&export, None, EventKind::Imported, &detail).await? {
         Acceptance::Known(known) => answer(&state, StatusCode::OK, &known).await,
         _ => {
+            metrics::counter!("export_events_total", "type" => EventKind::Imported.as_str()).increment(1);
             tracing::info!(export.id = %export.id, export_arn = arn.as_str(), "export adopted");
             state.exports_due.notify_one();
             answer(&state, StatusCode::CREATED, &export).await

@@ -1,5 +1,7 @@
 //! `GET /v1/exports`.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
@@ -15,6 +17,7 @@ use crate::api::query::Query;
 use crate::domain::arn::TableArn;
 use crate::domain::export::ExportStatus;
 use crate::domain::invalid::Invalid;
+use crate::domain::labels::Labels;
 use crate::domain::s3::S3Bucket;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::{ExportView, StatusView};
@@ -95,14 +98,7 @@ fn read(raw: Option<&str>) -> Result<(ExportFilter, Page), Problem> {
             "INCREMENTAL_EXPORT" => Ok("INCREMENTAL_EXPORT"),
             _ => Err(Invalid::new("must be FULL_EXPORT or INCREMENTAL_EXPORT")),
         }),
-        labels: query
-            .many("label", |text| {
-                let (key, value) =
-                    text.split_once(':').filter(|(key, _)| !key.is_empty()).ok_or_else(|| Invalid::new("must be key:value"))?;
-                Ok((key.to_owned(), value.to_owned()))
-            })
-            .into_iter()
-            .collect(),
+        labels: read_labels(&mut query),
         created_after: query.one("created_after", Timestamp::parse),
         created_before: query.one("created_before", Timestamp::parse),
     };
@@ -113,6 +109,22 @@ fn read(raw: Option<&str>) -> Result<(ExportFilter, Page), Problem> {
     let before = query.one("page_token", |text| page_token::read(text, &filter));
     query.finish()?;
     Ok((filter, Page { size: size.unwrap_or(50), before }))
+}
+
+/// Labels that must all be there. An export has one value a key, so one key with two values would find nothing.
+fn read_labels(query: &mut Query) -> BTreeMap<String, String> {
+    let pairs = query.many("label", |text| {
+        let (key, value) = text.split_once(':').ok_or_else(|| Invalid::new("must be key:value"))?;
+        Labels::check(key, value)?;
+        Ok((key.to_owned(), value.to_owned()))
+    });
+    let mut labels = BTreeMap::new();
+    for (key, value) in pairs {
+        if labels.insert(key, value).is_some() {
+            query.refuse("label", &Invalid::new("is given more than once with the same key; an export has one value a key"));
+        }
+    }
+    labels
 }
 
 /// The next page's URL (RFC 8288): the same query with another token.

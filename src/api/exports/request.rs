@@ -65,10 +65,10 @@ pub struct CreateExport {
     #[schema(inline)]
     pub timeouts: Option<Timeouts>,
     /// Where the end of this export is announced by a signed webhook (Standard Webhooks 1.0.0); https unless the operator allows more.
-    #[schema(max_length = 2048, pattern = "^https?://[^\\s]+$", example = json!(null))]
+    #[schema(max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$", example = json!(null))]
     pub callback_url: Option<String>,
     /// Signs that webhook: `whsec_` and the base64 of 24 to 64 random bytes. Never returned. Required when the operator has set none.
-    #[schema(pattern = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$", example = json!(null))]
+    #[schema(pattern = "^whsec_([A-Za-z0-9+/]{4}){8}(([A-Za-z0-9+/]{4}){0,13}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$", example = json!(null))]
     pub callback_secret: Option<String>,
     /// The caller's own names for the export: at most 32, keys of 1 to 63 characters without `:`, values of at most 255.
     #[schema(example = json!({"team": "orders"}))]
@@ -131,13 +131,13 @@ pub struct IncrementalExportSpecification {
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Keeps items that match; all are read, and billed.
-    #[schema(min_length = 1, max_length = 4096)]
+    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     pub filter_expression: Option<String>,
     /// The attributes to write.
-    #[schema(min_length = 1, max_length = 4096)]
+    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     pub projection_expression: Option<String>,
     /// Reads one partition key only, and bills only that.
-    #[schema(min_length = 1, max_length = 4096)]
+    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     pub key_condition_expression: Option<String>,
     /// Names for placeholders that begin with `#`.
     pub expression_attribute_names: Option<BTreeMap<String, String>>,

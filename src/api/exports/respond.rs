@@ -17,7 +17,7 @@ use crate::domain::view::ExportView;
 pub(super) async fn respond(state: &ApiState, status: StatusCode, export: &Export, waited: Option<Duration>) -> Result<Response, Problem> {
     let mut response = (status, Json(ExportView::from(export))).into_response();
     if !export.status().is_end() {
-        // An export that is due now has a worker on it; a second is a sensible next look.
+        // What is due now has a worker on it: a second is a sensible next look.
         let next_look = state.store.next_look_in(export.id).await?.unwrap_or_default();
         let seconds = next_look.as_secs_f64().ceil().clamp(1.0, 300.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=300")]
@@ -54,7 +54,7 @@ pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration)
         };
         tokio::select! {
             () = changed => {}
-            () = tokio::time::sleep_until(deadline) => return Ok(export),
+            () = tokio::time::sleep_until(deadline) => return Ok(state.store.find(id).await?),
             () = state.stopping.cancelled() => return Ok(export),
         }
     }

@@ -9,13 +9,21 @@ use sqlx::PgPool;
 use tableferry::app::{App, Role};
 use tableferry::aws::TableExports;
 use tableferry::chance::Chance;
+use tableferry::domain::arn::TableArn;
 use tableferry::domain::backoff::PollBounds;
 use tableferry::domain::callback::WebhookSecret;
-use tableferry::settings::{Auth, Settings};
+use tableferry::domain::duration::CreateTimeout;
+use tableferry::domain::labels::Labels;
+use tableferry::domain::pace::{LaneLimits, PaceLimits};
+use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
+use tableferry::domain::s3::{S3Bucket, S3Destination};
+use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::worker::crew;
 use tableferry::worker::delivery_worker::DeliveryWorker;
+use tableferry::worker::export_step::Stepper;
 use tableferry::worker::export_worker::ExportWorker;
+use tableferry::worker::lanes::Lanes;
 use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -31,13 +39,19 @@ pub const BUCKET: &str = "tableferry-exports";
 pub struct TestOptions {
     pub webhook_secret: Option<&'static str>,
     pub allow_private: bool,
-    /// AWS's real limits instead of none.
+    /// AWS's real limits and our own paces instead of none.
     pub limits: bool,
+    pub longest_poll: Duration,
 }
 
 impl Default for TestOptions {
     fn default() -> Self {
-        Self { webhook_secret: Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"), allow_private: true, limits: false }
+        Self {
+            webhook_secret: Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
+            allow_private: true,
+            limits: false,
+            longest_poll: Duration::from_secs(30),
+        }
     }
 }
 
@@ -62,6 +76,20 @@ pub fn create_body() -> Value {
     json!({"table_arn": TABLE, "s3_bucket": BUCKET})
 }
 
+/// A request as the worker sends it to AWS, for exports that are started without the service.
+pub fn plain_request(table: &str) -> ExportRequest {
+    ExportRequest {
+        table_arn: TableArn::parse(table).unwrap(),
+        destination: S3Destination { bucket: S3Bucket::parse(BUCKET).unwrap(), bucket_owner: None, prefix: None, encryption: None },
+        format: ExportFormat::DynamodbJson,
+        kind: ExportKind::Full { export_time: None },
+        filter: None,
+        create_timeout: CreateTimeout::default(),
+        callback: None,
+        labels: Labels::default(),
+    }
+}
+
 impl TestApp {
     pub async fn start() -> Self {
         Self::start_with(TestOptions::default()).await
@@ -82,7 +110,9 @@ impl TestApp {
             database_url: Some(database_url.clone().into()),
             listen: ([127, 0, 0, 1], 0).into(),
             auth: Auth::None,
-            poll: PollBounds { min: Duration::from_secs(2), max: Duration::from_secs(30) },
+            lanes: if options.limits { default_lanes() } else { unlimited_lanes() },
+            retention: Retention::default(),
+            poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
             webhook_allow_private: options.allow_private,
             log: Some("off".to_owned()),
@@ -116,14 +146,20 @@ impl TestApp {
 
     /// Another worker on the same database and AWS: a second replica.
     pub async fn second_worker(&self) -> ExportWorker {
-        ExportWorker {
-            store: Store::connect_lazily(&self.database_url.clone().into()).unwrap(),
+        let stepper = Stepper {
+            store: self.store(),
             aws: Arc::new(TableExports::at_endpoint(&self.dynamodb_url).await),
             chance: self.chance.clone(),
-            bounds: self.exports.bounds,
+            bounds: self.exports.stepper.bounds,
             changed: Arc::default(),
             deliveries: Arc::default(),
-        }
+        };
+        ExportWorker { stepper, lanes: Lanes::new(unlimited_lanes()) }
+    }
+
+    /// The store on its own, for what no call asks for.
+    pub fn store(&self) -> Store {
+        Store::connect_lazily(&self.database_url.clone().into()).unwrap()
     }
 
     /// Takes one step of every scheduled export, whether due or not. How many there were.
@@ -134,6 +170,21 @@ impl TestApp {
     /// Takes one step of the exports that are due now.
     pub async fn step_due_exports(&self) -> usize {
         crew::step(&*self.exports, Duration::ZERO).await.unwrap()
+    }
+
+    /// Claims and works as a worker does at this moment. How many batches there were.
+    pub async fn step_exports_of_now(&self) -> usize {
+        self.step_due_exports().await
+    }
+
+    /// Time passes for AWS, for the service, and for what the database has scheduled.
+    pub async fn pass(&self, by: Duration) {
+        self.advance(by).await;
+        sqlx::query("UPDATE export_schedule SET due_at = due_at - $1 * interval '1 second'")
+            .bind(by.as_secs_f64())
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     /// Makes one attempt of every pending delivery, whether due or not. How many there were.
@@ -202,6 +253,16 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// What a service has that nobody has set anything for.
+pub fn default_lanes() -> LaneLimits {
+    Settings::read([], None).unwrap().lanes
+}
+
+fn unlimited_lanes() -> LaneLimits {
+    let without = PaceLimits { burst: 1e6, rate_per_s: 1e6 };
+    LaneLimits { starts: without, looks: without, most_in_flight: 1_000_000 }
 }
 
 /// A client for loopback.

@@ -6,7 +6,7 @@ mod database;
 mod receiver;
 
 pub use answer::Answer;
-pub use app::{BUCKET, TABLE, TestApp, TestOptions, client, create_body};
+pub use app::{BUCKET, TABLE, TestApp, TestOptions, client, create_body, plain_request};
 pub use database::fresh_database;
 pub use receiver::Receiver;
 

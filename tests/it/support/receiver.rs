@@ -28,12 +28,15 @@ impl Received {
     }
 }
 
+/// A status, and the value of the header that goes with it.
+type PlannedAnswer = (u16, Option<&'static str>);
+
 /// A running receiver.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     pub url: String,
     heard: Arc<Mutex<Vec<Received>>>,
-    answers: Arc<Mutex<VecDeque<(u16, Option<&'static str>)>>>,
+    answers: Arc<Mutex<VecDeque<PlannedAnswer>>>,
 }
 
 impl Receiver {

@@ -1,0 +1,140 @@
+//! How fast AWS is asked, per account and region: a token bucket whose rate halves when AWS throttles and grows back with
+//! each call that AWS takes (additive increase, multiplicative decrease). Pure: time and randomness are passed in.
+
+use std::time::Duration;
+
+use super::backoff::Jitter;
+use super::timestamp::Timestamp;
+
+/// The limits of one kind of call in one account and region.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PaceLimits {
+    /// How many calls may follow each other at once.
+    pub burst: f64,
+    /// How many calls a second in the long run.
+    pub rate_per_s: f64,
+}
+
+/// Limits of every lane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LaneLimits {
+    /// ExportTableToPointInTime. AWS was seen to throttle after about 20 rapid calls.
+    pub starts: PaceLimits,
+    /// DescribeExport and ListExports. AWS was seen to throttle after 13 to 18 rapid calls.
+    pub looks: PaceLimits,
+    /// How many exports may be in flight: AWS's quota is 300.
+    pub most_in_flight: u32,
+}
+
+/// The slowest that throttling makes a lane: a call every ten seconds.
+const SLOWEST_PER_S: f64 = 0.1;
+
+/// How much of the full rate each call that AWS takes gives back.
+const RECOVERY: f64 = 0.02;
+
+/// How fast one kind of call may be made in one account and region.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    limits: PaceLimits,
+    rate_per_s: f64,
+    tokens: f64,
+    counted_at: Timestamp,
+    paused_until: Timestamp,
+}
+
+impl Pace {
+    /// A full bucket.
+    #[must_use]
+    pub fn new(limits: PaceLimits, now: Timestamp) -> Self {
+        Self { limits, rate_per_s: limits.rate_per_s, tokens: limits.burst, counted_at: now, paused_until: now }
+    }
+
+    /// How many calls may be made now.
+    pub fn available(&mut self, now: Timestamp) -> u32 {
+        let passed_s = now.since(self.counted_at).as_secs_f64();
+        self.tokens = (self.tokens + passed_s * self.rate_per_s).min(self.limits.burst);
+        self.counted_at = self.counted_at.max(now);
+        if now < self.paused_until {
+            return 0;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+        let whole = self.tokens.floor() as u32;
+        whole
+    }
+
+    /// Calls are about to be made.
+    pub fn take(&mut self, calls: u32) {
+        self.tokens -= f64::from(calls);
+    }
+
+    /// Calls were not made after all.
+    pub fn give_back(&mut self, calls: u32) {
+        self.tokens = (self.tokens + f64::from(calls)).min(self.limits.burst);
+    }
+
+    /// AWS took a call.
+    pub fn taken_by_aws(&mut self) {
+        self.rate_per_s = (self.rate_per_s + self.limits.rate_per_s * RECOVERY).min(self.limits.rate_per_s);
+    }
+
+    /// AWS throttled a call: half the rate, an empty bucket, and a pause of about one call.
+    pub fn throttled(&mut self, now: Timestamp, jitter: Jitter) {
+        self.rate_per_s = (self.rate_per_s / 2.0).max(SLOWEST_PER_S.min(self.limits.rate_per_s));
+        self.tokens = self.tokens.min(0.0);
+        self.counted_at = self.counted_at.max(now);
+        let pause = Duration::from_secs_f64((1.0 / self.rate_per_s).min(60.0));
+        self.paused_until = self.paused_until.max(now.plus(jitter.spread(pause, 0.3)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: PaceLimits = PaceLimits { burst: 10.0, rate_per_s: 2.0 };
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::parse("2026-01-01T00:00:00Z").unwrap().plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let mut pace = Pace::new(LIMITS, at(0));
+        assert_eq!(pace.available(at(0)), 10);
+        pace.take(10);
+        assert_eq!(pace.available(at(0)), 0);
+        assert_eq!(pace.available(at(3)), 6);
+        assert_eq!(pace.available(at(100)), 10);
+        assert_eq!(pace.available(at(50)), 10, "a clock that goes back gives nothing and takes nothing");
+    }
+
+    #[test]
+    fn throttling_halves_the_rate_and_success_restores_it() {
+        let mut pace = Pace::new(LIMITS, at(0));
+        pace.throttled(at(0), Jitter(0.5));
+        assert_eq!(pace.available(at(0)), 0);
+        assert_eq!(pace.available(at(10)), 10);
+        for _ in 0..20 {
+            pace.throttled(at(10), Jitter(0.5));
+        }
+        pace.take(0);
+        assert_eq!(pace.available(at(15)), 0, "never slower than a call every ten seconds, but that slow");
+        for _ in 0..50 {
+            pace.taken_by_aws();
+        }
+        assert_eq!(pace.available(at(75)), 10);
+        assert!((pace.rate_per_s - LIMITS.rate_per_s).abs() < 1e-9);
+    }
+
+    #[test]
+    fn in_the_long_run_no_more_calls_than_the_rate_allows() {
+        let mut pace = Pace::new(LIMITS, at(0));
+        let mut calls = 0;
+        for second in 0..1000 {
+            let now = pace.available(at(second));
+            pace.take(now);
+            calls += now;
+        }
+        assert!((1990..=2010).contains(&calls), "{calls}");
+    }
+}

@@ -1,0 +1,132 @@
+//! One step of one export: decide, call AWS with no transaction open, write what it means.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::aws::TableExports;
+use crate::chance::Chance;
+use crate::domain::aws_failure::{AwsFailure, FailureClass};
+use crate::domain::backoff::PollBounds;
+use crate::domain::description::ExportDescription;
+use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_search, after_start, decide};
+use crate::store::deliveries::NewDelivery;
+use crate::store::{Store, StoreError};
+
+/// Takes steps.
+#[derive(Debug)]
+pub struct Stepper {
+    /// The database.
+    pub store: Store,
+    /// AWS.
+    pub aws: Arc<TableExports>,
+    /// Time, randomness, identifiers.
+    pub chance: Chance,
+    /// Bounds of the poll delay.
+    pub bounds: PollBounds,
+    /// Told when an export changed: those who wait for one look at once.
+    pub changed: Arc<Notify>,
+    /// Told when a delivery was written.
+    pub deliveries: Arc<Notify>,
+}
+
+/// How AWS took the call of a step, for the pace of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// No call was made.
+    NoCall,
+    /// AWS answered, if only with a refusal, or it is not known.
+    Answered,
+    /// Too many calls.
+    Throttled,
+    /// Too many exports.
+    LimitExceeded,
+}
+
+impl Stepper {
+    /// Takes one step of a claimed export. `described` is what is known of it already, instead of asking AWS.
+    pub async fn step(&self, claimed: &Claimed, described: Option<ExportDescription>) -> Taken {
+        let (outcome, taken) = self.take(claimed, described).await;
+        self.write(claimed, &outcome).await;
+        taken
+    }
+
+    async fn take(&self, claimed: &Claimed, described: Option<ExportDescription>) -> (Outcome, Taken) {
+        let request = &claimed.export.request;
+        let fresh_token = self.chance.client_token();
+        match decide(claimed, &fresh_token, &self.around()) {
+            Decision::Write(outcome) => (*outcome, Taken::NoCall),
+            Decision::Describe(arn) => {
+                let answer = match described.filter(|known| known.arn == arn) {
+                    Some(known) => Ok(known),
+                    None => self.aws.describe(request.table_arn.region(), &arn).await,
+                };
+                let taken = taken(&answer);
+                (after_describe(claimed, answer, &self.around()), taken)
+            }
+            Decision::FindByToken(token) => {
+                let found = self.search(claimed, &token).await;
+                (after_search(claimed, found, None, &fresh_token, &self.around()), Taken::Answered)
+            }
+            Decision::Start(token) => match self.aws.start(request, &token).await {
+                // An earlier start may have been accepted although AWS refuses this repetition: a table can be deleted meanwhile.
+                Err(refusal) if claimed.in_doubt && refusal.class == FailureClass::Refused => {
+                    let found = self.search(claimed, &token).await;
+                    (after_search(claimed, found, Some(refusal), &fresh_token, &self.around()), Taken::Answered)
+                }
+                answer => {
+                    let taken = taken(&answer);
+                    (after_start(claimed, answer, &self.around()), taken)
+                }
+            },
+        }
+    }
+
+    async fn write(&self, claimed: &Claimed, outcome: &Outcome) {
+        let delivery = outcome.change.as_ref().and_then(|change| NewDelivery::announcing(change, self.chance.delivery_id()));
+        let delivers = delivery.is_some();
+        match self.store.record(claimed, outcome, delivery).await {
+            Ok(()) => {
+                if let Some(change) = &outcome.change {
+                    log_change(change);
+                    self.changed.notify_waiters();
+                }
+                if delivers {
+                    self.deliveries.notify_one();
+                }
+            }
+            Err(StoreError::Stale) => {
+                metrics::counter!("fenced_writes_total").increment(1);
+                tracing::warn!(export.id = %claimed.export.id, "another worker has the export; this step changed nothing");
+            }
+            // The claim has rescheduled the export, so the step is taken again later.
+            Err(error) => {
+                tracing::error!(export.id = %claimed.export.id, error = &error as &dyn std::error::Error, "a step could not be written; it will be taken again");
+            }
+        }
+    }
+
+    /// The time is read after a call, not before it: what AWS said is true then.
+    pub fn around(&self) -> Surroundings {
+        Surroundings { now: self.chance.now(), jitter: self.chance.jitter(), bounds: self.bounds }
+    }
+}
+
+fn taken<T>(answer: &Result<T, AwsFailure>) -> Taken {
+    match answer.as_ref().err().map(|failure| failure.class) {
+        Some(FailureClass::Throttled) => Taken::Throttled,
+        Some(FailureClass::LimitExceeded) => Taken::LimitExceeded,
+        _ => Taken::Answered,
+    }
+}
+
+fn log_change(change: &Change) {
+    metrics::counter!("export_events_total", "type" => change.event.as_str()).increment(1);
+    tracing::info!(
+        export.id = %change.export.id,
+        export.status = change.export.status().as_str(),
+        event = change.event.as_str(),
+        detail = change.detail,
+        "export changed"
+    );
+}

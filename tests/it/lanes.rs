@@ -1,0 +1,152 @@
+//! Lanes: AWS is asked no faster than it likes, and one lane's trouble is its own.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tableferry_simulator::{Age, Fault, FaultKind, TableSeed};
+
+use crate::support::{BUCKET, TestApp, TestOptions, create_body};
+
+/// A service with the limits that one has, on an AWS with its limits and a table so small that the time goes to what is tested; AWS
+/// takes about 12 minutes for it all the same.
+async fn start_limited() -> TestApp {
+    let options = TestOptions { limits: true, longest_poll: Duration::from_secs(120), ..TestOptions::default() };
+    let app = TestApp::start_with(options).await;
+    for region in ["us-east-1", "eu-west-1"] {
+        let mut small = TableSeed::new("Small");
+        small.region = Some(region.to_owned());
+        small.age = Age(time::Duration::days(2));
+        small.recovery_age = Some(Age(time::Duration::days(1)));
+        small.items = vec![json!({"pk": {"S": "one"}}).as_object().unwrap().clone()];
+        app.aws.create_table(&small).unwrap();
+    }
+    app
+}
+
+/// A body for the small table.
+fn small_body() -> Value {
+    json!({"table_arn": SMALL, "s3_bucket": BUCKET, "timeouts": {"create": "24h"}})
+}
+
+const SMALL: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Small";
+
+#[tokio::test]
+async fn two_thousand_exports_against_aws_s_real_limits() {
+    let app = start_limited().await;
+    for _ in 0..2000 {
+        app.create(&small_body()).await.expect(202);
+    }
+    let ended = "SELECT count(*) FROM exports WHERE export_status = 'COMPLETED'";
+    let mut rounds = 0;
+    while sqlx::query_scalar::<_, i64>(ended).fetch_one(&app.pool).await.unwrap() < 2000 {
+        while app.step_exports_of_now().await > 0 {}
+        app.pass(Duration::from_secs(15)).await;
+        rounds += 1;
+        assert!(rounds < 1000, "it does not come to an end");
+    }
+    // The claim of 300 in flight is AWS's: had it been crossed, AWS would have said so.
+    let calls = app.aws.calls();
+    let (throttled, over): (Vec<_>, Vec<_>) = (
+        calls.iter().filter(|c| c.outcome == "ThrottlingException").collect(),
+        calls.iter().filter(|c| c.outcome == "LimitExceededException").collect(),
+    );
+    assert!(throttled.len() * 20 < calls.len(), "{} of {} calls were throttled", throttled.len(), calls.len());
+    assert!(over.is_empty(), "{} starts met a full quota", over.len());
+    // In order: an ARN holds the millisecond of its start.
+    let starts: Vec<String> = sqlx::query_scalar("SELECT substring(export_arn from '/export/([0-9]+)-') FROM exports ORDER BY id")
+        .fetch_all(&app.pool)
+        .await
+        .unwrap();
+    assert!(starts.is_sorted());
+    assert_eq!(app.aws.exports().len(), 2000);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_is_told_so() {
+    let app = start_limited().await;
+    let mut last = String::new();
+    for _ in 0..302 {
+        last = app.create(&small_body()).await.expect(202).id();
+    }
+    for _ in 0..40 {
+        while app.step_exports_of_now().await > 0 {}
+        app.chance.advance(Duration::from_secs(10));
+        // Starts may go on while looks find nothing ended.
+        app.aws.advance(Duration::from_secs(10)).await;
+        if app.export(&last).await["status_reason"].to_string().contains("300 exports") {
+            break;
+        }
+    }
+    let waiting = app.export(&last).await;
+    assert_eq!(waiting["export_status"], "PENDING");
+    assert_eq!(waiting["status_reason"], "waiting: 300 exports of this account already run in this region");
+    assert_eq!(app.event_types(&last).await, ["export.created", "export.delayed"]);
+    for _ in 0..60 {
+        app.aws.finish_exports().await;
+        while app.step_exports_of_now().await > 0 {}
+        app.pass(Duration::from_secs(10)).await;
+    }
+    assert_eq!(app.export(&last).await["export_status"], "COMPLETED");
+}
+
+#[tokio::test]
+async fn a_throttled_lane_does_not_slow_another() {
+    let app = start_limited().await;
+    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).region("us-east-1"));
+    let throttled = app.create(&small_body()).await.expect(202).id();
+    app.step_exports_of_now().await;
+    assert_eq!(app.step_exports_of_now().await, 0, "the lane pauses");
+    let mut elsewhere = small_body();
+    elsewhere["table_arn"] = json!("arn:aws:dynamodb:eu-west-1:123456789012:table/Small");
+    let other = app.create(&elsewhere).await.expect(202).id();
+    app.step_exports_of_now().await;
+    assert_ne!(app.export(&other).await["export_status"], "PENDING");
+    assert_eq!(app.export(&throttled).await["export_status"], "PENDING");
+}
+
+#[tokio::test]
+async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
+    let app = start_limited().await;
+    let ids = [app.create(&small_body()).await.expect(202).id(), app.create(&small_body()).await.expect(202).id()];
+    // Others of the account use the quota up.
+    let aws = tableferry::aws::TableExports::at_endpoint(&app.dynamodb_url).await;
+    for n in 0..300 {
+        elsewhere(&aws, n).await;
+        app.aws.advance(Duration::from_millis(1000)).await;
+    }
+    app.step_exports_of_now().await;
+    let first = app.export(&ids[0]).await;
+    assert_eq!(first["export_status"], "PENDING");
+    assert!(first["status_reason"].as_str().unwrap().contains("as many exports of this account as it allows"), "{first}");
+    let starts = app.calls("ExportTableToPointInTime");
+    assert_eq!(starts, 301, "the second was not even tried");
+    app.aws.finish_exports().await;
+    for _ in 0..40 {
+        app.pass(Duration::from_secs(10)).await;
+        while app.step_exports_of_now().await > 0 {}
+    }
+    let (first, second) = (app.export(&ids[0]).await, app.export(&ids[1]).await);
+    let millisecond = |export: &Value| export["arn"].as_str().unwrap().rsplit('/').next().unwrap()[..14].to_owned();
+    assert!(millisecond(&first) <= millisecond(&second));
+}
+
+async fn elsewhere(aws: &tableferry::aws::TableExports, n: u32) {
+    use tableferry::domain::ids::ClientToken;
+    let request = crate::support::plain_request(SMALL);
+    aws.start(&request, &ClientToken::known(format!("elsewhere-{n}"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_page_stands_for_many_looks_at_one_table() {
+    let app = TestApp::start().await;
+    for _ in 0..20 {
+        app.create(&create_body()).await.expect(202);
+    }
+    app.step_exports().await;
+    app.aws.clear_calls();
+    while app.step_exports().await > 0 && app.calls("ListExports") == 0 {}
+    assert_eq!(app.calls("DescribeExport"), 0, "all of them still run");
+    app.aws.finish_exports().await;
+    while app.step_exports().await > 0 {}
+    assert_eq!(app.calls("DescribeExport"), 20, "each end is described");
+}
