@@ -27,7 +27,7 @@ lint: setup ## check the formatting, the lints with and without the dev feature,
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --workspace -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --all-features --no-deps --document-private-items
 
 generate: setup ## make .sqlx, openapi/openapi.json and migrations/CHECKSUMS from the code
 	scripts/check-migrations.sh --add

@@ -1,4 +1,7 @@
 //! The database away, at the start and later; the schema's own rules.
+//!
+//! That the previous release works on this schema cannot be tested yet: no release precedes this one. The test that runs the
+//! previous release's statements (its committed `.sqlx`) against the newest schema comes with the first migration after a release.
 
 use crate::support::{TestApp, create_body};
 

@@ -92,6 +92,10 @@ async fn becomes_ready(address: &str) {
     timeout(PATIENCE, ready).await.expect("it becomes ready");
 }
 
+fn child_has_ended(child: &mut Child) -> bool {
+    child.try_wait().unwrap().is_some()
+}
+
 fn terminate(child: &Child) {
     let pid = child.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -109,7 +113,14 @@ async fn it_migrates_serves_and_stops_at_sigterm() {
     ];
     let mut child = tableferry(&["serve"], &variables).spawn().unwrap();
     becomes_ready(&address).await;
+    let http = crate::support::client();
+    assert!(!child_has_ended(&mut child));
     terminate(&child);
+    // Whoever asks hears that no more should be sent here, before connections are refused.
+    let told = async {
+        while http.get(format!("http://{address}/readyz")).send().await.expect("readyz says it before connections are refused").status() != 503 {}
+    };
+    timeout(PATIENCE, told).await.unwrap();
     let status = timeout(Duration::from_secs(10), child.wait()).await.expect("it stops within 10 s").unwrap();
     assert!(status.success());
 }
