@@ -18,6 +18,8 @@ pub trait Work: Send + Sync + 'static {
     type Item: Send + 'static;
     /// Its name in logs.
     const NAME: &'static str;
+    /// How many pieces are worked on side by side: far more than one lane or receiver may hold, since they mostly wait.
+    const HANDS: usize;
 
     /// Claims at most `limit` pieces that are due within `ahead` from now.
     fn claim(&self, limit: usize, ahead: Duration) -> impl Future<Output = Result<Vec<Self::Item>, StoreError>> + Send;
@@ -25,9 +27,6 @@ pub trait Work: Send + Sync + 'static {
     /// Does one piece and writes what came of it. Errors are handled (logged) inside.
     fn work(&self, item: Self::Item) -> impl Future<Output = ()> + Send;
 }
-
-/// How many pieces of one kind are worked on side by side.
-const HANDS: usize = 64;
 
 /// How long an idle worker waits before it looks again; a wake-up shortens it.
 const IDLE: Duration = Duration::from_millis(250);
@@ -41,7 +40,7 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
     let mut failing = false;
     while !stop.is_cancelled() {
         while tasks.try_join_next().is_some() {}
-        let free = HANDS - tasks.len();
+        let free = W::HANDS.saturating_sub(tasks.len());
         if free == 0 {
             tokio::select! {
                 _ = tasks.join_next() => {}
@@ -94,7 +93,7 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
 /// # Errors
 /// The claim failed.
 pub async fn step<W: Work>(work: &W, ahead: Duration) -> Result<usize, StoreError> {
-    let items = work.claim(HANDS, ahead).await?;
+    let items = work.claim(W::HANDS, ahead).await?;
     let count = items.len();
     for item in items {
         work.work(item).await;

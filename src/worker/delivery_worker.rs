@@ -29,6 +29,7 @@ pub struct DeliveryWorker {
 impl Work for DeliveryWorker {
     type Item = DueDelivery;
     const NAME: &'static str = "deliveries";
+    const HANDS: usize = 256;
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<DueDelivery>, StoreError> {
         self.store.claim_deliveries(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await

@@ -51,6 +51,7 @@ impl Batch {
 impl Work for ExportWorker {
     type Item = Batch;
     const NAME: &'static str = "exports";
+    const HANDS: usize = 1024;
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
         let store = &self.stepper.store;
