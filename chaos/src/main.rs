@@ -46,7 +46,7 @@ pub struct Arguments {
     /// How long a round lasts at least, in seconds, the calm at its end included
     #[arg(long, default_value_t = 12.0)]
     round_s: f64,
-    /// The longest SIGSTOP, in seconds
+    /// The longest SIGSTOP and the longest partition, in seconds
     #[arg(long, default_value_t = 30.0)]
     pause_s: f64,
     /// How many exports are asked for, per second

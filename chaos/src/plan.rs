@@ -90,9 +90,9 @@ pub enum Trouble {
 /// What is drawn from.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// How long a round is at most in trouble, SIGSTOP apart.
+    /// How long a round is at most in trouble, pauses and partitions apart.
     pub trouble_s: f64,
-    /// The longest SIGSTOP.
+    /// The longest SIGSTOP, and the longest that a link holds back what it carries.
     pub pause_s: f64,
 }
 
@@ -136,7 +136,12 @@ fn draw(kind: u32, random: &mut Rng, bounds: Bounds) -> Trouble {
                 _ => LinkTrouble::Deaf,
             };
             let replica = (random.u32(..4) > 0).then_some(replica);
-            Trouble::Links { replica, link, trouble, lasting: share(random, 0.3) }
+            let lasting = match trouble {
+                // A partition may outlast every time limit, as a pause may.
+                LinkTrouble::Stall | LinkTrouble::Deaf => Duration::from_secs_f64(bounds.pause_s * (0.1 + 0.9 * random.f64())),
+                _ => share(random, 0.3),
+            };
+            Trouble::Links { replica, link, trouble, lasting }
         }
         _ => Trouble::Aws { fault: aws_fault(random), lasting: share(random, 0.4) },
     }

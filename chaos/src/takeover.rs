@@ -13,7 +13,7 @@ use crate::stage::Stage;
 /// The longest that a claim holds work back.
 const EXPORT_HOLD: Duration = Duration::from_secs(15);
 /// The same for deliveries.
-const DELIVERY_HOLD: Duration = Duration::from_secs(30);
+const DELIVERY_HOLD: Duration = Duration::from_secs(18);
 /// How long is watched beyond the hold.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often is looked.
