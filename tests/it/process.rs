@@ -118,7 +118,9 @@ async fn it_migrates_serves_and_stops_at_sigterm() {
     terminate(&child);
     // Whoever asks hears that no more should be sent here, before connections are refused.
     let told = async {
-        while http.get(format!("http://{address}/readyz")).send().await.expect("readyz says it before connections are refused").status() != 503 {}
+        while http.get(format!("http://{address}/readyz")).send().await.expect("readyz says it before connections are refused").status()
+            != 503
+        {}
     };
     timeout(PATIENCE, told).await.unwrap();
     let status = timeout(Duration::from_secs(10), child.wait()).await.expect("it stops within 10 s").unwrap();
