@@ -63,6 +63,14 @@ pub struct Arguments {
     tableferry: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// The command that carries out the same plan.
+    fn command(&self, seed: u64) -> String {
+        let Self { rounds, round_s, pause_s, .. } = self;
+        format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}")
+    }
+}
+
 /// Says something to the person at the terminal.
 pub fn say(text: &str) {
     let mut out = std::io::stdout();
@@ -75,8 +83,8 @@ pub fn say(text: &str) {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let (rounds, round_s) = (arguments.rounds, arguments.round_s);
-    say(&format!("chaos: seed {seed}, {rounds} rounds (the same again: make chaos ROUNDS={rounds} ROUND_S={round_s} SEED={seed})"));
+    let (rounds, again) = (arguments.rounds, arguments.command(seed));
+    say(&format!("chaos: seed {seed}, {rounds} rounds (the same plan again: {again})"));
     let ended = tokio::select! {
         ended = run(&arguments, seed) => ended,
         () = told_to_stop() => Err("told to stop".into()),

@@ -57,8 +57,8 @@ pub async fn print(stage: &Stage, outcome: &Outcome, worst: &Worst, arguments: &
     let kept = outcome.violations.is_empty();
     if !kept {
         tell(stage, outcome).await;
-        let (rounds, round_s, folder) = (arguments.rounds, arguments.round_s, stage.folder.display());
-        say(&format!("\nchaos: FAILED. Logs: {folder}. The same plan again: make chaos ROUNDS={rounds} ROUND_S={round_s} SEED={seed}"));
+        let (folder, again) = (stage.folder.display(), arguments.command(seed));
+        say(&format!("\nchaos: FAILED. Logs: {folder}. The same plan again: {again}"));
     }
     kept
 }
