@@ -1,0 +1,96 @@
+//! What the clients ask for.
+
+use tableferry::domain::arn::TableArn;
+use tableferry::domain::callback::{Callback, CallbackUrl};
+use tableferry::domain::duration::CreateTimeout;
+use tableferry::domain::export::{Export, ExportState, Origin};
+use tableferry::domain::ids::{ClientToken, ExportId};
+use tableferry::domain::labels::Labels;
+use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
+use tableferry::domain::s3::{S3Bucket, S3Destination, S3Prefix};
+use tableferry::domain::timestamp::Timestamp;
+
+use super::dice::Dice;
+
+/// What a run is about: narrow times are found sooner by runs that are made for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    /// Nothing in particular.
+    Anything,
+    /// Time-outs of seconds, and answers that come as late.
+    Haste,
+    /// The same, and nothing else goes wrong.
+    Doubt,
+    /// Starts that do not succeed until their token is old.
+    Age,
+}
+
+/// What a client does.
+#[derive(Debug, Clone)]
+pub enum ClientAction {
+    /// Asks for an export, with its number as the idempotency key; again until it hears that it was stored.
+    Create(u32, Box<ExportRequest>),
+    /// Cancels an export.
+    Cancel(ExportId),
+    /// Deletes an export, by force if so.
+    Delete(ExportId, bool),
+}
+
+/// The tables that are exported.
+pub fn tables() -> Vec<TableArn> {
+    let arn = |name| TableArn::parse(&format!("arn:aws:dynamodb:eu-west-1:123456789012:table/{name}")).expect("an ARN");
+    vec![arn("Orders"), arn("Customers")]
+}
+
+/// A request of a client.
+pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) -> ExportRequest {
+    let timeout = match theme {
+        Theme::Anything => dice.pick(&["2s", "20s", "60s", "10m", "60m", "60m", "7h", "9h", "24h"]),
+        Theme::Haste => dice.pick(&["1s", "2s", "5s", "10s", "30s", "60s"]),
+        Theme::Doubt => dice.pick(&["1s", "2s", "5s", "20s"]),
+        Theme::Age => dice.pick(&["7h", "9h", "24h", "24h"]),
+    };
+    let url = CallbackUrl::stored("https://receiver.example/hook").expect("a URL");
+    ExportRequest {
+        table_arn: tables[dice.below(tables.len())].clone(),
+        destination: S3Destination {
+            bucket: S3Bucket::parse("exports").expect("a bucket"),
+            bucket_owner: None,
+            prefix: S3Prefix::parse(&number.to_string()).expect("a prefix"),
+            encryption: None,
+        },
+        format: ExportFormat::DynamodbJson,
+        kind: ExportKind::Full { export_time: None },
+        filter: None,
+        create_timeout: CreateTimeout::parse(timeout).expect("a duration"),
+        callback: dice.chance(0.7).then_some(Callback { url, secret: None }),
+        labels: Labels::default(),
+    }
+}
+
+/// The export that the API stores for a request.
+pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &mut Dice) -> Export {
+    Export {
+        id,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        origin: Origin::Created { client_token: ClientToken::from_uuid(dice.uuid()), token_made_at: now },
+        request,
+        state: ExportState::Pending,
+        status_reason: None,
+    }
+}
+
+impl ClientAction {
+    /// For the story.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Create(number, request) => {
+                format!("create request {number} of {} within {}", request.table_arn.table_name(), request.create_timeout.as_str())
+            }
+            Self::Cancel(id) => format!("cancel export {}", id.0.as_u128()),
+            Self::Delete(id, force) => format!("delete export {}, force: {force}", id.0.as_u128()),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! What each event does: the pieces of a worker's step, what AWS does, what clients do, and what befalls them all.
+
+use std::time::Duration;
+
+use tableferry::domain::aws_failure::FailureClass;
+use tableferry::domain::export::ExportStatus;
+use tableferry::domain::ids::{ClientToken, DeliveryId, ExportId};
+use tableferry::domain::step::Outcome;
+use tableferry::store::deliveries::NewDelivery;
+use uuid::Uuid;
+
+use super::clients::{self, ClientAction};
+use super::faults::{AwsFault, Commit, Travel};
+use super::invariants::{Verdict, name};
+use super::model_aws::{Call, answer_in_words, call_in_words, failure};
+use super::model_worker::{Next, Step, Waits};
+use super::rules::{CALL_TIMEOUT, OLDEST_SENT_TOKEN};
+use super::world::{Event, World};
+
+impl World {
+    /// Lets an event happen.
+    pub fn handle(&mut self, event: Event) -> Verdict {
+        if let Some((worker, life)) = event.belongs_to() {
+            let Some(event) = self.hinder(worker, life, event) else { return Ok(()) };
+            return self.work(event);
+        }
+        match event {
+            Event::Client(action) => self.client(action),
+            Event::Nemesis => self.nemesis(),
+            Event::LongTrouble => {
+                let length = self.dice.any_scale(7.2 * 3600.0, 8.0 * 3600.0);
+                self.trouble(length);
+            }
+            Event::Heal => self.heal(),
+            Event::Claim { worker, life, sent_at } => {
+                let commit = self.faults.commit(&mut self.dice);
+                if commit != Commit::Failed {
+                    let limit = 1 + self.dice.below(6);
+                    for ticket in self.store.claim(self.now, limit, &self.rules) {
+                        self.tell(|_| format!("worker {worker} claims {} ({commit:?}), {}", name(ticket.id), ticket.in_words()));
+                        if commit == Commit::Known {
+                            let latency = self.latency();
+                            self.after(latency, Event::Read { worker, life, sent_at, ticket });
+                        }
+                    }
+                }
+                self.wake_workers();
+            }
+            Event::Done(call, step) => {
+                let fault = self.faults.at_aws(&mut self.dice);
+                let answer = self.aws.answer(&call, fault, self.now, &mut self.dice);
+                self.tell(|_| format!("AWS does {}: {}", call_in_words(&call), answer_in_words(&answer)));
+                if let Some(step) = step {
+                    let latency = self.latency();
+                    self.after(latency, Event::Hear(step, Box::new(answer)));
+                }
+            }
+            Event::Record(step, outcome) => return self.record(&step, &outcome),
+            Event::Renew(step, call) => {
+                let commit = self.faults.commit(&mut self.dice);
+                let renewed = commit != Commit::Failed && self.store.renew(self.now, &step.claimed).is_ok();
+                let latency = self.latency();
+                if renewed && commit == Commit::Known {
+                    self.after(latency, Event::Send(step, call));
+                } else {
+                    self.after(latency, Event::Hear(step, Box::new(Err(failure(FailureClass::Unknown, "SearchInterrupted")))));
+                }
+            }
+            Event::HandBack(step, delay) => {
+                self.tell(|_| format!("worker {} hands {} back unasked", step.worker, name(step.claimed.export.id)));
+                self.count("handed back", 1);
+                self.store.unclaim(self.now, &step.claimed, delay);
+                self.wake_workers();
+            }
+            Event::Look { .. } | Event::Read { .. } | Event::Act(_) | Event::Send(..) | Event::Hear(..) => {
+                unreachable!("these belong to a worker")
+            }
+        }
+        Ok(())
+    }
+
+    /// The events that a worker must be alive and awake for.
+    fn work(&mut self, event: Event) -> Verdict {
+        match event {
+            Event::Look { worker, life, look_no } if self.workers[worker].look_no == look_no => {
+                self.workers[worker].looks_at = None;
+                let (latency, sent_at) = (self.latency(), self.now);
+                self.after(latency, Event::Claim { worker, life, sent_at });
+            }
+            Event::Read { worker, life, sent_at, ticket } => {
+                let Some(claimed) = self.store.read(&ticket) else { return Ok(()) };
+                let fresh_token = ClientToken::from_uuid(self.dice.uuid());
+                let waits = Waits::Nothing;
+                let step = Step { worker, life, claim_sent_at: sent_at, call_sent_at: self.now, ticket, claimed, fresh_token, waits };
+                let latency = self.latency();
+                self.after(latency, Event::Act(Box::new(step)));
+            }
+            Event::Act(mut step) => {
+                let next = if step.ticket.starting && self.dice.chance(self.faults.handed_back) {
+                    Next::HandBack(Duration::from_millis(500))
+                } else {
+                    let around = self.around(step.worker);
+                    step.act(self.now, &around, &self.rules)
+                };
+                return self.next(step, next);
+            }
+            Event::Send(step, call) => return self.next(step, Next::Send(*call)),
+            Event::Hear(mut step, mut answer) => {
+                // Paused for long: both the answer and the time-out are there, and either may be seen first.
+                if self.now.since(step.call_sent_at) > CALL_TIMEOUT && self.dice.chance(0.5) {
+                    *answer = self.given_up();
+                }
+                self.tell(|_| format!("worker {} hears for {}: {}", step.worker, name(step.claimed.export.id), answer_in_words(&answer)));
+                let around = self.around(step.worker);
+                let next = step.hear(*answer, &around, |arn| self.store.knows(arn), &self.rules);
+                return self.next(step, next);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, mut step: Box<Step>, next: Next) -> Verdict {
+        let latency = self.latency();
+        match next {
+            Next::Record(outcome) => self.after(latency, Event::Record(step, outcome)),
+            Next::HandBack(delay) => self.after(latency, Event::HandBack(step, delay)),
+            Next::RenewAndSend(pause, call) => self.after(pause + latency, Event::Renew(step, Box::new(call))),
+            Next::Send(call) => {
+                self.check_token(&step, &call)?;
+                step.call_sent_at = self.now;
+                let travel = self.faults.travel(matches!(call, Call::Start(..)), &mut self.dice);
+                self.tell(|_| {
+                    let id = step.claimed.export.id;
+                    format!("worker {} sends for {}: {}; {travel:?}", step.worker, name(id), call_in_words(&call))
+                });
+                let unheard_start = matches!((&call, &travel), (Call::Start(..), Travel::Unheard { .. }));
+                self.count("starts unheard", u64::from(unheard_start));
+                self.count("calls of searches", u64::from(matches!(step.waits, Waits::Searched(_))));
+                let call = Box::new(call);
+                match travel {
+                    Travel::Answered { done_after } => self.after(done_after, Event::Done(call, Some(step))),
+                    Travel::Unheard { done_after, given_up_after } => {
+                        self.after(done_after, Event::Done(call, None));
+                        let answer = Box::new(self.given_up());
+                        self.after(given_up_after, Event::Hear(step, answer));
+                    }
+                    Travel::Lost { given_up_after } => {
+                        let answer = Box::new(self.given_up());
+                        self.after(given_up_after, Event::Hear(step, answer));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Only a token that was stored before is sent, and not when it is old.
+    fn check_token(&self, step: &Step, call: &Call) -> Verdict {
+        let Call::Start(_, token) = call else { return Ok(()) };
+        let id = step.claimed.export.id;
+        let tableferry::domain::export::Origin::Created { client_token, token_made_at } = &step.claimed.export.origin else {
+            return Err(format!("{} was adopted, but is started", name(id)));
+        };
+        // With this rule broken on purpose, the count of starts at AWS is what must notice.
+        if self.rules.keeps_token && client_token != token {
+            return Err(format!("{} is started with a token that was not stored before", name(id)));
+        }
+        let age = self.now.since(*token_made_at);
+        if age > OLDEST_SENT_TOKEN {
+            return Err(format!("{} is started with a token that is {} s old", name(id), age.as_secs()));
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, step: &Step, outcome: &Outcome) -> Verdict {
+        let id = step.claimed.export.id;
+        let commit = self.faults.commit(&mut self.dice);
+        let event = outcome.change.as_ref().map(|change| change.event.as_str());
+        if commit == Commit::Failed {
+            self.tell(|_| format!("worker {} fails to write {event:?} of {}", step.worker, name(id)));
+            return Ok(());
+        }
+        let rows = |world: &Self| {
+            let deliveries = world.store.deliveries.get(&id).map_or(0, Vec::len);
+            (world.store.exports.get(&id).map(|export| export.version), world.store.schedule.get(&id).copied(), deliveries)
+        };
+        let before = rows(self);
+        let version_is_old = before.0 != Some(step.claimed.export.version);
+        let claim_is_old = step.ticket.starting && before.1.is_none_or(|row| row.starting && row.claims != step.claimed.claim);
+        let delivery = outcome.change.as_ref().and_then(|change| NewDelivery::announcing(change, DeliveryId(Uuid::nil())));
+        let written = self.store.record(self.now, &step.claimed, outcome, delivery, &self.rules);
+        self.tell(|_| format!("worker {} writes {event:?} of {}, {:?}: {written:?}", step.worker, name(id), outcome.next));
+        if (version_is_old || claim_is_old) && rows(self) != before {
+            return Err(format!("a late write of worker {} changed {}", step.worker, name(id)));
+        }
+        match (written, event) {
+            (Ok(()), Some(event)) => {
+                self.count(event, 1);
+                let late = step.claimed.export.status() == ExportStatus::TimedOut && event == "export.completed";
+                self.count("completed late", u64::from(late));
+            }
+            (Ok(()), None) => {}
+            (Err(_), _) => self.count("stale writes", 1),
+        }
+        self.wake_workers();
+        Ok(())
+    }
+
+    /// Kills or pauses the worker of an event, or lets it happen.
+    fn hinder(&mut self, worker: usize, life: u32, event: Event) -> Option<Event> {
+        if self.workers[worker].life != life {
+            return None;
+        }
+        if self.dice.chance(self.faults.crash) {
+            self.tell(|_| format!("worker {worker} is killed"));
+            self.count("kills", 1);
+            let down = self.dice.millis(500, 20_000);
+            let it = &mut self.workers[worker];
+            (it.life, it.looks_at, it.paused_until) = (life + 1, None, it.paused_until.max(self.now.plus(down)));
+            self.wake_workers();
+            return None;
+        }
+        if self.dice.chance(self.faults.pause) {
+            let pause = self.faults.pause_length(&mut self.dice);
+            self.tell(|_| format!("worker {worker} is paused for {} s", pause.as_secs()));
+            self.count("pauses", 1);
+            self.workers[worker].paused_until = self.workers[worker].paused_until.max(self.now.plus(pause));
+        }
+        let awake_at = self.workers[worker].paused_until;
+        if awake_at <= self.now {
+            return Some(event);
+        }
+        if let Event::Look { look_no, .. } = event
+            && look_no == self.workers[worker].look_no
+        {
+            self.workers[worker].looks_at = Some(awake_at);
+        }
+        self.at(awake_at, event);
+        None
+    }
+
+    fn client(&mut self, action: ClientAction) {
+        let commit = self.faults.commit(&mut self.dice);
+        self.tell(|_| format!("client: {} ({commit:?})", action.in_words()));
+        match action {
+            ClientAction::Create(number, request) => {
+                if commit != Commit::Failed {
+                    let id = ExportId(Uuid::from_u128(u128::from(number) * 1000 + self.dice.below(1000) as u128));
+                    let export = clients::new_export((*request).clone(), id, self.now, &mut self.dice);
+                    let id = self.store.accept(export, number);
+                    self.wake_workers();
+                    if commit == Commit::Known {
+                        self.plan_regrets(id);
+                        return;
+                    }
+                }
+                let again = self.dice.millis(500, 10_000);
+                self.after(again, Event::Client(ClientAction::Create(number, request)));
+            }
+            ClientAction::Cancel(id) if commit != Commit::Failed => {
+                let cancelled = self.store.cancel(id, self.now, &self.rules);
+                self.count("cancelled", u64::from(cancelled));
+            }
+            ClientAction::Delete(id, force) if commit != Commit::Failed => {
+                if self.store.delete(id, force) {
+                    self.witness.deleted(id);
+                    self.count("deleted", 1);
+                }
+            }
+            ClientAction::Cancel(_) | ClientAction::Delete(..) => {}
+        }
+    }
+
+    /// Some clients change their minds, mostly soon.
+    fn plan_regrets(&mut self, id: ExportId) {
+        while self.dice.chance(0.35) {
+            let after = self.dice.any_scale(0.01, 3600.0);
+            self.after(after, Event::Client(ClientAction::Cancel(id)));
+        }
+        if self.dice.chance(0.06) {
+            let (after, force) = (self.dice.any_scale(0.01, 3600.0), self.dice.chance(0.5));
+            self.after(after, Event::Client(ClientAction::Delete(id, force)));
+        }
+    }
+
+    fn nemesis(&mut self) {
+        if self.healed_at.is_some() {
+            return;
+        }
+        match self.dice.below(8) {
+            0..=2 => {
+                let length = self.dice.any_scale(10.0, 4.0 * 3600.0);
+                self.trouble(length);
+            }
+            3 | 4 => {
+                let table = self.dice.below(self.aws.tables.len());
+                self.aws.delete_or_make_table(table);
+                self.tell(|world| format!("table {table}: exists {}", world.aws.tables[table].exists));
+            }
+            5 => {
+                let table = self.dice.below(self.aws.tables.len());
+                self.aws.tables[table].recovery = !self.aws.tables[table].recovery;
+                self.tell(|world| format!("table {table}: recovery {}", world.aws.tables[table].recovery));
+            }
+            6 => {
+                self.store.tell_waiting(self.now);
+                self.tell(|_| "exports that wait for a place in flight are told so".to_owned());
+            }
+            _ => {
+                let pause = self.dice.any_scale(60.0, 12.0 * 3600.0);
+                self.pause_everyone(pause);
+            }
+        }
+    }
+
+    fn trouble(&mut self, length: Duration) {
+        use AwsFault::{Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, Throttled};
+        let fault = self.dice.pick(&[Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, Throttled]);
+        self.tell(|_| format!("AWS answers {fault:?} to all that can meet it for {} s", length.as_secs()));
+        let until = self.now.plus(length);
+        self.aws.trouble = Some((fault, until));
+    }
+
+    fn pause_everyone(&mut self, pause: Duration) {
+        self.tell(|_| format!("every worker is paused for {} s", pause.as_secs()));
+        let until = self.now.plus(pause);
+        for worker in &mut self.workers {
+            worker.paused_until = worker.paused_until.max(until);
+        }
+    }
+
+    /// Now and then nobody works for longer than AWS remembers, and only then all is well again.
+    fn heal(&mut self) {
+        if self.dice.chance(0.05) {
+            let pause = Duration::from_secs(91 * 24 * 3600);
+            self.pause_everyone(pause);
+            self.after(pause, Event::Heal);
+            return;
+        }
+        self.tell(|_| "all faults are healed".to_owned());
+        self.faults.heal();
+        self.aws.heal();
+        for worker in &mut self.workers {
+            (worker.paused_until, worker.looks_at) = (self.now, None);
+        }
+        self.healed_at = Some(self.now);
+        self.wake_workers();
+    }
+
+    /// From here to the database, or back: nearly always milliseconds.
+    fn latency(&mut self) -> Duration {
+        if self.healed_at.is_none() && self.dice.chance(0.01) { self.dice.millis(50, 30_000) } else { self.dice.millis(1, 30) }
+    }
+}
+
+impl Event {
+    /// The worker that must be alive and awake for it, in the life in which it began.
+    fn belongs_to(&self) -> Option<(usize, u32)> {
+        match self {
+            Self::Look { worker, life, .. } | Self::Read { worker, life, .. } => Some((*worker, *life)),
+            Self::Act(step) | Self::Send(step, _) | Self::Hear(step, _) => Some((step.worker, step.life)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What AWS does with the export calls: the rules of `facts/dynamodb-exports.md`, section 2, and its failures.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tableferry::domain::arn::{ExportArn, TableArn};
+use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
+use tableferry::domain::description::{DescribedRequest, DescribedStatus, ExportDescription, Written};
+use tableferry::domain::ids::ClientToken;
+use tableferry::domain::request::ExportRequest;
+use tableferry::domain::step::AWS_MEMORY;
+use tableferry::domain::timestamp::Timestamp;
+
+use super::dice::Dice;
+use super::faults::AwsFault;
+
+/// For how long AWS answers a token with the export it started.
+const TOKEN_HONOURED: Duration = Duration::from_secs(8 * 3600);
+
+/// How many exports a page of ListExports holds here (AWS: 25).
+const PAGE: usize = 2;
+
+/// A call to AWS.
+#[derive(Debug, Clone)]
+pub enum Call {
+    /// ExportTableToPointInTime.
+    Start(Box<ExportRequest>, ClientToken),
+    /// DescribeExport.
+    Describe(ExportArn),
+    /// ListExports: of a table or of the account; the page before this ARN.
+    List(Option<TableArn>, Option<String>),
+}
+
+/// An answer of AWS.
+#[derive(Debug, Clone)]
+pub enum Said {
+    /// To a start or a look.
+    Export(Box<ExportDescription>),
+    /// A page of ARNs with their beginnings, newest first, and whether there are more.
+    Page(Vec<(String, Timestamp)>, bool),
+}
+
+/// An answer, or why there is none.
+pub type Answer = Result<Said, AwsFailure>;
+
+/// A table: exports of an earlier table of the same name are not listed under it.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name and place.
+    pub arn: TableArn,
+    /// It exists.
+    pub exists: bool,
+    /// Point-in-time recovery is on.
+    pub recovery: bool,
+    generation: u32,
+}
+
+/// An export that AWS accepted.
+#[derive(Debug, Clone)]
+pub struct AwsExport {
+    /// Its name.
+    pub arn: ExportArn,
+    /// Which request of a client it belongs to.
+    pub request_no: u32,
+    /// When AWS began.
+    pub began_at: Timestamp,
+    /// When AWS ends it.
+    pub ends_at: Timestamp,
+    /// COMPLETED then, else FAILED.
+    pub ends_well: bool,
+    token: ClientToken,
+    request: ExportRequest,
+    generation: u32,
+}
+
+impl AwsExport {
+    /// Whether AWS still knows it.
+    pub fn is_remembered(&self, now: Timestamp) -> bool {
+        now.since(self.began_at) < AWS_MEMORY
+    }
+
+    fn describe(&self, now: Timestamp) -> ExportDescription {
+        let status = match (now >= self.ends_at, self.ends_well) {
+            (false, _) => DescribedStatus::InProgress,
+            (true, true) => DescribedStatus::Completed(Written { end_time: Some(self.ends_at), ..Written::default() }),
+            (true, false) => DescribedStatus::Failed {
+                end_time: Some(self.ends_at),
+                code: "S3NoSuchBucket".to_owned(),
+                message: "The specified bucket does not exist".to_owned(),
+            },
+        };
+        ExportDescription {
+            arn: self.arn.clone(),
+            status,
+            table_id: None,
+            start_time: Some(self.began_at),
+            export_time: Some(self.began_at),
+            export_from_time: None,
+            export_to_time: None,
+            export_view_type: None,
+            s3_sse_algorithm: Some("AES256".to_owned()),
+            client_token: Some(self.token.clone()),
+            request: DescribedRequest::default(),
+        }
+    }
+}
+
+/// AWS: one account in one region.
+#[derive(Debug)]
+pub struct ModelAws {
+    /// Its tables.
+    pub tables: Vec<Table>,
+    /// Every export it ever accepted, oldest first.
+    pub accepted: Vec<AwsExport>,
+    /// Those of each request of a client.
+    pub accepted_by_request: BTreeMap<u32, u32>,
+    /// Until when every call meets this fault.
+    pub trouble: Option<(AwsFault, Timestamp)>,
+    /// A conflict of a token with changed parameters was answered. None of our calls may ever cause one.
+    pub conflicts: u32,
+}
+
+impl ModelAws {
+    /// An account with these tables.
+    pub fn with_tables(tables: Vec<TableArn>) -> Self {
+        let table = |arn| Table { arn, exists: true, recovery: true, generation: 0 };
+        let tables = tables.into_iter().map(table).collect();
+        Self { tables, accepted: Vec::new(), accepted_by_request: BTreeMap::new(), trouble: None, conflicts: 0 }
+    }
+
+    /// Deletes a table, or makes it anew under the same name.
+    pub fn delete_or_make_table(&mut self, index: usize) {
+        let table = &mut self.tables[index];
+        table.exists = !table.exists;
+        table.generation += u32::from(table.exists);
+    }
+
+    /// Every table is there and can be exported, and no trouble lasts.
+    pub fn heal(&mut self) {
+        self.trouble = None;
+        for index in 0..self.tables.len() {
+            self.tables[index].recovery = true;
+            if !self.tables[index].exists {
+                self.delete_or_make_table(index);
+            }
+        }
+    }
+
+    /// Does one call, with this fault.
+    pub fn answer(&mut self, call: &Call, fault: Option<AwsFault>, now: Timestamp, dice: &mut Dice) -> Answer {
+        let lasting = self.trouble.filter(|(_, until)| now < *until).map(|(fault, _)| fault);
+        let (class, code) = match lasting.or(fault) {
+            Some(AwsFault::Throttled) => (FailureClass::Throttled, "ThrottlingException"),
+            Some(AwsFault::LimitExceeded) if matches!(call, Call::Start(..)) => (FailureClass::LimitExceeded, "LimitExceededException"),
+            Some(AwsFault::Denied) => (FailureClass::Denied, dice.pick(&["AccessDeniedException", "ExpiredTokenException"])),
+            Some(AwsFault::ErrorBefore) => (FailureClass::Unknown, "InternalServerError"),
+            Some(AwsFault::NotFound) if matches!(call, Call::Describe(_)) => (FailureClass::ExportNotFound, "ExportNotFoundException"),
+            Some(AwsFault::ErrorAfter) => {
+                let _unheard = self.carry_out(call, now, dice);
+                (FailureClass::Unknown, "InternalServerError")
+            }
+            _ => return self.carry_out(call, now, dice),
+        };
+        Err(failure(class, code))
+    }
+
+    fn carry_out(&mut self, call: &Call, now: Timestamp, dice: &mut Dice) -> Answer {
+        match call {
+            Call::Start(request, token) => self.start(request, token, now, dice),
+            Call::Describe(arn) => {
+                let known = self.accepted.iter().find(|export| export.arn == *arn && export.is_remembered(now));
+                let known = known.ok_or_else(|| failure(FailureClass::ExportNotFound, "ExportNotFoundException"))?;
+                Ok(Said::Export(Box::new(known.describe(now))))
+            }
+            Call::List(table, before) => Ok(self.list(table.as_ref(), before.as_deref(), now)),
+        }
+    }
+
+    /// A replay is refused like a first call when the table is gone. A refused call reserves nothing.
+    fn start(&mut self, request: &ExportRequest, token: &ClientToken, now: Timestamp, dice: &mut Dice) -> Answer {
+        let refused = |code| Err(failure(FailureClass::Refused, code));
+        let Some(table) = self.tables.iter().find(|table| table.arn == request.table_arn && table.exists) else {
+            return refused("TableNotFoundException");
+        };
+        if !table.recovery {
+            return refused("PointInTimeRecoveryUnavailableException");
+        }
+        let honoured = |export: &&AwsExport| export.token == *token && now.since(export.began_at) < TOKEN_HONOURED;
+        if let Some(first) = self.accepted.iter().find(honoured) {
+            if first.request != *request {
+                self.conflicts += 1;
+                return refused("ExportConflictException");
+            }
+            return Ok(Said::Export(Box::new(first.describe(now))));
+        }
+        let request_no = request_no(request);
+        let id = format!("{:014}-{:08x}", now.unix_seconds() * 1000, self.accepted.len());
+        let export = AwsExport {
+            arn: ExportArn::known(format!("{}/export/{id}", table.arn.as_str())),
+            request_no,
+            began_at: now,
+            ends_at: now.plus(how_long(dice)),
+            ends_well: dice.chance(0.7),
+            token: token.clone(),
+            request: request.clone(),
+            generation: table.generation,
+        };
+        let description = export.describe(now);
+        self.accepted.push(export);
+        *self.accepted_by_request.entry(request_no).or_default() += 1;
+        Ok(Said::Export(Box::new(description)))
+    }
+
+    /// Newest first. A table that was deleted or made anew shows none of its earlier exports.
+    fn list(&self, table: Option<&TableArn>, before: Option<&str>, now: Timestamp) -> Said {
+        let shows = |export: &&AwsExport| {
+            let listed = table.is_none_or(|arn| {
+                let same = |t: &&Table| t.arn == *arn && t.exists && t.generation == export.generation;
+                export.request.table_arn == *arn && self.tables.iter().any(|t| same(&t))
+            });
+            listed && export.is_remembered(now) && before.is_none_or(|before| export.arn.as_str() < before)
+        };
+        let mut arns: Vec<_> = self.accepted.iter().filter(shows).map(|e| (e.arn.as_str().to_owned(), e.began_at)).collect();
+        arns.sort_by(|a, b| b.0.cmp(&a.0));
+        let more = arns.len() > PAGE;
+        arns.truncate(PAGE);
+        Said::Page(arns, more)
+    }
+}
+
+/// A call in a story.
+pub fn call_in_words(call: &Call) -> String {
+    match call {
+        Call::Start(request, token) => format!("start {} with token {}", request.table_arn.table_name(), short(token.as_str())),
+        Call::Describe(arn) => format!("describe …{}", tail(arn.as_str())),
+        Call::List(Some(table), before) => format!("list {} before {:?}", table.table_name(), before.as_deref().map(tail)),
+        Call::List(None, before) => format!("list the account before {:?}", before.as_deref().map(tail)),
+    }
+}
+
+/// An answer in a story.
+pub fn answer_in_words(answer: &Answer) -> String {
+    match answer {
+        Ok(Said::Export(export)) => {
+            let status = match export.status {
+                DescribedStatus::InProgress => "IN_PROGRESS",
+                DescribedStatus::Completed(_) => "COMPLETED",
+                DescribedStatus::Failed { .. } => "FAILED",
+            };
+            let token = export.client_token.as_ref().map_or("?", |token| short(token.as_str()));
+            format!("…{} of token {token} is {status}", tail(export.arn.as_str()))
+        }
+        Ok(Said::Page(arns, more)) => format!("page of {} exports, more: {more}", arns.len()),
+        Err(failure) => format!("{} ({})", failure.code, failure.class.as_str()),
+    }
+}
+
+fn short(token: &str) -> &str {
+    token.get(..8).unwrap_or(token)
+}
+
+fn tail(arn: &str) -> &str {
+    arn.rsplit('-').next().unwrap_or(arn)
+}
+
+/// The client's number of a request, which the simulation keeps in its prefix.
+pub fn request_no(request: &ExportRequest) -> u32 {
+    let prefix = request.destination.prefix.as_ref().expect("every request of the simulation has a prefix");
+    prefix.as_str().parse().expect("which is its number")
+}
+
+/// How long an export takes: mostly minutes, now and then days, rarely longer than AWS remembers.
+fn how_long(dice: &mut Dice) -> Duration {
+    match dice.below(20) {
+        0 => dice.any_scale(3600.0, 30.0 * 3600.0),
+        1 => dice.any_scale(30.0 * 3600.0, 80.0 * 24.0 * 3600.0),
+        2 if dice.chance(0.2) => AWS_MEMORY * 2,
+        _ => dice.any_scale(1.0, 3600.0),
+    }
+}
+
+/// A call that failed.
+pub fn failure(class: FailureClass, code: &str) -> AwsFailure {
+    AwsFailure { class, code: code.to_owned(), message: "the simulation's".to_owned() }
+}

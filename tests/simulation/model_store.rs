@@ -1,0 +1,247 @@
+//! What the SQL in `src/store` does, on maps. Each function is one transaction.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tableferry::domain::event::EventKind;
+use tableferry::domain::export::{Export, ExportStatus};
+use tableferry::domain::ids::{DeliveryId, ExportId};
+use tableferry::domain::step::{self, Change, Claimed, NextLook, Outcome};
+use tableferry::domain::timestamp::Timestamp;
+use tableferry::store::deliveries::NewDelivery;
+use uuid::Uuid;
+
+use super::rules::{ClaimFence, HOLD, Rules};
+
+/// A row of `export_schedule`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scheduled {
+    /// Phase START, else FOLLOW.
+    pub starting: bool,
+    /// When to look next.
+    pub due_at: Timestamp,
+    /// The delay between two looks.
+    pub delay: Duration,
+    /// Grows with every claim.
+    pub claims: i32,
+    /// Failed calls in a row.
+    pub failures: u32,
+    /// Since when a start may be on its way.
+    pub start_sent_at: Option<Timestamp>,
+    /// Told already that it waits for a place in flight.
+    pub told_waiting: bool,
+}
+
+/// What a claim gives back, before the exports are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Ticket {
+    /// The export.
+    pub id: ExportId,
+    /// Claimed in phase START.
+    pub starting: bool,
+    claim: i32,
+    failures: u32,
+    in_doubt: bool,
+    planned_delay: Duration,
+}
+
+impl Ticket {
+    /// For the story.
+    pub fn in_words(&self) -> String {
+        let phase = if self.starting { "START" } else { "FOLLOW" };
+        format!("{phase}, claim {}, failures {}, in doubt: {}, next in {:?}", self.claim, self.failures, self.in_doubt, self.planned_delay)
+    }
+}
+
+/// The export changed, or was claimed by another, since the writer looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+/// The tables.
+#[derive(Debug, Default)]
+pub struct ModelStore {
+    /// `exports`.
+    pub exports: BTreeMap<ExportId, Export>,
+    /// `exports.idempotency_key`.
+    pub keys: BTreeMap<u32, ExportId>,
+    /// `export_schedule`.
+    pub schedule: BTreeMap<ExportId, Scheduled>,
+    /// `export_events`: sequence and kind.
+    pub events: BTreeMap<ExportId, Vec<(i32, EventKind)>>,
+    /// `webhook_deliveries`: what each announces.
+    pub deliveries: BTreeMap<ExportId, Vec<&'static str>>,
+}
+
+impl ModelStore {
+    /// `accept`: stores an export, or finds the one that came with this idempotency key before.
+    pub fn accept(&mut self, export: Export, key: u32) -> ExportId {
+        if let Some(known) = self.keys.get(&key) {
+            return *known;
+        }
+        let (id, created_at) = (export.id, export.created_at);
+        self.keys.insert(key, id);
+        self.events.insert(id, vec![(export.version, EventKind::Created)]);
+        self.schedule.insert(
+            id,
+            Scheduled {
+                starting: true,
+                due_at: created_at,
+                delay: Duration::ZERO,
+                claims: 0,
+                failures: 0,
+                start_sent_at: None,
+                told_waiting: false,
+            },
+        );
+        self.exports.insert(id, export);
+        id
+    }
+
+    /// When the next row is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.schedule.values().map(|row| row.due_at).min()
+    }
+
+    /// The claim of `claim_exports`: takes due rows and moves their due time ahead.
+    pub fn claim(&mut self, now: Timestamp, limit: usize, rules: &Rules) -> Vec<Ticket> {
+        let due = self.schedule.iter_mut().filter(|(_, row)| row.due_at <= now).take(limit);
+        due.map(|(id, row)| {
+            let planned_delay = if row.starting { HOLD } else { row.delay.min(HOLD) };
+            let in_doubt = row.start_sent_at.is_some();
+            row.claims += 1;
+            row.due_at = now.plus(planned_delay);
+            if row.starting && rules.claim_marks_start {
+                row.start_sent_at = row.start_sent_at.or(Some(now));
+            }
+            Ticket { id: *id, starting: row.starting, claim: row.claims, failures: row.failures, in_doubt, planned_delay }
+        })
+        .collect()
+    }
+
+    /// The second half of `claim_exports`: the exports are read after the claim was committed, so they may be newer.
+    pub fn read(&self, ticket: &Ticket) -> Option<Claimed> {
+        let export = self.exports.get(&ticket.id)?.clone();
+        let Ticket { claim, failures, in_doubt, planned_delay, .. } = *ticket;
+        Some(Claimed { export, claim, failures, in_doubt, planned_delay })
+    }
+
+    /// `record`: writes the outcome of a step, all or nothing. A look that changed nothing and fits the plan writes nothing.
+    pub fn record(
+        &mut self,
+        now: Timestamp,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        delivery: Option<NewDelivery>,
+        rules: &Rules,
+    ) -> Result<(), Stale> {
+        if let (None, NextLook::After { delay, failures, .. }) = (&outcome.change, outcome.next) {
+            let strays = delay.abs_diff(claimed.planned_delay) > claimed.planned_delay / 4;
+            if failures == claimed.failures && !strays {
+                return Ok(());
+            }
+        }
+        let id = claimed.export.id;
+        let row = self.rescheduled(now, claimed, outcome, rules)?;
+        if let Some(change) = &outcome.change {
+            self.write_change(claimed.export.version, change, rules)?;
+        }
+        match row {
+            Some(row) => self.schedule.insert(id, row),
+            None => self.schedule.remove(&id),
+        };
+        if let Some(delivery) = delivery.filter(|_| rules.delivers) {
+            self.deliveries.entry(delivery.export_id).or_default().push(delivery.event_type);
+        }
+        Ok(())
+    }
+
+    /// `reschedule`: the row that `record` leaves, if any.
+    fn rescheduled(&self, now: Timestamp, claimed: &Claimed, outcome: &Outcome, rules: &Rules) -> Result<Option<Scheduled>, Stale> {
+        let id = claimed.export.id;
+        let row = self.schedule.get(&id).ok_or(Stale)?;
+        let held = match rules.claim_fence {
+            ClaimFence::Off => true,
+            ClaimFence::Starts => row.claims == claimed.claim || !row.starting,
+            ClaimFence::All => row.claims == claimed.claim,
+        };
+        let unchanged = !rules.version_fence || self.exports.get(&id).is_some_and(|export| export.version == claimed.export.version);
+        if !held || !unchanged {
+            return Err(Stale);
+        }
+        let NextLook::After { delay, failures, in_doubt } = outcome.next else { return Ok(None) };
+        let status = outcome.change.as_ref().map_or(claimed.export.status(), |change| change.export.status());
+        let starting = status == ExportStatus::Pending;
+        let start_sent_at = (starting && in_doubt).then(|| row.start_sent_at.unwrap_or(now));
+        Ok(Some(Scheduled { starting, due_at: now.plus(delay), delay, failures, start_sent_at, ..*row }))
+    }
+
+    /// `unknown_arns`: whether an export here bears this ARN of AWS.
+    pub fn knows(&self, arn: &str) -> bool {
+        self.exports.values().any(|export| export.state.accepted().is_some_and(|accepted| accepted.arn.as_str() == arn))
+    }
+
+    /// `write_change`: fenced by the version that the writer saw.
+    fn write_change(&mut self, seen_version: i32, change: &Change, rules: &Rules) -> Result<(), Stale> {
+        let export = self.exports.get_mut(&change.export.id).ok_or(Stale)?;
+        if rules.version_fence && export.version != seen_version {
+            return Err(Stale);
+        }
+        *export = change.export.clone();
+        self.events.entry(export.id).or_default().push((export.version, change.event));
+        Ok(())
+    }
+
+    /// `renew`: the hold of a claim begins anew, unless another has claimed the export since.
+    pub fn renew(&mut self, now: Timestamp, claimed: &Claimed) -> Result<(), Stale> {
+        let row = self.schedule.get_mut(&claimed.export.id).filter(|row| row.claims == claimed.claim).ok_or(Stale)?;
+        row.due_at = now.plus(HOLD);
+        Ok(())
+    }
+
+    /// `unclaim`: a claimed export that AWS was not asked for is handed back.
+    pub fn unclaim(&mut self, now: Timestamp, claimed: &Claimed, delay: Duration) {
+        if let Some(row) = self.schedule.get_mut(&claimed.export.id).filter(|row| row.claims == claimed.claim) {
+            row.due_at = now.plus(delay);
+            row.start_sent_at = row.start_sent_at.filter(|_| claimed.in_doubt);
+        }
+    }
+
+    /// `tell_waiting`: exports that wait for a place in flight are told so, once.
+    pub fn tell_waiting(&mut self, now: Timestamp) {
+        for (id, row) in &mut self.schedule {
+            if row.starting && !row.told_waiting && row.start_sent_at.is_none() && row.due_at <= now {
+                row.told_waiting = true;
+                let Some(export) = self.exports.get_mut(id).filter(|export| export.status() == ExportStatus::Pending) else { continue };
+                *export = export.changed(export.state.clone(), Some("waiting for a place in flight".to_owned()), now);
+                self.events.entry(*id).or_default().push((export.version, EventKind::Delayed));
+            }
+        }
+    }
+
+    /// `cancel`: only an export that is PENDING and of which no start is on its way. Whether it was.
+    pub fn cancel(&mut self, id: ExportId, now: Timestamp, rules: &Rules) -> bool {
+        let idle = self.schedule.get(&id).is_some_and(|row| row.starting && row.start_sent_at.is_none());
+        let Some(export) = self.exports.get(&id).filter(|_| idle) else { return false };
+        let change = step::cancel(export, now);
+        let delivery = NewDelivery::announcing(&change, DeliveryId(Uuid::nil()));
+        if self.write_change(export.version, &change, rules).is_err() {
+            return false;
+        }
+        self.deliveries.entry(id).or_default().extend(delivery.map(|delivery| delivery.event_type));
+        self.schedule.remove(&id);
+        true
+    }
+
+    /// `delete`: an export that has ended, or any with `force`. Everything of it goes with it. Whether it was there and went.
+    pub fn delete(&mut self, id: ExportId, force: bool) -> bool {
+        if !self.exports.get(&id).is_some_and(|export| force || export.status().is_end()) {
+            return false;
+        }
+        self.exports.remove(&id);
+        self.schedule.remove(&id);
+        self.events.remove(&id);
+        self.deliveries.remove(&id);
+        self.keys.retain(|_, known| *known != id);
+        true
+    }
+}

@@ -1,0 +1,239 @@
+//! A worker's step, as `export_worker.rs`, `export_step.rs` and `export_search.rs` in `src/worker` take it, cut into pieces so that anything can
+//! happen between any two of them.
+//!
+//! ```text
+//! claim sent ─ claim committed ─ exports read ─ decided, call sent ─ call done at AWS ─ answer heard ─ result committed
+//! ```
+//!
+//! The decisions are not modelled: `tableferry::domain::step` is called itself. What is assumed beyond it is in `rules`. The
+//! check of the margin and the sending of the call are one piece: a process that is stopped exactly between the two for longer
+//! than the hold leaves would send late, which nothing on this side of AWS can prevent. A look may in truth be answered by a
+//! page of ListExports; here it is always a DescribeExport.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tableferry::domain::arn::{ExportArn, TableArn};
+use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
+use tableferry::domain::description::ExportDescription;
+use tableferry::domain::ids::ClientToken;
+use tableferry::domain::step::{Claimed, Decision, NextLook, Outcome, Surroundings, after_describe, after_search, after_start, decide};
+use tableferry::domain::timestamp::Timestamp;
+
+use super::model_aws::{Answer, Call, Said};
+use super::model_store::Ticket;
+use super::rules::Rules;
+
+/// Exports that began this long before a token was made are described too (`SKEW` in `src/worker/export_search.rs`).
+const SEARCH_SKEW: Duration = Duration::from_secs(600);
+
+/// How many throttled calls in a row end a search.
+const MOST_THROTTLED: u32 = 30;
+
+/// The pause after a throttled call of a search.
+const THROTTLED_PAUSE: Duration = Duration::from_secs(2);
+
+/// A process that works.
+#[derive(Debug)]
+pub struct Worker {
+    /// Grows when it is killed: what an earlier life had in hand is gone.
+    pub life: u32,
+    /// It does nothing before.
+    pub paused_until: Timestamp,
+    /// Seconds by which its clock is ahead.
+    pub clock_ahead_s: i64,
+    /// When it will look for work, if that is set.
+    pub looks_at: Option<Timestamp>,
+    /// Tells the look that is set from those that were set before.
+    pub look_no: u64,
+}
+
+impl Worker {
+    /// What this worker takes for the time.
+    pub fn clock(&self, now: Timestamp) -> Timestamp {
+        let off = Duration::from_secs(self.clock_ahead_s.unsigned_abs());
+        if self.clock_ahead_s < 0 { now.minus(off) } else { now.plus(off) }
+    }
+}
+
+/// A step in a worker's hand.
+#[derive(Debug)]
+pub struct Step {
+    /// The worker.
+    pub worker: usize,
+    /// The life in which it claimed.
+    pub life: u32,
+    /// When the claim was sent, by the worker's monotonic clock.
+    pub claim_sent_at: Timestamp,
+    /// When the last call was sent.
+    pub call_sent_at: Timestamp,
+    /// What the claim gave.
+    pub ticket: Ticket,
+    /// What it claimed.
+    pub claimed: Claimed,
+    /// Used if a new token is needed.
+    pub fresh_token: ClientToken,
+    /// Which answer it waits for.
+    pub waits: Waits,
+}
+
+/// Which answer a step waits for.
+#[derive(Debug)]
+pub enum Waits {
+    /// None yet.
+    Nothing,
+    /// To a start.
+    Started(ClientToken),
+    /// To a look.
+    Described,
+    /// To a call of a search.
+    Searched(Box<Search>),
+}
+
+/// A search for the export that carries a token.
+#[derive(Debug)]
+pub struct Search {
+    call: Call,
+    throttled: u32,
+    token: ClientToken,
+    account: bool,
+    refusal: Option<AwsFailure>,
+    candidates: VecDeque<String>,
+    next_page_before: Option<String>,
+}
+
+/// What a step does next.
+#[derive(Debug)]
+pub enum Next {
+    /// It sends a call.
+    Send(Call),
+    /// After a pause it renews its hold, then sends a call.
+    RenewAndSend(Duration, Call),
+    /// It writes.
+    Record(Box<Outcome>),
+    /// It hands the export back unasked.
+    HandBack(Duration),
+}
+
+impl Step {
+    /// Decides, and says what to send or write.
+    pub fn act(&mut self, now: Timestamp, around: &Surroundings, rules: &Rules) -> Next {
+        match decide(&self.claimed, &self.fresh_token, around) {
+            Decision::Write(outcome) => Next::Record(outcome),
+            Decision::Describe(arn) => {
+                self.waits = Waits::Described;
+                Next::Send(Call::Describe(arn))
+            }
+            Decision::FindByToken(token) => self.search(token, None, rules),
+            Decision::Start(_) if rules.start_margin.is_some_and(|margin| now.since(self.claim_sent_at) > margin) => {
+                Next::HandBack(Duration::ZERO)
+            }
+            Decision::Start(token) => {
+                let token = if rules.keeps_token { token } else { self.fresh_token.clone() };
+                self.waits = Waits::Started(token.clone());
+                Next::Send(Call::Start(Box::new(self.claimed.export.request.clone()), token))
+            }
+        }
+    }
+
+    /// Takes an answer, and says what to send or write. `is_known` says whether an export here bears an ARN.
+    pub fn hear(&mut self, answer: Answer, around: &Surroundings, is_known: impl Fn(&str) -> bool, rules: &Rules) -> Next {
+        let outcome = match std::mem::replace(&mut self.waits, Waits::Nothing) {
+            Waits::Nothing => unreachable!("an answer came to a step that waits for none"),
+            Waits::Described => after_describe(&self.claimed, described(answer), around),
+            Waits::Started(token) => match described(answer) {
+                Err(refusal) if self.claimed.in_doubt && refusal.class == FailureClass::Refused => {
+                    return self.search(token, Some(refusal), rules);
+                }
+                answer => after_start(&self.claimed, answer, around),
+            },
+            Waits::Searched(search) => return self.search_on(*search, answer, around, is_known, rules),
+        };
+        Next::Record(Box::new(waited(outcome, rules)))
+    }
+
+    fn search(&mut self, token: ClientToken, refusal: Option<AwsFailure>, rules: &Rules) -> Next {
+        let call = Call::List(Some(self.table()), None);
+        let (candidates, next_page_before) = (VecDeque::new(), None);
+        let search = Search { call, throttled: 0, token, account: false, refusal, candidates, next_page_before };
+        self.send_for(search, Duration::ZERO, rules)
+    }
+
+    fn send_for(&mut self, search: Search, pause: Duration, rules: &Rules) -> Next {
+        let call = search.call.clone();
+        self.waits = Waits::Searched(Box::new(search));
+        if rules.search_renews_hold { Next::RenewAndSend(pause, call) } else { Next::Send(call) }
+    }
+
+    /// Pages of ListExports and a DescribeExport for each candidate: first of the table, then of the account.
+    fn search_on(
+        &mut self,
+        mut search: Search,
+        answer: Answer,
+        around: &Surroundings,
+        is_known: impl Fn(&str) -> bool,
+        rules: &Rules,
+    ) -> Next {
+        let table = self.table();
+        let found = match answer {
+            Ok(Said::Page(arns, more)) => {
+                let oldest = self.claimed.export.origin.token_made_at().unwrap_or(self.claimed.export.created_at).minus(SEARCH_SKEW);
+                let last_of_page = arns.last().map(|(arn, _)| arn.clone());
+                let of_table = format!("{}/export/", table.as_str());
+                let ours: Vec<_> = arns.into_iter().filter(|(arn, _)| arn.starts_with(&of_table)).collect();
+                let ends_old = ours.last().is_some_and(|(_, began_at)| *began_at < oldest);
+                search.next_page_before = last_of_page.filter(|_| more && !ends_old);
+                let young = ours.into_iter().filter(|(arn, began_at)| *began_at >= oldest && !is_known(arn));
+                search.candidates = young.map(|(arn, _)| arn).collect();
+                Ok(None)
+            }
+            Ok(Said::Export(export)) => Ok(Some(*export).filter(|export| export.client_token.as_ref() == Some(&search.token))),
+            Err(failure) if failure.class == FailureClass::Throttled && search.throttled < MOST_THROTTLED => {
+                search.throttled += 1;
+                return self.send_for(search, around.jitter.spread(THROTTLED_PAUSE, 0.5), rules);
+            }
+            Err(failure) if rules.search_trusts_not_found && failure.class == FailureClass::ExportNotFound => Ok(None),
+            Err(failure) => Err(failure),
+        };
+        if matches!(found, Ok(None)) {
+            search.throttled = 0;
+            let scope = (!search.account).then_some(table);
+            let call = if let Some(arn) = search.candidates.pop_front() {
+                Some(Call::Describe(ExportArn::known(arn)))
+            } else if let Some(before) = search.next_page_before.take() {
+                Some(Call::List(scope, Some(before)))
+            } else if rules.search_account && !search.account {
+                search.account = true;
+                Some(Call::List(None, None))
+            } else {
+                None
+            };
+            if let Some(call) = call {
+                search.call = call;
+                return self.send_for(search, Duration::ZERO, rules);
+            }
+        }
+        Next::Record(Box::new(after_search(&self.claimed, found, search.refusal, &self.fresh_token, around)))
+    }
+
+    fn table(&self) -> TableArn {
+        self.claimed.export.request.table_arn.clone()
+    }
+}
+
+fn described(answer: Answer) -> Result<ExportDescription, AwsFailure> {
+    match answer? {
+        Said::Export(export) => Ok(*export),
+        Said::Page(..) => unreachable!("a page came as the answer to a start or a look"),
+    }
+}
+
+/// The outcome; with the wait after doubt cut short if that rule is broken.
+fn waited(mut outcome: Outcome, rules: &Rules) -> Outcome {
+    if let NextLook::After { delay, in_doubt: true, .. } = &mut outcome.next
+        && !rules.waits_after_doubt
+    {
+        *delay = (*delay).min(Duration::from_secs(1));
+    }
+    outcome
+}

@@ -1,0 +1,262 @@
+//! The world of one run: a clock, a queue of events, and everyone who acts in it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tableferry::domain::aws_failure::FailureClass;
+use tableferry::domain::backoff::PollBounds;
+use tableferry::domain::step::{Outcome, Surroundings};
+use tableferry::domain::timestamp::Timestamp;
+
+use super::clients::{self, ClientAction, Theme};
+use super::dice::Dice;
+use super::faults::Faults;
+use super::invariants::{Verdict, Witness};
+use super::model_aws::{Answer, Call, ModelAws, failure};
+use super::model_store::{ModelStore, Ticket};
+use super::model_worker::{Step, Worker};
+use super::rules::{MOST_SKEW_S, Rules};
+
+/// How many events of the story are told when a run fails.
+const TOLD: usize = 60;
+
+/// More events than this after the faults were healed: the world does not come to rest. The longest exports take half of it.
+const MOST_EVENTS: u64 = 60_000;
+
+/// Something that happens.
+#[derive(Debug)]
+pub enum Event {
+    /// A client acts.
+    Client(ClientAction),
+    /// Something befalls the world, until the faults are healed.
+    Nemesis,
+    /// AWS is of no use for about as long as a token is good.
+    LongTrouble,
+    /// All faults are healed.
+    Heal,
+    /// A worker looks for work.
+    Look { worker: usize, life: u32, look_no: u64 },
+    /// A claim arrives at the database.
+    Claim { worker: usize, life: u32, sent_at: Timestamp },
+    /// A worker reads the export that it claimed.
+    Read { worker: usize, life: u32, sent_at: Timestamp, ticket: Ticket },
+    /// A worker decides and sends.
+    Act(Box<Step>),
+    /// A renewal of a hold arrives at the database; then a call is sent.
+    Renew(Box<Step>, Box<Call>),
+    /// A worker sends a call.
+    Send(Box<Step>, Box<Call>),
+    /// AWS does a call; the step hears of it unless it gave up already.
+    Done(Box<Call>, Option<Box<Step>>),
+    /// A worker hears an answer.
+    Hear(Box<Step>, Box<Answer>),
+    /// A result arrives at the database.
+    Record(Box<Step>, Box<Outcome>),
+    /// An export that was handed back arrives at the database.
+    HandBack(Box<Step>, Duration),
+}
+
+/// How often each noteworthy thing happened: a simulation in which they do not proves nothing.
+pub type Tally = BTreeMap<&'static str, u64>;
+
+/// The world.
+pub struct World {
+    /// The time.
+    pub now: Timestamp,
+    queue: BTreeMap<(Timestamp, u64), Event>,
+    queued: u64,
+    events: u64,
+    events_healed: u64,
+    /// Chance.
+    pub dice: Dice,
+    /// The rules that the models follow.
+    pub rules: Rules,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// The database.
+    pub store: ModelStore,
+    /// AWS.
+    pub aws: ModelAws,
+    /// The workers.
+    pub workers: Vec<Worker>,
+    bounds: PollBounds,
+    /// Who checks.
+    pub witness: Witness,
+    /// When the faults were healed.
+    pub healed_at: Option<Timestamp>,
+    /// What happened how often.
+    pub tally: Tally,
+    story: Option<VecDeque<String>>,
+}
+
+/// A run in which something was wrong.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was wrong.
+    pub what: String,
+    /// The last events in words, if the run was told.
+    pub story: Vec<String>,
+}
+
+/// Runs a seed to its end. `told` keeps the story, which costs time.
+pub fn run(seed: u64, rules: Rules, told: bool) -> Result<Tally, Failure> {
+    let mut world = World::new(seed, rules, told);
+    match world.run_to_rest() {
+        Ok(()) => Ok(world.tally),
+        Err(what) => Err(Failure { what, story: world.story.unwrap_or_default().into() }),
+    }
+}
+
+impl World {
+    fn new(seed: u64, rules: Rules, told: bool) -> Self {
+        let mut dice = Dice::of_seed(seed);
+        let now = start();
+        let faults = Faults::draw(&mut dice);
+        let skews = dice.chance(0.5);
+        let mut worker = || {
+            let clock_ahead_s = if skews { dice.between(-MOST_SKEW_S, MOST_SKEW_S) } else { 0 };
+            Worker { life: 0, paused_until: now, clock_ahead_s, looks_at: None, look_no: 0 }
+        };
+        let workers = vec![worker(), worker(), worker()];
+        let bounds = PollBounds { min: Duration::from_secs(2), max: dice.any_scale(30.0, 1800.0) };
+        let mut world = Self {
+            now,
+            queue: BTreeMap::new(),
+            queued: 0,
+            events: 0,
+            events_healed: 0,
+            rules,
+            faults,
+            store: ModelStore::default(),
+            aws: ModelAws::with_tables(clients::tables()),
+            workers,
+            bounds,
+            witness: Witness::default(),
+            healed_at: None,
+            tally: Tally::new(),
+            story: told.then(VecDeque::new),
+            dice,
+        };
+        let theme = world.dice.pick(&[Theme::Anything, Theme::Haste, Theme::Doubt, Theme::Age]);
+        let horizon = match theme {
+            Theme::Anything => world.dice.any_scale(120.0, 20.0 * 3600.0),
+            Theme::Haste | Theme::Doubt => world.dice.any_scale(60.0, 1800.0),
+            Theme::Age => world.dice.any_scale(8.0 * 3600.0, 12.0 * 3600.0),
+        };
+        if theme == Theme::Doubt {
+            world.faults.only_doubt();
+        } else if theme != Theme::Anything && world.dice.chance(0.7) {
+            world.faults.stir();
+        }
+        if theme == Theme::Haste {
+            world.faults.keep_pauses_short();
+        }
+        if theme == Theme::Age {
+            let after = world.within(Duration::from_secs(120));
+            world.after(after, Event::LongTrouble);
+        }
+        world.plan_clients(theme, horizon);
+        for _ in 0..world.dice.below(12) {
+            let at = world.within(horizon);
+            world.after(at, Event::Nemesis);
+        }
+        world.after(horizon, Event::Heal);
+        world
+    }
+
+    fn plan_clients(&mut self, theme: Theme, horizon: Duration) {
+        let tables = clients::tables();
+        let most = if matches!(theme, Theme::Haste | Theme::Doubt) { 8 } else { 4 };
+        for number in 1..=u32::try_from(1 + self.dice.below(most)).expect("small") {
+            let request = clients::request(number, &tables, theme, &mut self.dice);
+            // Most come early, so that long troubles find them.
+            let at = if self.dice.chance(0.6) { self.dice.millis(0, 60_000) } else { self.within(horizon) };
+            self.after(at, Event::Client(ClientAction::Create(number, Box::new(request))));
+        }
+    }
+
+    /// A duration up to this.
+    fn within(&mut self, horizon: Duration) -> Duration {
+        self.dice.any_scale(1.0, horizon.as_secs_f64())
+    }
+
+    fn run_to_rest(&mut self) -> Verdict {
+        while let Some(((at, _), event)) = self.queue.pop_first() {
+            self.now = self.now.max(at);
+            self.events += 1;
+            self.events_healed += u64::from(self.healed_at.is_some());
+            if self.events_healed > MOST_EVENTS {
+                return Err(format!("the world does not come to rest: {MOST_EVENTS} events since the faults were healed"));
+            }
+            self.handle(event)?;
+            self.witness.check(&self.store, &self.aws)?;
+        }
+        let healed_at = self.healed_at.ok_or("nobody healed the faults")?;
+        self.witness.check_end(&self.store, &self.aws, healed_at)?;
+        self.count("events", self.events);
+        Ok(())
+    }
+
+    /// Puts an event into the queue. Events of one time happen in the order in which they were put there.
+    pub fn after(&mut self, delay: Duration, event: Event) {
+        let at = self.now.plus(delay);
+        self.at(at, event);
+    }
+
+    /// The same at a time.
+    pub fn at(&mut self, at: Timestamp, event: Event) {
+        self.queued += 1;
+        self.queue.insert((at, self.queued), event);
+    }
+
+    /// Tells an event of the story, in words that are only made when somebody listens.
+    pub fn tell(&mut self, words: impl FnOnce(&Self) -> String) {
+        if self.story.is_some() {
+            let line = format!("{:>14.3} s  {}", self.now.since(start()).as_secs_f64(), words(self));
+            let story = self.story.get_or_insert_default();
+            story.push_back(line);
+            if story.len() > TOLD {
+                story.pop_front();
+            }
+        }
+    }
+
+    /// Counts something noteworthy.
+    pub fn count(&mut self, what: &'static str, times: u64) {
+        *self.tally.entry(what).or_default() += times;
+    }
+
+    /// Time, randomness and settings as a worker sees them.
+    pub fn around(&mut self, worker: usize) -> Surroundings {
+        Surroundings { now: self.workers[worker].clock(self.now), jitter: self.dice.jitter(), bounds: self.bounds }
+    }
+
+    /// Sets every worker's next look to when something is due. In truth they look every 250 ms; looks that would find nothing are left out.
+    pub fn wake_workers(&mut self) {
+        let Some(due) = self.store.next_due() else { return };
+        let due = due.max(self.now);
+        for worker in 0..self.workers.len() {
+            let idle = Duration::from_millis(250);
+            if self.workers[worker].looks_at.is_some_and(|at| at <= due.plus(idle)) {
+                continue;
+            }
+            let at = due.plus(self.dice.millis(0, 250));
+            let it = &mut self.workers[worker];
+            it.look_no += 1;
+            it.looks_at = Some(at);
+            let (life, look_no) = (it.life, it.look_no);
+            self.at(at, Event::Look { worker, life, look_no });
+        }
+    }
+
+    /// The answer to a call that was given up.
+    pub fn given_up(&mut self) -> Answer {
+        let code = self.dice.pick(&["TimedOut", "ConnectionFailed", "BadResponse"]);
+        Err(failure(FailureClass::Unknown, code))
+    }
+}
+
+/// When every run begins.
+fn start() -> Timestamp {
+    Timestamp::parse("2026-01-01T00:00:00Z").expect("a time")
+}
