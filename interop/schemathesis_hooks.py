@@ -35,6 +35,8 @@ BEYOND_A_SCHEMA = [
     ("/labels", ""),
     # What only the service's, or AWS's, own memory tells.
     ("#query/page_token", "must be a next_page_token of this service"),
+    # one key with two values: a rule between the elements of a list
+    ("#query/label", "is given more than once with the same key"),
 ]
 REUSED_KEY = "/problems/idempotency-key-reused"
 REFUSED_BY_AWS = "/problems/refused-by-aws"

@@ -120,6 +120,8 @@ CREATE TABLE export_schedule (
     failures integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
     -- Since when a start may be on its way to AWS, or have been accepted without our hearing of it. Such an export cannot be cancelled.
     start_sent_at timestamptz,
+    -- When timeouts.create ends, by the clock of the service: an export that waits for its start times out without a call.
+    deadline_at timestamptz NOT NULL,
     -- Its status_reason says already that it waits for a place in flight.
     told_waiting boolean NOT NULL DEFAULT false,
     CONSTRAINT export_schedule_start_sent CHECK (phase = 'START' OR start_sent_at IS NULL)
@@ -131,6 +133,12 @@ COMMENT ON TABLE export_schedule IS 'One narrow row for each export that is stil
 CREATE INDEX export_schedule_by_lane ON export_schedule (lane, phase, due_at);
 -- The claim of starts in the order in which the exports were created.
 CREATE INDEX export_schedule_starts ON export_schedule (lane, export_id) WHERE phase = 'START';
+-- Starts that are on their way or in doubt: they hold a place in flight.
+CREATE INDEX export_schedule_sent ON export_schedule (lane, export_id) WHERE start_sent_at IS NOT NULL;
+-- Exports that wait for their start too long.
+CREATE INDEX export_schedule_overdue ON export_schedule (deadline_at) WHERE phase = 'START' AND start_sent_at IS NULL;
+-- Exports that have not been told that they wait for a place in flight.
+CREATE INDEX export_schedule_untold ON export_schedule (lane, export_id) WHERE phase = 'START' AND NOT told_waiting;
 
 CREATE TABLE export_events (
     export_id uuid NOT NULL REFERENCES exports (id) ON DELETE CASCADE,

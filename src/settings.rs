@@ -42,14 +42,14 @@ pub struct Settings {
 /// What is logged unless it is said: everything worth knowing, less what Postgres remarks about migrations that ran before.
 pub const DEFAULT_LOG: &str = "info,sqlx=warn";
 
-/// How long things are kept after they ended; `None` is forever.
+/// How long things are kept; `None` is forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
-    /// Exports that have ended, with all that belongs to them.
+    /// Exports after they ended, with their events.
     pub exports: Option<Duration>,
-    /// The events of exports that have ended.
+    /// Events after their export ended.
     pub events: Option<Duration>,
-    /// Webhook deliveries that have ended, with their attempts.
+    /// Webhook deliveries after they were made, with their attempts, if they are settled.
     pub attempts: Option<Duration>,
 }
 
@@ -157,10 +157,10 @@ impl Settings {
         if poll.min > poll.max {
             return Err(bad("TABLEFERRY_POLL_INTERVAL_MIN_MS", "must not be above TABLEFERRY_POLL_INTERVAL_MAX_MS"));
         }
-        let number = |key: &'static str, default: f64, most: f64| match get(key).map(str::parse::<f64>) {
+        let number = |key: &'static str, default: f64, least: f64| match get(key).map(str::parse::<f64>) {
             None => Ok(default),
-            Some(Ok(number)) if number > 0.0 && number <= most => Ok(number),
-            Some(_) => Err(bad(key, &format!("must be a number above 0 and at most {most}"))),
+            Some(Ok(number)) if (least..=100_000.0).contains(&number) => Ok(number),
+            Some(_) => Err(bad(key, &format!("must be a number from {least} to 100000"))),
         };
         let days = |key: &'static str| match get(key) {
             None => Ok(None),
@@ -170,16 +170,19 @@ impl Settings {
                 _ => Err(bad(key, "must be a whole number of days from 1 to 36500, or forever")),
             },
         };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 100000")]
-        let most_in_flight = number("TABLEFERRY_MAX_EXPORTS_IN_FLIGHT", 300.0, 100_000.0)?.ceil() as u32;
+        let most_in_flight = match get("TABLEFERRY_MAX_EXPORTS_IN_FLIGHT").map(str::parse::<u32>) {
+            None => 300,
+            Some(Ok(most @ 1..=100_000)) => most,
+            Some(_) => return Err(bad("TABLEFERRY_MAX_EXPORTS_IN_FLIGHT", "must be a whole number from 1 to 100000")),
+        };
         let lanes = LaneLimits {
             starts: PaceLimits {
-                burst: number("TABLEFERRY_START_BURST", 10.0, 100_000.0)?.max(1.0),
-                rate_per_s: number("TABLEFERRY_START_RATE_PER_S", 1.0, 100_000.0)?,
+                burst: number("TABLEFERRY_START_BURST", 10.0, 1.0)?,
+                rate_per_s: number("TABLEFERRY_START_RATE_PER_S", 1.0, 0.001)?,
             },
             looks: PaceLimits {
-                burst: number("TABLEFERRY_LOOK_BURST", 8.0, 100_000.0)?.max(1.0),
-                rate_per_s: number("TABLEFERRY_LOOK_RATE_PER_S", 5.0, 100_000.0)?,
+                burst: number("TABLEFERRY_LOOK_BURST", 8.0, 1.0)?,
+                rate_per_s: number("TABLEFERRY_LOOK_RATE_PER_S", 5.0, 0.001)?,
             },
             most_in_flight,
         };
@@ -240,6 +243,7 @@ fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(yes) => yes.to_string(),
             _ => return Err(SettingsError::File(format!("{key} must be a string, a number or a boolean"))),
         };

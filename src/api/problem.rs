@@ -94,7 +94,7 @@ impl ProblemType {
                 "idempotency-key-reused",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The idempotency key belongs to another request",
-                "The key was used before with a body that means something else. Send the first body again to get its export, or choose a new key for a new export.",
+                "The key was used before with another body. Send the first body again to get its export, or choose a new key for a new export.",
             ),
             Self::NotFound => (
                 "not-found",

@@ -129,13 +129,13 @@ fn split(text: &str) -> Result<(Parts, &str), Invalid> {
     if arn != "arn" {
         return Err(Invalid::new(form));
     }
-    if !(partition == "aws" || partition.strip_prefix("aws-").is_some_and(|p| is_words(p, false))) {
+    if !is_partition(partition) {
         return Err(Invalid::new("names an unknown partition: the second part must be aws, aws-cn, aws-us-gov or another aws-… partition"));
     }
     if service != "dynamodb" {
         return Err(Invalid::new("must be an ARN of DynamoDB: the third part must be dynamodb"));
     }
-    if !(region.contains('-') && is_words(region, true)) {
+    if !is_region(region) {
         return Err(Invalid::new("names no region: the fourth part must be a region such as us-east-1"));
     }
     if !is_account_id(account) {
@@ -146,10 +146,26 @@ fn split(text: &str) -> Result<(Parts, &str), Invalid> {
     Ok((Parts { region: region_start..account_start - 1, account_id: account_start..account_start + account.len() }, resource))
 }
 
-/// Lower-case words joined by `-`, as in regions and partitions; in a region digits may follow the first letter.
-fn is_words(text: &str, digits: bool) -> bool {
-    text.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || (digits && b.is_ascii_digit())))
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
+/// `aws`, and at most three words after it, as in `aws-us-gov` and `aws-iso-b`.
+fn is_partition(text: &str) -> bool {
+    let mut words = text.split('-');
+    words.next() == Some("aws") && words.clone().count() <= 3 && words.all(|word| is_word(word, 1, 8))
+}
+
+/// Two to four words and a number, as in `us-east-1` and `us-gov-west-1`.
+fn is_region(text: &str) -> bool {
+    let words: Vec<_> = text.split('-').collect();
+    let [first, middle @ .., number] = words.as_slice() else { return false };
+    is_word(first, 2, 8)
+        && (1..=3).contains(&middle.len())
+        && middle.iter().all(|word| is_word(word, 2, 12))
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Lower-case letters only.
+fn is_word(text: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase())
 }
 
 /// Twelve digits.
@@ -192,6 +208,9 @@ mod tests {
             ("arn:gcp:dynamodb:us-east-1:123456789012:table/Orders", "partition"),
             ("arn:aws:s3:us-east-1:123456789012:table/Orders", "DynamoDB"),
             ("arn:aws:dynamodb::123456789012:table/Orders", "region"),
+            ("arn:aws:dynamodb:us-east:123456789012:table/Orders", "region"),
+            ("arn:aws:dynamodb:us-east-1a:123456789012:table/Orders", "region"),
+            ("arn:aws-:dynamodb:us-east-1:123456789012:table/Orders", "partition"),
             ("arn:aws:dynamodb:us-east-1:1234:table/Orders", "account"),
             ("arn:aws:dynamodb:us-east-1:123456789012:stream/Orders", "table/<name>"),
             ("arn:aws:dynamodb:us-east-1:123456789012:table/Orders/index/ByDate", "/index/"),

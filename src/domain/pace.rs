@@ -78,7 +78,11 @@ impl Pace {
     }
 
     /// AWS throttled a call: half the rate, an empty bucket, and a pause of about one call.
+    /// Calls that were on their way when the pause began say nothing new.
     pub fn throttled(&mut self, now: Timestamp, jitter: Jitter) {
+        if now < self.paused_until {
+            return;
+        }
         self.rate_per_s = (self.rate_per_s / 2.0).max(SLOWEST_PER_S.min(self.limits.rate_per_s));
         self.tokens = self.tokens.min(0.0);
         self.counted_at = self.counted_at.max(now);
@@ -114,15 +118,17 @@ mod tests {
         pace.throttled(at(0), Jitter(0.5));
         assert_eq!(pace.available(at(0)), 0);
         assert_eq!(pace.available(at(10)), 10);
-        for _ in 0..20 {
-            pace.throttled(at(10), Jitter(0.5));
+        pace.throttled(at(10), Jitter(0.5));
+        pace.throttled(at(10), Jitter(0.5));
+        assert!((pace.rate_per_s - 0.5).abs() < 1e-9, "two calls of one burst halve it once");
+        for n in 1..20 {
+            pace.throttled(at(100 * n), Jitter(0.5));
         }
-        pace.take(0);
-        assert_eq!(pace.available(at(15)), 0, "never slower than a call every ten seconds, but that slow");
+        assert_eq!(pace.available(at(1905)), 0, "never slower than a call every ten seconds, but that slow");
         for _ in 0..50 {
             pace.taken_by_aws();
         }
-        assert_eq!(pace.available(at(75)), 10);
+        assert_eq!(pace.available(at(1990)), 10);
         assert!((pace.rate_per_s - LIMITS.rate_per_s).abs() < 1e-9);
     }
 

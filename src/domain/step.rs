@@ -24,6 +24,9 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(7 * 3600 + 1800);
 /// How long after it was sent AWS may still carry out a start whose answer was lost: longer than a call may take.
 pub const START_SETTLES: Duration = Duration::from_secs(15);
 
+/// When an export is due again whose start met a throttle or a full quota. Its lane decides when it is tried.
+pub const LANE_PAUSES: Duration = Duration::from_millis(500);
+
 /// How long AWS remembers an export.
 pub const AWS_MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -307,7 +310,14 @@ fn delay(claimed: &Claimed, failure: &AwsFailure, in_doubt: bool, around: &Surro
         FailureClass::Refused => format!("AWS refuses the call ({})", failure.code),
         FailureClass::Unknown => format!("AWS gave no answer of use ({})", failure.code),
     };
-    let reason = format!("{what}; next try at {}", around.now.plus(delay).whole_seconds());
+    let waits_for_lane =
+        matches!(export.state, ExportState::Pending) && matches!(failure.class, FailureClass::Throttled | FailureClass::LimitExceeded);
+    if waits_for_lane {
+        // Its lane pauses, and with it all that come after this one: a pause of its own would only let them overtake it.
+        delay = LANE_PAUSES;
+    }
+    let when = if waits_for_lane { "in a moment".to_owned() } else { format!("at {}", around.now.plus(delay).whole_seconds()) };
+    let reason = format!("{what}; next try {when}");
     let change = Change {
         export: export.changed(export.state.clone(), Some(reason), around.now),
         event: EventKind::Delayed,

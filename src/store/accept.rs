@@ -151,8 +151,8 @@ impl Store {
                 ON CONFLICT DO NOTHING
                 RETURNING id
             ), scheduled AS (
-                INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase)
-                SELECT id, $6 || '/' || $7, now(), 0, $41 FROM stored WHERE $41::text IS NOT NULL
+                INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at)
+                SELECT id, $6 || '/' || $7, now(), 0, $41, $3 + $21 * interval '1 millisecond' FROM stored WHERE $41::text IS NOT NULL
             ), told AS (
                 INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
                 SELECT id, $2, $42, $3, $29, $43 FROM stored

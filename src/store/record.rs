@@ -77,6 +77,9 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn delete(&self, id: ExportId, force: bool) -> Result<Option<bool>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // In the same order as everybody else: the schedule first.
+        sqlx::query!("SELECT export_id FROM export_schedule WHERE export_id = $1 FOR UPDATE", id.0).fetch_optional(&mut *tx).await?;
         let row = sqlx::query!(
             r#"WITH gone AS (
                 DELETE FROM exports WHERE id = $1 AND ($2 OR export_status NOT IN ('PENDING', 'IN_PROGRESS')) RETURNING id
@@ -85,8 +88,9 @@ impl Store {
             id.0,
             force
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(row.known.then_some(row.deleted))
     }
 }

@@ -47,15 +47,28 @@ pub struct DueLane {
     pub phase: Phase,
     /// How many exports of the lane AWS has accepted, or may have; only counted where starts are due.
     pub in_flight: u32,
+    /// Starts in doubt are among what is due.
+    pub doubtful: bool,
 }
 
-/// How much of a lane's due work of one phase may be claimed.
+/// What kind of due work a quota is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Starts that AWS was not asked for yet: each needs a place in flight.
+    Start,
+    /// Starts in doubt, to be repeated or searched for: they hold their place already.
+    Repeat,
+    /// Looks.
+    Follow,
+}
+
+/// How much of a lane's due work of one kind may be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
     /// The lane.
     pub lane: String,
-    /// The phase of the work.
-    pub phase: Phase,
+    /// The kind of the work.
+    pub kind: Kind,
     /// How many exports.
     pub most: i64,
 }
@@ -89,9 +102,13 @@ impl Store {
             )
             SELECT lane AS "lane!", phase AS "phase!",
                 CASE phase WHEN 'START' THEN
-                    (SELECT count(*) FROM export_schedule f
-                        WHERE f.lane = lanes.lane AND (f.phase = 'FOLLOW' OR (f.phase = 'START' AND f.start_sent_at IS NOT NULL)))
-                ELSE 0 END AS "in_flight!"
+                    (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.phase = 'FOLLOW')
+                    + (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL)
+                ELSE 0 END AS "in_flight!",
+                phase = 'START' AND EXISTS (
+                    SELECT FROM export_schedule f
+                    WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL AND f.due_at <= now() + $1 * interval '1 second'
+                ) AS "doubtful!"
             FROM lanes
             WHERE EXISTS (
                 SELECT FROM export_schedule d
@@ -104,6 +121,7 @@ impl Store {
             lane: row.lane,
             phase: if row.phase == "START" { Phase::Start } else { Phase::Follow },
             in_flight: u32::try_from(row.in_flight).unwrap_or(u32::MAX),
+            doubtful: row.doubtful,
         });
         Ok(lanes.collect())
     }
@@ -114,16 +132,41 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn claim_exports(&self, quotas: &[Quota], limit: i64, ahead: Duration) -> Result<Vec<ClaimedInLane>, StoreError> {
-        let (starts, looks): (Vec<&Quota>, Vec<&Quota>) = quotas.iter().partition(|quota| quota.phase == Phase::Start);
-        let mut claimed = self.claim_starts(&starts, limit, ahead).await?;
-        let left = limit - i64::try_from(claimed.len()).unwrap_or(i64::MAX);
-        if left > 0 {
-            claimed.extend(self.claim_looks(&looks, left, ahead).await?);
-        }
+        let of = |kind: Kind| quotas.iter().filter(|quota| quota.kind == kind).collect::<Vec<_>>();
+        let mut claimed = self.claim_starts(&of(Kind::Repeat), true, limit, ahead).await?;
+        claimed.extend(self.claim_starts(&of(Kind::Start), false, limit, ahead).await?);
+        claimed.extend(self.claim_looks(&of(Kind::Follow), limit, ahead).await?);
         self.with_exports(claimed).await
     }
 
-    async fn claim_starts(&self, quotas: &[&Quota], limit: i64, ahead: Duration) -> Result<Vec<ScheduleRow>, StoreError> {
+    /// Claims exports that wait for their start longer than they may, whatever their lane: they time out without a call.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn claim_overdue(&self, limit: i64, now: Timestamp) -> Result<Vec<ClaimedInLane>, StoreError> {
+        let rows = sqlx::query_as!(
+            ScheduleRow,
+            r#"WITH due AS MATERIALIZED (
+                SELECT export_id FROM export_schedule
+                WHERE phase = 'START' AND start_sent_at IS NULL AND deadline_at <= $2
+                ORDER BY deadline_at
+                LIMIT $1
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE export_schedule s SET claims = s.claims + 1, deadline_at = s.deadline_at + $3 * interval '1 second'
+            FROM due WHERE s.export_id = due.export_id
+            RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, s.delay_ms AS "planned_ms!",
+                s.start_sent_at AS "doubt_since: OffsetDateTime""#,
+            limit,
+            OffsetDateTime::from(now),
+            HOLD.as_secs_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        self.with_exports(rows).await
+    }
+
+    async fn claim_starts(&self, quotas: &[&Quota], in_doubt: bool, limit: i64, ahead: Duration) -> Result<Vec<ScheduleRow>, StoreError> {
         if quotas.is_empty() {
             return Ok(Vec::new());
         }
@@ -134,6 +177,7 @@ impl Store {
                 SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
                     SELECT s.export_id, s.start_sent_at FROM export_schedule s
                     WHERE s.lane = quota.lane AND s.phase = 'START' AND s.due_at <= now() + $3 * interval '1 second'
+                        AND (s.start_sent_at IS NOT NULL) = $7
                     ORDER BY s.export_id
                     LIMIT quota.most
                     FOR UPDATE SKIP LOCKED
@@ -153,6 +197,7 @@ impl Store {
             limit,
             HOLD.as_secs_f64(),
             i64::try_from(HOLD.as_millis()).unwrap_or(i64::MAX),
+            in_doubt,
         )
         .fetch_all(&self.pool)
         .await?;

@@ -35,8 +35,10 @@ pub struct Stepper {
 pub enum Taken {
     /// No call was made.
     NoCall,
-    /// AWS answered, if only with a refusal, or it is not known.
+    /// AWS answered, if only with a refusal.
     Answered,
+    /// No answer, or a search, which paces itself.
+    Unclear,
     /// Too many calls.
     Throttled,
     /// Too many exports.
@@ -66,13 +68,13 @@ impl Stepper {
             }
             Decision::FindByToken(token) => {
                 let found = self.search(claimed, &token).await;
-                (after_search(claimed, found, None, &fresh_token, &self.around()), Taken::Answered)
+                (after_search(claimed, found, None, &fresh_token, &self.around()), Taken::Unclear)
             }
             Decision::Start(token) => match self.aws.start(request, &token).await {
                 // An earlier start may have been accepted although AWS refuses this repetition: a table can be deleted meanwhile.
                 Err(refusal) if claimed.in_doubt && refusal.class == FailureClass::Refused => {
                     let found = self.search(claimed, &token).await;
-                    (after_search(claimed, found, Some(refusal), &fresh_token, &self.around()), Taken::Answered)
+                    (after_search(claimed, found, Some(refusal), &fresh_token, &self.around()), Taken::Unclear)
                 }
                 answer => {
                     let taken = taken(&answer);
@@ -116,6 +118,7 @@ fn taken<T>(answer: &Result<T, AwsFailure>) -> Taken {
     match answer.as_ref().err().map(|failure| failure.class) {
         Some(FailureClass::Throttled) => Taken::Throttled,
         Some(FailureClass::LimitExceeded) => Taken::LimitExceeded,
+        Some(FailureClass::Unknown) => Taken::Unclear,
         _ => Taken::Answered,
     }
 }

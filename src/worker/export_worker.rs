@@ -13,7 +13,7 @@ use super::crew::Work;
 use super::export_step::{Stepper, Taken};
 use super::lanes::Lanes;
 use crate::domain::description::ExportDescription;
-use crate::domain::step::Claimed;
+use crate::domain::step::{Claimed, LANE_PAUSES};
 use crate::store::StoreError;
 use crate::store::schedule::{ClaimedInLane, Phase};
 
@@ -33,13 +33,36 @@ pub struct ExportWorker {
     pub lanes: Lanes,
 }
 
-/// Claimed exports of one lane and phase that are worked on together.
+/// Claimed exports that are worked on together.
 #[derive(Debug)]
 pub struct Batch {
-    lane: String,
-    phase: Phase,
+    work: BatchWork,
     exports: Vec<Claimed>,
     claimed_at: Instant,
+}
+
+/// What is to be done with a batch.
+#[derive(Debug)]
+enum BatchWork {
+    /// They waited too long for their start: no call is made.
+    TimeOut,
+    /// Calls of this phase in this lane.
+    InLane(String, Phase),
+}
+
+/// What a lane has in hand; given back however the work ends.
+struct Hand<'a> {
+    lanes: &'a Lanes,
+    lane: &'a str,
+    phase: Phase,
+    calls: u32,
+    unused: u32,
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        self.lanes.released(self.lane, self.phase, self.calls, self.unused);
+    }
 }
 
 impl Batch {
@@ -56,38 +79,54 @@ impl Work for ExportWorker {
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
         let store = &self.stepper.store;
         let plan = self.lanes.plan(store.due_lanes(ahead).await?, self.stepper.chance.now());
-        for (lane, in_flight) in plan.full {
-            let reason = format!("waiting: {in_flight} exports of this account already run in this region");
+        for (lane, reason) in plan.full {
             store.tell_waiting(&lane, &reason, self.stepper.chance.now()).await?;
         }
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut batches: Vec<Batch> = Vec::new();
+        let overdue = store.claim_overdue(most, self.stepper.chance.now()).await?;
+        if !overdue.is_empty() {
+            let exports = overdue.into_iter().map(|one| one.claimed).collect();
+            batches.push(Batch { work: BatchWork::TimeOut, exports, claimed_at: Instant::now() });
+        }
         if plan.quotas.is_empty() {
-            return Ok(Vec::new());
+            return Ok(batches);
         }
         // Read before the claim: a pause during the claim counts as time in hand.
         let claimed_at = Instant::now();
-        let claimed = store.claim_exports(&plan.quotas, i64::try_from(limit).unwrap_or(i64::MAX), ahead).await?;
-        let batches = group(claimed, claimed_at);
+        let claimed = store.claim_exports(&plan.quotas, most, ahead).await?;
         let now = self.stepper.chance.now();
-        for batch in &batches {
-            self.lanes.claimed(&batch.lane, batch.phase, batch.size(), now);
+        for batch in group(claimed, claimed_at) {
+            if let BatchWork::InLane(lane, phase) = &batch.work {
+                self.lanes.claimed(lane, *phase, batch.size(), now);
+            }
+            batches.push(batch);
         }
         Ok(batches)
     }
 
     async fn work(&self, batch: Batch) {
         let size = batch.size();
-        let (lane, phase) = (batch.lane.clone(), batch.phase);
-        let unused = match phase {
-            Phase::Start => self.start_in_order(batch).await,
-            Phase::Follow => self.look(batch).await,
-        };
-        self.lanes.released(&lane, phase, size, unused);
+        match &batch.work {
+            BatchWork::TimeOut => {
+                for claimed in &batch.exports {
+                    self.stepper.step(claimed, None).await;
+                }
+            }
+            BatchWork::InLane(lane, phase) => {
+                let mut hand = Hand { lanes: &self.lanes, lane, phase: *phase, calls: size, unused: 0 };
+                hand.unused = match phase {
+                    Phase::Start => self.start_in_order(lane, &batch).await,
+                    Phase::Follow => self.look(lane, &batch).await,
+                };
+            }
+        }
     }
 }
 
 impl ExportWorker {
     /// Starts the exports of a batch one after the other. How many calls were not made.
-    async fn start_in_order(&self, batch: Batch) -> u32 {
+    async fn start_in_order(&self, lane: &str, batch: &Batch) -> u32 {
         let mut unused = 0;
         let mut hand_back = None;
         for claimed in &batch.exports {
@@ -101,53 +140,53 @@ impl ExportWorker {
                 continue;
             }
             let taken = self.stepper.step(claimed, None).await;
-            if !self.learn(&batch, taken) {
-                // A moment, so that the pause that the lane takes is over when they are due again.
-                hand_back = Some(Duration::from_millis(500));
+            unused += u32::from(taken == Taken::NoCall);
+            if !self.learn(lane, Phase::Start, taken) {
+                hand_back = Some(LANE_PAUSES);
             }
         }
         unused
     }
 
     /// Looks at the exports of a batch: by one page of their table's exports where that pays. How many calls were not made.
-    async fn look(&self, batch: Batch) -> u32 {
+    async fn look(&self, lane: &str, batch: &Batch) -> u32 {
         let mut calls = 0;
         let mut running = HashMap::new();
         if batch.exports.len() >= LIST_PAYS_FROM {
             calls += 1;
-            running = self.still_running(&batch).await;
+            running = self.still_running(lane, batch).await;
         }
         for claimed in &batch.exports {
             let known = claimed.export.state.accepted().and_then(|accepted| running.remove(accepted.arn.as_str()));
             calls += u32::from(known.is_none());
             let taken = self.stepper.step(claimed, known).await;
-            self.learn(&batch, taken);
+            self.learn(lane, Phase::Follow, taken);
         }
         batch.size().saturating_sub(calls)
     }
 
     /// The exports of the batch's table that AWS lists as IN_PROGRESS; none if AWS does not say.
-    async fn still_running(&self, batch: &Batch) -> HashMap<String, ExportDescription> {
+    async fn still_running(&self, lane: &str, batch: &Batch) -> HashMap<String, ExportDescription> {
         let Some(first) = batch.exports.first() else { return HashMap::new() };
         match self.stepper.aws.list_running(&first.export.request.table_arn).await {
             Ok(running) => running,
             Err(failure) => {
-                tracing::debug!(lane = batch.lane, aws.error.code = failure.code, "ListExports gave nothing; each export is described");
+                tracing::debug!(lane, aws.error.code = failure.code, "ListExports gave nothing; each export is described");
                 HashMap::new()
             }
         }
     }
 
     /// Tells the lane how AWS took a call. Whether more calls of the same kind make sense at once.
-    fn learn(&self, batch: &Batch, taken: Taken) -> bool {
+    fn learn(&self, lane: &str, phase: Phase, taken: Taken) -> bool {
         let (now, jitter) = (self.stepper.chance.now(), self.stepper.chance.jitter());
         match taken {
-            Taken::NoCall => {}
-            Taken::Answered => self.lanes.taken_by_aws(&batch.lane, batch.phase),
-            Taken::Throttled => self.lanes.throttled(&batch.lane, batch.phase, now, jitter),
-            Taken::LimitExceeded => self.lanes.limit_exceeded(&batch.lane, now, jitter),
+            Taken::NoCall | Taken::Unclear => {}
+            Taken::Answered => self.lanes.taken_by_aws(lane, phase),
+            Taken::Throttled => self.lanes.throttled(lane, phase, now, jitter),
+            Taken::LimitExceeded => self.lanes.limit_exceeded(lane, now, jitter),
         }
-        matches!(taken, Taken::NoCall | Taken::Answered)
+        !matches!(taken, Taken::Throttled | Taken::LimitExceeded)
     }
 }
 
@@ -162,7 +201,7 @@ fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<Batch> {
     for ((phase, lane, _), exports) in groups {
         let together = phase == Phase::Start || exports.len() >= LIST_PAYS_FROM;
         let parts = if together { vec![exports] } else { exports.into_iter().map(|one| vec![one]).collect() };
-        batches.extend(parts.into_iter().map(|exports| Batch { lane: lane.clone(), phase, exports, claimed_at }));
+        batches.extend(parts.into_iter().map(|exports| Batch { work: BatchWork::InLane(lane.clone(), phase), exports, claimed_at }));
     }
     batches
 }

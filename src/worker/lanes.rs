@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::domain::backoff::Jitter;
 use crate::domain::pace::{LaneLimits, Pace};
 use crate::domain::timestamp::Timestamp;
-use crate::store::schedule::{DueLane, Phase, Quota};
+use crate::store::schedule::{DueLane, Kind, Phase, Quota};
 
 /// How many looks of one lane are in hand at once: a lane whose calls hang holds no more hands than these.
 const MOST_LOOKS_IN_HAND: u32 = 16;
@@ -46,8 +46,8 @@ struct Lane {
 pub struct Plan {
     /// How much of each lane and phase.
     pub quotas: Vec<Quota>,
-    /// Lanes whose exports wait for a place in flight and should be told, with the number that is in flight.
-    pub full: Vec<(String, u32)>,
+    /// Lanes whose exports wait for a place in flight and should be told, and what they should be told.
+    pub full: Vec<(String, String)>,
 }
 
 impl Lanes {
@@ -63,21 +63,23 @@ impl Lanes {
         let mut lanes = self.lock();
         for due in due {
             let lane = self.entry(&mut lanes, &due.lane, now);
-            let most = match due.phase {
-                Phase::Follow => lane.looks.available(now).min(MOST_LOOKS_IN_HAND.saturating_sub(lane.looks_in_hand)),
+            let (kind, most) = match due.phase {
+                Phase::Follow => (Kind::Follow, lane.looks.available(now).min(MOST_LOOKS_IN_HAND.saturating_sub(lane.looks_in_hand))),
                 Phase::Start => {
-                    let cap = lane.cap(self.limits.most_in_flight, now);
+                    let (cap, lowered) = lane.cap(self.limits.most_in_flight, now);
                     lane.in_flight_seen = due.in_flight;
                     let places = cap.saturating_sub(due.in_flight);
                     if places == 0 && lane.waiting_told_at.is_none_or(|told| now.since(told) >= TELL_WAITING_EVERY) {
                         lane.waiting_told_at = Some(now);
-                        plan.full.push((due.lane.clone(), due.in_flight));
+                        plan.full.push((due.lane.clone(), waiting_reason(due.in_flight, lowered)));
                     }
-                    if lane.starting { 0 } else { lane.starts.available(now).min(places) }
+                    let pace = if lane.starting { 0 } else { lane.starts.available(now) };
+                    // What is in doubt goes first: it holds its place already.
+                    if due.doubtful { (Kind::Repeat, pace) } else { (Kind::Start, pace.min(places)) }
                 }
             };
             if most > 0 {
-                plan.quotas.push(Quota { lane: due.lane, phase: due.phase, most: i64::from(most) });
+                plan.quotas.push(Quota { lane: due.lane, kind, most: i64::from(most) });
             }
         }
         plan
@@ -163,13 +165,22 @@ impl Lane {
         }
     }
 
-    fn cap(&mut self, most: u32, now: Timestamp) -> u32 {
+    /// How many exports may be in flight, and whether that is by AWS's word.
+    fn cap(&mut self, most: u32, now: Timestamp) -> (u32, bool) {
         match self.lowered_cap {
-            Some((cap, until)) if now < until => cap,
+            Some((cap, until)) if now < until => (cap, true),
             _ => {
                 self.lowered_cap = None;
-                most
+                (most, false)
             }
         }
+    }
+}
+
+fn waiting_reason(in_flight: u32, lowered: bool) -> String {
+    match in_flight {
+        _ if lowered => "waiting: AWS runs as many exports of this account as it allows".to_owned(),
+        1 => "waiting: 1 export of this account already runs in this region".to_owned(),
+        n => format!("waiting: {n} exports of this account already run in this region"),
     }
 }

@@ -11,16 +11,21 @@ use crate::store::{Store, StoreError};
 /// How often it is looked through, ± half: replicas need not do it together.
 const EVERY: Duration = Duration::from_secs(3600);
 
+/// How long after the start it is looked through first, ± half.
+const FIRST: Duration = Duration::from_secs(300);
+
 /// How much is removed by one statement.
 const BATCH: i64 = 500;
 
 /// Removes what is old until `stop`.
 pub async fn run(store: Store, retention: Retention, chance: Chance, stop: CancellationToken) {
+    let mut pause = FIRST;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(chance.jitter().spread(EVERY, 0.5)) => {}
+            () = tokio::time::sleep(chance.jitter().spread(pause, 0.5)) => {}
             () = stop.cancelled() => return,
         }
+        pause = EVERY;
         if let Err(error) = sweep(&store, retention, &chance, &stop).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old records could not be removed; trying again later");
         }

@@ -39,7 +39,7 @@ async fn two_thousand_exports_against_aws_s_real_limits() {
     let ended = "SELECT count(*) FROM exports WHERE export_status = 'COMPLETED'";
     let mut rounds = 0;
     while sqlx::query_scalar::<_, i64>(ended).fetch_one(&app.pool).await.unwrap() < 2000 {
-        while app.step_exports_of_now().await > 0 {}
+        while app.step_due_exports().await > 0 {}
         app.pass(Duration::from_secs(15)).await;
         rounds += 1;
         assert!(rounds < 1000, "it does not come to an end");
@@ -69,7 +69,7 @@ async fn who_waits_for_a_place_is_told_so() {
         last = app.create(&small_body()).await.expect(202).id();
     }
     for _ in 0..40 {
-        while app.step_exports_of_now().await > 0 {}
+        while app.step_due_exports().await > 0 {}
         app.chance.advance(Duration::from_secs(10));
         // Starts may go on while looks find nothing ended.
         app.aws.advance(Duration::from_secs(10)).await;
@@ -83,7 +83,7 @@ async fn who_waits_for_a_place_is_told_so() {
     assert_eq!(app.event_types(&last).await, ["export.created", "export.delayed"]);
     for _ in 0..60 {
         app.aws.finish_exports().await;
-        while app.step_exports_of_now().await > 0 {}
+        while app.step_due_exports().await > 0 {}
         app.pass(Duration::from_secs(10)).await;
     }
     assert_eq!(app.export(&last).await["export_status"], "COMPLETED");
@@ -94,12 +94,12 @@ async fn a_throttled_lane_does_not_slow_another() {
     let app = start_limited().await;
     app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).region("us-east-1"));
     let throttled = app.create(&small_body()).await.expect(202).id();
-    app.step_exports_of_now().await;
-    assert_eq!(app.step_exports_of_now().await, 0, "the lane pauses");
+    app.step_due_exports().await;
+    assert_eq!(app.step_due_exports().await, 0, "the lane pauses");
     let mut elsewhere = small_body();
     elsewhere["table_arn"] = json!("arn:aws:dynamodb:eu-west-1:123456789012:table/Small");
     let other = app.create(&elsewhere).await.expect(202).id();
-    app.step_exports_of_now().await;
+    app.step_due_exports().await;
     assert_ne!(app.export(&other).await["export_status"], "PENDING");
     assert_eq!(app.export(&throttled).await["export_status"], "PENDING");
 }
@@ -114,7 +114,7 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
         elsewhere(&aws, n).await;
         app.aws.advance(Duration::from_millis(1000)).await;
     }
-    app.step_exports_of_now().await;
+    app.step_due_exports().await;
     let first = app.export(&ids[0]).await;
     assert_eq!(first["export_status"], "PENDING");
     assert!(first["status_reason"].as_str().unwrap().contains("as many exports of this account as it allows"), "{first}");
@@ -123,7 +123,7 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
     app.aws.finish_exports().await;
     for _ in 0..40 {
         app.pass(Duration::from_secs(10)).await;
-        while app.step_exports_of_now().await > 0 {}
+        while app.step_due_exports().await > 0 {}
     }
     let (first, second) = (app.export(&ids[0]).await, app.export(&ids[1]).await);
     let millisecond = |export: &Value| export["arn"].as_str().unwrap().rsplit('/').next().unwrap()[..14].to_owned();
@@ -134,6 +134,56 @@ async fn elsewhere(aws: &tableferry::aws::TableExports, n: u32) {
     use tableferry::domain::ids::ClientToken;
     let request = crate::support::plain_request(SMALL);
     aws.start(&request, &ClientToken::known(format!("elsewhere-{n}"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn starts_in_doubt_hold_their_place_and_are_not_kept_from_being_repeated_by_it() {
+    let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
+    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
+    let doubtful = app.create(&create_body()).await.expect(202).id();
+    app.step_exports().await;
+    let waiting = app.create(&create_body()).await.expect(202).id();
+    app.step_due_exports().await;
+    let told = app.export(&waiting).await["status_reason"].as_str().unwrap().to_owned();
+    assert_eq!(told, "waiting: 1 export of this account already runs in this region");
+    app.step_exports().await;
+    assert_eq!(app.export(&doubtful).await["export_status"], "IN_PROGRESS");
+    assert_eq!(app.export(&waiting).await["export_status"], "PENDING");
+    app.aws.finish_exports().await;
+    for _ in 0..2 {
+        app.step_exports().await;
+    }
+    assert_eq!(app.export(&waiting).await["export_status"], "IN_PROGRESS");
+    assert_eq!(app.aws.exports().len(), 2);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_a_place_times_out_without_a_call() {
+    let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
+    app.create(&create_body()).await.expect(202);
+    app.step_exports().await;
+    let mut body = create_body();
+    body["timeouts"] = json!({"create": "10m"});
+    let waiting = app.create(&body).await.expect(202).id();
+    app.step_due_exports().await;
+    assert_eq!(app.export(&waiting).await["export_status"], "PENDING");
+    app.chance.advance(Duration::from_secs(600));
+    app.step_due_exports().await;
+    assert_eq!(app.export(&waiting).await["export_status"], "TIMED_OUT");
+    assert_eq!(app.calls("ExportTableToPointInTime"), 1);
+}
+
+#[tokio::test]
+async fn a_throttled_export_is_not_overtaken() {
+    let app = start_limited().await;
+    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).times(8));
+    let ids = [app.create(&small_body()).await.expect(202).id(), app.create(&small_body()).await.expect(202).id()];
+    for _ in 0..60 {
+        app.step_due_exports().await;
+        assert!(app.export(&ids[0]).await["export_status"] != "PENDING" || app.export(&ids[1]).await["export_status"] == "PENDING");
+        app.pass(Duration::from_secs(3)).await;
+    }
+    assert_eq!(app.export(&ids[1]).await["export_status"], "IN_PROGRESS");
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn a_start_without_an_answer_cannot_be_cancelled_but_a_throttled_one_can()
     app.step_exports().await;
     let waiting = app.export(&throttled).await;
     assert_eq!(waiting["export_status"], "PENDING");
-    assert!(waiting["status_reason"].as_str().unwrap().starts_with("throttled by AWS; next try at "));
+    assert!(waiting["status_reason"].as_str().unwrap().starts_with("throttled by AWS; next try in a moment"));
     cancel(&throttled).await.expect(200);
 }
 

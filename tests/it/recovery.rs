@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use tableferry::store::schedule::{Phase, Quota};
+use tableferry::store::schedule::{Kind, Quota};
 use tableferry_simulator::{Fault, FaultKind};
 
 use crate::support::{TestApp, create_body};
@@ -92,8 +92,8 @@ async fn two_workers_never_hold_the_same_export() {
 }
 
 /// A quota for all there is in the lane of the sample.
-fn everything() -> [Quota; 2] {
-    [Phase::Start, Phase::Follow].map(|phase| Quota { lane: "123456789012/us-east-1".to_owned(), phase, most: 100 })
+fn everything() -> [Quota; 3] {
+    [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota { lane: "123456789012/us-east-1".to_owned(), kind, most: 100 })
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub struct ImportExport {
     /// The ARN that AWS gave the export.
     #[schema(
         max_length = 1024,
-        pattern = "^arn:aws(-[a-z]+)*:dynamodb:[a-z][a-z0-9]*(-[a-z0-9]+)+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}/export/[a-zA-Z0-9-]{1,64}$",
+        pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}/export/[a-zA-Z0-9-]{1,64}$",
         example = "arn:aws:dynamodb:us-west-2:123456789012:table/my-table-1/export/01580735656614-2c2f422e"
     )]
     pub export_arn: String,

@@ -52,7 +52,7 @@ problems! {
     tag = "Exports",
     params(
         ("export_status" = Option<StatusView>, Query, nullable = false, description = "Exports of this status"),
-        ("table_arn" = Option<String>, Query, nullable = false, description = "Exports of this table", pattern = "^arn:aws(-[a-z]+)*:dynamodb:[a-z][a-z0-9]*(-[a-z0-9]+)+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
+        ("table_arn" = Option<String>, Query, nullable = false, description = "Exports of this table", pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
         ("s3_bucket" = Option<String>, Query, nullable = false, description = "Exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
         ("export_type" = Option<super::request::ExportType>, Query, nullable = false, description = "Full or incremental exports"),
         ("label" = Option<Vec<LabelFilter>>, Query, nullable = false, description = "Exports with this label, as `key:value`; may be given many times", style = Form, explode = true),

@@ -26,7 +26,7 @@ pub struct CreateExport {
     /// The table, in any AWS partition. Its region is where AWS is called.
     #[schema(
         max_length = 1024,
-        pattern = "^arn:aws(-[a-z]+)*:dynamodb:[a-z][a-z0-9]*(-[a-z0-9]+)+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$",
+        pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$",
         example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders"
     )]
     pub table_arn: String,

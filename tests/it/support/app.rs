@@ -42,6 +42,7 @@ pub struct TestOptions {
     /// AWS's real limits and our own paces instead of none.
     pub limits: bool,
     pub longest_poll: Duration,
+    pub most_in_flight: Option<u32>,
 }
 
 impl Default for TestOptions {
@@ -51,6 +52,7 @@ impl Default for TestOptions {
             allow_private: true,
             limits: false,
             longest_poll: Duration::from_secs(30),
+            most_in_flight: None,
         }
     }
 }
@@ -106,11 +108,12 @@ impl TestApp {
         .await
         .unwrap();
         let database_url = fresh_database().await;
+        let lanes = if options.limits { default_lanes() } else { unlimited_lanes() };
         let settings = Settings {
             database_url: Some(database_url.clone().into()),
             listen: ([127, 0, 0, 1], 0).into(),
             auth: Auth::None,
-            lanes: if options.limits { default_lanes() } else { unlimited_lanes() },
+            lanes: LaneLimits { most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight), ..lanes },
             retention: Retention::default(),
             poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
@@ -167,14 +170,9 @@ impl TestApp {
         crew::step(&*self.exports, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
     }
 
-    /// Takes one step of the exports that are due now.
+    /// Claims and works as a worker does at this moment. How many batches there were.
     pub async fn step_due_exports(&self) -> usize {
         crew::step(&*self.exports, Duration::ZERO).await.unwrap()
-    }
-
-    /// Claims and works as a worker does at this moment. How many batches there were.
-    pub async fn step_exports_of_now(&self) -> usize {
-        self.step_due_exports().await
     }
 
     /// Time passes for AWS, for the service, and for what the database has scheduled.
