@@ -152,6 +152,11 @@ def service(name, dynamodb, s3):
         TABLEFERRY_AUTH="none",
         TABLEFERRY_POLL_INTERVAL_MIN_MS="50",
         TABLEFERRY_POLL_INTERVAL_MAX_MS="200",
+        # The simulator has no limits here, so nothing needs to be paced for it.
+        TABLEFERRY_START_BURST="1000",
+        TABLEFERRY_START_RATE_PER_S="1000",
+        TABLEFERRY_LOOK_BURST="1000",
+        TABLEFERRY_LOOK_RATE_PER_S="1000",
         TABLEFERRY_WEBHOOK_SECRET=WEBHOOK_SECRET,
         TABLEFERRY_WEBHOOK_ALLOW_PRIVATE="true",
         AWS_ENDPOINT_URL_DYNAMODB=dynamodb,

@@ -38,7 +38,7 @@ problems! {
     tag = "Exports",
     params(
         ("Idempotency-Key" = Option<String>, Header, nullable = false, description = "1 to 255 visible ASCII characters of your choice; the same key with another body is refused", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
-        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end; the answer is 200 if it came", example = "wait=10"),
+        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end; the answer is 200 if it came", example = "wait=5"),
     ),
     request_body(content = CreateExport, description = "What to export and where to; at most 256 KiB", example = json!({
         "table_arn": "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",

@@ -26,7 +26,7 @@ problems! {
     tag = "Exports",
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end", example = "wait=10"),
+        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end", example = "wait=5"),
     ),
     responses(
         (status = 200, description = "The export as it stands", body = ExportView,
