@@ -122,6 +122,8 @@ CREATE TABLE export_schedule (
     start_sent_at timestamptz,
     -- When timeouts.create ends, by the clock of the service: an export that waits for its start times out without a call.
     deadline_at timestamptz NOT NULL,
+    -- It is TIMED_OUT and followed slowly: it holds no place in flight.
+    timed_out boolean NOT NULL DEFAULT false,
     -- Its status_reason says already that it waits for a place in flight.
     told_waiting boolean NOT NULL DEFAULT false,
     CONSTRAINT export_schedule_start_sent CHECK (phase = 'START' OR start_sent_at IS NULL)

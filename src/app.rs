@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState, Watcher};
 use crate::aws::TableExports;
+use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::settings::{Retention, Settings};
 use crate::store::{Store, StoreError};
@@ -102,7 +103,7 @@ impl App {
             changed: Arc::clone(&api.exports_changed),
             deliveries: Arc::clone(&api.deliveries_due),
         };
-        let exports = ExportWorker { stepper, lanes: Lanes::new(settings.lanes) };
+        let exports = ExportWorker { stepper, lanes: Lanes::new(settings.lanes), stopping: api.stopping.clone() };
         let deliveries = DeliveryWorker {
             store: store.clone(),
             client: WebhookClient::new(settings.webhook_allow_private).map_err(AppError::Webhook)?,
@@ -188,7 +189,7 @@ async fn serve(listener: TcpListener, router: Router, stopping: CancellationToke
     };
     let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
     if let Err(error) = served {
-        tracing::error!(error = &error as &dyn std::error::Error, "the listener failed");
+        tracing::error!(error = in_words(&error), "the listener failed");
     }
 }
 
@@ -207,7 +208,7 @@ async fn wait_for_database(store: &Store, migrate: bool, stopping: &Cancellation
             Ok(false) if !told => tracing::warn!("the database's schema is older than this version's; waiting for tableferry migrate"),
             Err(error) if !error.is_unavailable() => return Err(error),
             Err(error) if !told => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the database does not answer; trying again every second");
+                tracing::warn!(error = in_words(&error), "the database does not answer; trying again every second");
             }
             Ok(false) | Err(_) => {}
         }

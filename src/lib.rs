@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 pub mod aws;
+pub mod causes;
 pub mod chance;
 pub mod cli;
 #[cfg(feature = "dev")]

@@ -39,8 +39,8 @@ pub struct Settings {
     pub log_format: Option<LogFormat>,
 }
 
-/// What is logged unless it is said: everything worth knowing, less what Postgres remarks about migrations that ran before.
-pub const DEFAULT_LOG: &str = "info,sqlx=warn";
+/// What is logged unless it is said: everything worth knowing, less the statements that sqlx finds slow.
+pub const DEFAULT_LOG: &str = "info,sqlx=error";
 
 /// How long things are kept; `None` is forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::causes::in_words;
 use crate::domain::invalid::Invalid;
 use crate::store::StoreError;
 
@@ -270,13 +271,16 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a request met no database");
-            return Self::new(ProblemType::Unavailable, "the database does not answer; nothing was changed");
+            tracing::warn!(error = in_words(&error), "a request met no database");
+            return Self::new(
+                ProblemType::Unavailable,
+                "the database does not answer; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat",
+            );
         }
         if matches!(error, StoreError::Stale) {
             return Self::new(ProblemType::Unavailable, "another request changed the same export at this moment; try again");
         }
-        tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        tracing::error!(error = in_words(&error), "a request failed");
         Self::new(ProblemType::Internal, "the error was logged")
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::causes::in_words;
 use crate::domain::ids::ExportId;
 use crate::store::Store;
 
@@ -70,7 +71,7 @@ impl Watcher {
             match store.versions(&asked).await {
                 Ok(found) => self.tell(&asked, &found),
                 // Whoever waits is told nothing now and something later; requests that need the database report its absence.
-                Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "versions cannot be read"),
+                Err(error) => tracing::debug!(error = in_words(&error), "versions cannot be read"),
             }
             tokio::select! {
                 () = woken => {}

@@ -8,6 +8,7 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use crate::causes::{chain, in_words};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 
 /// What a failed call means.
@@ -30,16 +31,6 @@ where
         }
         _ => unknown("ConnectionFailed", in_words(error)),
     }
-}
-
-/// The error and its causes.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
-}
-
-/// The error and its causes in one line, for people.
-fn in_words(error: &(dyn Error + 'static)) -> String {
-    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn unknown(code: &str, message: String) -> AwsFailure {

@@ -27,6 +27,9 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How many regions' clients are kept.
+const MOST_CLIENTS: usize = 64;
+
 /// DynamoDB's export calls, in every region.
 #[derive(Debug)]
 pub struct TableExports {
@@ -64,6 +67,10 @@ impl TableExports {
         let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(client) = clients.get(region) {
             return client.clone();
+        }
+        if clients.len() >= MOST_CLIENTS {
+            // Each holds connections of its own. AWS has some forty regions; more than that are made up by callers.
+            clients.clear();
         }
         let config = aws_sdk_dynamodb::config::Builder::from(&self.config).region(Region::new(region.to_owned())).build();
         let client = Client::from_conf(config);

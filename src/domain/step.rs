@@ -191,7 +191,15 @@ pub fn after_describe(claimed: &Claimed, answer: Result<ExportDescription, AwsFa
             Outcome { change: Some(change), next: look_again(export, around) }
         }
         Ok(_) => Outcome { change: None, next: look_again(export, around) },
-        Err(_) if export.is_overdue(around.now) && !timed_out => time_out(export, around),
+        Err(failure) if export.is_overdue(around.now) && !timed_out => {
+            let mut outcome = time_out(export, around);
+            if let Some(change) = &mut outcome.change {
+                change.detail = format!("{}; the last look failed: {failure}", change.detail);
+                change.export.status_reason =
+                    change.export.status_reason.take().map(|reason| format!("{reason}; the last look failed ({})", failure.code));
+            }
+            outcome
+        }
         Err(failure) => delay(claimed, &failure, false, around),
     }
 }

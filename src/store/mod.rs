@@ -36,6 +36,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    options: PgConnectOptions,
 }
 
 impl Store {
@@ -44,9 +45,22 @@ impl Store {
     /// # Errors
     /// The URL is malformed. The error does not repeat it.
     pub fn connect_lazily(url: &SecretString) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url.expose_secret()).map_err(StoreError::Url)?.application_name("tableferry");
-        let pool = PgPoolOptions::new().max_connections(MOST_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
-        Ok(Self { pool })
+        let text = url.expose_secret();
+        if !(text.starts_with("postgres://") || text.starts_with("postgresql://")) {
+            return Err(StoreError::Url(sqlx::Error::Configuration("it does not begin with postgres://".into())));
+        }
+        let options = PgConnectOptions::from_str(text).map_err(StoreError::Url)?.application_name("tableferry");
+        let pool = PgPoolOptions::new()
+            .max_connections(MOST_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    // A database that hangs is told to callers as one that is away.
+                    sqlx::raw_sql("SET statement_timeout = '10s'; SET lock_timeout = '5s'").execute(connection).await.map(drop)
+                })
+            })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, options })
     }
 
     /// Brings the schema to this version's. Replicas that start together take turns.
@@ -54,7 +68,11 @@ impl Store {
     /// # Errors
     /// The database cannot be reached, or holds a newer or changed migration.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATIONS.run(&self.pool).await.map_err(StoreError::Migrate)
+        // On a connection of its own: a migration may take longer than a statement otherwise may.
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(self.options.clone());
+        let migrated = MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate);
+        pool.close().await;
+        migrated
     }
 
     /// Whether the database answers and has this version's schema.

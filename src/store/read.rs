@@ -116,21 +116,4 @@ impl Store {
         let rows = sqlx::query!("SELECT id, version FROM exports WHERE id = ANY($1)", ids).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|row| (ExportId(row.id), row.version)).collect())
     }
-
-    /// How long until the export is looked at again; `None` when it no longer is.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn next_look_in(&self, id: ExportId) -> Result<Option<std::time::Duration>, StoreError> {
-        let seconds = sqlx::query_scalar!(
-            // A first start that is in a worker's hand is about to be answered; its due time is only the end of the hold.
-            r#"SELECT CASE WHEN start_sent_at IS NOT NULL AND failures = 0 THEN 0
-                ELSE GREATEST(extract(epoch FROM due_at - now()), 0) END::float8 AS "seconds!"
-            FROM export_schedule WHERE export_id = $1"#,
-            id.0
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(seconds.and_then(|s| std::time::Duration::try_from_secs_f64(s).ok()))
-    }
 }

@@ -126,7 +126,7 @@ async fn reschedule(tx: &mut PgConnection, claimed: &Claimed, outcome: &Outcome)
             let phase = if status == ExportStatus::Pending { Phase::Start } else { Phase::Follow };
             sqlx::query!(
                 "UPDATE export_schedule SET
-                    due_at = now() + $3::bigint * interval '1 millisecond', delay_ms = $3, failures = $4, phase = $5,
+                    due_at = now() + $3::bigint * interval '1 millisecond', delay_ms = $3, failures = $4, phase = $5, timed_out = $8,
                     start_sent_at = CASE WHEN $5 = 'START' AND $6 THEN coalesce(start_sent_at, now()) END
                 WHERE export_id = $1 AND (claims = $2 OR phase = 'FOLLOW')
                     AND EXISTS (SELECT FROM exports WHERE id = $1 AND version = $7)",
@@ -137,6 +137,7 @@ async fn reschedule(tx: &mut PgConnection, claimed: &Claimed, outcome: &Outcome)
                 phase.as_str(),
                 in_doubt,
                 version,
+                status == ExportStatus::TimedOut,
             )
             .execute(tx)
             .await?

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::rows::select_exports;
 use super::{Store, StoreError};
+use crate::causes::in_words;
 use crate::domain::export::Export;
 use crate::domain::step::Claimed;
 use crate::domain::timestamp::Timestamp;
@@ -102,7 +103,7 @@ impl Store {
             )
             SELECT lane AS "lane!", phase AS "phase!",
                 CASE phase WHEN 'START' THEN
-                    (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.phase = 'FOLLOW')
+                    (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.phase = 'FOLLOW' AND NOT f.timed_out)
                     + (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL)
                 ELSE 0 END AS "in_flight!",
                 phase = 'START' AND EXISTS (
@@ -127,14 +128,20 @@ impl Store {
     }
 
     /// Claims due exports within these quotas, at most `limit`: starts in the order in which the exports were created, looks in the
-    /// order in which they are due. `ahead` as in [`Store::due_lanes`].
+    /// order in which they are due. `ahead` as in [`Store::due_lanes`]; what is overdue at `now` is left to [`Store::claim_overdue`].
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn claim_exports(&self, quotas: &[Quota], limit: i64, ahead: Duration) -> Result<Vec<ClaimedInLane>, StoreError> {
+    pub async fn claim_exports(
+        &self,
+        quotas: &[Quota],
+        limit: i64,
+        ahead: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedInLane>, StoreError> {
         let of = |kind: Kind| quotas.iter().filter(|quota| quota.kind == kind).collect::<Vec<_>>();
-        let mut claimed = self.claim_starts(&of(Kind::Repeat), true, limit, ahead).await?;
-        claimed.extend(self.claim_starts(&of(Kind::Start), false, limit, ahead).await?);
+        let mut claimed = self.claim_starts(&of(Kind::Repeat), true, limit, ahead, now).await?;
+        claimed.extend(self.claim_starts(&of(Kind::Start), false, limit, ahead, now).await?);
         claimed.extend(self.claim_looks(&of(Kind::Follow), limit, ahead).await?);
         self.with_exports(claimed).await
     }
@@ -166,7 +173,14 @@ impl Store {
         self.with_exports(rows).await
     }
 
-    async fn claim_starts(&self, quotas: &[&Quota], in_doubt: bool, limit: i64, ahead: Duration) -> Result<Vec<ScheduleRow>, StoreError> {
+    async fn claim_starts(
+        &self,
+        quotas: &[&Quota],
+        in_doubt: bool,
+        limit: i64,
+        ahead: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleRow>, StoreError> {
         if quotas.is_empty() {
             return Ok(Vec::new());
         }
@@ -177,7 +191,7 @@ impl Store {
                 SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
                     SELECT s.export_id, s.start_sent_at FROM export_schedule s
                     WHERE s.lane = quota.lane AND s.phase = 'START' AND s.due_at <= now() + $3 * interval '1 second'
-                        AND (s.start_sent_at IS NOT NULL) = $7
+                        AND (s.start_sent_at IS NOT NULL) = $7 AND ($7 OR s.deadline_at > $8)
                     ORDER BY s.export_id
                     LIMIT quota.most
                     FOR UPDATE SKIP LOCKED
@@ -198,6 +212,7 @@ impl Store {
             HOLD.as_secs_f64(),
             i64::try_from(HOLD.as_millis()).unwrap_or(i64::MAX),
             in_doubt,
+            OffsetDateTime::from(now),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -254,7 +269,7 @@ impl Store {
                 Ok(export) => found.push(scheduled.with(export)),
                 // One bad row must not keep its neighbours waiting.
                 Err(error) => {
-                    tracing::error!(export.id = %id, error = &error as &dyn std::error::Error, "an export cannot be read and is skipped");
+                    tracing::error!(export.id = %id, error = in_words(&error), "an export cannot be read and is skipped");
                 }
             }
         }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::in_words;
 use crate::store::StoreError;
 
 /// One kind of work.
@@ -71,11 +72,7 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
             }
             Err(error) => {
                 if !failing {
-                    tracing::warn!(
-                        worker = W::NAME,
-                        error = &error as &dyn std::error::Error,
-                        "work cannot be claimed; trying again every second"
-                    );
+                    tracing::warn!(worker = W::NAME, error = in_words(&error), "work cannot be claimed; trying again every second");
                     failing = true;
                 }
                 tokio::select! {

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::crew::Work;
+use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::domain::backoff::delivery_delay;
 use crate::domain::callback::WebhookSecret;
 use crate::store::deliveries::{Attempt, DueDelivery};
 use crate::store::{Store, StoreError};
-use crate::webhook::{Answer, SendError, WebhookClient, sign};
+use crate::webhook::{Answer, WebhookClient, sign};
 
 /// The longest that a receiver's `Retry-After` is honoured: the longest delay of the schedule.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -51,7 +52,7 @@ impl Work for DeliveryWorker {
             Ok(()) => {}
             Err(StoreError::Stale) => metrics::counter!("fenced_writes_total").increment(1),
             Err(error) => {
-                tracing::error!(delivery.id = %delivery.id, error = &error as &dyn std::error::Error, "an attempt could not be written; it will be made again");
+                tracing::error!(delivery.id = %delivery.id, error = in_words(&error), "an attempt could not be written; it will be made again");
             }
         }
     }
@@ -67,17 +68,6 @@ impl DeliveryWorker {
         let signature = sign(&secret, &id, timestamp_s, delivery.body.as_bytes());
         self.client.send(&delivery.url, &id, timestamp_s, &signature, delivery.body.clone()).await.map_err(|e| in_words(&e))
     }
-}
-
-/// The error and its causes in one line, for the attempt's row.
-fn in_words(error: &SendError) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(current) = cause {
-        words = format!("{words}: {current}");
-        cause = current.source();
-    }
-    words
 }
 
 /// Any 2xx is success; everything else, redirects included, is a failure that is tried again.

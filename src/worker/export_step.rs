@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::aws::TableExports;
+use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::backoff::PollBounds;
@@ -103,7 +104,7 @@ impl Stepper {
             }
             // The claim has rescheduled the export, so the step is taken again later.
             Err(error) => {
-                tracing::error!(export.id = %claimed.export.id, error = &error as &dyn std::error::Error, "a step could not be written; it will be taken again");
+                tracing::error!(export.id = %claimed.export.id, error = in_words(&error), "a step could not be written; it will be taken again");
             }
         }
     }

@@ -9,9 +9,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::crew::Work;
 use super::export_step::{Stepper, Taken};
 use super::lanes::Lanes;
+use crate::causes::in_words;
 use crate::domain::description::ExportDescription;
 use crate::domain::step::{Claimed, LANE_PAUSES};
 use crate::store::StoreError;
@@ -31,6 +34,8 @@ pub struct ExportWorker {
     pub stepper: Stepper,
     /// Paces them.
     pub lanes: Lanes,
+    /// Cancelled when the process begins to stop: then no start is sent any more.
+    pub stopping: CancellationToken,
 }
 
 /// Claimed exports that are worked on together.
@@ -78,13 +83,14 @@ impl Work for ExportWorker {
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
         let store = &self.stepper.store;
-        let plan = self.lanes.plan(store.due_lanes(ahead).await?, self.stepper.chance.now());
+        let now = self.stepper.chance.now();
+        let plan = self.lanes.plan(store.due_lanes(ahead).await?, now);
         for (lane, reason) in plan.full {
-            store.tell_waiting(&lane, &reason, self.stepper.chance.now()).await?;
+            store.tell_waiting(&lane, &reason, now).await?;
         }
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut batches: Vec<Batch> = Vec::new();
-        let overdue = store.claim_overdue(most, self.stepper.chance.now()).await?;
+        let overdue = store.claim_overdue(most, now).await?;
         if !overdue.is_empty() {
             let exports = overdue.into_iter().map(|one| one.claimed).collect();
             batches.push(Batch { work: BatchWork::TimeOut, exports, claimed_at: Instant::now() });
@@ -94,8 +100,7 @@ impl Work for ExportWorker {
         }
         // Read before the claim: a pause during the claim counts as time in hand.
         let claimed_at = Instant::now();
-        let claimed = store.claim_exports(&plan.quotas, most, ahead).await?;
-        let now = self.stepper.chance.now();
+        let claimed = store.claim_exports(&plan.quotas, most, ahead, now).await?;
         for batch in group(claimed, claimed_at) {
             if let BatchWork::InLane(lane, phase) = &batch.work {
                 self.lanes.claimed(lane, *phase, batch.size(), now);
@@ -130,12 +135,12 @@ impl ExportWorker {
         let mut unused = 0;
         let mut hand_back = None;
         for claimed in &batch.exports {
-            let late = batch.claimed_at.elapsed() > START_MARGIN;
+            let late = batch.claimed_at.elapsed() > START_MARGIN || self.stopping.is_cancelled();
             if let Some(delay) = hand_back.or_else(|| late.then_some(Duration::ZERO)) {
                 unused += 1;
                 // Not handed back, it is due when the hold ends.
                 if let Err(error) = self.stepper.store.unclaim(claimed, delay).await {
-                    tracing::debug!(export.id = %claimed.export.id, error = &error as &dyn std::error::Error, "a claim could not be handed back");
+                    tracing::debug!(export.id = %claimed.export.id, error = in_words(&error), "a claim could not be handed back");
                 }
                 continue;
             }

@@ -20,6 +20,9 @@ const MOST_LOOKS_IN_HAND: u32 = 16;
 /// For how long AWS's word that too many exports run lowers the cap.
 const LOWERED_FOR: Duration = Duration::from_secs(60);
 
+/// How many lanes are remembered before idle ones are forgotten.
+const MOST_LANES: usize = 20_000;
+
 /// How often the exports that wait for a place in flight are looked through for some that have not been told so.
 const TELL_WAITING_EVERY: Duration = Duration::from_secs(1);
 
@@ -61,6 +64,10 @@ impl Lanes {
     pub fn plan(&self, due: Vec<DueLane>, now: Timestamp) -> Plan {
         let mut plan = Plan::default();
         let mut lanes = self.lock();
+        if lanes.len() > MOST_LANES {
+            // Callers can make lanes up. What is forgotten begins anew with full buckets.
+            lanes.retain(|_, lane| lane.starting || lane.looks_in_hand > 0);
+        }
         for due in due {
             let lane = self.entry(&mut lanes, &due.lane, now);
             let (kind, most) = match due.phase {

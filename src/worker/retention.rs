@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::settings::Retention;
 use crate::store::{Store, StoreError};
@@ -27,7 +28,7 @@ pub async fn run(store: Store, retention: Retention, chance: Chance, stop: Cance
         }
         pause = EVERY;
         if let Err(error) = sweep(&store, retention, &chance, &stop).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old records could not be removed; trying again later");
+            tracing::warn!(error = in_words(&error), "old records could not be removed; trying again later");
         }
     }
 }

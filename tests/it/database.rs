@@ -3,6 +3,8 @@
 //! That the previous release works on this schema cannot be tested yet: no release precedes this one. The test that runs the
 //! previous release's statements (its committed `.sqlx`) against the newest schema comes with the first migration after a release.
 
+use reqwest::Method;
+
 use crate::support::{TestApp, create_body};
 
 #[tokio::test]
@@ -19,6 +21,21 @@ async fn away_later_it_is_503_and_recovers_by_itself() {
     app.get("/livez").await.expect(200);
     allow_connections(&app, &name, true).await;
     app.get("/readyz").await.expect(200);
+    assert_eq!(app.export(&id).await["export_status"], "PENDING");
+}
+
+#[tokio::test]
+async fn a_create_that_is_stored_is_never_reported_as_lost() {
+    let app = TestApp::start().await;
+    let name = app.database_url.rsplit('/').next().unwrap().to_owned();
+    let create = app.send(app.request(Method::POST, "/v1/exports").header("prefer", "wait=2").json(&create_body()));
+    let cut_off = async {
+        while app.stored_exports().await == 0 {}
+        allow_connections(&app, &name, false).await;
+    };
+    let (answer, ()) = tokio::join!(create, cut_off);
+    let id = answer.expect(202).id();
+    allow_connections(&app, &name, true).await;
     assert_eq!(app.export(&id).await["export_status"], "PENDING");
 }
 

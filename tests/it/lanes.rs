@@ -158,6 +158,21 @@ async fn starts_in_doubt_hold_their_place_and_are_not_kept_from_being_repeated_b
 }
 
 #[tokio::test]
+async fn a_timed_out_export_holds_no_place() {
+    let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
+    let mut body = create_body();
+    body["timeouts"] = json!({"create": "1s"});
+    let slow = app.create(&body).await.expect(202).id();
+    app.step_exports().await;
+    app.chance.advance(Duration::from_secs(1));
+    app.step_exports().await;
+    assert_eq!(app.export(&slow).await["export_status"], "TIMED_OUT");
+    let next = app.create(&create_body()).await.expect(202).id();
+    app.step_due_exports().await;
+    assert_eq!(app.export(&next).await["export_status"], "IN_PROGRESS");
+}
+
+#[tokio::test]
 async fn who_waits_too_long_for_a_place_times_out_without_a_call() {
     let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
     app.create(&create_body()).await.expect(202);

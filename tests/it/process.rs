@@ -38,6 +38,8 @@ async fn what_is_missing_is_said() {
     assert!(no_database.contains("DATABASE_URL is not set") && no_database.contains("make run"), "{no_database}");
     let bad_url = fails(&["serve"], &[("TABLEFERRY_AUTH", "none"), ("DATABASE_URL", "hunter2")]).await;
     assert!(bad_url.contains("DATABASE_URL") && !bad_url.contains("hunter2"), "{bad_url}");
+    let other_database = fails(&["migrate"], &[("DATABASE_URL", "mysql://u:hunter2@127.0.0.1/d")]).await;
+    assert!(other_database.contains("postgres://") && !other_database.contains("hunter2"), "{other_database}");
     let misspelt = fails(&["openapi"], &[("TABLEFERRY_LISTN", "x")]).await;
     assert!(misspelt.contains("TABLEFERRY_LISTN"), "{misspelt}");
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -29,7 +29,7 @@ async fn a_worker_that_dies_after_the_call_does_not_start_a_second_export() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let dead = app.second_worker().await;
-    let claimed = app.store().claim_exports(&everything(), 10, LONG).await.unwrap();
+    let claimed = app.store().claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap();
     // It asks AWS, and dies before it can write the answer.
     let export = &claimed[0].claimed.export;
     dead.stepper.aws.start(&export.request, export.origin.client_token().unwrap()).await.unwrap();
@@ -45,7 +45,7 @@ async fn a_late_worker_changes_nothing() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let late = app.second_worker().await;
-    let stale = app.store().claim_exports(&everything(), 10, LONG).await.unwrap().remove(0).claimed;
+    let stale = app.store().claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap().remove(0).claimed;
     app.step_exports().await;
     app.aws.finish_exports().await;
     app.step_exports().await;
@@ -61,8 +61,8 @@ async fn a_late_worker_does_not_reschedule_what_another_holds() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let store = app.store();
-    let late = store.claim_exports(&everything(), 10, LONG).await.unwrap().remove(0).claimed;
-    let holder = store.claim_exports(&everything(), 10, LONG).await.unwrap().remove(0).claimed;
+    let late = store.claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap().remove(0).claimed;
+    let holder = store.claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap().remove(0).claimed;
     // The late one hands its claim back; the export stays in the other's hand and cannot be cancelled.
     store.unclaim(&late, Duration::ZERO).await.unwrap();
     let cancel = || app.send(app.request(Method::POST, &format!("/v1/exports/{id}/cancel")));
@@ -83,7 +83,10 @@ async fn two_workers_never_hold_the_same_export() {
         app.create(&create_body()).await.expect(202);
     }
     let (one, two, all) = (app.store(), app.store(), everything());
-    let (first, second) = tokio::join!(one.claim_exports(&all, 100, Duration::ZERO), two.claim_exports(&all, 100, Duration::ZERO));
+    let (first, second) = tokio::join!(
+        one.claim_exports(&all, 100, Duration::ZERO, app.chance.now()),
+        two.claim_exports(&all, 100, Duration::ZERO, app.chance.now())
+    );
     let mut ids: Vec<_> = first.unwrap().iter().chain(&second.unwrap()).map(|c| c.claimed.export.id).collect();
     assert_eq!(ids.len(), 20);
     ids.sort();

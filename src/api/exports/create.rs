@@ -87,11 +87,11 @@ pub async fn create_export(
     let (mut export, replayed) = acceptance;
     let waited = wanted_wait(&headers);
     if let Some(wait) = waited {
-        // Deleted while waiting: answer with what it was.
-        export = wait_for_end(&state, export.id, wait).await?.unwrap_or(export);
+        // Deleted while waiting, or the database went away: it is stored, so answer with what it was.
+        export = wait_for_end(&state, export.id, wait).await.ok().flatten().unwrap_or(export);
     }
     let status = if waited.is_some() && export.status().is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut response = respond(&state, status, &export, waited).await?;
+    let mut response = respond(&state, status, &export, waited);
     if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }

@@ -50,5 +50,5 @@ pub async fn get_export(
         None => state.store.find(id).await?,
     };
     let export = export.ok_or_else(Problem::no_such_export)?;
-    respond(&state, StatusCode::OK, &export, waited).await
+    Ok(respond(&state, StatusCode::OK, &export, waited))
 }

@@ -17,6 +17,7 @@ use crate::domain::adopt::adopt;
 use crate::domain::arn::ExportArn;
 use crate::domain::aws_failure::FailureClass;
 use crate::domain::event::EventKind;
+use crate::domain::export::Export;
 use crate::domain::view::ExportView;
 use crate::store::accept::Acceptance;
 
@@ -66,7 +67,7 @@ pub async fn import_export(
         return Err(Problem::with_errors(ProblemType::ValidationFailed, errors));
     };
     if let Some(known) = state.store.find_by_arn(arn.as_str()).await? {
-        return answer(&state, StatusCode::OK, &known).await;
+        return Ok(answer(&state, StatusCode::OK, &known));
     }
     let described = state.aws.describe(table_arn.region(), &arn).await.map_err(|failure| match failure.class {
         FailureClass::Refused | FailureClass::ExportNotFound => Problem::new(ProblemType::RefusedByAws, failure.to_string()),
@@ -79,26 +80,26 @@ pub async fn import_export(
     if let Some(token) = &described.client_token
         && let Some(known) = state.store.find_created_by_token(table_arn.as_str(), token.as_str()).await?
     {
-        return answer(&state, StatusCode::OK, &known).await;
+        return Ok(answer(&state, StatusCode::OK, &known));
     }
     let export = adopt(state.chance.export_id(), table_arn, &described, state.chance.now())
         .map_err(|e| Problem::new(ProblemType::RefusedByAws, e.to_string()))?;
     let detail = format!("adopted {}", arn.as_str());
     match state.store.accept(&export, None, EventKind::Imported, &detail).await? {
-        Acceptance::Known(known) => answer(&state, StatusCode::OK, &known).await,
+        Acceptance::Known(known) => Ok(answer(&state, StatusCode::OK, &known)),
         _ => {
             metrics::counter!("export_events_total", "type" => EventKind::Imported.as_str()).increment(1);
             tracing::info!(export.id = %export.id, export_arn = arn.as_str(), "export adopted");
             state.exports_due.notify_one();
-            answer(&state, StatusCode::CREATED, &export).await
+            Ok(answer(&state, StatusCode::CREATED, &export))
         }
     }
 }
 
-async fn answer(state: &ApiState, status: StatusCode, export: &crate::domain::export::Export) -> Result<Response, Problem> {
-    let mut response = respond(state, status, export, None).await?;
+fn answer(state: &ApiState, status: StatusCode, export: &Export) -> Response {
+    let mut response = respond(state, status, export, None);
     if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    Ok(response)
+    response
 }

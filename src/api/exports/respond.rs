@@ -13,21 +13,20 @@ use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
 use crate::domain::view::ExportView;
 
-/// Answers with the export: `Retry-After` while it has not ended, `Preference-Applied` if the caller's wait was honoured.
-pub(super) async fn respond(state: &ApiState, status: StatusCode, export: &Export, waited: Option<Duration>) -> Result<Response, Problem> {
+/// Answers with the export: `Retry-After` while it has not ended, `Preference-Applied` if the caller's wait was honoured. Never fails:
+/// what was stored must not be reported as lost.
+pub(super) fn respond(state: &ApiState, status: StatusCode, export: &Export, waited: Option<Duration>) -> Response {
     let mut response = (status, Json(ExportView::from(export))).into_response();
     if !export.status().is_end() {
-        // What is due now has a worker on it: a second is a sensible next look.
-        let next_look = state.store.next_look_in(export.id).await?.unwrap_or_default();
-        let seconds = next_look.as_secs_f64().ceil().clamp(1.0, 300.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=300")]
-        response.headers_mut().insert(header::RETRY_AFTER, (seconds as u64).into());
+        // As workers do: a tenth of its age.
+        let age = state.chance.now().since(export.created_at);
+        response.headers_mut().insert(header::RETRY_AFTER, (age.as_secs() / 10).clamp(1, 30).into());
     }
     if let Some(wait) = waited {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied(wait));
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 /// The export when it has ended, when `wait` has passed, or when the process stops; `None` when there is none (any more).

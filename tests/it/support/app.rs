@@ -157,7 +157,7 @@ impl TestApp {
             changed: Arc::default(),
             deliveries: Arc::default(),
         };
-        ExportWorker { stepper, lanes: Lanes::new(unlimited_lanes()) }
+        ExportWorker { stepper, lanes: Lanes::new(unlimited_lanes()), stopping: CancellationToken::new() }
     }
 
     /// The store on its own, for what no call asks for.
