@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
             return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![error]));
         };
         let mut errors = Vec::new();
-        find_nul(&Value::Object(object.clone()), String::new(), &mut errors);
+        find_nul_in(&object, "", &mut errors);
         if errors.is_empty() { Ok(Self(object)) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
     }
 }
@@ -51,20 +51,25 @@ async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
 
 /// Postgres keeps no NUL characters, and no field of ours needs one.
 fn find_nul(value: &Value, at: String, errors: &mut Vec<FieldError>) {
-    let nul = || Invalid::new("must not contain NUL characters");
     match value {
         Value::String(text) if text.contains('\0') => errors.push(FieldError::new(at, &nul())),
         Value::Array(all) => all.iter().enumerate().for_each(|(i, v)| find_nul(v, format!("{at}/{i}"), errors)),
-        Value::Object(all) => {
-            for (name, v) in all {
-                let at = format!("{at}{}", pointer(name));
-                if name.contains('\0') {
-                    errors.push(FieldError::new(at, &nul()));
-                } else {
-                    find_nul(v, at, errors);
-                }
-            }
-        }
+        Value::Object(all) => find_nul_in(all, &at, errors),
         _ => {}
     }
+}
+
+fn find_nul_in(members: &Map<String, Value>, at: &str, errors: &mut Vec<FieldError>) {
+    for (name, v) in members {
+        let at = format!("{at}{}", pointer(name));
+        if name.contains('\0') {
+            errors.push(FieldError::new(at, &nul()));
+        } else {
+            find_nul(v, at, errors);
+        }
+    }
+}
+
+fn nul() -> Invalid {
+    Invalid::new("must not contain NUL characters")
 }

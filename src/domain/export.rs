@@ -6,6 +6,9 @@
 //! PENDING | IN_PROGRESS ──too old──▶ TIMED_OUT ──AWS did finish it──▶ COMPLETED | FAILED (by AWS)
 //! ```
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use super::arn::ExportArn;
 use super::description::{ExportDescription, Written};
 use super::ids::{ClientToken, ExportId};
@@ -122,20 +125,16 @@ pub enum Failed {
     },
 }
 
-/// The states without what they hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The status of an export: IN_PROGRESS, COMPLETED and FAILED mean what AWS means by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "each is explained at the variant of ExportState that it names")]
 pub enum ExportStatus {
-    /// See [`ExportState::Pending`].
     Pending,
-    /// See [`ExportState::InProgress`].
     InProgress,
-    /// See [`ExportState::Completed`].
     Completed,
-    /// See [`ExportState::Failed`].
     Failed,
-    /// See [`ExportState::Cancelled`].
     Cancelled,
-    /// See [`ExportState::TimedOut`].
     TimedOut,
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::export::{Export, ExportState, Failed, Origin};
+use super::export::{Export, ExportState, ExportStatus, Failed, Origin};
 use super::failure::Failure;
 use super::request::ExportKind;
 use super::s3::Encryption;
@@ -25,7 +25,7 @@ pub struct ExportView {
     #[schema(required, example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders/export/01795123456789-2c2f422e")]
     pub arn: Option<String>,
     /// Where it stands.
-    pub export_status: StatusView,
+    pub export_status: ExportStatus,
     /// Why it stands there, in words.
     #[schema(required)]
     pub status_reason: Option<String>,
@@ -104,20 +104,6 @@ pub struct ExportView {
     pub updated_at: Timestamp,
 }
 
-/// The status of an export: IN_PROGRESS, COMPLETED and FAILED mean what AWS means by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = ExportStatus)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "the words are AWS's, or explained in ExportState")]
-pub enum StatusView {
-    Pending,
-    InProgress,
-    Completed,
-    Failed,
-    Cancelled,
-    TimedOut,
-}
-
 /// The window of an incremental export.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = IncrementalExportWindow)]
@@ -166,14 +152,7 @@ impl From<&Export> for ExportView {
         Self {
             id: export.id.0,
             arn: accepted.map(|a| a.arn.as_str().to_owned()),
-            export_status: match &export.state {
-                ExportState::Pending => StatusView::Pending,
-                ExportState::InProgress(_) => StatusView::InProgress,
-                ExportState::Completed(..) => StatusView::Completed,
-                ExportState::Failed(_) => StatusView::Failed,
-                ExportState::Cancelled => StatusView::Cancelled,
-                ExportState::TimedOut(_) => StatusView::TimedOut,
-            },
+            export_status: export.status(),
             status_reason: export.status_reason.clone(),
             table_arn: request.table_arn.as_str().to_owned(),
             table_id: accepted.and_then(|a| a.table_id.clone()),

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::domain::ids::{DeliveryId, ExportId};
@@ -175,15 +174,5 @@ impl Store {
         .await?;
         tx.commit().await?;
         Ok(())
-    }
-
-    /// The ids of the deliveries of an export, for tests and operators.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn deliveries_of(&self, id: ExportId) -> Result<Vec<Uuid>, StoreError> {
-        Ok(sqlx::query_scalar!("SELECT id FROM webhook_deliveries WHERE export_id = $1 ORDER BY created_at", id.0)
-            .fetch_all(&self.pool)
-            .await?)
     }
 }

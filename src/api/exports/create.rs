@@ -6,12 +6,12 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::request::{self, CreateExport};
-use super::respond::{respond, wait_for_end, wanted_wait};
-use crate::api::ApiState;
+use super::respond::{respond, wait_for_end};
 use crate::api::body::JsonObject;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::api::{ApiState, prefer};
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportState, Origin};
 use crate::domain::fingerprint::fingerprint;
@@ -85,7 +85,7 @@ pub async fn create_export(
         (Err(problem), None) => return Err(problem),
     };
     let (mut export, replayed) = acceptance;
-    let waited = wanted_wait(&headers);
+    let waited = prefer::wait(&headers);
     if let Some(wait) = waited {
         // Deleted while waiting, or the database went away: it is stored, so answer with what it was.
         export = wait_for_end(&state, export.id, wait).await.ok().flatten().unwrap_or(export);

@@ -5,11 +5,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::IdPath;
-use super::respond::{respond, wait_for_end, wanted_wait};
-use crate::api::ApiState;
+use super::respond::{respond, wait_for_end};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::api::{ApiState, prefer};
 use crate::domain::view::ExportView;
 
 problems! {
@@ -44,7 +44,7 @@ pub async fn get_export(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let waited = wanted_wait(&headers);
+    let waited = prefer::wait(&headers);
     let export = match waited {
         Some(wait) => wait_for_end(&state, id, wait).await?,
         None => state.store.find(id).await?,

@@ -20,7 +20,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::s3::S3Bucket;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::view::{ExportView, StatusView};
+use crate::domain::view::ExportView;
 use crate::store::page::{ExportFilter, Page};
 
 /// One page of exports, newest first.
@@ -51,7 +51,7 @@ problems! {
     path = "/v1/exports",
     tag = "Exports",
     params(
-        ("export_status" = Option<StatusView>, Query, nullable = false, description = "Exports of this status"),
+        ("export_status" = Option<ExportStatus>, Query, nullable = false, description = "Exports of this status"),
         ("table_arn" = Option<String>, Query, nullable = false, description = "Exports of this table", pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
         ("s3_bucket" = Option<String>, Query, nullable = false, description = "Exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
         ("export_type" = Option<super::request::ExportType>, Query, nullable = false, description = "Full or incremental exports"),

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::api::ApiState;
 use crate::api::prefer::{PREFERENCE_APPLIED, applied};
 use crate::api::problem::Problem;
-use crate::api::{ApiState, prefer};
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
 use crate::domain::view::ExportView;
@@ -57,9 +57,4 @@ pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration)
             () = state.stopping.cancelled() => return Ok(export),
         }
     }
-}
-
-/// The wait that a request's headers ask for.
-pub(super) fn wanted_wait(headers: &axum::http::HeaderMap) -> Option<Duration> {
-    prefer::wait(headers)
 }
