@@ -10,8 +10,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::domain::backoff::PollBounds;
-use crate::domain::callback::{CallbackPolicy, WebhookSecret};
 use crate::domain::pace::{LaneLimits, PaceLimits};
+use crate::domain::webhook::CallbackPolicy;
+use crate::domain::webhook::secret::WebhookSecret;
+use crate::domain::webhook::url::UrlPolicy;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -225,7 +227,7 @@ impl Settings {
     /// What these settings allow of callbacks.
     #[must_use]
     pub fn callback_policy(&self) -> CallbackPolicy {
-        CallbackPolicy { allow_private: self.webhook_allow_private, has_default_secret: self.webhook_secret.is_some() }
+        CallbackPolicy { urls: UrlPolicy { allow_private: self.webhook_allow_private }, has_default_secret: self.webhook_secret.is_some() }
     }
 }
 

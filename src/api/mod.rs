@@ -31,7 +31,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::aws::TableExports;
 use crate::chance::Chance;
-use crate::domain::callback::CallbackPolicy;
+use crate::domain::webhook::CallbackPolicy;
 use crate::store::Store;
 
 pub use problem::ProblemType;

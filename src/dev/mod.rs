@@ -18,7 +18,7 @@ use tableferry_simulator::{Simulator, StartError};
 use crate::app::{App, AppError, Role};
 use crate::aws::TableExports;
 use crate::cli::stop_signal;
-use crate::domain::callback::WebhookSecret;
+use crate::domain::webhook::secret::WebhookSecret;
 use crate::settings::{Auth, Settings};
 use crate::store::{Store, StoreError};
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::{DevError, places};
-use crate::domain::callback::WebhookSecret;
+use crate::domain::webhook::secret::WebhookSecret;
 use crate::webhook::sign;
 
 /// A running receiver.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::arn::TableArn;
-use super::callback::Callback;
 use super::duration::CreateTimeout;
 use super::filter::FilterSpecification;
 use super::invalid::Invalid;
 use super::labels::Labels;
 use super::s3::S3Destination;
 use super::timestamp::Timestamp;
+use super::webhook::Callback;
 
 /// What to export, where to, and what the caller wants to hear of it.
 #[derive(Debug, Clone, PartialEq)]

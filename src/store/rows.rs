@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::arn::{ExportArn, TableArn};
-use crate::domain::callback::{Callback, CallbackUrl, WebhookSecret};
 use crate::domain::description::Written;
 use crate::domain::duration::CreateTimeout;
 use crate::domain::event::{Event, EventKind};
@@ -20,6 +19,9 @@ use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType};
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::Callback;
+use crate::domain::webhook::secret::WebhookSecret;
+use crate::domain::webhook::url::WebhookUrl;
 
 /// Labels as the database keeps them.
 pub(super) type LabelMap = Json<BTreeMap<String, String>>;
@@ -164,7 +166,7 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
     };
     let callback = match row.callback_url {
         Some(url) => Some(Callback {
-            url: CallbackUrl::stored(&url).map_err(text)?,
+            url: WebhookUrl::stored(&url).map_err(text)?,
             secret: row.callback_secret.as_deref().map(WebhookSecret::parse).transpose().map_err(text)?,
         }),
         None => None,

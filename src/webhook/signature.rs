@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::domain::callback::WebhookSecret;
+use crate::domain::webhook::secret::WebhookSecret;
 
 /// Signs the exact bytes that are sent. `timestamp_s` is the time of the attempt in seconds since the Unix epoch.
 #[must_use]

@@ -6,7 +6,7 @@ use super::crew::Work;
 use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::domain::backoff::delivery_delay;
-use crate::domain::callback::WebhookSecret;
+use crate::domain::webhook::secret::WebhookSecret;
 use crate::store::deliveries::{Attempt, DueDelivery};
 use crate::store::{Store, StoreError};
 use crate::webhook::{Answer, WebhookClient, sign};

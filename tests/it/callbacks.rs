@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tableferry::domain::callback::WebhookSecret;
+use tableferry::domain::webhook::secret::WebhookSecret;
 use tableferry::webhook::sign;
 
 use crate::support::{Receiver, TestApp, TestOptions, create_body};

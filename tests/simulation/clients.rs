@@ -1,7 +1,6 @@
 //! What the clients ask for.
 
 use tableferry::domain::arn::TableArn;
-use tableferry::domain::callback::{Callback, CallbackUrl};
 use tableferry::domain::duration::CreateTimeout;
 use tableferry::domain::export::{Export, ExportState, Origin};
 use tableferry::domain::ids::{ClientToken, ExportId};
@@ -9,6 +8,8 @@ use tableferry::domain::labels::Labels;
 use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
 use tableferry::domain::s3::{S3Bucket, S3Destination, S3Prefix};
 use tableferry::domain::timestamp::Timestamp;
+use tableferry::domain::webhook::Callback;
+use tableferry::domain::webhook::url::WebhookUrl;
 
 use super::dice::Dice;
 
@@ -50,7 +51,7 @@ pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) 
         Theme::Doubt => dice.pick(&["1s", "2s", "5s", "20s"]),
         Theme::Age => dice.pick(&["7h", "9h", "24h", "24h"]),
     };
-    let url = CallbackUrl::stored("https://receiver.example/hook").expect("a URL");
+    let url = WebhookUrl::stored("https://receiver.example/hook").expect("a URL");
     ExportRequest {
         table_arn: tables[dice.below(tables.len())].clone(),
         destination: S3Destination {

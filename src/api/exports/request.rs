@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use crate::api::fields::{Errors, Fields, kind};
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::domain::arn::TableArn;
-use crate::domain::callback::{Callback, CallbackPolicy, CallbackUrl, WebhookSecret};
 use crate::domain::duration::CreateTimeout;
 use crate::domain::filter::FilterSpecification;
 use crate::domain::invalid::Invalid;
@@ -17,6 +16,9 @@ use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType, check_time, check_window};
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::secret::WebhookSecret;
+use crate::domain::webhook::url::WebhookUrl;
+use crate::domain::webhook::{Callback, CallbackPolicy};
 
 // This type documents the body; `read` reads it, so that all errors are reported at once.
 /// A request for an export. Fields bear the names of Terraform's `aws_dynamodb_table_export`. Unknown fields are refused.
@@ -159,7 +161,7 @@ pub struct Timeouts {
 ///
 /// # Errors
 /// A problem that names every field that breaks a rule.
-pub fn read(body: &Map<String, Value>, policy: CallbackPolicy, now: Timestamp) -> Result<ExportRequest, Problem> {
+pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, now: Timestamp) -> Result<ExportRequest, Problem> {
     let mut errors = Errors::new();
     let mut fields = Fields::of(body, "");
     let table_arn = fields.required_text("table_arn", &mut errors, TableArn::parse);
@@ -253,8 +255,8 @@ fn read_kind(fields: &mut Fields<'_>, errors: &mut Errors, now: Timestamp) -> Op
     if incremental { window } else { Some(ExportKind::Full { export_time }) }
 }
 
-fn read_callback(fields: &mut Fields<'_>, errors: &mut Errors, policy: CallbackPolicy) -> Option<Callback> {
-    let url = fields.text("callback_url", errors, |text| CallbackUrl::parse(text, policy));
+fn read_callback(fields: &mut Fields<'_>, errors: &mut Errors, policy: &CallbackPolicy) -> Option<Callback> {
+    let url = fields.text("callback_url", errors, |text| WebhookUrl::parse(text, &policy.urls));
     let has_url = fields.value("callback_url").is_some();
     let secret = fields.text("callback_secret", errors, WebhookSecret::parse);
     let has_secret = fields.value("callback_secret").is_some();

@@ -1,43 +1,29 @@
-//! Callbacks: where the end of one export is announced, and what signs that announcement.
+//! Where webhooks go: URLs that callers chose, held against what the operator allows.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use url::{Host, Url};
 
-use super::address::is_public;
-use super::invalid::Invalid;
+use crate::domain::address::is_public;
+use crate::domain::invalid::Invalid;
 
-/// What the operator allows of callbacks.
-#[derive(Debug, Clone, Copy)]
-pub struct CallbackPolicy {
+/// Which receivers the operator allows.
+#[derive(Debug, Clone, Default)]
+pub struct UrlPolicy {
     /// Plain http and addresses that are not public are allowed too.
     pub allow_private: bool,
-    /// The service has a signing secret for callbacks that bring none.
-    pub has_default_secret: bool,
-}
-
-/// Where to announce the end of an export.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Callback {
-    /// The receiver.
-    pub url: CallbackUrl,
-    /// The secret that came with the request; `None` signs with the service's own.
-    pub secret: Option<WebhookSecret>,
 }
 
 /// An http(s) URL without user information, of at most 2048 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallbackUrl(Url);
+pub struct WebhookUrl(Url);
 
-impl CallbackUrl {
+impl WebhookUrl {
     /// Reads a URL and holds it against the policy. Names are looked at only when connecting.
     ///
     /// # Errors
     /// It is no such URL, or the policy forbids its scheme or its literal address.
-    pub fn parse(text: &str, policy: CallbackPolicy) -> Result<Self, Invalid> {
+    pub fn parse(text: &str, policy: &UrlPolicy) -> Result<Self, Invalid> {
         if text.len() > 2048 {
             return Err(Invalid::new("must be at most 2048 characters long"));
         }
@@ -85,53 +71,12 @@ impl CallbackUrl {
     }
 }
 
-/// A signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookSecret {
-    text: String,
-    key: Vec<u8>,
-}
-
-impl WebhookSecret {
-    /// Reads a secret.
-    ///
-    /// # Errors
-    /// It has another form or length. The sentence does not repeat the secret.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let wrong = || Invalid::new("must be \"whsec_\" followed by the base64 of 24 to 64 random bytes");
-        let encoded = text.strip_prefix("whsec_").ok_or_else(wrong)?;
-        let key = BASE64.decode(encoded).map_err(|_| wrong())?;
-        if !(24..=64).contains(&key.len()) {
-            return Err(wrong());
-        }
-        Ok(Self { text: text.to_owned(), key })
-    }
-
-    /// The bytes that sign.
-    #[must_use]
-    pub fn key(&self) -> &[u8] {
-        &self.key
-    }
-
-    /// The secret as text, to be stored; never to be shown.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.text
-    }
-}
-
-impl fmt::Debug for WebhookSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookSecret(…)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const STRICT: CallbackPolicy = CallbackPolicy { allow_private: false, has_default_secret: false };
-    const OPEN: CallbackPolicy = CallbackPolicy { allow_private: true, has_default_secret: false };
+    const STRICT: UrlPolicy = UrlPolicy { allow_private: false };
+    const OPEN: UrlPolicy = UrlPolicy { allow_private: true };
 
     #[test]
     fn literal_addresses_in_every_notation_are_seen_through() {
@@ -152,18 +97,9 @@ mod tests {
             "javascript:alert(1)",
             "https://example.com/a b",
         ] {
-            assert!(CallbackUrl::parse(url, STRICT).is_err(), "{url}");
+            assert!(WebhookUrl::parse(url, &STRICT).is_err(), "{url}");
         }
-        assert!(CallbackUrl::parse("https://example.com/hook?x=1", STRICT).is_ok());
-        assert!(CallbackUrl::parse("http://127.0.0.1:9000/hook", OPEN).is_ok());
-    }
-
-    #[test]
-    fn a_secret_is_never_printed() {
-        let secret = WebhookSecret::parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
-        assert!(!format!("{secret:?}").contains("C2FV"));
-        for bad in ["", "whsec_", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_c2hvcnQ=", "whsec_!!!"] {
-            assert!(WebhookSecret::parse(bad).is_err(), "{bad}");
-        }
+        assert!(WebhookUrl::parse("https://example.com/hook?x=1", &STRICT).is_ok());
+        assert!(WebhookUrl::parse("http://127.0.0.1:9000/hook", &OPEN).is_ok());
     }
 }

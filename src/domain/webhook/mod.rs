@@ -1,0 +1,25 @@
+//! Webhooks: where they go and what signs them.
+
+pub mod secret;
+pub mod url;
+
+use self::secret::WebhookSecret;
+use self::url::{UrlPolicy, WebhookUrl};
+
+/// What the operator allows of callbacks.
+#[derive(Debug, Clone)]
+pub struct CallbackPolicy {
+    /// Which receivers.
+    pub urls: UrlPolicy,
+    /// The service has a signing secret for callbacks that bring none.
+    pub has_default_secret: bool,
+}
+
+/// Where to announce the end of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// The receiver.
+    pub url: WebhookUrl,
+    /// The secret that came with the request; `None` signs with the service's own.
+    pub secret: Option<WebhookSecret>,
+}
