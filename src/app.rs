@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState, Watcher};
-use crate::aws::TableExports;
+use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::settings::{Retention, Settings};
@@ -80,7 +80,7 @@ impl App {
     ///
     /// # Errors
     /// The TLS library cannot be set up.
-    pub fn new(settings: &Settings, store: Store, aws: TableExports) -> Result<Self, AppError> {
+    pub fn new(settings: &Settings, store: Store, aws: Aws) -> Result<Self, AppError> {
         telemetry::metrics();
         let aws = Arc::new(aws);
         let chance = Chance::default();

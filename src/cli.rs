@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::openapi;
 use crate::app::{App, AppError, Role};
-use crate::aws::TableExports;
+use crate::aws::Aws;
 use crate::settings::{Auth, Settings, SettingsError};
 use crate::store::Store;
 use crate::telemetry;
@@ -156,7 +156,7 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
     }
     let store = database(settings)?;
     let listener = listen(settings.listen).await?;
-    let app = App::new(settings, store, TableExports::from_environment().await)?;
+    let app = App::new(settings, store, Aws::from_environment().await)?;
     tracing::info!(listen = %settings.listen, role = ?serve.role, version = env!("CARGO_PKG_VERSION"), "tableferry starts");
     Ok(app.run(serve.role, listener, !serve.no_migrate, stop_signal().cancelled_owned()).await?)
 }

@@ -29,7 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::aws::TableExports;
+use crate::aws::Aws;
 use crate::chance::Chance;
 use crate::domain::webhook::CallbackPolicy;
 use crate::store::Store;
@@ -43,7 +43,7 @@ pub struct ApiState {
     /// The database.
     pub store: Store,
     /// AWS, for adopting exports.
-    pub aws: Arc<TableExports>,
+    pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.
     pub chance: Chance,
     /// What the operator allows of callbacks.

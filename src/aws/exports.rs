@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types as sdk;
 
-use super::TableExports;
+use super::Aws;
 use super::convert::{from_description, to_sdk_filter, to_sdk_time};
 use super::error::classify;
 use crate::domain::arn::{ExportArn, TableArn};
@@ -23,7 +23,7 @@ pub enum SearchScope {
     Account,
 }
 
-impl TableExports {
+impl Aws {
     /// ExportTableToPointInTime. AWS answers a repeated call with the same token with the same export.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl TableExports {
     pub async fn start(&self, request: &ExportRequest, token: &ClientToken) -> Result<ExportDescription, AwsFailure> {
         let to = &request.destination;
         let mut call = self
-            .client(request.table_arn.region())
+            .dynamodb(request.table_arn.account_id(), request.table_arn.region())
             .export_table_to_point_in_time()
             .table_arn(request.table_arn.as_str())
             .client_token(token.as_str())
@@ -68,12 +68,15 @@ impl TableExports {
         from_description(answer.export_description())
     }
 
-    /// DescribeExport, in the table's region.
+    /// DescribeExport, in the account and region of the table.
     ///
     /// # Errors
     /// AWS refuses or does not answer.
-    pub async fn describe(&self, region: &str, arn: &ExportArn) -> Result<ExportDescription, AwsFailure> {
-        let answer = counted("DescribeExport", self.client(region).describe_export().export_arn(arn.as_str()).send().await)?;
+    pub async fn describe(&self, table: &TableArn, arn: &ExportArn) -> Result<ExportDescription, AwsFailure> {
+        let answer = counted(
+            "DescribeExport",
+            self.dynamodb(table.account_id(), table.region()).describe_export().export_arn(arn.as_str()).send().await,
+        )?;
         from_description(answer.export_description())
     }
 
@@ -83,7 +86,7 @@ impl TableExports {
     /// # Errors
     /// AWS refuses or does not answer.
     pub async fn list_running(&self, table: &TableArn) -> Result<HashMap<String, ExportDescription>, AwsFailure> {
-        let page = self.client(table.region()).list_exports().table_arn(table.as_str()).max_results(25).send().await;
+        let page = self.dynamodb(table.account_id(), table.region()).list_exports().table_arn(table.as_str()).max_results(25).send().await;
         let page = counted("ListExports", page)?;
         let running = page.export_summaries().iter().filter(|s| s.export_status().is_some_and(|status| status.as_str() == "IN_PROGRESS"));
         Ok(running.filter_map(|s| s.export_arn()).map(|arn| (arn.to_owned(), ExportDescription::running(arn))).collect())
@@ -100,7 +103,7 @@ impl TableExports {
         next_token: Option<String>,
     ) -> Result<(Vec<ExportArn>, Option<String>), AwsFailure> {
         let page = self
-            .client(table.region())
+            .dynamodb(table.account_id(), table.region())
             .list_exports()
             .set_table_arn((scope == SearchScope::Table).then(|| table.as_str().to_owned()))
             .max_results(25)

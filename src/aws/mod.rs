@@ -1,13 +1,13 @@
-//! DynamoDB's export calls in our words: the only room that names the AWS SDK.
+//! AWS in our words: the only room that names its SDK.
 //!
-//! One SDK client a region, built once and shared; the region is the one in the ARN. Retries are ours, so the SDK's are off.
+//! One SDK client for each service, account and region, built once and shared; account and region are those of the table's ARN.
+//! Retries are ours, so the SDK's are off.
 
+mod clients;
 mod convert;
 mod error;
 mod exports;
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -16,8 +16,9 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+
+use clients::Clients;
 
 pub use exports::SearchScope;
 
@@ -27,17 +28,14 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How many regions' clients are kept.
-const MOST_CLIENTS: usize = 64;
-
-/// DynamoDB's export calls, in every region.
+/// AWS, in every account and region.
 #[derive(Debug)]
-pub struct TableExports {
+pub struct Aws {
     config: SdkConfig,
-    clients: Mutex<HashMap<String, Client>>,
+    dynamodb: Clients<aws_sdk_dynamodb::Client>,
 }
 
-impl TableExports {
+impl Aws {
     /// Reads what the SDK reads: environment, profile files, and the credentials of containers and instances (lazily).
     pub async fn from_environment() -> Self {
         // A client's region comes from the ARN; this one only serves credentials that ask STS. Never the instance's
@@ -59,23 +57,16 @@ impl TableExports {
     }
 
     fn new(config: SdkConfig) -> Self {
-        Self { config, clients: Mutex::default() }
+        Self { config, dynamodb: Clients::default() }
     }
 
-    fn client(&self, region: &str) -> Client {
-        // A poisoned lock still holds a usable map: nothing is left half done in it.
-        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(client) = clients.get(region) {
-            return client.clone();
-        }
-        if clients.len() >= MOST_CLIENTS {
-            // Each holds connections of its own. AWS has some forty regions; more than that are made up by callers.
-            clients.clear();
-        }
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config).region(Region::new(region.to_owned())).build();
-        let client = Client::from_conf(config);
-        clients.insert(region.to_owned(), client.clone());
-        client
+    /// The configuration for calls in an account and a region.
+    fn config(&self, _account_id: &str, region: &str) -> SdkConfig {
+        self.config.to_builder().region(Region::new(region.to_owned())).build()
+    }
+
+    fn dynamodb(&self, account_id: &str, region: &str) -> aws_sdk_dynamodb::Client {
+        self.dynamodb.get(account_id, region, || aws_sdk_dynamodb::Client::new(&self.config(account_id, region)))
     }
 }
 

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tableferry_simulator::{Simulator, StartError};
 
 use crate::app::{App, AppError, Role};
-use crate::aws::TableExports;
+use crate::aws::Aws;
 use crate::cli::stop_signal;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::settings::{Auth, Settings};
@@ -85,7 +85,7 @@ impl Dev {
             None => return Err(DevError::Sample("there is no database".to_owned())),
         };
         store.migrate().await?;
-        let app = App::new(&settings, store, TableExports::at_endpoint(&simulator.dynamodb_url()).await)?;
+        let app = App::new(&settings, store, Aws::at_endpoint(&simulator.dynamodb_url()).await)?;
         let running = tokio::spawn(app.run(Role::All, listener, true, stop.clone().cancelled_owned()));
         let shown = tokio::select! {
             shown = sample::show(&service, &simulator, &receiver) => shown,

@@ -48,7 +48,7 @@ impl Stepper {
             let unknown = self.store.unknown_arns(&young).await.map_err(|_| interrupted("the database did not answer"))?;
             for arn in unknown.into_iter().map(ExportArn::known) {
                 // Also when AWS does not find what it just listed: then nothing is certain, and the search is made again.
-                let found = self.patiently(claimed, || self.aws.describe(table.region(), &arn)).await?;
+                let found = self.patiently(claimed, || self.aws.describe(table, &arn)).await?;
                 if found.client_token.as_ref() == Some(token) {
                     return Ok(Some(found));
                 }

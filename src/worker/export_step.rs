@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::aws::TableExports;
+use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
@@ -20,7 +20,7 @@ pub struct Stepper {
     /// The database.
     pub store: Store,
     /// AWS.
-    pub aws: Arc<TableExports>,
+    pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.
     pub chance: Chance,
     /// Bounds of the poll delay.
@@ -62,7 +62,7 @@ impl Stepper {
             Decision::Describe(arn) => {
                 let answer = match described.filter(|known| known.arn == arn) {
                     Some(known) => Ok(known),
-                    None => self.aws.describe(request.table_arn.region(), &arn).await,
+                    None => self.aws.describe(&request.table_arn, &arn).await,
                 };
                 let taken = taken(&answer);
                 (after_describe(claimed, answer, &self.around()), taken)

@@ -69,7 +69,7 @@ pub async fn import_export(
     if let Some(known) = state.store.find_by_arn(arn.as_str()).await? {
         return Ok(answer(&state, StatusCode::OK, &known));
     }
-    let described = state.aws.describe(table_arn.region(), &arn).await.map_err(|failure| match failure.class {
+    let described = state.aws.describe(&table_arn, &arn).await.map_err(|failure| match failure.class {
         FailureClass::Refused | FailureClass::ExportNotFound => Problem::new(ProblemType::RefusedByAws, failure.to_string()),
         _ => {
             tracing::warn!(aws.error.code = failure.code, aws.error.message = failure.message, "AWS did not describe an export to adopt");

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tableferry::app::{App, Role};
-use tableferry::aws::TableExports;
+use tableferry::aws::Aws;
 use tableferry::chance::Chance;
 use tableferry::domain::arn::TableArn;
 use tableferry::domain::backoff::PollBounds;
@@ -123,7 +123,7 @@ impl TestApp {
         };
         let store = Store::connect_lazily(settings.database_url.as_ref().unwrap()).unwrap();
         store.migrate().await.unwrap();
-        let aws = TableExports::at_endpoint(&simulator.dynamodb_url()).await;
+        let aws = Aws::at_endpoint(&simulator.dynamodb_url()).await;
         let app = App::new(&settings, store, aws).unwrap();
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -151,7 +151,7 @@ impl TestApp {
     pub async fn second_worker(&self) -> ExportWorker {
         let stepper = Stepper {
             store: self.store(),
-            aws: Arc::new(TableExports::at_endpoint(&self.dynamodb_url).await),
+            aws: Arc::new(Aws::at_endpoint(&self.dynamodb_url).await),
             chance: self.chance.clone(),
             bounds: self.exports.stepper.bounds,
             changed: Arc::default(),
