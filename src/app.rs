@@ -13,9 +13,11 @@ use crate::api::{self, ApiState, Watcher};
 use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
+use crate::keyring::Keyring;
 use crate::settings::{Retention, Settings};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
+use crate::vault::Vault;
 use crate::webhook::WebhookClient;
 use crate::worker::crew;
 use crate::worker::delivery_worker::DeliveryWorker;
@@ -23,6 +25,7 @@ use crate::worker::export_step::Stepper;
 use crate::worker::export_worker::ExportWorker;
 use crate::worker::lanes::Lanes;
 use crate::worker::retention;
+use crate::worker::webhook_job_worker::WebhookJobWorker;
 
 /// How long requests in hand may take after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(8);
@@ -71,6 +74,8 @@ pub struct App {
     pub exports: Arc<ExportWorker>,
     /// Sends webhooks.
     pub deliveries: Arc<DeliveryWorker>,
+    /// Sends webhooks again.
+    pub webhook_jobs: Arc<WebhookJobWorker>,
     api: ApiState,
     retention: Retention,
 }
@@ -84,15 +89,20 @@ impl App {
         telemetry::metrics();
         let aws = Arc::new(aws);
         let chance = Chance::default();
+        let vault = Vault::new(&settings.encryption_keys);
+        let keyring = Arc::new(Keyring::new(store.clone(), vault.clone(), chance.clone()));
         let api = ApiState {
             store: store.clone(),
             aws: Arc::clone(&aws),
             chance: chance.clone(),
             callbacks: settings.callback_policy(),
+            vault: vault.clone(),
+            keyring: Arc::clone(&keyring),
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),
             exports_changed: Arc::new(Notify::new()),
             deliveries_due: Arc::new(Notify::new()),
+            webhook_jobs_due: Arc::new(Notify::new()),
             stopping: CancellationToken::new(),
         };
         let stepper = Stepper {
@@ -107,10 +117,27 @@ impl App {
         let deliveries = DeliveryWorker {
             store: store.clone(),
             client: WebhookClient::new(settings.webhook_allow_private).map_err(AppError::Webhook)?,
+            vault,
+            keyring,
             default_secret: settings.webhook_secret.clone(),
             chance: chance.clone(),
+            in_hand: std::sync::Mutex::default(),
         };
-        Ok(Self { store, chance, exports: Arc::new(exports), deliveries: Arc::new(deliveries), api, retention: settings.retention })
+        let jobs = WebhookJobWorker {
+            store: store.clone(),
+            chance: chance.clone(),
+            deliveries: Arc::clone(&api.deliveries_due),
+            stopping: api.stopping.clone(),
+        };
+        Ok(Self {
+            store,
+            chance,
+            exports: Arc::new(exports),
+            deliveries: Arc::new(deliveries),
+            webhook_jobs: Arc::new(jobs),
+            api,
+            retention: settings.retention,
+        })
     }
 
     /// Every route and layer of a role.
@@ -158,6 +185,7 @@ impl App {
         if role != Role::Api {
             tasks.push(tokio::spawn(crew::run(self.exports, self.api.exports_due, stopping.clone())));
             tasks.push(tokio::spawn(crew::run(self.deliveries, self.api.deliveries_due, stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, self.api.webhook_jobs_due, stopping.clone())));
             tasks.push(tokio::spawn(retention::run(self.store.clone(), self.retention, self.chance.clone(), stopping.clone())));
         }
         stopping.cancelled().await;

@@ -10,6 +10,8 @@ use uuid::Uuid;
 use crate::domain::backoff::Jitter;
 use crate::domain::ids::{ClientToken, DeliveryId, ExportId};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::endpoint::EndpointId;
+use crate::domain::webhook::secret::WebhookSecret;
 
 /// The source of time, randomness and identifiers. Cheap to clone; clones share their clock.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +49,34 @@ impl Chance {
     #[must_use]
     pub fn client_token(&self) -> ClientToken {
         ClientToken::from_uuid(Uuid::new_v4())
+    }
+
+    /// A new endpoint's id.
+    #[must_use]
+    pub fn endpoint_id(&self) -> EndpointId {
+        EndpointId(Uuid::now_v7())
+    }
+
+    /// A new id of anything else that is ordered by creation.
+    #[must_use]
+    pub fn ordered_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    /// Bytes from the system's secure randomness, for keys.
+    #[must_use]
+    pub fn secret_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        #[expect(clippy::expect_used, reason = "a system without randomness can make no keys, and must not pretend to")]
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
+        bytes
+    }
+
+    /// A new secret that signs webhooks.
+    #[must_use]
+    pub fn webhook_secret(&self) -> WebhookSecret {
+        #[expect(clippy::expect_used, reason = "32 bytes are within the bounds of a secret")]
+        WebhookSecret::from_key(&self.secret_bytes()).expect("32 bytes are within the bounds of a secret")
     }
 
     /// A random number that spreads a delay.

@@ -13,8 +13,10 @@ pub mod cli;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
+pub mod keyring;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod vault;
 pub mod webhook;
 pub mod worker;

@@ -14,6 +14,7 @@ use crate::domain::pace::{LaneLimits, PaceLimits};
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::domain::webhook::url::UrlPolicy;
+use crate::vault::VaultKey;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct Settings {
     pub webhook_secret: Option<WebhookSecret>,
     /// `TABLEFERRY_WEBHOOK_ALLOW_PRIVATE`: webhooks may reach private and loopback addresses, by plain http too.
     pub webhook_allow_private: bool,
+    /// `TABLEFERRY_ENCRYPTION_KEY`: seal secrets in the database; the first seals, all open.
+    pub encryption_keys: Vec<VaultKey>,
     /// `TABLEFERRY_LOG`: tracing filter; `None` is [`DEFAULT_LOG`].
     pub log: Option<String>,
     /// `TABLEFERRY_LOG_FORMAT`: `text` or `json`; `None` is text on a terminal.
@@ -100,7 +103,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_AUTH",
@@ -116,6 +119,7 @@ const KEYS: [&str; 17] = [
     "TABLEFERRY_RETAIN_ATTEMPTS_DAYS",
     "TABLEFERRY_WEBHOOK_SECRET",
     "TABLEFERRY_WEBHOOK_ALLOW_PRIVATE",
+    "TABLEFERRY_ENCRYPTION_KEY",
     "TABLEFERRY_LOG",
     "TABLEFERRY_LOG_FORMAT",
 ];
@@ -193,6 +197,7 @@ impl Settings {
             events: days("TABLEFERRY_RETAIN_EVENTS_DAYS")?.flatten(),
             attempts: days("TABLEFERRY_RETAIN_ATTEMPTS_DAYS")?.unwrap_or(Some(DEFAULT_RETAIN_ATTEMPTS)),
         };
+        let encryption_keys = get("TABLEFERRY_ENCRYPTION_KEY").map_or(Ok(Vec::new()), |all| all.split(',').map(VaultKey::parse).collect());
         let secret = get("TABLEFERRY_WEBHOOK_SECRET").map(WebhookSecret::parse).transpose();
         Ok(Self {
             database_url: get("DATABASE_URL").map(SecretString::from),
@@ -214,6 +219,7 @@ impl Settings {
                 Some("true") => true,
                 Some(_) => return Err(bad("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "must be true or false")),
             },
+            encryption_keys: encryption_keys.map_err(|e| bad("TABLEFERRY_ENCRYPTION_KEY", &e.to_string()))?,
             log: get("TABLEFERRY_LOG").map(str::to_owned),
             log_format: match get("TABLEFERRY_LOG_FORMAT") {
                 None => None,

@@ -23,7 +23,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if !(essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))) {
-            return Err(Problem::new(ProblemType::UnsupportedMediaType, "send the body with Content-Type: application/json"));
+            return Err(not_json());
         }
         let bytes = read(request.into_body()).await?;
         let value: Value =
@@ -36,6 +36,29 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         find_nul_in(&object, "", &mut errors);
         if errors.is_empty() { Ok(Self(object)) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
     }
+}
+
+/// The JSON object of a request's body, or an empty one when there is no body.
+#[derive(Debug)]
+pub struct OptionalJsonObject(pub Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalJsonObject {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return JsonObject::from_request(request, state).await.map(|JsonObject(object)| Self(object));
+        }
+        // Without a content type there may be no body either.
+        match read(request.into_body()).await?.is_empty() {
+            true => Ok(Self(Map::new())),
+            false => Err(not_json()),
+        }
+    }
+}
+
+fn not_json() -> Problem {
+    Problem::new(ProblemType::UnsupportedMediaType, "send the body with Content-Type: application/json")
 }
 
 async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {

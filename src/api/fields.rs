@@ -61,6 +61,16 @@ impl<'a> Fields<'a> {
         self.text(name, errors, parse)
     }
 
+    /// `true` or `false`; `None` when it is left out or wrong.
+    pub fn boolean(&mut self, name: &'static str, errors: &mut Errors) -> Option<bool> {
+        let value = self.value(name)?;
+        if value.as_bool().is_none() {
+            let what = Invalid::new(format!("must be true or false, not {}", kind(value)));
+            errors.push(FieldError::new(self.pointer(name), &what));
+        }
+        value.as_bool()
+    }
+
     /// An object within.
     pub fn object(&mut self, name: &'static str, errors: &mut Errors) -> Option<Fields<'a>> {
         let value = self.value(name)?;

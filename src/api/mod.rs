@@ -9,12 +9,16 @@ mod fields;
 mod health;
 mod observe;
 pub mod openapi;
+mod page_token;
+mod paging;
+mod path;
 mod prefer;
 mod problem;
 mod problem_docs;
 mod problems;
 mod query;
 mod watch;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -32,7 +36,9 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::aws::Aws;
 use crate::chance::Chance;
 use crate::domain::webhook::CallbackPolicy;
+use crate::keyring::Keyring;
 use crate::store::Store;
+use crate::vault::Vault;
 
 pub use problem::ProblemType;
 pub use watch::Watcher;
@@ -48,6 +54,10 @@ pub struct ApiState {
     pub chance: Chance,
     /// What the operator allows of callbacks.
     pub callbacks: CallbackPolicy,
+    /// Seals what callers entrust.
+    pub vault: Vault,
+    /// The keys that sign webhooks.
+    pub keyring: Arc<Keyring>,
     /// Wakes those who wait for an export.
     pub watcher: Watcher,
     /// Told when an export is due at once.
@@ -56,6 +66,8 @@ pub struct ApiState {
     pub exports_changed: Arc<Notify>,
     /// Told when a delivery was written.
     pub deliveries_due: Arc<Notify>,
+    /// Told when a job was stored.
+    pub webhook_jobs_due: Arc<Notify>,
     /// Cancelled when the process begins to stop.
     pub stopping: CancellationToken,
 }
@@ -68,6 +80,18 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(exports::get::get_export, exports::delete::delete_export))
         .routes(routes!(exports::cancel::cancel_export))
         .routes(routes!(exports::events::list_events))
+        .routes(routes!(webhooks::deliveries::list_export_deliveries))
+        .routes(routes!(webhooks::create::create_endpoint, webhooks::get::list_endpoints))
+        .routes(routes!(webhooks::get::get_endpoint, webhooks::update::update_endpoint, webhooks::get::delete_endpoint))
+        .routes(routes!(webhooks::ping::ping_endpoint))
+        .routes(routes!(webhooks::secret::rotate_secret))
+        .routes(routes!(webhooks::jobs::recover))
+        .routes(routes!(webhooks::jobs::replay_missing))
+        .routes(routes!(webhooks::jobs::get_job))
+        .routes(routes!(webhooks::deliveries::list_endpoint_deliveries))
+        .routes(routes!(webhooks::deliveries::get_delivery))
+        .routes(routes!(webhooks::deliveries::resend_delivery))
+        .routes(routes!(webhooks::public_keys::list_public_keys))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

@@ -15,6 +15,7 @@ use crate::domain::view::ExportView;
     components(schemas(ProblemDocument, ExportView, EventView, ExportType, LabelFilter)),
     tags(
         (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),
+        (name = "Webhooks", description = "Hear of exports by signed webhooks, see what was delivered, and send it again."),
         (name = "Operations", description = "Health, metrics and explanations.")
     )
 )]

@@ -36,6 +36,8 @@ pub enum ProblemType {
     NotCancellable,
     /// The export has not ended.
     NotEnded,
+    /// The webhook endpoint is disabled.
+    EndpointDisabled,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is not declared as JSON.
@@ -52,7 +54,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::MalformedJson,
         Self::InvalidParameter,
         Self::ValidationFailed,
@@ -61,6 +63,7 @@ impl ProblemType {
         Self::MethodNotAllowed,
         Self::NotCancellable,
         Self::NotEnded,
+        Self::EndpointDisabled,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RefusedByAws,
@@ -120,6 +123,12 @@ impl ProblemType {
                 StatusCode::CONFLICT,
                 "The export has not ended",
                 "Its record would be forgotten while AWS still works on it. Wait for its end, cancel it while it is PENDING, or delete it with ?force=true.",
+            ),
+            Self::EndpointDisabled => (
+                "endpoint-disabled",
+                StatusCode::CONFLICT,
+                "The webhook endpoint is disabled",
+                "Nothing is sent to it. Enable it with PATCH and {\"disabled\": false}, then ask again.",
             ),
             Self::PayloadTooLarge => {
                 ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", "A body may have at most 256 KiB.")
@@ -246,7 +255,13 @@ impl Problem {
     /// No export of this id.
     #[must_use]
     pub fn no_such_export() -> Self {
-        Self::new(ProblemType::NotFound, "there is no export of this id; it was never known here or has been deleted")
+        Self::no_such("export")
+    }
+
+    /// Nothing of this kind has this id.
+    #[must_use]
+    pub fn no_such(what: &str) -> Self {
+        Self::new(ProblemType::NotFound, format!("there is no {what} of this id; it was never known here or has been deleted"))
     }
 
     fn document(&self, instance: &str) -> Response {

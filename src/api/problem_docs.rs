@@ -61,6 +61,7 @@ fn example(kind: ProblemType) -> Value {
         ProblemType::IdempotencyKeyReused => ("this Idempotency-Key came before with another request", json!([])),
         ProblemType::NotCancellable => ("the export is COMPLETED", json!([])),
         ProblemType::NotEnded => ("the export is IN_PROGRESS", json!([])),
+        ProblemType::EndpointDisabled => ("the endpoint is disabled: gone", json!([])),
         ProblemType::RefusedByAws => ("ExportNotFoundException: Export not found", json!([])),
         _ => (title, json!([])),
     };

@@ -44,7 +44,8 @@ pub async fn start(secret: Option<WebhookSecret>) -> Result<Receiver, DevError> 
 async fn receive(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let (id, timestamp, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-    let expected = inbox.secret.as_ref().zip(timestamp.parse().ok()).map(|(secret, at)| sign(secret, id, at, &body));
+    let text = String::from_utf8_lossy(&body);
+    let expected = inbox.secret.clone().zip(timestamp.parse().ok()).map(|(secret, at)| sign(&[secret], &[], id, at, &text));
     let valid = expected.is_some_and(|expected| signature.split(' ').any(|one| one == expected));
     let event: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let kind = event.get("type").and_then(|t| t.as_str()).unwrap_or("?");

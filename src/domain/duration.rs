@@ -48,7 +48,9 @@ impl Default for CreateTimeout {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads a sequence of whole numbers with the units `h`, `m`, `s` or `ms`; `None` when the text has another form.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     if text.is_empty() || text.len() > 64 {
         return None;
     }

@@ -84,10 +84,4 @@ impl EventKind {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
-
-    /// Whether a `callback_url` hears of it: the end states.
-    #[must_use]
-    pub fn is_announced(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut)
-    }
 }

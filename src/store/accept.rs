@@ -183,7 +183,7 @@ impl Store {
             request.create_timeout.as_str(),
             i64::try_from(request.create_timeout.duration().as_millis()).unwrap_or(i64::MAX),
             request.callback.as_ref().map(|c| c.url.as_str()),
-            request.callback.as_ref().and_then(|c| c.secret.as_ref()).map(|s| s.expose()),
+            request.callback.as_ref().and_then(|c| c.secret.as_ref()).map(|s| s.as_str()),
             json!(request.labels.as_map()),
             key.map(|k| k.key.as_str()),
             key.map(|k| k.fingerprint.as_slice()),

@@ -1,178 +1,350 @@
-//! Webhook deliveries: written with the change they announce, claimed when due, an attempt a row.
+//! Webhook deliveries at work: written with the change they announce, claimed when due, an attempt a row.
+//!
+//! An endpoint's deliveries go to where it is now; a callback's to the URL that came with the export.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::domain::ids::{DeliveryId, ExportId};
-use crate::domain::step::Change;
+use crate::domain::backoff::MOST_DELIVERY_ATTEMPTS;
+use crate::domain::ids::DeliveryId;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::view::ExportView;
+use crate::domain::webhook::announcement::{Announcement, disabled_body, ping_body};
+use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
+use crate::domain::webhook::endpoint::{Endpoint, EndpointId};
+use crate::domain::webhook::event_type::WebhookEventType;
+use crate::domain::webhook::secret::Sealed;
+use crate::domain::webhook::share::DueReceiver;
 
-/// A delivery to be stored, due at once.
-#[derive(Debug, Clone)]
-pub struct NewDelivery {
-    /// Its id, which receivers see.
-    pub id: DeliveryId,
-    /// The export it tells of.
-    pub export_id: ExportId,
-    /// The event's type.
-    pub event_type: &'static str,
-    /// The receiver.
-    pub url: String,
-    /// The secret that came with the request, if one did.
-    pub signing_secret: Option<String>,
-    /// The exact bytes to send.
-    pub body: String,
-    /// When the event happened.
-    pub created_at: Timestamp,
-}
-
-impl NewDelivery {
-    /// The delivery that announces a change, if the export has a callback and the change is an end state.
-    #[must_use]
-    pub fn announcing(change: &Change, id: DeliveryId) -> Option<Self> {
-        let export = &change.export;
-        let callback = export.request.callback.as_ref().filter(|_| change.event.is_announced())?;
-        let body = json!({
-            "type": change.event.as_str(),
-            "timestamp": export.updated_at,
-            "data": { "export": ExportView::from(export) },
-        });
-        Some(Self {
-            id,
-            export_id: export.id,
-            event_type: change.event.as_str(),
-            url: callback.url.as_str().to_owned(),
-            signing_secret: callback.secret.as_ref().map(|s| s.expose().to_owned()),
-            body: body.to_string(),
-            created_at: export.updated_at,
-        })
-    }
-}
+/// Draws ids for new deliveries.
+pub type Ids<'a> = &'a (dyn Fn() -> DeliveryId + Sync);
 
 /// A claimed delivery.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
-    /// Its id.
+    /// Its id, which receivers see.
     pub id: DeliveryId,
-    /// The receiver.
+    /// The endpoint; `None` for a callback.
+    pub endpoint_id: Option<EndpointId>,
+    /// What it fails, is slow and is capped together with.
+    pub receiver: String,
+    /// Where it goes.
     pub url: String,
-    /// The secret that came with the request, if one did.
-    pub signing_secret: Option<String>,
+    /// What signs it: an endpoint's secrets, newest first, or the one that came with the export.
+    pub secrets: Vec<Sealed>,
+    /// Headers of the endpoint's own.
+    pub headers: Option<Sealed>,
     /// The exact bytes to send.
     pub body: String,
     /// Attempts made before this one.
     pub attempts: u32,
+    /// Attempts of the schedule made before this one.
+    pub schedule_attempts: u32,
+    /// Attempts at this receiver that failed in a row before this one.
+    pub receiver_failures: u32,
 }
 
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// When it began.
-    pub at: Timestamp,
-    /// How long it took.
-    pub duration: Duration,
-    /// The receiver's answer, if there was one.
-    pub status_code: Option<u16>,
-    /// What went wrong; `None` when it was delivered.
-    pub error: Option<String>,
+/// What an attempt led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptEffect {
+    /// Where the delivery stands now.
+    pub status: DeliveryStatus,
+    /// When to try again, if it is PENDING.
+    pub retry_in: Duration,
+    /// How long nothing else is sent to this receiver.
+    pub slow_for: Option<Duration>,
 }
 
 /// How long a claimed delivery stays in its worker's hand: longer than an attempt may take.
 const HOLD: Duration = Duration::from_secs(18);
 
-pub(super) async fn insert(tx: &mut PgConnection, delivery: NewDelivery) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO webhook_deliveries (id, export_id, event_type, url, signing_secret, body, status, due_at, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', now(), $7)",
-        delivery.id.0,
-        delivery.export_id.0,
-        delivery.event_type,
-        delivery.url,
-        delivery.signing_secret.as_deref(),
-        delivery.body,
-        OffsetDateTime::from(delivery.created_at),
+/// Writes the deliveries of an announcement: one for the callback, one for each endpoint that wants it. How many.
+pub(super) async fn announce(tx: &mut PgConnection, announcement: &Announcement<'_>, ids: Ids<'_>) -> Result<usize, StoreError> {
+    let endpoints = who_wants(tx, announcement.event_type, announcement.labels(), None).await?;
+    let callback = announcement.callback();
+    if endpoints.is_empty() && callback.is_none() {
+        return Ok(0);
+    }
+    let body = announcement.body();
+    if let Some(callback) = callback {
+        sqlx::query!(
+            "INSERT INTO webhook_deliveries (id, export_id, event_type, url, signing_secret, body, status, due_at, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', now(), $7)",
+            ids().0,
+            announcement.export_id().0,
+            announcement.event_type.as_str(),
+            callback.url.as_str(),
+            callback.secret.as_ref().map(Sealed::as_str),
+            body,
+            OffsetDateTime::from(announcement.at),
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    let event = Some((announcement.export_id().0, announcement.sequence));
+    insert_for(tx, &endpoints, event, announcement.event_type, &body, announcement.at, ids).await?;
+    Ok(endpoints.len() + usize::from(callback.is_some()))
+}
+
+/// Tells the other endpoints that one was disabled.
+pub(super) async fn tell_of_disabled(tx: &mut PgConnection, endpoint: &Endpoint, now: Timestamp, ids: Ids<'_>) -> Result<(), StoreError> {
+    let kind = WebhookEventType::EndpointDisabled;
+    let others = who_wants(tx, kind, &BTreeMap::new(), Some(endpoint.id)).await?;
+    insert_for(tx, &others, None, kind, &disabled_body(endpoint, now), now, ids).await.map(drop)
+}
+
+/// Endpoints that are not disabled and want events of this type and these labels, with their URLs.
+async fn who_wants(
+    tx: &mut PgConnection,
+    kind: WebhookEventType,
+    labels: &BTreeMap<String, String>,
+    but: Option<EndpointId>,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT id, url FROM webhook_endpoints
+        WHERE disabled_at IS NULL AND (event_types = '{}' OR $1 = ANY (event_types)) AND labels <@ $2 AND id IS DISTINCT FROM $3",
+        kind.as_str(),
+        json!(labels),
+        but.map(|id| id.0),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.url)).collect())
+}
+
+/// Writes one delivery for each of these endpoints, unless it got that event before. How many were written.
+pub(super) async fn insert_for(
+    tx: &mut PgConnection,
+    endpoints: &[(Uuid, String)],
+    event: Option<(Uuid, i32)>,
+    kind: WebhookEventType,
+    body: &str,
+    at: Timestamp,
+    ids: Ids<'_>,
+) -> Result<u64, StoreError> {
+    if endpoints.is_empty() {
+        return Ok(0);
+    }
+    let new: Vec<_> = endpoints.iter().map(|_| ids().0).collect();
+    let (to, urls): (Vec<_>, Vec<_>) = endpoints.iter().cloned().unzip();
+    let done = sqlx::query!(
+        "INSERT INTO webhook_deliveries (id, endpoint_id, url, export_id, event_sequence, event_type, body, status, due_at, created_at)
+        SELECT new.id, new.endpoint_id, new.url, $4, $5, $6, $7, 'PENDING', now(), $8
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS new (id, endpoint_id, url)
+        ON CONFLICT (endpoint_id, export_id, event_sequence) DO NOTHING",
+        &new,
+        &to,
+        &urls,
+        event.map(|(id, _)| id),
+        event.map(|(_, sequence)| sequence),
+        kind.as_str(),
+        body,
+        OffsetDateTime::from(at),
     )
     .execute(tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 impl Store {
-    /// Claims at most `limit` deliveries that are due within `ahead` from now (zero for a worker; tests step over waiting times).
+    /// Stores a ping for an endpoint, of one attempt.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    pub async fn add_ping(&self, endpoint: &Endpoint, id: DeliveryId, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO webhook_deliveries (id, endpoint_id, url, event_type, body, status, due_at, created_at, schedule_attempts)
+            VALUES ($1, $2, $3, 'ping', $4, 'PENDING', now(), $5, $6)",
+            id.0,
+            endpoint.id.0,
+            endpoint.wish.url.as_str(),
+            ping_body(endpoint, now),
+            OffsetDateTime::from(now),
+            i32::try_from(MOST_DELIVERY_ATTEMPTS - 1).unwrap_or(0),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The receivers to whom something may be sent within `ahead` from now (zero for a worker; tests step over waiting times), who
+    /// waits longest first.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn claim_deliveries(&self, limit: i64, ahead: Duration) -> Result<Vec<DueDelivery>, StoreError> {
+    pub async fn due_receivers(&self, ahead: Duration) -> Result<Vec<DueReceiver>, StoreError> {
+        // Two steps a receiver along the index, however many deliveries each has.
         let rows = sqlx::query!(
-            "WITH due AS (
-                SELECT id FROM webhook_deliveries
-                WHERE status = 'PENDING' AND due_at <= now() + $2 * interval '1 second'
-                ORDER BY due_at
-                LIMIT $1
-                FOR UPDATE SKIP LOCKED
+            r#"WITH RECURSIVE walk AS (
+                (SELECT receiver, due_at FROM webhook_deliveries WHERE status = 'PENDING' ORDER BY receiver, due_at LIMIT 1)
+                UNION ALL
+                SELECT next.receiver, next.due_at FROM walk, LATERAL (
+                    SELECT d.receiver, d.due_at FROM webhook_deliveries d
+                    WHERE d.status = 'PENDING' AND d.receiver > walk.receiver ORDER BY d.receiver, d.due_at LIMIT 1
+                ) next
             )
-            UPDATE webhook_deliveries d SET due_at = now() + $3 * interval '1 second'
-            FROM due WHERE d.id = due.id
-            RETURNING d.id, d.url, d.signing_secret, d.body, d.attempts",
-            limit,
+            SELECT walk.receiver AS "receiver!", r.receiver IS NOT NULL AS "failing!"
+            FROM walk
+                LEFT JOIN webhook_receivers r ON r.receiver = walk.receiver
+                LEFT JOIN webhook_endpoints w ON w.id::text = walk.receiver
+            WHERE walk.due_at <= now() + $1 * interval '1 second'
+                AND coalesce(r.slow_until <= now() + $1 * interval '1 second', true)
+                AND (walk.receiver LIKE '%://%' OR (w.id IS NOT NULL AND w.disabled_at IS NULL))
+            ORDER BY walk.due_at"#,
+            ahead.as_secs_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| DueReceiver { receiver: row.receiver, failing: row.failing }).collect())
+    }
+
+    /// Claims so many deliveries of each receiver. `ahead` as in [`Store::due_receivers`]; secrets that expired before `now` do not sign.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn claim_deliveries(
+        &self,
+        shares: &[(String, usize)],
+        ahead: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
+        if shares.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (receivers, most): (Vec<_>, Vec<_>) =
+            shares.iter().map(|(receiver, most)| (receiver.clone(), i64::try_from(*most).unwrap_or(i64::MAX))).unzip();
+        let rows = sqlx::query!(
+            r#"WITH due AS MATERIALIZED (
+                SELECT picked.id FROM unnest($1::text[], $2::bigint[]) AS share (receiver, most), LATERAL (
+                    SELECT d.id FROM webhook_deliveries d
+                    WHERE d.receiver = share.receiver AND d.status = 'PENDING' AND d.due_at <= now() + $3 * interval '1 second'
+                    ORDER BY d.due_at
+                    LIMIT share.most
+                    FOR UPDATE SKIP LOCKED
+                ) picked
+            ), claimed AS (
+                UPDATE webhook_deliveries d SET due_at = now() + $4 * interval '1 second'
+                FROM due WHERE d.id = due.id
+                RETURNING d.id, d.endpoint_id, d.receiver, d.url, d.signing_secret, d.body, d.attempts, d.schedule_attempts
+            )
+            SELECT c.id AS "id!", c.endpoint_id, c.receiver AS "receiver!", coalesce(w.url, c.url) AS "url!", c.signing_secret,
+                w.sealed_headers AS "sealed_headers?", c.body AS "body!", c.attempts AS "attempts!",
+                c.schedule_attempts AS "schedule_attempts!", coalesce(r.failures, 0) AS "failures!",
+                ARRAY (
+                    SELECT s.sealed_secret FROM webhook_secrets s
+                    WHERE s.endpoint_id = c.endpoint_id AND (s.expires_at IS NULL OR s.expires_at > $5) ORDER BY s.generation DESC
+                ) AS "secrets!"
+            FROM claimed c
+                LEFT JOIN webhook_endpoints w ON w.id = c.endpoint_id
+                LEFT JOIN webhook_receivers r ON r.receiver = c.receiver"#,
+            &receivers,
+            &most,
             ahead.as_secs_f64(),
             HOLD.as_secs_f64(),
+            OffsetDateTime::from(now),
         )
         .fetch_all(&self.pool)
         .await?;
         let due = rows.into_iter().map(|row| DueDelivery {
             id: DeliveryId(row.id),
+            endpoint_id: row.endpoint_id.map(EndpointId),
+            receiver: row.receiver,
             url: row.url,
-            signing_secret: row.signing_secret,
+            secrets: row.secrets.into_iter().chain(row.signing_secret).map(Sealed::known).collect(),
+            headers: row.sealed_headers.map(Sealed::known),
             body: row.body,
             attempts: row.attempts.unsigned_abs(),
+            schedule_attempts: row.schedule_attempts.unsigned_abs(),
+            receiver_failures: row.failures.unsigned_abs(),
         });
         Ok(due.collect())
     }
 
-    /// Writes an attempt and when to try next; `None` ends the delivery.
+    /// Writes an attempt, what it led to, and how its receiver does: one statement, so all or none. Since when the receiver has been
+    /// failing, if it has.
     ///
     /// # Errors
     /// [`StoreError::Stale`] when another worker made an attempt in the meantime, or the database does not answer; then nothing is written.
-    pub async fn record_attempt(&self, delivery: &DueDelivery, attempt: &Attempt, retry_in: Option<Duration>) -> Result<(), StoreError> {
-        let status = match (&attempt.error, retry_in) {
-            (None, _) => "DELIVERED",
-            (Some(_), Some(_)) => "PENDING",
-            (Some(_), None) => "EXHAUSTED",
-        };
-        let made = i32::try_from(delivery.attempts).unwrap_or(i32::MAX);
-        let mut tx = self.pool.begin().await?;
-        let updated = sqlx::query!(
-            "UPDATE webhook_deliveries SET attempts = attempts + 1, status = $3,
-                due_at = CASE WHEN $3 = 'PENDING' THEN now() + $4 * interval '1 second' END
-            WHERE id = $1 AND attempts = $2 AND status = 'PENDING'",
+    pub async fn record_attempt(
+        &self,
+        delivery: &DueDelivery,
+        attempt: &Attempt,
+        effect: AttemptEffect,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query!(
+            r#"WITH noted AS (
+                UPDATE webhook_deliveries SET attempts = attempts + 1, schedule_attempts = schedule_attempts + 1, status = $3,
+                    due_at = CASE WHEN $3 = 'PENDING' THEN now() + $4 * interval '1 second' END
+                WHERE id = $1 AND attempts = $2 AND status = 'PENDING'
+                RETURNING id, receiver
+            ), logged AS (
+                INSERT INTO webhook_attempts (delivery_id, attempt, at, duration_ms, status_code, error, error_class, response_excerpt)
+                SELECT id, $5, $6, $7, $8, $9, $10, $11 FROM noted
+            ), well AS (
+                DELETE FROM webhook_receivers r USING noted WHERE r.receiver = noted.receiver AND $3 = 'DELIVERED'
+            ), ill AS (
+                INSERT INTO webhook_receivers AS r (receiver, failing_since, failures, slow_until)
+                SELECT receiver, $6, 1, now() + $12 * interval '1 second' FROM noted WHERE $3 <> 'DELIVERED'
+                ON CONFLICT (receiver) DO UPDATE SET failures = r.failures + 1, slow_until = greatest(r.slow_until, excluded.slow_until)
+                RETURNING r.failing_since
+            )
+            SELECT (SELECT failing_since FROM ill) AS "failing_since: OffsetDateTime" FROM noted"#,
             delivery.id.0,
-            made,
-            status,
-            retry_in.unwrap_or_default().as_secs_f64(),
-        )
-        .execute(&mut *tx)
-        .await?;
-        if updated.rows_affected() != 1 {
-            return Err(StoreError::Stale);
-        }
-        sqlx::query!(
-            "INSERT INTO webhook_attempts (delivery_id, attempt, at, duration_ms, status_code, error) VALUES ($1, $2, $3, $4, $5, $6)",
-            delivery.id.0,
-            made + 1,
+            i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
+            effect.status.as_str(),
+            effect.retry_in.as_secs_f64(),
+            i32::try_from(attempt.attempt).unwrap_or(i32::MAX),
             OffsetDateTime::from(attempt.at),
-            i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
+            i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
             attempt.status_code.map(i32::from),
             attempt.error,
+            attempt.error_class,
+            attempt.response_excerpt,
+            effect.slow_for.map(|slow| slow.as_secs_f64()),
         )
-        .execute(&mut *tx)
+        .fetch_optional(&self.pool)
         .await?;
-        tx.commit().await?;
-        Ok(())
+        let row = row.ok_or(StoreError::Stale)?;
+        Ok(row.failing_since.map(Timestamp::from))
+    }
+
+    /// Gives up deliveries that are PENDING although their endpoint is disabled, at most `most`. How many.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn abandon_deliveries(&self, most: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE webhook_deliveries SET status = 'ABANDONED', due_at = NULL WHERE id IN (
+                SELECT d.id FROM webhook_endpoints w JOIN webhook_deliveries d ON d.receiver = w.id::text
+                WHERE w.disabled_at IS NOT NULL AND d.status = 'PENDING'
+                LIMIT $1 FOR UPDATE OF d SKIP LOCKED)",
+            most,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Gives up deliveries that are PENDING although their endpoint was deleted, at most `most`. How many.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn abandon_orphans(&self, most: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE webhook_deliveries SET status = 'ABANDONED', due_at = NULL WHERE id IN (
+                SELECT d.id FROM webhook_deliveries d
+                WHERE d.status = 'PENDING' AND d.endpoint_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM webhook_endpoints w WHERE w.id = d.endpoint_id)
+                LIMIT $1 FOR UPDATE SKIP LOCKED)",
+            most,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
     }
 }

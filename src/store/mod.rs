@@ -1,11 +1,13 @@
 //! Postgres: the only room that names sqlx.
 //!
 //! One file a concern: [`accept`] stores new exports, [`read`] finds them, [`schedule`] claims due ones, [`record`]
-//! writes what a step led to, [`deliveries`] keeps the webhooks. Every write of an export repeats the version that its
+//! writes what a step led to, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them. Every write of an export repeats the version that its
 //! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
 
 pub mod accept;
 pub mod deliveries;
+pub mod delivery_log;
+pub mod endpoints;
 mod error;
 pub mod page;
 pub mod read;
@@ -13,6 +15,8 @@ pub mod record;
 pub mod retention;
 mod rows;
 pub mod schedule;
+pub mod signing_keys;
+pub mod webhook_jobs;
 
 use std::str::FromStr as _;
 use std::time::Duration;

@@ -4,22 +4,24 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::accept::{SettledColumns, StateColumns};
-use super::deliveries::NewDelivery;
+use super::deliveries::Ids;
 use super::rows::select_exports;
 use super::schedule::Phase;
 use super::{Store, StoreError};
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::ids::ExportId;
 use crate::domain::step::{Change, Claimed, NextLook, Outcome};
+use crate::domain::webhook::announcement::Announcement;
 
 impl Store {
-    /// Writes the outcome of a step on a claimed export. A look that changed nothing and fits the plan writes nothing.
+    /// Writes the outcome of a step on a claimed export, with the webhooks that tell of it. A look that changed nothing and fits the plan
+    /// writes nothing. How many deliveries were written.
     ///
     /// # Errors
     /// [`StoreError::Stale`] when the export changed since it was claimed, or the database does not answer; then nothing is written.
-    pub async fn record(&self, claimed: &Claimed, outcome: &Outcome, delivery: Option<NewDelivery>) -> Result<(), StoreError> {
+    pub async fn record(&self, claimed: &Claimed, outcome: &Outcome, ids: Ids<'_>) -> Result<usize, StoreError> {
         if outcome.change.is_none() && fits_the_plan(claimed, outcome.next) {
-            return Ok(());
+            return Ok(0);
         }
         let mut tx = self.pool.begin().await?;
         // The schedule's row first, as claiming and cancelling do: all lock in the same order.
@@ -27,14 +29,12 @@ impl Store {
         if !held {
             return Err(StoreError::Stale);
         }
-        if let Some(change) = &outcome.change {
-            write_change(&mut tx, claimed.export.version, change).await?;
-        }
-        if let Some(delivery) = delivery {
-            super::deliveries::insert(&mut tx, delivery).await?;
-        }
+        let deliveries = match &outcome.change {
+            Some(change) => write_change(&mut tx, claimed.export.version, change, ids).await?,
+            None => 0,
+        };
         tx.commit().await?;
-        Ok(())
+        Ok(deliveries)
     }
 
     /// Changes an export that is PENDING and of which no start is on its way to AWS. `Ok(None)` when there is no such
@@ -46,7 +46,7 @@ impl Store {
         &self,
         id: ExportId,
         change: impl FnOnce(&Export) -> Change,
-        delivery: impl FnOnce(&Change) -> Option<NewDelivery>,
+        ids: Ids<'_>,
     ) -> Result<Option<Result<Export, Box<Export>>>, StoreError> {
         let mut tx = self.pool.begin().await?;
         // The schedule's row is locked first, as claiming does, so that a claim and a cancellation cannot both win.
@@ -63,10 +63,7 @@ impl Store {
             return Ok(Some(Err(Box::new(export))));
         }
         let change = change(&export);
-        write_change(&mut tx, export.version, &change).await?;
-        if let Some(delivery) = delivery(&change) {
-            super::deliveries::insert(&mut tx, delivery).await?;
-        }
+        write_change(&mut tx, export.version, &change, ids).await?;
         sqlx::query!("DELETE FROM export_schedule WHERE export_id = $1", id.0).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(Some(Ok(change.export)))
@@ -146,7 +143,8 @@ async fn reschedule(tx: &mut PgConnection, claimed: &Claimed, outcome: &Outcome)
     Ok(done.rows_affected() == 1)
 }
 
-async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change) -> Result<(), StoreError> {
+/// Writes a change with its event and its webhooks. How many deliveries were written.
+async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change, ids: Ids<'_>) -> Result<usize, StoreError> {
     let export = &change.export;
     let columns = StateColumns::from(export);
     let settled = SettledColumns::from(export);
@@ -198,5 +196,8 @@ async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change)
     )
     .execute(&mut *tx)
     .await?;
-    Ok(())
+    match Announcement::of(change) {
+        Some(announcement) => super::deliveries::announce(tx, &announcement, ids).await,
+        None => Ok(0),
+    }
 }

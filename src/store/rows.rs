@@ -20,7 +20,7 @@ use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportView
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::Callback;
-use crate::domain::webhook::secret::WebhookSecret;
+use crate::domain::webhook::secret::Sealed;
 use crate::domain::webhook::url::WebhookUrl;
 
 /// Labels as the database keeps them.
@@ -165,10 +165,7 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         _ => return Err("s3_sse_algorithm does not go with the key".to_owned()),
     };
     let callback = match row.callback_url {
-        Some(url) => Some(Callback {
-            url: WebhookUrl::stored(&url).map_err(text)?,
-            secret: row.callback_secret.as_deref().map(WebhookSecret::parse).transpose().map_err(text)?,
-        }),
+        Some(url) => Some(Callback { url: WebhookUrl::stored(&url).map_err(text)?, secret: row.callback_secret.map(Sealed::known) }),
         None => None,
     };
     Ok(ExportRequest {

@@ -4,4 +4,4 @@ mod client;
 mod signature;
 
 pub use client::{Answer, SendError, WebhookClient};
-pub use signature::sign;
+pub use signature::{SEED_BYTES, SigningKey, sign};

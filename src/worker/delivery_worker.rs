@@ -1,18 +1,23 @@
-//! Makes attempts of webhook deliveries: sign, send, write what came of it.
+//! Makes attempts of webhook deliveries: take each receiver its share, sign, send, write what came of it.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::crew::Work;
 use crate::causes::in_words;
 use crate::chance::Chance;
-use crate::domain::backoff::delivery_delay;
-use crate::domain::webhook::secret::WebhookSecret;
-use crate::store::deliveries::{Attempt, DueDelivery};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
+use crate::domain::webhook::endpoint::DisabledReason;
+use crate::domain::webhook::secret::{Sealed, WebhookSecret};
+use crate::domain::webhook::share::{InHand, shares};
+use crate::domain::webhook::verdict::{Answered, Verdict, class_of_status, failed_too_long};
+use crate::keyring::Keyring;
+use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
-use crate::webhook::{Answer, WebhookClient, sign};
-
-/// The longest that a receiver's `Retry-After` is honoured: the longest delay of the schedule.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+use crate::vault::{Vault, VaultError};
+use crate::webhook::{Answer, SendError, SigningKey, WebhookClient, sign};
 
 /// Makes attempts of webhook deliveries.
 #[derive(Debug)]
@@ -21,62 +26,187 @@ pub struct DeliveryWorker {
     pub store: Store,
     /// Sends requests.
     pub client: WebhookClient,
+    /// Opens secrets.
+    pub vault: Vault,
+    /// The keys of this service.
+    pub keyring: Arc<Keyring>,
     /// Signs callbacks that brought no secret.
     pub default_secret: Option<WebhookSecret>,
     /// Time and randomness.
     pub chance: Chance,
+    /// What is under way, by receiver.
+    pub in_hand: Mutex<HashMap<String, InHand>>,
+}
+
+/// A claimed delivery with what signs it beside its own secrets.
+#[derive(Debug)]
+pub struct Parcel {
+    delivery: DueDelivery,
+    keys: Arc<[SigningKey]>,
+}
+
+/// Why nothing could be sent.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("what signs it cannot be used")]
+    Vault(#[from] VaultError),
+    #[error("there is no secret to sign with: TABLEFERRY_WEBHOOK_SECRET is not set any more")]
+    NoSecret,
+    #[error(transparent)]
+    Send(#[from] SendError),
 }
 
 impl Work for DeliveryWorker {
-    type Item = DueDelivery;
+    type Item = Parcel;
     const NAME: &'static str = "deliveries";
-    const HANDS: usize = 256;
+    const HANDS: usize = 512;
 
-    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<DueDelivery>, StoreError> {
-        self.store.claim_deliveries(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await
+    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Parcel>, StoreError> {
+        let due = self.store.due_receivers(ahead).await?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shares = shares(&due, &self.in_hand(), Self::HANDS, limit);
+        let now = self.chance.now();
+        let claimed = self.store.claim_deliveries(&shares, ahead, now).await?;
+        if claimed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Arc<[SigningKey]> = self.keyring.usable(now).await?.into();
+        let mut in_hand = self.in_hand();
+        for delivery in &claimed {
+            let held = in_hand.entry(delivery.receiver.clone()).or_default();
+            held.count += 1;
+            held.failing = delivery.receiver_failures > 0;
+        }
+        Ok(claimed.into_iter().map(|delivery| Parcel { delivery, keys: Arc::clone(&keys) }).collect())
     }
 
-    async fn work(&self, delivery: DueDelivery) {
+    async fn work(&self, parcel: Parcel) {
+        let delivery = &parcel.delivery;
         let at = self.chance.now();
         let began = Instant::now();
-        let answer = self.send(&delivery, at.unix_seconds()).await;
-        let (attempt, retry_after) = judge(answer, at, began.elapsed());
-        let outcome = if attempt.error.is_none() { "delivered" } else { "failed" };
-        metrics::counter!("webhook_attempts_total", "outcome" => outcome).increment(1);
-        let retry_in = delivery_delay(delivery.attempts + 1, self.chance.jitter())
-            .map(|delay| delay.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)));
-        if let Some(error) = &attempt.error {
-            tracing::warn!(delivery.id = %delivery.id, attempt = delivery.attempts + 1, error, retry_in_s = retry_in.map(|d| d.as_secs()), "a webhook was not delivered");
+        let answer = self.send(&parcel, at.unix_seconds()).await;
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (answered, attempt) = describe(answer, delivery.attempts + 1, at, duration_ms);
+        let verdict = Verdict::of(answered, delivery.schedule_attempts, delivery.receiver_failures, self.chance.jitter());
+        self.write(delivery, &attempt, verdict).await;
+        self.put_down(&delivery.receiver);
+    }
+}
+
+impl DeliveryWorker {
+    fn in_hand(&self) -> std::sync::MutexGuard<'_, HashMap<String, InHand>> {
+        // A poisoned lock still holds a usable map: nothing is left half done in it.
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put_down(&self, receiver: &str) {
+        let mut in_hand = self.in_hand();
+        if let Some(held) = in_hand.get_mut(receiver) {
+            held.count -= 1;
+            if held.count == 0 {
+                in_hand.remove(receiver);
+            }
         }
-        match self.store.record_attempt(&delivery, &attempt, retry_in).await {
-            Ok(()) => {}
-            Err(StoreError::Stale) => metrics::counter!("fenced_writes_total").increment(1),
+    }
+
+    async fn send(&self, parcel: &Parcel, timestamp_s: i64) -> Result<Answer, Trouble> {
+        let delivery = &parcel.delivery;
+        let secrets = delivery.secrets.iter().map(|sealed| self.vault.open_secret(sealed)).collect::<Result<Vec<_>, _>>()?;
+        let secrets = if secrets.is_empty() { vec![self.default_secret.clone().ok_or(Trouble::NoSecret)?] } else { secrets };
+        let headers = delivery.headers.as_ref().map(|sealed| self.own_headers(sealed)).transpose()?.unwrap_or_default();
+        let id = delivery.id.to_string();
+        let signature = sign(&secrets, &parcel.keys, &id, timestamp_s, &delivery.body);
+        Ok(self.client.send(&delivery.url, &id, timestamp_s, &signature, delivery.body.clone()).await?)
+    }
+
+    fn own_headers(&self, sealed: &Sealed) -> Result<Vec<(String, String)>, VaultError> {
+        let json = self.vault.open(sealed)?;
+        let headers: std::collections::BTreeMap<String, String> = serde_json::from_str(&json).map_err(|_| VaultError::Damaged)?;
+        Ok(headers.into_iter().collect())
+    }
+
+    async fn write(&self, delivery: &DueDelivery, attempt: &Attempt, verdict: Verdict) {
+        let (outcome, effect) = effect_of(verdict);
+        metrics::counter!("webhook_attempts_total", "outcome" => outcome).increment(1);
+        if let Some(error) = &attempt.error {
+            tracing::warn!(
+                delivery.id = %delivery.id,
+                attempt = attempt.attempt,
+                class = attempt.error_class,
+                error,
+                retry_in_s = (effect.status == DeliveryStatus::Pending).then_some(effect.retry_in.as_secs()),
+                "a webhook was not delivered"
+            );
+        }
+        let failing_since = match self.store.record_attempt(delivery, attempt, effect).await {
+            Ok(failing_since) => failing_since,
+            Err(StoreError::Stale) => return metrics::counter!("fenced_writes_total").increment(1),
             Err(error) => {
                 tracing::error!(delivery.id = %delivery.id, error = in_words(&error), "an attempt could not be written; it will be made again");
+                return;
+            }
+        };
+        if let Some(endpoint) = delivery.endpoint_id {
+            let reason = match verdict {
+                Verdict::Gone => Some(DisabledReason::Gone),
+                Verdict::Failed { .. } if failing_since.is_some_and(|since| failed_too_long(since, attempt.at)) => {
+                    Some(DisabledReason::Failing)
+                }
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                self.disable(endpoint, reason).await;
+            }
+        }
+    }
+
+    async fn disable(&self, id: crate::domain::webhook::endpoint::EndpointId, reason: DisabledReason) {
+        match self.store.disable_endpoint(id, reason, self.chance.now(), &|| self.chance.delivery_id()).await {
+            Ok(Some(_)) => {
+                metrics::counter!("webhook_endpoints_disabled_total", "reason" => reason.as_str()).increment(1);
+                tracing::warn!(endpoint.id = %id, reason = reason.as_str(), "a webhook endpoint was disabled");
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(endpoint.id = %id, error = in_words(&error), "an endpoint could not be disabled; its next failure tries again");
             }
         }
     }
 }
 
-impl DeliveryWorker {
-    async fn send(&self, delivery: &DueDelivery, timestamp_s: i64) -> Result<Answer, String> {
-        let own =
-            delivery.signing_secret.as_deref().map(WebhookSecret::parse).transpose().map_err(|e| format!("the callback's secret {e}"))?;
-        let secret = own.or_else(|| self.default_secret.clone());
-        let secret = secret.ok_or("there is no secret to sign with: TABLEFERRY_WEBHOOK_SECRET is not set any more")?;
-        let id = delivery.id.to_string();
-        let signature = sign(&secret, &id, timestamp_s, delivery.body.as_bytes());
-        self.client.send(&delivery.url, &id, timestamp_s, &signature, delivery.body.clone()).await.map_err(|e| in_words(&e))
-    }
+fn effect_of(verdict: Verdict) -> (&'static str, AttemptEffect) {
+    let (outcome, status, retry_in, slow_for) = match verdict {
+        Verdict::Delivered => ("delivered", DeliveryStatus::Delivered, None, None),
+        Verdict::Gone => ("gone", DeliveryStatus::Abandoned, None, None),
+        Verdict::Failed { retry_in: Some(delay), slow_for } => ("failed", DeliveryStatus::Pending, Some(delay), slow_for),
+        Verdict::Failed { retry_in: None, slow_for } => ("exhausted", DeliveryStatus::Exhausted, None, slow_for),
+    };
+    (outcome, AttemptEffect { status, retry_in: retry_in.unwrap_or_default(), slow_for })
 }
 
-/// Any 2xx is success; everything else, redirects included, is a failure that is tried again.
-fn judge(answer: Result<Answer, String>, at: crate::domain::timestamp::Timestamp, duration: Duration) -> (Attempt, Option<Duration>) {
+/// What was answered, and the line for the log of attempts.
+fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duration_ms: u64) -> (Answered, Attempt) {
+    let none = Attempt { attempt: number, at, duration_ms, status_code: None, error_class: None, error: None, response_excerpt: None };
     match answer {
-        Ok(Answer { status_code, retry_after }) => {
-            let error = (!(200..300).contains(&status_code)).then(|| format!("the receiver answered {status_code}"));
-            (Attempt { at, duration, status_code: Some(status_code), error }, retry_after)
+        Ok(Answer { status_code: code, retry_after }) => {
+            let class = class_of_status(code);
+            let attempt = Attempt {
+                status_code: Some(code),
+                error_class: class.map(str::to_owned),
+                error: class.map(|_| format!("the receiver answered {code}")),
+                response_excerpt: None,
+                ..none
+            };
+            (Answered::Status { code, retry_after }, attempt)
         }
-        Err(error) => (Attempt { at, duration, status_code: None, error: Some(error) }, None),
+        Err(trouble) => {
+            let class = match &trouble {
+                Trouble::Vault(_) | Trouble::NoSecret => "not_signed",
+                Trouble::Send(_) => "not_sent",
+            };
+            (Answered::Not, Attempt { error_class: Some(class.to_owned()), error: Some(in_words(&trouble)), ..none })
+        }
     }
 }

@@ -11,7 +11,6 @@ use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::backoff::PollBounds;
 use crate::domain::description::ExportDescription;
 use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_search, after_start, decide};
-use crate::store::deliveries::NewDelivery;
 use crate::store::{Store, StoreError};
 
 /// Takes steps.
@@ -86,15 +85,13 @@ impl Stepper {
     }
 
     async fn write(&self, claimed: &Claimed, outcome: &Outcome) {
-        let delivery = outcome.change.as_ref().and_then(|change| NewDelivery::announcing(change, self.chance.delivery_id()));
-        let delivers = delivery.is_some();
-        match self.store.record(claimed, outcome, delivery).await {
-            Ok(()) => {
+        match self.store.record(claimed, outcome, &|| self.chance.delivery_id()).await {
+            Ok(deliveries) => {
                 if let Some(change) = &outcome.change {
                     log_change(change);
                     self.changed.notify_waiters();
                 }
-                if delivers {
+                if deliveries > 0 {
                     self.deliveries.notify_one();
                 }
             }

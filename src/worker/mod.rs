@@ -7,3 +7,4 @@ pub mod export_step;
 pub mod export_worker;
 pub mod lanes;
 pub mod retention;
+pub mod webhook_job_worker;

@@ -49,6 +49,7 @@ pub async fn sweep(store: &Store, retention: Retention, chance: &Chance, stop: &
     if let Some(kept) = retention.attempts {
         removed[2] = until_done(stop, || store.remove_deliveries_before(before(kept), BATCH)).await?;
     }
+    until_done(stop, || store.abandon_orphans(BATCH)).await?;
     if removed != [0; 3] {
         let [exports, events, deliveries] = removed;
         tracing::info!(exports, events, deliveries, "old records were removed");

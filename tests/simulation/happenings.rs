@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tableferry::domain::aws_failure::FailureClass;
 use tableferry::domain::export::ExportStatus;
-use tableferry::domain::ids::{ClientToken, DeliveryId, ExportId};
+use tableferry::domain::ids::{ClientToken, ExportId};
 use tableferry::domain::step::Outcome;
-use tableferry::store::deliveries::NewDelivery;
 use uuid::Uuid;
 
 use super::clients::{self, ClientAction};
@@ -188,8 +187,7 @@ impl World {
         let before = rows(self);
         let version_is_old = before.0 != Some(step.claimed.export.version);
         let claim_is_old = step.ticket.starting && before.1.is_none_or(|row| row.starting && row.claims != step.claimed.claim);
-        let delivery = outcome.change.as_ref().and_then(|change| NewDelivery::announcing(change, DeliveryId(Uuid::nil())));
-        let written = self.store.record(self.now, &step.claimed, outcome, delivery, &self.rules);
+        let written = self.store.record(self.now, &step.claimed, outcome, &self.rules);
         self.tell(|_| format!("worker {} writes {event:?} of {}, {:?}: {written:?}", step.worker, name(id), outcome.next));
         if (version_is_old || claim_is_old) && rows(self) != before {
             return Err(format!("a late write of worker {} changed {}", step.worker, name(id)));

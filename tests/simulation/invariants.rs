@@ -8,6 +8,7 @@ use tableferry::domain::export::{Export, ExportState, Failed};
 use tableferry::domain::ids::ExportId;
 use tableferry::domain::step::AWS_MEMORY;
 use tableferry::domain::timestamp::Timestamp;
+use tableferry::domain::webhook::event_type::WebhookEventType;
 
 use super::model_aws::{ModelAws, request_no};
 use super::model_store::ModelStore;
@@ -125,7 +126,7 @@ impl Witness {
                 if *sequence != export.version {
                     return Err(format!("{} has version {}, its last event {sequence}", name(id), export.version));
                 }
-                if kind.is_announced() && export.request.callback.is_some() {
+                if WebhookEventType::of(*kind).is_some_and(WebhookEventType::is_end) && export.request.callback.is_some() {
                     seen.announced.push(kind.as_str());
                 }
                 (seen.version, seen.standing) = (export.version, standing);

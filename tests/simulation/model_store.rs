@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use tableferry::domain::event::EventKind;
 use tableferry::domain::export::{Export, ExportStatus};
-use tableferry::domain::ids::{DeliveryId, ExportId};
+use tableferry::domain::ids::ExportId;
 use tableferry::domain::step::{self, Change, Claimed, NextLook, Outcome};
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::store::deliveries::NewDelivery;
-use uuid::Uuid;
+use tableferry::domain::webhook::announcement::Announcement;
 
 use super::rules::{ClaimFence, HOLD, Rules};
 
@@ -126,14 +125,7 @@ impl ModelStore {
     }
 
     /// `record`: writes the outcome of a step, all or nothing. A look that changed nothing and fits the plan writes nothing.
-    pub fn record(
-        &mut self,
-        now: Timestamp,
-        claimed: &Claimed,
-        outcome: &Outcome,
-        delivery: Option<NewDelivery>,
-        rules: &Rules,
-    ) -> Result<(), Stale> {
+    pub fn record(&mut self, now: Timestamp, claimed: &Claimed, outcome: &Outcome, rules: &Rules) -> Result<(), Stale> {
         if let (None, NextLook::After { delay, failures, .. }) = (&outcome.change, outcome.next) {
             let strays = delay.abs_diff(claimed.planned_delay) > claimed.planned_delay / 4;
             if failures == claimed.failures && !strays {
@@ -149,8 +141,8 @@ impl ModelStore {
             Some(row) => self.schedule.insert(id, row),
             None => self.schedule.remove(&id),
         };
-        if let Some(delivery) = delivery.filter(|_| rules.delivers) {
-            self.deliveries.entry(delivery.export_id).or_default().push(delivery.event_type);
+        if rules.delivers {
+            self.deliveries.entry(id).or_default().extend(outcome.change.as_ref().and_then(announced));
         }
         Ok(())
     }
@@ -223,11 +215,10 @@ impl ModelStore {
         let idle = self.schedule.get(&id).is_some_and(|row| row.starting && row.start_sent_at.is_none());
         let Some(export) = self.exports.get(&id).filter(|_| idle) else { return false };
         let change = step::cancel(export, now);
-        let delivery = NewDelivery::announcing(&change, DeliveryId(Uuid::nil()));
         if self.write_change(export.version, &change, rules).is_err() {
             return false;
         }
-        self.deliveries.entry(id).or_default().extend(delivery.map(|delivery| delivery.event_type));
+        self.deliveries.entry(id).or_default().extend(announced(&change));
         self.schedule.remove(&id);
         true
     }
@@ -244,4 +235,9 @@ impl ModelStore {
         self.keys.retain(|_, known| *known != id);
         true
     }
+}
+
+/// What the callback of a changed export hears, if it has one.
+fn announced(change: &Change) -> Option<&'static str> {
+    Announcement::of(change).filter(|told| told.callback().is_some()).map(|told| told.event_type.as_str())
 }

@@ -12,7 +12,6 @@ use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::step;
 use crate::domain::view::ExportView;
-use crate::store::deliveries::NewDelivery;
 
 problems! {
     /// What can go wrong.
@@ -37,8 +36,7 @@ pub async fn cancel_export(
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
     let cancel = |export: &Export| step::cancel(export, now);
-    let announce = |change: &step::Change| NewDelivery::announcing(change, state.chance.delivery_id());
-    let cancelled = state.store.cancel(id, cancel, announce).await?.ok_or_else(Problem::no_such_export)?;
+    let cancelled = state.store.cancel(id, cancel, &|| state.chance.delivery_id()).await?.ok_or_else(Problem::no_such_export)?;
     match cancelled {
         Ok(export) => {
             state.exports_changed.notify_waiters();

@@ -73,7 +73,7 @@ pub async fn create_export(
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
-    let request = request::read(&body, &state.callbacks, now);
+    let request = request::read(&body, &state.callbacks, &state.vault, now);
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
     let acceptance = match (request, &key) {
         (Ok(request), _) => store_new(&state, request, key.as_ref(), now).await?,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
+use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::page_token;
 use crate::api::ApiState;
+use crate::api::paging::{Paging, next_link};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -67,14 +67,10 @@ problems! {
     )
 )]
 pub async fn list_exports(State(state): State<ApiState>, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
-    let (filter, page) = read(raw.as_deref())?;
-    // One more than asked for tells whether there is a next page.
-    let mut exports = state.store.list(&filter, Page { size: page.size + 1, ..page }).await?;
-    let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-    let more = exports.len() > size;
-    exports.truncate(size);
-    let next_page_token = exports.last().filter(|_| more).map(|last| page_token::after(last.id.0, &filter));
-    let link = next_page_token.as_ref().and_then(|token| next_link(raw.as_deref(), token));
+    let (filter, paging) = read(raw.as_deref())?;
+    let found = state.store.list(&filter, Page { size: paging.size_and_one(), before: paging.before }).await?;
+    let (exports, next_page_token) = paging.cut(found, &filter, |export| export.id.0);
+    let link = next_page_token.as_ref().and_then(|token| next_link("/v1/exports", raw.as_deref(), token));
     let list = ExportList { exports: exports.iter().map(ExportView::from).collect(), next_page_token };
     let mut response = Json(list).into_response();
     if let Some(link) = link {
@@ -83,7 +79,7 @@ pub async fn list_exports(State(state): State<ApiState>, RawQuery(raw): RawQuery
     Ok(response)
 }
 
-fn read(raw: Option<&str>) -> Result<(ExportFilter, Page), Problem> {
+fn read(raw: Option<&str>) -> Result<(ExportFilter, Paging), Problem> {
     let mut query = Query::of(raw);
     let status = query.one("export_status", |text| {
         let words = ExportStatus::ALL.map(ExportStatus::as_str).join(", ");
@@ -102,13 +98,9 @@ fn read(raw: Option<&str>) -> Result<(ExportFilter, Page), Problem> {
         created_after: query.one("created_after", Timestamp::parse),
         created_before: query.one("created_before", Timestamp::parse),
     };
-    let size = query.one("page_size", |text| match text.parse() {
-        Ok(size @ 1..=200) => Ok(size),
-        _ => Err(Invalid::new("must be a whole number from 1 to 200")),
-    });
-    let before = query.one("page_token", |text| page_token::read(text, &filter));
+    let paging = Paging::read(&mut query, &filter);
     query.finish()?;
-    Ok((filter, Page { size: size.unwrap_or(50), before }))
+    Ok((filter, paging))
 }
 
 /// Labels that must all be there. An export has one value a key, so one key with two values would find nothing.
@@ -125,11 +117,4 @@ fn read_labels(query: &mut Query) -> BTreeMap<String, String> {
         }
     }
     labels
-}
-
-/// The next page's URL (RFC 8288): the same query with another token.
-fn next_link(raw: Option<&str>, token: &str) -> Option<HeaderValue> {
-    let kept = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).filter(|(name, _)| name != "page_token");
-    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("page_token", token).finish();
-    HeaderValue::try_from(format!("</v1/exports?{query}>; rel=\"next\"")).ok()
 }

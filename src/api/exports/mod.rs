@@ -7,14 +7,13 @@ pub mod events;
 pub mod get;
 pub mod import;
 pub mod list;
-mod page_token;
 pub mod request;
 mod respond;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use uuid::Uuid;
 
+use super::path::uuid_of_path;
 use super::problem::Problem;
 use crate::domain::ids::ExportId;
 
@@ -26,8 +25,6 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::no_such_export())?;
-        let id = Uuid::try_parse(&text).map_err(|_| Problem::no_such_export())?;
-        Ok(Self(ExportId(id)))
+        uuid_of_path(parts, state).await.map(|id| Self(ExportId(id))).ok_or_else(Problem::no_such_export)
     }
 }

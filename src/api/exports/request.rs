@@ -19,6 +19,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::domain::webhook::{Callback, CallbackPolicy};
+use crate::vault::Vault;
 
 // This type documents the body; `read` reads it, so that all errors are reported at once.
 /// A request for an export. Fields bear the names of Terraform's `aws_dynamodb_table_export`. Unknown fields are refused.
@@ -161,7 +162,7 @@ pub struct Timeouts {
 ///
 /// # Errors
 /// A problem that names every field that breaks a rule.
-pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, now: Timestamp) -> Result<ExportRequest, Problem> {
+pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, now: Timestamp) -> Result<ExportRequest, Problem> {
     let mut errors = Errors::new();
     let mut fields = Fields::of(body, "");
     let table_arn = fields.required_text("table_arn", &mut errors, TableArn::parse);
@@ -181,7 +182,7 @@ pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, now: Timestamp) 
         timeouts.finish(&mut errors);
         create
     });
-    let callback = read_callback(&mut fields, &mut errors, policy);
+    let callback = read_callback(&mut fields, &mut errors, policy, vault);
     let labels = read_labels(&mut fields, &mut errors);
     fields.finish(&mut errors);
     match (table_arn, bucket, kind) {
@@ -255,7 +256,7 @@ fn read_kind(fields: &mut Fields<'_>, errors: &mut Errors, now: Timestamp) -> Op
     if incremental { window } else { Some(ExportKind::Full { export_time }) }
 }
 
-fn read_callback(fields: &mut Fields<'_>, errors: &mut Errors, policy: &CallbackPolicy) -> Option<Callback> {
+fn read_callback(fields: &mut Fields<'_>, errors: &mut Errors, policy: &CallbackPolicy, vault: &Vault) -> Option<Callback> {
     let url = fields.text("callback_url", errors, |text| WebhookUrl::parse(text, &policy.urls));
     let has_url = fields.value("callback_url").is_some();
     let secret = fields.text("callback_secret", errors, WebhookSecret::parse);
@@ -267,10 +268,11 @@ fn read_callback(fields: &mut Fields<'_>, errors: &mut Errors, policy: &Callback
         let what = Invalid::new("is required with callback_url, since the operator has set no TABLEFERRY_WEBHOOK_SECRET");
         errors.push(FieldError::new(fields.pointer("callback_secret"), &what));
     }
-    url.map(|url| Callback { url, secret })
+    url.map(|url| Callback { url, secret: secret.map(|secret| vault.seal(secret.expose())) })
 }
 
-fn read_labels(fields: &mut Fields<'_>, errors: &mut Errors) -> Labels {
+/// Reads the field `labels`.
+pub(in crate::api) fn read_labels(fields: &mut Fields<'_>, errors: &mut Errors) -> Labels {
     let at = fields.pointer("labels");
     let Some(members) = fields.object("labels", errors) else { return Labels::default() };
     let mut labels = BTreeMap::new();

@@ -1,9 +1,16 @@
-//! Webhooks: where they go and what signs them.
+//! Webhooks: who hears of what, where it goes, what signs it, and what an attempt means.
 
+pub mod announcement;
+pub mod delivery;
+pub mod endpoint;
+pub mod event_type;
+pub mod job;
 pub mod secret;
+pub mod share;
 pub mod url;
+pub mod verdict;
 
-use self::secret::WebhookSecret;
+use self::secret::Sealed;
 use self::url::{UrlPolicy, WebhookUrl};
 
 /// What the operator allows of callbacks.
@@ -21,5 +28,5 @@ pub struct Callback {
     /// The receiver.
     pub url: WebhookUrl,
     /// The secret that came with the request; `None` signs with the service's own.
-    pub secret: Option<WebhookSecret>,
+    pub secret: Option<Sealed>,
 }

@@ -29,13 +29,21 @@ impl WebhookSecret {
         Ok(Self { text: text.to_owned(), key })
     }
 
+    /// From 24 to 64 random bytes.
+    ///
+    /// # Errors
+    /// There are fewer or more.
+    pub fn from_key(key: &[u8]) -> Result<Self, Invalid> {
+        Self::parse(&format!("whsec_{}", BASE64.encode(key)))
+    }
+
     /// The bytes that sign.
     #[must_use]
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// The secret as text, to be stored; never to be shown.
+    /// The secret as text: to be sealed, and shown once to whom it is made for.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
@@ -45,6 +53,30 @@ impl WebhookSecret {
 impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret(…)")
+    }
+}
+
+/// Something secret as the database keeps it: sealed, or in clear when the operator has set no key. Only the vault makes and opens it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(String);
+
+impl Sealed {
+    /// What the vault made, or the database gave back.
+    #[must_use]
+    pub fn known(text: String) -> Self {
+        Self(text)
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(…)")
     }
 }
 

@@ -19,11 +19,13 @@ use tableferry::domain::s3::{S3Bucket, S3Destination};
 use tableferry::domain::webhook::secret::WebhookSecret;
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
+use tableferry::vault::VaultKey;
 use tableferry::worker::crew;
 use tableferry::worker::delivery_worker::DeliveryWorker;
 use tableferry::worker::export_step::Stepper;
 use tableferry::worker::export_worker::ExportWorker;
 use tableferry::worker::lanes::Lanes;
+use tableferry::worker::webhook_job_worker::WebhookJobWorker;
 use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,10 +37,14 @@ pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
 /// A bucket of the sample.
 pub const BUCKET: &str = "tableferry-exports";
 
+/// Seals secrets in tests.
+pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
 /// What a test may want otherwise.
 pub struct TestOptions {
     pub webhook_secret: Option<&'static str>,
     pub allow_private: bool,
+    pub encryption_key: Option<&'static str>,
     /// AWS's real limits and our own paces instead of none.
     pub limits: bool,
     pub longest_poll: Duration,
@@ -50,6 +56,7 @@ impl Default for TestOptions {
         Self {
             webhook_secret: Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
             allow_private: true,
+            encryption_key: Some(ENCRYPTION_KEY),
             limits: false,
             longest_poll: Duration::from_secs(30),
             most_in_flight: None,
@@ -67,6 +74,7 @@ pub struct TestApp {
     pub dynamodb_url: String,
     exports: Arc<ExportWorker>,
     deliveries: Arc<DeliveryWorker>,
+    webhook_jobs: Arc<WebhookJobWorker>,
     http: reqwest::Client,
     stop: CancellationToken,
     _simulator: Simulator,
@@ -118,6 +126,7 @@ impl TestApp {
             poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
             webhook_allow_private: options.allow_private,
+            encryption_keys: options.encryption_key.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
             log: Some("off".to_owned()),
             log_format: None,
         };
@@ -128,6 +137,7 @@ impl TestApp {
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (chance, exports, deliveries) = (app.chance.clone(), Arc::clone(&app.exports), Arc::clone(&app.deliveries));
+        let webhook_jobs = Arc::clone(&app.webhook_jobs);
         let stop = CancellationToken::new();
         // The role of an API: the workers are stepped by the test.
         tokio::spawn(app.run(Role::Api, listener, false, stop.clone().cancelled_owned()));
@@ -140,6 +150,7 @@ impl TestApp {
             dynamodb_url: simulator.dynamodb_url(),
             exports,
             deliveries,
+            webhook_jobs,
             http: client(),
             stop,
             _simulator: simulator,
@@ -188,6 +199,11 @@ impl TestApp {
     /// Makes one attempt of every pending delivery, whether due or not. How many there were.
     pub async fn step_deliveries(&self) -> usize {
         crew::step(&*self.deliveries, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
+    }
+
+    /// Works on every webhook job for as long as it can, and gives up what is to be given up. How many jobs there were.
+    pub async fn step_webhook_jobs(&self) -> usize {
+        crew::step(&*self.webhook_jobs, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
     }
 
     /// Makes one attempt of the deliveries that are due now.

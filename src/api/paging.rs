@@ -1,0 +1,51 @@
+//! Pages of lists, newest first: `page_size` and `page_token` in, the next token and its `Link` out.
+
+use std::fmt::Debug;
+
+use axum::http::HeaderValue;
+use uuid::Uuid;
+
+use super::page_token;
+use super::query::Query;
+use crate::domain::invalid::Invalid;
+
+/// Which page a caller asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Paging {
+    size: usize,
+    /// The last id of the page before.
+    pub before: Option<Uuid>,
+}
+
+impl Paging {
+    /// Reads both parameters. `scope` is the list with its filters: a token is good for the same only.
+    pub fn read(query: &mut Query, scope: &impl Debug) -> Self {
+        let size = query.one("page_size", |text| match text.parse() {
+            Ok(size @ 1..=200) => Ok(size),
+            _ => Err(Invalid::new("must be a whole number from 1 to 200")),
+        });
+        Self { size: size.unwrap_or(50), before: query.one("page_token", |text| page_token::read(text, scope)) }
+    }
+
+    /// How many rows to read: one more than asked for tells whether there is a next page.
+    #[must_use]
+    pub fn size_and_one(&self) -> i64 {
+        i64::try_from(self.size + 1).unwrap_or(i64::MAX)
+    }
+
+    /// The page out of the rows that were read, and the token of the next one, if there is one.
+    pub fn cut<T>(&self, mut rows: Vec<T>, scope: &impl Debug, id: impl Fn(&T) -> Uuid) -> (Vec<T>, Option<String>) {
+        let more = rows.len() > self.size;
+        rows.truncate(self.size);
+        let next = rows.last().filter(|_| more).map(|last| page_token::after(id(last), scope));
+        (rows, next)
+    }
+}
+
+/// The next page's URL (RFC 8288): the same query with another token.
+#[must_use]
+pub fn next_link(path: &str, raw: Option<&str>, token: &str) -> Option<HeaderValue> {
+    let kept = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).filter(|(name, _)| name != "page_token");
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("page_token", token).finish();
+    HeaderValue::try_from(format!("<{path}?{query}>; rel=\"next\"")).ok()
+}

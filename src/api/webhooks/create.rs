@@ -1,0 +1,75 @@
+//! `POST /v1/webhook-endpoints`.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::request::{self, CreateEndpoint};
+use crate::api::ApiState;
+use crate::api::body::JsonObject;
+use crate::api::problem::{Problem, ProblemType};
+use crate::api::problem_docs::problems;
+use crate::api::query::Query;
+use crate::domain::webhook::endpoint::EndpointView;
+
+/// An endpoint with its secret, which is shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EndpointWithSecret {
+    /// The endpoint.
+    #[serde(flatten)]
+    pub endpoint: EndpointView,
+    /// Verifies the `v1` signatures of its webhooks. Shown now and never again.
+    #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
+    pub secret: String,
+}
+
+problems! {
+    /// What can go wrong.
+    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
+}
+
+/// Create a webhook endpoint
+///
+/// It hears of every export from now on, or of some by type and label. The answer holds its secret, which is shown this once.
+#[utoipa::path(
+    post,
+    path = "/v1/webhook-endpoints",
+    tag = "Webhooks",
+    request_body(content = CreateEndpoint),
+    responses(
+        (status = 201, description = "Created", body = EndpointWithSecret,
+            headers(("Location" = String, description = "The endpoint's URL")),
+            links(
+                ("Get" = (operation_id = "get_endpoint", parameters(("id" = "$response.body#/id")))),
+                ("Change" = (operation_id = "update_endpoint", parameters(("id" = "$response.body#/id")))),
+                ("Ping" = (operation_id = "ping_endpoint", parameters(("id" = "$response.body#/id")))),
+                ("Rotate" = (operation_id = "rotate_secret", parameters(("id" = "$response.body#/id")))),
+                ("Deliveries" = (operation_id = "list_endpoint_deliveries", parameters(("id" = "$response.body#/id")))),
+                ("Delete" = (operation_id = "delete_endpoint", parameters(("id" = "$response.body#/id")))),
+            )),
+        CreateProblems
+    )
+)]
+pub async fn create_endpoint(
+    State(state): State<ApiState>,
+    RawQuery(query): RawQuery,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Problem> {
+    Query::of(query.as_deref()).finish()?;
+    let said = request::read(&state, &body, true)?;
+    let (id, now) = (state.chance.endpoint_id(), state.chance.now());
+    let endpoint = said.create(id, now).ok_or_else(|| Problem::new(ProblemType::Internal, "a new endpoint was read without a URL"))?;
+    let secret = state.chance.webhook_secret();
+    state.store.add_endpoint(&endpoint, &state.vault.seal(secret.expose())).await?;
+    tracing::info!(endpoint.id = %endpoint.id, "webhook endpoint created");
+    let body = EndpointWithSecret { endpoint: EndpointView::from(&endpoint), secret: secret.expose().to_owned() };
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/webhook-endpoints/{}", endpoint.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

@@ -1,0 +1,182 @@
+//! Bodies that describe an endpoint: a whole one to create it, any part of one to change it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::api::ApiState;
+use crate::api::exports::request::read_labels;
+use crate::api::fields::{Errors, Fields, kind};
+use crate::api::problem::{FieldError, Problem, ProblemType};
+use crate::domain::invalid::Invalid;
+use crate::domain::labels::Labels;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, MOST_HEADERS, SealedHeaders, check_header};
+use crate::domain::webhook::event_type::WebhookEventType;
+use crate::domain::webhook::url::WebhookUrl;
+
+/// A new endpoint. Its secret is made by this service.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateEndpoint {
+    /// Where it is: https, unless the operator allows more.
+    #[schema(max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$", example = "https://hooks.example.com/tableferry")]
+    pub url: String,
+    /// What it is for.
+    #[schema(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", example = "tells the warehouse team")]
+    pub description: Option<String>,
+    /// The types of events it hears of; left out or empty, every type.
+    #[schema(inline, value_type = Option<Vec<WebhookEventType>>, example = json!(["export.completed", "export.failed"]))]
+    pub event_types: Option<Vec<String>>,
+    /// It hears only of exports that bear all of these labels; left out or empty, of every export.
+    #[schema(example = json!({"team": "orders"}))]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Headers of its own, at most 16, sent with every request. Their values are kept sealed and never returned.
+    #[schema(example = json!({"X-Api-Key": "a-key-of-the-receiver"}))]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Send nothing to it for now.
+    #[schema(default = false)]
+    pub disabled: Option<bool>,
+}
+
+/// Changes of an endpoint. What is left out stays; null takes back what was set.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateEndpoint {
+    /// Where it is now.
+    #[schema(max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$", example = "https://hooks.example.com/tableferry")]
+    pub url: Option<String>,
+    /// What it is for.
+    #[schema(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+    pub description: Option<String>,
+    /// The types of events it hears of; empty or null is every type.
+    #[schema(inline, value_type = Option<Vec<WebhookEventType>>, example = json!(["export.failed"]))]
+    pub event_types: Option<Vec<String>>,
+    /// It hears only of exports that bear all of these labels.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Headers of its own; they replace those it had.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// `true` disables it, `false` enables it again, whatever disabled it.
+    pub disabled: Option<bool>,
+}
+
+/// What a body says; `None` is what it does not speak of.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) url: Option<WebhookUrl>,
+    description: Option<Option<String>>,
+    event_types: Option<Vec<WebhookEventType>>,
+    labels: Option<Labels>,
+    headers: Option<Option<SealedHeaders>>,
+    disabled: Option<bool>,
+}
+
+impl Said {
+    /// The new endpoint, if the body names its URL, as [`read`] has made sure of for a new one.
+    pub(super) fn create(self, id: EndpointId, now: Timestamp) -> Option<Endpoint> {
+        let wish = EndpointWish {
+            url: self.url?,
+            description: self.description.flatten(),
+            event_types: self.event_types.unwrap_or_default(),
+            labels: self.labels.unwrap_or_default(),
+            headers: self.headers.flatten(),
+        };
+        let disabled = self.disabled.unwrap_or(false).then_some((now, DisabledReason::ByCaller));
+        Some(Endpoint { id, created_at: now, updated_at: now, wish, disabled, failing_since: None })
+    }
+
+    /// Changes an endpoint.
+    pub(super) fn change(self, endpoint: &mut Endpoint, now: Timestamp) {
+        let wish = &mut endpoint.wish;
+        wish.url = self.url.unwrap_or_else(|| wish.url.clone());
+        wish.description = self.description.unwrap_or_else(|| wish.description.clone());
+        wish.event_types = self.event_types.unwrap_or_else(|| wish.event_types.clone());
+        wish.labels = self.labels.unwrap_or_else(|| wish.labels.clone());
+        wish.headers = self.headers.unwrap_or_else(|| wish.headers.clone());
+        match self.disabled {
+            Some(true) if endpoint.disabled.is_none() => endpoint.disabled = Some((now, DisabledReason::ByCaller)),
+            Some(false) => endpoint.disabled = None,
+            _ => {}
+        }
+        endpoint.updated_at = now;
+    }
+}
+
+/// Reads a body; a new endpoint must say where it is.
+///
+/// # Errors
+/// A problem that names every field that breaks a rule.
+pub(super) fn read(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Result<Said, Problem> {
+    let mut errors = Errors::new();
+    let mut fields = Fields::of(body, "");
+    let parse_url = |text: &str| WebhookUrl::parse(text, &state.callbacks.urls);
+    let url = if is_new || body.contains_key("url") { fields.required_text("url", &mut errors, parse_url) } else { None };
+    fields.value("url");
+    let description = fields.text("description", &mut errors, |text| {
+        let fits = text.chars().count() <= 255 && !text.chars().any(char::is_control);
+        fits.then(|| text.to_owned()).ok_or_else(|| Invalid::new("must have at most 255 characters, without control characters"))
+    });
+    let event_types = read_event_types(&mut fields, &mut errors);
+    let labels = read_labels(&mut fields, &mut errors);
+    let headers = read_headers(state, &mut fields, &mut errors);
+    let disabled = fields.boolean("disabled", &mut errors);
+    fields.finish(&mut errors);
+    if !errors.is_empty() {
+        return Err(Problem::with_errors(ProblemType::ValidationFailed, errors));
+    }
+    let said = |name: &str| body.contains_key(name);
+    Ok(Said {
+        url,
+        description: said("description").then_some(description),
+        event_types: said("event_types").then_some(event_types),
+        labels: said("labels").then_some(labels),
+        headers: said("headers").then_some(headers),
+        disabled,
+    })
+}
+
+fn read_event_types(fields: &mut Fields<'_>, errors: &mut Errors) -> Vec<WebhookEventType> {
+    let at = fields.pointer("event_types");
+    let Some(value) = fields.value("event_types") else { return Vec::new() };
+    let Some(all) = value.as_array() else {
+        errors.push(FieldError::new(at, &Invalid::new(format!("must be an array, not {}", kind(value)))));
+        return Vec::new();
+    };
+    let mut chosen = Vec::new();
+    for (place, one) in all.iter().enumerate() {
+        let parsed = one.as_str().ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one))));
+        match parsed.and_then(WebhookEventType::parse_choice) {
+            Ok(kind) if chosen.contains(&kind) => errors.push(FieldError::new(format!("{at}/{place}"), &Invalid::new("is named twice"))),
+            Ok(kind) => chosen.push(kind),
+            Err(error) => errors.push(FieldError::new(format!("{at}/{place}"), &error)),
+        }
+    }
+    chosen
+}
+
+fn read_headers(state: &ApiState, fields: &mut Fields<'_>, errors: &mut Errors) -> Option<SealedHeaders> {
+    let at = fields.pointer("headers");
+    let members = fields.object("headers", errors)?;
+    let mut headers = BTreeMap::new();
+    for (name, value) in members.members() {
+        let checked = match value.as_str() {
+            Some(text) => check_header(name, text).map(|()| text),
+            None => Err(Invalid::new(format!("must be a string, not {}", kind(value)))),
+        };
+        match checked {
+            Ok(_) if headers.keys().any(|known: &String| known.eq_ignore_ascii_case(name)) => {
+                errors.push(FieldError::new(members.pointer(name), &Invalid::new("is named twice; names do not differ by case")));
+            }
+            Ok(text) => drop(headers.insert(name.clone(), text.to_owned())),
+            Err(error) => errors.push(FieldError::new(members.pointer(name), &error)),
+        }
+    }
+    if headers.len() > MOST_HEADERS {
+        errors.push(FieldError::new(at, &Invalid::new(format!("must hold at most {MOST_HEADERS} headers"))));
+    }
+    let names: Vec<_> = headers.keys().cloned().collect();
+    let sealed = (!names.is_empty()).then(|| state.vault.seal(&serde_json::json!(headers).to_string()))?;
+    Some(SealedHeaders { names, sealed })
+}

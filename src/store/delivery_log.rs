@@ -1,0 +1,134 @@
+//! What became of deliveries, for those who ask; and sending one again.
+
+use std::collections::HashMap;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::domain::ids::{DeliveryId, ExportId};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::delivery::{Attempt, Delivery, DeliveryStatus};
+use crate::domain::webhook::endpoint::EndpointId;
+
+/// Which deliveries; every filter given must hold. An endpoint or an export is always given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Those to this endpoint.
+    pub endpoint_id: Option<Uuid>,
+    /// Those that tell of this export.
+    pub export_id: Option<Uuid>,
+    /// Those of this status.
+    pub status: Option<&'static str>,
+    /// Those of this type of event.
+    pub event_type: Option<&'static str>,
+}
+
+/// A row of `webhook_deliveries`, less what only workers look at.
+struct DeliveryRow {
+    id: Uuid,
+    endpoint_id: Option<Uuid>,
+    export_id: Option<Uuid>,
+    event_type: String,
+    url: String,
+    status: String,
+    due_at: Option<OffsetDateTime>,
+    created_at: OffsetDateTime,
+}
+
+impl Store {
+    /// The delivery of this id, with its attempts.
+    ///
+    /// # Errors
+    /// The database does not answer, or the row is inconsistent.
+    pub async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let row = sqlx::query_as!(
+            DeliveryRow,
+            "SELECT id, endpoint_id, export_id, event_type, url, status, due_at, created_at FROM webhook_deliveries WHERE id = $1",
+            id.0
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(self.with_attempts(row.into_iter().collect()).await?.pop())
+    }
+
+    /// At most `size` deliveries that match and are older than `before`, newest first, with their attempts.
+    ///
+    /// # Errors
+    /// The database does not answer, or a row is inconsistent.
+    pub async fn list_deliveries(&self, filter: &DeliveryFilter, before: Option<Uuid>, size: i64) -> Result<Vec<Delivery>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // Planned anew with the values of this call, so that filters that are not given vanish from the plan.
+        sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
+        let rows = sqlx::query_as!(
+            DeliveryRow,
+            "SELECT id, endpoint_id, export_id, event_type, url, status, due_at, created_at FROM webhook_deliveries
+            WHERE ($1::uuid IS NULL OR endpoint_id = $1) AND ($2::uuid IS NULL OR export_id = $2)
+                AND ($3::text IS NULL OR status = $3) AND ($4::text IS NULL OR event_type = $4)
+                AND ($5::uuid IS NULL OR id < $5)
+            ORDER BY id DESC
+            LIMIT $6",
+            filter.endpoint_id,
+            filter.export_id,
+            filter.status,
+            filter.event_type,
+            before,
+            size,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.with_attempts(rows).await
+    }
+
+    /// Makes a delivery due at once, whatever became of it, and gives it the whole schedule again. Whether there is such a delivery.
+    ///
+    /// # Errors
+    /// The database does not answer; then nothing is written.
+    pub async fn resend(&self, id: DeliveryId) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query!("UPDATE webhook_deliveries SET status = 'PENDING', due_at = now(), schedule_attempts = 0 WHERE id = $1", id.0)
+                .execute(&self.pool)
+                .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn with_attempts(&self, rows: Vec<DeliveryRow>) -> Result<Vec<Delivery>, StoreError> {
+        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let made = sqlx::query!(
+            "SELECT delivery_id, attempt, at, duration_ms, status_code, error_class, error, response_excerpt FROM webhook_attempts
+            WHERE delivery_id = ANY ($1) ORDER BY delivery_id, attempt",
+            &ids
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut attempts: HashMap<Uuid, Vec<Attempt>> = HashMap::new();
+        for row in made {
+            attempts.entry(row.delivery_id).or_default().push(Attempt {
+                attempt: row.attempt.unsigned_abs(),
+                at: row.at.into(),
+                duration_ms: row.duration_ms.unsigned_abs(),
+                status_code: row.status_code.and_then(|code| u16::try_from(code).ok()),
+                error_class: row.error_class,
+                error: row.error,
+                response_excerpt: row.response_excerpt,
+            });
+        }
+        rows.into_iter()
+            .map(|row| {
+                let unknown = || StoreError::InconsistentRow { table: "webhook_deliveries", id: row.id, what: "unknown status".into() };
+                Ok(Delivery {
+                    id: DeliveryId(row.id),
+                    endpoint_id: row.endpoint_id.map(EndpointId),
+                    export_id: row.export_id.map(ExportId),
+                    status: DeliveryStatus::parse(&row.status).ok_or_else(unknown)?,
+                    attempts: attempts.remove(&row.id).unwrap_or_default(),
+                    event_type: row.event_type,
+                    url: row.url,
+                    next_attempt_at: row.due_at.map(Timestamp::from),
+                    created_at: row.created_at.into(),
+                })
+            })
+            .collect()
+    }
+}
