@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
@@ -11,9 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::api::openapi;
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
+use crate::chance::Chance;
+use crate::domain::duration::parse_duration;
+use crate::domain::webhook::secret::Sealed;
+use crate::keyring::Keyring;
 use crate::settings::{Auth, Settings, SettingsError};
-use crate::store::Store;
+use crate::store::{Resealed, Store};
 use crate::telemetry;
+use crate::vault::Vault;
 
 /// DynamoDB table exports to S3, run as a service.
 #[derive(Debug, Parser)]
@@ -34,6 +40,9 @@ enum Command {
     Migrate,
     /// Print the OpenAPI document
     Openapi,
+    /// Work on what signs webhooks and what seals secrets
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Ask a running service whether it is ready, for container health checks; exit status 0 or 1
     Healthcheck {
         /// The service; derived from TABLEFERRY_LISTEN unless given
@@ -43,6 +52,18 @@ enum Command {
     /// Run everything a first look needs: a private Postgres, a stand-in for AWS, the service and a sample export
     #[cfg(feature = "dev")]
     Dev(crate::dev::Dev),
+}
+
+#[derive(Debug, Subcommand)]
+enum Secrets {
+    /// Seal everything with the first key of TABLEFERRY_ENCRYPTION_KEY; then the other keys can be taken away
+    Reseal,
+    /// Make a new ed25519 key that signs webhooks (v1a); the old ones sign along for a while
+    RotateSigningKey {
+        /// For how long the old keys sign along
+        #[arg(long, default_value = "24h", value_parser = overlap)]
+        overlap: Duration,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +99,16 @@ pub enum CliError {
     /// The service cannot run.
     #[error(transparent)]
     App(#[from] AppError),
+    /// Some things could not be sealed anew.
+    #[error(
+        "{done} were sealed anew, but {unreadable} could not be opened with any key of TABLEFERRY_ENCRYPTION_KEY and were left as they are"
+    )]
+    Unreadable {
+        /// How many were.
+        done: u64,
+        /// How many were not.
+        unreadable: u64,
+    },
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Openapi(#[source] serde_json::Error),
@@ -125,6 +156,7 @@ impl Cli {
             Command::Serve(serve) => serve_forever(serve, &settings).await,
             Command::Migrate => Ok(database(&settings)?.migrate().await.map_err(AppError::from)?),
             Command::Openapi => print_openapi(),
+            Command::Secrets(secrets) => secrets.run(&settings).await,
             Command::Healthcheck { url } => healthcheck(url, &settings).await,
             #[cfg(feature = "dev")]
             Command::Dev(dev) => Ok(dev.run(settings).await?),
@@ -143,6 +175,37 @@ impl Cli {
     }
 }
 
+fn overlap(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "must be a duration such as 24h or 30m".to_owned())
+}
+
+impl Secrets {
+    async fn run(self, settings: &Settings) -> Result<(), CliError> {
+        let store = database(settings)?;
+        let vault = Vault::new(&settings.encryption_keys);
+        match self {
+            Self::Reseal => {
+                let current = vault.current_prefix().ok_or(CliError::Missing(
+                    "TABLEFERRY_ENCRYPTION_KEY is not set: there is no key to seal with (make one with: openssl rand -base64 32)",
+                ))?;
+                let reseal = |old: &Sealed| vault.open(old).ok().map(|text| vault.seal(&text));
+                let Resealed { done, unreadable } = store.reseal(&current, reseal).await.map_err(AppError::from)?;
+                if unreadable > 0 {
+                    return Err(CliError::Unreadable { done, unreadable });
+                }
+                eprintln!("{done} were sealed anew; everything is sealed with the first key now");
+            }
+            Self::RotateSigningKey { overlap } => {
+                let chance = Chance::default();
+                let now = chance.now();
+                let public = Keyring::new(store, vault, chance).rotate(now, now.plus(overlap)).await.map_err(AppError::from)?;
+                eprintln!("the new public key is {public}; running processes sign with it from now on");
+            }
+        }
+        Ok(())
+    }
+}
+
 fn database(settings: &Settings) -> Result<Store, CliError> {
     let url: &SecretString = settings.database_url.as_ref().ok_or(CliError::Missing(
         "DATABASE_URL is not set: name a Postgres database, such as postgres://user:password@host:5432/tableferry (to try Tableferry without one, use make run)",
@@ -153,6 +216,9 @@ fn database(settings: &Settings) -> Result<Store, CliError> {
 async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError> {
     if settings.auth == Auth::Required {
         return Err(CliError::Missing(NO_AUTH_YET));
+    }
+    if settings.encryption_keys.is_empty() {
+        tracing::warn!("TABLEFERRY_ENCRYPTION_KEY is not set: the secrets of webhooks are kept in the database in clear");
     }
     let store = database(settings)?;
     let listener = listen(settings.listen).await?;
@@ -208,7 +274,7 @@ async fn healthcheck(url: Option<String>, settings: &Settings) -> Result<(), Cli
         format!("http://{address}")
     });
     #[expect(clippy::disallowed_methods, reason = "the operator's own address, not a caller's")]
-    let client = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(5)).build();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
     let client = client.map_err(|e| CliError::NotReady(e.to_string()))?;
     let answer = client.get(format!("{}/readyz", url.trim_end_matches('/'))).send().await;
     match answer {

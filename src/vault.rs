@@ -48,6 +48,12 @@ pub enum VaultError {
 }
 
 impl VaultKey {
+    /// A key as text, for the settings.
+    #[must_use]
+    pub fn text(bytes: &[u8; 32]) -> String {
+        BASE64.encode(bytes)
+    }
+
     /// Reads a key: the base64 of 32 random bytes.
     ///
     /// # Errors

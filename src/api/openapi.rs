@@ -7,12 +7,15 @@ use super::exports::events::EventView;
 use super::exports::list::LabelFilter;
 use super::exports::request::ExportType;
 use super::problem::ProblemDocument;
+use super::webhooks::documented::{self, EndpointDisabledMessage, ExportMessage, PingMessage};
 use crate::domain::view::ExportView;
 
 /// What is not said at a handler: title, tags, and schemas that only problems and streams use.
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(ProblemDocument, ExportView, EventView, ExportType, LabelFilter)),
+    components(schemas(
+        ProblemDocument, ExportView, EventView, ExportType, LabelFilter, ExportMessage, EndpointDisabledMessage, PingMessage
+    )),
     tags(
         (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),
         (name = "Webhooks", description = "Hear of exports by signed webhooks, see what was delivered, and send it again."),
@@ -38,6 +41,7 @@ pub(super) fn finish(mut document: oa::OpenApi) -> oa::OpenApi {
     license.identifier = Some("Apache-2.0".to_owned());
     info.license = Some(license);
     document.info = info;
+    document.webhooks = Some(documented::section());
     document
 }
 

@@ -17,10 +17,12 @@ use tableferry_simulator::{Simulator, StartError};
 
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
+use crate::chance::Chance;
 use crate::cli::stop_signal;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::settings::{Auth, Settings};
 use crate::store::{Store, StoreError};
+use crate::vault::VaultKey;
 
 /// How `tableferry dev` runs.
 #[derive(Debug, Args)]
@@ -74,7 +76,7 @@ impl Dev {
         places::say("Tableferry is starting; Ctrl-C stops everything.\n");
         let postgres = start_postgres(self.data_dir.join("postgres")).await?;
         let simulator = Simulator::start(places::simulator_settings(&self.data_dir, self.speed).await).await?;
-        let settings = self.settings(settings, &postgres);
+        let settings = self.settings(settings, &postgres)?;
         let listener = places::listen(settings.listen).await?;
         let service = places::url_of(&listener)?;
         let receiver = receiver::start(settings.webhook_secret.clone()).await?;
@@ -116,14 +118,35 @@ impl Dev {
     }
 
     /// The user's settings, with what a first look needs.
-    fn settings(&self, settings: Settings, postgres: &PrivatePostgres) -> Settings {
-        Settings {
+    fn settings(&self, settings: Settings, postgres: &PrivatePostgres) -> Result<Settings, DevError> {
+        Ok(Settings {
             database_url: Some(SecretString::from(postgres.url(private_postgres::DATABASE))),
             auth: Auth::None,
             webhook_allow_private: true,
             webhook_secret: settings.webhook_secret.clone().or_else(development_secret),
+            encryption_keys: if settings.encryption_keys.is_empty() {
+                vec![self.encryption_key()?]
+            } else {
+                settings.encryption_keys.clone()
+            },
             ..settings
-        }
+        })
+    }
+
+    /// Seals secrets: a key of this data folder's own, made when it is first needed.
+    fn encryption_key(&self) -> Result<VaultKey, DevError> {
+        let path = self.data_dir.join("encryption-key");
+        let broken = |source| DevError::Machine { what: "the file encryption-key in the data folder cannot be read or written", source };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let text = VaultKey::text(&Chance::default().secret_bytes());
+                std::fs::write(&path, &text).map_err(broken)?;
+                text
+            }
+            Err(error) => return Err(broken(error)),
+        };
+        VaultKey::parse(&text).map_err(|error| broken(std::io::Error::other(error)))
     }
 }
 

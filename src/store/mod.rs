@@ -12,6 +12,7 @@ mod error;
 pub mod page;
 pub mod read;
 pub mod record;
+mod reseal;
 pub mod retention;
 mod rows;
 pub mod schedule;
@@ -26,6 +27,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use error::StoreError;
+pub use reseal::Resealed;
 
 /// Every migration, in order.
 static MIGRATIONS: Migrator = sqlx::migrate!();

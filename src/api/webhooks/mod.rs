@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod deliveries;
+pub mod documented;
 pub mod get;
 pub mod jobs;
 pub mod ping;
