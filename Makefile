@@ -8,7 +8,7 @@ WITH_POSTGRES = cargo run --quiet --package private-postgres -- run --
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test lint generate check-generated interop chaos
+.PHONY: help setup run test lint generate check-generated interop chaos bench
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,3 +46,7 @@ CHAOS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(if $(R
 chaos: setup ## break what three replicas stand on, round by round, and check that nothing was lost or started twice
 	cargo build --workspace --all-features
 	target/debug/chaos $(CHAOS) $(ARGS)
+
+bench: setup ## build for release and measure, beside references in the same run; ARGS="--only webhook --rounds 1"
+	cargo build --release --package tableferry --package bench
+	target/release/bench $(ARGS)

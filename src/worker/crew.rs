@@ -21,6 +21,8 @@ pub trait Work: Send + Sync + 'static {
     const NAME: &'static str;
     /// How many pieces are worked on side by side: far more than one lane or receiver may hold, since they mostly wait.
     const HANDS: usize;
+    /// How long an idle worker waits before it looks again; a wake-up shortens it.
+    const IDLE: Duration = Duration::from_millis(250);
 
     /// Claims at most `limit` pieces that are due within `ahead` from now.
     fn claim(&self, limit: usize, ahead: Duration) -> impl Future<Output = Result<Vec<Self::Item>, StoreError>> + Send;
@@ -28,9 +30,6 @@ pub trait Work: Send + Sync + 'static {
     /// Does one piece and writes what came of it. Errors are handled (logged) inside.
     fn work(&self, item: Self::Item) -> impl Future<Output = ()> + Send;
 }
-
-/// How long an idle worker waits before it looks again; a wake-up shortens it.
-const IDLE: Duration = Duration::from_millis(250);
 
 /// How long a worker waits after the database failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -65,7 +64,7 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
                 if idle {
                     tokio::select! {
                         () = woken => {}
-                        () = tokio::time::sleep(IDLE) => {}
+                        () = tokio::time::sleep(W::IDLE) => {}
                         () = stop.cancelled() => {}
                     }
                 }

@@ -60,6 +60,8 @@ impl Work for DeliveryWorker {
     type Item = Parcel;
     const NAME: &'static str = "deliveries";
     const HANDS: usize = 512;
+    // Ends that another process wrote are announced within a quarter of a second too.
+    const IDLE: Duration = Duration::from_millis(100);
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Parcel>, StoreError> {
         let due = self.store.due_receivers(ahead).await?;

@@ -33,6 +33,7 @@ impl Work for WebhookJobWorker {
     type Item = Uuid;
     const NAME: &'static str = "webhook jobs";
     const HANDS: usize = 2;
+    const IDLE: Duration = Duration::from_secs(1);
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Uuid>, StoreError> {
         while self.store.abandon_deliveries(BATCH).await? == BATCH.unsigned_abs() && !self.stopping.is_cancelled() {}

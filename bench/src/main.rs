@@ -1,0 +1,69 @@
+//! `make bench`: the service's release build on a Postgres that keeps its promises (fsync on), measured beside references in the same
+//! run on the same machine. Prints one table and writes `benches/results.json`.
+
+mod deliveries;
+mod receivers;
+mod report;
+mod stage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use report::{Case, Report};
+
+/// What went wrong, in words.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measure a running Tableferry.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How often each case runs; a figure is given with its lowest, middle and highest value
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Run only cases whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// The service; the one beside this program unless given
+    #[arg(long)]
+    tableferry: Option<PathBuf>,
+    /// Where the figures go
+    #[arg(long, default_value = "benches/results.json")]
+    results: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failed> {
+    let program = match arguments.tableferry.clone() {
+        Some(path) => path,
+        None => std::env::current_exe()?.with_file_name("tableferry"),
+    };
+    let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let mut report = Report::default();
+    for case in [Case::FirstAttempt, Case::Deliveries] {
+        if !wanted(case.name()) {
+            continue;
+        }
+        for round in 1..=arguments.rounds.max(1) {
+            eprintln!("bench: {} round {round} of {}", case.name(), arguments.rounds);
+            let figures = match case {
+                Case::FirstAttempt => deliveries::first_attempt(&program).await?,
+                Case::Deliveries => deliveries::one_of_ten_hangs(&program).await?,
+            };
+            report.add(case, figures);
+        }
+    }
+    report.print();
+    report.write(&arguments.results)
+}

@@ -1,0 +1,121 @@
+//! Figures of all rounds: a table for people, JSON for later comparison.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::Failed;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Case {
+    /// From an export's end to the first attempt at its webhook.
+    FirstAttempt,
+    /// Deliveries a second while one of ten endpoints hangs.
+    Deliveries,
+}
+
+impl Case {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstAttempt => "webhook_first_attempt",
+            Self::Deliveries => "webhook_deliveries_one_of_ten_hangs",
+        }
+    }
+}
+
+/// One figure of one round.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// Its name, with the unit.
+    pub name: &'static str,
+    /// What was measured.
+    pub value: f64,
+    /// What it should be.
+    pub goal: Option<Goal>,
+}
+
+/// What a figure should be.
+#[derive(Debug, Clone, Copy)]
+pub enum Goal {
+    /// At most.
+    AtMost(f64),
+    /// At least.
+    AtLeast(f64),
+}
+
+/// The figures of all rounds.
+#[derive(Debug, Default)]
+pub struct Report {
+    figures: BTreeMap<(Case, usize), (Figure, Vec<f64>)>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    case: &'static str,
+    figure: &'static str,
+    low: f64,
+    middle: f64,
+    high: f64,
+    rounds: usize,
+    goal: Option<String>,
+    met: Option<bool>,
+}
+
+impl Report {
+    /// Adds a round's figures.
+    pub fn add(&mut self, case: Case, figures: Vec<Figure>) {
+        for (place, figure) in figures.into_iter().enumerate() {
+            let value = figure.value;
+            self.figures.entry((case, place)).or_insert_with(|| (figure, Vec::new())).1.push(value);
+        }
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let row = |(case, figure, values): (Case, &Figure, &Vec<f64>)| {
+            let mut sorted = values.clone();
+            sorted.sort_by(f64::total_cmp);
+            let middle = sorted[sorted.len() / 2];
+            let (goal, met) = match figure.goal {
+                None => (None, None),
+                Some(Goal::AtMost(most)) => (Some(format!("≤ {most}")), Some(middle <= most)),
+                Some(Goal::AtLeast(least)) => (Some(format!("≥ {least}")), Some(middle >= least)),
+            };
+            let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
+            Row { case: case.name(), figure: figure.name, low, middle, high, rounds: sorted.len(), goal, met }
+        };
+        self.figures.iter().map(|((case, _), (figure, values))| row((*case, figure, values))).collect()
+    }
+
+    /// Prints the table.
+    pub fn print(&self) {
+        eprintln!("{:<38} {:<34} {:>10} {:>10} {:>10}  {:<10} met", "case", "figure", "low", "middle", "high", "goal");
+        for row in self.rows() {
+            let (goal, met) = (row.goal.unwrap_or_default(), row.met.map_or("", |met| if met { "yes" } else { "NO" }));
+            eprintln!("{:<38} {:<34} {:>10.2} {:>10.2} {:>10.2}  {goal:<10} {met}", row.case, row.figure, row.low, row.middle, row.high);
+        }
+    }
+
+    /// Writes the JSON.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Failed> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, serde_json::to_string_pretty(&self.rows())? + "\n")?;
+        Ok(())
+    }
+}
+
+/// The value below which this share of the sorted values lies.
+#[must_use]
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a few thousand values")]
+    let place = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
+    sorted.get(place).copied().unwrap_or(f64::NAN)
+}
