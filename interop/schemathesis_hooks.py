@@ -3,6 +3,19 @@
 import schemathesis
 from schemathesis import GenerationMode
 
+# What the URL of a receiver must be.
+URL_RULES = [
+    "must be an absolute URL",
+    "must not carry a user name",
+    "must not contain white space",
+    "must name a host",
+    "must write its host plainly",
+    "must not contain a backslash",
+    "must not carry a fragment",
+    "must use a port",
+    "once it is written in ASCII",
+]
+
 # Where the error points (the beginning of it), and what its text has in it.
 BEYOND_A_SCHEMA = [
     # Times against the clock and against each other.
@@ -26,10 +39,7 @@ BEYOND_A_SCHEMA = [
     ("/callback_secret", "only allowed with callback_url"),
     ("/filter_specification", "must have a"),
     # Texts with a grammar, or keys of maps, for which the generator of the document has no words.
-    ("/callback_url", "must be an absolute URL"),
-    ("/callback_url", "must not carry a user name"),
-    ("/callback_url", "must not contain white space"),
-    ("/callback_url", "must name a host"),
+    *((place, words) for place in ("/callback_url", "/url") for words in URL_RULES),
     ("/filter_specification/", "operators"),
     ("/filter_specification/expression_attribute_", ""),
     ("/labels", ""),

@@ -18,7 +18,7 @@ use crate::settings::{Retention, Settings};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::vault::Vault;
-use crate::webhook::WebhookClient;
+use crate::webhook::{Limits, Names, Vetting, WebhookClient};
 use crate::worker::crew;
 use crate::worker::delivery_worker::DeliveryWorker;
 use crate::worker::export_step::Stepper;
@@ -81,11 +81,11 @@ pub struct App {
 }
 
 impl App {
-    /// Wires a service on this database and this AWS.
+    /// Wires a service on this database and this AWS; `names` tells where receivers of webhooks are.
     ///
     /// # Errors
     /// The TLS library cannot be set up.
-    pub fn new(settings: &Settings, store: Store, aws: Aws) -> Result<Self, AppError> {
+    pub fn new(settings: &Settings, store: Store, aws: Aws, names: Arc<dyn Names>) -> Result<Self, AppError> {
         telemetry::metrics();
         let aws = Arc::new(aws);
         let chance = Chance::default();
@@ -98,6 +98,7 @@ impl App {
             callbacks: settings.callback_policy(),
             vault: vault.clone(),
             keyring: Arc::clone(&keyring),
+            vetting: Vetting::new(settings.webhook_urls.clone(), Arc::clone(&names)),
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),
             exports_changed: Arc::new(Notify::new()),
@@ -116,7 +117,7 @@ impl App {
         let exports = ExportWorker { stepper, lanes: Lanes::new(settings.lanes), stopping: api.stopping.clone() };
         let deliveries = DeliveryWorker {
             store: store.clone(),
-            client: WebhookClient::new(settings.webhook_allow_private).map_err(AppError::Webhook)?,
+            client: WebhookClient::new(settings.webhook_urls.clone(), names, Limits::default()).map_err(AppError::Webhook)?,
             vault,
             keyring,
             default_secret: settings.webhook_secret.clone(),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -20,6 +21,7 @@ use crate::settings::{Auth, Settings, SettingsError};
 use crate::store::{Resealed, Store};
 use crate::telemetry;
 use crate::vault::Vault;
+use crate::webhook::SystemNames;
 
 /// DynamoDB table exports to S3, run as a service.
 #[derive(Debug, Parser)]
@@ -222,7 +224,7 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
     }
     let store = database(settings)?;
     let listener = listen(settings.listen).await?;
-    let app = App::new(settings, store, Aws::from_environment().await)?;
+    let app = App::new(settings, store, Aws::from_environment().await, Arc::new(SystemNames::default()))?;
     tracing::info!(listen = %settings.listen, role = ?serve.role, version = env!("CARGO_PKG_VERSION"), "tableferry starts");
     Ok(app.run(serve.role, listener, !serve.no_migrate, stop_signal().cancelled_owned()).await?)
 }

@@ -12,8 +12,8 @@ use secrecy::SecretString;
 use crate::domain::backoff::PollBounds;
 use crate::domain::pace::{LaneLimits, PaceLimits};
 use crate::domain::webhook::CallbackPolicy;
+use crate::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use crate::domain::webhook::secret::WebhookSecret;
-use crate::domain::webhook::url::UrlPolicy;
 use crate::vault::VaultKey;
 
 /// Everything that can be set.
@@ -34,8 +34,8 @@ pub struct Settings {
     pub retention: Retention,
     /// `TABLEFERRY_WEBHOOK_SECRET`: signs callbacks that bring no secret of their own.
     pub webhook_secret: Option<WebhookSecret>,
-    /// `TABLEFERRY_WEBHOOK_ALLOW_PRIVATE`: webhooks may reach private and loopback addresses, by plain http too.
-    pub webhook_allow_private: bool,
+    /// `TABLEFERRY_WEBHOOK_ALLOW_HOSTS`, `TABLEFERRY_WEBHOOK_PORTS`, `TABLEFERRY_WEBHOOK_ALLOW_PRIVATE`: which receivers are allowed.
+    pub webhook_urls: UrlPolicy,
     /// `TABLEFERRY_ENCRYPTION_KEY`: seal secrets in the database; the first seals, all open.
     pub encryption_keys: Vec<VaultKey>,
     /// `TABLEFERRY_LOG`: tracing filter; `None` is [`DEFAULT_LOG`].
@@ -103,7 +103,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 20] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_AUTH",
@@ -118,11 +118,16 @@ const KEYS: [&str; 18] = [
     "TABLEFERRY_RETAIN_EVENTS_DAYS",
     "TABLEFERRY_RETAIN_ATTEMPTS_DAYS",
     "TABLEFERRY_WEBHOOK_SECRET",
+    "TABLEFERRY_WEBHOOK_ALLOW_HOSTS",
+    "TABLEFERRY_WEBHOOK_PORTS",
     "TABLEFERRY_WEBHOOK_ALLOW_PRIVATE",
     "TABLEFERRY_ENCRYPTION_KEY",
     "TABLEFERRY_LOG",
     "TABLEFERRY_LOG_FORMAT",
 ];
+
+/// Settings that the file may hold as lists too.
+const LISTS: [&str; 2] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_PORTS"];
 
 /// Variables that belong to our other programs.
 const FOREIGN_PREFIXES: [&str; 2] = ["TABLEFERRY_SIMULATOR_", "TABLEFERRY_TEST_"];
@@ -198,6 +203,15 @@ impl Settings {
             attempts: days("TABLEFERRY_RETAIN_ATTEMPTS_DAYS")?.unwrap_or(Some(DEFAULT_RETAIN_ATTEMPTS)),
         };
         let encryption_keys = get("TABLEFERRY_ENCRYPTION_KEY").map_or(Ok(Vec::new()), |all| all.split(',').map(VaultKey::parse).collect());
+        let allow_private = match get("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(bad("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "must be true or false")),
+        };
+        let allow_hosts = get("TABLEFERRY_WEBHOOK_ALLOW_HOSTS").map(HostList::parse).transpose();
+        let allow_hosts = allow_hosts.map_err(|e| bad("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", &e.to_string()))?;
+        let ports = get("TABLEFERRY_WEBHOOK_PORTS").map(PortList::parse).transpose();
+        let ports = ports.map_err(|e| bad("TABLEFERRY_WEBHOOK_PORTS", &e.to_string()))?;
         let secret = get("TABLEFERRY_WEBHOOK_SECRET").map(WebhookSecret::parse).transpose();
         Ok(Self {
             database_url: get("DATABASE_URL").map(SecretString::from),
@@ -214,11 +228,7 @@ impl Settings {
             lanes,
             retention,
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
-            webhook_allow_private: match get("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE") {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(_) => return Err(bad("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "must be true or false")),
-            },
+            webhook_urls: UrlPolicy::new(allow_private, allow_hosts.unwrap_or_default(), ports),
             encryption_keys: encryption_keys.map_err(|e| bad("TABLEFERRY_ENCRYPTION_KEY", &e.to_string()))?,
             log: get("TABLEFERRY_LOG").map(str::to_owned),
             log_format: match get("TABLEFERRY_LOG_FORMAT") {
@@ -233,7 +243,7 @@ impl Settings {
     /// What these settings allow of callbacks.
     #[must_use]
     pub fn callback_policy(&self) -> CallbackPolicy {
-        CallbackPolicy { urls: UrlPolicy { allow_private: self.webhook_allow_private }, has_default_secret: self.webhook_secret.is_some() }
+        CallbackPolicy { urls: self.webhook_urls.clone(), has_default_secret: self.webhook_secret.is_some() }
     }
 }
 
@@ -253,11 +263,22 @@ fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(yes) => yes.to_string(),
+            toml::Value::Array(entries) if LISTS.contains(&key) => join(key, entries)?,
             _ => return Err(SettingsError::File(format!("{key} must be a string, a number or a boolean"))),
         };
         values.insert(key, value);
     }
     Ok(values)
+}
+
+/// The entries of a list, as the environment would hold them.
+fn join(key: &str, entries: Vec<toml::Value>) -> Result<String, SettingsError> {
+    let entries = entries.into_iter().map(|entry| match entry {
+        toml::Value::String(text) => Ok(text),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        _ => Err(SettingsError::File(format!("{key} must hold strings or whole numbers"))),
+    });
+    Ok(entries.collect::<Result<Vec<_>, _>>()?.join(","))
 }
 
 #[cfg(test)]
@@ -274,7 +295,7 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.auth, Auth::Required);
         assert_eq!((settings.poll.min, settings.poll.max), (Duration::from_secs(2), Duration::from_secs(30)));
-        assert!(!settings.webhook_allow_private);
+        assert!(!settings.webhook_urls.trusts_name("hooks.example"));
     }
 
     #[test]
@@ -284,7 +305,22 @@ mod tests {
         assert_eq!(settings.listen.port(), 2);
         assert_eq!(settings.auth, Auth::None);
         assert_eq!(settings.poll.min, Duration::from_millis(500));
-        assert!(settings.webhook_allow_private);
+        assert!(settings.webhook_urls.trusts_name("hooks.example"));
+    }
+
+    #[test]
+    fn lists_are_text_with_commas_or_lists_of_the_file() {
+        let file = "webhook_allow_hosts = [\"hooks.example\", \"10.20.0.0/16\"]\nwebhook_ports = [443, \"9000-9100\"]";
+        let variables = [("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "hooks.example, 10.20.0.0/16"), ("TABLEFERRY_WEBHOOK_PORTS", "443,9000-9100")];
+        for settings in [read(&[], Some(file)).unwrap(), read(&variables, None).unwrap()] {
+            let urls = settings.webhook_urls;
+            assert!(urls.trusts_name("hooks.example") && !urls.trusts_name("other.example"));
+            assert!(urls.trusts_address("10.20.30.40".parse().unwrap()));
+            assert!(urls.check_port(9050, false).is_ok() && urls.check_port(8443, false).is_err());
+        }
+        for file in ["listen = [\"127.0.0.1:1\"]", "webhook_ports = [true]", "webhook_ports = [0]", "webhook_allow_hosts = [\"a b\"]"] {
+            assert!(read(&[], Some(file)).is_err(), "{file}");
+        }
     }
 
     #[test]
@@ -296,6 +332,9 @@ mod tests {
             (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "40000")], None, "TABLEFERRY_POLL_INTERVAL_MAX_MS"),
             (&[("TABLEFERRY_AUTH", "maybe")], None, "TABLEFERRY_AUTH"),
             (&[("TABLEFERRY_WEBHOOK_SECRET", "hunter2")], None, "TABLEFERRY_WEBHOOK_SECRET"),
+            (&[("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "https://hunter2")], None, "TABLEFERRY_WEBHOOK_ALLOW_HOSTS"),
+            (&[("TABLEFERRY_WEBHOOK_PORTS", "443,hunter2")], None, "TABLEFERRY_WEBHOOK_PORTS"),
+            (&[("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "hunter2")], None, "TABLEFERRY_WEBHOOK_ALLOW_PRIVATE"),
         ] {
             let error = read(variables, file).unwrap_err().to_string();
             assert!(error.contains(names), "{error}");

@@ -36,9 +36,13 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::aws::Aws;
 use crate::chance::Chance;
 use crate::domain::webhook::CallbackPolicy;
+use crate::domain::webhook::url::WebhookUrl;
 use crate::keyring::Keyring;
 use crate::store::Store;
 use crate::vault::Vault;
+use crate::webhook::Vetting;
+
+use problem::{FieldError, Problem};
 
 pub use problem::ProblemType;
 pub use watch::Watcher;
@@ -58,6 +62,8 @@ pub struct ApiState {
     pub vault: Vault,
     /// The keys that sign webhooks.
     pub keyring: Arc<Keyring>,
+    /// Judges receivers by the addresses of their names.
+    pub vetting: Vetting,
     /// Wakes those who wait for an export.
     pub watcher: Watcher,
     /// Told when an export is due at once.
@@ -70,6 +76,14 @@ pub struct ApiState {
     pub webhook_jobs_due: Arc<Notify>,
     /// Cancelled when the process begins to stop.
     pub stopping: CancellationToken,
+}
+
+impl ApiState {
+    /// Refuses a receiver whose name leads where it must not; `pointer` says where the URL stands in the body.
+    async fn vet(&self, pointer: &str, url: &WebhookUrl) -> Result<(), Problem> {
+        let vetted = self.vetting.vet(url).await;
+        vetted.map_err(|e| Problem::with_errors(ProblemType::ValidationFailed, vec![FieldError::new(pointer, &e)]))
+    }
 }
 
 /// Every documented route.

@@ -8,6 +8,7 @@ mod receiver;
 mod sample;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -23,6 +24,7 @@ use crate::domain::webhook::secret::WebhookSecret;
 use crate::settings::{Auth, Settings};
 use crate::store::{Store, StoreError};
 use crate::vault::VaultKey;
+use crate::webhook::SystemNames;
 
 /// How `tableferry dev` runs.
 #[derive(Debug, Args)]
@@ -87,7 +89,7 @@ impl Dev {
             None => return Err(DevError::Sample("there is no database".to_owned())),
         };
         store.migrate().await?;
-        let app = App::new(&settings, store, Aws::at_endpoint(&simulator.dynamodb_url()).await)?;
+        let app = App::new(&settings, store, Aws::at_endpoint(&simulator.dynamodb_url()).await, Arc::new(SystemNames::default()))?;
         let running = tokio::spawn(app.run(Role::All, listener, true, stop.clone().cancelled_owned()));
         let shown = tokio::select! {
             shown = sample::show(&service, &simulator, &receiver) => shown,
@@ -122,7 +124,7 @@ impl Dev {
         Ok(Settings {
             database_url: Some(SecretString::from(postgres.url(private_postgres::DATABASE))),
             auth: Auth::None,
-            webhook_allow_private: true,
+            webhook_urls: settings.webhook_urls.allowing_private(),
             webhook_secret: settings.webhook_secret.clone().or_else(development_secret),
             encryption_keys: if settings.encryption_keys.is_empty() {
                 vec![self.encryption_key()?]

@@ -1,24 +1,36 @@
-//! Which IP addresses a webhook may reach: public unicast ones, unless the operator allows private ones.
+//! Which IP addresses a webhook may reach unless the operator allows more: public unicast ones.
 //!
 //! IPv6 is an allow-list (2000::/3 less the special blocks in it), since what is not listed there is not the public
-//! internet. Source: the IANA special-purpose address registries.
+//! internet. Addresses that stand for an IPv4 address are judged as that one. Source: the IANA special-purpose address
+//! registries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether a webhook may be sent to this address when private ones are not allowed.
+/// Whether this is an address of the public internet.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped().or_else(|| translated(v6)) {
             Some(v4) => is_public_v4(v4),
             None => is_public_v6(v6),
         },
     }
 }
 
+/// The IPv4 address behind 64:ff9b::/96 (RFC 6052): how hosts without IPv4 reach everybody else. Other forms that carry an
+/// IPv4 address (6to4, Teredo, IPv4-compatible, 64:ff9b:1::/48) are never public.
+fn translated(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.octets() {
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
+        _ => None,
+    }
+}
+
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
+    let [a, b, c, d] = address.octets();
+    // Public by the registry, but answered by the cloud's own machinery in every network of Azure.
+    let platform = [a, b, c, d] == [168, 63, 129, 16];
     let special = matches!(
         (a, b, c),
         (0 | 10 | 127, ..)
@@ -33,7 +45,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
             | (203, 0, 113)
             | (224..=255, ..)
     );
-    !special
+    !special && !platform
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -83,6 +95,12 @@ mod tests {
             "2001:db8::1",
             "2002:7f00:1::",
             "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::808:808",
+            "168.63.129.16",
+            "::8.8.8.8",
+            "2002:808:808::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
             "3fff::1",
             "100::1",
             "5f00::1",
@@ -93,7 +111,16 @@ mod tests {
 
     #[test]
     fn public_addresses_are() {
-        for text in ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860:4860::8888", "::ffff:8.8.8.8"] {
+        for text in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "2001:4860:4860::8888",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+        ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }

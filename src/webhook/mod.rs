@@ -1,7 +1,11 @@
 //! Webhooks: signing by Standard Webhooks 1.0.0, and sending to addresses that callers chose.
 
 mod client;
+mod names;
+mod response;
 mod signature;
 
-pub use client::{Answer, SendError, WebhookClient};
+pub use client::{ErrorClass, Forbidden, Limits, Outgoing, SendError, WebhookClient};
+pub use names::{LookUp, Names, SystemNames, Vetting};
+pub use response::Answer;
 pub use signature::{SEED_BYTES, SigningKey, sign};

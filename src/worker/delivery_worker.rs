@@ -17,7 +17,7 @@ use crate::keyring::Keyring;
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
 use crate::vault::{Vault, VaultError};
-use crate::webhook::{Answer, SendError, SigningKey, WebhookClient, sign};
+use crate::webhook::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
 
 /// Makes attempts of webhook deliveries.
 #[derive(Debug)]
@@ -120,7 +120,15 @@ impl DeliveryWorker {
         let headers = delivery.headers.as_ref().map(|sealed| self.own_headers(sealed)).transpose()?.unwrap_or_default();
         let id = delivery.id.to_string();
         let signature = sign(&secrets, &parcel.keys, &id, timestamp_s, &delivery.body);
-        Ok(self.client.send(&delivery.url, &id, timestamp_s, &signature, delivery.body.clone()).await?)
+        let request = Outgoing {
+            url: &delivery.url,
+            webhook_id: &id,
+            timestamp_s,
+            signature: &signature,
+            extra: &headers,
+            body: delivery.body.clone(),
+        };
+        Ok(self.client.send(request).await?)
     }
 
     fn own_headers(&self, sealed: &Sealed) -> Result<Vec<(String, String)>, VaultError> {
@@ -192,13 +200,13 @@ fn effect_of(verdict: Verdict) -> (&'static str, AttemptEffect) {
 fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duration_ms: u64) -> (Answered, Attempt) {
     let none = Attempt { attempt: number, at, duration_ms, status_code: None, error_class: None, error: None, response_excerpt: None };
     match answer {
-        Ok(Answer { status_code: code, retry_after }) => {
+        Ok(Answer { status_code: code, retry_after, excerpt }) => {
             let class = class_of_status(code);
             let attempt = Attempt {
                 status_code: Some(code),
                 error_class: class.map(str::to_owned),
                 error: class.map(|_| format!("the receiver answered {code}")),
-                response_excerpt: None,
+                response_excerpt: Some(excerpt).filter(|text| !text.is_empty()),
                 ..none
             };
             (Answered::Status { code, retry_after }, attempt)
@@ -206,7 +214,7 @@ fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duratio
         Err(trouble) => {
             let class = match &trouble {
                 Trouble::Vault(_) | Trouble::NoSecret => "not_signed",
-                Trouble::Send(_) => "not_sent",
+                Trouble::Send(error) => error.class().as_str(),
             };
             (Answered::Not, Attempt { error_class: Some(class.to_owned()), error: Some(in_words(&trouble)), ..none })
         }

@@ -9,6 +9,8 @@ mod callbacks;
 mod create_export;
 mod database;
 mod events;
+mod forbidden;
+mod hostile_receivers;
 mod idempotency;
 mod import;
 mod lanes;

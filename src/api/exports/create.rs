@@ -73,7 +73,7 @@ pub async fn create_export(
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
-    let request = request::read(&body, &state.callbacks, &state.vault, now);
+    let request = vetted(&state, request::read(&body, &state.callbacks, &state.vault, now)).await;
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
     let acceptance = match (request, &key) {
         (Ok(request), _) => store_new(&state, request, key.as_ref(), now).await?,
@@ -99,6 +99,15 @@ pub async fn create_export(
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Refuses a callback to a name that leads where it must not.
+async fn vetted(state: &ApiState, request: Result<ExportRequest, Problem>) -> Result<ExportRequest, Problem> {
+    let request = request?;
+    if let Some(callback) = &request.callback {
+        state.vet("/callback_url", &callback.url).await?;
+    }
+    Ok(request)
 }
 
 /// Stores the export, or finds the one that its key stands for. The export, and whether it was known.

@@ -59,7 +59,7 @@ pub async fn create_endpoint(
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let said = request::read(&state, &body, true)?;
+    let said = request::read(&state, &body, true).await?;
     let (id, now) = (state.chance.endpoint_id(), state.chance.now());
     let endpoint = said.create(id, now).ok_or_else(|| Problem::new(ProblemType::Internal, "a new endpoint was read without a URL"))?;
     let secret = state.chance.webhook_secret();

@@ -104,11 +104,19 @@ impl Said {
     }
 }
 
-/// Reads a body; a new endpoint must say where it is.
+/// Reads a body; a new endpoint must say where it is. Its name is looked up, if no other rule is broken.
 ///
 /// # Errors
 /// A problem that names every field that breaks a rule.
-pub(super) fn read(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Result<Said, Problem> {
+pub(super) async fn read(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Result<Said, Problem> {
+    let said = read_fields(state, body, is_new)?;
+    if let Some(url) = &said.url {
+        state.vet("/url", url).await?;
+    }
+    Ok(said)
+}
+
+fn read_fields(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Result<Said, Problem> {
     let mut errors = Errors::new();
     let mut fields = Fields::of(body, "");
     let parse_url = |text: &str| WebhookUrl::parse(text, &state.callbacks.urls);

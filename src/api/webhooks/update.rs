@@ -36,7 +36,7 @@ pub async fn update_endpoint(
     JsonObject(body): JsonObject,
 ) -> Result<Json<EndpointView>, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let said = request::read(&state, &body, false)?;
+    let said = request::read(&state, &body, false).await?;
     let now = state.chance.now();
     let changed = state.store.change_endpoint(id, |endpoint| said.change(endpoint, now)).await?;
     let endpoint = changed.ok_or_else(no_such_endpoint)?;

@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod endpoint;
 pub mod event_type;
 pub mod job;
+pub mod policy;
 pub mod secret;
 pub mod share;
 pub mod url;

@@ -16,10 +16,12 @@ use tableferry::domain::labels::Labels;
 use tableferry::domain::pace::{LaneLimits, PaceLimits};
 use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
 use tableferry::domain::s3::{S3Bucket, S3Destination};
+use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::vault::VaultKey;
+use tableferry::webhook::Names;
 use tableferry::worker::crew;
 use tableferry::worker::delivery_worker::DeliveryWorker;
 use tableferry::worker::export_step::Stepper;
@@ -30,7 +32,7 @@ use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings,
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, fresh_database};
+use super::{Answer, TestNames, fresh_database};
 
 /// A table of the sample with point-in-time recovery on.
 pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
@@ -45,6 +47,10 @@ pub struct TestOptions {
     pub webhook_secret: Option<&'static str>,
     pub allow_private: bool,
     pub encryption_key: Option<&'static str>,
+    /// As the settings of these names; empty means not set.
+    pub allow_hosts: &'static str,
+    pub ports: &'static str,
+    pub names: Arc<dyn Names>,
     /// AWS's real limits and our own paces instead of none.
     pub limits: bool,
     pub longest_poll: Duration,
@@ -57,6 +63,9 @@ impl Default for TestOptions {
             webhook_secret: Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
             allow_private: true,
             encryption_key: Some(ENCRYPTION_KEY),
+            allow_hosts: "",
+            ports: "",
+            names: Arc::new(TestNames::default()),
             limits: false,
             longest_poll: Duration::from_secs(30),
             most_in_flight: None,
@@ -125,7 +134,7 @@ impl TestApp {
             retention: Retention::default(),
             poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
-            webhook_allow_private: options.allow_private,
+            webhook_urls: policy(options.allow_private, options.allow_hosts, options.ports),
             encryption_keys: options.encryption_key.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
             log: Some("off".to_owned()),
             log_format: None,
@@ -133,7 +142,7 @@ impl TestApp {
         let store = Store::connect_lazily(settings.database_url.as_ref().unwrap()).unwrap();
         store.migrate().await.unwrap();
         let aws = Aws::at_endpoint(&simulator.dynamodb_url()).await;
-        let app = App::new(&settings, store, aws).unwrap();
+        let app = App::new(&settings, store, aws, options.names).unwrap();
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (chance, exports, deliveries) = (app.chance.clone(), Arc::clone(&app.exports), Arc::clone(&app.deliveries));
@@ -277,6 +286,12 @@ pub fn default_lanes() -> LaneLimits {
 fn unlimited_lanes() -> LaneLimits {
     let without = PaceLimits { burst: 1e6, rate_per_s: 1e6 };
     LaneLimits { starts: without, looks: without, most_in_flight: 1_000_000 }
+}
+
+/// A policy from the texts of its settings; empty means not set.
+pub fn policy(allow_private: bool, hosts: &str, ports: &str) -> UrlPolicy {
+    let ports = (!ports.is_empty()).then(|| PortList::parse(ports).unwrap());
+    UrlPolicy::new(allow_private, HostList::parse(hosts).unwrap(), ports)
 }
 
 /// A client for loopback.

@@ -2,12 +2,18 @@
 
 mod answer;
 mod app;
+mod counter;
 mod database;
+mod hostile;
+mod names;
 mod receiver;
 
 pub use answer::Answer;
-pub use app::{BUCKET, TABLE, TestApp, TestOptions, client, create_body, plain_request};
+pub use app::{BUCKET, TABLE, TestApp, TestOptions, client, create_body, plain_request, policy};
+pub use counter::Counter;
 pub use database::fresh_database;
+pub use hostile::{HOSTILE, inside};
+pub use names::TestNames;
 pub use receiver::Receiver;
 
 use time::OffsetDateTime;
