@@ -122,7 +122,7 @@ impl App {
             keyring,
             default_secret: settings.webhook_secret.clone(),
             chance: chance.clone(),
-            in_hand: std::sync::Mutex::default(),
+            in_hand: Arc::default(),
         };
         let jobs = WebhookJobWorker {
             store: store.clone(),

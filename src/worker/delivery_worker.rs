@@ -1,7 +1,7 @@
 //! Makes attempts of webhook deliveries: take each receiver its share, sign, send, write what came of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::crew::Work;
@@ -35,7 +35,7 @@ pub struct DeliveryWorker {
     /// Time and randomness.
     pub chance: Chance,
     /// What is under way, by receiver.
-    pub in_hand: Mutex<HashMap<String, InHand>>,
+    pub in_hand: Arc<Mutex<HashMap<String, InHand>>>,
 }
 
 /// A claimed delivery with what signs it beside its own secrets.
@@ -43,6 +43,31 @@ pub struct DeliveryWorker {
 pub struct Parcel {
     delivery: DueDelivery,
     keys: Arc<[SigningKey]>,
+    _hand: Hand,
+}
+
+/// A hand that holds a delivery; free again when this is dropped, however the work ends.
+#[derive(Debug)]
+struct Hand {
+    in_hand: Arc<Mutex<HashMap<String, InHand>>>,
+    receiver: String,
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        let mut in_hand = locked(&self.in_hand);
+        if let Some(held) = in_hand.get_mut(&self.receiver) {
+            held.count -= 1;
+            if held.count == 0 {
+                in_hand.remove(&self.receiver);
+            }
+        }
+    }
+}
+
+fn locked(in_hand: &Mutex<HashMap<String, InHand>>) -> MutexGuard<'_, HashMap<String, InHand>> {
+    // A poisoned lock still holds a usable map: nothing is left half done in it.
+    in_hand.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why nothing could be sent.
@@ -68,20 +93,18 @@ impl Work for DeliveryWorker {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        let shares = shares(&due, &self.in_hand(), Self::HANDS, limit);
+        let shares = shares(&due, &locked(&self.in_hand), Self::HANDS, limit);
         let now = self.chance.now();
         let claimed = self.store.claim_deliveries(&shares, ahead, now).await?;
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
         let keys: Arc<[SigningKey]> = self.keyring.usable(now).await?.into();
-        let mut in_hand = self.in_hand();
-        for delivery in &claimed {
-            let held = in_hand.entry(delivery.receiver.clone()).or_default();
-            held.count += 1;
-            held.failing = delivery.receiver_failures > 0;
-        }
-        Ok(claimed.into_iter().map(|delivery| Parcel { delivery, keys: Arc::clone(&keys) }).collect())
+        let parcels = claimed.into_iter().map(|delivery| {
+            let hand = self.take_hand(&delivery);
+            Parcel { delivery, keys: Arc::clone(&keys), _hand: hand }
+        });
+        Ok(parcels.collect())
     }
 
     async fn work(&self, parcel: Parcel) {
@@ -93,24 +116,16 @@ impl Work for DeliveryWorker {
         let (answered, attempt) = describe(answer, delivery.attempts + 1, at, duration_ms);
         let verdict = Verdict::of(answered, delivery.schedule_attempts, delivery.receiver_failures, self.chance.jitter());
         self.write(delivery, &attempt, verdict).await;
-        self.put_down(&delivery.receiver);
     }
 }
 
 impl DeliveryWorker {
-    fn in_hand(&self) -> std::sync::MutexGuard<'_, HashMap<String, InHand>> {
-        // A poisoned lock still holds a usable map: nothing is left half done in it.
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put_down(&self, receiver: &str) {
-        let mut in_hand = self.in_hand();
-        if let Some(held) = in_hand.get_mut(receiver) {
-            held.count -= 1;
-            if held.count == 0 {
-                in_hand.remove(receiver);
-            }
-        }
+    fn take_hand(&self, delivery: &DueDelivery) -> Hand {
+        let mut in_hand = locked(&self.in_hand);
+        let held = in_hand.entry(delivery.receiver.clone()).or_default();
+        held.count += 1;
+        held.failing = delivery.receiver_failures > 0;
+        Hand { in_hand: Arc::clone(&self.in_hand), receiver: delivery.receiver.clone() }
     }
 
     async fn send(&self, parcel: &Parcel, timestamp_s: i64) -> Result<Answer, Trouble> {
