@@ -25,6 +25,7 @@ use crate::worker::export_step::Stepper;
 use crate::worker::export_worker::ExportWorker;
 use crate::worker::lanes::Lanes;
 use crate::worker::retention;
+use crate::worker::verification_worker::VerificationWorker;
 use crate::worker::webhook_job_worker::WebhookJobWorker;
 
 /// How long requests in hand may take after a stop was asked for.
@@ -76,6 +77,8 @@ pub struct App {
     pub deliveries: Arc<DeliveryWorker>,
     /// Sends webhooks again.
     pub webhook_jobs: Arc<WebhookJobWorker>,
+    /// Verifies completed exports.
+    pub verifications: Arc<VerificationWorker>,
     api: ApiState,
     retention: Retention,
 }
@@ -104,8 +107,16 @@ impl App {
             exports_changed: Arc::new(Notify::new()),
             deliveries_due: Arc::new(Notify::new()),
             webhook_jobs_due: Arc::new(Notify::new()),
+            verifications_due: Arc::new(Notify::new()),
             stopping: CancellationToken::new(),
         };
+        let verifications = VerificationWorker::new(
+            store.clone(),
+            Arc::clone(&aws),
+            chance.clone(),
+            Arc::clone(&api.exports_changed),
+            api.stopping.clone(),
+        );
         let stepper = Stepper {
             store: store.clone(),
             aws,
@@ -136,6 +147,7 @@ impl App {
             exports: Arc::new(exports),
             deliveries: Arc::new(deliveries),
             webhook_jobs: Arc::new(jobs),
+            verifications: Arc::new(verifications),
             api,
             retention: settings.retention,
         })
@@ -187,6 +199,7 @@ impl App {
             tasks.push(tokio::spawn(crew::run(self.exports, self.api.exports_due, stopping.clone())));
             tasks.push(tokio::spawn(crew::run(self.deliveries, self.api.deliveries_due, stopping.clone())));
             tasks.push(tokio::spawn(crew::run(self.webhook_jobs, self.api.webhook_jobs_due, stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.verifications, self.api.verifications_due, stopping.clone())));
             tasks.push(tokio::spawn(retention::run(self.store.clone(), self.retention, self.chance.clone(), stopping.clone())));
         }
         stopping.cancelled().await;

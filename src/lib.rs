@@ -1,6 +1,6 @@
 //! Tableferry: DynamoDB table exports to S3, run as a service.
 //!
-//! Who may use whom: `app → {api, worker} → {store, aws, webhook} → domain`. The domain is pure; only [`store`] names
+//! Who may use whom: `app → {api, worker} → {store, output → {aws, proof}, webhook} → domain`. The domain is pure; only [`store`] names
 //! sqlx, only [`aws`] names the AWS SDK, only [`webhook`] sends to addresses that callers chose. `tests/it/tidy.rs` holds
 //! these walls. ARCHITECTURE.md tells how an export travels through the house.
 
@@ -14,6 +14,8 @@ pub mod cli;
 pub mod dev;
 pub mod domain;
 pub mod keyring;
+pub mod output;
+pub mod proof;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

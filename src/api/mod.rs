@@ -52,7 +52,7 @@ pub use watch::Watcher;
 pub struct ApiState {
     /// The database.
     pub store: Store,
-    /// AWS, for adopting exports.
+    /// AWS, for adopting exports and reading their files.
     pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.
     pub chance: Chance,
@@ -74,6 +74,8 @@ pub struct ApiState {
     pub deliveries_due: Arc<Notify>,
     /// Told when a job was stored.
     pub webhook_jobs_due: Arc<Notify>,
+    /// Told when a verification is due at once.
+    pub verifications_due: Arc<Notify>,
     /// Cancelled when the process begins to stop.
     pub stopping: CancellationToken,
 }
@@ -106,6 +108,10 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(webhooks::deliveries::get_delivery))
         .routes(routes!(webhooks::deliveries::resend_delivery))
         .routes(routes!(webhooks::public_keys::list_public_keys))
+        .routes(routes!(exports::manifest::get_manifest))
+        .routes(routes!(exports::files::list_files))
+        .routes(routes!(exports::items::list_items))
+        .routes(routes!(exports::verify::verify_export))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

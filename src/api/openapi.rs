@@ -19,6 +19,7 @@ use crate::domain::view::ExportView;
     tags(
         (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),
         (name = "Webhooks", description = "Hear of exports by signed webhooks, see what was delivered, and send it again."),
+        (name = "Files", description = "What a COMPLETED export wrote: its manifest, its files, some of its items, and whether all of it is as AWS wrote it."),
         (name = "Operations", description = "Health, metrics and explanations.")
     )
 )]

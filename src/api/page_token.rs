@@ -35,6 +35,32 @@ fn mark(id: Uuid, scope: &impl Debug) -> [u8; 8] {
     std::array::from_fn(|i| digest[i])
 }
 
+/// The token of the page of an export's files that begins at this byte of manifest-files.json.
+#[must_use]
+pub fn at_offset(id: Uuid, offset: u64) -> String {
+    let mut bytes = offset.to_be_bytes().to_vec();
+    bytes.extend(offset_mark(id, offset));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The byte that a token of an export's files stands for.
+///
+/// # Errors
+/// It is no token of this service, or was given for another export.
+pub fn read_offset(token: &str, id: Uuid) -> Result<u64, Invalid> {
+    let wrong = || Invalid::new("must be a next_page_token of this service, of the same export's files");
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
+    let (offset, given) = bytes.split_at_checked(8).ok_or_else(wrong)?;
+    let offset = u64::from_be_bytes(offset.try_into().map_err(|_| wrong())?);
+    if given == offset_mark(id, offset) { Ok(offset) } else { Err(wrong()) }
+}
+
+/// Eight bytes that tie an offset to its export.
+fn offset_mark(id: Uuid, offset: u64) -> [u8; 8] {
+    let digest: [u8; 32] = Sha256::digest(format!("{id} files {offset}").as_bytes()).into();
+    std::array::from_fn(|i| digest[i])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +75,14 @@ mod tests {
         for bad in ["", "AAAA", "not base64!", &token[1..]] {
             assert!(read(bad, &one).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_token_of_files_belongs_to_its_export() {
+        let (one, other) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        let token = at_offset(one, 12_345);
+        assert_eq!(read_offset(&token, one).unwrap(), 12_345);
+        assert!(read_offset(&token, other).is_err());
+        assert!(read_offset(&token[1..], one).is_err());
     }
 }

@@ -38,12 +38,16 @@ pub enum ProblemType {
     NotEnded,
     /// The webhook endpoint is disabled.
     EndpointDisabled,
+    /// The export is not COMPLETED.
+    NotCompleted,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
     /// AWS refuses what was asked of it.
     RefusedByAws,
+    /// What lies in S3 is not what an export writes.
+    OutputUnreadable,
     /// AWS does not answer.
     AwsUnavailable,
     /// The database does not answer, or the service is stopping.
@@ -54,7 +58,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::MalformedJson,
         Self::InvalidParameter,
         Self::ValidationFailed,
@@ -64,9 +68,11 @@ impl ProblemType {
         Self::NotCancellable,
         Self::NotEnded,
         Self::EndpointDisabled,
+        Self::NotCompleted,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RefusedByAws,
+        Self::OutputUnreadable,
         Self::AwsUnavailable,
         Self::Unavailable,
         Self::Internal,
@@ -130,6 +136,12 @@ impl ProblemType {
                 "The webhook endpoint is disabled",
                 "Nothing is sent to it. Enable it with PATCH and {\"disabled\": false}, then ask again.",
             ),
+            Self::NotCompleted => (
+                "not-completed",
+                StatusCode::CONFLICT,
+                "The export is not COMPLETED",
+                "Only a COMPLETED export has files. Wait for its end; one that ended otherwise never gets any.",
+            ),
             Self::PayloadTooLarge => {
                 ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", "A body may have at most 256 KiB.")
             }
@@ -144,6 +156,12 @@ impl ProblemType {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "AWS refuses the request",
                 "The detail holds AWS's code and words. Nothing was changed.",
+            ),
+            Self::OutputUnreadable => (
+                "output-unreadable",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "A file of the export cannot be read",
+                "An object in S3 is missing, or is not what an export writes. POST /v1/exports/{id}/verify tells all that is wrong.",
             ),
             Self::AwsUnavailable => (
                 "aws-unavailable",

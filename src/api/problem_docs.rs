@@ -62,6 +62,8 @@ fn example(kind: ProblemType) -> Value {
         ProblemType::NotCancellable => ("the export is COMPLETED", json!([])),
         ProblemType::NotEnded => ("the export is IN_PROGRESS", json!([])),
         ProblemType::EndpointDisabled => ("the endpoint is disabled: gone", json!([])),
+        ProblemType::NotCompleted => ("the export is IN_PROGRESS", json!([])),
+        ProblemType::OutputUnreadable => ("AWSDynamoDB/01795400426000-fa682feb/manifest-summary.json does not exist", json!([])),
         ProblemType::RefusedByAws => ("ExportNotFoundException: Export not found", json!([])),
         _ => (title, json!([])),
     };

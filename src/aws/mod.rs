@@ -7,6 +7,8 @@ mod clients;
 mod convert;
 mod error;
 mod exports;
+mod s3;
+mod s3_objects;
 
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use clients::Clients;
 
 pub use exports::SearchScope;
+pub use s3::{is_access_denied, is_elsewhere};
+pub use s3_objects::{Bucket, ObjectBody};
 
 /// How long one call may take, answer included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +37,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Aws {
     config: SdkConfig,
     dynamodb: Clients<aws_sdk_dynamodb::Client>,
+    s3: Clients<aws_sdk_s3::Client>,
+    /// Where a stand-in for S3 is; `None` leaves it to the SDK.
+    s3_endpoint: Option<String>,
+    regions: s3::Regions,
 }
 
 impl Aws {
@@ -43,21 +51,21 @@ impl Aws {
         let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new())
             .or_else(Region::from_static("us-east-1"));
-        Self::new(base().region(region).load().await)
+        Self::new(base().region(region).load().await, None)
     }
 
-    /// Talks to a stand-in for AWS at this URL.
-    pub async fn at_endpoint(url: &str) -> Self {
+    /// Talks to a stand-in for AWS: DynamoDB at one URL, S3 at another, with its buckets as the first part of the path.
+    pub async fn at_endpoints(dynamodb_url: &str, s3_url: &str) -> Self {
         let credentials = Credentials::new("tableferry", "tableferry", None, None, "stand-in");
         let loader = base()
             .region(Region::from_static("us-east-1"))
-            .endpoint_url(url)
+            .endpoint_url(dynamodb_url)
             .credentials_provider(SharedCredentialsProvider::new(credentials));
-        Self::new(loader.load().await)
+        Self::new(loader.load().await, Some(s3_url.to_owned()))
     }
 
-    fn new(config: SdkConfig) -> Self {
-        Self { config, dynamodb: Clients::default() }
+    fn new(config: SdkConfig, s3_endpoint: Option<String>) -> Self {
+        Self { config, dynamodb: Clients::default(), s3: Clients::default(), s3_endpoint, regions: s3::Regions::default() }
     }
 
     /// The configuration for calls in an account and a region.

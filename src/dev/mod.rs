@@ -89,7 +89,8 @@ impl Dev {
             None => return Err(DevError::Sample("there is no database".to_owned())),
         };
         store.migrate().await?;
-        let app = App::new(&settings, store, Aws::at_endpoint(&simulator.dynamodb_url()).await, Arc::new(SystemNames::default()))?;
+        let aws = Aws::at_endpoints(&simulator.dynamodb_url(), &simulator.s3_url()).await;
+        let app = App::new(&settings, store, aws, Arc::new(SystemNames::default()))?;
         let running = tokio::spawn(app.run(Role::All, listener, true, stop.clone().cancelled_owned()));
         let shown = tokio::select! {
             shown = sample::show(&service, &simulator, &receiver) => shown,

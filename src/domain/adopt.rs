@@ -48,6 +48,7 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         create_timeout: CreateTimeout::default(),
         callback: None,
         labels: Labels::default(),
+        verify: false,
     };
     let state = described_state(described);
     let status_reason = match &state {
@@ -55,5 +56,5 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         _ => None,
     };
     let origin = Origin::Imported { client_token: described.client_token.clone() };
-    Ok(Export { id, version: 1, created_at: now, updated_at: now, origin, request, state, status_reason })
+    Ok(Export { id, version: 1, created_at: now, updated_at: now, origin, request, state, status_reason, verification: None })
 }

@@ -48,6 +48,17 @@ impl Default for CreateTimeout {
     }
 }
 
+/// How long a presigned URL may be used.
+///
+/// # Errors
+/// The text has another form, or the duration is below five seconds or above twelve hours.
+pub fn parse_presign(text: &str) -> Result<Duration, Invalid> {
+    let (least, most) = (Duration::from_secs(5), Duration::from_secs(12 * 3600));
+    parse_duration(text)
+        .filter(|duration| (least..=most).contains(duration))
+        .ok_or_else(|| Invalid::new("must be a duration from 5s to 12h, such as 15m or 1h30m (units h, m, s, ms)"))
+}
+
 /// Reads a sequence of whole numbers with the units `h`, `m`, `s` or `ms`; `None` when the text has another form.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -82,6 +93,14 @@ mod tests {
     fn reads_terraform_durations() {
         for (text, seconds) in [("60m", 3600), ("1h30m", 5400), ("90s", 90), ("2000ms", 2), ("1h0m0s", 3600)] {
             assert_eq!(CreateTimeout::parse(text).unwrap().duration(), Duration::from_secs(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn presigned_urls_live_five_seconds_to_twelve_hours() {
+        assert_eq!(parse_presign("15m").unwrap(), Duration::from_secs(900));
+        for text in ["4s", "13h", "", "15", "forever"] {
+            assert!(parse_presign(text).is_err(), "{text}");
         }
     }
 

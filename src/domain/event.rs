@@ -43,11 +43,13 @@ pub enum EventKind {
     TimedOut,
     /// A timed-out export is followed no longer: AWS has forgotten it.
     Forgotten,
+    /// What lies in S3 was compared with what AWS says it wrote.
+    Verified,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Created,
         Self::Imported,
         Self::Started,
@@ -59,6 +61,7 @@ impl EventKind {
         Self::Cancelled,
         Self::TimedOut,
         Self::Forgotten,
+        Self::Verified,
     ];
 
     /// The event's type as callers and receivers see it.
@@ -76,6 +79,7 @@ impl EventKind {
             Self::Cancelled => "export.cancelled",
             Self::TimedOut => "export.timed_out",
             Self::Forgotten => "export.forgotten",
+            Self::Verified => "export.verified",
         }
     }
 

@@ -15,6 +15,7 @@ use super::ids::{ClientToken, ExportId};
 use super::request::{ExportKind, ExportRequest};
 use super::s3::Encryption;
 use super::timestamp::Timestamp;
+use super::verification::Verification;
 
 /// An export as this service remembers it.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,8 @@ pub struct Export {
     pub state: ExportState,
     /// Why it stands there, in words.
     pub status_reason: Option<String>,
+    /// Its latest verification, if there was one.
+    pub verification: Option<Verification>,
 }
 
 /// How the export came to be known here.

@@ -30,6 +30,8 @@ pub struct ExportRequest {
     pub callback: Option<Callback>,
     /// The caller's own names for it.
     pub labels: Labels,
+    /// Whether it is verified once it is COMPLETED.
+    pub verify: bool,
 }
 
 /// The format of the data files.

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::request::ExportKind;
 use super::s3::Encryption;
 use super::timestamp::Timestamp;
+use super::verification::VerificationView;
 
 /// An export of a DynamoDB table to S3. Fields bear the names of Terraform's `aws_dynamodb_table_export`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -72,6 +73,8 @@ pub struct ExportView {
     pub callback_url: Option<String>,
     /// The caller's own names for it.
     pub labels: BTreeMap<String, String>,
+    /// Whether it is verified by itself once it is COMPLETED.
+    pub verify: bool,
     /// When AWS began.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub start_time: Option<Timestamp>,
@@ -90,6 +93,9 @@ pub struct ExportView {
     /// Why it came to nothing; null unless FAILED or TIMED_OUT.
     #[schema(required)]
     pub failure: Option<Failure>,
+    /// Its latest verification; null if there was none.
+    #[schema(required)]
+    pub verification: Option<VerificationView>,
     /// The ClientToken that AWS knows it by.
     #[schema(required)]
     pub client_token: Option<String>,
@@ -169,12 +175,14 @@ impl From<&Export> for ExportView {
             timeouts: TimeoutsView { create: request.create_timeout.as_str().to_owned() },
             callback_url: request.callback.as_ref().map(|c| c.url.as_str().to_owned()),
             labels: request.labels.as_map().clone(),
+            verify: request.verify,
             start_time: accepted.and_then(|a| a.start_time),
             end_time,
             item_count: written.and_then(|w| w.item_count),
             billed_size_in_bytes: written.and_then(|w| w.billed_size_in_bytes),
             manifest_files_s3_key: written.and_then(|w| w.manifest_key.clone()),
             failure: Failure::of(export),
+            verification: export.verification.as_ref().map(VerificationView::from),
             client_token: export.origin.client_token().map(|t| t.as_str().to_owned()),
             origin: match export.origin {
                 Origin::Created { .. } => "created",

@@ -145,9 +145,9 @@ impl Store {
                     export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
                     callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                     export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
-                    manifest_key, failure_source, failure_code, failure_message)
+                    manifest_key, failure_source, failure_code, failure_message, verify)
                 VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)
+                    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $44)
                 ON CONFLICT DO NOTHING
                 RETURNING id
             ), scheduled AS (
@@ -204,6 +204,7 @@ impl Store {
             first_phase(export).map(Phase::as_str),
             event.as_str(),
             detail,
+            request.verify,
         )
         .fetch_optional(&self.pool)
         .await?;

@@ -1,7 +1,8 @@
 //! Postgres: the only room that names sqlx.
 //!
 //! One file a concern: [`accept`] stores new exports, [`read`] finds them, [`schedule`] claims due ones, [`record`]
-//! writes what a step led to, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them. Every write of an export repeats the version that its
+//! writes what a step led to, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
+//! verified. Every write of an export repeats the version that its
 //! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
 
 pub mod accept;
@@ -17,6 +18,7 @@ pub mod retention;
 mod rows;
 pub mod schedule;
 pub mod signing_keys;
+pub mod verifications;
 pub mod webhook_jobs;
 
 use std::str::FromStr as _;

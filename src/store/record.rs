@@ -196,6 +196,9 @@ async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change,
     )
     .execute(&mut *tx)
     .await?;
+    if export.request.verify && export.status() == ExportStatus::Completed {
+        super::verifications::start(tx, export.id, false, export.updated_at).await?;
+    }
     match Announcement::of(change) {
         Some(announcement) => super::deliveries::announce(tx, &announcement, ids).await,
         None => Ok(0),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -19,6 +20,7 @@ use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType};
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::{Finding, Findings, Progress, Verification, VerificationState};
 use crate::domain::webhook::Callback;
 use crate::domain::webhook::secret::Sealed;
 use crate::domain::webhook::url::WebhookUrl;
@@ -65,6 +67,25 @@ pub(super) struct ExportRow {
     pub(super) failure_source: Option<String>,
     pub(super) failure_code: Option<String>,
     pub(super) failure_message: Option<String>,
+    pub(super) verify: bool,
+    pub(super) verification: Option<StoredVerification>,
+}
+
+/// A row of `export_verifications` within that of its export. In a join of the two, sqlx would hold every column for nullable.
+pub(super) type StoredVerification = Json<VerificationRow>;
+
+/// A row of `export_verifications`, less what only the database looks at.
+#[derive(Debug, Deserialize)]
+pub(super) struct VerificationRow {
+    deep: bool,
+    status: String,
+    manifest_offset: u64,
+    files_checked: u64,
+    files_total: Option<u64>,
+    items_counted: u64,
+    problems: Vec<Finding>,
+    problems_total: u64,
+    finished_at: Option<String>,
 }
 
 /// `SELECT` of every column of [`ExportRow`], followed by the rest of the query.
@@ -77,7 +98,9 @@ macro_rules! select_exports {
                 e.export_to_time, e.export_view_type, e.filter_specification, e.create_timeout, e.callback_url, e.callback_secret,
                 e.labels AS "labels: crate::store::rows::LabelMap", e.client_token,
                 e.client_token_made_at, e.export_status, e.status_reason, e.export_arn, e.table_id, e.start_time, e.end_time,
-                e.item_count, e.billed_size_in_bytes, e.manifest_key, e.failure_source, e.failure_code, e.failure_message
+                e.item_count, e.billed_size_in_bytes, e.manifest_key, e.failure_source, e.failure_code, e.failure_message,
+                e.verify, (SELECT to_jsonb(v) FROM export_verifications v WHERE v.export_id = e.id)
+                    AS "verification: crate::store::rows::StoredVerification"
             FROM exports e "# + $rest
             $(, $argument)*
         )
@@ -103,6 +126,7 @@ fn read_row(row: ExportRow) -> Result<Export, String> {
         origin: read_origin(&row)?,
         state: read_state(&row)?,
         status_reason: row.status_reason.clone(),
+        verification: row.verification.as_ref().map(|json| read_verification(json)).transpose()?,
         request: read_request(row)?,
     })
 }
@@ -147,6 +171,27 @@ fn read_state(row: &ExportRow) -> Result<ExportState, String> {
     }
 }
 
+fn read_verification(row: &VerificationRow) -> Result<Verification, String> {
+    let finished_at = row.finished_at.as_deref().map(Timestamp::parse).transpose().map_err(|e| format!("finished_at {e}"))?;
+    let state = match (row.status.as_str(), finished_at) {
+        ("running", None) => VerificationState::Running,
+        ("passed", Some(finished_at)) => VerificationState::Passed { finished_at },
+        ("failed", Some(finished_at)) => VerificationState::Failed { finished_at },
+        (other, _) => return Err(format!("verification status {other} does not go with finished_at")),
+    };
+    Ok(Verification {
+        deep: row.deep,
+        state,
+        progress: Progress {
+            manifest_offset: row.manifest_offset,
+            files_checked: row.files_checked,
+            files_total: row.files_total,
+            items_counted: row.items_counted,
+        },
+        findings: Findings::known(row.problems.clone(), row.problems_total),
+    })
+}
+
 fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
     let text = |e: crate::domain::invalid::Invalid| e.to_string();
     let kind = match (row.export_type.as_str(), row.export_from_time, row.export_view_type) {
@@ -186,6 +231,7 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         create_timeout: CreateTimeout::parse(&row.create_timeout).map_err(text)?,
         callback,
         labels: Labels::new(row.labels.0).map_err(text)?,
+        verify: row.verify,
     })
 }
 

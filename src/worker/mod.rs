@@ -7,4 +7,6 @@ pub mod export_step;
 pub mod export_worker;
 pub mod lanes;
 pub mod retention;
+mod verification_step;
+pub mod verification_worker;
 pub mod webhook_job_worker;

@@ -2,7 +2,6 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tableferry::aws::Aws;
 use tableferry::domain::ids::ClientToken;
 use tableferry::domain::request::ExportFormat;
 use tableferry::domain::s3::S3Prefix;
@@ -19,7 +18,7 @@ async fn started_elsewhere(app: &TestApp) -> String {
     let mut request = plain_request(TABLE);
     request.destination.prefix = S3Prefix::parse("elsewhere").unwrap();
     request.format = ExportFormat::Ion;
-    let aws = Aws::at_endpoint(&app.dynamodb_url).await;
+    let aws = app.another_aws().await;
     aws.start(&request, &ClientToken::known("elsewhere".to_owned())).await.unwrap().arn.as_str().to_owned()
 }
 

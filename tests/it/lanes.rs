@@ -109,7 +109,7 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
     let app = start_limited().await;
     let ids = [app.create(&small_body()).await.expect(202).id(), app.create(&small_body()).await.expect(202).id()];
     // Others of the account use the quota up.
-    let aws = tableferry::aws::Aws::at_endpoint(&app.dynamodb_url).await;
+    let aws = app.another_aws().await;
     for n in 0..300 {
         elsewhere(&aws, n).await;
         app.aws.advance(Duration::from_millis(1000)).await;

@@ -66,6 +66,7 @@ pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) 
         create_timeout: CreateTimeout::parse(timeout).expect("a duration"),
         callback: dice.chance(0.7).then_some(Callback { url, secret: None }),
         labels: Labels::default(),
+        verify: false,
     }
 }
 
@@ -80,6 +81,7 @@ pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &m
         request,
         state: ExportState::Pending,
         status_reason: None,
+        verification: None,
     }
 }
 

@@ -126,6 +126,7 @@ async fn store_new(
         request,
         state: ExportState::Pending,
         status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
+        verification: None,
     };
     match state.store.accept(&export, key, EventKind::Created, "accepted by Tableferry").await? {
         Acceptance::Stored => {

@@ -1,14 +1,19 @@
 //! `/v1/exports`: one file a call.
 
 pub mod cancel;
+mod completed;
 pub mod create;
 pub mod delete;
 pub mod events;
+pub mod files;
 pub mod get;
 pub mod import;
+pub mod items;
 pub mod list;
+pub mod manifest;
 pub mod request;
 mod respond;
+pub mod verify;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

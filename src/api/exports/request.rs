@@ -76,6 +76,9 @@ pub struct CreateExport {
     /// The caller's own names for the export: at most 32, keys of 1 to 63 characters without `:`, values of at most 255.
     #[schema(example = json!({"team": "orders"}))]
     pub labels: Option<BTreeMap<String, String>>,
+    /// Verify it by itself once it is COMPLETED, as POST /v1/exports/{id}/verify does.
+    #[schema(default = false)]
+    pub verify: Option<bool>,
 }
 
 /// Server-side encryption.
@@ -184,6 +187,7 @@ pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, n
     });
     let callback = read_callback(&mut fields, &mut errors, policy, vault);
     let labels = read_labels(&mut fields, &mut errors);
+    let verify = fields.boolean("verify", &mut errors).unwrap_or(false);
     fields.finish(&mut errors);
     match (table_arn, bucket, kind) {
         (Some(table_arn), Some(bucket), Some(kind)) if errors.is_empty() => Ok(ExportRequest {
@@ -195,6 +199,7 @@ pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, n
             create_timeout: create_timeout.unwrap_or_default(),
             callback,
             labels,
+            verify,
         }),
         _ => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
     }

@@ -213,6 +213,7 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
         request: sample_request(table_arn)?,
         state,
         status_reason: reason.map(str::to_owned),
+        verification: None,
     })
 }
 
@@ -226,6 +227,7 @@ fn sample_request(table_arn: TableArn) -> Result<ExportRequest, Invalid> {
         create_timeout: CreateTimeout::default(),
         callback: None,
         labels: Labels::new([("team".to_owned(), "orders".to_owned())].into())?,
+        verify: false,
     })
 }
 

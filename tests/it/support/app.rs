@@ -1,5 +1,6 @@
 //! A whole service on a fresh database and a simulator with a clock that stands still.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use tableferry::worker::delivery_worker::DeliveryWorker;
 use tableferry::worker::export_step::Stepper;
 use tableferry::worker::export_worker::ExportWorker;
 use tableferry::worker::lanes::Lanes;
+use tableferry::worker::verification_worker::VerificationWorker;
 use tableferry::worker::webhook_job_worker::WebhookJobWorker;
 use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings, Simulator};
 use tokio::net::TcpListener;
@@ -36,6 +38,8 @@ use super::{Answer, TestNames, fresh_database};
 
 /// A table of the sample with point-in-time recovery on.
 pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
+/// A URL where nobody listens.
+pub const NOWHERE: &str = "http://127.0.0.1:1";
 /// A bucket of the sample.
 pub const BUCKET: &str = "tableferry-exports";
 
@@ -55,6 +59,8 @@ pub struct TestOptions {
     pub limits: bool,
     pub longest_poll: Duration,
     pub most_in_flight: Option<u32>,
+    /// The service finds nobody where S3 should be.
+    pub s3_is_away: bool,
 }
 
 impl Default for TestOptions {
@@ -69,6 +75,7 @@ impl Default for TestOptions {
             limits: false,
             longest_poll: Duration::from_secs(30),
             most_in_flight: None,
+            s3_is_away: false,
         }
     }
 }
@@ -81,9 +88,12 @@ pub struct TestApp {
     pub chance: Chance,
     pub aws: Control,
     pub dynamodb_url: String,
+    pub s3_url: String,
+    pub s3_folder: PathBuf,
     exports: Arc<ExportWorker>,
     deliveries: Arc<DeliveryWorker>,
     webhook_jobs: Arc<WebhookJobWorker>,
+    pub verifications: Arc<VerificationWorker>,
     http: reqwest::Client,
     stop: CancellationToken,
     _simulator: Simulator,
@@ -106,6 +116,7 @@ pub fn plain_request(table: &str) -> ExportRequest {
         create_timeout: CreateTimeout::default(),
         callback: None,
         labels: Labels::default(),
+        verify: false,
     }
 }
 
@@ -124,6 +135,7 @@ impl TestApp {
         })
         .await
         .unwrap();
+        let s3_url = simulator.s3_url();
         let database_url = fresh_database().await;
         let lanes = if options.limits { default_lanes() } else { unlimited_lanes() };
         let settings = Settings {
@@ -141,12 +153,13 @@ impl TestApp {
         };
         let store = Store::connect_lazily(settings.database_url.as_ref().unwrap()).unwrap();
         store.migrate().await.unwrap();
-        let aws = Aws::at_endpoint(&simulator.dynamodb_url()).await;
+        let aws = Aws::at_endpoints(&simulator.dynamodb_url(), if options.s3_is_away { NOWHERE } else { &s3_url }).await;
         let app = App::new(&settings, store, aws, options.names).unwrap();
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (chance, exports, deliveries) = (app.chance.clone(), Arc::clone(&app.exports), Arc::clone(&app.deliveries));
         let webhook_jobs = Arc::clone(&app.webhook_jobs);
+        let verifications = Arc::clone(&app.verifications);
         let stop = CancellationToken::new();
         // The role of an API: the workers are stepped by the test.
         tokio::spawn(app.run(Role::Api, listener, false, stop.clone().cancelled_owned()));
@@ -157,9 +170,12 @@ impl TestApp {
             chance,
             aws: simulator.control(),
             dynamodb_url: simulator.dynamodb_url(),
+            s3_url,
+            s3_folder: folder.0.join("s3"),
             exports,
             deliveries,
             webhook_jobs,
+            verifications,
             http: client(),
             stop,
             _simulator: simulator,
@@ -167,11 +183,16 @@ impl TestApp {
         }
     }
 
+    /// The same stand-in for AWS, as another process has it.
+    pub async fn another_aws(&self) -> Aws {
+        Aws::at_endpoints(&self.dynamodb_url, &self.s3_url).await
+    }
+
     /// Another worker on the same database and AWS: a second replica.
     pub async fn second_worker(&self) -> ExportWorker {
         let stepper = Stepper {
             store: self.store(),
-            aws: Arc::new(Aws::at_endpoint(&self.dynamodb_url).await),
+            aws: Arc::new(self.another_aws().await),
             chance: self.chance.clone(),
             bounds: self.exports.stepper.bounds,
             changed: Arc::default(),
@@ -301,7 +322,7 @@ pub fn client() -> reqwest::Client {
 }
 
 /// A folder that goes with the test.
-struct Folder(std::path::PathBuf);
+struct Folder(PathBuf);
 
 impl Folder {
     #[expect(clippy::disallowed_methods, reason = "tests may draw names")]

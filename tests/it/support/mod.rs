@@ -4,14 +4,16 @@ mod answer;
 mod app;
 mod counter;
 mod database;
+mod files;
 mod hostile;
 mod names;
 mod receiver;
 
 pub use answer::Answer;
-pub use app::{BUCKET, TABLE, TestApp, TestOptions, client, create_body, plain_request, policy};
+pub use app::{BUCKET, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, plain_request, policy};
 pub use counter::Counter;
 pub use database::fresh_database;
+pub use files::{books_body, gunzip, gzip, md5_base64};
 pub use hostile::{HOSTILE, inside};
 pub use names::TestNames;
 pub use receiver::Receiver;

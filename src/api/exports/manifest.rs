@@ -1,0 +1,79 @@
+//! `GET /v1/exports/{id}/manifest`.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::IdPath;
+use super::completed::files_of;
+use crate::api::ApiState;
+use crate::api::problem::Problem;
+use crate::api::problem_docs::problems;
+use crate::api::query::Query;
+use crate::output::{ExportFiles, SIDE_BY_SIDE};
+
+/// How many files are measured for `size_bytes`: each is a call.
+const MOST_MEASURED: usize = 1000;
+
+/// What both manifests of an export say.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportManifest {
+    /// manifest-summary.json as AWS wrote it: members bear AWS's names, and what this service does not know is there too.
+    #[schema(value_type = Object)]
+    pub summary: Map<String, Value>,
+    /// How many data files manifest-files.json names.
+    pub files_count: u64,
+    /// How many items they have together.
+    pub item_count: u64,
+    /// How long they are together, compressed as they are; null if there are more than 1,000, or if one is missing.
+    #[schema(required)]
+    pub size_bytes: Option<u64>,
+}
+
+problems! {
+    /// What can go wrong.
+    ManifestProblems: InvalidParameter, NotFound, NotCompleted, RefusedByAws, OutputUnreadable, Internal, Unavailable, AwsUnavailable
+}
+
+/// Get the manifest of a COMPLETED export
+///
+/// Reads both manifests in S3. `GET /v1/exports/{id}/files` lists the files one by one.
+#[utoipa::path(
+    get,
+    path = "/v1/exports/{id}/manifest",
+    tag = "Files",
+    params(("id" = uuid::Uuid, Path, description = "The export's id")),
+    responses((status = 200, description = "What both manifests say", body = ExportManifest), ManifestProblems)
+)]
+pub async fn get_manifest(
+    State(state): State<ApiState>,
+    IdPath(id): IdPath,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ExportManifest>, Problem> {
+    Query::of(query.as_deref()).finish()?;
+    let files = files_of(&state, id).await?;
+    let summary = files.summary().await?;
+    let files_key = files.output.files_key(summary.files_key());
+    let mut lines = files.lines(&files_key, 0).await?;
+    let (mut files_count, mut item_count, mut keys) = (0, 0, Vec::new());
+    while let Some(line) = lines.next().await? {
+        let file = line.file.map_err(|what| crate::output::ReadError::Malformed { key: files_key.clone(), what })?;
+        files_count += 1;
+        item_count += file.item_count.unwrap_or_default();
+        if keys.len() <= MOST_MEASURED {
+            keys.push(files.output.whole_key(&file.named_key));
+        }
+    }
+    let size_bytes = if keys.len() > MOST_MEASURED { None } else { measure(&files, keys).await? };
+    Ok(Json(ExportManifest { summary: summary.as_json().clone(), files_count, item_count, size_bytes }))
+}
+
+/// How long these files are together; `None` if one is missing.
+async fn measure(files: &ExportFiles, keys: Vec<String>) -> Result<Option<u64>, Problem> {
+    let heads = stream::iter(keys).map(|key| async move { files.head(&key).await }).buffer_unordered(SIDE_BY_SIDE);
+    let sizes: Vec<Option<u64>> = heads.map_ok(|facts| facts.map(|facts| facts.size_bytes)).try_collect().await?;
+    Ok(sizes.into_iter().sum())
+}
