@@ -31,6 +31,7 @@ BEYOND_A_SCHEMA = [
     ("/export_time", "must be a time in RFC 3339 form"),
     ("/incremental_export_specification/export_", "must be a time in RFC 3339 form"),
     ("/timeouts/create", "at least 1s and at most 2160h"),
+    ("#query/presign", "from 5s to 12h"),
     # Fields that go with each other.
     ("/export_time", "only allowed for a FULL_EXPORT"),
     ("/incremental_export_specification", "only allowed when export_type is INCREMENTAL_EXPORT"),

@@ -4,6 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::{self as oa, Info, License};
 
 use super::exports::events::EventView;
+use super::exports::items::ItemFormat;
 use super::exports::list::LabelFilter;
 use super::exports::request::ExportType;
 use super::problem::ProblemDocument;
@@ -14,7 +15,7 @@ use crate::domain::view::ExportView;
 #[derive(OpenApi)]
 #[openapi(
     components(schemas(
-        ProblemDocument, ExportView, EventView, ExportType, LabelFilter, ExportMessage, EndpointDisabledMessage, PingMessage
+        ProblemDocument, ExportView, EventView, ItemFormat, ExportType, LabelFilter, ExportMessage, EndpointDisabledMessage, PingMessage
     )),
     tags(
         (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),

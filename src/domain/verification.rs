@@ -8,6 +8,9 @@ use super::timestamp::Timestamp;
 /// How many problems are kept; further ones are only counted.
 pub const MOST_PROBLEMS: usize = 100;
 
+/// How many characters of a key or of a sentence are kept; S3's keys have at most 1024.
+const MOST_TEXT: usize = 1100;
+
 /// The latest verification of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
@@ -71,9 +74,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Something wrong with the object of this key.
-    pub fn new(key: &str, detail: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), detail: detail.into() }
+    /// Something wrong with the object of this key. Both may come from a spoilt manifest, so they are cut to a length and cleaned of NUL
+    /// characters, which no database keeps.
+    pub fn new(key: &str, detail: impl AsRef<str>) -> Self {
+        let kept = |text: &str| text.chars().take(MOST_TEXT).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect();
+        Self { key: kept(key), detail: kept(detail.as_ref()) }
     }
 }
 
@@ -186,6 +191,13 @@ impl From<&Verification> for VerificationView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_spoilt_manifest_says_can_be_stored() {
+        let finding = Finding::new(&"k\0".repeat(2000), "names \0");
+        assert_eq!((finding.key.chars().count(), finding.detail.as_str()), (MOST_TEXT, "names \u{fffd}"));
+        assert!(!finding.key.contains('\0'));
+    }
 
     #[test]
     fn problems_are_capped_and_counted() {

@@ -61,6 +61,13 @@ fn the_domain_is_pure() {
 }
 
 #[test]
+fn proofs_are_pure_over_bytes() {
+    let outside =
+        ["tokio", "async fn", ".await", "crate::store", "crate::api", "crate::aws", "crate::worker", "crate::webhook::", "crate::output"];
+    nobody_names("src/proof", &[], &outside);
+}
+
+#[test]
 fn each_outside_has_one_room() {
     nobody_names("src", &["src/store"], &["sqlx::"]);
     nobody_names("src", &["src/aws"], &["aws_sdk", "aws_config", "aws_smithy"]);
@@ -74,8 +81,9 @@ fn rooms_use_only_those_below_them() {
     for room in ["src/store", "src/aws", "src/webhook"] {
         nobody_names(room, &[], &["crate::api", "crate::worker", "crate::app", "crate::cli"]);
     }
-    nobody_names("src/store", &[], &["crate::aws", "crate::webhook"]);
-    nobody_names("src/aws", &[], &["crate::store", "crate::webhook"]);
+    nobody_names("src/output", &[], &["crate::api", "crate::worker", "crate::app", "crate::cli", "crate::store", "crate::webhook"]);
+    nobody_names("src/store", &[], &["crate::aws", "crate::output", "crate::proof", "crate::webhook"]);
+    nobody_names("src/aws", &[], &["crate::output", "crate::proof", "crate::store", "crate::webhook"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::api::ApiState;
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
-use crate::output::{ExportFiles, SIDE_BY_SIDE};
+use crate::output::{ExportFiles, ReadError, SIDE_BY_SIDE};
 
 /// How many files are measured for `size_bytes`: each is a call.
 const MOST_MEASURED: usize = 1000;
@@ -58,11 +58,11 @@ pub async fn get_manifest(
     let summary = files.summary().await?;
     let files_key = files.output.files_key(summary.files_key());
     let mut lines = files.lines(&files_key, 0).await?;
-    let (mut files_count, mut item_count, mut keys) = (0, 0, Vec::new());
+    let (mut files_count, mut item_count, mut keys) = (0, 0_u64, Vec::new());
     while let Some(line) = lines.next().await? {
-        let file = line.file.map_err(|what| crate::output::ReadError::Malformed { key: files_key.clone(), what })?;
+        let file = line.file.map_err(|what| ReadError::Malformed { key: files_key.clone(), what })?;
         files_count += 1;
-        item_count += file.item_count.unwrap_or_default();
+        item_count = item_count.saturating_add(file.item_count.unwrap_or_default());
         if keys.len() <= MOST_MEASURED {
             keys.push(files.output.whole_key(&file.named_key));
         }
