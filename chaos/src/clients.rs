@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::endpoints::{TEAM, TEAMS};
 use crate::plan::REPLICAS;
-use crate::receiver::REQUEST_SECRET;
+use crate::receiver::{OWN, REQUEST_SECRET};
 use crate::stage::{ACCOUNT, BUCKET, REGIONS, Stage, TABLE, TABLE_WITHOUT_RECOVERY};
 
 /// How many clients there are at once.
@@ -86,15 +87,15 @@ impl Client {
             "s3_bucket": bucket,
             // Says at the simulator whose export it is, whatever token it was started with.
             "s3_prefix": self.key,
-            "labels": {"made-by": "chaos"},
+            "labels": {"made-by": "chaos", TEAM: TEAMS[self.random.usize(..TEAMS.len())]},
         });
         if self.random.u32(..10) == 0 {
             body["timeouts"] = json!({"create": format!("{}s", self.random.u32(1..8))});
         }
         match self.random.u32(..10) {
-            0..5 => body["callback_url"] = json!(format!("{}/service", self.stage.hook_url)),
+            0..5 => body["callback_url"] = json!(self.stage.callbacks.url("/service")),
             5 => {
-                body["callback_url"] = json!(format!("{}/own", self.stage.hook_url));
+                body["callback_url"] = json!(self.stage.callbacks.url(&format!("/{OWN}")));
                 body["callback_secret"] = json!(REQUEST_SECRET);
             }
             _ => {}

@@ -93,14 +93,16 @@ pub async fn scheduled(pool: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar("SELECT export_id FROM export_schedule").fetch_all(pool).await
 }
 
-/// How many exports have not ended (timed-out ones that AWS has accepted are still followed), and how many deliveries.
+/// How many exports have not ended (timed-out ones that AWS has accepted are still followed), and how many deliveries and jobs that
+/// send again.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn unsettled(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
     let sql = "SELECT (SELECT count(*) FROM exports WHERE export_status IN ('PENDING', 'IN_PROGRESS')
                     OR (export_status = 'TIMED_OUT' AND export_arn IS NOT NULL)),
-                (SELECT count(*) FROM webhook_deliveries WHERE status = 'PENDING')";
+                (SELECT count(*) FROM webhook_deliveries WHERE status = 'PENDING')
+                    + (SELECT count(*) FROM webhook_jobs WHERE finished_at IS NULL)";
     let row = sqlx::query(sql).fetch_one(pool).await?;
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
@@ -112,7 +114,9 @@ pub async fn unsettled(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
 pub async fn stragglers(pool: &PgPool) -> Result<Vec<(String, String)>, sqlx::Error> {
     let sql = "SELECT id::text, export_status || coalesce(' (' || status_reason || ')', '') FROM exports
         WHERE export_status IN ('PENDING', 'IN_PROGRESS') OR (export_status = 'TIMED_OUT' AND export_arn IS NOT NULL)
-        UNION ALL SELECT export_id::text, 'a delivery of ' || event_type || ' is PENDING' FROM webhook_deliveries WHERE status = 'PENDING'";
+        UNION ALL SELECT coalesce(export_id::text, ''), 'a delivery of ' || event_type || ' to ' || url || ' is PENDING'
+            FROM webhook_deliveries WHERE status = 'PENDING'
+        UNION ALL SELECT '', 'a job is not finished: ' || kind FROM webhook_jobs WHERE finished_at IS NULL";
     sqlx::query_as(sql).fetch_all(pool).await
 }
 
@@ -122,9 +126,29 @@ pub async fn stragglers(pool: &PgPool) -> Result<Vec<(String, String)>, sqlx::Er
 /// The database does not answer.
 pub async fn skip_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE export_schedule SET due_at = now() WHERE due_at > now() + interval '20 seconds'").execute(pool).await?;
-    let sql = "UPDATE webhook_deliveries SET due_at = now() WHERE status = 'PENDING' AND due_at > now() + interval '35 seconds'";
+    let sql = "UPDATE webhook_deliveries SET due_at = now() WHERE status = 'PENDING' AND due_at > now() + interval '20 seconds'";
+    sqlx::query(sql).execute(pool).await?;
+    let sql = "UPDATE webhook_receivers SET slow_until = now() WHERE slow_until > now()";
     sqlx::query(sql).execute(pool).await?;
     Ok(())
+}
+
+/// The same for deliveries that have most of their attempts before them. What a receiver asks for by `Retry-After` stays.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn skip_some_delivery_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE webhook_deliveries d SET due_at = now()
+        WHERE status = 'PENDING' AND due_at > now() + interval '60 seconds' AND schedule_attempts < 6";
+    sqlx::query(sql).execute(pool).await.map(drop)
+}
+
+/// The most attempts that one delivery took.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn most_attempts(pool: &PgPool) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar("SELECT coalesce(max(attempts), 0) FROM webhook_deliveries").fetch_one(pool).await
 }
 
 /// Ends every backend of the service. How many there were.
@@ -144,16 +168,18 @@ pub async fn end_backends(pool: &PgPool) -> Result<i64, sqlx::Error> {
 pub async fn due(pool: &PgPool, kind: WorkKind, within: Duration) -> Result<BTreeMap<Uuid, Due>, sqlx::Error> {
     let sql = match kind {
         WorkKind::Exports => {
-            "SELECT export_id AS id, due_at::text AS due_at, extract(epoch FROM due_at - clock_timestamp())::float8 AS due_in_s
+            "SELECT export_id AS id, due_at::text AS due_at, extract(epoch FROM due_at - clock_timestamp())::float8 AS due_in_s,
+                false AS is_held_back
             FROM export_schedule WHERE due_at <= clock_timestamp() + $1 * interval '1 second'"
         }
         WorkKind::Deliveries => {
-            "SELECT id, due_at::text || ' ' || attempts AS due_at, extract(epoch FROM due_at - clock_timestamp())::float8 AS due_in_s
-            FROM webhook_deliveries WHERE status = 'PENDING' AND due_at <= clock_timestamp() + $1 * interval '1 second'"
+            "SELECT id, due_at::text || ' ' || attempts AS due_at, extract(epoch FROM due_at - clock_timestamp())::float8 AS due_in_s,
+                EXISTS (SELECT FROM webhook_receivers r WHERE r.receiver = d.receiver) AS is_held_back
+            FROM webhook_deliveries d WHERE status = 'PENDING' AND due_at <= clock_timestamp() + $1 * interval '1 second'"
         }
     };
-    let rows: Vec<(Uuid, String, f64)> = sqlx::query_as(sql).bind(within.as_secs_f64()).fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|(id, mark, due_in_s)| (id, Due { mark, due_in_s })).collect())
+    let rows: Vec<(Uuid, String, f64, bool)> = sqlx::query_as(sql).bind(within.as_secs_f64()).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|(id, mark, due_in_s, is_held_back)| (id, Due { mark, due_in_s, is_held_back })).collect())
 }
 
 /// What can be due.
@@ -172,6 +198,8 @@ pub struct Due {
     pub mark: String,
     /// From now; negative if it is late.
     pub due_in_s: f64,
+    /// It goes to a receiver that fails, which gets few at a time, or none for a while.
+    pub is_held_back: bool,
 }
 
 /// Everything the database knows of an export, for a person to read.

@@ -1,13 +1,14 @@
 //! Breaks what a running Tableferry stands on, while clients ask it for exports, and then checks that it kept its word.
 //!
-//! Three replicas as processes, a real Postgres, the simulator of AWS, a proxy before each of a replica's connections, a
-//! webhook receiver and clients. Each round a nemesis breaks something, by a plan that follows from a seed. In the end everything is
-//! healed and a checker compares what was acknowledged, what the simulator started and what the receiver got.
+//! Three replicas as processes, a real Postgres, the simulator of AWS, a proxy before each of a replica's connections, webhook
+//! endpoints with their receivers, and clients. Each round a nemesis breaks something, by a plan that follows from a seed. In the end everything is
+//! healed and a checker compares what was acknowledged, what the simulator started and what the receivers got.
 //! `docs/chaos.md` says what is counted. Development only.
 
 mod checker;
 mod clients;
 mod database;
+mod endpoints;
 mod ledger;
 mod nemesis;
 mod plan;
@@ -16,13 +17,14 @@ mod receiver;
 mod replica;
 mod report;
 mod settle;
+mod signature;
 mod stage;
 mod takeover;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -77,6 +79,12 @@ pub fn say(text: &str) {
     // A closed terminal is no reason to stop.
     let _ = writeln!(out, "{text}");
     let _ = out.flush();
+}
+
+/// The time of this machine, by which the service's times are judged.
+#[expect(clippy::disallowed_methods, reason = "nothing here is stepped by hand")]
+pub fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 #[tokio::main]

@@ -6,7 +6,7 @@ use crate::plan::{self, Bounds, Link, LinkTrouble, REPLICAS, Trouble};
 use crate::replica::STOP_PROMISE;
 use crate::stage::Stage;
 use crate::takeover::{self, Takeover};
-use crate::{Arguments, Failed, database, say};
+use crate::{Arguments, Failed, database, endpoints, say};
 
 /// How long a call to AWS takes before a measured end, and how long such calls are collected.
 const SLOW_CALL_MS: u64 = 1_500;
@@ -45,6 +45,7 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         // Takeover is only measured in rounds in which nothing else is broken.
         let troubles = plan::round(seed, round, bounds);
         let is_alone = troubles.len() == 1;
+        let troubles: Vec<Trouble> = troubles.into_iter().chain(plan::receivers(seed, round, bounds)).collect();
         let words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         let mut felt = Vec::new();
         for trouble in troubles {
@@ -59,9 +60,17 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
             worst.fenced_writes += felt.fenced_writes;
         }
         stage.heal().await?;
+        // Repetitions that are hours away would never meet another trouble.
+        let _ = database::skip_some_delivery_pauses(&stage.pool).await;
         let healed_s = began.elapsed().as_secs_f64();
         let rest_s = (arguments.round_s - healed_s).max(arguments.round_s / 6.0);
         tokio::time::sleep(Duration::from_secs_f64(rest_s)).await;
+        if round == arguments.rounds / 3 {
+            endpoints::leave(stage).await?;
+        }
+        if round == arguments.rounds * 2 / 3 {
+            endpoints::come_back(stage).await?;
+        }
         let (acknowledged, number) = (stage.ledger.acknowledged(), round + 1);
         let wrong = stage.ledger.violations().len();
         let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} VIOLATIONS") };
@@ -128,6 +137,12 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             for replica in replicas {
                 stage.link(link, replica).heal();
             }
+        }
+        Trouble::Receiver { endpoint, trouble, lasting } => {
+            let receiver = &stage.endpoints[endpoint].receiver;
+            receiver.make(trouble)?;
+            tokio::time::sleep(lasting).await;
+            receiver.heal()?;
         }
         Trouble::Aws { fault, lasting } => {
             stage.aws.add_fault(fault);

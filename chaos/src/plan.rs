@@ -9,6 +9,9 @@ use tableferry_simulator::{Fault, FaultKind};
 /// How many replicas run.
 pub const REPLICAS: usize = 3;
 
+/// How many webhook endpoints there are, each with a receiver of its own.
+pub const ENDPOINTS: usize = 5;
+
 /// Which of a replica's two neighbours a proxy stands before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -31,6 +34,32 @@ pub enum LinkTrouble {
     Stall,
     /// Requests get through, answers do not until the trouble is over.
     Deaf,
+}
+
+/// What a receiver of webhooks does to whoever sends one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiverTrouble {
+    /// It answers 500.
+    Fail,
+    /// It accepts and never answers.
+    Hang,
+    /// It answers well, so many milliseconds late.
+    Slow {
+        /// How late; less than the service waits.
+        ms: u64,
+    },
+    /// It answers 429 and asks to be left alone for a while.
+    Throttle {
+        /// `Retry-After`.
+        retry_after_s: u64,
+    },
+    /// The same with 503.
+    Unavailable {
+        /// `Retry-After`.
+        retry_after_s: u64,
+    },
+    /// Its connections break and its port is closed.
+    Restart,
 }
 
 /// One thing that goes wrong.
@@ -78,6 +107,15 @@ pub enum Trouble {
         /// For how long.
         lasting: Duration,
     },
+    /// The receiver of an endpoint makes trouble for a while.
+    Receiver {
+        /// Of which endpoint.
+        endpoint: usize,
+        /// What kind.
+        trouble: ReceiverTrouble,
+        /// For how long.
+        lasting: Duration,
+    },
     /// The simulator makes calls go wrong for a while.
     Aws {
         /// The rule.
@@ -116,6 +154,36 @@ pub fn round(seed: u64, round: u32, bounds: Bounds) -> Vec<Trouble> {
 }
 
 const KINDS: u64 = 8;
+
+/// The troubles of receivers in a round, beside its other troubles: of one or two receivers. Any six rounds in a row hold every kind.
+pub fn receivers(seed: u64, round: u32, bounds: Bounds) -> Vec<Trouble> {
+    let mut random = Rng::with_seed(seed.wrapping_mul(0xD1B5_4A32_D192_ED03) ^ u64::from(round));
+    let first = (seed.wrapping_add(u64::from(round)) % RECEIVER_KINDS) as u32;
+    let mut endpoints: Vec<usize> = (0..ENDPOINTS).collect();
+    random.shuffle(&mut endpoints);
+    let mut troubles = vec![receiver(first, endpoints[0], &mut random, bounds)];
+    if random.bool() {
+        let kind = random.u32(..RECEIVER_KINDS as u32);
+        troubles.push(receiver(kind, endpoints[1], &mut random, bounds));
+    }
+    troubles
+}
+
+const RECEIVER_KINDS: u64 = 6;
+
+fn receiver(kind: u32, endpoint: usize, random: &mut Rng, bounds: Bounds) -> Trouble {
+    let retry_after_s = random.u64(1..=60);
+    let trouble = match kind {
+        0 => ReceiverTrouble::Fail,
+        1 => ReceiverTrouble::Hang,
+        2 => ReceiverTrouble::Slow { ms: random.u64(500..=13_000) },
+        3 => ReceiverTrouble::Throttle { retry_after_s },
+        4 => ReceiverTrouble::Unavailable { retry_after_s },
+        _ => ReceiverTrouble::Restart,
+    };
+    let lasting = Duration::from_secs_f64(bounds.trouble_s * (0.5 + 0.5 * random.f64()));
+    Trouble::Receiver { endpoint, trouble, lasting }
+}
 
 fn draw(kind: u32, random: &mut Rng, bounds: Bounds) -> Trouble {
     let replica = random.usize(..REPLICAS);
@@ -185,6 +253,9 @@ impl fmt::Display for Trouble {
                 let whose = replica.map_or_else(|| "every replica".to_owned(), |replica| format!("replica {replica}"));
                 write!(f, "{trouble:?} between {whose} and {link:?} for {:.1} s", lasting.as_secs_f64())
             }
+            Self::Receiver { endpoint, trouble, lasting } => {
+                write!(f, "receiver {endpoint}: {trouble:?} for {:.1} s", lasting.as_secs_f64())
+            }
             Self::Aws { fault, lasting } => {
                 let chance = fault.probability.unwrap_or(1.0);
                 write!(f, "{:?} for {:.0} % of {} for {:.1} s", fault.kind, chance * 100.0, fault.operation, lasting.as_secs_f64())
@@ -201,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_plan_again() {
-        let plan = |seed| (0..50).map(|n| round(seed, n, BOUNDS)).collect::<Vec<_>>();
+        let plan = |seed| (0..50).map(|n| [round(seed, n, BOUNDS), receivers(seed, n, BOUNDS)].concat()).collect::<Vec<_>>();
         assert_eq!(plan(7), plan(7));
         assert_ne!(plan(7), plan(8));
     }
@@ -211,6 +282,16 @@ mod tests {
         for seed in 0..20 {
             let all: Vec<Trouble> = (0..8).flat_map(|n| round(seed, n, BOUNDS)).collect();
             for wanted in ["SIGKILL", "SIGTERM", "SIGSTOP", "Postgres stops", "backends", "between", " % of "] {
+                assert!(all.iter().any(|t| t.to_string().contains(wanted)), "{wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn six_rounds_hold_every_trouble_of_receivers() {
+        for seed in 0..20 {
+            let all: Vec<Trouble> = (0..6).flat_map(|n| receivers(seed, n, BOUNDS)).collect();
+            for wanted in ["Fail", "Hang", "Slow", "Throttle", "Unavailable", "Restart"] {
                 assert!(all.iter().any(|t| t.to_string().contains(wanted)), "{wanted}");
             }
         }

@@ -1,148 +1,266 @@
-//! A webhook receiver: checks each signature by Standard Webhooks 1.0.0, keeps what it got, and is sometimes slow or fails.
+//! Webhook receivers: they keep what they get, and sometimes fail, are slow, or are gone.
 //!
-//! The signature is computed here from the specification and shares no code with the service.
+//! One hears of callbacks and is troubled by lot, webhook by webhook. Each endpoint has one of its own, with a runtime and a
+//! port of its own, so that it can be ended as a process can; the nemesis troubles these.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::Value;
-use sha2::Sha256;
-use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
-use crate::Failed;
+use crate::plan::ReceiverTrouble;
+use crate::{Failed, now};
 
 /// Signs callbacks that bring no secret: a setting of the replicas.
 pub const SERVICE_SECRET: &str = "whsec_dGFibGVmZXJyeSBjaGFvcywgdGhlIHNlcnZpY2U=";
 /// Comes with some requests as `callback_secret`.
 pub const REQUEST_SECRET: &str = "whsec_dGFibGVmZXJyeSBjaGFvcywgb25lIHJlcXVlc3Q=";
+/// The last part of the path of callbacks that are signed with [`REQUEST_SECRET`].
+pub const OWN: &str = "own";
 
 /// One webhook as it came.
 #[derive(Debug, Clone)]
 pub struct Received {
+    /// When.
+    pub at: SystemTime,
+    /// The path it came to.
+    pub path: String,
     /// `webhook-id`.
     pub webhook_id: String,
-    /// The event's type.
-    pub event_type: String,
-    /// The export it tells of.
-    pub export_id: String,
-    /// Whether the signature is right.
-    pub is_valid: bool,
-    /// Whether the answer was 2xx.
+    /// `webhook-timestamp`.
+    pub timestamp: String,
+    /// `webhook-signature`.
+    pub signatures: String,
+    /// The exact bytes.
+    pub body: Bytes,
+    /// Whether it was answered with 2xx, by somebody who was still waiting.
     pub was_answered: bool,
-    body: Bytes,
 }
 
-impl Received {
-    /// Whether it says the same as another, to the byte.
-    #[must_use]
-    pub fn says_the_same_as(&self, other: &Self) -> bool {
-        self.body == other.body
-    }
-}
-
-/// What came, and how the receiver behaves.
+/// How a receiver behaves.
 #[derive(Debug)]
-pub struct Inbox {
+enum Manner {
+    /// Some first attempts go wrong.
+    ByLot(Box<Mutex<Lots>>),
+    /// As the nemesis says.
+    Told(Mutex<Option<ReceiverTrouble>>),
+}
+
+#[derive(Debug)]
+struct Lots {
+    seen: HashSet<String>,
+    random: fastrand::Rng,
+}
+
+/// What came, and how it is answered.
+#[derive(Debug)]
+struct Inbox {
     received: Mutex<Vec<Received>>,
-    seen: Mutex<HashSet<String>>,
-    random: Mutex<fastrand::Rng>,
+    manner: Manner,
     behaves: AtomicBool,
 }
 
+/// An answer; `None` never comes.
+type Answer = Option<(Duration, StatusCode, Option<u64>)>;
+
+/// What a receiver that is well answers.
+const WELL: Answer = Some((Duration::ZERO, StatusCode::NO_CONTENT, None));
+
 impl Inbox {
+    fn answer(&self, webhook_id: &str) -> Answer {
+        if self.behaves.load(Ordering::Relaxed) {
+            return WELL;
+        }
+        match &self.manner {
+            Manner::ByLot(lots) => lots.lock().unwrap_or_else(PoisonError::into_inner).answer(webhook_id),
+            Manner::Told(trouble) => match *trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+                // While it restarts, nothing comes in but what came before.
+                None | Some(ReceiverTrouble::Restart) => WELL,
+                Some(ReceiverTrouble::Fail) => Some((Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR, None)),
+                Some(ReceiverTrouble::Hang) => None,
+                Some(ReceiverTrouble::Slow { ms }) => Some((Duration::from_millis(ms), StatusCode::OK, None)),
+                Some(ReceiverTrouble::Throttle { retry_after_s }) => {
+                    Some((Duration::ZERO, StatusCode::TOO_MANY_REQUESTS, Some(retry_after_s)))
+                }
+                Some(ReceiverTrouble::Unavailable { retry_after_s }) => {
+                    Some((Duration::ZERO, StatusCode::SERVICE_UNAVAILABLE, Some(retry_after_s)))
+                }
+            },
+        }
+    }
+}
+
+impl Lots {
+    /// Only the first attempt can go wrong: the delays after it are minutes and hours.
+    fn answer(&mut self, webhook_id: &str) -> Answer {
+        if !self.seen.insert(webhook_id.to_owned()) {
+            return WELL;
+        }
+        match self.random.u32(..20) {
+            0 | 1 => Some((Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR, None)),
+            2 => Some((Duration::ZERO, StatusCode::BAD_GATEWAY, None)),
+            3 => Some((Duration::from_millis(self.random.u64(1_000..6_000)), StatusCode::OK, None)),
+            // Longer than the service waits.
+            4 => Some((Duration::from_secs(16), StatusCode::OK, None)),
+            _ => WELL,
+        }
+    }
+}
+
+/// A receiver.
+#[derive(Debug)]
+pub struct Receiver {
+    address: SocketAddr,
+    inbox: Arc<Inbox>,
+    /// What it runs on; `None` while it is away.
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl Receiver {
+    /// The one for callbacks.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub fn by_lot(address: SocketAddr, seed: u64) -> Result<Self, Failed> {
+        let lots = Lots { seen: HashSet::new(), random: fastrand::Rng::with_seed(seed) };
+        Self::start(address, Manner::ByLot(Box::new(Mutex::new(lots))))
+    }
+
+    /// One for an endpoint.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub fn told(address: SocketAddr) -> Result<Self, Failed> {
+        Self::start(address, Manner::Told(Mutex::new(None)))
+    }
+
+    fn start(address: SocketAddr, manner: Manner) -> Result<Self, Failed> {
+        let inbox = Arc::new(Inbox { received: Mutex::default(), manner, behaves: AtomicBool::new(false) });
+        let receiver = Self { address, inbox, runtime: Mutex::new(None) };
+        receiver.come_back()?;
+        Ok(receiver)
+    }
+
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// Everything that came so far.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inbox.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Begins a trouble.
+    ///
+    /// # Errors
+    /// Never for a receiver that the nemesis troubles.
+    pub fn make(&self, trouble: ReceiverTrouble) -> Result<(), Failed> {
+        let Manner::Told(told) = &self.inbox.manner else { return Err("this receiver is troubled by lot".into()) };
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        if trouble == ReceiverTrouble::Restart
+            && let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            // Every connection breaks and the port closes.
+            runtime.shutdown_background();
+        }
+        Ok(())
+    }
+
+    /// Ends its trouble. What hangs by then is left hanging.
+    ///
+    /// # Errors
+    /// Its port was taken while it was away.
+    pub fn heal(&self) -> Result<(), Failed> {
+        if let Manner::Told(told) = &self.inbox.manner {
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.come_back()
     }
 
     /// From now on every webhook is answered at once and well.
     pub fn behave(&self) {
-        self.behaves.store(true, Ordering::Relaxed);
+        self.inbox.behaves.store(true, Ordering::Relaxed);
     }
 
-    /// How a webhook is answered. Only the first attempt can go wrong: the delays after it are minutes and hours.
-    fn answer(&self, webhook_id: &str) -> (Duration, StatusCode) {
-        let is_first = self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(webhook_id.to_owned());
-        if !is_first || self.behaves.load(Ordering::Relaxed) {
-            return (Duration::ZERO, StatusCode::NO_CONTENT);
+    fn come_back(&self) -> Result<(), Failed> {
+        let mut running = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_some() {
+            return Ok(());
         }
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        match random.u32(..20) {
-            0 | 1 => (Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR),
-            2 => (Duration::ZERO, StatusCode::GONE),
-            3 => (Duration::from_millis(random.u64(1_000..6_000)), StatusCode::OK),
-            // Longer than the service waits.
-            4 => (Duration::from_secs(16), StatusCode::OK),
-            _ => (Duration::ZERO, StatusCode::NO_CONTENT),
+        let listener = listen(self.address)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let router = Router::new().fallback(post(receive)).with_state(Arc::clone(&self.inbox));
+        runtime.spawn(async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => axum::serve(listener, router).await,
+                Err(error) => Err(error),
+            }
+        });
+        *running = Some(runtime);
+        Ok(())
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A runtime may not be dropped, which waits, where other tasks run.
+            runtime.shutdown_background();
         }
     }
 }
 
-/// Starts a receiver on a free port. Its URL, without the last part of the path, and what it gets.
-///
-/// # Errors
-/// No port is free.
-pub async fn start(seed: u64) -> Result<(String, Arc<Inbox>), Failed> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/hook", listener.local_addr()?);
-    let inbox = Arc::new(Inbox {
-        received: Mutex::default(),
-        seen: Mutex::default(),
-        random: Mutex::new(fastrand::Rng::with_seed(seed)),
-        behaves: AtomicBool::new(false),
-    });
-    let router = Router::new().route("/hook/{secret}", post(receive)).with_state(Arc::clone(&inbox));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok((url, inbox))
+/// Listens again on a port that was closed a moment ago.
+fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let give_up = std::time::Instant::now() + Duration::from_secs(2);
+    loop {
+        match std::net::TcpListener::bind(address) {
+            Ok(listener) => return listener.set_nonblocking(true).map(|()| listener),
+            Err(error) if std::time::Instant::now() >= give_up => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
 }
 
-async fn receive(State(inbox): State<Arc<Inbox>>, Path(secret): Path<String>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let (webhook_id, timestamp, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-    let secret = if secret == "own" { REQUEST_SECRET } else { SERVICE_SECRET };
-    let expected = sign(secret, webhook_id, timestamp, &body);
-    let event: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let (delay, status) = inbox.answer(webhook_id);
+async fn receive(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let webhook_id = header("webhook-id");
+    let answer = inbox.answer(&webhook_id);
     let received = Received {
-        webhook_id: webhook_id.to_owned(),
-        event_type: event["type"].as_str().unwrap_or_default().to_owned(),
-        export_id: event["data"]["export"]["id"].as_str().unwrap_or_default().to_owned(),
-        is_valid: !webhook_id.is_empty() && timestamp.parse::<u64>().is_ok() && signatures.split(' ').any(|one| one == expected),
-        was_answered: status.is_success(),
-        body: body.clone(),
+        at: now(),
+        path: uri.path().to_owned(),
+        webhook_id,
+        timestamp: header("webhook-timestamp"),
+        signatures: header("webhook-signature"),
+        body,
+        was_answered: false,
     };
-    inbox.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+    let place = {
+        let mut all = inbox.received.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(received);
+        all.len() - 1
+    };
+    let Some((delay, status, retry_after_s)) = answer else { return std::future::pending().await };
+    // Who has given up by then has closed the connection, and this is dropped.
     tokio::time::sleep(delay).await;
-    status
-}
-
-fn sign(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> String {
-    let key = BASE64.decode(secret.trim_start_matches("whsec_")).unwrap_or_default();
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return String::new() };
-    mac.update(format!("{id}.{timestamp}.").as_bytes());
-    mac.update(body);
-    format!("v1,{}", BASE64.encode(mac.finalize().into_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signs_the_vector_of_the_specification() {
-        let body = br#"{"email":"test@example.com","username":"test_user"}"#;
-        let signature = sign("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", "1649367553", body);
-        assert_eq!(signature, "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=");
+    if status.is_success() {
+        inbox.received.lock().unwrap_or_else(PoisonError::into_inner)[place].was_answered = true;
     }
+    let mut response = status.into_response();
+    if let Some(seconds) = retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }

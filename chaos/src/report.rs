@@ -27,7 +27,10 @@ pub async fn print(stage: &Stage, outcome: &Outcome, worst: &Worst, arguments: &
     line("started at AWS", outcome.started.to_string());
     let states: Vec<String> = outcome.by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
     line("ended", states.join(", "));
-    line("webhooks received", outcome.webhooks.to_string());
+    for (receiver, count) in &outcome.webhooks {
+        line(&format!("webhooks to {receiver}"), format!("{} ({} not answered with 2xx)", count.all, count.refused));
+    }
+    line("attempts at most for one", outcome.most_attempts.to_string());
     line("late writes that changed nothing", worst.fenced_writes.to_string());
     let (killed, terminated) = (worst.killed, worst.terminated);
     let goal = |measured_s: f64, goal_s: f64| if measured_s > goal_s { " OVER" } else { "" };

@@ -15,13 +15,15 @@ pub struct Settled {
     pub after: Duration,
     /// Exports that have not ended in time, or could not be counted.
     pub exports: i64,
-    /// Deliveries that are not settled in time.
+    /// Deliveries, and jobs that send again, that are not settled in time.
     pub deliveries: i64,
 }
 
 /// Waits until every export and delivery has ended. Pauses that have grown long are skipped: they are a schedule, not a promise.
 pub async fn wait(stage: &Stage, patience: Duration) -> Settled {
-    stage.inbox.behave();
+    for receiver in stage.endpoints.iter().map(|endpoint| &endpoint.receiver).chain([&*stage.callbacks]) {
+        receiver.behave();
+    }
     let began = Instant::now();
     let mut rest = (i64::MAX, i64::MAX);
     let mut skipped_s = None;

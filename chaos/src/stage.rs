@@ -8,11 +8,13 @@ use std::time::Duration;
 use private_postgres::{DATABASE, Options, PrivatePostgres};
 use sqlx::PgPool;
 use tableferry_simulator::{Age, BucketSeed, Control, Seed, Settings as SimulatorSettings, Simulator, TableSeed};
+use time::OffsetDateTime;
 
+use crate::endpoints::{self, Endpoint};
 use crate::ledger::Ledger;
-use crate::plan::{Link, REPLICAS};
+use crate::plan::{ENDPOINTS, Link, REPLICAS};
 use crate::proxy::Proxy;
-use crate::receiver::{self, Inbox, SERVICE_SECRET};
+use crate::receiver::{Receiver, SERVICE_SECRET};
 use crate::replica::Replica;
 use crate::{Arguments, Failed, database};
 
@@ -24,6 +26,8 @@ pub const TABLE: &str = "Ledger";
 pub const TABLE_WITHOUT_RECOVERY: &str = "NoBackups";
 /// A bucket that takes exports.
 pub const BUCKET: &str = "chaos-exports";
+/// Seals secrets in the database: a setting of the replicas.
+const ENCRYPTION_KEY: &str = "dGFibGVmZXJyeSBjaGFvcywgdGhlIHNlYWxpbmcga2U=";
 /// The account of everything.
 pub const ACCOUNT: &str = tableferry_simulator::DEFAULT_ACCOUNT_ID;
 
@@ -45,10 +49,14 @@ pub struct Stage {
     pub aws: Control,
     /// What the clients asked for.
     pub ledger: Arc<Ledger>,
-    /// What the receiver got.
-    pub inbox: Arc<Inbox>,
-    /// The receiver's URL, without the last part of its path.
-    pub hook_url: String,
+    /// When it was set up.
+    pub began: OffsetDateTime,
+    /// Hears of callbacks.
+    pub callbacks: Arc<Receiver>,
+    /// Hear of every export, or of some.
+    pub endpoints: Arc<Vec<Endpoint>>,
+    /// What verifies `v1a` signatures.
+    pub public_keys: Arc<Vec<String>>,
     /// The harness's own way to the database, past the proxies.
     pub pool: PgPool,
     /// The harness's client.
@@ -86,9 +94,9 @@ impl Stage {
         .await?;
         let aws_address: SocketAddr = simulator.dynamodb_url().trim_start_matches("http://").parse()?;
         let database_address = database::address_in(&database_url)?;
-        let (hook_url, inbox) = receiver::start(seed).await?;
 
         let mut ports = 20_000..32_000;
+        let callbacks = Receiver::by_lot(free_address(&mut ports)?, seed)?;
         let (mut database_links, mut aws_links, mut replicas) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..REPLICAS {
             let to_database = Proxy::start(database_address).await?;
@@ -101,6 +109,7 @@ impl Stage {
                 ("TABLEFERRY_POLL_INTERVAL_MIN_MS", "300".to_owned()),
                 ("TABLEFERRY_POLL_INTERVAL_MAX_MS", "3000".to_owned()),
                 ("TABLEFERRY_WEBHOOK_SECRET", SERVICE_SECRET.to_owned()),
+                ("TABLEFERRY_ENCRYPTION_KEY", ENCRYPTION_KEY.to_owned()),
                 ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
                 ("TABLEFERRY_LOG_FORMAT", "text".to_owned()),
                 ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", to_aws.address())),
@@ -112,15 +121,17 @@ impl Stage {
             database_links.push(to_database);
             aws_links.push(to_aws);
         }
-        let stage = Self {
+        let mut stage = Self {
             folder,
             replicas: Arc::new(replicas),
             database_links: Arc::new(database_links),
             aws_links: Arc::new(aws_links),
             aws: simulator.control(),
             ledger: Arc::default(),
-            inbox,
-            hook_url,
+            began: crate::now().into(),
+            callbacks: Arc::new(callbacks),
+            endpoints: Arc::default(),
+            public_keys: Arc::default(),
             pool: database::pool(&database_url)?,
             http: client()?,
             postgres: Arc::new(Mutex::new(postgres)),
@@ -130,6 +141,10 @@ impl Stage {
             replica.start().await?;
         }
         stage.wait_until_ready().await?;
+        let keys = endpoints::public_keys(&stage).await?;
+        stage.public_keys = Arc::new(keys.first().cloned().unwrap_or_default());
+        let addresses = (0..ENDPOINTS).map(|_| free_address(&mut ports)).collect::<Result<Vec<_>, _>>()?;
+        stage.endpoints = Arc::new(endpoints::create(&stage, &addresses).await?);
         Ok(stage)
     }
 
@@ -173,6 +188,9 @@ impl Stage {
     /// Something does not come back.
     pub async fn heal(&self) -> Result<(), Failed> {
         self.aws.clear_faults();
+        for endpoint in self.endpoints.iter() {
+            endpoint.receiver.heal()?;
+        }
         for proxy in self.database_links.iter().chain(self.aws_links.iter()) {
             proxy.heal();
         }

@@ -3,7 +3,8 @@
 //! Nothing says which replica holds a piece of work, so every piece that the dead one may have held is watched: all that was
 //! due at that moment, or falls due within the longest hold after it. A piece is taken over when its row shows another
 //! claim. Two durations come of it: from the death to that claim (the takeover), and from when it was due, or from the death
-//! if it was due before, to that claim (the lateness: what is left when the hold itself is taken off).
+//! if it was due before, to that claim (the lateness: what is left when the hold itself is taken off). Deliveries to a receiver that
+//! fails are not watched: it gets few at a time.
 
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,7 @@ async fn follow(stage: &Stage, kind: WorkKind, hold: Duration, death: Instant) -
     // The whole of what is scheduled is read each time: what is due later may be brought forward.
     let everything = Duration::from_secs(365 * 24 * 3600);
     let Ok(mut open) = database::due(&stage.pool, kind, hold).await else { return (0, 0.0, 0.0) };
+    open.retain(|_, due| !due.is_held_back);
     let first_look_s = death.elapsed().as_secs_f64();
     let count = open.len();
     let (mut worst_s, mut latest_s) = (0.0_f64, 0.0_f64);
@@ -68,6 +70,8 @@ async fn follow(stage: &Stage, kind: WorkKind, hold: Duration, death: Instant) -
         tokio::time::sleep(EVERY).await;
         let Ok(now) = database::due(&stage.pool, kind, everything).await else { continue };
         let passed_s = death.elapsed().as_secs_f64();
+        // The receiver has begun to fail: whatever is left for it waits for other reasons from now on.
+        open.retain(|id, _| now.get(id).is_none_or(|seen| !seen.is_held_back));
         open.retain(|id, due| {
             let is_untouched = now.get(id).is_some_and(|seen| seen.mark == due.mark);
             if !is_untouched {

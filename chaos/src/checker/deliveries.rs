@@ -1,50 +1,152 @@
-//! Every end state of an export with a callback reached the receiver, rightly signed, under one webhook-id.
+//! Every end state of an export reached its callback and every endpoint that wants it, rightly signed, under one webhook-id each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Record;
-use crate::database::{EventRow, ExportRow};
+use crate::database::EventRow;
+use crate::endpoints::{ENDS, Endpoint, Filter, time_of};
 use crate::ledger::Violation;
-use crate::receiver::Received;
+use crate::receiver::{OWN, REQUEST_SECRET, Received, SERVICE_SECRET};
+use crate::signature::Signed;
+use crate::stage::Stage;
 
-const ANNOUNCED: [&str; 4] = ["export.completed", "export.failed", "export.cancelled", "export.timed_out"];
+/// Who hears of something, and what came.
+pub struct Hearer {
+    /// In words.
+    pub name: String,
+    /// What an endpoint wants; `None` is the receiver of callbacks.
+    filter: Option<Filter>,
+    /// It was away for a while: what was deleted then it never heard of.
+    leaves: bool,
+    /// What came.
+    pub came: Vec<Webhook>,
+}
 
-/// Everything that is wrong between the histories and what the receiver got.
-pub fn judge(rows: &[ExportRow], histories: &BTreeMap<Uuid, Vec<EventRow>>, deleted: &[Record], received: &[Received]) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    let mut wrong = |figure, what: String, id: &str| violations.push(Violation { figure, what, export_id: Some(id.to_owned()) });
-    let mut expected: BTreeSet<(String, String)> = BTreeSet::new();
-    for row in rows.iter().filter(|row| row.callback_url.is_some()) {
-        let events = histories.get(&row.id).map_or(&[][..], Vec::as_slice);
-        let announced = events.iter().filter(|event| ANNOUNCED.contains(&event.event_type.as_str()));
-        expected.extend(announced.map(|event| (row.id.to_string(), event.event_type.clone())));
+/// One webhook as it came, read.
+pub struct Webhook {
+    webhook_id: String,
+    event_type: String,
+    export_id: String,
+    body: axum::body::Bytes,
+    /// What is wrong with its signatures.
+    flaw: Option<&'static str>,
+    /// It was answered with 2xx.
+    pub was_answered: bool,
+    /// It told of something that happened after the receiver had left, and before it came back.
+    came_while_away: bool,
+}
+
+/// What every receiver got.
+pub fn hearers(stage: &Stage) -> Vec<Hearer> {
+    let keys = &stage.public_keys;
+    let callback = |one: Received| {
+        let secret = if one.path.ends_with(OWN) { REQUEST_SECRET } else { SERVICE_SECRET };
+        read(one, secret, keys)
+    };
+    let came = stage.callbacks.received().into_iter().map(callback).collect();
+    let mut hearers = vec![Hearer { name: "callbacks".to_owned(), filter: None, leaves: false, came }];
+    for endpoint in stage.endpoints.iter() {
+        let came = endpoint.receiver.received().into_iter().map(|one| {
+            let while_away = is_while_away(endpoint, &one);
+            Webhook { came_while_away: while_away, ..read(one, &endpoint.secret, keys) }
+        });
+        let name = endpoint.filter.name.to_owned();
+        hearers.push(Hearer { name, filter: Some(endpoint.filter), leaves: endpoint.leaves(), came: came.collect() });
     }
-    for record in deleted.iter().filter(|record| record.has_callback) {
-        expected.insert((record.id.clone(), format!("export.{}", record.status.to_lowercase())));
-    }
+    hearers
+}
 
-    let mut came: HashMap<(String, String), Vec<&Received>> = HashMap::new();
-    for one in received {
-        if !one.is_valid {
-            wrong("invalid signatures", format!("{} as {}", one.event_type, one.webhook_id), &one.export_id);
+fn read(one: Received, secret: &str, public_keys: &[String]) -> Webhook {
+    let signed = Signed { id: &one.webhook_id, timestamp: &one.timestamp, signatures: &one.signatures, body: &one.body };
+    let flaw = match () {
+        () if !signed.is_fresh(one.at) => Some("its id or time is missing, or its time is wrong"),
+        () if !signed.is_of_secret(secret) => Some("no v1 signature is of the secret"),
+        () if !signed.is_of_every_key(public_keys) => Some("a public key has no v1a signature"),
+        () => None,
+    };
+    let event: Value = serde_json::from_slice(&one.body).unwrap_or_default();
+    Webhook {
+        webhook_id: one.webhook_id,
+        event_type: event["type"].as_str().unwrap_or_default().to_owned(),
+        export_id: event["data"]["export"]["id"].as_str().unwrap_or_default().to_owned(),
+        body: one.body,
+        flaw,
+        was_answered: one.was_answered,
+        came_while_away: false,
+    }
+}
+
+fn is_while_away(endpoint: &Endpoint, one: &Received) -> bool {
+    let away = endpoint.away();
+    let event: Value = serde_json::from_slice(&one.body).unwrap_or_default();
+    let (Some(from), Some(happened)) = (away.from, event["timestamp"].as_str().and_then(time_of)) else { return false };
+    happened > from && away.until.is_none_or(|until| one.at < until)
+}
+
+impl Hearer {
+    fn wants(&self, record: &Record, event_type: &str) -> bool {
+        match &self.filter {
+            None => record.has_callback && ENDS.contains(&event_type),
+            Some(filter) => filter.wants(event_type, &record.labels),
         }
-        came.entry((one.export_id.clone(), one.event_type.clone())).or_default().push(one);
+    }
+}
+
+/// Everything that is wrong between the histories and what the receivers got.
+pub fn judge(records: &[Record], histories: &BTreeMap<Uuid, Vec<EventRow>>, deleted: &[Record], hearers: &[Hearer]) -> Vec<Violation> {
+    hearers.iter().flat_map(|hearer| judge_one(records, histories, deleted, hearer)).collect()
+}
+
+fn judge_one(records: &[Record], histories: &BTreeMap<Uuid, Vec<EventRow>>, deleted: &[Record], hearer: &Hearer) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let name = &hearer.name;
+    let mut wrong = |figure, what: String, id: &str| {
+        let export_id = (!id.is_empty()).then(|| id.to_owned());
+        violations.push(Violation { figure, what: format!("{name}: {what}"), export_id });
+    };
+    let mut expected: BTreeSet<(&str, String)> = BTreeSet::new();
+    for record in records {
+        let events = record.id.parse().ok().and_then(|id: Uuid| histories.get(&id)).map_or(&[][..], Vec::as_slice);
+        let types = events.iter().map(|event| event.event_type.clone());
+        expected.extend(types.filter(|kind| hearer.wants(record, kind)).map(|kind| (record.id.as_str(), kind)));
+    }
+    // The history of a deleted record is gone: it may have timed out before it ended.
+    let deleted: HashMap<&str, &Record> = deleted.iter().map(|record| (record.id.as_str(), record)).collect();
+    for record in deleted.values().filter(|_| !hearer.leaves) {
+        let end = format!("export.{}", record.status.to_lowercase());
+        if hearer.wants(record, &end) {
+            expected.insert((record.id.as_str(), end));
+        }
+    }
+
+    let mut came: BTreeMap<(&str, String), Vec<&Webhook>> = BTreeMap::new();
+    for one in &hearer.came {
+        if let Some(flaw) = one.flaw {
+            wrong("invalid signatures", format!("{} as {}: {flaw}", one.event_type, one.webhook_id), &one.export_id);
+        }
+        if one.came_while_away {
+            wrong("sent while disabled", format!("{} as {}", one.event_type, one.webhook_id), &one.export_id);
+        }
+        came.entry((one.export_id.as_str(), one.event_type.clone())).or_default().push(one);
     }
     for (id, event_type) in &expected {
-        let came = came.get(&(id.clone(), event_type.clone())).map_or(&[][..], Vec::as_slice);
-        if !came.iter().any(|one| one.is_valid && one.was_answered) {
+        let came = came.get(&(*id, event_type.clone())).map_or(&[][..], Vec::as_slice);
+        if !came.iter().any(|one| one.flaw.is_none() && one.was_answered) {
             wrong("deliveries missing", format!("{event_type} came {} times, never valid and answered with 2xx", came.len()), id);
         }
     }
     for ((id, event_type), came) in &came {
-        // The history of a deleted record is gone: it may have timed out before it ended.
-        let is_deleted = deleted.iter().any(|record| record.id == *id);
-        if !is_deleted && !expected.contains(&(id.clone(), event_type.clone())) {
-            wrong("deliveries of nothing", format!("{event_type} came, but did not happen"), id);
+        let happened = match deleted.get(id) {
+            Some(record) => hearer.wants(record, event_type),
+            None => expected.contains(&(*id, event_type.clone())),
+        };
+        if !happened {
+            wrong("deliveries of nothing", format!("{event_type} came, but did not happen, or was not wanted"), id);
         }
-        if came.iter().any(|one| one.webhook_id != came[0].webhook_id || !one.says_the_same_as(came[0])) {
+        if came.iter().any(|one| one.webhook_id != came[0].webhook_id || one.body != came[0].body) {
             let ids: BTreeSet<&str> = came.iter().map(|one| one.webhook_id.as_str()).collect();
             wrong("deliveries of nothing", format!("{event_type} came with different bodies or ids: {ids:?}"), id);
         }

@@ -1,8 +1,9 @@
 //! The checker: after everything has ended, compares what was acknowledged, what is recorded, what the simulator started and what
-//! the receiver got.
+//! the receivers got.
 
 mod acknowledged;
 mod deliveries;
+mod endpoints;
 mod history;
 mod starts;
 
@@ -16,7 +17,7 @@ use crate::stage::Stage;
 use crate::{Failed, database};
 
 /// What must never happen, in the order of the final table.
-pub const FIGURES: [&str; 15] = [
+pub const FIGURES: [&str; 17] = [
     "lost",
     "keys with several ids",
     "started twice",
@@ -28,6 +29,8 @@ pub const FIGURES: [&str; 15] = [
     "deliveries missing",
     "deliveries of nothing",
     "invalid signatures",
+    "sent while disabled",
+    "endpoints given up",
     "unexpected answers",
     "disorderly stops",
     "replicas that died",
@@ -45,10 +48,21 @@ pub struct Outcome {
     pub started: usize,
     /// How many records stand in each state.
     pub by_status: BTreeMap<String, usize>,
-    /// Webhooks that came, repetitions included.
-    pub webhooks: usize,
+    /// Webhooks that came to each receiver, repetitions included.
+    pub webhooks: Vec<(String, Count)>,
+    /// The most attempts that one delivery took.
+    pub most_attempts: i32,
     /// Everything that must not be.
     pub violations: Vec<Violation>,
+}
+
+/// How many webhooks came to a receiver.
+#[derive(Debug, Clone, Copy)]
+pub struct Count {
+    /// All.
+    pub all: usize,
+    /// Those that it did not answer with 2xx in time.
+    pub refused: usize,
 }
 
 /// A record of an export: a row, or what a client saw before it deleted the record.
@@ -66,6 +80,8 @@ pub struct Record {
     pub status: String,
     /// Whether somebody is told of its end.
     pub has_callback: bool,
+    /// Its labels, as they were asked for.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Compares everything with everything.
@@ -78,53 +94,65 @@ pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> 
     let histories = database::histories(&stage.pool).await?;
     let scheduled: BTreeSet<Uuid> = database::scheduled(&stage.pool).await?.into_iter().collect();
     let simulated = stage.aws.exports();
-    let received = stage.inbox.received();
 
     if settled.exports > 0 || settled.deliveries > 0 {
         let patience_s = settled.after.as_secs();
         for (id, reason) in database::stragglers(&stage.pool).await? {
-            stage.ledger.violated("not ended in time", format!("{reason} after {patience_s} s"), Some(&id));
+            stage.ledger.violated(
+                "not ended in time",
+                format!("{reason} after {patience_s} s"),
+                Some(&id).filter(|id| !id.is_empty()).map(String::as_str),
+            );
         }
     }
     let known: BTreeSet<String> = rows.iter().map(|row| row.id.to_string()).collect();
     let deleted: Vec<Record> = orders.iter().filter_map(|(key, order)| deleted(key, order)).filter(|r| !known.contains(&r.id)).collect();
-    let mut records: Vec<Record> = rows.iter().map(Record::from).collect();
-    records.extend(deleted.iter().cloned());
+    let kept: Vec<Record> = rows.iter().map(|row| kept(row, &orders)).collect();
+    let records = [kept.as_slice(), deleted.as_slice()].concat();
 
     acknowledged::check(stage, &orders, &rows).await;
+    endpoints::check(stage).await;
     let mut violations = stage.ledger.violations();
     for row in &rows {
         violations.extend(history::judge(row, histories.get(&row.id).map_or(&[], Vec::as_slice), scheduled.contains(&row.id)));
     }
     violations.extend(starts::judge(&records, &simulated));
-    violations.extend(deliveries::judge(&rows, &histories, &deleted, &received));
+    let hearers = deliveries::hearers(stage);
+    violations.extend(deliveries::judge(&kept, &histories, &deleted, &hearers));
 
     let mut by_status = BTreeMap::new();
     for record in &records {
         *by_status.entry(record.status.clone()).or_default() += 1;
     }
     let acknowledged = orders.values().filter(|order| order.id().is_some()).count();
+    let count = |came: &[deliveries::Webhook]| Count { all: came.len(), refused: came.iter().filter(|one| !one.was_answered).count() };
     Ok(Outcome {
         acknowledged,
         unacknowledged: orders.len() - acknowledged,
         started: simulated.len(),
         by_status,
-        webhooks: received.len(),
+        webhooks: hearers.iter().map(|hearer| (hearer.name.clone(), count(&hearer.came))).collect(),
+        most_attempts: database::most_attempts(&stage.pool).await?,
         violations,
     })
 }
 
-impl From<&database::ExportRow> for Record {
-    fn from(row: &database::ExportRow) -> Self {
-        Self {
-            id: row.id.to_string(),
-            key: row.idempotency_key.clone().unwrap_or_default(),
-            token: row.client_token.clone(),
-            arn: row.export_arn.clone(),
-            status: row.export_status.clone(),
-            has_callback: row.callback_url.is_some(),
-        }
+fn kept(row: &database::ExportRow, orders: &BTreeMap<String, Order>) -> Record {
+    let key = row.idempotency_key.clone().unwrap_or_default();
+    Record {
+        id: row.id.to_string(),
+        labels: orders.get(&key).map(labels).unwrap_or_default(),
+        key,
+        token: row.client_token.clone(),
+        arn: row.export_arn.clone(),
+        status: row.export_status.clone(),
+        has_callback: row.callback_url.is_some(),
     }
+}
+
+fn labels(order: &Order) -> BTreeMap<String, String> {
+    let labels = order.body["labels"].as_object().into_iter().flatten();
+    labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// The record that a client deleted, as it saw it last.
@@ -138,5 +166,6 @@ fn deleted(key: &str, order: &Order) -> Option<Record> {
         arn: text("arn"),
         status: text("export_status").unwrap_or_default(),
         has_callback: !seen["callback_url"].is_null(),
+        labels: labels(order),
     })
 }

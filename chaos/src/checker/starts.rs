@@ -62,7 +62,15 @@ mod tests {
     fn record(id: &str, arn: Option<&str>, status: &str) -> Record {
         let key = format!("key-{id}");
         let token = Some(format!("token-{id}"));
-        Record { id: id.to_owned(), key, token, arn: arn.map(str::to_owned), status: status.to_owned(), has_callback: false }
+        Record {
+            id: id.to_owned(),
+            key,
+            token,
+            arn: arn.map(str::to_owned),
+            status: status.to_owned(),
+            has_callback: false,
+            labels: BTreeMap::new(),
+        }
     }
 
     fn start(arn: &str, token: &str, key: &str) -> ExportSummary {

@@ -1,0 +1,193 @@
+//! Webhook endpoints: made over the API when everything is up, each with filters and a receiver of its own. One leaves and comes
+//! back, and asks for what it missed.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::plan::{ENDPOINTS, REPLICAS};
+use crate::receiver::Receiver;
+use crate::stage::Stage;
+use crate::{Failed, now};
+
+/// The label by which one endpoint chooses, and its values.
+pub const TEAM: &str = "team";
+/// The values of [`TEAM`].
+pub const TEAMS: [&str; 2] = ["red", "blue"];
+
+/// The types of events that tell of an end state.
+pub const ENDS: [&str; 4] = ["export.completed", "export.failed", "export.cancelled", "export.timed_out"];
+
+/// What an endpoint hears of.
+#[derive(Debug, Clone, Copy)]
+pub struct Filter {
+    /// In words.
+    pub name: &'static str,
+    /// Empty is every type.
+    event_types: &'static [&'static str],
+    team: Option<&'static str>,
+}
+
+/// Every endpoint; the last one leaves.
+const FILTERS: [Filter; ENDPOINTS] = [
+    Filter { name: "everything", event_types: &[], team: None },
+    Filter { name: "ends", event_types: &ENDS, team: None },
+    Filter { name: "trouble", event_types: &["export.failed", "export.timed_out", "export.cancelled"], team: None },
+    Filter { name: "team red", event_types: &[], team: Some(TEAMS[0]) },
+    Filter { name: "leaver", event_types: &ENDS, team: None },
+];
+
+impl Filter {
+    /// Whether it wants an event of an export with these labels.
+    #[must_use]
+    pub fn wants(&self, event_type: &str, labels: &BTreeMap<String, String>) -> bool {
+        let is_told = event_type == "export.started" || ENDS.contains(&event_type);
+        let of_type = self.event_types.is_empty() || self.event_types.contains(&event_type);
+        is_told && of_type && self.team.is_none_or(|team| labels.get(TEAM).is_some_and(|its| its == team))
+    }
+
+    fn body(&self, url: &str) -> Value {
+        let labels = self.team.map_or_else(|| json!({}), |team| json!({TEAM: team}));
+        json!({"url": url, "description": self.name, "event_types": self.event_types, "labels": labels})
+    }
+}
+
+/// An endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// What it hears of.
+    pub filter: Filter,
+    /// Its id.
+    pub id: String,
+    /// What signs `v1`, as the answer to its creation said.
+    pub secret: String,
+    /// Where it is.
+    pub receiver: Receiver,
+    /// When it was away.
+    away: Mutex<Away>,
+}
+
+/// When the leaver was away, and what it asked for afterwards.
+#[derive(Debug, Clone, Default)]
+pub struct Away {
+    /// The answer that it is disabled had come.
+    pub from: Option<SystemTime>,
+    /// It was not enabled yet.
+    pub until: Option<SystemTime>,
+    /// The jobs that send what it missed.
+    pub jobs: Vec<String>,
+}
+
+impl Endpoint {
+    /// Whether this one leaves and comes back. What becomes known and is deleted meanwhile it never hears of.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        self.filter.name == FILTERS[ENDPOINTS - 1].name
+    }
+
+    /// When it was away.
+    #[must_use]
+    pub fn away(&self) -> Away {
+        self.away.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn change_away(&self, change: impl FnOnce(&mut Away)) {
+        change(&mut self.away.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+/// Makes every endpoint, at these addresses.
+///
+/// # Errors
+/// A receiver does not start, or the service does not take an endpoint.
+pub async fn create(stage: &Stage, addresses: &[SocketAddr]) -> Result<Vec<Endpoint>, Failed> {
+    let mut endpoints = Vec::new();
+    for (filter, address) in FILTERS.into_iter().zip(addresses) {
+        let receiver = Receiver::told(*address)?;
+        let body = filter.body(&receiver.url("/endpoint"));
+        let made = call(stage, Method::POST, "/v1/webhook-endpoints", &body, StatusCode::CREATED).await?;
+        let text = |name: &str| made[name].as_str().map(str::to_owned).ok_or_else(|| format!("a new endpoint has no {name}"));
+        endpoints.push(Endpoint { filter, id: text("id")?, secret: text("secret")?, receiver, away: Mutex::default() });
+    }
+    Ok(endpoints)
+}
+
+/// The public keys, as each replica says them; all are asked at once, since the first that is asked makes one.
+///
+/// # Errors
+/// A replica does not answer.
+pub async fn public_keys(stage: &Stage) -> Result<Vec<Vec<String>>, Failed> {
+    let ask = |replica: usize| {
+        let sent = stage.http.get(stage.replicas[replica].url("/v1/webhook-public-keys")).send();
+        async move { sent.await?.error_for_status()?.json::<Value>().await }
+    };
+    let (first, second, third) = tokio::join!(ask(0), ask(1), ask(2));
+    let keys = |answer: Value| {
+        let keys = answer["keys"].as_array().cloned().unwrap_or_default();
+        keys.iter().filter_map(|key| key["public_key"].as_str().map(str::to_owned)).collect()
+    };
+    Ok([first?, second?, third?].into_iter().map(keys).collect())
+}
+
+/// The leaver is disabled.
+///
+/// # Errors
+/// The service does not do it although nothing is broken.
+pub async fn leave(stage: &Stage) -> Result<(), Failed> {
+    for endpoint in stage.endpoints.iter().filter(|endpoint| endpoint.leaves()) {
+        change(stage, endpoint, &json!({"disabled": true})).await?;
+        endpoint.change_away(|away| away.from = Some(now()));
+    }
+    Ok(())
+}
+
+/// The leaver is enabled again, and asks for what it missed.
+///
+/// # Errors
+/// The service does not do it although nothing is broken.
+pub async fn come_back(stage: &Stage) -> Result<(), Failed> {
+    for endpoint in stage.endpoints.iter().filter(|endpoint| endpoint.leaves()) {
+        endpoint.change_away(|away| away.until = Some(now()));
+        change(stage, endpoint, &json!({"disabled": false})).await?;
+        let since = json!({"since": stage.began.format(&Rfc3339)?});
+        for what in ["recover", "replay-missing"] {
+            let path = format!("/v1/webhook-endpoints/{}/{what}", endpoint.id);
+            let job = call(stage, Method::POST, &path, &since, StatusCode::ACCEPTED).await?;
+            let id = job["id"].as_str().unwrap_or_default().to_owned();
+            endpoint.change_away(|away| away.jobs.push(id));
+        }
+    }
+    Ok(())
+}
+
+async fn change(stage: &Stage, endpoint: &Endpoint, body: &Value) -> Result<Value, Failed> {
+    call(stage, Method::PATCH, &format!("/v1/webhook-endpoints/{}", endpoint.id), body, StatusCode::OK).await
+}
+
+/// Calls any replica until one answers: nothing is broken, but what was may still be felt.
+async fn call(stage: &Stage, method: Method, path: &str, body: &Value, wanted: StatusCode) -> Result<Value, Failed> {
+    let mut trouble = String::new();
+    for attempt in 0..20 {
+        let url = stage.replicas[attempt % REPLICAS].url(path);
+        match stage.http.request(method.clone(), url).json(body).send().await {
+            Ok(answer) if answer.status() == wanted => return Ok(answer.json().await?),
+            Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => trouble = "503".to_owned(),
+            Ok(answer) => return Err(format!("{method} {path} answered {} {}", answer.status(), answer.text().await?).into()),
+            Err(error) => trouble = error.to_string(),
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Err(format!("{method} {path}: {trouble}").into())
+}
+
+/// A time as a webhook's body says it.
+#[must_use]
+pub fn time_of(text: &str) -> Option<SystemTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(SystemTime::from)
+}
