@@ -118,7 +118,8 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     stop.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(90), clients).await;
     say("chaos: healed; waiting until everything has ended");
-    let settled = settle::wait(&stage, Duration::from_secs(arguments.settle_s)).await;
+    let settled = settle::wait(&stage, Duration::from_secs(arguments.settle_s)).await?;
+    say(&format!("chaos: waited for {:.0} s; checking", settled.after.as_secs_f64()));
     let outcome = checker::check(&stage, &settled).await?;
     let kept = report::print(&stage, &outcome, &worst, arguments, seed, began.elapsed()).await;
     stage.tear_down(kept).await;

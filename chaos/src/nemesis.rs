@@ -45,8 +45,8 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         // Takeover is only measured in rounds in which nothing else is broken.
         let troubles = plan::round(seed, round, bounds);
         let is_alone = troubles.len() == 1;
-        let troubles: Vec<Trouble> = troubles.into_iter().chain(plan::receivers(seed, round, bounds)).collect();
-        let words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+        let mut words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+        words.extend(trouble_receivers(stage, seed, round)?);
         let mut felt = Vec::new();
         for trouble in troubles {
             let stage = stage.clone();
@@ -80,6 +80,20 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         worst.fenced_writes += fenced_writes(stage, replica).await;
     }
     Ok(worst)
+}
+
+/// Heals the receivers of the round before and troubles those of this one, until the next; in words.
+fn trouble_receivers(stage: &Stage, seed: u64, round: u32) -> Result<Vec<String>, Failed> {
+    for endpoint in stage.endpoints.iter() {
+        endpoint.receiver.heal()?;
+    }
+    let mut words = Vec::new();
+    for (endpoint, trouble) in plan::receivers(seed, round) {
+        let endpoint = &stage.endpoints[endpoint];
+        endpoint.receiver.make(trouble)?;
+        words.push(format!("\"{}\": {trouble:?}", endpoint.filter.name));
+    }
+    Ok(words)
 }
 
 async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, Failed> {
@@ -137,12 +151,6 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             for replica in replicas {
                 stage.link(link, replica).heal();
             }
-        }
-        Trouble::Receiver { endpoint, trouble, lasting } => {
-            let receiver = &stage.endpoints[endpoint].receiver;
-            receiver.make(trouble)?;
-            tokio::time::sleep(lasting).await;
-            receiver.heal()?;
         }
         Trouble::Aws { fault, lasting } => {
             stage.aws.add_fault(fault);

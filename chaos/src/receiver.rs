@@ -169,11 +169,8 @@ impl Receiver {
     pub fn make(&self, trouble: ReceiverTrouble) -> Result<(), Failed> {
         let Manner::Told(told) = &self.inbox.manner else { return Err("this receiver is troubled by lot".into()) };
         *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
-        if trouble == ReceiverTrouble::Restart
-            && let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
-            // Every connection breaks and the port closes.
-            runtime.shutdown_background();
+        if trouble == ReceiverTrouble::Restart {
+            self.go_away();
         }
         Ok(())
     }
@@ -189,9 +186,22 @@ impl Receiver {
         self.come_back()
     }
 
-    /// From now on every webhook is answered at once and well.
-    pub fn behave(&self) {
+    /// From now on every webhook is answered at once and well. It restarts, so that nothing hangs any more.
+    ///
+    /// # Errors
+    /// Its port was taken in the meantime.
+    pub fn behave(&self) -> Result<(), Failed> {
         self.inbox.behaves.store(true, Ordering::Relaxed);
+        self.go_away();
+        self.come_back()
+    }
+
+    /// Every connection breaks and the port closes.
+    fn go_away(&self) {
+        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Not dropped: that would wait, which is forbidden where other tasks run.
+            runtime.shutdown_background();
+        }
     }
 
     fn come_back(&self) -> Result<(), Failed> {
@@ -215,10 +225,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // A runtime may not be dropped, which waits, where other tasks run.
-            runtime.shutdown_background();
-        }
+        self.go_away();
     }
 }
 

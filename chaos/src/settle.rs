@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::database;
 use crate::stage::Stage;
+use crate::{Failed, database};
 
 /// How often pauses are skipped.
 const SKIP_EVERY_S: u64 = 10;
@@ -20,9 +20,12 @@ pub struct Settled {
 }
 
 /// Waits until every export and delivery has ended. Pauses that have grown long are skipped: they are a schedule, not a promise.
-pub async fn wait(stage: &Stage, patience: Duration) -> Settled {
+///
+/// # Errors
+/// A receiver does not come back.
+pub async fn wait(stage: &Stage, patience: Duration) -> Result<Settled, Failed> {
     for receiver in stage.endpoints.iter().map(|endpoint| &endpoint.receiver).chain([&*stage.callbacks]) {
-        receiver.behave();
+        receiver.behave()?;
     }
     let began = Instant::now();
     let mut rest = (i64::MAX, i64::MAX);
@@ -43,5 +46,5 @@ pub async fn wait(stage: &Stage, patience: Duration) -> Settled {
             }
         }
     }
-    Settled { after: began.elapsed(), exports: rest.0, deliveries: rest.1 }
+    Ok(Settled { after: began.elapsed(), exports: rest.0, deliveries: rest.1 })
 }

@@ -188,9 +188,6 @@ impl Stage {
     /// Something does not come back.
     pub async fn heal(&self) -> Result<(), Failed> {
         self.aws.clear_faults();
-        for endpoint in self.endpoints.iter() {
-            endpoint.receiver.heal()?;
-        }
         for proxy in self.database_links.iter().chain(self.aws_links.iter()) {
             proxy.heal();
         }

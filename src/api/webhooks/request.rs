@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
 use crate::api::ApiState;
 use crate::api::exports::request::read_labels;
@@ -28,7 +29,7 @@ pub struct CreateEndpoint {
     #[schema(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", example = "tells the warehouse team")]
     pub description: Option<String>,
     /// The types of events it hears of; left out or empty, every type.
-    #[schema(inline, value_type = Option<Vec<WebhookEventType>>, example = json!(["export.completed", "export.failed"]))]
+    #[schema(schema_with = event_types_schema)]
     pub event_types: Option<Vec<String>>,
     /// It hears only of exports that bear all of these labels; left out or empty, of every export.
     #[schema(example = json!({"team": "orders"}))]
@@ -46,13 +47,18 @@ pub struct CreateEndpoint {
 #[serde(deny_unknown_fields)]
 pub struct UpdateEndpoint {
     /// Where it is now.
-    #[schema(max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$", example = "https://hooks.example.com/tableferry")]
+    #[schema(
+        nullable = false,
+        max_length = 2048,
+        pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$",
+        example = "https://hooks.example.com/tableferry"
+    )]
     pub url: Option<String>,
     /// What it is for.
     #[schema(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub description: Option<String>,
     /// The types of events it hears of; empty or null is every type.
-    #[schema(inline, value_type = Option<Vec<WebhookEventType>>, example = json!(["export.failed"]))]
+    #[schema(schema_with = event_types_schema)]
     pub event_types: Option<Vec<String>>,
     /// It hears only of exports that bear all of these labels.
     pub labels: Option<BTreeMap<String, String>>,
@@ -60,6 +66,18 @@ pub struct UpdateEndpoint {
     pub headers: Option<BTreeMap<String, String>>,
     /// `true` disables it, `false` enables it again, whatever disabled it.
     pub disabled: Option<bool>,
+}
+
+/// The types that an endpoint can choose among, each once.
+fn event_types_schema() -> Schema {
+    let choice = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(WebhookEventType::CHOICES.map(WebhookEventType::as_str)));
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(choice)
+        .unique_items(true)
+        .description(Some("The types of events it hears of; empty is every type."))
+        .examples([serde_json::json!(["export.completed", "export.failed"])])
+        .into()
 }
 
 /// What a body says; `None` is what it does not speak of.
