@@ -30,6 +30,9 @@ BEYOND_A_SCHEMA = [
     ("#query/created_", "must be a time in RFC 3339 form"),
     ("/export_time", "must be a time in RFC 3339 form"),
     ("/incremental_export_specification/export_", "must be a time in RFC 3339 form"),
+    ("/since", "in the future"),
+    ("/since", "must be a time in RFC 3339 form"),
+    ("/overlap", "at most 720h"),
     ("/timeouts/create", "at least 1s and at most 2160h"),
     ("#query/presign", "from 5s to 12h"),
     # Fields that go with each other.
@@ -41,6 +44,7 @@ BEYOND_A_SCHEMA = [
     ("/filter_specification", "must have a"),
     # Texts with a grammar, or keys of maps, for which the generator of the document has no words.
     *((place, words) for place in ("/callback_url", "/url") for words in URL_RULES),
+    ("/headers", ""),
     ("/filter_specification/", "operators"),
     ("/filter_specification/expression_attribute_", ""),
     ("/labels", ""),

@@ -191,3 +191,21 @@ async fn call(stage: &Stage, method: Method, path: &str, body: &Value, wanted: S
 pub fn time_of(text: &str) -> Option<SystemTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(SystemTime::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_choose_by_type_and_label() {
+        let labels = |team: &str| BTreeMap::from([(TEAM.to_owned(), team.to_owned())]);
+        let wanting = |event_type, team| {
+            let wanting = FILTERS.iter().filter(|filter| filter.wants(event_type, &labels(team)));
+            wanting.map(|filter| filter.name).collect::<Vec<_>>()
+        };
+        assert_eq!(wanting("export.completed", "blue"), ["everything", "ends", "leaver"]);
+        assert_eq!(wanting("export.failed", "red"), ["everything", "ends", "trouble", "team red", "leaver"]);
+        assert_eq!(wanting("export.started", "red"), ["everything", "team red"]);
+        assert!(wanting("export.created", "red").is_empty());
+    }
+}

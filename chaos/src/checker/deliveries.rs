@@ -153,3 +153,69 @@ fn judge_one(records: &[Record], histories: &BTreeMap<Uuid, Vec<EventRow>>, dele
     }
     violations
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b";
+
+    fn record() -> Record {
+        let (id, status) = (ID.to_owned(), "COMPLETED".to_owned());
+        Record { id, key: String::new(), token: None, arn: None, status, has_callback: true, labels: BTreeMap::new() }
+    }
+
+    fn webhook(webhook_id: &str, event_type: &str) -> Webhook {
+        Webhook {
+            webhook_id: webhook_id.to_owned(),
+            event_type: event_type.to_owned(),
+            export_id: ID.to_owned(),
+            body: "{}".into(),
+            flaw: None,
+            was_answered: true,
+            came_while_away: false,
+        }
+    }
+
+    fn figures(came: Vec<Webhook>) -> Vec<&'static str> {
+        let event = |sequence, event_type: &str| EventRow {
+            export_id: ID.parse().unwrap(),
+            sequence,
+            event_type: event_type.to_owned(),
+            export_status: String::new(),
+        };
+        let events = vec![event(1, "export.created"), event(2, "export.started"), event(3, "export.completed")];
+        let histories = BTreeMap::from([(ID.parse().unwrap(), events)]);
+        let hearer = Hearer { name: "callbacks".to_owned(), filter: None, leaves: false, came };
+        judge(&[record()], &histories, &[], &[hearer]).iter().map(|violation| violation.figure).collect()
+    }
+
+    #[test]
+    fn an_end_that_came_twice_under_one_id_is_right() {
+        let refused = Webhook { was_answered: false, ..webhook("a", "export.completed") };
+        assert!(figures(vec![refused, webhook("a", "export.completed")]).is_empty());
+    }
+
+    #[test]
+    fn each_flaw_is_seen() {
+        let good = || webhook("a", "export.completed");
+        assert_eq!(figures(vec![]), ["deliveries missing"]);
+        assert_eq!(figures(vec![Webhook { was_answered: false, ..good() }]), ["deliveries missing"]);
+        assert_eq!(figures(vec![good(), Webhook { flaw: Some("no signature"), ..good() }]), ["invalid signatures"]);
+        assert_eq!(figures(vec![good(), Webhook { came_while_away: true, ..good() }]), ["sent while disabled"]);
+        assert_eq!(figures(vec![good(), webhook("b", "export.completed")]), ["deliveries of nothing"]);
+        assert_eq!(figures(vec![good(), Webhook { body: "other".into(), ..good() }]), ["deliveries of nothing"]);
+        assert_eq!(figures(vec![good(), webhook("b", "export.failed")]), ["deliveries of nothing"]);
+        // It happened, but a callback hears of ends only.
+        assert_eq!(figures(vec![good(), webhook("b", "export.started")]), ["deliveries of nothing"]);
+    }
+
+    #[test]
+    fn what_was_deleted_still_has_to_come() {
+        let hearer = |leaves, came| Hearer { name: "callbacks".to_owned(), filter: None, leaves, came };
+        let judged = |hearer: Hearer| judge(&[], &BTreeMap::new(), &[record()], &[hearer]).len();
+        assert_eq!(judged(hearer(false, vec![])), 1);
+        assert_eq!(judged(hearer(false, vec![webhook("a", "export.completed")])), 0);
+        assert_eq!(judged(hearer(true, vec![])), 0);
+    }
+}
