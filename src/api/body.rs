@@ -20,34 +20,43 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if !(essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))) {
-            return Err(not_json());
-        }
-        let bytes = read(request.into_body()).await?;
-        let value: Value =
-            serde_json::from_slice(&bytes).map_err(|e| Problem::new(ProblemType::MalformedJson, format!("the body is not JSON: {e}")))?;
-        let Value::Object(object) = value else {
-            let error = FieldError::new("", &Invalid::new("the body must be a JSON object"));
-            return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![error]));
-        };
-        let mut errors = Vec::new();
-        find_nul_in(&object, "", &mut errors);
-        if errors.is_empty() { Ok(Self(object)) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
+        read_json(request).await.and_then(object).map(Self)
     }
 }
 
-/// The JSON object of a request's body, or an empty one when there is no body.
+async fn read_json(request: Request) -> Result<Value, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !(essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))) {
+        return Err(not_json());
+    }
+    let bytes = read(request.into_body()).await?;
+    serde_json::from_slice(&bytes).map_err(|e| Problem::new(ProblemType::MalformedJson, format!("the body is not JSON: {e}")))
+}
+
+fn object(value: Value) -> Result<Map<String, Value>, Problem> {
+    let Value::Object(object) = value else {
+        let error = FieldError::new("", &Invalid::new("the body must be a JSON object"));
+        return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![error]));
+    };
+    let mut errors = Vec::new();
+    find_nul_in(&object, "", &mut errors);
+    if errors.is_empty() { Ok(object) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
+}
+
+/// The JSON object of a request's body, or an empty one when there is no body, or a null.
 #[derive(Debug)]
 pub struct OptionalJsonObject(pub Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for OptionalJsonObject {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         if request.headers().contains_key(header::CONTENT_TYPE) {
-            return JsonObject::from_request(request, state).await.map(|JsonObject(object)| Self(object));
+            return match read_json(request).await? {
+                Value::Null => Ok(Self(Map::new())),
+                value => object(value).map(Self),
+            };
         }
         // Without a content type there may be no body either.
         match read(request.into_body()).await?.is_empty() {
