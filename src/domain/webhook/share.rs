@@ -18,7 +18,8 @@ pub struct DueReceiver {
 }
 
 /// How many deliveries of each receiver may be taken with `free` hands, of `hands` in all; receivers come in the order in which their
-/// deliveries are due. Each gets one, then each another, and so on. Receivers that fail hold at most a quarter of all hands.
+/// deliveries are due. Who holds the fewest gets the next, so that a long backlog does not keep a new receiver waiting; among equals,
+/// who waits longest. Receivers that fail hold at most a quarter of all hands.
 #[must_use]
 pub fn shares(due: &[DueReceiver], in_hand: &HashMap<String, InHand>, hands: usize, free: usize) -> Vec<(String, usize)> {
     let held = |receiver: &str| in_hand.get(receiver).map_or(0, |held| held.count);
@@ -26,19 +27,16 @@ pub fn shares(due: &[DueReceiver], in_hand: &HashMap<String, InHand>, hands: usi
     let mut free_for_failing = (hands / 4).saturating_sub(held_by_failing);
     let mut free = free;
     let mut given = vec![0; due.len()];
-    loop {
-        let before = free;
+    for level in 0..MOST_AT_ONE {
         for (receiver, given) in due.iter().zip(&mut given) {
             let most = if receiver.failing { MOST_AT_FAILING } else { MOST_AT_ONE };
-            if free == 0 || held(&receiver.receiver) + *given >= most || (receiver.failing && free_for_failing == 0) {
+            let is_next = level < most && held(&receiver.receiver) + *given == level;
+            if free == 0 || !is_next || (receiver.failing && free_for_failing == 0) {
                 continue;
             }
             *given += 1;
             free -= 1;
             free_for_failing -= usize::from(receiver.failing);
-        }
-        if free == before {
-            break;
         }
     }
     due.iter().zip(given).filter(|(_, given)| *given > 0).map(|(receiver, given)| (receiver.receiver.clone(), given)).collect()
@@ -82,6 +80,56 @@ mod tests {
         let dead: usize = given.iter().filter(|(name, _)| name.starts_with("dead")).map(|(_, n)| n).sum();
         assert_eq!(dead, 8);
         assert!(given.contains(&("well".to_owned(), 16)));
+    }
+
+    #[test]
+    fn who_holds_nothing_comes_before_those_who_wait_longer_and_hold_much() {
+        // All hands are at receivers that are slow and have more waiting for long; one hand comes free, one receiver is new.
+        let slow: Vec<_> = (0..32).map(|n| format!("slow {n}")).collect();
+        let all: Vec<_> = slow.iter().map(|name| due(name, false)).chain([due("new", false)]).collect();
+        let in_hand: Vec<_> = slow.iter().enumerate().map(|(n, name)| (name.as_str(), if n == 0 { 15 } else { 16 }, false)).collect();
+        assert_eq!(shares_of(&all, &in_hand, 512, 1), [("new".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn in_every_state_caps_hold_no_hand_idles_and_nobody_has_more_while_another_has_less() {
+        let mut seed: u64 = 1;
+        let mut below = |bound: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % bound
+        };
+        for _ in 0..5000 {
+            let all: Vec<_> = (0..below(50)).map(|n| due(&n.to_string(), below(3) == 0)).collect();
+            let mut in_hand = HashMap::new();
+            for receiver in &all {
+                let count = below(if receiver.failing { MOST_AT_FAILING + 3 } else { MOST_AT_ONE + 1 });
+                if count > 0 {
+                    in_hand.insert(receiver.receiver.clone(), InHand { count, failing: receiver.failing });
+                }
+            }
+            let held_in_all: usize = in_hand.values().map(|held| held.count).sum();
+            let hands = held_in_all + below(100);
+            let free = below(hands - held_in_all + 1);
+            let given: HashMap<_, _> = shares(&all, &in_hand, hands, free).into_iter().collect();
+            assert!(given.values().sum::<usize>() <= free);
+            let of = |receiver: &DueReceiver| {
+                let held = in_hand.get(&receiver.receiver).map_or(0, |held| held.count);
+                (held, given.get(&receiver.receiver).copied().unwrap_or(0), if receiver.failing { MOST_AT_FAILING } else { MOST_AT_ONE })
+            };
+            let failing = || all.iter().filter(|receiver| receiver.failing);
+            let (held_by_failing, to_failing) = failing().map(of).fold((0, 0), |sum, (held, new, _)| (sum.0 + held, sum.1 + new));
+            assert!(to_failing == 0 || held_by_failing + to_failing <= hands / 4);
+            let idle = given.values().sum::<usize>() < free;
+            for one in &all {
+                let (held, new, most) = of(one);
+                assert!(new == 0 || held + new <= most, "{one:?} got {new} and had {held}");
+                let quota = one.failing && held_by_failing + to_failing >= hands / 4;
+                assert!(!idle || held + new >= most || quota, "{one:?} has {held} + {new} although hands are free");
+                // Nobody was given what left it with more than another has who could have had it.
+                let others = all.iter().filter(|other| other.failing == one.failing).map(of);
+                assert!(new == 0 || others.into_iter().all(|(held_2, new_2, _)| held_2 + new_2 + 1 >= held + new), "{one:?} was preferred");
+            }
+        }
     }
 
     #[test]
