@@ -133,6 +133,7 @@ impl App {
             keyring,
             default_secret: settings.webhook_secret.clone(),
             chance: chance.clone(),
+            due: Arc::clone(&api.deliveries_due),
             in_hand: Arc::default(),
         };
         let jobs = WebhookJobWorker {

@@ -223,6 +223,8 @@ impl Store {
                 SELECT picked.id FROM unnest($1::text[], $2::bigint[]) AS share (receiver, most), LATERAL (
                     SELECT d.id FROM webhook_deliveries d
                     WHERE d.receiver = share.receiver AND d.status = 'PENDING' AND d.due_at <= now() + $3 * interval '1 second'
+                        AND (d.endpoint_id IS NULL
+                            OR EXISTS (SELECT FROM webhook_endpoints w WHERE w.id = d.endpoint_id AND w.disabled_at IS NULL))
                     ORDER BY d.due_at
                     LIMIT share.most
                     FOR UPDATE SKIP LOCKED
@@ -286,7 +288,12 @@ impl Store {
                 INSERT INTO webhook_attempts (delivery_id, attempt, at, duration_ms, status_code, error, error_class, response_excerpt)
                 SELECT id, $5, $6, $7, $8, $9, $10, $11 FROM noted
             ), well AS (
-                DELETE FROM webhook_receivers r USING noted WHERE r.receiver = noted.receiver AND $3 = 'DELIVERED'
+                DELETE FROM webhook_receivers r USING noted
+                WHERE r.receiver = noted.receiver AND $3 = 'DELIVERED' AND coalesce(r.slow_until <= now(), true)
+            ), paused AS (
+                -- It asked for a pause while this attempt was on its way: the pause holds, its failures begin anew.
+                UPDATE webhook_receivers r SET failing_since = $6, failures = 1 FROM noted
+                WHERE r.receiver = noted.receiver AND $3 = 'DELIVERED' AND r.slow_until > now()
             ), ill AS (
                 INSERT INTO webhook_receivers AS r (receiver, failing_since, failures, slow_until)
                 SELECT receiver, $6, 1, now() + $12 * interval '1 second' FROM noted WHERE $3 <> 'DELIVERED'

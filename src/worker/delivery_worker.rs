@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::crew::Work;
 use crate::causes::in_words;
 use crate::chance::Chance;
@@ -11,7 +13,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
 use crate::domain::webhook::endpoint::DisabledReason;
 use crate::domain::webhook::secret::{Sealed, WebhookSecret};
-use crate::domain::webhook::share::{InHand, shares};
+use crate::domain::webhook::share::{InHand, MOST_AT_ONE, shares};
 use crate::domain::webhook::verdict::{Answered, Verdict, class_of_status, failed_too_long};
 use crate::keyring::Keyring;
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
@@ -34,6 +36,8 @@ pub struct DeliveryWorker {
     pub default_secret: Option<WebhookSecret>,
     /// Time and randomness.
     pub chance: Chance,
+    /// Told when a receiver that was at its cap can get more.
+    pub due: Arc<Notify>,
     /// What is under way, by receiver.
     pub in_hand: Arc<Mutex<HashMap<String, InHand>>>,
 }
@@ -50,6 +54,7 @@ pub struct Parcel {
 #[derive(Debug)]
 struct Hand {
     in_hand: Arc<Mutex<HashMap<String, InHand>>>,
+    due: Arc<Notify>,
     receiver: String,
 }
 
@@ -57,6 +62,10 @@ impl Drop for Hand {
     fn drop(&mut self) {
         let mut in_hand = locked(&self.in_hand);
         if let Some(held) = in_hand.get_mut(&self.receiver) {
+            if held.count >= MOST_AT_ONE || held.failing {
+                // It may have more waiting, which was passed over for its cap.
+                self.due.notify_one();
+            }
             held.count -= 1;
             if held.count == 0 {
                 in_hand.remove(&self.receiver);
@@ -125,7 +134,7 @@ impl DeliveryWorker {
         let held = in_hand.entry(delivery.receiver.clone()).or_default();
         held.count += 1;
         held.failing = delivery.receiver_failures > 0;
-        Hand { in_hand: Arc::clone(&self.in_hand), receiver: delivery.receiver.clone() }
+        Hand { in_hand: Arc::clone(&self.in_hand), due: Arc::clone(&self.due), receiver: delivery.receiver.clone() }
     }
 
     async fn send(&self, parcel: &Parcel, timestamp_s: i64) -> Result<Answer, Trouble> {

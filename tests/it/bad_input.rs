@@ -122,3 +122,116 @@ async fn every_problem_type_can_be_looked_up() {
     assert_eq!((&looked_up["type"], &looked_up["status"]), (&answer.json["type"], &Value::from(422)));
     assert!(looked_up["explanation"].as_str().unwrap().len() > 20);
 }
+
+#[tokio::test]
+async fn webhook_routes_refuse_what_they_do_not_know() {
+    let app = TestApp::start().await;
+    let endpoint = app.endpoint_at("https://hooks.example.com/tableferry").await;
+    let delivery = app.ping(&endpoint).await;
+    let export = app.create(&create_body()).await.expect(202).id();
+    let (path, list) = (endpoint.path.as_str(), "/v1/webhook-endpoints");
+    for (query, names) in [
+        ("page_size=0", vec!["#query/page_size"]),
+        ("page_size=201&page_token=x", vec!["#query/page_size", "#query/page_token"]),
+        ("page_token=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", vec!["#query/page_token"]),
+        ("page_size=1&page_size=2", vec!["#query/page_size"]),
+        ("unknown=1", vec!["#query/unknown"]),
+    ] {
+        for path in [list, &format!("{path}/deliveries"), &format!("/v1/exports/{export}/deliveries")] {
+            let answer = app.get(&format!("{path}?{query}")).await.expect_problem(400, "invalid-parameter");
+            assert_eq!(answer.pointers(), names, "{path}?{query}");
+        }
+    }
+    for path in [format!("{path}/deliveries"), format!("/v1/exports/{export}/deliveries")] {
+        for (query, names) in [
+            ("status=delivered&event_type=export", vec!["#query/event_type", "#query/status"]),
+            ("status=PENDING&status=DELIVERED", vec!["#query/status"]),
+            ("event_type=a%00b", vec!["#query/event_type"]),
+        ] {
+            let answer = app.get(&format!("{path}?{query}")).await.expect_problem(400, "invalid-parameter");
+            assert_eq!(answer.pointers(), names, "{path}?{query}");
+        }
+    }
+    let since = json!({"since": crate::support::ago(60)});
+    for (method, path, body) in [
+        (Method::POST, list.to_owned(), json!({"url": "https://hooks.example.com/"})),
+        (Method::GET, path.to_owned(), Value::Null),
+        (Method::PATCH, path.to_owned(), json!({"description": "x"})),
+        (Method::DELETE, path.to_owned(), Value::Null),
+        (Method::POST, format!("{path}/ping"), Value::Null),
+        (Method::POST, format!("{path}/rotate-secret"), json!({})),
+        (Method::POST, format!("{path}/recover"), since.clone()),
+        (Method::POST, format!("{path}/replay-missing"), since.clone()),
+        (Method::GET, format!("/v1/deliveries/{delivery}"), Value::Null),
+        (Method::POST, format!("/v1/deliveries/{delivery}/resend"), Value::Null),
+        (Method::GET, "/v1/webhook-public-keys".to_owned(), Value::Null),
+    ] {
+        let request = app.request(method.clone(), &format!("{path}?x=1"));
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = app.send(request).await.expect_problem(400, "invalid-parameter");
+        assert_eq!(answer.pointers(), ["#query/x"], "{method} {path}");
+        if !body.is_null() {
+            let request = app.request(method.clone(), &path).header("content-type", "text/plain").body(body.to_string());
+            app.send(request).await.expect_problem(415, "unsupported-media-type");
+            let json = |text: &'static str| app.request(method.clone(), &path).header("content-type", "application/json").body(text);
+            app.send(json("{")).await.expect_problem(400, "malformed-json");
+            assert_eq!(app.send(json("[]")).await.expect_problem(422, "validation-failed").pointers(), [""], "{method} {path}");
+            assert!(app.send(json("{\"x\":1}")).await.expect_problem(422, "validation-failed").pointers().contains(&"/x"));
+        }
+    }
+    for kind in ["recover", "replay-missing"] {
+        for (since, pointers) in [
+            (json!({"since": "yesterday"}), vec!["/since"]),
+            (json!({"since": 1_700_000_000}), vec!["/since"]),
+            (json!({"since": null}), vec!["/since"]),
+            (json!({"since": crate::support::ago(-3600)}), vec!["/since"]),
+            (json!({"until": crate::support::ago(60)}), vec!["/since", "/until"]),
+        ] {
+            let answer = app.post(&format!("{path}/{kind}"), &since).await.expect_problem(422, "validation-failed");
+            assert_eq!(answer.pointers(), pointers, "{kind} {since}");
+        }
+    }
+    let jobs: i64 = sqlx::query_scalar("SELECT count(*) FROM webhook_jobs").fetch_one(&app.pool).await.unwrap();
+    assert_eq!((jobs, app.log_of(&endpoint).await.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn webhook_ids_that_name_nothing() {
+    let app = TestApp::start().await;
+    let endpoint = app.endpoint_at("https://hooks.example.com/tableferry").await;
+    let delivery = app.ping(&endpoint).await;
+    let since = json!({"since": crate::support::ago(60)});
+    for id in ["not-an-id", "01a2062d-3755-7453-b9fa-6c17449ed5fc", "%00", delivery.as_str()] {
+        let path = format!("/v1/webhook-endpoints/{id}");
+        for (method, path, body) in [
+            (Method::GET, path.clone(), Value::Null),
+            (Method::DELETE, path.clone(), Value::Null),
+            (Method::PATCH, path.clone(), json!({})),
+            (Method::GET, format!("{path}/deliveries"), Value::Null),
+            (Method::POST, format!("{path}/ping"), Value::Null),
+            (Method::POST, format!("{path}/rotate-secret"), json!({})),
+            (Method::POST, format!("{path}/recover"), since.clone()),
+            (Method::POST, format!("{path}/replay-missing"), since.clone()),
+            (Method::GET, format!("/v1/webhook-jobs/{id}"), Value::Null),
+            (Method::GET, format!("/v1/exports/{id}/deliveries"), Value::Null),
+        ] {
+            let request = app.request(method, &path);
+            let answer = app.send(if body.is_null() { request } else { request.json(&body) }).await.expect_problem(404, "not-found");
+            assert_eq!(answer.json["instance"], path);
+        }
+    }
+    for id in ["msg_01a2062d37557453b9fa6c17449ed5fc", "msg_", "msg_x", &delivery[4..], endpoint.id.as_str(), "%00"] {
+        app.get(&format!("/v1/deliveries/{id}")).await.expect_problem(404, "not-found");
+        app.send(app.request(Method::POST, &format!("/v1/deliveries/{id}/resend"))).await.expect_problem(404, "not-found");
+    }
+    for (method, path) in [
+        (Method::PUT, "/v1/webhook-endpoints".to_owned()),
+        (Method::PUT, endpoint.path.clone()),
+        (Method::GET, format!("{}/ping", endpoint.path)),
+        (Method::DELETE, format!("/v1/deliveries/{delivery}")),
+        (Method::POST, "/v1/webhook-public-keys".to_owned()),
+    ] {
+        let answer = app.send(app.request(method, &path)).await.expect_problem(405, "method-not-allowed");
+        assert!(!answer.header("allow").is_empty());
+    }
+}

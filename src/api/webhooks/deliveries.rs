@@ -90,7 +90,10 @@ pub async fn list_export_deliveries(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let of = DeliveryFilter { export_id: Some(id.0), ..DeliveryFilter::default() };
-    let (filter, paging) = read(raw.as_deref(), of)?;
+    let (filter, paging) = read(raw.as_deref(), of.clone())?;
+    if state.store.find(id).await?.is_none() && state.store.list_deliveries(&of, None, 1).await?.is_empty() {
+        return Err(Problem::no_such_export());
+    }
     page(&state, &filter, paging, raw.as_deref(), &format!("/v1/exports/{id}/deliveries")).await
 }
 

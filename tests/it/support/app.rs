@@ -50,11 +50,14 @@ pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub struct TestOptions {
     pub webhook_secret: Option<&'static str>,
     pub allow_private: bool,
-    pub encryption_key: Option<&'static str>,
     /// As the settings of these names; empty means not set.
     pub allow_hosts: &'static str,
     pub ports: &'static str,
     pub names: Arc<dyn Names>,
+    /// The first one seals.
+    pub encryption_keys: &'static [&'static str],
+    /// An earlier app's database: a restart. A fresh one when nothing is said.
+    pub database_url: Option<String>,
     /// AWS's real limits and our own paces instead of none.
     pub limits: bool,
     pub longest_poll: Duration,
@@ -68,10 +71,11 @@ impl Default for TestOptions {
         Self {
             webhook_secret: Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
             allow_private: true,
-            encryption_key: Some(ENCRYPTION_KEY),
             allow_hosts: "",
             ports: "",
             names: Arc::new(TestNames::default()),
+            encryption_keys: &[ENCRYPTION_KEY],
+            database_url: None,
             limits: false,
             longest_poll: Duration::from_secs(30),
             most_in_flight: None,
@@ -91,8 +95,8 @@ pub struct TestApp {
     pub s3_url: String,
     pub s3_folder: PathBuf,
     exports: Arc<ExportWorker>,
-    deliveries: Arc<DeliveryWorker>,
-    webhook_jobs: Arc<WebhookJobWorker>,
+    pub deliveries: Arc<DeliveryWorker>,
+    pub webhook_jobs: Arc<WebhookJobWorker>,
     pub verifications: Arc<VerificationWorker>,
     http: reqwest::Client,
     stop: CancellationToken,
@@ -136,7 +140,10 @@ impl TestApp {
         .await
         .unwrap();
         let s3_url = simulator.s3_url();
-        let database_url = fresh_database().await;
+        let database_url = match options.database_url {
+            Some(earlier) => earlier,
+            None => fresh_database().await,
+        };
         let lanes = if options.limits { default_lanes() } else { unlimited_lanes() };
         let settings = Settings {
             database_url: Some(database_url.clone().into()),
@@ -147,7 +154,7 @@ impl TestApp {
             poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
             webhook_urls: policy(options.allow_private, options.allow_hosts, options.ports),
-            encryption_keys: options.encryption_key.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
+            encryption_keys: options.encryption_keys.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
             log: Some("off".to_owned()),
             log_format: None,
         };

@@ -5,18 +5,24 @@ mod app;
 mod counter;
 mod database;
 mod files;
+mod hanging;
 mod hostile;
+mod logs;
 mod names;
 mod receiver;
+mod webhooks;
 
 pub use answer::Answer;
-pub use app::{BUCKET, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, plain_request, policy};
+pub use app::{BUCKET, ENCRYPTION_KEY, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, plain_request, policy};
 pub use counter::Counter;
 pub use database::fresh_database;
 pub use files::{books_body, gunzip, gzip, md5_base64};
+pub use hanging::HangingReceiver;
 pub use hostile::{HOSTILE, inside};
+pub use logs::LogCapture;
 pub use names::TestNames;
-pub use receiver::Receiver;
+pub use receiver::{Received, Receiver};
+pub use webhooks::{NewEndpoint, Running};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
