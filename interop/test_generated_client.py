@@ -1,5 +1,5 @@
 """Proves that the OpenAPI document is good enough to make a client from: one is generated from openapi/openapi.json by
-openapi-python-client, creates an export, waits for it and lists it."""
+openapi-python-client, creates an export, waits for it and lists it, and handles a webhook endpoint."""
 
 import importlib
 import shutil
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from programs import HERE, WORK, own_environment
+from programs import HERE, WORK, free_port, own_environment, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,33 @@ def test_it_lists_and_reads_events(generated, client, place):
     assert len(page.exports) == 1 and isinstance(page.exports[0], models.Export)
     events = generated("api.exports.list_events").sync_detailed(page.exports[0].id, client=client)
     assert events.status_code == 200
+
+
+def test_it_makes_a_webhook_endpoint_and_pings_it(generated, client):
+    models, webhooks = generated("models"), lambda name: generated(f"api.webhooks.{name}")
+    completed = models.CreateEndpointEventTypesType0Item.EXPORT_COMPLETED
+    labels = models.CreateEndpointLabelsType0.from_dict({"interop": "generated"})
+    # Nobody listens there: what matters is that the attempt can be asked for and read.
+    body = models.CreateEndpoint(url=f"http://127.0.0.1:{free_port()}/hook", event_types=[completed], labels=labels)
+    made = webhooks("create_endpoint").sync(client=client, body=body)
+    assert isinstance(made, models.EndpointWithSecret) and made.secret.startswith("whsec_")
+    ping = webhooks("ping_endpoint").sync(made.id, client=client)
+
+    def settled():
+        delivery = webhooks("get_delivery").sync(ping.id, client=client)
+        return delivery if delivery.status != models.DeliveryStatus.PENDING else None
+
+    delivery = wait_until("the ping has been tried", settled)
+    assert delivery.endpoint_id == made.id and delivery.status == models.DeliveryStatus.EXHAUSTED
+    assert [attempt.status_code for attempt in delivery.attempts] == [None]
+    rotated = webhooks("rotate_secret").sync(made.id, client=client, body=models.RotateSecret(overlap="0s"))
+    assert rotated.secret != made.secret
+    keys = webhooks("list_public_keys").sync(client=client)
+    assert keys.keys[0].public_key.startswith("whpk_")
+    listed = webhooks("list_endpoint_deliveries").sync(made.id, client=client)
+    assert [one.id for one in listed.deliveries] == [ping.id]
+    assert webhooks("delete_endpoint").sync_detailed(made.id, client=client).status_code == 204
+    assert isinstance(webhooks("get_endpoint").sync(made.id, client=client), models.Problem)
 
 
 def test_it_reads_a_problem(generated, client, place):
