@@ -11,6 +11,7 @@ mod control;
 mod dynamodb;
 mod faults;
 mod item;
+mod kms;
 mod limits;
 mod output;
 mod s3;
@@ -18,6 +19,7 @@ mod seed;
 mod serve;
 mod settings;
 mod simulator;
+mod sts;
 mod world;
 
 pub use clock::Clock;

@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/_control/buckets/{name}", delete(delete_bucket))
         .route("/_control/tables", post(create_table))
         .route("/_control/kms-keys", post(add_kms_key))
+        .route("/_control/roles", post(require_external_id))
 }
 
 impl IntoResponse for ControlError {
@@ -141,6 +142,18 @@ struct NewKey {
 
 async fn add_kms_key(State(world): State<Arc<World>>, Json(key): Json<NewKey>) -> StatusCode {
     Control::new(world).add_kms_key(key.arn);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Role {
+    arn: String,
+    external_id: String,
+}
+
+async fn require_external_id(State(world): State<Arc<World>>, Json(role): Json<Role>) -> StatusCode {
+    Control::new(world).require_external_id(role.arn, role.external_id);
     StatusCode::NO_CONTENT
 }
 

@@ -164,6 +164,11 @@ impl Control {
         self.world.change().kms_keys.insert(arn.into());
     }
 
+    /// Lets a role be assumed only with this external id.
+    pub fn require_external_id(&self, role_arn: impl Into<String>, external_id: impl Into<String>) {
+        self.world.change().external_ids.insert(role_arn.into(), external_id.into());
+    }
+
     /// Makes a table, with items and history if the description has them.
     pub fn create_table(&self, table: &TableSeed) -> Result<(), ControlError> {
         Ok(seed::add_table(&self.world, table)?)

@@ -12,6 +12,7 @@ pub(crate) struct ApiError {
 }
 
 const DYNAMODB: &str = "com.amazonaws.dynamodb.v20120810";
+const KMS: &str = "com.amazonaws.kms.v20141101";
 const VALIDATE: &str = "com.amazon.coral.validate";
 const SERVICE: &str = "com.amazon.coral.service";
 const AVAILABILITY: &str = "com.amazon.coral.availability";
@@ -20,6 +21,11 @@ impl ApiError {
     /// An error of DynamoDB's own model.
     pub(crate) fn modelled(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: 400, namespace: DYNAMODB, code, message: message.into() }
+    }
+
+    /// An error of KMS's model.
+    pub(crate) fn kms(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: 400, namespace: KMS, code, message: message.into() }
     }
 
     pub(crate) fn validation(message: impl Into<String>) -> Self {

@@ -1,4 +1,5 @@
-//! DynamoDB's JSON protocol: one route, the operation in a header, faults and the call log around every call.
+//! AWS's JSON protocol: one route, the operation in a header, faults and the call log around every call. DynamoDB's operations and
+//! KMS's DescribeKey are told apart by that header; what comes as a form is for STS.
 
 mod backups;
 mod context;
@@ -29,6 +30,7 @@ use crate::control::Call;
 use crate::faults::Instead;
 use crate::serve::CutConnection;
 use crate::world::World;
+use crate::{kms, sts};
 use context::Context;
 use input::Input;
 
@@ -37,8 +39,13 @@ const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 /// Answers one POST.
 pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
     let caller = Caller::of_headers(&headers, &world.account_id);
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or_default().to_owned();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if text("content-type").starts_with("application/x-www-form-urlencoded") {
+        return sts::answer(&world, &caller, &body).await;
+    }
+    let target = text("x-amz-target");
+    let for_kms = target.strip_prefix(kms::TARGET_PREFIX);
+    let operation = for_kms.or_else(|| target.strip_prefix(TARGET_PREFIX)).unwrap_or_default().to_owned();
     let input: Option<Map<String, Value>> = if body.is_empty() { Some(Map::new()) } else { serde_json::from_slice(&body).ok() };
     let mut call = Call::begin(&world, &caller, &operation, input.as_ref());
     let disturbance = world.faults().disturb(&operation, call.table.as_deref(), &caller.region);
@@ -53,6 +60,10 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
         }
         Some(instead) => Err(instead.error()),
         None => match input {
+            Some(input) if for_kms.is_some() && operation == "DescribeKey" => {
+                kms::describe_key(&world, &caller, input.get("KeyId").and_then(Value::as_str))
+            }
+            Some(_) if for_kms.is_some() => Err(ApiError::unknown_operation()),
             Some(input) => run(&Context { world: &world, caller: &caller }, &operation, Input(&input)).await,
             None => Err(ApiError::serialization("Unexpected token in the request body")),
         },
@@ -61,6 +72,9 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
     call.end(&world, code, result.is_ok());
     tracing::debug!(%operation, account = %caller.account, region = %caller.region, code, "call");
     let mut response = respond(&world, result);
+    if for_kms.is_some() {
+        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+    }
     if disturbance.drop_answer {
         response.extensions_mut().insert(CutConnection);
     }

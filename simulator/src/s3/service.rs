@@ -14,19 +14,40 @@ use super::multipart::Uploads;
 use super::store::{NewObject, ObjectStore, StoreError};
 use crate::caller::{Caller, DEFAULT_REGION};
 use crate::clock::Clock;
+use crate::faults::Instead;
+use crate::world::World;
 
 const MOST_KEYS: i32 = 1_000;
+const BUCKET_REGION: http::HeaderName = http::HeaderName::from_static("x-amz-bucket-region");
 
 /// S3 as s3s calls it.
 pub(crate) struct S3Service {
     store: Arc<ObjectStore>,
     clock: Clock,
     uploads: Uploads,
+    world: Arc<World>,
 }
 
 impl S3Service {
-    pub(crate) fn new(store: Arc<ObjectStore>, clock: Clock) -> Self {
-        Self { store, clock, uploads: Uploads::default() }
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { store: Arc::clone(&world.store), clock: world.clock.clone(), uploads: Uploads::default(), world }
+    }
+
+    /// The faults on order for a call, before it is handled. Those of S3 have S3's codes.
+    async fn disturb<T>(&self, operation: &str, request: &S3Request<T>) -> S3Result<()> {
+        let region = request.extensions.get::<Caller>().map_or(DEFAULT_REGION, |caller| caller.region.as_str());
+        let disturbance = self.world.faults().disturb(operation, None, region);
+        if let Some(delay_ms) = disturbance.delay_ms {
+            tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+        }
+        match disturbance.instead {
+            None => Ok(()),
+            Some(Instead::Hang) => std::future::pending().await,
+            Some(Instead::Throttle) => Err(s3_error!(SlowDown, "Please reduce your request rate.")),
+            Some(Instead::AccessDenied) => Err(s3_error!(AccessDenied, "Access Denied")),
+            Some(Instead::ExpiredCredentials) => Err(s3_error!(ExpiredToken, "The provided token has expired.")),
+            Some(Instead::Error500) => Err(s3_error!(InternalError, "We encountered an internal error. Please try again.")),
+        }
     }
 
     /// The bucket a request names, if it exists and is its owner's that the request expects.
@@ -134,8 +155,34 @@ impl S3 for S3Service {
     }
 
     async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-        let info = self.bucket(&req, &req.input.bucket)?;
+        let info = self.store.bucket(&req.input.bucket)?;
+        // S3 names a bucket's region also to those whom it tells nothing else.
+        let with_region = |mut error: s3s::S3Error| {
+            if let Ok(region) = http::HeaderValue::try_from(info.region.as_str()) {
+                error.set_headers(http::HeaderMap::from_iter([(BUCKET_REGION, region)]));
+            }
+            error
+        };
+        self.disturb("HeadBucket", &req).await.map_err(with_region)?;
+        if req.extensions.get::<Caller>().is_some_and(|caller| caller.signed && caller.region != info.region) {
+            let sentence = "The bucket you are attempting to access must be addressed using the specified endpoint.";
+            return Err(with_region(s3_error!(PermanentRedirect, "{sentence}")));
+        }
+        self.bucket(&req, &req.input.bucket).map_err(with_region)?;
         Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(info.region), ..HeadBucketOutput::default() }))
+    }
+
+    async fn get_bucket_policy(&self, req: S3Request<GetBucketPolicyInput>) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+        let name = &req.input.bucket;
+        let info = self.bucket(&req, name)?;
+        self.disturb("GetBucketPolicy", &req).await?;
+        if !info.deny_exports {
+            return Err(s3_error!(NoSuchBucketPolicy, "The bucket policy does not exist"));
+        }
+        let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Sid": "DenyExports", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": format!("arn:aws:s3:::{name}/*"),
+        }]});
+        Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy.to_string()) }))
     }
 
     async fn get_bucket_location(&self, req: S3Request<GetBucketLocationInput>) -> S3Result<S3Response<GetBucketLocationOutput>> {

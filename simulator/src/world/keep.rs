@@ -1,5 +1,6 @@
 //! The state file: what survives a restart. It is replaced whole, never written in place.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ struct Kept<'a> {
     tables: Vec<&'a Table>,
     exports: Vec<&'a Export>,
     kms_keys: Vec<&'a String>,
+    external_ids: &'a BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +45,8 @@ struct Found {
     tables: Vec<Table>,
     exports: Vec<Export>,
     kms_keys: Vec<String>,
+    #[serde(default)]
+    external_ids: BTreeMap<String, String>,
 }
 
 pub(super) fn render(state: &State, clock_offset: time::Duration) -> Result<Vec<u8>, KeepError> {
@@ -53,6 +57,7 @@ pub(super) fn render(state: &State, clock_offset: time::Duration) -> Result<Vec<
         tables: state.tables().collect(),
         exports: state.exports().collect(),
         kms_keys: state.kms_keys.iter().collect(),
+        external_ids: &state.external_ids,
     };
     Ok(serde_json::to_vec(&kept)?)
 }
@@ -87,5 +92,6 @@ pub(super) fn load(path: &Path, state: &mut State) -> Result<time::Duration, Kee
         state.add_export(export);
     }
     state.kms_keys.extend(found.kms_keys);
+    state.external_ids.extend(found.external_ids);
     Ok(time::Duration::seconds_f64(found.clock_offset_seconds))
 }

@@ -1,4 +1,4 @@
-//! Everything the simulated DynamoDB knows: tables, exports, client tokens and KMS keys.
+//! Everything the simulated DynamoDB knows: tables, exports, client tokens, KMS keys and what roles ask for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,6 +22,8 @@ pub(crate) struct State {
     in_flight: BTreeSet<(OffsetDateTime, String)>,
     tokens: HashMap<(String, String, String), String>,
     pub(crate) kms_keys: BTreeSet<String>,
+    /// By the ARN of a role: the external id without which it cannot be assumed.
+    pub(crate) external_ids: BTreeMap<String, String>,
     pub(crate) throttle: Throttle,
     /// For what is kept: ids of tables and exports, durations.
     pub(crate) random: fastrand::Rng,
@@ -41,6 +43,7 @@ impl State {
             in_flight: BTreeSet::new(),
             tokens: HashMap::new(),
             kms_keys: BTreeSet::new(),
+            external_ids: BTreeMap::new(),
             throttle: Throttle::default(),
             random: fastrand::Rng::with_seed(random_seed),
             request_ids: fastrand::Rng::with_seed(!random_seed),
