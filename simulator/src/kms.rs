@@ -16,7 +16,9 @@ pub(crate) const TARGET_PREFIX: &str = "TrentService.";
 /// Answers DescribeKey for a key id, key ARN, alias or alias ARN.
 pub(crate) fn describe_key(world: &World, caller: &Caller, key: Option<&str>) -> Result<Value, ApiError> {
     let Some(key) = key.filter(|key| !key.is_empty()) else {
-        return Err(ApiError::validation("1 validation error detected: Value at 'keyId' failed to satisfy constraint: Member must not be null"));
+        return Err(ApiError::validation(
+            "1 validation error detected: Value at 'keyId' failed to satisfy constraint: Member must not be null",
+        ));
     };
     let arn = match KeyCheck::of(key, &caller.region, &caller.account, &world.state().kms_keys) {
         KeyCheck::Usable if key.starts_with("arn:") => key.to_owned(),

@@ -43,9 +43,7 @@ pub(crate) async fn answer(world: &Arc<World>, caller: &Caller, body: &[u8]) -> 
         }
         Some(Instead::AccessDenied) => Err(denied(&form, caller)),
         Some(Instead::Throttle) => Err((400, "Throttling", "Rate exceeded".to_owned())),
-        Some(Instead::ExpiredCredentials) => {
-            Err((403, "ExpiredToken", "The security token included in the request is expired".to_owned()))
-        }
+        Some(Instead::ExpiredCredentials) => Err((403, "ExpiredToken", "The security token included in the request is expired".to_owned())),
         Some(Instead::Error500) => Err((500, "InternalFailure", "We encountered an internal error. Please try again.".to_owned())),
         None if operation == "AssumeRole" => assume(world, caller, &form),
         None => Err((400, "InvalidAction", format!("Could not find operation {operation} for version 2011-06-15"))),
@@ -65,7 +63,11 @@ fn assume(world: &World, caller: &Caller, form: &BTreeMap<String, String>) -> Re
     };
     let session = form.get("RoleSessionName").map(String::as_str).unwrap_or_default();
     if session.is_empty() {
-        return Err((400, "ValidationError", "1 validation error detected: Value at 'roleSessionName' failed to satisfy constraint: Member must not be null".to_owned()));
+        return Err((
+            400,
+            "ValidationError",
+            "1 validation error detected: Value at 'roleSessionName' failed to satisfy constraint: Member must not be null".to_owned(),
+        ));
     }
     let wanted = world.state().external_ids.get(role).cloned();
     if wanted.is_some() && wanted.as_ref() != form.get("ExternalId") {

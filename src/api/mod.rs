@@ -1,7 +1,7 @@
 //! HTTP in: wire JSON becomes domain values here and nowhere else, and domain values become wire JSON again.
 //!
 //! [`router`] shows every route and layer on one page. Every error is a problem document ([`problem`]). Nothing here calls
-//! AWS to accept an export; adopting one does, to tell the truth about it at once.
+//! AWS to accept an export; a preflight and an adoption do, to tell the truth at once.
 
 mod body;
 pub mod exports;
@@ -52,7 +52,7 @@ pub use watch::Watcher;
 pub struct ApiState {
     /// The database.
     pub store: Store,
-    /// AWS, for adopting exports and reading their files.
+    /// AWS, for preflights, for adopting exports, and for reading their files.
     pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.
     pub chance: Chance,
@@ -64,6 +64,8 @@ pub struct ApiState {
     pub keyring: Arc<Keyring>,
     /// Judges receivers by the addresses of their names.
     pub vetting: Vetting,
+    /// How many exports may be in flight in an account and region.
+    pub most_in_flight: u32,
     /// Wakes those who wait for an export.
     pub watcher: Watcher,
     /// Told when an export is due at once.
@@ -93,6 +95,7 @@ fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(exports::create::create_export, exports::list::list_exports))
         .routes(routes!(exports::import::import_export))
+        .routes(routes!(exports::preflight::preflight_export))
         .routes(routes!(exports::get::get_export, exports::delete::delete_export))
         .routes(routes!(exports::cancel::cancel_export))
         .routes(routes!(exports::events::list_events))

@@ -26,6 +26,8 @@ pub enum ProblemType {
     InvalidParameter,
     /// Fields of the body break rules.
     ValidationFailed,
+    /// A check of AWS failed that was asked for.
+    PreflightFailed,
     /// The idempotency key came with another request before.
     IdempotencyKeyReused,
     /// There is no such thing.
@@ -58,10 +60,11 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MalformedJson,
         Self::InvalidParameter,
         Self::ValidationFailed,
+        Self::PreflightFailed,
         Self::IdempotencyKeyReused,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -99,6 +102,12 @@ impl ProblemType {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The request breaks one or more rules",
                 "Each entry of errors points to a field of the body (a JSON pointer) and says what would be right. All fields are reported at once; nothing was changed.",
+            ),
+            Self::PreflightFailed => (
+                "preflight-failed",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The export would be refused or fail",
+                "The request came with ?preflight=true, and AWS was asked first. Each entry of errors is a check that failed, with the field it is about, what was found and what to do. Nothing was stored.",
             ),
             Self::IdempotencyKeyReused => (
                 "idempotency-key-reused",
@@ -268,6 +277,13 @@ impl Problem {
     pub fn header(name: &str, detail: impl Into<String>) -> Self {
         let error = FieldError { pointer: format!("#header/{name}"), detail: detail.into() };
         Self::with_errors(ProblemType::InvalidParameter, vec![error])
+    }
+
+    /// All that is wrong in one line.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let all: Vec<_> = self.errors.iter().map(|e| format!("{} {}", e.pointer, e.detail).trim_start().to_owned()).collect();
+        if all.is_empty() { self.detail.clone() } else { all.join("; ") }
     }
 
     /// No export of this id.

@@ -53,6 +53,10 @@ fn example(kind: ProblemType) -> Value {
                 {"pointer": "/s3_sse_kms_key_id", "detail": "is only allowed with s3_sse_algorithm KMS"},
             ]),
         ),
+        ProblemType::PreflightFailed => (
+            "/s3_bucket There is no bucket my-exports. Create the bucket, or correct s3_bucket.",
+            json!([{"pointer": "/s3_bucket", "detail": "There is no bucket my-exports. Create the bucket, or correct s3_bucket."}]),
+        ),
         ProblemType::InvalidParameter => (
             "#query/page_size must be a whole number from 1 to 200",
             json!([{"pointer": "#query/page_size", "detail": "must be a whole number from 1 to 200"}]),

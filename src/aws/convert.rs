@@ -21,7 +21,7 @@ pub(super) fn to_sdk_time(time: Timestamp) -> DateTime {
     DateTime::from_secs(time.unix_seconds())
 }
 
-fn from_sdk_time(time: &DateTime) -> Option<Timestamp> {
+pub(super) fn from_sdk_time(time: &DateTime) -> Option<Timestamp> {
     Timestamp::from_unix_seconds(time.as_secs_f64())
 }
 

@@ -33,6 +33,18 @@ where
     }
 }
 
+/// Counts a call and says what its failure means.
+pub(super) fn counted<T, E, R>(operation: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<T, AwsFailure>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let answer = answer.map_err(|error| classify(&error));
+    let outcome = answer.as_ref().err().map_or("ok", |failure| failure.class.as_str());
+    metrics::counter!("aws_calls_total", "operation" => operation, "outcome" => outcome).increment(1);
+    answer
+}
+
 fn unknown(code: &str, message: String) -> AwsFailure {
     AwsFailure { class: FailureClass::Unknown, code: code.to_owned(), message }
 }
@@ -49,15 +61,20 @@ fn class_of(code: &str) -> FailureClass {
         | "ResourceNotFoundException"
         | "PointInTimeRecoveryUnavailableException"
         | "InvalidExportTimeException"
-        | "ExportConflictException" => FailureClass::Refused,
+        | "ExportConflictException"
+        // KMS's.
+        | "NotFoundException"
+        | "InvalidArnException" => FailureClass::Refused,
         "ThrottlingException"
         | "Throttling"
         | "RequestLimitExceeded"
         | "TooManyRequestsException"
+        | "SlowDown"
         | "ProvisionedThroughputExceededException" => FailureClass::Throttled,
         "LimitExceededException" => FailureClass::LimitExceeded,
         "ExportNotFoundException" => FailureClass::ExportNotFound,
         "AccessDeniedException"
+        | "AccessDenied"
         | "UnrecognizedClientException"
         | "ExpiredTokenException"
         | "ExpiredToken"

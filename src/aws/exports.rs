@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types as sdk;
 
 use super::Aws;
 use super::convert::{from_description, to_sdk_filter, to_sdk_time};
-use super::error::classify;
+use super::error::counted;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::description::ExportDescription;
@@ -115,15 +115,4 @@ impl Aws {
         let arns = page.export_summaries().iter().filter_map(|s| s.export_arn()).filter(|arn| arn.starts_with(&of_table));
         Ok((arns.map(|arn| ExportArn::known(arn.to_owned())).collect(), page.next_token().map(str::to_owned)))
     }
-}
-
-fn counted<T, E, R>(operation: &'static str, answer: Result<T, aws_sdk_dynamodb::error::SdkError<E, R>>) -> Result<T, AwsFailure>
-where
-    E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
-{
-    let answer = answer.map_err(|error| classify(&error));
-    let outcome = answer.as_ref().err().map_or("ok", |failure| failure.class.as_str());
-    metrics::counter!("aws_calls_total", "operation" => operation, "outcome" => outcome).increment(1);
-    answer
 }

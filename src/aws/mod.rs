@@ -3,12 +3,16 @@
 //! One SDK client for each service, account and region, built once and shared; account and region are those of the table's ARN.
 //! Retries are ours, so the SDK's are off.
 
+mod buckets;
 mod clients;
 mod convert;
 mod error;
 mod exports;
+mod keys;
 mod s3;
 mod s3_objects;
+mod tables;
+mod turns;
 
 use std::time::Duration;
 
@@ -25,6 +29,7 @@ use clients::Clients;
 pub use exports::SearchScope;
 pub use s3::{is_access_denied, is_elsewhere};
 pub use s3_objects::{Bucket, ObjectBody};
+pub use turns::{TurnKind, Turns};
 
 /// How long one call may take, answer included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +46,9 @@ pub struct Aws {
     /// Where a stand-in for S3 is; `None` leaves it to the SDK.
     s3_endpoint: Option<String>,
     regions: s3::Regions,
+    kms: Clients<aws_sdk_kms::Client>,
+    /// Paces the calls that are made for callers who wait.
+    pub turns: Turns,
 }
 
 impl Aws {
@@ -65,7 +73,15 @@ impl Aws {
     }
 
     fn new(config: SdkConfig, s3_endpoint: Option<String>) -> Self {
-        Self { config, dynamodb: Clients::default(), s3: Clients::default(), s3_endpoint, regions: s3::Regions::default() }
+        Self {
+            config,
+            dynamodb: Clients::default(),
+            s3: Clients::default(),
+            s3_endpoint,
+            regions: s3::Regions::default(),
+            kms: Clients::default(),
+            turns: Turns::default(),
+        }
     }
 
     /// The configuration for calls in an account and a region.

@@ -84,7 +84,8 @@ impl Aws {
         }
     }
 
-    fn s3(&self, account_id: &str, region: &str) -> aws_sdk_s3::Client {
+    /// The client for S3 in an account and region.
+    pub(super) fn s3(&self, account_id: &str, region: &str) -> aws_sdk_s3::Client {
         self.s3.get(account_id, region, || {
             let shared = self.config(account_id, region);
             let mut config = aws_sdk_s3::config::Builder::from(&shared);

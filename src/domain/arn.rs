@@ -41,6 +41,12 @@ impl TableArn {
         &self.text
     }
 
+    /// The partition, e.g. `aws` or `aws-cn`.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.text.split(':').nth(1).unwrap_or("aws")
+    }
+
     /// The region, e.g. `eu-west-1`.
     #[must_use]
     pub fn region(&self) -> &str {
@@ -198,6 +204,7 @@ mod tests {
         ] {
             let parsed = TableArn::parse(arn).unwrap();
             assert_eq!((parsed.region(), parsed.account_id(), parsed.table_name()), (region, "123456789012", "Orders"));
+            assert_eq!(Some(parsed.partition()), arn.split(':').nth(1));
         }
     }
 

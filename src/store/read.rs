@@ -10,6 +10,7 @@ use super::{Store, StoreError};
 use crate::domain::event::Event;
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
+use crate::domain::preflight::LaneLoad;
 
 impl Store {
     /// The export of this id.
@@ -106,6 +107,27 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(unknown)
+    }
+
+    /// How much an account and region have to do.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn lane_load(&self, account_id: &str, region: &str) -> Result<LaneLoad, StoreError> {
+        // In flight as `due_lanes` counts it. What waits is counted only so far that it can be told.
+        let row = sqlx::query!(
+            r#"SELECT
+                (SELECT count(*) FROM export_schedule f WHERE f.lane = $1 AND f.phase = 'FOLLOW' AND NOT f.timed_out)
+                    + (SELECT count(*) FROM export_schedule f WHERE f.lane = $1 AND f.start_sent_at IS NOT NULL) AS "in_flight!",
+                (SELECT count(*) FROM (
+                    SELECT FROM export_schedule f WHERE f.lane = $1 AND f.phase = 'START' AND f.start_sent_at IS NULL LIMIT 10000
+                ) counted) AS "waiting!""#,
+            format!("{account_id}/{region}"),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+        Ok(LaneLoad { in_flight: count(row.in_flight), waiting: count(row.waiting) })
     }
 
     /// The versions of those of these exports that exist.

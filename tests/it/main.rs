@@ -19,6 +19,7 @@ mod lifecycle;
 mod list;
 mod manifest;
 mod openapi;
+mod preflight;
 mod process;
 mod recovery;
 mod retention;

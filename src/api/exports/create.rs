@@ -5,12 +5,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
 
+use super::preflight;
 use super::request::{self, CreateExport};
 use super::respond::{respond, wait_for_end};
 use crate::api::body::JsonObject;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
-use crate::api::query::Query;
+use crate::api::query::{Query, boolean};
 use crate::api::{ApiState, prefer};
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportState, Origin};
@@ -25,7 +26,7 @@ const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-repl
 
 problems! {
     /// What can go wrong.
-    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, IdempotencyKeyReused, Internal, Unavailable
+    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, PreflightFailed, IdempotencyKeyReused, Internal, Unavailable
 }
 
 /// Ask for an export
@@ -37,6 +38,7 @@ problems! {
     path = "/v1/exports",
     tag = "Exports",
     params(
+        ("preflight" = Option<bool>, Query, nullable = false, description = "Ask AWS first, and store nothing if a check fails; see POST /v1/exports/preflight"),
         ("Idempotency-Key" = Option<String>, Header, nullable = false, description = "1 to 255 visible ASCII characters of your choice; the same key with another body is refused", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
         ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end; the answer is 200 if it came", example = "wait=5"),
     ),
@@ -71,10 +73,16 @@ pub async fn create_export(
     headers: HeaderMap,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    Query::of(query.as_deref()).finish()?;
+    let mut query = Query::of(query.as_deref());
+    let preflight = query.one("preflight", boolean).unwrap_or(false);
+    query.finish()?;
     let now = state.chance.now();
     let request = vetted(&state, request::read(&body, &state.callbacks, &state.vault, now)).await;
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
+    let request = match request {
+        Ok(request) if preflight => check_first(&state, request, key.as_ref()).await,
+        other => other,
+    };
     let acceptance = match (request, &key) {
         (Ok(request), _) => store_new(&state, request, key.as_ref(), now).await?,
         // What was right when it was first sent may not be any more: times age. Its answer stays the same.
@@ -102,12 +110,23 @@ pub async fn create_export(
 }
 
 /// Refuses a callback to a name that leads where it must not.
-async fn vetted(state: &ApiState, request: Result<ExportRequest, Problem>) -> Result<ExportRequest, Problem> {
+pub(super) async fn vetted(state: &ApiState, request: Result<ExportRequest, Problem>) -> Result<ExportRequest, Problem> {
     let request = request?;
     if let Some(callback) = &request.callback {
         state.vet("/callback_url", &callback.url).await?;
     }
     Ok(request)
+}
+
+/// The request again if no check fails. A repetition is not checked: its export exists.
+async fn check_first(state: &ApiState, request: ExportRequest, key: Option<&KeyedRequest>) -> Result<ExportRequest, Problem> {
+    if let Some(key) = key
+        && state.store.known_by_key(key).await?.is_some()
+    {
+        return Ok(request);
+    }
+    let (report, _) = preflight::check(state, &request).await?;
+    preflight::refusal(&report).map_or(Ok(request), Err)
 }
 
 /// Stores the export, or finds the one that its key stands for. The export, and whether it was known.

@@ -11,6 +11,7 @@ pub mod import;
 pub mod items;
 pub mod list;
 pub mod manifest;
+pub mod preflight;
 pub mod request;
 mod respond;
 pub mod verify;

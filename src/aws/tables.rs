@@ -1,0 +1,44 @@
+//! What AWS says of a table: that it is there, and how far back it can be recovered. The table is named by its ARN, so that a table
+//! of the same name in the caller's own account is never meant.
+
+use aws_sdk_dynamodb::types::PointInTimeRecoveryStatus;
+
+use super::Aws;
+use super::convert::from_sdk_time;
+use super::error::{bad_answer, counted};
+use crate::domain::arn::TableArn;
+use crate::domain::aws_failure::AwsFailure;
+use crate::domain::preflight::{Recovery, TableFacts};
+
+impl Aws {
+    /// DescribeTable.
+    ///
+    /// # Errors
+    /// AWS refuses (`ResourceNotFoundException`: there is no such table) or does not answer.
+    pub async fn describe_table(&self, table: &TableArn) -> Result<TableFacts, AwsFailure> {
+        let call = self.dynamodb(table.account_id(), table.region()).describe_table().table_name(table.as_str());
+        let answer = counted("DescribeTable", call.send().await)?;
+        let found = answer.table().ok_or_else(|| bad_answer("Table"))?;
+        Ok(TableFacts {
+            status: found.table_status().map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
+            created_at: found.creation_date_time().and_then(from_sdk_time),
+            size_bytes: found.table_size_bytes().filter(|bytes| *bytes >= 0),
+        })
+    }
+
+    /// DescribeContinuousBackups: whether point-in-time recovery is on, and its reach.
+    ///
+    /// # Errors
+    /// AWS refuses (`TableNotFoundException`: there is no such table) or does not answer.
+    pub async fn recovery(&self, table: &TableArn) -> Result<Recovery, AwsFailure> {
+        let call = self.dynamodb(table.account_id(), table.region()).describe_continuous_backups().table_name(table.as_str());
+        let answer = counted("DescribeContinuousBackups", call.send().await)?;
+        let backups = answer.continuous_backups_description().ok_or_else(|| bad_answer("ContinuousBackupsDescription"))?;
+        let recovery = backups.point_in_time_recovery_description();
+        let on = recovery.filter(|r| r.point_in_time_recovery_status() == Some(&PointInTimeRecoveryStatus::Enabled));
+        Ok(on.map_or(Recovery::Off, |recovery| Recovery::On {
+            earliest: recovery.earliest_restorable_date_time().and_then(from_sdk_time),
+            latest: recovery.latest_restorable_date_time().and_then(from_sdk_time),
+        }))
+    }
+}
