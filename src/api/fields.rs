@@ -71,6 +71,20 @@ impl<'a> Fields<'a> {
         value.as_bool()
     }
 
+    /// A whole number, read by `parse`; `None` when it is left out or wrong.
+    pub fn whole_number<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(i64) -> Result<T, Invalid>) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = match value.as_i64() {
+            Some(number) => parse(number),
+            // A whole number that is too large is out of every range of ours.
+            None if value.is_u64() => parse(i64::MAX),
+            None => {
+                Err(Invalid::new(format!("must be a whole number, not {}", if value.is_number() { "a fraction" } else { kind(value) })))
+            }
+        };
+        parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
+    }
+
     /// An object within.
     pub fn object(&mut self, name: &'static str, errors: &mut Errors) -> Option<Fields<'a>> {
         let value = self.value(name)?;

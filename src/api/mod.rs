@@ -98,6 +98,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(exports::preflight::preflight_export))
         .routes(routes!(exports::get::get_export, exports::delete::delete_export))
         .routes(routes!(exports::cancel::cancel_export))
+        .routes(routes!(exports::retry::retry_export))
         .routes(routes!(exports::events::list_events))
         .routes(routes!(webhooks::deliveries::list_export_deliveries))
         .routes(routes!(webhooks::create::create_endpoint, webhooks::get::list_endpoints))

@@ -36,6 +36,8 @@ pub enum ProblemType {
     MethodNotAllowed,
     /// The export cannot be cancelled any more.
     NotCancellable,
+    /// The export cannot be retried.
+    NotRetryable,
     /// The export has not ended.
     NotEnded,
     /// The webhook endpoint is disabled.
@@ -60,7 +62,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::MalformedJson,
         Self::InvalidParameter,
         Self::ValidationFailed,
@@ -69,6 +71,7 @@ impl ProblemType {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotCancellable,
+        Self::NotRetryable,
         Self::NotEnded,
         Self::EndpointDisabled,
         Self::NotCompleted,
@@ -132,6 +135,12 @@ impl ProblemType {
                 StatusCode::CONFLICT,
                 "The export cannot be cancelled",
                 "Only a PENDING export of which no start is on its way to AWS can be cancelled: AWS has no call that stops an export.",
+            ),
+            Self::NotRetryable => (
+                "not-retryable",
+                StatusCode::CONFLICT,
+                "The export cannot be retried",
+                "Only an export that FAILED, was CANCELLED, or TIMED_OUT before AWS accepted it can be asked for again. Any other request is a new export.",
             ),
             Self::NotEnded => (
                 "not-ended",

@@ -64,6 +64,7 @@ fn example(kind: ProblemType) -> Value {
         ProblemType::MalformedJson => ("the body is not JSON: expected `,` or `}` at line 3 column 5", json!([])),
         ProblemType::IdempotencyKeyReused => ("this Idempotency-Key came before with another request", json!([])),
         ProblemType::NotCancellable => ("the export is COMPLETED", json!([])),
+        ProblemType::NotRetryable => ("the export is COMPLETED; create a new one to export again", json!([])),
         ProblemType::NotEnded => ("the export is IN_PROGRESS", json!([])),
         ProblemType::EndpointDisabled => ("the endpoint is disabled: gone", json!([])),
         ProblemType::NotCompleted => ("the export is IN_PROGRESS", json!([])),

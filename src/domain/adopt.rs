@@ -8,6 +8,7 @@ use super::ids::ExportId;
 use super::invalid::Invalid;
 use super::labels::Labels;
 use super::request::{ExportKind, ExportRequest};
+use super::retry::{Attempt, RetryPolicy};
 use super::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use super::step::described_state;
 use super::timestamp::Timestamp;
@@ -49,6 +50,7 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         callback: None,
         labels: Labels::default(),
         verify: false,
+        retry: RetryPolicy::default(),
     };
     let state = described_state(described);
     let status_reason = match &state {
@@ -56,5 +58,16 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         _ => None,
     };
     let origin = Origin::Imported { client_token: described.client_token.clone() };
-    Ok(Export { id, version: 1, created_at: now, updated_at: now, origin, request, state, status_reason, verification: None })
+    Ok(Export {
+        id,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        origin,
+        request,
+        state,
+        status_reason,
+        verification: None,
+        attempt: Attempt::default(),
+    })
 }

@@ -43,6 +43,14 @@ pub fn retry_delay(failures: u32, jitter: Jitter) -> Duration {
     jitter.spread(doubled.min(Duration::from_secs(300)), 0.3)
 }
 
+/// The delay before the next attempt at an export after the nth one failed (from 1): doubling from 30 seconds to half an hour, ± 30 %,
+/// but at most a quarter of `timeouts.create`, which counts from the next attempt's acceptance here.
+#[must_use]
+pub fn next_attempt_delay(made: u32, create_timeout: Duration, jitter: Jitter) -> Duration {
+    let doubled = Duration::from_secs(30).saturating_mul(1 << made.saturating_sub(1).min(16));
+    jitter.spread(doubled.min(Duration::from_secs(1800)), 0.3).min(create_timeout / 4)
+}
+
 /// Delays before the attempts of a webhook delivery; the first is made at once. Ten attempts over 75 h 35 m, the
 /// schedule that Standard Webhooks 1.0.0 gives as its example.
 const DELIVERY_DELAYS_S: [u64; 10] = [0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
@@ -75,6 +83,14 @@ mod tests {
     fn retries_double_to_five_minutes() {
         for (failures, delay_s) in [(0, 1), (1, 1), (2, 2), (4, 8), (9, 256), (10, 300), (u32::MAX, 300)] {
             assert_eq!(retry_delay(failures, MIDDLE), Duration::from_secs(delay_s), "{failures}");
+        }
+    }
+
+    #[test]
+    fn attempts_double_to_half_an_hour_within_the_time_out() {
+        for (made, timeout_s, delay_s) in [(1, 3600, 30), (2, 3600, 60), (5, 3600, 480), (9, 86_400, 1800), (9, 3600, 900), (1, 8, 2)] {
+            let delay = next_attempt_delay(made, Duration::from_secs(timeout_s), MIDDLE);
+            assert_eq!(delay, Duration::from_secs(delay_s), "{made} {timeout_s}");
         }
     }
 

@@ -13,6 +13,7 @@ use super::arn::ExportArn;
 use super::description::{ExportDescription, Written};
 use super::ids::{ClientToken, ExportId};
 use super::request::{ExportKind, ExportRequest};
+use super::retry::Attempt;
 use super::s3::Encryption;
 use super::timestamp::Timestamp;
 use super::verification::Verification;
@@ -38,6 +39,8 @@ pub struct Export {
     pub status_reason: Option<String>,
     /// Its latest verification, if there was one.
     pub verification: Option<Verification>,
+    /// Its place in a row of attempts.
+    pub attempt: Attempt,
 }
 
 /// How the export came to be known here.

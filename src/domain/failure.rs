@@ -1,9 +1,12 @@
-//! Failures in words: what a code means, what to do, and whether another try can help.
+//! Failures in words: what kind of cause a code has, what exactly to do about it for this export, and whether another try can help.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::export::{Export, ExportState, Failed};
+use super::iam::{bucket_policy_statement, caller_statement, key_policy_statement, write_statement};
+use super::request::ExportRequest;
+use super::s3::Encryption;
 
 /// Why an export came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -15,7 +18,9 @@ pub struct Failure {
     pub message: String,
     /// Who ended it.
     pub source: FailureSource,
-    /// What to do about it; null when nothing is known of this code.
+    /// What kind of cause it has.
+    pub cause: FailureCause,
+    /// What to do about it, with the statements of policies that this export needs; null when nothing is known of this code.
     #[schema(required)]
     pub hint: Option<String>,
     /// Whether a new export with the same request can succeed without a change elsewhere.
@@ -34,6 +39,60 @@ pub enum FailureSource {
     Tableferry,
 }
 
+/// What kind of cause a failure has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCause {
+    /// There is no such bucket.
+    BucketMissing,
+    /// The bucket may not be written to: its owner, its policy, or the caller's rights.
+    BucketAccess,
+    /// The KMS key is missing, of another region than the bucket, or may not be used.
+    KmsKey,
+    /// Point-in-time recovery is off.
+    PitrOff,
+    /// There is no such table.
+    TableMissing,
+    /// The time or window cannot be recovered.
+    ExportTime,
+    /// AWS has seen the client token with another request.
+    Conflict,
+    /// AWS finds a value invalid.
+    InvalidRequest,
+    /// An error inside AWS, which can pass.
+    AwsInternal,
+    /// `timeouts.create` has passed.
+    TimedOut,
+    /// A code that is not known here; AWS's words stand in `message`.
+    Unknown,
+}
+
+impl FailureCause {
+    /// The cause of a code. The codes are those seen from live AWS.
+    fn of(code: &str, message: &str) -> Self {
+        match code {
+            "S3NoSuchBucket" => Self::BucketMissing,
+            // S3 passes on what KMS denies under its own code.
+            "S3AccessDenied" if message.contains("perform: kms:") => Self::KmsKey,
+            "S3AccessDenied" => Self::BucketAccess,
+            "KmsNotFoundException" => Self::KmsKey,
+            "PointInTimeRecoveryUnavailableException" => Self::PitrOff,
+            "TableNotFoundException" | "ResourceNotFoundException" => Self::TableMissing,
+            "InvalidExportTimeException" => Self::ExportTime,
+            "ExportConflictException" => Self::Conflict,
+            "ValidationException" => Self::InvalidRequest,
+            "InternalServerError" | "InternalError" => Self::AwsInternal,
+            "TimedOut" => Self::TimedOut,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether the same request can succeed without a change elsewhere.
+    fn can_pass(self) -> bool {
+        self == Self::AwsInternal
+    }
+}
+
 impl Failure {
     /// The failure of an export, if it has one.
     #[must_use]
@@ -41,50 +100,148 @@ impl Failure {
         let (source, code, message) = match &export.state {
             ExportState::Failed(Failed::ByAws { code, message, .. }) => (FailureSource::Aws, code.clone(), message.clone()),
             ExportState::Failed(Failed::Refused { code, message }) => (FailureSource::Refused, code.clone(), message.clone()),
-            ExportState::TimedOut(accepted) => {
-                let stood = if accepted.is_some() { "AWS had not finished it" } else { "AWS had not accepted it" };
-                let timeout = export.request.create_timeout.as_str();
-                (FailureSource::Tableferry, "TimedOut".to_owned(), format!("{stood} within timeouts.create = {timeout}"))
-            }
+            ExportState::TimedOut(accepted) => return Some(timed_out(export, accepted.is_some())),
             _ => return None,
         };
-        let (hint, retryable) = match &export.state {
-            ExportState::TimedOut(Some(_)) => (
-                Some(
-                    "AWS still works on it, and its end is recorded and announced when it comes (AWS remembers exports for 90 days). Ask for a longer timeouts.create next time.",
-                ),
-                false,
-            ),
-            ExportState::TimedOut(None) => (
-                Some("The events of this export say what kept AWS from accepting it. It will not be started any more; create a new one."),
-                true,
-            ),
-            _ => explain(&code),
-        };
-        Some(Self { code, message, source, hint: hint.map(str::to_owned), retryable })
+        let cause = FailureCause::of(&code, &message);
+        let hint = hint(cause, &message, &export.request);
+        Some(Self { code, message, source, cause, hint, retryable: cause.can_pass() })
     }
 }
 
-/// What is known of a code of AWS: the remedy, and whether a new try without one can help.
-/// The codes are those seen from live AWS.
-fn explain(code: &str) -> (Option<&'static str>, bool) {
-    let hint = match code {
-        "S3NoSuchBucket" => "The bucket does not exist. Create it, or correct s3_bucket, then create a new export.",
-        "S3AccessDenied" => {
-            "The caller may not write to the bucket. It needs s3:PutObject, s3:PutObjectAcl and s3:AbortMultipartUpload on the bucket's objects; \
-             for a bucket of another account set s3_bucket_owner and let that bucket's policy allow these three."
-        }
-        "KmsNotFoundException" => "The KMS key does not exist in the bucket's region. Name a key of that region in s3_sse_kms_key_id.",
-        "PointInTimeRecoveryUnavailableException" => "Switch on point-in-time recovery for the table, then create a new export.",
-        "TableNotFoundException" => "AWS knows no such table in that account and region. Check table_arn.",
-        "InvalidExportTimeException" => {
-            "The time or window lies outside what point-in-time recovery can reach. Stay after the moment recovery was switched on (and the table created), \
-             and about five minutes behind now."
-        }
-        "ExportConflictException" => "AWS has already seen the client token with other parameters. Create a new export.",
-        "ValidationException" => "AWS found a value invalid that could not be checked before. Its message names it.",
-        "InternalServerError" | "InternalError" => return (Some("An error inside AWS. A new export can succeed."), true),
-        _ => return (None, false),
+fn timed_out(export: &Export, accepted: bool) -> Failure {
+    let timeout = export.request.create_timeout.as_str();
+    let (stood, hint) = if accepted {
+        (
+            "AWS had not finished it",
+            "AWS still works on it, and its end is recorded and announced when it comes (AWS remembers exports for 90 days). Ask for a longer timeouts.create next time.",
+        )
+    } else {
+        (
+            "AWS had not accepted it",
+            "The events of this export say what kept AWS from accepting it. It will not be started any more; POST …/retry asks for it again.",
+        )
     };
-    (Some(hint), false)
+    Failure {
+        code: "TimedOut".to_owned(),
+        message: format!("{stood} within timeouts.create = {timeout}"),
+        source: FailureSource::Tableferry,
+        cause: FailureCause::TimedOut,
+        hint: Some(hint.to_owned()),
+        retryable: !accepted,
+    }
+}
+
+/// What to do about a cause, for this request.
+fn hint(cause: FailureCause, message: &str, request: &ExportRequest) -> Option<String> {
+    let (table, bucket) = (&request.table_arn, request.destination.bucket.as_str());
+    let text = match cause {
+        FailureCause::BucketMissing => {
+            format!("The bucket {bucket} does not exist. Create it and POST …/retry, or create a new export with another s3_bucket.")
+        }
+        FailureCause::BucketAccess => bucket_hint(message, request),
+        FailureCause::KmsKey => key_hint(message, request),
+        FailureCause::PitrOff => format!(
+            "Switch on point-in-time recovery, then POST …/retry: aws dynamodb update-continuous-backups --table-name {table} --region {} \
+             --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true (whoever does it needs {}).",
+            table.region(),
+            caller_statement(&["dynamodb:UpdateContinuousBackups"], table.as_str())
+        ),
+        FailureCause::TableMissing => format!(
+            "AWS knows no table {} in account {}, region {}. Create a new export with the right table_arn.",
+            table.table_name(),
+            table.account_id(),
+            table.region()
+        ),
+        FailureCause::ExportTime => {
+            "The time or window lies outside what point-in-time recovery can reach. Stay after the moment recovery was switched on \
+             (and the table created), and about five minutes behind now. POST /v1/exports/preflight tells both ends."
+                .to_owned()
+        }
+        FailureCause::Conflict => {
+            "AWS has already seen the client token with other parameters. POST …/retry asks again with a new one.".to_owned()
+        }
+        FailureCause::InvalidRequest => "AWS found a value invalid that could not be checked before. Its message names it.".to_owned(),
+        FailureCause::AwsInternal => {
+            "An error inside AWS. The same request can succeed: POST …/retry, or set retry.max_attempts next time.".to_owned()
+        }
+        FailureCause::TimedOut | FailureCause::Unknown => return None,
+    };
+    Some(text)
+}
+
+fn bucket_hint(message: &str, request: &ExportRequest) -> String {
+    let bucket = request.destination.bucket.as_str();
+    let account = request.table_arn.account_id();
+    let statement = bucket_policy_statement(request);
+    if message.contains("explicit deny") {
+        return format!(
+            "A policy denies the writes outright. Take account {account} out of the denying statement (of the bucket {bucket}, if AWS names a \
+             resource-based policy), and let the bucket's policy hold {statement}"
+        );
+    }
+    let caller = write_statement(request);
+    match request.destination.bucket_owner.as_ref().map(|owner| owner.as_str()) {
+        Some(owner) if owner != account => format!(
+            "Either the bucket {bucket} is not owned by account {owner}: then correct s3_bucket_owner. Or account {account} may not write to it: \
+             then let the bucket's policy hold {statement} and the caller's policy {caller}"
+        ),
+        Some(_) | None => format!(
+            "If the bucket {bucket} is another account's than {account}, name that account in s3_bucket_owner and let the bucket's policy hold \
+             {statement} If it is the table's account's, the caller's policy lacks {caller}"
+        ),
+    }
+}
+
+fn key_hint(message: &str, request: &ExportRequest) -> String {
+    let key = match &request.destination.encryption {
+        Some(Encryption::Kms { key_id: Some(key) }) => format!("The key {}", key.as_str()),
+        _ => "The bucket's default key".to_owned(),
+    };
+    let statement = key_policy_statement(request);
+    if message.contains("perform: kms:") {
+        return format!("{key} may not be used by account {}. Let the key's policy hold {statement}", request.table_arn.account_id());
+    }
+    format!(
+        "{key} does not exist in the bucket's region. Name an enabled key of that region in s3_sse_kms_key_id; its policy must hold {statement}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::preflight::examples::request;
+    use crate::domain::s3::BucketOwner;
+
+    #[test]
+    fn codes_have_causes_and_hints_have_statements() {
+        for (code, message, cause, words) in [
+            ("S3NoSuchBucket", "", FailureCause::BucketMissing, &["my-exports"][..]),
+            ("S3AccessDenied", "Access Denied", FailureCause::BucketAccess, &["s3_bucket_owner", "arn:aws:s3:::my-exports/daily/*"]),
+            ("S3AccessDenied", "with an explicit deny", FailureCause::BucketAccess, &["denying statement", "\"Principal\""]),
+            ("S3AccessDenied", "to perform: kms:GenerateDataKey", FailureCause::KmsKey, &["kms:GenerateDataKey"]),
+            ("KmsNotFoundException", "", FailureCause::KmsKey, &["s3_sse_kms_key_id", "kms:Decrypt"]),
+            (
+                "PointInTimeRecoveryUnavailableException",
+                "",
+                FailureCause::PitrOff,
+                &["update-continuous-backups", "dynamodb:UpdateContinuousBackups"],
+            ),
+            ("TableNotFoundException", "", FailureCause::TableMissing, &["Orders", "123456789012", "us-east-1"]),
+            ("InvalidExportTimeException", "", FailureCause::ExportTime, &["five minutes"]),
+            ("ExportConflictException", "", FailureCause::Conflict, &["retry"]),
+            ("ValidationException", "", FailureCause::InvalidRequest, &["message"]),
+            ("InternalServerError", "", FailureCause::AwsInternal, &["retry"]),
+        ] {
+            let found = FailureCause::of(code, message);
+            assert_eq!(found, cause, "{code}");
+            let hint = hint(found, message, &request()).unwrap();
+            assert!(words.iter().all(|word| hint.contains(word)), "{hint}");
+        }
+        let mut foreign = request();
+        foreign.destination.bucket_owner = Some(BucketOwner::parse("999999999999").unwrap());
+        assert!(hint(FailureCause::BucketAccess, "Access Denied", &foreign).unwrap().contains("999999999999"));
+        assert_eq!(FailureCause::of("SomethingNew", ""), FailureCause::Unknown);
+        assert_eq!(hint(FailureCause::Unknown, "", &request()), None);
+    }
 }

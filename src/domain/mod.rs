@@ -25,6 +25,7 @@ pub mod output;
 pub mod pace;
 pub mod preflight;
 pub mod request;
+pub mod retry;
 pub mod s3;
 pub mod step;
 pub mod timestamp;

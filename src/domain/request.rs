@@ -7,6 +7,7 @@ use super::duration::CreateTimeout;
 use super::filter::FilterSpecification;
 use super::invalid::Invalid;
 use super::labels::Labels;
+use super::retry::RetryPolicy;
 use super::s3::S3Destination;
 use super::timestamp::Timestamp;
 use super::webhook::Callback;
@@ -32,6 +33,8 @@ pub struct ExportRequest {
     pub labels: Labels,
     /// Whether it is verified once it is COMPLETED.
     pub verify: bool,
+    /// How often it is attempted by itself.
+    pub retry: RetryPolicy,
 }
 
 /// The format of the data files.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::export::{Export, ExportState, ExportStatus, Failed, Origin};
 use super::failure::Failure;
 use super::request::ExportKind;
+use super::retry::RetryPolicy;
 use super::s3::Encryption;
 use super::timestamp::Timestamp;
 use super::verification::VerificationView;
@@ -99,6 +100,17 @@ pub struct ExportView {
     /// The ClientToken that AWS knows it by.
     #[schema(required)]
     pub client_token: Option<String>,
+    /// How often it is attempted by itself.
+    pub retry: RetryPolicy,
+    /// Which attempt it is, from 1.
+    #[schema(example = 1)]
+    pub attempt: u32,
+    /// The export that this one repeats.
+    #[schema(required)]
+    pub retry_of: Option<Uuid>,
+    /// The export that repeats this one.
+    #[schema(required)]
+    pub retried_by: Option<Uuid>,
     /// `created` here, or `imported`.
     #[schema(example = "created")]
     pub origin: &'static str,
@@ -184,6 +196,10 @@ impl From<&Export> for ExportView {
             failure: Failure::of(export),
             verification: export.verification.as_ref().map(VerificationView::from),
             client_token: export.origin.client_token().map(|t| t.as_str().to_owned()),
+            retry: request.retry,
+            attempt: export.attempt.number,
+            retry_of: export.attempt.retry_of.map(|id| id.0),
+            retried_by: export.attempt.retried_by.map(|id| id.0),
             origin: match export.origin {
                 Origin::Created { .. } => "created",
                 Origin::Imported { .. } => "imported",

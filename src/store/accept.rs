@@ -1,6 +1,9 @@
 //! Stores a new export with its idempotency key, its first event and its place in the schedule: one statement, so all or none.
 
+use std::time::Duration;
+
 use serde_json::json;
+use sqlx::PgExecutor;
 use time::OffsetDateTime;
 
 use super::rows::select_exports;
@@ -20,7 +23,7 @@ pub enum Acceptance {
     Replayed(Box<Export>),
     /// The idempotency key is known and came with another request; nothing was stored.
     KeyReused,
-    /// The export of AWS is known already; nothing was stored.
+    /// The export of AWS is known already, or the export was retried before; nothing was stored.
     Known(Box<Export>),
 }
 
@@ -116,6 +119,103 @@ fn first_phase(export: &Export) -> Option<Phase> {
     }
 }
 
+/// Inserts a new export of version 1 with its first event and its place in the schedule, due after `delay`. Whether it was new.
+pub(super) async fn insert(
+    executor: impl PgExecutor<'_>,
+    export: &Export,
+    key: Option<&KeyedRequest>,
+    event: EventKind,
+    detail: &str,
+    delay: Duration,
+) -> Result<bool, StoreError> {
+    let request = &export.request;
+    let to = &request.destination;
+    let columns = StateColumns::from(export);
+    let settled = SettledColumns::from(export);
+    let kms_key_id = match &to.encryption {
+        Some(Encryption::Kms { key_id: Some(key_id) }) => Some(key_id.as_str()),
+        _ => None,
+    };
+    let token = export.origin.client_token().map(|t| t.as_str());
+    let token_made_at = export.origin.token_made_at().map(OffsetDateTime::from);
+    let stored = sqlx::query_scalar!(
+        r#"WITH stored AS (
+            INSERT INTO exports (id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket,
+                s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
+                export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
+                callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
+                export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
+                manifest_key, failure_source, failure_code, failure_message,
+                retry_max_attempts, attempt, retry_of, verify)
+            VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+                $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $44, $45, $46, $48)
+            ON CONFLICT DO NOTHING
+            RETURNING id
+        ), scheduled AS (
+            INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at)
+            SELECT id, $6 || '/' || $7, now() + $47 * interval '1 second', 0, $41, $3 + $21 * interval '1 millisecond' FROM stored WHERE $41::text IS NOT NULL
+        ), told AS (
+            INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
+            SELECT id, $2, $42, $3, $29, $43 FROM stored
+        )
+        SELECT id FROM stored"#,
+        export.id.0,
+        export.version,
+        OffsetDateTime::from(export.created_at),
+        match export.origin {
+            Origin::Created { .. } => "created",
+            Origin::Imported { .. } => "imported",
+        },
+        request.table_arn.as_str(),
+        request.table_arn.account_id(),
+        request.table_arn.region(),
+        to.bucket.as_str(),
+        to.bucket_owner.as_ref().map(|o| o.as_str()),
+        to.prefix.as_ref().map(|p| p.as_str()),
+        settled.sse_algorithm,
+        kms_key_id,
+        request.format.as_str(),
+        request.kind.as_str(),
+        settled.export_time,
+        settled.from,
+        settled.to,
+        settled.view,
+        request.filter.as_ref().map(|f| f.to_json()),
+        request.create_timeout.as_str(),
+        i64::try_from(request.create_timeout.duration().as_millis()).unwrap_or(i64::MAX),
+        request.callback.as_ref().map(|c| c.url.as_str()),
+        request.callback.as_ref().and_then(|c| c.secret.as_ref()).map(|s| s.as_str()),
+        json!(request.labels.as_map()),
+        key.map(|k| k.key.as_str()),
+        key.map(|k| k.fingerprint.as_slice()),
+        token,
+        token_made_at,
+        export.status().as_str(),
+        export.status_reason,
+        columns.export_arn,
+        columns.table_id,
+        columns.start_time,
+        columns.end_time,
+        columns.item_count,
+        columns.billed_size_in_bytes,
+        columns.manifest_key,
+        columns.failure_source,
+        columns.failure_code,
+        columns.failure_message,
+        first_phase(export).map(Phase::as_str),
+        event.as_str(),
+        detail,
+        i32::try_from(request.retry.max_attempts()).unwrap_or(i32::MAX),
+        i32::try_from(export.attempt.number).unwrap_or(i32::MAX),
+        export.attempt.retry_of.map(|id| id.0),
+        delay.as_secs_f64(),
+        request.verify,
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(stored.is_some())
+}
+
 impl Store {
     /// Stores a new export of version 1, or says why not.
     ///
@@ -128,93 +228,14 @@ impl Store {
         event: EventKind,
         detail: &str,
     ) -> Result<Acceptance, StoreError> {
-        let request = &export.request;
-        let to = &request.destination;
-        let columns = StateColumns::from(export);
-        let settled = SettledColumns::from(export);
-        let kms_key_id = match &to.encryption {
-            Some(Encryption::Kms { key_id: Some(key_id) }) => Some(key_id.as_str()),
-            _ => None,
-        };
-        let token = export.origin.client_token().map(|t| t.as_str());
-        let token_made_at = export.origin.token_made_at().map(OffsetDateTime::from);
-        let stored = sqlx::query_scalar!(
-            r#"WITH stored AS (
-                INSERT INTO exports (id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket,
-                    s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
-                    export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
-                    callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
-                    export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
-                    manifest_key, failure_source, failure_code, failure_message, verify)
-                VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $44)
-                ON CONFLICT DO NOTHING
-                RETURNING id
-            ), scheduled AS (
-                INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at)
-                SELECT id, $6 || '/' || $7, now(), 0, $41, $3 + $21 * interval '1 millisecond' FROM stored WHERE $41::text IS NOT NULL
-            ), told AS (
-                INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
-                SELECT id, $2, $42, $3, $29, $43 FROM stored
-            )
-            SELECT id FROM stored"#,
-            export.id.0,
-            export.version,
-            OffsetDateTime::from(export.created_at),
-            match export.origin {
-                Origin::Created { .. } => "created",
-                Origin::Imported { .. } => "imported",
-            },
-            request.table_arn.as_str(),
-            request.table_arn.account_id(),
-            request.table_arn.region(),
-            to.bucket.as_str(),
-            to.bucket_owner.as_ref().map(|o| o.as_str()),
-            to.prefix.as_ref().map(|p| p.as_str()),
-            settled.sse_algorithm,
-            kms_key_id,
-            request.format.as_str(),
-            request.kind.as_str(),
-            settled.export_time,
-            settled.from,
-            settled.to,
-            settled.view,
-            request.filter.as_ref().map(|f| f.to_json()),
-            request.create_timeout.as_str(),
-            i64::try_from(request.create_timeout.duration().as_millis()).unwrap_or(i64::MAX),
-            request.callback.as_ref().map(|c| c.url.as_str()),
-            request.callback.as_ref().and_then(|c| c.secret.as_ref()).map(|s| s.as_str()),
-            json!(request.labels.as_map()),
-            key.map(|k| k.key.as_str()),
-            key.map(|k| k.fingerprint.as_slice()),
-            token,
-            token_made_at,
-            export.status().as_str(),
-            export.status_reason,
-            columns.export_arn,
-            columns.table_id,
-            columns.start_time,
-            columns.end_time,
-            columns.item_count,
-            columns.billed_size_in_bytes,
-            columns.manifest_key,
-            columns.failure_source,
-            columns.failure_code,
-            columns.failure_message,
-            first_phase(export).map(Phase::as_str),
-            event.as_str(),
-            detail,
-            request.verify,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        if stored.is_some() {
+        if insert(&self.pool, export, key, event, detail, Duration::ZERO).await? {
             return Ok(Acceptance::Stored);
         }
-        match key {
+        match (key, export.attempt.retry_of) {
             // A row that conflicted can be gone by now, if it was just deleted: then the key is free again and the caller may repeat.
-            Some(key) => self.known_by_key(key).await?.ok_or(StoreError::Stale),
-            None => self.known_by_arn(export).await,
+            (Some(key), _) => self.known_by_key(key).await?.ok_or(StoreError::Stale),
+            (None, Some(of)) => Ok(Acceptance::Known(Box::new(self.retry_of(of).await?.ok_or(StoreError::Stale)?))),
+            (None, None) => self.known_by_arn(export).await,
         }
     }
 

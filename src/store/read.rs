@@ -29,6 +29,14 @@ impl Store {
         select_exports!("WHERE e.export_arn = $1", arn).fetch_optional(&self.pool).await?.map(Export::try_from).transpose()
     }
 
+    /// The export that repeats another.
+    ///
+    /// # Errors
+    /// The database does not answer, or the row is inconsistent.
+    pub async fn retry_of(&self, id: ExportId) -> Result<Option<Export>, StoreError> {
+        select_exports!("WHERE e.retry_of = $1", id.0).fetch_optional(&self.pool).await?.map(Export::try_from).transpose()
+    }
+
     /// The export asked for here with this client token, whose answer from AWS may not have arrived yet.
     ///
     /// # Errors

@@ -3,23 +3,31 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::accept::{SettledColumns, StateColumns};
+use super::accept::{SettledColumns, StateColumns, insert};
 use super::deliveries::Ids;
 use super::rows::select_exports;
 use super::schedule::Phase;
 use super::{Store, StoreError};
+use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::ids::ExportId;
+use crate::domain::retry::NextAttempt;
 use crate::domain::step::{Change, Claimed, NextLook, Outcome};
 use crate::domain::webhook::announcement::Announcement;
 
 impl Store {
-    /// Writes the outcome of a step on a claimed export, with the webhooks that tell of it. A look that changed nothing and fits the plan
-    /// writes nothing. How many deliveries were written.
+    /// Writes the outcome of a step on a claimed export, with the webhooks that tell of it and the attempt that follows by itself. A look
+    /// that changed nothing and fits the plan writes nothing. How many deliveries were written.
     ///
     /// # Errors
     /// [`StoreError::Stale`] when the export changed since it was claimed, or the database does not answer; then nothing is written.
-    pub async fn record(&self, claimed: &Claimed, outcome: &Outcome, ids: Ids<'_>) -> Result<usize, StoreError> {
+    pub async fn record(
+        &self,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        next_attempt: Option<&NextAttempt>,
+        ids: Ids<'_>,
+    ) -> Result<usize, StoreError> {
         if outcome.change.is_none() && fits_the_plan(claimed, outcome.next) {
             return Ok(0);
         }
@@ -33,6 +41,11 @@ impl Store {
             Some(change) => write_change(&mut tx, claimed.export.version, change, ids).await?,
             None => 0,
         };
+        if let Some(next) = next_attempt
+            && !insert(&mut *tx, &next.export, None, EventKind::Created, &next.detail, next.delay).await?
+        {
+            return Err(StoreError::Stale);
+        }
         tx.commit().await?;
         Ok(deliveries)
     }

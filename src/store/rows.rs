@@ -18,6 +18,7 @@ use crate::domain::filter::FilterSpecification;
 use crate::domain::ids::{ClientToken, ExportId};
 use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType};
+use crate::domain::retry::{Attempt, RetryPolicy};
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::verification::{Finding, Findings, Progress, Verification, VerificationState};
@@ -69,6 +70,10 @@ pub(super) struct ExportRow {
     pub(super) failure_message: Option<String>,
     pub(super) verify: bool,
     pub(super) verification: Option<StoredVerification>,
+    pub(super) retry_max_attempts: i32,
+    pub(super) attempt: i32,
+    pub(super) retry_of: Option<Uuid>,
+    pub(super) retried_by: Option<Uuid>,
 }
 
 /// A row of `export_verifications` within that of its export. In a join of the two, sqlx would hold every column for nullable.
@@ -100,7 +105,9 @@ macro_rules! select_exports {
                 e.client_token_made_at, e.export_status, e.status_reason, e.export_arn, e.table_id, e.start_time, e.end_time,
                 e.item_count, e.billed_size_in_bytes, e.manifest_key, e.failure_source, e.failure_code, e.failure_message,
                 e.verify, (SELECT to_jsonb(v) FROM export_verifications v WHERE v.export_id = e.id)
-                    AS "verification: crate::store::rows::StoredVerification"
+                    AS "verification: crate::store::rows::StoredVerification",
+                e.retry_max_attempts, e.attempt, e.retry_of,
+                (SELECT r.id FROM exports r WHERE r.retry_of = e.id) AS retried_by
             FROM exports e "# + $rest
             $(, $argument)*
         )
@@ -127,6 +134,11 @@ fn read_row(row: ExportRow) -> Result<Export, String> {
         state: read_state(&row)?,
         status_reason: row.status_reason.clone(),
         verification: row.verification.as_ref().map(|json| read_verification(json)).transpose()?,
+        attempt: Attempt {
+            number: row.attempt.unsigned_abs(),
+            retry_of: row.retry_of.map(ExportId),
+            retried_by: row.retried_by.map(ExportId),
+        },
         request: read_request(row)?,
     })
 }
@@ -232,6 +244,7 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         callback,
         labels: Labels::new(row.labels.0).map_err(text)?,
         verify: row.verify,
+        retry: RetryPolicy::parse(row.retry_max_attempts.into()).map_err(text)?,
     })
 }
 

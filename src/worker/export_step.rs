@@ -10,6 +10,8 @@ use crate::chance::Chance;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::backoff::PollBounds;
 use crate::domain::description::ExportDescription;
+use crate::domain::event::EventKind;
+use crate::domain::retry::{Fresh, NextAttempt, by_itself};
 use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_search, after_start, decide};
 use crate::store::{Store, StoreError};
 
@@ -49,7 +51,7 @@ impl Stepper {
     /// Takes one step of a claimed export. `described` is what is known of it already, instead of asking AWS.
     pub async fn step(&self, claimed: &Claimed, described: Option<ExportDescription>) -> Taken {
         let (outcome, taken) = self.take(claimed, described).await;
-        self.write(claimed, &outcome).await;
+        self.write(claimed, outcome).await;
         taken
     }
 
@@ -84,11 +86,16 @@ impl Stepper {
         }
     }
 
-    async fn write(&self, claimed: &Claimed, outcome: &Outcome) {
-        match self.store.record(claimed, outcome, &|| self.chance.delivery_id()).await {
+    async fn write(&self, claimed: &Claimed, mut outcome: Outcome) {
+        let fresh = Fresh { id: self.chance.export_id(), token: self.chance.client_token() };
+        let next = outcome.change.as_mut().and_then(|change| by_itself(change, fresh, self.chance.jitter()));
+        match self.store.record(claimed, &outcome, next.as_ref(), &|| self.chance.delivery_id()).await {
             Ok(deliveries) => {
                 if let Some(change) = &outcome.change {
                     log_change(change);
+                    if let Some(next) = &next {
+                        log_next(next);
+                    }
                     self.changed.notify_waiters();
                 }
                 if deliveries > 0 {
@@ -119,6 +126,11 @@ fn taken<T>(answer: &Result<T, AwsFailure>) -> Taken {
         Some(FailureClass::Unknown) => Taken::Unclear,
         _ => Taken::Answered,
     }
+}
+
+fn log_next(next: &NextAttempt) {
+    metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
+    tracing::info!(export.id = %next.export.id, detail = next.detail, "export accepted");
 }
 
 fn log_change(change: &Change) {

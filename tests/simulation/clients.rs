@@ -6,6 +6,7 @@ use tableferry::domain::export::{Export, ExportState, Origin};
 use tableferry::domain::ids::{ClientToken, ExportId};
 use tableferry::domain::labels::Labels;
 use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
+use tableferry::domain::retry::{Attempt, RetryPolicy};
 use tableferry::domain::s3::{S3Bucket, S3Destination, S3Prefix};
 use tableferry::domain::timestamp::Timestamp;
 use tableferry::domain::webhook::Callback;
@@ -67,6 +68,7 @@ pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) 
         callback: dice.chance(0.7).then_some(Callback { url, secret: None }),
         labels: Labels::default(),
         verify: false,
+        retry: RetryPolicy::default(),
     }
 }
 
@@ -82,6 +84,7 @@ pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &m
         state: ExportState::Pending,
         status_reason: None,
         verification: None,
+        attempt: Attempt::default(),
     }
 }
 

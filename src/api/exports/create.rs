@@ -17,6 +17,7 @@ use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportState, Origin};
 use crate::domain::fingerprint::fingerprint;
 use crate::domain::request::ExportRequest;
+use crate::domain::retry::Attempt;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
 use crate::store::accept::{Acceptance, KeyedRequest};
@@ -146,6 +147,7 @@ async fn store_new(
         state: ExportState::Pending,
         status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
         verification: None,
+        attempt: Attempt::default(),
     };
     match state.store.accept(&export, key, EventKind::Created, "accepted by Tableferry").await? {
         Acceptance::Stored => {

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod preflight;
 pub mod request;
 mod respond;
+pub mod retry;
 pub mod verify;
 
 use axum::extract::FromRequestParts;

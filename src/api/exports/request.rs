@@ -14,6 +14,7 @@ use crate::domain::filter::FilterSpecification;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType, check_time, check_window};
+use crate::domain::retry::RetryPolicy;
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::secret::WebhookSecret;
@@ -79,6 +80,9 @@ pub struct CreateExport {
     /// Verify it by itself once it is COMPLETED, as POST /v1/exports/{id}/verify does.
     #[schema(default = false)]
     pub verify: Option<bool>,
+    /// Whether it is asked for again by itself when it fails of something that can pass.
+    #[schema(inline)]
+    pub retry: Option<Retry>,
 }
 
 /// Server-side encryption.
@@ -161,6 +165,15 @@ pub struct Timeouts {
     pub create: Option<String>,
 }
 
+/// Whether an export is asked for again by itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// How many exports are made for this request, the first included; each is one of its own with its own id.
+    #[schema(minimum = 1, maximum = 10, default = 1)]
+    pub max_attempts: Option<i64>,
+}
+
 /// Reads the body of a create.
 ///
 /// # Errors
@@ -188,6 +201,11 @@ pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, n
     let callback = read_callback(&mut fields, &mut errors, policy, vault);
     let labels = read_labels(&mut fields, &mut errors);
     let verify = fields.boolean("verify", &mut errors).unwrap_or(false);
+    let retry = fields.object("retry", &mut errors).and_then(|mut retry| {
+        let policy = retry.whole_number("max_attempts", &mut errors, RetryPolicy::parse);
+        retry.finish(&mut errors);
+        policy
+    });
     fields.finish(&mut errors);
     match (table_arn, bucket, kind) {
         (Some(table_arn), Some(bucket), Some(kind)) if errors.is_empty() => Ok(ExportRequest {
@@ -200,6 +218,7 @@ pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, n
             callback,
             labels,
             verify,
+            retry: retry.unwrap_or_default(),
         }),
         _ => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
     }

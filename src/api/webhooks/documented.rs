@@ -19,6 +19,7 @@ use crate::domain::ids::{ClientToken, ExportId};
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest};
+use crate::domain::retry::{Attempt, RetryPolicy};
 use crate::domain::s3::{S3Bucket, S3Destination};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
@@ -214,6 +215,7 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
         state,
         status_reason: reason.map(str::to_owned),
         verification: None,
+        attempt: Attempt::default(),
     })
 }
 
@@ -228,6 +230,7 @@ fn sample_request(table_arn: TableArn) -> Result<ExportRequest, Invalid> {
         callback: None,
         labels: Labels::new([("team".to_owned(), "orders".to_owned())].into())?,
         verify: false,
+        retry: RetryPolicy::default(),
     })
 }
 

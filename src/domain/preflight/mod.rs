@@ -213,6 +213,7 @@ pub mod examples {
     use crate::domain::duration::CreateTimeout;
     use crate::domain::labels::Labels;
     use crate::domain::request::{ExportFormat, ExportKind, ExportRequest};
+    use crate::domain::retry::RetryPolicy;
     use crate::domain::s3::{S3Bucket, S3Destination, S3Prefix};
 
     /// A full export of Orders to `my-exports`, below `daily`.
@@ -232,6 +233,7 @@ pub mod examples {
             callback: None,
             labels: Labels::default(),
             verify: false,
+            retry: RetryPolicy::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use tableferry::domain::duration::CreateTimeout;
 use tableferry::domain::labels::Labels;
 use tableferry::domain::pace::{LaneLimits, PaceLimits};
 use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
+use tableferry::domain::retry::RetryPolicy;
 use tableferry::domain::s3::{S3Bucket, S3Destination};
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
@@ -121,6 +122,7 @@ pub fn plain_request(table: &str) -> ExportRequest {
         callback: None,
         labels: Labels::default(),
         verify: false,
+        retry: RetryPolicy::default(),
     }
 }
 

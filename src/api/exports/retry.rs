@@ -1,0 +1,87 @@
+//! `POST /v1/exports/{id}/retry`.
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use super::IdPath;
+use super::respond::respond;
+use crate::api::ApiState;
+use crate::api::problem::{FieldError, Problem, ProblemType};
+use crate::api::problem_docs::problems;
+use crate::api::query::Query;
+use crate::domain::event::EventKind;
+use crate::domain::export::Export;
+use crate::domain::request::{ExportKind, check_time, check_window};
+use crate::domain::retry::{Fresh, again, check_retryable};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::view::ExportView;
+use crate::store::accept::Acceptance;
+
+problems! {
+    /// What can go wrong.
+    RetryProblems: InvalidParameter, NotFound, NotRetryable, ValidationFailed, Internal, Unavailable
+}
+
+/// Ask again for an export that came to nothing
+///
+/// Makes a new export of the same request, with a token of its own, of one that FAILED, was CANCELLED, or TIMED_OUT before AWS accepted
+/// it. The two name each other in `retry_of` and `retried_by`. Safe to repeat: an export is retried once, and the same call answers the
+/// same new export.
+#[utoipa::path(
+    post,
+    path = "/v1/exports/{id}/retry",
+    tag = "Exports",
+    params(("id" = uuid::Uuid, Path, description = "The id of the export that came to nothing")),
+    responses(
+        (status = 202, description = "Accepted: a new export", body = ExportView, headers(("Location" = String, description = "The new export's URL"))),
+        (status = 200, description = "It was retried before: the export that repeats it", body = ExportView,
+            headers(("Location" = String, description = "That export's URL"))),
+        RetryProblems
+    )
+)]
+pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    Query::of(query.as_deref()).finish()?;
+    let export = state.store.find(id).await?.ok_or_else(Problem::no_such_export)?;
+    if let Some(known) = state.store.retry_of(id).await? {
+        return Ok(answer(&state, StatusCode::OK, &known));
+    }
+    check_retryable(&export).map_err(|e| Problem::new(ProblemType::NotRetryable, e.to_string()))?;
+    let now = state.chance.now();
+    let next = again(&export, Fresh { id: state.chance.export_id(), token: state.chance.client_token() }, now);
+    check_times(&next.request.kind, now)?;
+    let detail = format!("attempt {}, after {id}", next.attempt.number);
+    match state.store.accept(&next, None, EventKind::Created, &detail).await? {
+        Acceptance::Known(known) => Ok(answer(&state, StatusCode::OK, &known)),
+        _ => {
+            metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
+            tracing::info!(export.id = %next.id, retry_of = %id, "export accepted");
+            state.exports_due.notify_one();
+            Ok(answer(&state, StatusCode::ACCEPTED, &next))
+        }
+    }
+}
+
+/// Times age: what was right when the export was first asked for may be out of reach by now.
+fn check_times(kind: &ExportKind, now: Timestamp) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    let mut check = |pointer: &str, result: Result<(), _>| errors.extend(result.err().map(|e| FieldError::new(pointer, &e)));
+    match kind {
+        ExportKind::Full { export_time: None } => {}
+        ExportKind::Full { export_time: Some(time) } => check("/export_time", check_time(*time, now).map(drop)),
+        ExportKind::Incremental { from, to, .. } => {
+            let at = |field: &str| format!("/incremental_export_specification/{field}");
+            check(&at("export_from_time"), check_time(*from, now).map(drop));
+            check(&at(if to.is_some() { "export_to_time" } else { "export_from_time" }), check_window(*from, *to, now));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
+}
+
+fn answer(state: &ApiState, status: StatusCode, export: &Export) -> Response {
+    let mut response = respond(state, status, export, None);
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
