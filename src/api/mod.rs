@@ -95,6 +95,7 @@ fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(exports::create::create_export, exports::list::list_exports))
         .routes(routes!(exports::import::import_export))
+        .routes(routes!(exports::discover::discover_exports))
         .routes(routes!(exports::preflight::preflight_export))
         .routes(routes!(exports::get::get_export, exports::delete::delete_export))
         .routes(routes!(exports::cancel::cancel_export))

@@ -9,7 +9,7 @@ use super::convert::{from_description, to_sdk_filter, to_sdk_time};
 use super::error::counted;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::AwsFailure;
-use crate::domain::description::ExportDescription;
+use crate::domain::description::{ExportDescription, ExportSummary};
 use crate::domain::ids::ClientToken;
 use crate::domain::request::{ExportKind, ExportRequest, ExportViewType};
 use crate::domain::s3::Encryption;
@@ -90,6 +90,29 @@ impl Aws {
         let page = counted("ListExports", page)?;
         let running = page.export_summaries().iter().filter(|s| s.export_status().is_some_and(|status| status.as_str() == "IN_PROGRESS"));
         Ok(running.filter_map(|s| s.export_arn()).map(|arn| (arn.to_owned(), ExportDescription::running(arn))).collect())
+    }
+
+    /// One page of ListExports (at most 25) of a table, or of all tables of an account and region, and the token of the next page.
+    ///
+    /// # Errors
+    /// AWS refuses or does not answer.
+    pub async fn list_summaries(
+        &self,
+        account_id: &str,
+        region: &str,
+        table: Option<&TableArn>,
+        next_token: Option<String>,
+    ) -> Result<(Vec<ExportSummary>, Option<String>), AwsFailure> {
+        let call = self.dynamodb(account_id, region).list_exports().set_table_arn(table.map(|table| table.as_str().to_owned()));
+        let page = counted("ListExports", call.max_results(25).set_next_token(next_token).send().await)?;
+        let summaries = page.export_summaries().iter().filter_map(|summary| {
+            Some(ExportSummary {
+                arn: ExportArn::known(summary.export_arn()?.to_owned()),
+                status: summary.export_status()?.as_str().to_owned(),
+                kind: summary.export_type().map_or_else(|| "FULL_EXPORT".to_owned(), |kind| kind.as_str().to_owned()),
+            })
+        });
+        Ok((summaries.collect(), page.next_token().map(str::to_owned)))
     }
 
     /// One page of ListExports (at most 25), the youngest first: the ARNs of this table's exports, and the token of the next page.

@@ -159,7 +159,8 @@ fn is_partition(text: &str) -> bool {
 }
 
 /// Two to four words and a number, as in `us-east-1` and `us-gov-west-1`.
-fn is_region(text: &str) -> bool {
+#[must_use]
+pub fn is_region(text: &str) -> bool {
     let words: Vec<_> = text.split('-').collect();
     let [first, middle @ .., number] = words.as_slice() else { return false };
     is_word(first, 2, 8)

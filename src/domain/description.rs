@@ -56,6 +56,17 @@ impl ExportDescription {
     }
 }
 
+/// A line of ListExports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportSummary {
+    /// The export's name at AWS.
+    pub arn: ExportArn,
+    /// AWS's word: IN_PROGRESS, COMPLETED or FAILED.
+    pub status: String,
+    /// AWS's word: FULL_EXPORT or INCREMENTAL_EXPORT.
+    pub kind: String,
+}
+
 /// The parts of a description that repeat the request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DescribedRequest {

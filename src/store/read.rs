@@ -1,5 +1,7 @@
 //! Finds exports and their histories.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -115,6 +117,16 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(unknown)
+    }
+
+    /// The ids of the exports here that bear these ARNs of AWS.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn known_arns(&self, arns: &[String]) -> Result<HashMap<String, ExportId>, StoreError> {
+        let rows =
+            sqlx::query!(r#"SELECT id, export_arn AS "arn!" FROM exports WHERE export_arn = ANY($1)"#, arns).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| (row.arn, ExportId(row.id))).collect())
     }
 
     /// How much an account and region have to do.

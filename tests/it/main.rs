@@ -8,6 +8,7 @@ mod bad_input;
 mod callbacks;
 mod create_export;
 mod database;
+mod discover;
 mod events;
 mod failures;
 mod forbidden;

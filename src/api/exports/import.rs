@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::adopting::{Adoption, adopt_one};
 use super::respond::respond;
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
@@ -13,13 +14,9 @@ use crate::api::fields::{Errors, Fields};
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
-use crate::domain::adopt::adopt;
 use crate::domain::arn::ExportArn;
-use crate::domain::aws_failure::FailureClass;
-use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::view::ExportView;
-use crate::store::accept::Acceptance;
 
 /// Which export of AWS to adopt.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -69,30 +66,9 @@ pub async fn import_export(
     if let Some(known) = state.store.find_by_arn(arn.as_str()).await? {
         return Ok(answer(&state, StatusCode::OK, &known));
     }
-    let described = state.aws.describe(&table_arn, &arn).await.map_err(|failure| match failure.class {
-        FailureClass::Refused | FailureClass::ExportNotFound => Problem::new(ProblemType::RefusedByAws, failure.to_string()),
-        _ => {
-            tracing::warn!(aws.error.code = failure.code, aws.error.message = failure.message, "AWS did not describe an export to adopt");
-            Problem::new(ProblemType::AwsUnavailable, format!("AWS did not describe the export ({})", failure.code))
-        }
-    })?;
-    // One of our own of which AWS's answer has not arrived here yet: its worker will hear of it.
-    if let Some(token) = &described.client_token
-        && let Some(known) = state.store.find_created_by_token(table_arn.as_str(), token.as_str()).await?
-    {
-        return Ok(answer(&state, StatusCode::OK, &known));
-    }
-    let export = adopt(state.chance.export_id(), table_arn, &described, state.chance.now())
-        .map_err(|e| Problem::new(ProblemType::RefusedByAws, e.to_string()))?;
-    let detail = format!("adopted {}", arn.as_str());
-    match state.store.accept(&export, None, EventKind::Imported, &detail).await? {
-        Acceptance::Known(known) => Ok(answer(&state, StatusCode::OK, &known)),
-        _ => {
-            metrics::counter!("export_events_total", "type" => EventKind::Imported.as_str()).increment(1);
-            tracing::info!(export.id = %export.id, export_arn = arn.as_str(), "export adopted");
-            state.exports_due.notify_one();
-            Ok(answer(&state, StatusCode::CREATED, &export))
-        }
+    match adopt_one(&state, &table_arn, &arn).await? {
+        Adoption::Known(known) => Ok(answer(&state, StatusCode::OK, &known)),
+        Adoption::Adopted(export) => Ok(answer(&state, StatusCode::CREATED, &export)),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `/v1/exports`: one file a call.
 
+mod adopting;
 pub mod cancel;
 mod completed;
 pub mod create;
 pub mod delete;
+pub mod discover;
 pub mod events;
 pub mod files;
 pub mod get;

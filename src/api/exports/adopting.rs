@@ -1,0 +1,77 @@
+//! Adopts one export that was started elsewhere: AWS describes it, and its record is stored if nobody here has one.
+
+use crate::api::ApiState;
+use crate::api::problem::{Problem, ProblemType};
+use crate::domain::adopt::adopt;
+use crate::domain::arn::{ExportArn, TableArn};
+use crate::domain::aws_failure::{AwsFailure, FailureClass};
+use crate::domain::event::EventKind;
+use crate::domain::export::Export;
+use crate::domain::invalid::Invalid;
+use crate::store::StoreError;
+use crate::store::accept::Acceptance;
+
+/// What became of an export that was to be adopted.
+#[derive(Debug)]
+pub(super) enum Adoption {
+    /// It has a record now.
+    Adopted(Box<Export>),
+    /// It had one.
+    Known(Box<Export>),
+}
+
+/// Why an export was not adopted.
+#[derive(Debug)]
+pub(super) enum NotAdopted {
+    /// AWS did not describe it.
+    Aws(AwsFailure),
+    /// AWS's description lacks what a record needs.
+    Unusable(Invalid),
+    /// The database does not answer.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotAdopted {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<NotAdopted> for Problem {
+    fn from(why: NotAdopted) -> Self {
+        match why {
+            NotAdopted::Aws(failure) => of_aws(&failure, "describe the export"),
+            NotAdopted::Unusable(invalid) => Self::new(ProblemType::RefusedByAws, invalid.to_string()),
+            NotAdopted::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A call of AWS that a caller waited for and that gave nothing: `what` is what AWS was to do.
+pub(super) fn of_aws(failure: &AwsFailure, what: &str) -> Problem {
+    if matches!(failure.class, FailureClass::Refused | FailureClass::ExportNotFound) {
+        return Problem::new(ProblemType::RefusedByAws, failure.to_string());
+    }
+    tracing::warn!(aws.error.code = failure.code, aws.error.message = failure.message, "AWS did not {what}");
+    Problem::new(ProblemType::AwsUnavailable, format!("AWS did not {what} ({})", failure.code))
+}
+
+/// Adopts the export of this ARN, of which no record bears the ARN.
+pub(super) async fn adopt_one(state: &ApiState, table_arn: &TableArn, arn: &ExportArn) -> Result<Adoption, NotAdopted> {
+    let described = state.aws.describe(table_arn, arn).await.map_err(NotAdopted::Aws)?;
+    // One of our own of which AWS's answer has not arrived here yet: its worker will hear of it.
+    if let Some(token) = &described.client_token
+        && let Some(known) = state.store.find_created_by_token(table_arn.as_str(), token.as_str()).await?
+    {
+        return Ok(Adoption::Known(Box::new(known)));
+    }
+    let export = adopt(state.chance.export_id(), table_arn.clone(), &described, state.chance.now()).map_err(NotAdopted::Unusable)?;
+    let detail = format!("adopted {}", arn.as_str());
+    if let Acceptance::Known(known) = state.store.accept(&export, None, EventKind::Imported, &detail).await? {
+        return Ok(Adoption::Known(known));
+    }
+    metrics::counter!("export_events_total", "type" => EventKind::Imported.as_str()).increment(1);
+    tracing::info!(export.id = %export.id, export_arn = arn.as_str(), "export adopted");
+    state.exports_due.notify_one();
+    Ok(Adoption::Adopted(Box::new(export)))
+}
