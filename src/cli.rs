@@ -224,7 +224,8 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
     }
     let store = database(settings)?;
     let listener = listen(settings.listen).await?;
-    let app = App::new(settings, store, Aws::from_environment().await, Arc::new(SystemNames::default()))?;
+    let aws = Aws::from_environment().await.with_roles(settings.accounts.clone());
+    let app = App::new(settings, store, aws, Arc::new(SystemNames::default()))?;
     tracing::info!(listen = %settings.listen, role = ?serve.role, version = env!("CARGO_PKG_VERSION"), "tableferry starts");
     Ok(app.run(serve.role, listener, !serve.no_migrate, stop_signal().cancelled_owned()).await?)
 }

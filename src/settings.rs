@@ -1,6 +1,6 @@
 //! Settings: read once, from the environment and a TOML file that may hold the same, environment first.
 //!
-//! In the file a key is the variable's name, or that name in lower case without `TABLEFERRY_`. An unknown key is an
+//! What has parts of its own (accounts) is JSON in the environment and a list of tables in the file. In the file a key is the variable's name, or that name in lower case without `TABLEFERRY_`. An unknown key is an
 //! error, in the file and in the environment, so that a misspelt setting is never silently without effect.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::domain::account::AccountRole;
 use crate::domain::backoff::PollBounds;
 use crate::domain::pace::{LaneLimits, PaceLimits};
 use crate::domain::webhook::CallbackPolicy;
@@ -30,6 +31,8 @@ pub struct Settings {
     /// `TABLEFERRY_MAX_EXPORTS_IN_FLIGHT`, `TABLEFERRY_START_BURST`, `TABLEFERRY_START_RATE_PER_S`, `TABLEFERRY_LOOK_BURST`,
     /// `TABLEFERRY_LOOK_RATE_PER_S`: limits of each account and region.
     pub lanes: LaneLimits,
+    /// `TABLEFERRY_ACCOUNTS`: accounts that are reached through a role of theirs.
+    pub accounts: Vec<AccountRole>,
     /// `TABLEFERRY_RETAIN_EXPORTS_DAYS`, `TABLEFERRY_RETAIN_EVENTS_DAYS`, `TABLEFERRY_RETAIN_ATTEMPTS_DAYS`: how long things are kept.
     pub retention: Retention,
     /// `TABLEFERRY_WEBHOOK_SECRET`: signs callbacks that bring no secret of their own.
@@ -103,7 +106,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_AUTH",
@@ -114,6 +117,7 @@ const KEYS: [&str; 20] = [
     "TABLEFERRY_START_RATE_PER_S",
     "TABLEFERRY_LOOK_BURST",
     "TABLEFERRY_LOOK_RATE_PER_S",
+    "TABLEFERRY_ACCOUNTS",
     "TABLEFERRY_RETAIN_EXPORTS_DAYS",
     "TABLEFERRY_RETAIN_EVENTS_DAYS",
     "TABLEFERRY_RETAIN_ATTEMPTS_DAYS",
@@ -128,6 +132,8 @@ const KEYS: [&str; 20] = [
 
 /// Settings that the file may hold as lists too.
 const LISTS: [&str; 2] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_PORTS"];
+/// Keys whose value is JSON, and may be a list of tables in the file.
+const STRUCTURED: [&str; 1] = ["TABLEFERRY_ACCOUNTS"];
 
 /// Variables that belong to our other programs.
 const FOREIGN_PREFIXES: [&str; 2] = ["TABLEFERRY_SIMULATOR_", "TABLEFERRY_TEST_"];
@@ -226,6 +232,9 @@ impl Settings {
             },
             poll,
             lanes,
+            accounts: get("TABLEFERRY_ACCOUNTS")
+                .map_or_else(|| Ok(Vec::new()), AccountRole::parse_all)
+                .map_err(|e| bad("TABLEFERRY_ACCOUNTS", &e.to_string()))?,
             retention,
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
             webhook_urls: UrlPolicy::new(allow_private, allow_hosts.unwrap_or_default(), ports),
@@ -264,6 +273,10 @@ fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(yes) => yes.to_string(),
             toml::Value::Array(entries) if LISTS.contains(&key) => join(key, entries)?,
+            // [[accounts]] and the like: what the variable holds as JSON.
+            list @ toml::Value::Array(_) if STRUCTURED.contains(&key) => {
+                serde_json::to_string(&list).map_err(|_| SettingsError::File(format!("{key} cannot be read")))?
+            }
             _ => return Err(SettingsError::File(format!("{key} must be a string, a number or a boolean"))),
         };
         values.insert(key, value);
@@ -321,6 +334,20 @@ mod tests {
         for file in ["listen = [\"127.0.0.1:1\"]", "webhook_ports = [true]", "webhook_ports = [0]", "webhook_allow_hosts = [\"a b\"]"] {
             assert!(read(&[], Some(file)).is_err(), "{file}");
         }
+    }
+
+    #[test]
+    fn accounts_are_tables_in_the_file_and_json_in_the_environment() {
+        let file = "[[accounts]]\naccount_id = \"111122223333\"\nrole_arn = \"arn:aws:iam::111122223333:role/a\"\nexternal_id = \"x-y\"\n\n\
+            [[accounts]]\naccount_id = \"444455556666\"\nrole_arn = \"arn:aws:iam::444455556666:role/b\"\n";
+        let from_file = read(&[], Some(file)).unwrap().accounts;
+        assert_eq!(from_file.iter().map(AccountRole::account_id).collect::<Vec<_>>(), ["111122223333", "444455556666"]);
+        let json = r#"[{"account_id":"111122223333","role_arn":"arn:aws:iam::111122223333:role/a","external_id":"x-y"}]"#;
+        let from_environment = read(&[("TABLEFERRY_ACCOUNTS", json)], Some(file)).unwrap().accounts;
+        assert_eq!(from_environment, from_file[..1]);
+        assert!(read(&[], None).unwrap().accounts.is_empty());
+        let error = read(&[], Some("accounts = [\"hunter2\"]")).unwrap_err().to_string();
+        assert!(error.contains("TABLEFERRY_ACCOUNTS") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

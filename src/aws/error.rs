@@ -8,6 +8,7 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use super::roles::RoleNotAssumed;
 use crate::causes::{chain, in_words};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 
@@ -26,6 +27,9 @@ where
         SdkError::TimeoutError(_) => unknown("TimedOut", "AWS did not answer in time".to_owned()),
         SdkError::ResponseError(_) => unknown("BadResponse", in_words(error)),
         // Without credentials a call never leaves this process.
+        _ if let Some(why) = chain(error).find_map(|cause| cause.downcast_ref::<RoleNotAssumed>()) => {
+            AwsFailure { class: FailureClass::Denied, code: "RoleNotAssumed".to_owned(), message: why.to_string() }
+        }
         _ if chain(error).any(|cause| cause.is::<CredentialsError>()) => {
             AwsFailure { class: FailureClass::Denied, code: "NoCredentials".to_owned(), message: in_words(error) }
         }

@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod exports;
 mod keys;
+mod roles;
 mod s3;
 mod s3_objects;
 mod tables;
@@ -25,6 +26,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
 use clients::Clients;
+use roles::RoleCredentials;
+
+use crate::domain::account::AccountRole;
 
 pub use exports::SearchScope;
 pub use s3::{is_access_denied, is_elsewhere};
@@ -41,6 +45,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
+    roles: Vec<AccountRole>,
     dynamodb: Clients<aws_sdk_dynamodb::Client>,
     s3: Clients<aws_sdk_s3::Client>,
     /// Where a stand-in for S3 is; `None` leaves it to the SDK.
@@ -75,6 +80,7 @@ impl Aws {
     fn new(config: SdkConfig, s3_endpoint: Option<String>) -> Self {
         Self {
             config,
+            roles: Vec::new(),
             dynamodb: Clients::default(),
             s3: Clients::default(),
             s3_endpoint,
@@ -84,9 +90,24 @@ impl Aws {
         }
     }
 
-    /// The configuration for calls in an account and a region.
-    fn config(&self, _account_id: &str, region: &str) -> SdkConfig {
-        self.config.to_builder().region(Region::new(region.to_owned())).build()
+    /// The same, but calls in these accounts are made with the roles that are named for them.
+    #[must_use]
+    pub fn with_roles(self, roles: Vec<AccountRole>) -> Self {
+        Self { roles, ..self }
+    }
+
+    /// The configuration for calls in an account and a region: the one place that picks credentials. Those of the account's role if
+    /// the settings name one, else the process's own.
+    fn config(&self, account_id: &str, region: &str) -> SdkConfig {
+        let region = Region::new(region.to_owned());
+        let config = self.config.to_builder().region(region.clone());
+        match self.roles.iter().find(|role| role.account_id() == account_id) {
+            Some(role) => {
+                let credentials = RoleCredentials::new(role.clone(), self.config.clone(), region);
+                config.credentials_provider(SharedCredentialsProvider::new(credentials)).build()
+            }
+            None => config.build(),
+        }
     }
 
     fn dynamodb(&self, account_id: &str, region: &str) -> aws_sdk_dynamodb::Client {

@@ -89,7 +89,7 @@ impl Dev {
             None => return Err(DevError::Sample("there is no database".to_owned())),
         };
         store.migrate().await?;
-        let aws = Aws::at_endpoints(&simulator.dynamodb_url(), &simulator.s3_url()).await;
+        let aws = Aws::at_endpoints(&simulator.dynamodb_url(), &simulator.s3_url()).await.with_roles(settings.accounts.clone());
         let app = App::new(&settings, store, aws, Arc::new(SystemNames::default()))?;
         let running = tokio::spawn(app.run(Role::All, listener, true, stop.clone().cancelled_owned()));
         let shown = tokio::select! {

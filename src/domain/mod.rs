@@ -4,6 +4,7 @@
 //! that a rule holds. [`export`] holds the states an export can be in, [`step`] decides what to do next with one
 //! and what an answer of AWS means, [`view`] is the resource that callers and webhook receivers see.
 
+pub mod account;
 pub mod address;
 pub mod adopt;
 pub mod arn;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod accounts;
 mod bad_input;
 mod callbacks;
 mod create_export;

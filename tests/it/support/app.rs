@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tableferry::app::{App, Role};
 use tableferry::aws::Aws;
 use tableferry::chance::Chance;
+use tableferry::domain::account::AccountRole;
 use tableferry::domain::arn::TableArn;
 use tableferry::domain::backoff::PollBounds;
 use tableferry::domain::duration::CreateTimeout;
@@ -65,6 +66,8 @@ pub struct TestOptions {
     pub most_in_flight: Option<u32>,
     /// The service finds nobody where S3 should be.
     pub s3_is_away: bool,
+    /// Accounts that are reached through a role, as in the settings.
+    pub accounts: &'static str,
 }
 
 impl Default for TestOptions {
@@ -81,6 +84,7 @@ impl Default for TestOptions {
             longest_poll: Duration::from_secs(30),
             most_in_flight: None,
             s3_is_away: false,
+            accounts: "[]",
         }
     }
 }
@@ -152,6 +156,7 @@ impl TestApp {
             listen: ([127, 0, 0, 1], 0).into(),
             auth: Auth::None,
             lanes: LaneLimits { most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight), ..lanes },
+            accounts: AccountRole::parse_all(options.accounts).unwrap(),
             retention: Retention::default(),
             poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
@@ -163,6 +168,7 @@ impl TestApp {
         let store = Store::connect_lazily(settings.database_url.as_ref().unwrap()).unwrap();
         store.migrate().await.unwrap();
         let aws = Aws::at_endpoints(&simulator.dynamodb_url(), if options.s3_is_away { NOWHERE } else { &s3_url }).await;
+        let aws = aws.with_roles(settings.accounts.clone());
         let app = App::new(&settings, store, aws, options.names).unwrap();
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
