@@ -16,7 +16,8 @@ ALTER TABLE exports
     -- The price of a GB (10^9 bytes) in the table's region when it was accepted, by the settings.
     ADD COLUMN price_usd_per_gb double precision CHECK (price_usd_per_gb >= 0),
     ADD CONSTRAINT exports_retry_of_iff_later_attempt CHECK ((retry_of IS NULL) = (attempt = 1)),
-    ADD CONSTRAINT exports_estimate_has_duration CHECK ((estimate_basis IS NULL) = (estimated_duration_ms IS NULL)
+    ADD CONSTRAINT exports_estimate_is_whole CHECK ((estimate_basis IS NULL) = (estimated_duration_ms IS NULL)
+        AND (estimate_basis IS NULL) = (price_usd_per_gb IS NULL)
         AND (estimated_size_bytes IS NULL OR estimate_basis IS NOT NULL));
 
 -- POST /v1/exports/{id}/retry, retried_by of each export, and the proof that no export is retried twice.

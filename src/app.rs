@@ -102,6 +102,7 @@ impl App {
             vault: vault.clone(),
             keyring: Arc::clone(&keyring),
             vetting: Vetting::new(settings.webhook_urls.clone(), Arc::clone(&names)),
+            prices: Arc::new(settings.prices.clone()),
             most_in_flight: settings.lanes.most_in_flight,
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),

@@ -1,6 +1,6 @@
 //! Settings: read once, from the environment and a TOML file that may hold the same, environment first.
 //!
-//! What has parts of its own (accounts) is JSON in the environment and a list of tables in the file. In the file a key is the variable's name, or that name in lower case without `TABLEFERRY_`. An unknown key is an
+//! What has parts of its own (accounts, prices) is JSON in the environment and tables in the file. In the file a key is the variable's name, or that name in lower case without `TABLEFERRY_`. An unknown key is an
 //! error, in the file and in the environment, so that a misspelt setting is never silently without effect.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::domain::account::AccountRole;
 use crate::domain::backoff::PollBounds;
+use crate::domain::estimate::Prices;
 use crate::domain::pace::{LaneLimits, PaceLimits};
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::policy::{HostList, PortList, UrlPolicy};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub lanes: LaneLimits,
     /// `TABLEFERRY_ACCOUNTS`: accounts that are reached through a role of theirs.
     pub accounts: Vec<AccountRole>,
+    /// `TABLEFERRY_PRICE_USD_PER_GB`: what AWS bills for a GB, by region, for estimates.
+    pub prices: Prices,
     /// `TABLEFERRY_RETAIN_EXPORTS_DAYS`, `TABLEFERRY_RETAIN_EVENTS_DAYS`, `TABLEFERRY_RETAIN_ATTEMPTS_DAYS`: how long things are kept.
     pub retention: Retention,
     /// `TABLEFERRY_WEBHOOK_SECRET`: signs callbacks that bring no secret of their own.
@@ -106,7 +109,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_AUTH",
@@ -118,6 +121,7 @@ const KEYS: [&str; 21] = [
     "TABLEFERRY_LOOK_BURST",
     "TABLEFERRY_LOOK_RATE_PER_S",
     "TABLEFERRY_ACCOUNTS",
+    "TABLEFERRY_PRICE_USD_PER_GB",
     "TABLEFERRY_RETAIN_EXPORTS_DAYS",
     "TABLEFERRY_RETAIN_EVENTS_DAYS",
     "TABLEFERRY_RETAIN_ATTEMPTS_DAYS",
@@ -132,8 +136,9 @@ const KEYS: [&str; 21] = [
 
 /// Settings that the file may hold as lists too.
 const LISTS: [&str; 2] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_PORTS"];
-/// Keys whose value is JSON, and may be a list of tables in the file.
-const STRUCTURED: [&str; 1] = ["TABLEFERRY_ACCOUNTS"];
+
+/// Keys whose value is JSON, and may be a table or a list of tables in the file.
+const STRUCTURED: [&str; 2] = ["TABLEFERRY_ACCOUNTS", "TABLEFERRY_PRICE_USD_PER_GB"];
 
 /// Variables that belong to our other programs.
 const FOREIGN_PREFIXES: [&str; 2] = ["TABLEFERRY_SIMULATOR_", "TABLEFERRY_TEST_"];
@@ -235,6 +240,9 @@ impl Settings {
             accounts: get("TABLEFERRY_ACCOUNTS")
                 .map_or_else(|| Ok(Vec::new()), AccountRole::parse_all)
                 .map_err(|e| bad("TABLEFERRY_ACCOUNTS", &e.to_string()))?,
+            prices: get("TABLEFERRY_PRICE_USD_PER_GB")
+                .map_or_else(|| Ok(Prices::default()), Prices::parse)
+                .map_err(|e| bad("TABLEFERRY_PRICE_USD_PER_GB", &e.to_string()))?,
             retention,
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
             webhook_urls: UrlPolicy::new(allow_private, allow_hosts.unwrap_or_default(), ports),
@@ -273,8 +281,8 @@ fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(yes) => yes.to_string(),
             toml::Value::Array(entries) if LISTS.contains(&key) => join(key, entries)?,
-            // [[accounts]] and the like: what the variable holds as JSON.
-            list @ toml::Value::Array(_) if STRUCTURED.contains(&key) => {
+            // [[accounts]], [price_usd_per_gb]: what the variable holds as JSON.
+            list @ (toml::Value::Array(_) | toml::Value::Table(_)) if STRUCTURED.contains(&key) => {
                 serde_json::to_string(&list).map_err(|_| SettingsError::File(format!("{key} cannot be read")))?
             }
             _ => return Err(SettingsError::File(format!("{key} must be a string, a number or a boolean"))),
@@ -337,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_tables_in_the_file_and_json_in_the_environment() {
+    fn accounts_and_prices_are_tables_in_the_file_and_json_in_the_environment() {
         let file = "[[accounts]]\naccount_id = \"111122223333\"\nrole_arn = \"arn:aws:iam::111122223333:role/a\"\nexternal_id = \"x-y\"\n\n\
             [[accounts]]\naccount_id = \"444455556666\"\nrole_arn = \"arn:aws:iam::444455556666:role/b\"\n";
         let from_file = read(&[], Some(file)).unwrap().accounts;
@@ -346,6 +354,8 @@ mod tests {
         let from_environment = read(&[("TABLEFERRY_ACCOUNTS", json)], Some(file)).unwrap().accounts;
         assert_eq!(from_environment, from_file[..1]);
         assert!(read(&[], None).unwrap().accounts.is_empty());
+        let prices = read(&[], Some("[price_usd_per_gb]\ndefault = 0.2\neu-west-1 = 1\n")).unwrap().prices;
+        assert!((prices.of("eu-west-1") - 1.0).abs() < 1e-9 && (prices.of("us-east-1") - 0.2).abs() < 1e-9);
         let error = read(&[], Some("accounts = [\"hunter2\"]")).unwrap_err().to_string();
         assert!(error.contains("TABLEFERRY_ACCOUNTS") && !error.contains("hunter2"), "{error}");
     }

@@ -35,6 +35,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::aws::Aws;
 use crate::chance::Chance;
+use crate::domain::estimate::Prices;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::keyring::Keyring;
@@ -64,6 +65,8 @@ pub struct ApiState {
     pub keyring: Arc<Keyring>,
     /// Judges receivers by the addresses of their names.
     pub vetting: Vetting,
+    /// What AWS bills for a GB, by region.
+    pub prices: Arc<Prices>,
     /// How many exports may be in flight in an account and region.
     pub most_in_flight: u32,
     /// Wakes those who wait for an export.

@@ -69,5 +69,6 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         status_reason,
         verification: None,
         attempt: Attempt::default(),
+        estimate: None,
     })
 }

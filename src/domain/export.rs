@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::arn::ExportArn;
 use super::description::{ExportDescription, Written};
+use super::estimate::Estimate;
 use super::ids::{ClientToken, ExportId};
 use super::request::{ExportKind, ExportRequest};
 use super::retry::Attempt;
@@ -41,6 +42,8 @@ pub struct Export {
     pub verification: Option<Verification>,
     /// Its place in a row of attempts.
     pub attempt: Attempt,
+    /// What was expected of it when it was accepted here.
+    pub estimate: Option<Estimate>,
 }
 
 /// How the export came to be known here.

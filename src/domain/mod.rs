@@ -12,6 +12,7 @@ pub mod aws_failure;
 pub mod backoff;
 pub mod description;
 pub mod duration;
+pub mod estimate;
 pub mod event;
 pub mod export;
 pub mod failure;

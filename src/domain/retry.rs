@@ -133,6 +133,7 @@ pub fn again(export: &Export, fresh: Fresh, now: Timestamp) -> Export {
         status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
         attempt: Attempt { number: export.attempt.number.saturating_add(1), retry_of: Some(export.id), retried_by: None },
         verification: None,
+        estimate: export.estimate,
     }
 }
 
@@ -197,6 +198,7 @@ mod tests {
             status_reason: Some("AWS failed it".to_owned()),
             attempt: Attempt::default(),
             verification: None,
+            estimate: None,
         }
     }
 

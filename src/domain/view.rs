@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::estimate::EstimateBasis;
 use super::export::{Export, ExportState, ExportStatus, Failed, Origin};
 use super::failure::Failure;
 use super::request::ExportKind;
@@ -100,6 +101,12 @@ pub struct ExportView {
     /// The ClientToken that AWS knows it by.
     #[schema(required)]
     pub client_token: Option<String>,
+    /// What was expected of it when it was accepted here; null for exports of before that was estimated.
+    #[schema(required)]
+    pub estimate: Option<EstimateView>,
+    /// What the billed bytes cost in US dollars, by the operator's prices; an estimate of AWS's bill.
+    #[schema(required)]
+    pub billed_cost: Option<f64>,
     /// How often it is attempted by itself.
     pub retry: RetryPolicy,
     /// Which attempt it is, from 1.
@@ -120,6 +127,23 @@ pub struct ExportView {
     /// When it last changed.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
+}
+
+/// What is expected of an export. AWS promises nothing, so neither does this.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ExportEstimate)]
+pub struct EstimateView {
+    /// When AWS will have ended it: counted from AWS's start, before that from its acceptance here.
+    #[schema(value_type = String, format = DateTime)]
+    pub expected_end_time: Timestamp,
+    /// What that rests on.
+    pub basis: EstimateBasis,
+    /// What AWS will bill, in bytes; null when the table's size is not known.
+    #[schema(required)]
+    pub size_in_bytes: Option<i64>,
+    /// What that costs in US dollars, by the operator's prices.
+    #[schema(required)]
+    pub cost: Option<f64>,
 }
 
 /// The window of an incremental export.
@@ -196,6 +220,17 @@ impl From<&Export> for ExportView {
             failure: Failure::of(export),
             verification: export.verification.as_ref().map(VerificationView::from),
             client_token: export.origin.client_token().map(|t| t.as_str().to_owned()),
+            estimate: export.estimate.as_ref().map(|estimate| EstimateView {
+                expected_end_time: estimate.end(accepted.and_then(|a| a.start_time).unwrap_or(export.created_at)),
+                basis: estimate.basis,
+                size_in_bytes: estimate.size_bytes,
+                cost: estimate.size_bytes.map(|bytes| estimate.cost_usd(bytes)),
+            }),
+            billed_cost: export
+                .estimate
+                .as_ref()
+                .zip(written.and_then(|w| w.billed_size_in_bytes))
+                .map(|(estimate, bytes)| estimate.cost_usd(bytes)),
             retry: request.retry,
             attempt: export.attempt.number,
             retry_of: export.attempt.retry_of.map(|id| id.0),

@@ -146,9 +146,9 @@ pub(super) async fn insert(
                 callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message,
-                retry_max_attempts, attempt, retry_of, verify)
+                retry_max_attempts, attempt, retry_of, estimate_basis, estimated_duration_ms, estimated_size_bytes, price_usd_per_gb, verify)
             VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $44, $45, $46, $48)
+                $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $44, $45, $46, $49, $50, $51, $52, $48)
             ON CONFLICT DO NOTHING
             RETURNING id
         ), scheduled AS (
@@ -210,6 +210,10 @@ pub(super) async fn insert(
         export.attempt.retry_of.map(|id| id.0),
         delay.as_secs_f64(),
         request.verify,
+        export.estimate.map(|estimate| estimate.basis.as_str()),
+        export.estimate.map(|estimate| i64::try_from(estimate.duration.as_millis()).unwrap_or(i64::MAX).max(1)),
+        export.estimate.and_then(|estimate| estimate.size_bytes),
+        export.estimate.map(|estimate| estimate.price_usd_per_gb),
     )
     .fetch_optional(executor)
     .await?;

@@ -10,6 +10,7 @@ pub mod deliveries;
 pub mod delivery_log;
 pub mod endpoints;
 mod error;
+mod estimates;
 pub mod page;
 pub mod read;
 pub mod record;

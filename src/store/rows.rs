@@ -1,6 +1,7 @@
 //! Rows become domain values here. A row that this version never writes is an error that names it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use super::StoreError;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::description::Written;
 use crate::domain::duration::CreateTimeout;
+use crate::domain::estimate::{Estimate, EstimateBasis};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::export::{Accepted, Export, ExportState, ExportStatus, Failed, Origin};
 use crate::domain::filter::FilterSpecification;
@@ -74,6 +76,10 @@ pub(super) struct ExportRow {
     pub(super) attempt: i32,
     pub(super) retry_of: Option<Uuid>,
     pub(super) retried_by: Option<Uuid>,
+    pub(super) estimate_basis: Option<String>,
+    pub(super) estimated_duration_ms: Option<i64>,
+    pub(super) estimated_size_bytes: Option<i64>,
+    pub(super) price_usd_per_gb: Option<f64>,
 }
 
 /// A row of `export_verifications` within that of its export. In a join of the two, sqlx would hold every column for nullable.
@@ -107,7 +113,8 @@ macro_rules! select_exports {
                 e.verify, (SELECT to_jsonb(v) FROM export_verifications v WHERE v.export_id = e.id)
                     AS "verification: crate::store::rows::StoredVerification",
                 e.retry_max_attempts, e.attempt, e.retry_of,
-                (SELECT r.id FROM exports r WHERE r.retry_of = e.id) AS retried_by
+                (SELECT r.id FROM exports r WHERE r.retry_of = e.id) AS retried_by,
+                e.estimate_basis, e.estimated_duration_ms, e.estimated_size_bytes, e.price_usd_per_gb
             FROM exports e "# + $rest
             $(, $argument)*
         )
@@ -132,6 +139,7 @@ fn read_row(row: ExportRow) -> Result<Export, String> {
         updated_at: row.updated_at.into(),
         origin: read_origin(&row)?,
         state: read_state(&row)?,
+        estimate: read_estimate(&row)?,
         status_reason: row.status_reason.clone(),
         verification: row.verification.as_ref().map(|json| read_verification(json)).transpose()?,
         attempt: Attempt {
@@ -150,6 +158,19 @@ fn read_origin(row: &ExportRow) -> Result<Origin, String> {
         ("imported", client_token, _) => Ok(Origin::Imported { client_token }),
         (origin, ..) => Err(format!("origin {origin} without a client token")),
     }
+}
+
+fn read_estimate(row: &ExportRow) -> Result<Option<Estimate>, String> {
+    let Some(basis) = row.estimate_basis.as_deref() else { return Ok(None) };
+    let (Some(ms), Some(price_usd_per_gb)) = (row.estimated_duration_ms, row.price_usd_per_gb) else {
+        return Err("an estimate lacks its duration or price".to_owned());
+    };
+    Ok(Some(Estimate {
+        basis: EstimateBasis::parse(basis).ok_or_else(|| format!("unknown estimate_basis {basis}"))?,
+        duration: Duration::from_millis(ms.unsigned_abs()),
+        size_bytes: row.estimated_size_bytes,
+        price_usd_per_gb,
+    }))
 }
 
 fn read_state(row: &ExportRow) -> Result<ExportState, String> {

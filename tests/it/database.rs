@@ -71,6 +71,9 @@ async fn impossible_states_are_impossible_in_the_database_too() {
         ("s3_sse_kms_key_id = 'x'", "exports_kms_key_needs_kms"),
         ("s3_prefix = ''", "exports_s3_prefix_check"),
         ("version = 0", "exports_version_check"),
+        ("attempt = 2", "exports_retry_of_iff_later_attempt"),
+        ("retry_max_attempts = 11", "exports_retry_max_attempts_check"),
+        ("estimate_basis = NULL", "exports_estimate_is_whole"),
     ] {
         let sql = sqlx::AssertSqlSafe(format!("UPDATE exports SET {change}"));
         let refused = sqlx::raw_sql(sql).execute(&app.pool).await.unwrap_err();

@@ -10,6 +10,7 @@ mod callbacks;
 mod create_export;
 mod database;
 mod discover;
+mod estimates;
 mod events;
 mod failures;
 mod forbidden;

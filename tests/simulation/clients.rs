@@ -85,6 +85,7 @@ pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &m
         status_reason: None,
         verification: None,
         attempt: Attempt::default(),
+        estimate: None,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::api::problem::{Problem, ProblemType};
 use crate::domain::adopt::adopt;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
+use crate::domain::estimate::estimate;
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::invalid::Invalid;
@@ -65,7 +66,9 @@ pub(super) async fn adopt_one(state: &ApiState, table_arn: &TableArn, arn: &Expo
     {
         return Ok(Adoption::Known(Box::new(known)));
     }
-    let export = adopt(state.chance.export_id(), table_arn.clone(), &described, state.chance.now()).map_err(NotAdopted::Unusable)?;
+    let mut export = adopt(state.chance.export_id(), table_arn.clone(), &described, state.chance.now()).map_err(NotAdopted::Unusable)?;
+    let past = state.store.past_exports(&export.request, None).await?;
+    export.estimate = Some(estimate(&export.request.kind, &past, None, state.prices.of(table_arn.region())));
     let detail = format!("adopted {}", arn.as_str());
     if let Acceptance::Known(known) = state.store.accept(&export, None, EventKind::Imported, &detail).await? {
         return Ok(Adoption::Known(known));

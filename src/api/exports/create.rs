@@ -13,6 +13,7 @@ use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::{Query, boolean};
 use crate::api::{ApiState, prefer};
+use crate::domain::estimate::{Estimate, estimate};
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportState, Origin};
 use crate::domain::fingerprint::fingerprint;
@@ -80,12 +81,12 @@ pub async fn create_export(
     let now = state.chance.now();
     let request = vetted(&state, request::read(&body, &state.callbacks, &state.vault, now)).await;
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
-    let request = match request {
+    let checked = match request {
         Ok(request) if preflight => check_first(&state, request, key.as_ref()).await,
-        other => other,
+        other => other.map(|request| (request, None)),
     };
-    let acceptance = match (request, &key) {
-        (Ok(request), _) => store_new(&state, request, key.as_ref(), now).await?,
+    let acceptance = match (checked, &key) {
+        (Ok((request, table_size_bytes)), _) => store_new(&state, request, table_size_bytes, key.as_ref(), now).await?,
         // What was right when it was first sent may not be any more: times age. Its answer stays the same.
         (Err(problem), Some(key)) => match state.store.known_by_key(key).await? {
             Some(Acceptance::Replayed(known)) => (*known, true),
@@ -119,24 +120,40 @@ pub(super) async fn vetted(state: &ApiState, request: Result<ExportRequest, Prob
     Ok(request)
 }
 
-/// The request again if no check fails. A repetition is not checked: its export exists.
-async fn check_first(state: &ApiState, request: ExportRequest, key: Option<&KeyedRequest>) -> Result<ExportRequest, Problem> {
+/// The request again if no check fails, and the table's size if AWS told. A repetition is not checked: its export exists.
+async fn check_first(
+    state: &ApiState,
+    request: ExportRequest,
+    key: Option<&KeyedRequest>,
+) -> Result<(ExportRequest, Option<i64>), Problem> {
     if let Some(key) = key
         && state.store.known_by_key(key).await?.is_some()
     {
-        return Ok(request);
+        return Ok((request, None));
     }
-    let (report, _) = preflight::check(state, &request).await?;
-    preflight::refusal(&report).map_or(Ok(request), Err)
+    let (report, facts) = preflight::check(state, &request).await?;
+    let table_size_bytes = facts.table.ok().and_then(|table| table.size_bytes);
+    preflight::refusal(&report).map_or(Ok((request, table_size_bytes)), Err)
+}
+
+/// What is expected of an export that is accepted now.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn expected(state: &ApiState, request: &ExportRequest, table_size_bytes: Option<i64>) -> Result<Estimate, Problem> {
+    let past = state.store.past_exports(request, table_size_bytes).await?;
+    Ok(estimate(&request.kind, &past, table_size_bytes, state.prices.of(request.table_arn.region())))
 }
 
 /// Stores the export, or finds the one that its key stands for. The export, and whether it was known.
 async fn store_new(
     state: &ApiState,
     request: ExportRequest,
+    table_size_bytes: Option<i64>,
     key: Option<&KeyedRequest>,
     now: Timestamp,
 ) -> Result<(Export, bool), Problem> {
+    let estimate = expected(state, &request, table_size_bytes).await?;
     let export = Export {
         id: state.chance.export_id(),
         version: 1,
@@ -148,6 +165,7 @@ async fn store_new(
         status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
         verification: None,
         attempt: Attempt::default(),
+        estimate: Some(estimate),
     };
     match state.store.accept(&export, key, EventKind::Created, "accepted by Tableferry").await? {
         Acceptance::Stored => {

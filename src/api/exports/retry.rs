@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::IdPath;
+use super::create::expected;
 use super::respond::respond;
 use crate::api::ApiState;
 use crate::api::problem::{FieldError, Problem, ProblemType};
@@ -48,8 +49,9 @@ pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, Raw
     }
     check_retryable(&export).map_err(|e| Problem::new(ProblemType::NotRetryable, e.to_string()))?;
     let now = state.chance.now();
-    let next = again(&export, Fresh { id: state.chance.export_id(), token: state.chance.client_token() }, now);
+    let mut next = again(&export, Fresh { id: state.chance.export_id(), token: state.chance.client_token() }, now);
     check_times(&next.request.kind, now)?;
+    next.estimate = Some(expected(&state, &next.request, export.estimate.and_then(|estimate| estimate.size_bytes)).await?);
     let detail = format!("attempt {}, after {id}", next.attempt.number);
     match state.store.accept(&next, None, EventKind::Created, &detail).await? {
         Acceptance::Known(known) => Ok(answer(&state, StatusCode::OK, &known)),

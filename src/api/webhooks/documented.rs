@@ -216,6 +216,7 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
         status_reason: reason.map(str::to_owned),
         verification: None,
         attempt: Attempt::default(),
+        estimate: None,
     })
 }
 

@@ -14,6 +14,7 @@ use tableferry::domain::account::AccountRole;
 use tableferry::domain::arn::TableArn;
 use tableferry::domain::backoff::PollBounds;
 use tableferry::domain::duration::CreateTimeout;
+use tableferry::domain::estimate::Prices;
 use tableferry::domain::labels::Labels;
 use tableferry::domain::pace::{LaneLimits, PaceLimits};
 use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
@@ -157,6 +158,7 @@ impl TestApp {
             auth: Auth::None,
             lanes: LaneLimits { most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight), ..lanes },
             accounts: AccountRole::parse_all(options.accounts).unwrap(),
+            prices: Prices::default(),
             retention: Retention::default(),
             poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
