@@ -38,7 +38,7 @@ impl AccountRole {
             if roles.iter().any(|other| other.account_id == one.account_id) {
                 return Err(at("its account_id was given before"));
             }
-            roles.push(Self::parse(one).map_err(|what| at(what))?);
+            roles.push(Self::parse(one).map_err(at)?);
         }
         Ok(roles)
     }
