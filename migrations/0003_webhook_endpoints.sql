@@ -109,6 +109,8 @@ CREATE TABLE webhook_jobs (
     since timestamptz NOT NULL,
     until timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
+    -- It begins when no older transaction is left: one may have read the endpoints before this one was there or enabled, and commit an event yet.
+    asked_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
     -- When to go on, by the database's clock; null when it is done.
     due_at timestamptz,
     finished_at timestamptz,

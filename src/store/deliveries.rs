@@ -58,10 +58,15 @@ pub struct AttemptEffect {
     pub retry_in: Duration,
     /// How long nothing else is sent to this receiver.
     pub slow_for: Option<Duration>,
+    /// Whether it says something about the receiver: nothing was sent if this service could not sign.
+    pub was_sent: bool,
 }
 
 /// How long a claimed delivery stays in its worker's hand: longer than an attempt may take.
 const HOLD: Duration = Duration::from_secs(18);
+
+/// Where in the schedule a ping begins: its next attempt is the last.
+pub(super) const PING_BEGINS_AT: i32 = MOST_DELIVERY_ATTEMPTS.cast_signed() - 1;
 
 /// Writes the deliveries of an announcement: one for the callback, one for each endpoint that wants it. How many.
 pub(super) async fn announce(tx: &mut PgConnection, announcement: &Announcement<'_>, ids: Ids<'_>) -> Result<usize, StoreError> {
@@ -165,7 +170,7 @@ impl Store {
             endpoint.wish.url.as_str(),
             ping_body(endpoint, now),
             OffsetDateTime::from(now),
-            i32::try_from(MOST_DELIVERY_ATTEMPTS - 1).unwrap_or(0),
+            PING_BEGINS_AT,
         )
         .execute(&self.pool)
         .await?;
@@ -296,7 +301,7 @@ impl Store {
                 WHERE r.receiver = noted.receiver AND $3 = 'DELIVERED' AND r.slow_until > now()
             ), ill AS (
                 INSERT INTO webhook_receivers AS r (receiver, failing_since, failures, slow_until)
-                SELECT receiver, $6, 1, now() + $12 * interval '1 second' FROM noted WHERE $3 <> 'DELIVERED'
+                SELECT receiver, $6, 1, now() + $12 * interval '1 second' FROM noted WHERE $3 <> 'DELIVERED' AND $13
                 ON CONFLICT (receiver) DO UPDATE SET failures = r.failures + 1, slow_until = greatest(r.slow_until, excluded.slow_until)
                 RETURNING r.failing_since
             )
@@ -313,6 +318,7 @@ impl Store {
             attempt.error_class,
             attempt.response_excerpt,
             effect.slow_for.map(|slow| slow.as_secs_f64()),
+            effect.was_sent,
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -330,6 +336,26 @@ impl Store {
                 SELECT d.id FROM webhook_endpoints w JOIN webhook_deliveries d ON d.receiver = w.id::text
                 WHERE w.disabled_at IS NOT NULL AND d.status = 'PENDING'
                 LIMIT $1 FOR UPDATE OF d SKIP LOCKED)",
+            most,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Forgets that receivers of callbacks have failed to which nothing was sent since this time, at most `most`. How many. Endpoints forget with
+    /// their next success, or when they are deleted.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn forget_receivers(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "DELETE FROM webhook_receivers WHERE receiver IN (
+                SELECT r.receiver FROM webhook_receivers r
+                WHERE r.receiver LIKE '%://%' AND r.failing_since < $1
+                    AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.receiver = r.receiver AND d.status = 'PENDING')
+                LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            OffsetDateTime::from(before),
             most,
         )
         .execute(&self.pool)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::deliveries::PING_BEGINS_AT;
 use super::{Store, StoreError};
 use crate::domain::ids::{DeliveryId, ExportId};
 use crate::domain::timestamp::Timestamp;
@@ -81,15 +82,20 @@ impl Store {
         self.with_attempts(rows).await
     }
 
-    /// Makes a delivery due at once, whatever became of it, and gives it the whole schedule again. Whether there is such a delivery.
+    /// Makes a delivery due at once, whatever became of it, and gives it the whole schedule again (a ping one attempt). Whether there is such a delivery.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
     pub async fn resend(&self, id: DeliveryId) -> Result<bool, StoreError> {
-        let done =
-            sqlx::query!("UPDATE webhook_deliveries SET status = 'PENDING', due_at = now(), schedule_attempts = 0 WHERE id = $1", id.0)
-                .execute(&self.pool)
-                .await?;
+        let done = sqlx::query!(
+            "UPDATE webhook_deliveries SET status = 'PENDING', due_at = now(),
+                schedule_attempts = CASE WHEN event_type = 'ping' THEN $2 ELSE 0 END
+            WHERE id = $1",
+            id.0,
+            PING_BEGINS_AT,
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 

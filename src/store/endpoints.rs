@@ -141,19 +141,23 @@ impl Store {
         Ok(Some(endpoint))
     }
 
-    /// Disables an endpoint that is not disabled yet, for a reason that this service found. `None` when it is disabled already or gone.
+    /// Disables an endpoint that is not disabled yet, for a reason that this service found at this URL. `None` when it is disabled already, gone, or
+    /// elsewhere by now.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
     pub async fn disable_endpoint(
         &self,
         id: EndpointId,
+        url: &str,
         reason: DisabledReason,
         now: Timestamp,
         ids: &(dyn Fn() -> crate::domain::ids::DeliveryId + Sync),
     ) -> Result<Option<Endpoint>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let row = select_endpoints!("WHERE w.id = $1 AND w.disabled_at IS NULL FOR UPDATE OF w", id.0).fetch_optional(&mut *tx).await?;
+        let row = select_endpoints!("WHERE w.id = $1 AND w.url = $2 AND w.disabled_at IS NULL FOR UPDATE OF w", id.0, url)
+            .fetch_optional(&mut *tx)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let mut endpoint = Endpoint::try_from(row)?;
         endpoint.disabled = Some((now, reason));
@@ -172,6 +176,12 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         let done = sqlx::query!("DELETE FROM webhook_endpoints WHERE id = $1", id.0).execute(&mut *tx).await?;
         sqlx::query!("DELETE FROM webhook_receivers WHERE receiver = $1::uuid::text", id.0).execute(&mut *tx).await?;
+        sqlx::query!(
+            "UPDATE webhook_deliveries SET status = 'ABANDONED', due_at = NULL WHERE receiver = $1::uuid::text AND status = 'PENDING'",
+            id.0
+        )
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }

@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub enum Batch {
     /// There is more to look at.
     More,
-    /// The endpoint has enough waiting; it goes on in a moment.
+    /// It has to wait, for older transactions or because the endpoint has enough waiting; it goes on in a moment.
     Paused,
     /// The job is done, or gone with its endpoint.
     Done,
@@ -149,7 +149,7 @@ impl Store {
         let row = select_jobs!("WHERE id = $1 AND finished_at IS NULL FOR UPDATE", id).fetch_optional(&mut *tx).await?;
         let Some(row) = row else { return Ok(Batch::Done) };
         let job = Job::try_from(row)?;
-        if is_busy(&mut tx, &job).await? {
+        if is_too_early(&mut tx, &job).await? || is_busy(&mut tx, &job).await? {
             sqlx::query!("UPDATE webhook_jobs SET due_at = now() + $2 * interval '1 second' WHERE id = $1", id, PAUSE.as_secs_f64())
                 .execute(&mut *tx)
                 .await?;
@@ -182,6 +182,25 @@ impl Store {
     }
 }
 
+/// Whether a transaction still runs that began before the job was asked for. It may commit an event that was announced to nobody and falls behind
+/// the job's cursor. Statements end after seconds, so what is older than a minute is none of ours.
+async fn is_too_early(tx: &mut PgConnection, job: &Job) -> Result<bool, StoreError> {
+    if job.cursor.is_some() {
+        return Ok(false);
+    }
+    let early = sqlx::query_scalar!(
+        r#"SELECT created_at > now() - interval '1 minute' AND EXISTS (
+                SELECT FROM pg_stat_activity a
+                WHERE a.datname = current_database() AND a.backend_xid IS NOT NULL AND age(a.backend_xid) > age(j.asked_by::xid)
+            ) AS "early!"
+        FROM webhook_jobs j WHERE j.id = $1"#,
+        job.id
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(early)
+}
+
 /// Whether the endpoint has enough waiting.
 async fn is_busy(tx: &mut PgConnection, job: &Job) -> Result<bool, StoreError> {
     let waiting = sqlx::query_scalar!(
@@ -203,7 +222,7 @@ async fn recover(tx: &mut PgConnection, job: &Job) -> Result<Done, StoreError> {
     let rows = sqlx::query!(
         "WITH failed AS (
             SELECT id FROM webhook_deliveries
-            WHERE endpoint_id = $1 AND status IN ('EXHAUSTED', 'ABANDONED') AND created_at >= $2 AND created_at <= $3
+            WHERE endpoint_id = $1 AND status IN ('EXHAUSTED', 'ABANDONED') AND event_type <> 'ping' AND created_at >= $2 AND created_at <= $3
                 AND ($4::uuid IS NULL OR id > $4)
             ORDER BY id LIMIT $5 FOR UPDATE
         )

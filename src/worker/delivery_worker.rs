@@ -11,7 +11,7 @@ use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
-use crate::domain::webhook::endpoint::DisabledReason;
+use crate::domain::webhook::endpoint::{DisabledReason, EndpointId};
 use crate::domain::webhook::secret::{Sealed, WebhookSecret};
 use crate::domain::webhook::share::{InHand, MOST_AT_ONE, shares};
 use crate::domain::webhook::verdict::{Answered, Verdict, class_of_status, failed_too_long};
@@ -20,6 +20,9 @@ use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
 use crate::vault::{Vault, VaultError};
 use crate::webhook::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
+
+/// The class of an attempt that could not be signed, which is no failure of the receiver's.
+const NOT_SIGNED: &str = "not_signed";
 
 /// Makes attempts of webhook deliveries.
 #[derive(Debug)]
@@ -162,7 +165,7 @@ impl DeliveryWorker {
     }
 
     async fn write(&self, delivery: &DueDelivery, attempt: &Attempt, verdict: Verdict) {
-        let (outcome, effect) = effect_of(verdict);
+        let (outcome, effect) = effect_of(verdict, attempt.error_class.as_deref() != Some(NOT_SIGNED));
         metrics::counter!("webhook_attempts_total", "outcome" => outcome).increment(1);
         if let Some(error) = &attempt.error {
             tracing::warn!(
@@ -191,13 +194,13 @@ impl DeliveryWorker {
                 _ => None,
             };
             if let Some(reason) = reason {
-                self.disable(endpoint, reason).await;
+                self.disable(endpoint, &delivery.url, reason).await;
             }
         }
     }
 
-    async fn disable(&self, id: crate::domain::webhook::endpoint::EndpointId, reason: DisabledReason) {
-        match self.store.disable_endpoint(id, reason, self.chance.now(), &|| self.chance.delivery_id()).await {
+    async fn disable(&self, id: EndpointId, url: &str, reason: DisabledReason) {
+        match self.store.disable_endpoint(id, url, reason, self.chance.now(), &|| self.chance.delivery_id()).await {
             Ok(Some(_)) => {
                 metrics::counter!("webhook_endpoints_disabled_total", "reason" => reason.as_str()).increment(1);
                 tracing::warn!(endpoint.id = %id, reason = reason.as_str(), "a webhook endpoint was disabled");
@@ -210,14 +213,14 @@ impl DeliveryWorker {
     }
 }
 
-fn effect_of(verdict: Verdict) -> (&'static str, AttemptEffect) {
+fn effect_of(verdict: Verdict, was_sent: bool) -> (&'static str, AttemptEffect) {
     let (outcome, status, retry_in, slow_for) = match verdict {
         Verdict::Delivered => ("delivered", DeliveryStatus::Delivered, None, None),
         Verdict::Gone => ("gone", DeliveryStatus::Abandoned, None, None),
         Verdict::Failed { retry_in: Some(delay), slow_for } => ("failed", DeliveryStatus::Pending, Some(delay), slow_for),
         Verdict::Failed { retry_in: None, slow_for } => ("exhausted", DeliveryStatus::Exhausted, None, slow_for),
     };
-    (outcome, AttemptEffect { status, retry_in: retry_in.unwrap_or_default(), slow_for })
+    (outcome, AttemptEffect { status, retry_in: retry_in.unwrap_or_default(), slow_for, was_sent })
 }
 
 /// What was answered, and the line for the log of attempts.
@@ -237,7 +240,7 @@ fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duratio
         }
         Err(trouble) => {
             let class = match &trouble {
-                Trouble::Vault(_) | Trouble::NoSecret => "not_signed",
+                Trouble::Vault(_) | Trouble::NoSecret => NOT_SIGNED,
                 Trouble::Send(error) => error.class().as_str(),
             };
             (Answered::Not, Attempt { error_class: Some(class.to_owned()), error: Some(in_words(&trouble)), ..none })

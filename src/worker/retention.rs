@@ -15,6 +15,9 @@ const EVERY: Duration = Duration::from_secs(3600);
 /// How long after the start it is looked through first, ± half.
 const FIRST: Duration = Duration::from_secs(300);
 
+/// How long it is remembered that the receiver of a callback has failed.
+const FORGET_RECEIVERS: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// How much is removed by one statement.
 const BATCH: i64 = 500;
 
@@ -50,6 +53,7 @@ pub async fn sweep(store: &Store, retention: Retention, chance: &Chance, stop: &
         removed[2] = until_done(stop, || store.remove_deliveries_before(before(kept), BATCH)).await?;
     }
     until_done(stop, || store.abandon_orphans(BATCH)).await?;
+    until_done(stop, || store.forget_receivers(before(FORGET_RECEIVERS), BATCH)).await?;
     if removed != [0; 3] {
         let [exports, events, deliveries] = removed;
         tracing::info!(exports, events, deliveries, "old records were removed");
