@@ -5,6 +5,7 @@ mod deliveries;
 mod receivers;
 mod report;
 mod stage;
+mod verification;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,7 +52,7 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
     };
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut report = Report::default();
-    for case in [Case::FirstAttempt, Case::Deliveries] {
+    for case in [Case::FirstAttempt, Case::Deliveries, Case::DeepVerification] {
         if !wanted(case.name()) {
             continue;
         }
@@ -60,6 +61,7 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
             let figures = match case {
                 Case::FirstAttempt => deliveries::first_attempt(&program).await?,
                 Case::Deliveries => deliveries::one_of_ten_hangs(&program).await?,
+                Case::DeepVerification => verification::deep(&program).await?,
             };
             report.add(case, figures);
         }

@@ -14,6 +14,8 @@ pub enum Case {
     FirstAttempt,
     /// Deliveries a second while one of ten endpoints hangs.
     Deliveries,
+    /// Reading an export's files again, to the last byte.
+    DeepVerification,
 }
 
 impl Case {
@@ -23,6 +25,7 @@ impl Case {
         match self {
             Self::FirstAttempt => "webhook_first_attempt",
             Self::Deliveries => "webhook_deliveries_one_of_ten_hangs",
+            Self::DeepVerification => "deep_verification",
         }
     }
 }

@@ -19,17 +19,18 @@ pub struct Stage {
     folder: PathBuf,
     database_url: String,
     aws_url: String,
+    s3_url: String,
     /// A client for loopback.
     pub http: reqwest::Client,
     _postgres: PrivatePostgres,
-    _simulator: Simulator,
+    simulator: Simulator,
 }
 
 /// A process of the service. Dropping it ends it.
 pub struct Service {
     /// Its API.
     pub url: String,
-    _child: Child,
+    child: Child,
 }
 
 impl Stage {
@@ -52,9 +53,10 @@ impl Stage {
             folder,
             database_url: postgres.url(DATABASE),
             aws_url: simulator.dynamodb_url(),
+            s3_url: simulator.s3_url(),
             http,
             _postgres: postgres,
-            _simulator: simulator,
+            simulator,
         })
     }
 
@@ -76,13 +78,14 @@ impl Stage {
             ("TABLEFERRY_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
             ("TABLEFERRY_LOG", "error"),
             ("AWS_ENDPOINT_URL", &self.aws_url),
+            ("AWS_ENDPOINT_URL_S3", &self.s3_url),
             ("AWS_ACCESS_KEY_ID", "bench"),
             ("AWS_SECRET_ACCESS_KEY", "bench"),
         ] {
             command.env(name, value);
         }
         let child = command.spawn()?;
-        let service = Service { url: format!("http://{address}"), _child: child };
+        let service = Service { url: format!("http://{address}"), child };
         for _ in 0..600 {
             let ready = self.http.get(format!("{}/readyz", service.url)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -91,6 +94,26 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Err(format!("the service did not become ready; its log is {}", self.folder.display()).into())
+    }
+
+    /// The URL of an object.
+    pub fn s3(&self, bucket: &str, key: &str) -> String {
+        format!("{}/{bucket}/{key}", self.s3_url)
+    }
+
+    /// The database.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// A folder of this stage's own.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Lets AWS end every export that runs.
+    pub async fn finish_exports(&self) {
+        self.simulator.control().finish_exports().await;
     }
 
     /// Sends a POST and reads the JSON of its answer.
@@ -102,6 +125,29 @@ impl Stage {
             return Err(format!("the service answered {status}: {text}").into());
         }
         Ok(serde_json::from_str(&text)?)
+    }
+}
+
+impl Service {
+    /// The most memory that the process has held so far, in MB.
+    pub fn peak_memory_mb(&self) -> Result<f64, Failed> {
+        let status = std::fs::read_to_string(self.proc("status")?)?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+        let kb: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kb / 1000.0)
+    }
+
+    /// How much processor time the process has used, in seconds.
+    pub fn cpu_s(&self) -> Result<f64, Failed> {
+        let stat = std::fs::read_to_string(self.proc("stat")?)?;
+        // After the name in brackets, user and system time are the 12th and 13th field, in hundredths of a second.
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<f64>().ok()).ok_or("a short /proc/stat");
+        Ok((ticks(11)? + ticks(12)?) / 100.0)
+    }
+
+    fn proc(&self, file: &str) -> Result<PathBuf, Failed> {
+        Ok(PathBuf::from(format!("/proc/{}/{file}", self.child.id().ok_or("the service has ended")?)))
     }
 }
 
