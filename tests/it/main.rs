@@ -28,6 +28,7 @@ mod process;
 mod recovery;
 mod retention;
 mod retry;
+mod secrets;
 mod terraform;
 mod tidy;
 mod verify;
