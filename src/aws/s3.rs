@@ -48,7 +48,7 @@ impl Aws {
     /// # Errors
     /// S3 does not say where the bucket lies: there is no such bucket, or S3 does not answer.
     pub async fn bucket(&self, output: &Output) -> Result<Bucket, AwsFailure> {
-        let account_id = reader_of(output);
+        let account_id = self.reader_of(output);
         let region = match self.regions.get(account_id, &output.bucket) {
             Some(region) => region,
             None => {
@@ -62,7 +62,14 @@ impl Aws {
 
     /// Forgets where the bucket of these files lies: S3 said that it lies elsewhere.
     pub fn forget_bucket(&self, output: &Output) {
-        self.regions.forget(reader_of(output), &output.bucket);
+        self.regions.forget(self.reader_of(output), &output.bucket);
+    }
+
+    /// In which account's name these files are read: the bucket owner's if the settings name a role there, since the objects belong to it;
+    /// else the table's, in whose name AWS wrote them.
+    fn reader_of<'a>(&self, output: &'a Output) -> &'a str {
+        let owner = output.bucket_owner.as_deref().filter(|owner| self.roles.iter().any(|role| role.account_id() == *owner));
+        owner.unwrap_or(&output.account_id)
     }
 
     /// HeadBucket, whose answer names the bucket's region, also when it is a redirection or a refusal.
@@ -99,11 +106,6 @@ impl Aws {
             aws_sdk_s3::Client::from_conf(config.build())
         })
     }
-}
-
-/// Whose credentials read these files: the bucket owner's where one is named, since AWS writes objects that belong to the bucket's owner.
-fn reader_of(output: &Output) -> &str {
-    output.bucket_owner.as_deref().unwrap_or(&output.account_id)
 }
 
 /// Whether the environment or a profile names another endpoint than AWS's for S3.

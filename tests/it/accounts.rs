@@ -43,6 +43,8 @@ async fn a_table_of_another_account_is_exported_through_its_role() {
     let id = app.export_to_end(&body).await;
     let done = app.export(&id).await;
     assert_eq!(done["export_status"], "COMPLETED", "{done}");
+    assert_eq!(app.verified(&id, true).await["status"], "passed");
+    assert_eq!(app.get(&format!("/v1/exports/{id}/manifest")).await.expect(200).json["item_count"], done["item_count"]);
     let calls = app.aws.calls();
     assert!(calls.iter().filter(|call| call.operation != "AssumeRole").all(|call| call.account == THEIRS && call.region == "eu-west-1"));
     let assumed = calls.iter().filter(|call| call.operation == "AssumeRole").count();
