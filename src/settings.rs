@@ -135,7 +135,7 @@ const KEYS: [&str; 22] = [
 ];
 
 /// Settings that the file may hold as lists too.
-const LISTS: [&str; 2] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_PORTS"];
+const LISTS: [&str; 3] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_PORTS", "TABLEFERRY_ENCRYPTION_KEY"];
 
 /// Keys whose value is JSON, and may be a table or a list of tables in the file.
 const STRUCTURED: [&str; 2] = ["TABLEFERRY_ACCOUNTS", "TABLEFERRY_PRICE_USD_PER_GB"];

@@ -122,3 +122,12 @@ fn documents_name_only_files_that_exist() {
         }
     }
 }
+
+#[test]
+fn the_guide_names_every_problem() {
+    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
+    for kind in tableferry::api::ProblemType::ALL {
+        let name = kind.describe().0;
+        assert!(guide.contains(&format!("| `{name}` |")), "docs/api.md does not speak of {name}");
+    }
+}

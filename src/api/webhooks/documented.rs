@@ -24,7 +24,7 @@ use crate::domain::s3::{S3Bucket, S3Destination};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
 use crate::domain::webhook::announcement::{Announcement, disabled_body, ping_body};
-use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointView, EndpointWish};
+use crate::domain::webhook::endpoint::{DisabledEndpoint, DisabledReason, Endpoint, EndpointId, EndpointWish};
 use crate::domain::webhook::event_type::WebhookEventType;
 use crate::domain::webhook::url::{UrlPolicy, WebhookUrl};
 
@@ -67,7 +67,7 @@ pub struct EndpointDisabledMessage {
 #[derive(Serialize, ToSchema)]
 pub struct EndpointData {
     /// The endpoint that is disabled now.
-    pub webhook_endpoint: EndpointView,
+    pub webhook_endpoint: DisabledEndpoint,
 }
 
 /// A test that somebody asked for.

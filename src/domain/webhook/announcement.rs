@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::Callback;
-use super::endpoint::{Endpoint, EndpointView};
+use super::endpoint::{DisabledEndpoint, Endpoint};
 use super::event_type::WebhookEventType;
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
@@ -69,13 +69,13 @@ impl<'a> Announcement<'a> {
     }
 }
 
-/// The body that tells other endpoints that one was disabled.
+/// The body that tells other endpoints that one was disabled. Not where it is: a URL may hold a token that is not theirs to know.
 #[must_use]
 pub fn disabled_body(endpoint: &Endpoint, at: Timestamp) -> String {
     json!({
         "type": WebhookEventType::EndpointDisabled.as_str(),
         "timestamp": at,
-        "data": { "webhook_endpoint": EndpointView::from(endpoint) },
+        "data": { "webhook_endpoint": DisabledEndpoint::from(endpoint) },
     })
     .to_string()
 }

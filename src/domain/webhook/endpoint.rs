@@ -192,3 +192,35 @@ impl From<&Endpoint> for EndpointView {
         }
     }
 }
+
+/// A disabled endpoint as the others hear of it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = DisabledWebhookEndpoint)]
+pub struct DisabledEndpoint {
+    /// Its name here (UUIDv7).
+    pub id: Uuid,
+    /// What it is for, in the caller's words.
+    #[schema(required)]
+    pub description: Option<String>,
+    /// Why nothing is sent to it.
+    #[schema(required)]
+    pub disabled_reason: Option<DisabledReason>,
+    /// Since when nothing is sent to it.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub disabled_at: Option<Timestamp>,
+    /// The first failure since the last success.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub failing_since: Option<Timestamp>,
+}
+
+impl From<&Endpoint> for DisabledEndpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self {
+            id: endpoint.id.0,
+            description: endpoint.wish.description.clone(),
+            disabled_reason: endpoint.disabled.map(|(_, reason)| reason),
+            disabled_at: endpoint.disabled.map(|(at, _)| at),
+            failing_since: endpoint.failing_since,
+        }
+    }
+}
