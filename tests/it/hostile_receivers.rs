@@ -279,9 +279,10 @@ async fn proxies_of_the_environment_are_not_used() {
         .unwrap();
     let settled = async {
         loop {
-            let status: String = sqlx::query_scalar("SELECT status FROM webhook_deliveries").fetch_one(&app.pool).await.unwrap();
-            let attempts: i32 = sqlx::query_scalar("SELECT attempts FROM webhook_deliveries").fetch_one(&app.pool).await.unwrap();
-            if attempts > 0 {
+            // Both at once, so that they belong together.
+            let settled: Option<String> =
+                sqlx::query_scalar("SELECT status FROM webhook_deliveries WHERE attempts > 0").fetch_optional(&app.pool).await.unwrap();
+            if let Some(status) = settled {
                 return status;
             }
             sleep(Duration::from_millis(20)).await;
