@@ -34,7 +34,7 @@ impl WebhookUrl {
         let unusable = |why: &str| Invalid::new(format!("must be an absolute URL such as https://example.com/hook ({why})"));
         let (scheme, rest) = text.split_once("://").ok_or_else(|| unusable("it has no scheme"))?;
         if !matches!(scheme, "https" | "http") {
-            return Err(Invalid::new("must begin with https:// (in lower case)"));
+            return Err(Invalid::new("must begin with https://, or with http:// where the operator allows it, in lower case"));
         }
         if text.contains('\\') {
             return Err(Invalid::new("must not contain a backslash"));
