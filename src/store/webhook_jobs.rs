@@ -1,5 +1,6 @@
 //! Jobs that send again: each goes on in small batches, every batch in one transaction with how far it has come.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -272,21 +273,31 @@ async fn replay_missing(tx: &mut PgConnection, job: &Job, ids: Ids<'_>) -> Resul
     let examined = i64::try_from(events.len()).unwrap_or(i64::MAX);
     let to = [(job.endpoint_id.0, endpoint.url)];
     let mut queued = 0;
-    for event in events.iter().filter(|event| event.missed == Some(true)) {
-        let row = select_exports!("WHERE e.id = $1", event.export_id).fetch_optional(&mut *tx).await?;
+    let missed: Vec<_> = events.iter().filter(|event| event.missed == Some(true)).collect();
+    let exports = exports_of(tx, &missed.iter().map(|event| event.export_id).collect::<Vec<_>>()).await?;
+    for event in missed {
         let kind = EventKind::parse(&event.r#type).and_then(WebhookEventType::of);
-        let (Some(row), Some(kind)) = (row, kind) else { continue };
-        let export = match Export::try_from(row) {
-            Ok(export) => export,
-            // One bad row must not keep its neighbours waiting.
-            Err(error) => {
-                tracing::error!(export.id = %event.export_id, error = in_words(&error), "an export cannot be read and its event is not replayed");
-                continue;
-            }
-        };
-        let late = Announcement::late(&export, kind, event.sequence, event.at.into());
+        let (Some(export), Some(kind)) = (exports.get(&event.export_id), kind) else { continue };
+        let late = Announcement::late(export, kind, event.sequence, event.at.into());
         let what = Some((event.export_id, event.sequence));
         queued += insert_for(tx, &to, what, kind, &late.body(), late.at, ids).await?;
     }
     Ok((last, examined, i64::try_from(queued).unwrap_or(i64::MAX)))
+}
+
+/// These exports, by id.
+async fn exports_of(tx: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Export>, StoreError> {
+    let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", ids).fetch_all(tx).await?;
+    let mut exports = HashMap::new();
+    for row in rows {
+        let id = row.id;
+        match Export::try_from(row) {
+            Ok(export) => drop(exports.insert(id, export)),
+            // One bad row must not keep its neighbours waiting.
+            Err(error) => {
+                tracing::error!(export.id = %id, error = in_words(&error), "an export cannot be read and its events are not replayed");
+            }
+        }
+    }
+    Ok(exports)
 }
