@@ -13,7 +13,7 @@ use crate::domain::invalid::Invalid;
 #[must_use]
 pub fn after(id: Uuid, scope: &impl Debug) -> String {
     let mut bytes = id.as_bytes().to_vec();
-    bytes.extend(mark(id, scope));
+    bytes.extend(list_mark(id, scope));
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -26,13 +26,19 @@ pub fn read(token: &str, scope: &impl Debug) -> Result<Uuid, Invalid> {
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
     let (id, given) = bytes.split_at_checked(16).ok_or_else(wrong)?;
     let id = Uuid::from_slice(id).map_err(|_| wrong())?;
-    if given == mark(id, scope) { Ok(id) } else { Err(wrong()) }
+    if given == list_mark(id, scope) { Ok(id) } else { Err(wrong()) }
 }
 
-/// Eight bytes that tie a token to its list and filters.
-fn mark(id: Uuid, scope: &impl Debug) -> [u8; 8] {
-    let digest: [u8; 32] = Sha256::digest(format!("{id} {scope:?}").as_bytes()).into();
+/// Eight bytes that tie a token to what it was given for.
+#[must_use]
+pub fn mark(what: &str) -> [u8; 8] {
+    let digest: [u8; 32] = Sha256::digest(what.as_bytes()).into();
     std::array::from_fn(|i| digest[i])
+}
+
+/// Ties a token to its list and filters.
+fn list_mark(id: Uuid, scope: &impl Debug) -> [u8; 8] {
+    mark(&format!("{id} {scope:?}"))
 }
 
 /// The token of the page of an export's files that begins at this byte of manifest-files.json.
@@ -55,10 +61,9 @@ pub fn read_offset(token: &str, id: Uuid) -> Result<u64, Invalid> {
     if given == offset_mark(id, offset) { Ok(offset) } else { Err(wrong()) }
 }
 
-/// Eight bytes that tie an offset to its export.
+/// Ties an offset to its export.
 fn offset_mark(id: Uuid, offset: u64) -> [u8; 8] {
-    let digest: [u8; 32] = Sha256::digest(format!("{id} files {offset}").as_bytes()).into();
-    std::array::from_fn(|i| digest[i])
+    mark(&format!("{id} files {offset}"))
 }
 
 #[cfg(test)]

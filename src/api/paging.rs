@@ -2,7 +2,10 @@
 
 use std::fmt::Debug;
 
-use axum::http::HeaderValue;
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::page_token;
@@ -42,9 +45,17 @@ impl Paging {
     }
 }
 
+/// Answers with a page of the list at `path`, whose query was `raw`; `Link` names the next page, if there is one.
+pub fn respond(list: &impl Serialize, path: &str, raw: Option<&str>, next_page_token: Option<&str>) -> Response {
+    let mut response = Json(list).into_response();
+    if let Some(link) = next_page_token.and_then(|token| next_link(path, raw, token)) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}
+
 /// The next page's URL (RFC 8288): the same query with another token.
-#[must_use]
-pub fn next_link(path: &str, raw: Option<&str>, token: &str) -> Option<HeaderValue> {
+fn next_link(path: &str, raw: Option<&str>, token: &str) -> Option<HeaderValue> {
     let kept = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).filter(|(name, _)| name != "page_token");
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("page_token", token).finish();
     HeaderValue::try_from(format!("<{path}?{query}>; rel=\"next\"")).ok()

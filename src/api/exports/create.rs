@@ -1,13 +1,13 @@
 //! `POST /v1/exports`.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
 
 use super::preflight;
 use super::request::{self, CreateExport};
-use super::respond::{respond, wait_for_end};
+use super::respond::{respond_with_location, wait_for_end};
 use crate::api::body::JsonObject;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
@@ -101,10 +101,7 @@ pub async fn create_export(
         export = wait_for_end(&state, export.id, wait).await.ok().flatten().unwrap_or(export);
     }
     let status = if waited.is_some() && export.status().is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut response = respond(&state, status, &export, waited);
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
+    let mut response = respond_with_location(&state, status, &export, waited);
     if replayed {
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }

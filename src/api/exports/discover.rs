@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -16,6 +15,7 @@ use super::adopting::{Adoption, NotAdopted, adopt_one, of_aws};
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
 use crate::api::fields::{Errors, Fields, kind};
+use crate::api::page_token;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -150,8 +150,7 @@ struct Place {
 impl Place {
     /// Eight bytes that tie a page token to its place.
     fn mark(&self) -> [u8; 8] {
-        let digest: [u8; 32] = Sha256::digest(format!("{self:?}").as_bytes()).into();
-        std::array::from_fn(|i| digest[i])
+        page_token::mark(&format!("{self:?}"))
     }
 
     fn holds(&self, table: &TableArn) -> bool {

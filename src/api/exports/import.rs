@@ -1,13 +1,13 @@
 //! `POST /v1/exports/import`.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::adopting::{Adoption, adopt_one};
-use super::respond::respond;
+use super::respond::respond_with_location;
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
 use crate::api::fields::{Errors, Fields};
@@ -15,7 +15,6 @@ use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::domain::arn::ExportArn;
-use crate::domain::export::Export;
 use crate::domain::view::ExportView;
 
 /// Which export of AWS to adopt.
@@ -64,18 +63,10 @@ pub async fn import_export(
         return Err(Problem::with_errors(ProblemType::ValidationFailed, errors));
     };
     if let Some(known) = state.store.find_by_arn(arn.as_str()).await? {
-        return Ok(answer(&state, StatusCode::OK, &known));
+        return Ok(respond_with_location(&state, StatusCode::OK, &known, None));
     }
     match adopt_one(&state, &table_arn, &arn).await? {
-        Adoption::Known(known) => Ok(answer(&state, StatusCode::OK, &known)),
-        Adoption::Adopted(export) => Ok(answer(&state, StatusCode::CREATED, &export)),
+        Adoption::Known(known) => Ok(respond_with_location(&state, StatusCode::OK, &known, None)),
+        Adoption::Adopted(export) => Ok(respond_with_location(&state, StatusCode::CREATED, &export, None)),
     }
-}
-
-fn answer(state: &ApiState, status: StatusCode, export: &Export) -> Response {
-    let mut response = respond(state, status, export, None);
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
 }

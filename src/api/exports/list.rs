@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::ApiState;
-use crate::api::paging::{Paging, next_link};
+use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -70,13 +68,8 @@ pub async fn list_exports(State(state): State<ApiState>, RawQuery(raw): RawQuery
     let (filter, paging) = read(raw.as_deref())?;
     let found = state.store.list(&filter, Page { size: paging.size_and_one(), before: paging.before }).await?;
     let (exports, next_page_token) = paging.cut(found, &filter, |export| export.id.0);
-    let link = next_page_token.as_ref().and_then(|token| next_link("/v1/exports", raw.as_deref(), token));
     let list = ExportList { exports: exports.iter().map(ExportView::from).collect(), next_page_token };
-    let mut response = Json(list).into_response();
-    if let Some(link) = link {
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
+    Ok(paging::respond(&list, "/v1/exports", raw.as_deref(), list.next_page_token.as_deref()))
 }
 
 fn read(raw: Option<&str>) -> Result<(ExportFilter, Paging), Problem> {

@@ -29,6 +29,15 @@ pub(super) fn respond(state: &ApiState, status: StatusCode, export: &Export, wai
     response
 }
 
+/// The same, with the export's URL in `Location`.
+pub(super) fn respond_with_location(state: &ApiState, status: StatusCode, export: &Export, waited: Option<Duration>) -> Response {
+    let mut response = respond(state, status, export, waited);
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
 /// The export when it has ended, when `wait` has passed, or when the process stops; `None` when there is none (any more).
 pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration) -> Result<Option<Export>, Problem> {
     let deadline = tokio::time::Instant::now() + wait;

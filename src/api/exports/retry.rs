@@ -1,18 +1,17 @@
 //! `POST /v1/exports/{id}/retry`.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::IdPath;
 use super::create::expected;
-use super::respond::respond;
+use super::respond::respond_with_location;
 use crate::api::ApiState;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::domain::event::EventKind;
-use crate::domain::export::Export;
 use crate::domain::request::{ExportKind, check_time, check_window};
 use crate::domain::retry::{Fresh, again, check_retryable};
 use crate::domain::timestamp::Timestamp;
@@ -45,7 +44,7 @@ pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, Raw
     Query::of(query.as_deref()).finish()?;
     let export = state.store.find(id).await?.ok_or_else(Problem::no_such_export)?;
     if let Some(known) = state.store.retry_of(id).await? {
-        return Ok(answer(&state, StatusCode::OK, &known));
+        return Ok(respond_with_location(&state, StatusCode::OK, &known, None));
     }
     check_retryable(&export).map_err(|e| Problem::new(ProblemType::NotRetryable, e.to_string()))?;
     let now = state.chance.now();
@@ -54,12 +53,12 @@ pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, Raw
     next.estimate = Some(expected(&state, &next.request, export.estimate.and_then(|estimate| estimate.size_bytes)).await?);
     let detail = format!("attempt {}, after {id}", next.attempt.number);
     match state.store.accept(&next, None, EventKind::Created, &detail).await? {
-        Acceptance::Known(known) => Ok(answer(&state, StatusCode::OK, &known)),
+        Acceptance::Known(known) => Ok(respond_with_location(&state, StatusCode::OK, &known, None)),
         _ => {
             metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
             tracing::info!(export.id = %next.id, retry_of = %id, "export accepted");
             state.exports_due.notify_one();
-            Ok(answer(&state, StatusCode::ACCEPTED, &next))
+            Ok(respond_with_location(&state, StatusCode::ACCEPTED, &next, None))
         }
     }
 }
@@ -78,12 +77,4 @@ fn check_times(kind: &ExportKind, now: Timestamp) -> Result<(), Problem> {
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
-}
-
-fn answer(state: &ApiState, status: StatusCode, export: &Export) -> Response {
-    let mut response = respond(state, status, export, None);
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/exports/{}", export.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
 }

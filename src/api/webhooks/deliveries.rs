@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{DeliveryPath, EndpointPath, find};
 use crate::api::ApiState;
 use crate::api::exports::IdPath;
-use crate::api::paging::{Paging, next_link};
+use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -175,11 +175,6 @@ fn read(raw: Option<&str>, of: DeliveryFilter) -> Result<(DeliveryFilter, Paging
 async fn page(state: &ApiState, filter: &DeliveryFilter, paging: Paging, raw: Option<&str>, path: &str) -> Result<Response, Problem> {
     let found = state.store.list_deliveries(filter, paging.before, paging.size_and_one()).await?;
     let (deliveries, next_page_token) = paging.cut(found, filter, |delivery| delivery.id.0);
-    let link = next_page_token.as_ref().and_then(|token| next_link(path, raw, token));
     let list = DeliveryList { deliveries: deliveries.into_iter().map(DeliveryView::from).collect(), next_page_token };
-    let mut response = Json(list).into_response();
-    if let Some(link) = link {
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
+    Ok(paging::respond(&list, path, raw, list.next_page_token.as_deref()))
 }

@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{EndpointPath, find, no_such_endpoint};
 use crate::api::ApiState;
-use crate::api::paging::{Paging, next_link};
+use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -56,13 +56,8 @@ pub async fn list_endpoints(State(state): State<ApiState>, RawQuery(raw): RawQue
     query.finish()?;
     let found = state.store.list_endpoints(paging.before, paging.size_and_one()).await?;
     let (endpoints, next_page_token) = paging.cut(found, &SCOPE, |endpoint| endpoint.id.0);
-    let link = next_page_token.as_ref().and_then(|token| next_link("/v1/webhook-endpoints", raw.as_deref(), token));
     let list = EndpointList { webhook_endpoints: endpoints.iter().map(EndpointView::from).collect(), next_page_token };
-    let mut response = Json(list).into_response();
-    if let Some(link) = link {
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
+    Ok(paging::respond(&list, "/v1/webhook-endpoints", raw.as_deref(), list.next_page_token.as_deref()))
 }
 
 /// Get a webhook endpoint
