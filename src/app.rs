@@ -15,6 +15,7 @@ use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::keyring::Keyring;
 use crate::settings::{Retention, Settings};
+use crate::store::accept_queue::AcceptQueue;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::vault::Vault;
@@ -94,15 +95,17 @@ impl App {
         let chance = Chance::default();
         let vault = Vault::new(&settings.encryption_keys);
         let keyring = Arc::new(Keyring::new(store.clone(), vault.clone(), chance.clone()));
+        let prices = Arc::new(settings.prices.clone());
         let api = ApiState {
             store: store.clone(),
+            accepts: AcceptQueue::start(store.clone(), Arc::clone(&prices)),
             aws: Arc::clone(&aws),
             chance: chance.clone(),
             callbacks: settings.callback_policy(),
             vault: vault.clone(),
             keyring: Arc::clone(&keyring),
             vetting: Vetting::new(settings.webhook_urls.clone(), Arc::clone(&names)),
-            prices: Arc::new(settings.prices.clone()),
+            prices,
             most_in_flight: settings.lanes.most_in_flight,
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),

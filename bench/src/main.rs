@@ -1,7 +1,9 @@
 //! `make bench`: the service's release build on a Postgres that keeps its promises (fsync on), measured beside references in the same
 //! run on the same machine. Prints one table and writes `benches/results.json`.
 
+mod accepts;
 mod deliveries;
+mod load;
 mod receivers;
 mod report;
 mod stage;
@@ -52,13 +54,14 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
     };
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut report = Report::default();
-    for case in [Case::FirstAttempt, Case::Deliveries, Case::DeepVerification] {
+    for case in [Case::Accepts, Case::FirstAttempt, Case::Deliveries, Case::DeepVerification] {
         if !wanted(case.name()) {
             continue;
         }
         for round in 1..=arguments.rounds.max(1) {
             eprintln!("bench: {} round {round} of {}", case.name(), arguments.rounds);
             let figures = match case {
+                Case::Accepts => accepts::accepts(&program).await?,
                 Case::FirstAttempt => deliveries::first_attempt(&program).await?,
                 Case::Deliveries => deliveries::one_of_ten_hangs(&program).await?,
                 Case::DeepVerification => verification::deep(&program).await?,

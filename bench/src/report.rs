@@ -10,6 +10,8 @@ use crate::Failed;
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Case {
+    /// Accepting exports durably.
+    Accepts,
     /// From an export's end to the first attempt at its webhook.
     FirstAttempt,
     /// Deliveries a second while one of ten endpoints hangs.
@@ -23,6 +25,7 @@ impl Case {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Accepts => "accepts",
             Self::FirstAttempt => "webhook_first_attempt",
             Self::Deliveries => "webhook_deliveries_one_of_ten_hangs",
             Self::DeepVerification => "deep_verification",

@@ -22,7 +22,7 @@ pub struct Stage {
     s3_url: String,
     /// A client for loopback.
     pub http: reqwest::Client,
-    _postgres: PrivatePostgres,
+    postgres: PrivatePostgres,
     simulator: Simulator,
 }
 
@@ -30,6 +30,8 @@ pub struct Stage {
 pub struct Service {
     /// Its API.
     pub url: String,
+    /// Where it listens.
+    pub address: SocketAddr,
     child: Child,
 }
 
@@ -55,7 +57,7 @@ impl Stage {
             aws_url: simulator.dynamodb_url(),
             s3_url: simulator.s3_url(),
             http,
-            _postgres: postgres,
+            postgres,
             simulator,
         })
     }
@@ -85,7 +87,7 @@ impl Stage {
             command.env(name, value);
         }
         let child = command.spawn()?;
-        let service = Service { url: format!("http://{address}"), child };
+        let service = Service { url: format!("http://{address}"), address, child };
         for _ in 0..600 {
             let ready = self.http.get(format!("{}/readyz", service.url)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -104,6 +106,11 @@ impl Stage {
     /// The database.
     pub fn database_url(&self) -> &str {
         &self.database_url
+    }
+
+    /// A program of the Postgres that runs.
+    pub fn postgres_program(&self, name: &str) -> Result<PathBuf, Failed> {
+        Ok(self.postgres.program(name)?)
     }
 
     /// A folder of this stage's own.

@@ -123,6 +123,14 @@ impl PrivatePostgres {
         self.url("postgres")
     }
 
+    /// Where a program of the Postgres that runs is, such as `psql` or `pgbench`.
+    ///
+    /// # Errors
+    /// When Postgres is not installed any more.
+    pub fn program(&self, name: &str) -> Result<PathBuf, Error> {
+        Ok(Install::find(self.folder.version().as_deref())?.program(name))
+    }
+
     /// Where the data and the log (`postgres.log`) really are.
     #[must_use]
     pub fn data_dir(&self) -> &Path {

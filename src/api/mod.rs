@@ -40,6 +40,7 @@ use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::keyring::Keyring;
 use crate::store::Store;
+use crate::store::accept_queue::AcceptQueue;
 use crate::vault::Vault;
 use crate::webhook::Vetting;
 
@@ -53,6 +54,8 @@ pub use watch::Watcher;
 pub struct ApiState {
     /// The database.
     pub store: Store,
+    /// Where new exports wait to be stored.
+    pub accepts: AcceptQueue,
     /// AWS, for preflights, for adopting exports, and for reading their files.
     pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.

@@ -335,6 +335,12 @@ impl From<StoreError> for Problem {
                 "the database does not answer; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat",
             );
         }
+        if matches!(error, StoreError::Crowded) {
+            return Self::new(
+                ProblemType::Unavailable,
+                "more requests wait to be stored than this process takes; nothing was stored; try again",
+            );
+        }
         if matches!(error, StoreError::Stale) {
             return Self::new(ProblemType::Unavailable, "another request changed the same export at this moment; try again");
         }

@@ -1,6 +1,7 @@
 //! What can go wrong between us and Postgres.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum StoreError {
         /// What is wrong with it.
         what: Cow<'static, str>,
     },
+    /// A statement that served many callers failed: each of them gets its error.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
+    /// More callers wait to be stored than may; nothing of this one was stored.
+    #[error("too many requests wait to be stored")]
+    Crowded,
     /// Another writer was faster; nothing was changed.
     #[error("the export changed in the meantime; nothing was written")]
     Stale,
@@ -39,6 +46,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) => true,
             Self::Migrate(sqlx::migrate::MigrateError::Execute(e)) => is_unavailable(e),
+            Self::Shared(error) => error.is_unavailable(),
             _ => false,
         }
     }

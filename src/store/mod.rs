@@ -1,16 +1,19 @@
 //! Postgres: the only room that names sqlx.
 //!
-//! One file a concern: [`accept`] stores new exports, [`read`] finds them, [`schedule`] claims due ones, [`record`]
+//! One file a concern: [`accept`] stores new exports, [`accept_queue`] many of them at once, [`read`] finds them, [`schedule`] claims due ones, [`record`]
 //! writes what a step led to, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
 //! verified. Every write of an export repeats the version that its
 //! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
 
 pub mod accept;
+pub mod accept_queue;
+mod columns;
 pub mod deliveries;
 pub mod delivery_log;
 pub mod endpoints;
 mod error;
 mod estimates;
+mod insert;
 pub mod page;
 pub mod read;
 pub mod record;

@@ -3,8 +3,9 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::accept::{SettledColumns, StateColumns, insert};
+use super::columns::{SettledColumns, StateColumns};
 use super::deliveries::Ids;
+use super::insert::{First, NewExport, insert};
 use super::rows::select_exports;
 use super::schedule::Phase;
 use super::{Store, StoreError};
@@ -41,10 +42,11 @@ impl Store {
             Some(change) => write_change(&mut tx, claimed.export.version, change, ids).await?,
             None => 0,
         };
-        if let Some(next) = next_attempt
-            && !insert(&mut *tx, &next.export, None, EventKind::Created, &next.detail, next.delay).await?
-        {
-            return Err(StoreError::Stale);
+        if let Some(next) = next_attempt {
+            let first = First { event: EventKind::Created, detail: &next.detail, delay: next.delay };
+            if insert(&mut *tx, &[NewExport { export: &next.export, key: None }], first).await?.is_empty() {
+                return Err(StoreError::Stale);
+            }
         }
         tx.commit().await?;
         Ok(deliveries)
@@ -187,11 +189,11 @@ async fn write_change(tx: &mut PgConnection, seen_version: i32, change: &Change,
         columns.failure_source,
         columns.failure_code,
         columns.failure_message,
-        settled.sse_algorithm,
+        settled.s3_sse_algorithm,
         settled.export_time,
-        settled.from,
-        settled.to,
-        settled.view,
+        settled.export_from_time,
+        settled.export_to_time,
+        settled.export_view_type,
     )
     .execute(&mut *tx)
     .await?;

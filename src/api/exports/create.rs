@@ -85,10 +85,10 @@ pub async fn create_export(
         Ok(request) if preflight => check_first(&state, request, key.as_ref()).await,
         other => other.map(|request| (request, None)),
     };
-    let acceptance = match (checked, &key) {
-        (Ok((request, table_size_bytes)), _) => store_new(&state, request, table_size_bytes, key.as_ref(), now).await?,
+    let acceptance = match (checked, key) {
+        (Ok((request, table_size_bytes)), key) => store_new(&state, request, table_size_bytes, key, now).await?,
         // What was right when it was first sent may not be any more: times age. Its answer stays the same.
-        (Err(problem), Some(key)) => match state.store.known_by_key(key).await? {
+        (Err(problem), Some(key)) => match state.store.known_by_key(&key).await? {
             Some(Acceptance::Replayed(known)) => (*known, true),
             _ => return Err(problem),
         },
@@ -147,10 +147,9 @@ async fn store_new(
     state: &ApiState,
     request: ExportRequest,
     table_size_bytes: Option<i64>,
-    key: Option<&KeyedRequest>,
+    key: Option<KeyedRequest>,
     now: Timestamp,
 ) -> Result<(Export, bool), Problem> {
-    let estimate = expected(state, &request, table_size_bytes).await?;
     let export = Export {
         id: state.chance.export_id(),
         version: 1,
@@ -162,17 +161,17 @@ async fn store_new(
         status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
         verification: None,
         attempt: Attempt::default(),
-        estimate: Some(estimate),
+        estimate: None, // made when it is stored
     };
-    match state.store.accept(&export, key, EventKind::Created, "accepted by Tableferry").await? {
-        Acceptance::Stored => {
+    match state.accepts.accept(export, key, table_size_bytes).await? {
+        (export, Acceptance::Stored) => {
             metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
             tracing::info!(export.id = %export.id, table_arn = %export.request.table_arn, "export accepted");
             state.exports_due.notify_one();
             Ok((export, false))
         }
-        Acceptance::Replayed(known) => Ok((*known, true)),
-        Acceptance::KeyReused | Acceptance::Known(_) => {
+        (_, Acceptance::Replayed(known)) => Ok((*known, true)),
+        (_, Acceptance::KeyReused | Acceptance::Known(_)) => {
             Err(Problem::new(ProblemType::IdempotencyKeyReused, "this Idempotency-Key came before with another request"))
         }
     }

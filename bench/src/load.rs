@@ -1,0 +1,139 @@
+//! Load: many clients over HTTP/1.1, each with one connection and one request under way. Written by hand because load and service share the
+//! machine: a client must cost less than what it measures.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::Failed;
+
+/// What many clients saw.
+#[derive(Debug)]
+pub struct Seen {
+    /// Requests answered.
+    pub answered: usize,
+    /// For how long they were sent.
+    pub took: Duration,
+    /// How long each took, in milliseconds, sorted.
+    pub latencies_ms: Vec<f64>,
+}
+
+impl Seen {
+    /// Requests answered a second.
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
+    pub fn per_second(&self) -> f64 {
+        self.answered as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// One client and its connection.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// The connection is refused.
+    pub async fn connect(address: SocketAddr) -> Result<Self, Failed> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// Sends a whole request and reads its whole answer, which must tell its length.
+    ///
+    /// # Errors
+    /// The connection breaks off, or the answer is not understood.
+    pub async fn send(&mut self, request: &[u8]) -> Result<Answer, Failed> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        loop {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err("the service closed the connection".into());
+            }
+            if let Some((status, start, end)) = whole(&self.buffer)? {
+                return Ok(Answer { status, body: self.buffer[start..end].to_vec() });
+            }
+        }
+    }
+}
+
+/// The status of an answer, and where its body begins and ends, once all of it has come.
+fn whole(buffer: &[u8]) -> Result<Option<(u16, usize, usize)>, Failed> {
+    let Some(head) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let text = std::str::from_utf8(&buffer[..head])?;
+    let status = text.get(9..12).ok_or("no status")?.parse()?;
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
+    });
+    let end = head + 4 + length.ok_or("an answer without its length")??;
+    Ok((buffer.len() >= end).then_some((status, head + 4, end)))
+}
+
+/// The bytes of a POST of this JSON.
+pub fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// The bytes of a GET.
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
+}
+
+/// Lets so many clients send one request after the other for a while; each is made by its client's and its own number. Every answer must
+/// have this status.
+///
+/// # Errors
+/// A connection fails, or an answer has another status.
+pub async fn run<F>(address: SocketAddr, clients: usize, lasting: Duration, status: u16, request: F) -> Result<Seen, Failed>
+where
+    F: Fn(usize, usize) -> Vec<u8> + Clone + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    let began = Instant::now();
+    for client in 0..clients {
+        let request = request.clone();
+        tasks.spawn(async move {
+            let mut connection = Client::connect(address).await?;
+            let mut latencies_ms = Vec::new();
+            while began.elapsed() < lasting {
+                let bytes = request(client, latencies_ms.len());
+                let sent = Instant::now();
+                let answer = connection.send(&bytes).await?;
+                latencies_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
+                if answer.status != status {
+                    return Err(format!("the service answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)).into());
+                }
+            }
+            Ok::<_, Failed>(latencies_ms)
+        });
+    }
+    let mut latencies_ms = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        latencies_ms.extend(done??);
+    }
+    let took = began.elapsed();
+    latencies_ms.sort_by(f64::total_cmp);
+    Ok(Seen { answered: latencies_ms.len(), took, latencies_ms })
+}
