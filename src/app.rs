@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState, Watcher};
+use crate::api::{self, ApiState, Parts, Watcher};
 use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
@@ -96,7 +96,7 @@ impl App {
         let vault = Vault::new(&settings.encryption_keys);
         let keyring = Arc::new(Keyring::new(store.clone(), vault.clone(), chance.clone()));
         let prices = Arc::new(settings.prices.clone());
-        let api = ApiState {
+        let api = ApiState::from(Parts {
             store: store.clone(),
             accepts: AcceptQueue::start(store.clone(), Arc::clone(&prices)),
             aws: Arc::clone(&aws),
@@ -114,7 +114,7 @@ impl App {
             webhook_jobs_due: Arc::new(Notify::new()),
             verifications_due: Arc::new(Notify::new()),
             stopping: CancellationToken::new(),
-        };
+        });
         let verifications = VerificationWorker::new(
             store.clone(),
             Arc::clone(&aws),
@@ -202,10 +202,10 @@ impl App {
             }));
         }
         if role != Role::Api {
-            tasks.push(tokio::spawn(crew::run(self.exports, self.api.exports_due, stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.deliveries, self.api.deliveries_due, stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, self.api.webhook_jobs_due, stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.verifications, self.api.verifications_due, stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.exports, Arc::clone(&self.api.exports_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.deliveries, Arc::clone(&self.api.deliveries_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, Arc::clone(&self.api.webhook_jobs_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.verifications, Arc::clone(&self.api.verifications_due), stopping.clone())));
             tasks.push(tokio::spawn(retention::run(self.store.clone(), self.retention, self.chance.clone(), stopping.clone())));
         }
         stopping.cancelled().await;

@@ -1,11 +1,11 @@
 //! Time, randomness and new identifiers: the one file that draws them. Everyone else gets them as arguments.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use crate::domain::backoff::Jitter;
 use crate::domain::ids::{ClientToken, DeliveryId, ExportId};
@@ -17,6 +17,8 @@ use crate::domain::webhook::secret::WebhookSecret;
 #[derive(Debug, Clone, Default)]
 pub struct Chance {
     ahead_ms: Arc<AtomicI64>,
+    /// Lets export ids grow also within a millisecond.
+    order: Arc<Mutex<ContextV7>>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the file that may")]
@@ -33,10 +35,11 @@ impl Chance {
         self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
-    /// A new export's id: a UUIDv7 of the machine's time, growing within this process.
+    /// A new export's id: a UUIDv7 of this time, growing within this process.
     #[must_use]
     pub fn export_id(&self) -> ExportId {
-        ExportId(Uuid::now_v7())
+        let now = OffsetDateTime::from(self.now());
+        ExportId(Uuid::new_v7(uuid::Timestamp::from_unix(&*self.order, now.unix_timestamp().unsigned_abs(), now.nanosecond())))
     }
 
     /// A new delivery's id.

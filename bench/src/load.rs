@@ -110,14 +110,34 @@ pub async fn run<F>(address: SocketAddr, clients: usize, lasting: Duration, stat
 where
     F: Fn(usize, usize) -> Vec<u8> + Clone + Send + 'static,
 {
+    let began = Instant::now();
+    send_while(address, clients, status, request, move |_| began.elapsed() < lasting).await
+}
+
+/// The same, each client so many times.
+///
+/// # Errors
+/// A connection fails, or an answer has another status.
+pub async fn times<F>(address: SocketAddr, clients: usize, times: usize, status: u16, request: F) -> Result<Seen, Failed>
+where
+    F: Fn(usize, usize) -> Vec<u8> + Clone + Send + 'static,
+{
+    send_while(address, clients, status, request, move |sent| sent < times).await
+}
+
+async fn send_while<F, W>(address: SocketAddr, clients: usize, status: u16, request: F, more: W) -> Result<Seen, Failed>
+where
+    F: Fn(usize, usize) -> Vec<u8> + Clone + Send + 'static,
+    W: Fn(usize) -> bool + Clone + Send + 'static,
+{
     let mut tasks = JoinSet::new();
     let began = Instant::now();
     for client in 0..clients {
-        let request = request.clone();
+        let (request, more) = (request.clone(), more.clone());
         tasks.spawn(async move {
             let mut connection = Client::connect(address).await?;
             let mut latencies_ms = Vec::new();
-            while began.elapsed() < lasting {
+            while more(latencies_ms.len()) {
                 let bytes = request(client, latencies_ms.len());
                 let sent = Instant::now();
                 let answer = connection.send(&bytes).await?;

@@ -2,12 +2,19 @@
 //! run on the same machine. Prints one table and writes `benches/results.json`.
 
 mod accepts;
+mod database;
 mod deliveries;
+mod in_flight;
+mod lists;
 mod load;
+mod polling;
 mod receivers;
 mod report;
 mod stage;
+mod start;
 mod verification;
+mod waiting;
+mod whole;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +61,7 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
     };
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut report = Report::default();
-    for case in [Case::Accepts, Case::FirstAttempt, Case::Deliveries, Case::DeepVerification] {
+    for case in Case::ALL {
         if !wanted(case.name()) {
             continue;
         }
@@ -62,6 +69,12 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
             eprintln!("bench: {} round {round} of {}", case.name(), arguments.rounds);
             let figures = match case {
                 Case::Accepts => accepts::accepts(&program).await?,
+                Case::InFlight => in_flight::polled(&program).await?,
+                Case::Whole => whole::to_the_end(&program).await?,
+                Case::Lists => lists::pages(&program).await?,
+                Case::Polling => polling::compared(round),
+                Case::Waiting => waiting::hear_of_the_end(&program).await?,
+                Case::Start => start::start(&program).await?,
                 Case::FirstAttempt => deliveries::first_attempt(&program).await?,
                 Case::Deliveries => deliveries::one_of_ten_hangs(&program).await?,
                 Case::DeepVerification => verification::deep(&program).await?,

@@ -12,6 +12,18 @@ use crate::Failed;
 pub enum Case {
     /// Accepting exports durably.
     Accepts,
+    /// Looking at many exports in flight.
+    InFlight,
+    /// Many small exports from nothing to COMPLETED.
+    Whole,
+    /// Pages of a million exports.
+    Lists,
+    /// How few calls notice an end how soon.
+    Polling,
+    /// Many clients that wait for an end.
+    Waiting,
+    /// What a process costs before it does anything.
+    Start,
     /// From an export's end to the first attempt at its webhook.
     FirstAttempt,
     /// Deliveries a second while one of ten endpoints hangs.
@@ -21,11 +33,31 @@ pub enum Case {
 }
 
 impl Case {
+    /// Every case, in the order in which they run.
+    pub const ALL: [Self; 10] = [
+        Self::Start,
+        Self::Accepts,
+        Self::Polling,
+        Self::InFlight,
+        Self::Whole,
+        Self::Lists,
+        Self::Waiting,
+        Self::FirstAttempt,
+        Self::Deliveries,
+        Self::DeepVerification,
+    ];
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Accepts => "accepts",
+            Self::InFlight => "in_flight",
+            Self::Whole => "whole",
+            Self::Lists => "lists",
+            Self::Polling => "polling",
+            Self::Waiting => "waiting",
+            Self::Start => "start",
             Self::FirstAttempt => "webhook_first_attempt",
             Self::Deliveries => "webhook_deliveries_one_of_ten_hangs",
             Self::DeepVerification => "deep_verification",

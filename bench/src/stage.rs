@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use private_postgres::{DATABASE, Options, PrivatePostgres};
 use serde_json::Value;
-use tableferry_simulator::{Limits, Seed, Settings, Simulator};
+use tableferry_simulator::{Seed, Settings, Simulator};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
@@ -26,18 +26,46 @@ pub struct Stage {
     simulator: Simulator,
 }
 
+/// How fast the service may ask AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
+    /// As AWS was seen to allow: the service's defaults.
+    Aws,
+    /// As fast as it can.
+    None,
+}
+
 /// A process of the service. Dropping it ends it.
 pub struct Service {
     /// Its API.
     pub url: String,
     /// Where it listens.
     pub address: SocketAddr,
+    /// How long after its start it was ready.
+    pub ready_after: Duration,
     child: Child,
 }
 
 impl Stage {
-    /// Starts Postgres and the simulator.
+    /// Starts Postgres and the simulator with its sample table.
     pub async fn set_up(program: &Path) -> Result<Self, Failed> {
+        Self::with(program, Seed::sample(), 1.0).await
+    }
+
+    /// The same with a table `Ten` of ten items in each of so many accounts, from 100000000000 on, whose exports take a fraction of a second.
+    pub async fn with_tables(program: &Path, accounts: usize) -> Result<Self, Failed> {
+        let mut seed = Seed::sample();
+        for n in 0..accounts {
+            let table = serde_json::json!({
+                "name": "Ten", "account": (100_000_000_000_u64 + n as u64).to_string(), "partition_key": {"name": "pk", "kind": "S"},
+                "age": "1d", "recovery_age": "1d", "generate": {"count": 10},
+            });
+            seed.tables.push(serde_json::from_value(table)?);
+        }
+        Self::with(program, seed, 3600.0).await
+    }
+
+    async fn with(program: &Path, seed: Seed, speed: f64) -> Result<Self, Failed> {
         if !program.exists() {
             return Err(format!("{} is not there: make bench builds it", program.display()).into());
         }
@@ -45,8 +73,8 @@ impl Stage {
         std::fs::create_dir_all(&folder)?;
         let options = Options { durable: true, ..Options::default() };
         let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
-        let settings =
-            Settings { seed: Some(Seed::sample()), limits: Limits::unlimited(), any_account: true, ..Settings::new(folder.join("s3")) };
+        let limits = tableferry_simulator::Limits::unlimited();
+        let settings = Settings { seed: Some(seed), speed, limits, any_account: true, partitions: 1, ..Settings::new(folder.join("s3")) };
         let simulator = Simulator::start(settings).await?;
         #[expect(clippy::disallowed_methods, reason = "a measurement talks to loopback only")]
         let http = reqwest::Client::builder().no_proxy().build()?;
@@ -62,20 +90,35 @@ impl Stage {
         })
     }
 
+    /// Lets the service ask another AWS.
+    pub fn set_aws_url(&mut self, url: String) {
+        self.aws_url = url;
+    }
+
     /// Starts a process of the service and waits until it is ready.
     pub async fn service(&self, role: &str) -> Result<Service, Failed> {
+        self.service_named(role, role).await
+    }
+
+    /// The same, with a name of its own for its log.
+    pub async fn service_named(&self, role: &str, name: &str) -> Result<Service, Failed> {
+        self.start(role, name, Limits::None, &[]).await
+    }
+
+    /// The same, with these limits and settings.
+    pub async fn service_with(&self, role: &str, limits: Limits, settings: &[(&str, &str)]) -> Result<Service, Failed> {
+        self.start(role, role, limits, settings).await
+    }
+
+    async fn start(&self, role: &str, name: &str, limits: Limits, settings: &[(&str, &str)]) -> Result<Service, Failed> {
         let address: SocketAddr = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let mut command = Command::new(&self.program);
         command.args(["serve", "--role", role]).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        command.stderr(std::fs::File::create(self.folder.join(format!("{role}.log")))?);
+        command.stderr(std::fs::File::create(self.folder.join(format!("{name}.log")))?);
         for (name, value) in [
             ("DATABASE_URL", self.database_url.as_str()),
             ("TABLEFERRY_LISTEN", &address.to_string()),
             ("TABLEFERRY_AUTH", "none"),
-            ("TABLEFERRY_START_BURST", "100000"),
-            ("TABLEFERRY_START_RATE_PER_S", "100000"),
-            ("TABLEFERRY_LOOK_BURST", "100000"),
-            ("TABLEFERRY_LOOK_RATE_PER_S", "100000"),
             ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true"),
             ("TABLEFERRY_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
             ("TABLEFERRY_LOG", "error"),
@@ -86,14 +129,22 @@ impl Stage {
         ] {
             command.env(name, value);
         }
+        if limits == Limits::None {
+            for name in ["START_BURST", "START_RATE_PER_S", "LOOK_BURST", "LOOK_RATE_PER_S", "MAX_EXPORTS_IN_FLIGHT"] {
+                command.env(format!("TABLEFERRY_{name}"), "100000");
+            }
+        }
+        command.envs(settings.iter().copied());
+        let began = Instant::now();
         let child = command.spawn()?;
-        let service = Service { url: format!("http://{address}"), address, child };
-        for _ in 0..600 {
+        let mut service = Service { url: format!("http://{address}"), address, ready_after: Duration::ZERO, child };
+        while began.elapsed() < Duration::from_secs(30) {
             let ready = self.http.get(format!("{}/readyz", service.url)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
+                service.ready_after = began.elapsed();
                 return Ok(service);
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Err(format!("the service did not become ready; its log is {}", self.folder.display()).into())
     }
@@ -138,10 +189,18 @@ impl Stage {
 impl Service {
     /// The most memory that the process has held so far, in MB.
     pub fn peak_memory_mb(&self) -> Result<f64, Failed> {
+        Ok(self.status_kb("VmHWM:")? / 1000.0)
+    }
+
+    /// The memory that the process holds, in KB.
+    pub fn memory_kb(&self) -> Result<f64, Failed> {
+        self.status_kb("VmRSS:")
+    }
+
+    fn status_kb(&self, name: &str) -> Result<f64, Failed> {
         let status = std::fs::read_to_string(self.proc("status")?)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-        let kb: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kb / 1000.0)
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a short /proc/status")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? * 1.024)
     }
 
     /// How much processor time the process has used, in seconds.

@@ -20,6 +20,7 @@ mod query;
 mod watch;
 mod webhooks;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -49,9 +50,27 @@ use problem::{FieldError, Problem};
 pub use problem::ProblemType;
 pub use watch::Watcher;
 
-/// What handlers work with.
+/// What handlers work with, shared by all: cloned several times a request, so a clone must cost nothing.
 #[derive(Debug, Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Parts>);
+
+impl From<Parts> for ApiState {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The parts that handlers work with.
+#[derive(Debug)]
+pub struct Parts {
     /// The database.
     pub store: Store,
     /// Where new exports wait to be stored.

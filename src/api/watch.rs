@@ -17,7 +17,7 @@ use crate::domain::ids::ExportId;
 use crate::store::Store;
 
 /// How long a change made elsewhere may go unseen.
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Who waits for which export.
 #[derive(Debug, Clone, Default)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::estimate::LikelyEnd;
+
 /// A random number in `0.0..1.0`, drawn by the caller.
 #[derive(Debug, Clone, Copy)]
 pub struct Jitter(pub f64);
@@ -23,11 +25,42 @@ pub struct PollBounds {
     pub max: Duration,
 }
 
-/// The delay until the next look at an export that runs for `age`: a tenth of its age within the bounds, so that an
-/// end is noticed at most a tenth late while a long export is not asked for every few seconds.
+/// From which age on an export whose end is not likely yet is looked at, in case AWS fails it early; then at four times that age, and so on.
+const EARLY_LOOK: Duration = Duration::from_secs(60);
+
+/// How many looks at most the time in which the end is likely is divided into.
+const LOOKS_WHILE_LIKELY: u32 = 9;
+
+/// No look while the end is likely comes sooner after another than this share of the age at which it is likely last: 14 s for 12 minutes.
+const SHARE_OF_AGE: u32 = 50;
+
+/// The delay until the next look at an export that runs for `age`.
+///
+/// Where nothing is known of its end: a tenth of its age within the bounds, so that an end is noticed at most a tenth late while a long export
+/// is not asked for every few seconds.
+///
+/// Where its end is likely between two ages: hardly before, every so often in between, and after that ever more seldom. The upper bound
+/// holds from the time on when its end is likely; before that a look would find nothing but an early failure.
 #[must_use]
-pub fn poll_delay(age: Duration, bounds: PollBounds, jitter: Jitter) -> Duration {
-    jitter.spread((age / 10).clamp(bounds.min, bounds.max), 0.1)
+pub fn poll_delay(age: Duration, likely_end: Option<LikelyEnd>, bounds: PollBounds, jitter: Jitter) -> Duration {
+    let Some(likely) = likely_end else { return jitter.spread((age / 10).clamp(bounds.min, bounds.max), 0.1) };
+    let step = ((likely.to.saturating_sub(likely.from)) / LOOKS_WHILE_LIKELY).max(likely.to / SHARE_OF_AGE).clamp(bounds.min, bounds.max);
+    if age < likely.from {
+        // The first look while the end is likely comes within half a step: what runs side by side is not looked at side by side.
+        let until_likely = likely.from - age + step.mul_f64(jitter.0.clamp(0.0, 1.0) / 2.0);
+        return until_early_look(age).filter(|early| *early * 3 < until_likely * 2).unwrap_or(until_likely).max(bounds.min);
+    }
+    let late = age.saturating_sub(likely.to) / 4;
+    jitter.spread((step + late).min(bounds.max), 0.1)
+}
+
+/// How long until the next age at which an early failure is looked for.
+fn until_early_look(age: Duration) -> Option<Duration> {
+    let mut at = EARLY_LOOK;
+    while at <= age {
+        at = at.checked_mul(4)?;
+    }
+    Some(at - age)
 }
 
 /// The delay until the next look at a TIMED_OUT export: from a minute, growing to six hours.
@@ -75,7 +108,23 @@ mod tests {
     fn a_poll_waits_a_tenth_of_the_age_within_bounds() {
         let bounds = PollBounds { min: Duration::from_secs(2), max: Duration::from_secs(30) };
         for (age_s, delay_s) in [(0, 2), (60, 6), (200, 20), (4000, 30)] {
-            assert_eq!(poll_delay(Duration::from_secs(age_s), bounds, MIDDLE), Duration::from_secs(delay_s));
+            assert_eq!(poll_delay(Duration::from_secs(age_s), None, bounds, MIDDLE), Duration::from_secs(delay_s));
+        }
+    }
+
+    #[test]
+    fn looks_gather_where_the_end_is_likely() {
+        let bounds = PollBounds { min: Duration::from_secs(2), max: Duration::from_secs(30) };
+        let likely = LikelyEnd { from: Duration::from_secs(400), to: Duration::from_secs(490) };
+        // Early failures first, then the beginning of what is likely, then steps of a ninth of it, then ever longer ones.
+        for (age_s, delay_s) in [(0, 60), (60, 180), (240, 162), (402, 10), (480, 10), (530, 20), (600, 30)] {
+            let delay = poll_delay(Duration::from_secs(age_s), Some(likely), bounds, MIDDLE);
+            assert!(delay.abs_diff(Duration::from_secs(delay_s)) < Duration::from_secs(1), "{age_s} {delay:?}");
+        }
+        let soon = LikelyEnd { from: Duration::from_secs(1), to: Duration::from_secs(2) };
+        for age_ms in (0..10_000).step_by(100) {
+            let delay = poll_delay(Duration::from_millis(age_ms), Some(soon), bounds, MIDDLE);
+            assert!((bounds.min..=bounds.max).contains(&delay), "{age_ms} {delay:?}");
         }
     }
 

@@ -60,8 +60,30 @@ pub struct Estimate {
     pub duration: Duration,
     /// What AWS will bill, in bytes, if the table's size is known.
     pub size_bytes: Option<i64>,
+    /// Between which ages its end is likely, if exports of the same table have ended before.
+    pub likely_end: Option<LikelyEnd>,
     /// The price of a GB (10^9 bytes) in the table's region, in US dollars, by the settings.
     pub price_usd_per_gb: f64,
+}
+
+/// Between which ages, from AWS's start, an export's end is likely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LikelyEnd {
+    /// Hardly before.
+    pub from: Duration,
+    /// Hardly after.
+    pub to: Duration,
+}
+
+impl LikelyEnd {
+    /// From what the same table took before: the shortest to the longest, and more on both sides the fewer they are.
+    fn after(durations: &[Duration]) -> Option<Self> {
+        let (shortest, longest) = (durations.iter().min()?, durations.iter().max()?);
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let unknown = 0.01 + 0.1 / durations.len() as f64;
+        let margin = median(durations.iter().copied())?.mul_f64(unknown);
+        Some(Self { from: shortest.saturating_sub(margin), to: *longest + margin })
+    }
 }
 
 /// An export of the same type that is COMPLETED.
@@ -91,7 +113,8 @@ pub fn estimate(kind: &ExportKind, past: &[PastExport], table_size_bytes: Option
             Some(median(own().filter_map(|e| e.billed_bytes)).unwrap_or_default().max(INCREMENTAL_FLOOR_BYTES))
         }
     };
-    Estimate { basis, duration, size_bytes, price_usd_per_gb }
+    let likely_end = LikelyEnd::after(&own().map(|e| e.duration).collect::<Vec<_>>());
+    Estimate { basis, duration, size_bytes, likely_end, price_usd_per_gb }
 }
 
 /// The size that exports of other tables are compared with, as far as it is known before they are looked for.
@@ -185,8 +208,20 @@ mod tests {
         assert_eq!(estimate(&full, &all, Some(5), 0.1).size_bytes, Some(5));
         let others = estimate(&full, &[past(false, 300, 5)], Some(250_000_000), 0.1);
         assert_eq!((others.basis, others.duration.as_secs() / 60), (EstimateBasis::SimilarSize, 5));
+        assert_eq!(others.likely_end, None, "another table says little about when");
         let nothing = estimate(&full, &[], None, 0.1);
         assert_eq!((nothing.basis, nothing.duration, nothing.size_bytes), (EstimateBasis::KnownRange, KNOWN_DURATION, None));
+    }
+
+    #[test]
+    fn the_end_is_likely_between_the_shortest_and_the_longest_and_a_little_more() {
+        let likely = |minutes: &[u64]| {
+            let past: Vec<_> = minutes.iter().map(|m| past(true, 1, *m)).collect();
+            let likely = estimate(&ExportKind::Full { export_time: None }, &past, None, 0.1).likely_end.unwrap();
+            (likely.from.as_secs(), likely.to.as_secs())
+        };
+        assert_eq!(likely(&[10]), (600 - 66, 600 + 66));
+        assert_eq!(likely(&[10, 9, 11, 10, 10]), (540 - 18, 660 + 18));
     }
 
     #[test]

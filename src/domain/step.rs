@@ -339,7 +339,11 @@ fn look_again(export: &Export, around: &Surroundings) -> NextLook {
     let delay = if matches!(export.state, ExportState::TimedOut(_)) {
         slow_poll_delay(age, around.jitter)
     } else {
-        within_timeout(export, poll_delay(age, around.bounds, around.jitter), around.now)
+        // Whether its end is likely counts from AWS's start; without one nothing is known of it.
+        let started = export.state.accepted().and_then(|accepted| accepted.start_time);
+        let likely_end = started.and(export.estimate).and_then(|estimate| estimate.likely_end);
+        let age = likely_end.and(started).map_or(age, |started| around.now.since(started));
+        within_timeout(export, poll_delay(age, likely_end, around.bounds, around.jitter), around.now)
     };
     NextLook::After { delay, failures: 0, in_doubt: false }
 }

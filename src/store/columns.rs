@@ -10,17 +10,25 @@ use crate::domain::s3::Encryption;
 /// The columns that hold what AWS said, from the state.
 #[derive(Debug, Serialize)]
 pub(super) struct StateColumns<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) export_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) table_id: Option<&'a str>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub(super) start_time: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub(super) end_time: Option<OffsetDateTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) item_count: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) billed_size_in_bytes: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) manifest_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure_source: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure_message: Option<&'a str>,
 }
 
@@ -57,13 +65,15 @@ impl<'a> From<&'a Export> for StateColumns<'a> {
 /// The columns that AWS may settle, from the request.
 #[derive(Debug, Serialize)]
 pub(super) struct SettledColumns {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) s3_sse_algorithm: Option<&'static str>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub(super) export_time: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub(super) export_from_time: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub(super) export_to_time: Option<OffsetDateTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) export_view_type: Option<&'static str>,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct First<'a> {
     pub(super) delay: Duration,
 }
 
-/// A row of `exports` under the names of its columns. Columns that it does not name keep their defaults.
+/// A row of `exports` under the names of its columns. What is null is left out: Postgres reads no less from it.
 #[derive(Debug, Serialize)]
 struct NewRow<'a> {
     id: Uuid,
@@ -47,29 +47,49 @@ struct NewRow<'a> {
     account_id: &'a str,
     region: &'a str,
     s3_bucket: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     s3_bucket_owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     s3_prefix: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     s3_sse_kms_key_id: Option<&'a str>,
     export_format: &'static str,
     export_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     filter_specification: Option<Value>,
     create_timeout: &'a str,
     create_timeout_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     callback_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     callback_secret: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client_token_made_at: Option<Timestamp>,
     export_status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status_reason: Option<&'a str>,
     retry_max_attempts: u32,
     attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry_of: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     estimate_basis: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     estimated_duration_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     estimated_size_bytes: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    likely_end_from_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    likely_end_to_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     price_usd_per_gb: Option<f64>,
     verify: bool,
     #[serde(flatten)]
@@ -84,6 +104,7 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
         let request = &export.request;
         let to = &request.destination;
         let estimate = export.estimate.as_ref();
+        let likely_end = estimate.and_then(|estimate| estimate.likely_end);
         let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1);
         Self {
             id: export.id.0,
@@ -124,6 +145,8 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
             estimate_basis: estimate.map(|estimate| estimate.basis.as_str()),
             estimated_duration_ms: estimate.map(|estimate| milliseconds(estimate.duration)),
             estimated_size_bytes: estimate.and_then(|estimate| estimate.size_bytes),
+            likely_end_from_ms: likely_end.map(|likely| milliseconds(likely.from)),
+            likely_end_to_ms: likely_end.map(|likely| milliseconds(likely.to)),
             price_usd_per_gb: estimate.map(|estimate| estimate.price_usd_per_gb),
             verify: request.verify,
             state: StateColumns::from(export),
@@ -156,22 +179,25 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
                 callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message, retry_max_attempts, attempt, retry_of, estimate_basis,
-                estimated_duration_ms, estimated_size_bytes, price_usd_per_gb, verify)
+                estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify)
             SELECT id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket,
                 s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
                 export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
                 callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message, retry_max_attempts, attempt, retry_of, estimate_basis,
-                estimated_duration_ms, estimated_size_bytes, price_usd_per_gb, verify
+                estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify
             FROM json_populate_recordset(NULL::exports, $1::text::json)
             ON CONFLICT DO NOTHING
-            RETURNING id, version, created_at, origin, account_id, region, create_timeout_ms, export_status
+            RETURNING id, version, created_at, origin, account_id, region, labels, create_timeout_ms, export_status
         ), scheduled AS (
             INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at)
             SELECT id, account_id || '/' || region, now() + $2 * interval '1 second', 0,
                 CASE origin WHEN 'created' THEN 'START' ELSE 'FOLLOW' END, created_at + create_timeout_ms * interval '1 millisecond'
             FROM stored WHERE export_status IN ('PENDING', 'IN_PROGRESS')
+        ), labelled AS (
+            INSERT INTO export_labels (label, export_id)
+            SELECT each.key || ':' || each.value, id FROM stored, jsonb_each_text(labels) AS each
         ), told AS (
             INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
             SELECT id, version, $3, created_at, export_status, $4 FROM stored

@@ -14,6 +14,7 @@ pub mod endpoints;
 mod error;
 mod estimates;
 mod insert;
+mod list;
 pub mod page;
 pub mod read;
 pub mod record;
@@ -26,6 +27,7 @@ pub mod verifications;
 pub mod webhook_jobs;
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -48,7 +50,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
 }
 
 impl Store {
@@ -72,7 +74,7 @@ impl Store {
                 })
             })
             .connect_lazy_with(options.clone());
-        Ok(Self { pool, options })
+        Ok(Self { pool, options: Arc::new(options) })
     }
 
     /// Brings the schema to this version's. Replicas that start together take turns.
@@ -81,7 +83,10 @@ impl Store {
     /// The database cannot be reached, or holds a newer or changed migration.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // On a connection of its own: a migration may take longer than a statement otherwise may.
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(self.options.clone());
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(PgConnectOptions::clone(&self.options));
         let migrated = MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate);
         pool.close().await;
         migrated

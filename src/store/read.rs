@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::page::{ExportFilter, Page};
 use super::rows::{EventRow, select_exports};
 use super::{Store, StoreError};
 use crate::domain::event::Event;
@@ -51,42 +48,6 @@ impl Store {
             .transpose()
     }
 
-    /// One page of the exports that match, newest first.
-    ///
-    /// # Errors
-    /// The database does not answer, or a row is inconsistent.
-    pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Export>, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        // Planned anew with the values of this call, so that filters that are not given vanish from the plan.
-        sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
-        let labels = (!filter.labels.is_empty()).then(|| json!(filter.labels));
-        let rows = select_exports!(
-            "WHERE ($1::uuid IS NULL OR e.id < $1)
-                AND ($2::text IS NULL OR e.export_status = $2)
-                AND ($3::text IS NULL OR e.table_arn = $3)
-                AND ($4::text IS NULL OR e.s3_bucket = $4)
-                AND ($5::text IS NULL OR e.export_type = $5)
-                AND ($6::jsonb IS NULL OR e.labels @> $6)
-                AND ($7::timestamptz IS NULL OR e.created_at >= $7)
-                AND ($8::timestamptz IS NULL OR e.created_at < $8)
-            ORDER BY e.id DESC
-            LIMIT $9",
-            page.before,
-            filter.status,
-            filter.table_arn.as_deref(),
-            filter.s3_bucket.as_deref(),
-            filter.export_type,
-            labels,
-            filter.created_after.map(OffsetDateTime::from),
-            filter.created_before.map(OffsetDateTime::from),
-            page.size,
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        rows.into_iter().map(Export::try_from).collect()
-    }
-
     /// The history of an export after `sequence`, oldest first.
     ///
     /// # Errors
@@ -124,8 +85,12 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn known_arns(&self, arns: &[String]) -> Result<HashMap<String, ExportId>, StoreError> {
-        let rows =
-            sqlx::query!(r#"SELECT id, export_arn AS "arn!" FROM exports WHERE export_arn = ANY($1)"#, arns).fetch_all(&self.pool).await?;
+        let rows = sqlx::query!(
+            r#"SELECT e.id, given.arn AS "arn!" FROM unnest($1::text[]) AS given (arn) JOIN exports e ON e.export_arn = given.arn"#,
+            arns
+        )
+        .fetch_all(&self.pool)
+        .await?;
         Ok(rows.into_iter().map(|row| (row.arn, ExportId(row.id))).collect())
     }
 

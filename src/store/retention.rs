@@ -14,19 +14,28 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn remove_exports_ended_before(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
-        let done = sqlx::query!(
-            "DELETE FROM exports WHERE id IN (
-                SELECT e.id FROM exports e
-                WHERE e.export_status NOT IN ('PENDING', 'IN_PROGRESS') AND e.updated_at < $1
-                    AND NOT EXISTS (SELECT FROM export_schedule s WHERE s.export_id = e.id)
-                    AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.export_id = e.id AND d.status = 'PENDING')
-                LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        let done = sqlx::query_scalar!(
+            r#"WITH gone AS (
+                DELETE FROM exports WHERE id IN (
+                    SELECT e.id FROM exports e
+                    WHERE e.export_status NOT IN ('PENDING', 'IN_PROGRESS') AND e.updated_at < $1
+                        AND NOT EXISTS (SELECT FROM export_schedule s WHERE s.export_id = e.id)
+                        AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.export_id = e.id AND d.status = 'PENDING')
+                    LIMIT $2 FOR UPDATE SKIP LOCKED)
+                RETURNING id, labels
+            ), untold AS (
+                DELETE FROM export_events USING gone WHERE export_id = gone.id
+            ), unlabelled AS (
+                DELETE FROM export_labels l USING gone, jsonb_each_text(gone.labels) AS each
+                WHERE l.label = each.key || ':' || each.value AND l.export_id = gone.id
+            )
+            SELECT count(*) AS "gone!" FROM gone"#,
             OffsetDateTime::from(before),
             most,
         )
-        .execute(&self.pool)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(done.rows_affected())
+        Ok(done.unsigned_abs())
     }
 
     /// Removes the events of exports that ended before this time. How many.

@@ -13,7 +13,7 @@ use super::StoreError;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::description::Written;
 use crate::domain::duration::CreateTimeout;
-use crate::domain::estimate::{Estimate, EstimateBasis};
+use crate::domain::estimate::{Estimate, EstimateBasis, LikelyEnd};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::export::{Accepted, Export, ExportState, ExportStatus, Failed, Origin};
 use crate::domain::filter::FilterSpecification;
@@ -79,6 +79,8 @@ pub(super) struct ExportRow {
     pub(super) estimate_basis: Option<String>,
     pub(super) estimated_duration_ms: Option<i64>,
     pub(super) estimated_size_bytes: Option<i64>,
+    pub(super) likely_end_from_ms: Option<i64>,
+    pub(super) likely_end_to_ms: Option<i64>,
     pub(super) price_usd_per_gb: Option<f64>,
 }
 
@@ -114,7 +116,7 @@ macro_rules! select_exports {
                     AS "verification: crate::store::rows::StoredVerification",
                 e.retry_max_attempts, e.attempt, e.retry_of,
                 (SELECT r.id FROM exports r WHERE r.retry_of = e.id) AS retried_by,
-                e.estimate_basis, e.estimated_duration_ms, e.estimated_size_bytes, e.price_usd_per_gb
+                e.estimate_basis, e.estimated_duration_ms, e.estimated_size_bytes, e.likely_end_from_ms, e.likely_end_to_ms, e.price_usd_per_gb
             FROM exports e "# + $rest
             $(, $argument)*
         )
@@ -169,6 +171,10 @@ fn read_estimate(row: &ExportRow) -> Result<Option<Estimate>, String> {
         basis: EstimateBasis::parse(basis).ok_or_else(|| format!("unknown estimate_basis {basis}"))?,
         duration: Duration::from_millis(ms.unsigned_abs()),
         size_bytes: row.estimated_size_bytes,
+        likely_end: row
+            .likely_end_from_ms
+            .zip(row.likely_end_to_ms)
+            .map(|(from, to)| LikelyEnd { from: Duration::from_millis(from.unsigned_abs()), to: Duration::from_millis(to.unsigned_abs()) }),
         price_usd_per_gb,
     }))
 }

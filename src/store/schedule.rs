@@ -19,6 +19,9 @@ use crate::domain::timestamp::Timestamp;
 /// How long a claimed export stays in its worker's hand before another may take it: longer than an AWS call may take.
 pub const HOLD: Duration = Duration::from_secs(15);
 
+/// The same for looks, which do no harm if two take them: as long as looks usually are apart, so that an unchanged one costs one write.
+const LOOK_HOLD: Duration = Duration::from_secs(30);
+
 /// What is to be done with a scheduled export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -224,7 +227,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let (lanes, most) = columns(quotas);
-        // A delay below the hold is written by the claim itself, so that an unchanged look costs one write.
+        // A delay up to the hold is written by the claim itself, so that an unchanged look costs one write.
         let rows = sqlx::query_as!(
             ScheduleRow,
             r#"WITH due AS MATERIALIZED (
@@ -247,7 +250,7 @@ impl Store {
             &most,
             ahead.as_secs_f64(),
             limit,
-            i64::try_from(HOLD.as_millis()).unwrap_or(i64::MAX),
+            i64::try_from(LOOK_HOLD.as_millis()).unwrap_or(i64::MAX),
         )
         .fetch_all(&self.pool)
         .await?;

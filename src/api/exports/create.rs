@@ -82,13 +82,14 @@ pub async fn create_export(
     let request = vetted(&state, request::read(&body, &state.callbacks, &state.vault, now)).await;
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
     let checked = match request {
-        Ok(request) if preflight => check_first(&state, request, key.as_ref()).await,
+        // What few requests do stays out of the future of all.
+        Ok(request) if preflight => Box::pin(check_first(&state, request, key.as_ref())).await,
         other => other.map(|request| (request, None)),
     };
     let acceptance = match (checked, key) {
         (Ok((request, table_size_bytes)), key) => store_new(&state, request, table_size_bytes, key, now).await?,
         // What was right when it was first sent may not be any more: times age. Its answer stays the same.
-        (Err(problem), Some(key)) => match state.store.known_by_key(&key).await? {
+        (Err(problem), Some(key)) => match Box::pin(state.store.known_by_key(&key)).await? {
             Some(Acceptance::Replayed(known)) => (*known, true),
             _ => return Err(problem),
         },
@@ -98,7 +99,7 @@ pub async fn create_export(
     let waited = prefer::wait(&headers);
     if let Some(wait) = waited {
         // Deleted while waiting, or the database went away: it is stored, so answer with what it was.
-        export = wait_for_end(&state, export.id, wait).await.ok().flatten().unwrap_or(export);
+        export = Box::pin(wait_for_end(&state, export.id, wait)).await.ok().flatten().unwrap_or(export);
     }
     let status = if waited.is_some() && export.status().is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut response = respond_with_location(&state, status, &export, waited);
@@ -112,7 +113,7 @@ pub async fn create_export(
 pub(super) async fn vetted(state: &ApiState, request: Result<ExportRequest, Problem>) -> Result<ExportRequest, Problem> {
     let request = request?;
     if let Some(callback) = &request.callback {
-        state.vet("/callback_url", &callback.url).await?;
+        Box::pin(state.vet("/callback_url", &callback.url)).await?;
     }
     Ok(request)
 }

@@ -95,14 +95,14 @@ pub async fn list_events(
     let after = last_event_id(&headers)?;
     // Watched before it is read, so that no event falls between.
     let version = state.watcher.watch(id);
-    state.store.find(id).await?.ok_or_else(Problem::no_such_export)?;
+    Box::pin(state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
     let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
     if wants_stream {
         let live = Live { state, id, version, after, waiting: VecDeque::new(), ended: false };
         let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
         return Ok(Sse::new(live.into_stream()).keep_alive(keep_alive).into_response());
     }
-    let events = state.store.events_after(id, 0).await?;
+    let events = Box::pin(state.store.events_after(id, 0)).await?;
     Ok(Json(EventList { events: events.iter().map(EventView::from).collect() }).into_response())
 }
 
@@ -143,9 +143,10 @@ impl Live {
             if self.ended || *self.version.borrow_and_update() == GONE {
                 return None;
             }
-            match self.state.store.events_after(self.id, self.after).await {
+            // Boxed, so that who waits holds no room for reading.
+            match Box::pin(self.state.store.events_after(self.id, self.after)).await {
                 Ok(events) if !events.is_empty() => self.waiting = events.into(),
-                Ok(_) if self.has_ended().await => return None,
+                Ok(_) if Box::pin(self.has_ended()).await => return None,
                 Ok(_) => tokio::select! {
                     changed = self.version.changed() => changed.ok()?,
                     () = self.state.stopping.cancelled() => return None,

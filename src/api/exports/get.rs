@@ -47,7 +47,7 @@ pub async fn get_export(
     let waited = prefer::wait(&headers);
     let export = match waited {
         Some(wait) => wait_for_end(&state, id, wait).await?,
-        None => state.store.find(id).await?,
+        None => Box::pin(state.store.find(id)).await?,
     };
     let export = export.ok_or_else(Problem::no_such_export)?;
     Ok(respond(&state, StatusCode::OK, &export, waited))
