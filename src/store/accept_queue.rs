@@ -21,6 +21,7 @@ use crate::causes::in_words;
 use crate::domain::estimate::{Prices, estimate};
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
+use crate::measures::{ACCEPT_GROUP, ACCEPTS_REFUSED};
 
 /// How many requests may wait. Some 10 KB each at most, as their bodies are bounded.
 const MOST_WAITING: usize = 4096;
@@ -67,11 +68,17 @@ impl AcceptQueue {
                 let (store, prices, group) = (writer.clone(), Arc::clone(&prices), std::mem::take(&mut group));
                 // In a task of its own, so that a panic fails one group and not the queue.
                 if let Err(error) = tokio::spawn(async move { store_group(&store, &prices, group).await }).await {
-                    tracing::error!(error = in_words(&error), "a group of exports was not stored");
+                    tracing::error!(error.message = in_words(&error), "a group of exports was not stored");
                 }
             }
         });
         Self { store, waiting }
+    }
+
+    /// How many wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.max_capacity() - self.waiting.capacity()
     }
 
     /// Estimates and stores a new export of version 1, or says why not. Returns it as it was stored.
@@ -85,7 +92,10 @@ impl AcceptQueue {
         table_size_bytes: Option<i64>,
     ) -> Result<(Export, Acceptance), StoreError> {
         let (answer, written) = oneshot::channel();
-        self.waiting.try_send(Waiting { export, key, table_size_bytes, answer }).map_err(|_| StoreError::Crowded)?;
+        self.waiting.try_send(Waiting { export, key, table_size_bytes, answer }).map_err(|_| {
+            metrics::counter!(ACCEPTS_REFUSED).increment(1);
+            StoreError::Crowded
+        })?;
         // Without an answer the writer has panicked.
         let Written { export, key, stored } = written.await.unwrap_or(Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed)))?;
         let acceptance = if stored { Acceptance::Stored } else { self.store.conflicting(&export, key.as_ref()).await? };
@@ -94,7 +104,7 @@ impl AcceptQueue {
 }
 
 async fn store_group(store: &Store, prices: &Prices, mut group: Vec<Waiting>) {
-    metrics::histogram!("accept_group_size").record(u32::try_from(group.len()).unwrap_or(u32::MAX));
+    metrics::histogram!(ACCEPT_GROUP).record(u32::try_from(group.len()).unwrap_or(u32::MAX));
     // Groups of other replicas may bring the same keys: all wait for each other in the same order, so never in a circle.
     group.sort_unstable_by(|a, b| a.key.as_ref().map(|key| &key.key).cmp(&b.key.as_ref().map(|key| &key.key)));
     match insert_group(store, prices, &mut group).await {
@@ -111,7 +121,7 @@ async fn store_group(store: &Store, prices: &Prices, mut group: Vec<Waiting>) {
             }
         }
         Err(error) => {
-            tracing::warn!(error = in_words(&error), exports = group.len(), "a group of exports was refused; storing each by itself");
+            tracing::warn!(error.message = in_words(&error), export.count = group.len(), "a group of exports was refused; storing each by itself");
             for one in group {
                 let new = NewExport { export: &one.export, key: one.key.as_ref() };
                 let stored = insert(&store.pool, &[new], FIRST).await;

@@ -14,6 +14,7 @@ pub mod endpoints;
 mod error;
 mod estimates;
 mod insert;
+pub mod load;
 pub mod page;
 pub mod read;
 pub mod record;
