@@ -21,23 +21,39 @@ pub(super) struct Call {
 }
 
 /// Makes a call. The answer, and what must be told how it ended.
-pub(super) async fn make<T>(method: &'static str, call: impl Future<Output = T>) -> (T, Call) {
-    // A call for many exports at once belongs to no trace.
-    let span = if Span::current().is_none() {
-        Span::none()
-    } else {
-        tracing::error_span!("aws call", otel.name = method, otel.kind = "client", rpc.system.name = "aws-api", rpc.method = method, aws.outcome = Empty, otel.status_code = Empty)
-    };
-    let began = Instant::now();
-    let answer = call.instrument(span.clone()).await;
-    (answer, Call { method, seconds: began.elapsed().as_secs_f64(), span })
+pub(super) fn make<T>(method: &'static str, call: impl Future<Output = T> + Send) -> impl Future<Output = (T, Call)> + Send
+where
+    T: Send,
+{
+    // The SDK's futures take tens of kilobytes, and would take them in each of those around them too.
+    let call = Box::pin(call);
+    async move {
+        // A call for many exports at once belongs to no trace.
+        let span = if Span::current().is_none() { Span::none() } else { span_of(method) };
+        let began = Instant::now();
+        let answer = call.instrument(span.clone()).await;
+        (answer, Call { method, seconds: began.elapsed().as_secs_f64(), span })
+    }
+}
+
+fn span_of(method: &'static str) -> Span {
+    tracing::error_span!(
+        "aws call",
+        otel.name = method,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        rpc.system.name = "aws-api",
+        rpc.method = method,
+        aws.outcome = Empty,
+    )
 }
 
 impl Call {
     /// It was answered: what came of it is this failure, or none.
     pub(super) fn ended(self, failure: Option<&AwsFailure>) {
         let outcome = failure.map_or("ok", |failure| failure.class.as_str());
-        metrics::histogram!(AWS_CALLS, "rpc_system_name" => "aws-api", "rpc_method" => self.method, "outcome" => outcome).record(self.seconds);
+        metrics::histogram!(AWS_CALLS, "rpc_system_name" => "aws-api", "rpc_method" => self.method, "outcome" => outcome)
+            .record(self.seconds);
         if failure.is_some_and(|failure| failure.class == FailureClass::Throttled) {
             metrics::counter!(THROTTLES, "rpc_method" => self.method).increment(1);
         }
@@ -49,16 +65,20 @@ impl Call {
 }
 
 /// Makes a call and says what its failure means.
-pub(super) async fn ask<T, E, R>(
+pub(super) fn ask<T, E, R>(
     method: &'static str,
-    call: impl Future<Output = Result<T, SdkError<E, R>>>,
-) -> Result<T, AwsFailure>
+    call: impl Future<Output = Result<T, SdkError<E, R>>> + Send,
+) -> impl Future<Output = Result<T, AwsFailure>> + Send
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
+    T: Send,
+    E: ProvideErrorMetadata + std::error::Error + Send + 'static,
+    R: std::fmt::Debug + Send + 'static,
 {
-    let (answer, call) = make(method, call).await;
-    let answer = answer.map_err(|error| classify(&error));
-    call.ended(answer.as_ref().err());
-    answer
+    let made = make(method, call);
+    async move {
+        let (answer, call) = made.await;
+        let answer = answer.map_err(|error| classify(&error));
+        call.ended(answer.as_ref().err());
+        answer
+    }
 }

@@ -121,7 +121,11 @@ async fn store_group(store: &Store, prices: &Prices, mut group: Vec<Waiting>) {
             }
         }
         Err(error) => {
-            tracing::warn!(error.message = in_words(&error), export.count = group.len(), "a group of exports was refused; storing each by itself");
+            tracing::warn!(
+                error.message = in_words(&error),
+                export.count = group.len(),
+                "a group of exports was refused; storing each by itself"
+            );
             for one in group {
                 let new = NewExport { export: &one.export, key: one.key.as_ref() };
                 let stored = insert(&store.pool, &[new], FIRST).await;

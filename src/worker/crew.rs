@@ -76,7 +76,11 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
             }
             Err(error) => {
                 if !failing {
-                    tracing::warn!(worker.name = W::NAME, error.message = in_words(&error), "work cannot be claimed; trying again every second");
+                    tracing::warn!(
+                        worker.name = W::NAME,
+                        error.message = in_words(&error),
+                        "work cannot be claimed; trying again every second"
+                    );
                     failing = true;
                 }
                 tokio::select! {

@@ -58,11 +58,11 @@ impl Stepper {
         let name = if export.state.accepted().is_none() { "export start" } else { "export look" };
         let span = tracing::error_span!("export step", otel.name = name, export.id = %export.id, trace_id = Empty);
         traces::continue_from(&span, export.trace_parent);
-        let step = async {
+        let step = Box::pin(async {
             let (outcome, taken) = self.take(claimed, described).await;
             self.write(claimed, outcome).await;
             taken
-        };
+        });
         step.instrument(span).await
     }
 

@@ -132,7 +132,9 @@ impl VerificationWorker {
             match self.store.renew_verification(claimed).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => tracing::warn!(export.id = %claimed.export.id, error.message = in_words(&error), "a hold could not be renewed"),
+                Err(error) => {
+                    tracing::warn!(export.id = %claimed.export.id, error.message = in_words(&error), "a hold could not be renewed")
+                }
             }
         }
     }

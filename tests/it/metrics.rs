@@ -106,7 +106,8 @@ fn the_guide_has_every_metric_with_its_labels() {
             assert!(row.contains(&format!("`{label}`")), "{name}: {label} is missing in {row}");
         }
     }
-    let rows = guide.lines().filter(|l| l.starts_with("| `") && [" | counter |", " | gauge |", " | histogram |"].iter().any(|k| l.contains(k)));
+    let rows =
+        guide.lines().filter(|l| l.starts_with("| `") && [" | counter |", " | gauge |", " | histogram |"].iter().any(|k| l.contains(k)));
     assert_eq!(rows.count(), measures::ALL.len(), "the guide describes a metric that does not exist");
 }
 
@@ -230,7 +231,10 @@ async fn the_load_is_what_is_in_the_database() {
     app.step_exports().await;
     let running = load(&app).await;
     assert_eq!((running.open, running.oldest_due_s), ([0.0, 0.0, 3.0, 0.0], [0.0; 5]));
-    // More than are counted: a part stands for all. The planner's belief is set here, since nothing else is that large in a test.
-    sqlx::query("UPDATE pg_class SET reltuples = 50000 WHERE oid = 'export_schedule'::regclass").execute(&app.pool).await.unwrap();
-    assert_eq!(load(&app).await.open[2], 3.0, "so few are all counted");
+    // Of so many half of the pages would be read, and stand for all; here there is one, which is read or not. What the planner believes is
+    // set, since no test fills a table like that.
+    sqlx::query("UPDATE pg_class SET reltuples = 200000 WHERE oid = 'export_schedule'::regclass").execute(&app.pool).await.unwrap();
+    for _ in 0..20 {
+        assert!([0.0, 6.0].contains(&load(&app).await.open[2]));
+    }
 }

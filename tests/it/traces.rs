@@ -133,7 +133,11 @@ async fn a_run_is_one_trace_and_shows_every_metric() {
     // Every metric, each with its type and its labels.
     let seen = families(&metrics);
     for measure in measures::ALL {
-        assert!(metrics.contains(&format!("# TYPE {} {}\n", measure.name, measure.kind.as_str())), "{} is missing\n{metrics}", measure.name);
+        assert!(
+            metrics.contains(&format!("# TYPE {} {}\n", measure.name, measure.kind.as_str())),
+            "{} is missing\n{metrics}",
+            measure.name
+        );
         let mut labels: Vec<_> = measure.labels.iter().map(|label| (*label).to_owned()).collect();
         labels.sort();
         let of_it: HashSet<_> = seen.iter().filter(|(name, _)| name == measure.name).map(|(_, labels)| labels.clone()).collect();

@@ -1,7 +1,7 @@
 //! Adopts one export that was started elsewhere: AWS describes it, and its record is stored if nobody here has one.
 
-use crate::api::{ApiState, trace};
 use crate::api::problem::{Problem, ProblemType};
+use crate::api::{ApiState, trace};
 use crate::domain::adopt::adopt;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};

@@ -33,7 +33,7 @@ pub fn selectors(expression: &str) -> Result<Vec<Selector>, String> {
                 let (labels, after) = matchers_of(matchers)?;
                 found.push(Selector::Metric { name: word.to_owned(), labels });
                 rest = after;
-            } else if !rest.starts_with('(') && !WORDS.contains(&word) {
+            } else if !rest.starts_with('(') && !WORDS.contains(&word) && !is_operator_of(rest) {
                 found.push(Selector::Metric { name: word.to_owned(), labels: Vec::new() });
             }
         } else if first == '{' {
@@ -44,6 +44,11 @@ pub fn selectors(expression: &str) -> Result<Vec<Selector>, String> {
         rest = rest.trim_start();
     }
     Ok(found)
+}
+
+/// Whether what follows makes the word before it an aggregation: `sum by (…)`.
+fn is_operator_of(rest: &str) -> bool {
+    matches!(word(rest).0, "by" | "without")
 }
 
 fn word(text: &str) -> (&str, &str) {
@@ -83,11 +88,10 @@ fn matchers_of(text: &str) -> Result<(Vec<String>, &str), String> {
 
 #[test]
 fn expressions_are_read() {
-    let metric = |name: &str, labels: &[&str]| Selector::Metric {
-        name: name.to_owned(),
-        labels: labels.iter().map(|l| (*l).to_owned()).collect(),
-    };
-    let expression = r#"sum by (le, a) (rate(x_bucket{job="a}\"b", c=~"5..",}[5m] offset 1h)) / on(i) group_left() y:z > bool 2e3 or max(w[$__range])"#;
+    let metric =
+        |name: &str, labels: &[&str]| Selector::Metric { name: name.to_owned(), labels: labels.iter().map(|l| (*l).to_owned()).collect() };
+    let expression =
+        r#"sum by (le, a) (rate(x_bucket{job="a}\"b", c=~"5..",}[5m] offset 1h)) / on(i) group_left() y:z > bool 2e3 or max(w[$__range])"#;
     let grouping = |labels: &[&str]| Selector::Grouping(labels.iter().map(|l| (*l).to_owned()).collect());
     assert_eq!(
         selectors(expression).unwrap(),
