@@ -107,6 +107,7 @@ impl App {
             vetting: Vetting::new(settings.webhook_urls.clone(), Arc::clone(&names)),
             prices,
             most_in_flight: settings.lanes.most_in_flight,
+            gauges: Arc::default(),
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),
             exports_changed: Arc::new(Notify::new()),
@@ -193,7 +194,7 @@ impl App {
             let _ = server.await;
             return Err(error.into());
         }
-        let mut tasks = Vec::new();
+        let mut tasks = vec![tokio::spawn(telemetry::keep_up(stopping.clone()))];
         if role != Role::Worker {
             let watcher = self.api.watcher.clone();
             tasks.push(tokio::spawn({
@@ -237,7 +238,7 @@ async fn serve(listener: TcpListener, router: Router, stopping: CancellationToke
     };
     let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
     if let Err(error) = served {
-        tracing::error!(error = in_words(&error), "the listener failed");
+        tracing::error!(error.message = in_words(&error), "the listener failed");
     }
 }
 
@@ -256,7 +257,7 @@ async fn wait_for_database(store: &Store, migrate: bool, stopping: &Cancellation
             Ok(false) if !told => tracing::warn!("the database's schema is older than this version's; waiting for tableferry migrate"),
             Err(error) if !error.is_unavailable() => return Err(error),
             Err(error) if !told => {
-                tracing::warn!(error = in_words(&error), "the database does not answer; trying again every second");
+                tracing::warn!(error.message = in_words(&error), "the database does not answer; trying again every second");
             }
             Ok(false) | Err(_) => {}
         }

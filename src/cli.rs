@@ -19,7 +19,7 @@ use crate::domain::webhook::secret::Sealed;
 use crate::keyring::Keyring;
 use crate::settings::{Auth, Settings, SettingsError};
 use crate::store::{Resealed, Store};
-use crate::telemetry;
+use crate::telemetry::{self, TelemetryError};
 use crate::vault::Vault;
 use crate::webhook::SystemNames;
 
@@ -95,9 +95,9 @@ pub enum CliError {
     /// A setting is missing or not possible for this command.
     #[error("{0}")]
     Missing(&'static str),
-    /// The log filter is malformed.
-    #[error("TABLEFERRY_LOG is no tracing filter such as info or tableferry=debug")]
-    Log(#[source] tracing_subscriber::filter::ParseError),
+    /// Logs or traces cannot begin.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// The service cannot run.
     #[error(transparent)]
     App(#[from] AppError),
@@ -153,16 +153,12 @@ impl Cli {
             // The sample export tells its own story; trouble is still shown.
             settings.log.get_or_insert_with(|| "warn".to_owned());
         }
-        telemetry::start_logging(&settings).map_err(CliError::Log)?;
-        match self.command {
-            Command::Serve(serve) => serve_forever(serve, &settings).await,
-            Command::Migrate => Ok(database(&settings)?.migrate().await.map_err(AppError::from)?),
-            Command::Openapi => print_openapi(),
-            Command::Secrets(secrets) => secrets.run(&settings).await,
-            Command::Healthcheck { url } => healthcheck(url, &settings).await,
-            #[cfg(feature = "dev")]
-            Command::Dev(dev) => Ok(dev.run(settings).await?),
+        let traces = telemetry::start(&settings)?;
+        let done = self.command.run(settings).await;
+        if let Some(traces) = traces {
+            traces.finish().await;
         }
+        done
     }
 
     #[expect(clippy::disallowed_methods, reason = "settings are read here, once")]
@@ -174,6 +170,20 @@ impl Cli {
         // Variables that are not UTF-8 are none of ours.
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(Settings::read(variables, file.as_deref())?)
+    }
+}
+
+impl Command {
+    async fn run(self, settings: Settings) -> Result<(), CliError> {
+        match self {
+            Self::Serve(serve) => serve_forever(serve, &settings).await,
+            Self::Migrate => Ok(database(&settings)?.migrate().await.map_err(AppError::from)?),
+            Self::Openapi => print_openapi(),
+            Self::Secrets(secrets) => secrets.run(&settings).await,
+            Self::Healthcheck { url } => healthcheck(url, &settings).await,
+            #[cfg(feature = "dev")]
+            Self::Dev(dev) => Ok(dev.run(settings).await?),
+        }
     }
 }
 
@@ -226,7 +236,7 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
     let listener = listen(settings.listen).await?;
     let aws = Aws::from_environment().await.with_roles(settings.accounts.clone());
     let app = App::new(settings, store, aws, Arc::new(SystemNames::default()))?;
-    tracing::info!(listen = %settings.listen, role = ?serve.role, version = env!("CARGO_PKG_VERSION"), "tableferry starts");
+    tracing::info!(server.address = %settings.listen, service.role = ?serve.role, service.version = env!("CARGO_PKG_VERSION"), "tableferry starts");
     Ok(app.run(serve.role, listener, !serve.no_migrate, stop_signal().cancelled_owned()).await?)
 }
 

@@ -49,9 +49,13 @@ impl Keyring {
             match self.vault.open(&key.sealed_private_key) {
                 Ok(text) => match SigningKey::parse_private(&text) {
                     Ok(private) => usable.push(private),
-                    Err(error) => tracing::error!(public_key = key.public_key, %error, "a signing key is damaged"),
+                    Err(error) => {
+                        tracing::error!(signing_key.public_key = key.public_key, error.message = %error, "a signing key is damaged")
+                    }
                 },
-                Err(error) => tracing::error!(public_key = key.public_key, %error, "a signing key cannot be opened"),
+                Err(error) => {
+                    tracing::error!(signing_key.public_key = key.public_key, error.message = %error, "a signing key cannot be opened")
+                }
             }
         }
         Ok(usable)

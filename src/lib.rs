@@ -14,6 +14,7 @@ pub mod cli;
 pub mod dev;
 pub mod domain;
 pub mod keyring;
+pub mod measures;
 pub mod output;
 pub mod proof;
 pub mod settings;

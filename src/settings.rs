@@ -44,6 +44,9 @@ pub struct Settings {
     pub webhook_urls: UrlPolicy,
     /// `TABLEFERRY_ENCRYPTION_KEY`: seal secrets in the database; the first seals, all open.
     pub encryption_keys: Vec<VaultKey>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set, and `OTEL_SDK_DISABLED` is not `true`: traces are sent
+    /// there. All else about traces OpenTelemetry reads from the environment by itself.
+    pub traces: bool,
     /// `TABLEFERRY_LOG`: tracing filter; `None` is [`DEFAULT_LOG`].
     pub log: Option<String>,
     /// `TABLEFERRY_LOG_FORMAT`: `text` or `json`; `None` is text on a terminal.
@@ -140,6 +143,9 @@ const LISTS: [&str; 3] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_
 /// Keys whose value is JSON, and may be a table or a list of tables in the file.
 const STRUCTURED: [&str; 2] = ["TABLEFERRY_ACCOUNTS", "TABLEFERRY_PRICE_USD_PER_GB"];
 
+/// Where traces go.
+const COLLECTOR: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+
 /// Variables that belong to our other programs.
 const FOREIGN_PREFIXES: [&str; 2] = ["TABLEFERRY_SIMULATOR_", "TABLEFERRY_TEST_"];
 
@@ -149,17 +155,22 @@ impl Settings {
     /// # Errors
     /// A key is unknown or a value does not suit its key.
     pub fn read(variables: impl IntoIterator<Item = (String, String)>, file: Option<&str>) -> Result<Self, SettingsError> {
+        let (mut collector, mut disabled) = (false, false);
         let mut values = file.map_or_else(|| Ok(BTreeMap::new()), read_file)?;
         for (name, value) in variables {
             if let Some(key) = KEYS.into_iter().find(|key| *key == name) {
                 values.insert(key, value);
+            } else if COLLECTOR.contains(&name.as_str()) {
+                collector |= !value.is_empty();
+            } else if name == "OTEL_SDK_DISABLED" {
+                disabled = value.eq_ignore_ascii_case("true");
             } else if name.starts_with("TABLEFERRY_") && !FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
                 return Err(SettingsError::UnknownKey { place: "the environment", key: name });
             }
         }
         // An empty value is how Compose files and unit files say "not set".
         values.retain(|_, value| !value.is_empty());
-        Self::from_values(&values)
+        Ok(Self { traces: collector && !disabled, ..Self::from_values(&values)? })
     }
 
     fn from_values(values: &BTreeMap<&'static str, String>) -> Result<Self, SettingsError> {
@@ -247,6 +258,7 @@ impl Settings {
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
             webhook_urls: UrlPolicy::new(allow_private, allow_hosts.unwrap_or_default(), ports),
             encryption_keys: encryption_keys.map_err(|e| bad("TABLEFERRY_ENCRYPTION_KEY", &e.to_string()))?,
+            traces: false, // only the environment says it
             log: get("TABLEFERRY_LOG").map(str::to_owned),
             log_format: match get("TABLEFERRY_LOG_FORMAT") {
                 None => None,

@@ -186,6 +186,6 @@ async fn fenced_writes(stage: &Stage, replica: usize) -> u64 {
     let answer = stage.http.get(stage.replicas[replica].url("/metrics")).send();
     let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(2), answer).await else { return 0 };
     let text = answer.text().await.unwrap_or_default();
-    let counts = text.lines().filter(|line| line.starts_with("fenced_writes_total"));
+    let counts = text.lines().filter(|line| line.starts_with("tableferry_fenced_writes_total"));
     counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }

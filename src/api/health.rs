@@ -56,7 +56,9 @@ pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Probl
     tag = "Operations",
     responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"))
 )]
-pub async fn metrics() -> impl IntoResponse {
+pub async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
+    state.gauges.read(&state).await;
+    telemetry::process::record();
     let handle = telemetry::metrics();
     handle.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render())

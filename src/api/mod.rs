@@ -6,6 +6,7 @@
 mod body;
 pub mod exports;
 mod fields;
+mod gauges;
 mod health;
 mod observe;
 pub mod openapi;
@@ -17,6 +18,7 @@ mod problem;
 mod problem_docs;
 mod problems;
 mod query;
+mod trace;
 mod watch;
 mod webhooks;
 
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, map_request};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -47,6 +49,7 @@ use crate::webhook::Vetting;
 
 use problem::{FieldError, Problem};
 
+pub use gauges::Gauges;
 pub use problem::ProblemType;
 pub use watch::Watcher;
 
@@ -91,6 +94,8 @@ pub struct Parts {
     pub prices: Arc<Prices>,
     /// How many exports may be in flight in an account and region.
     pub most_in_flight: u32,
+    /// The gauges that are read when somebody asks for metrics.
+    pub gauges: Arc<Gauges>,
     /// Wakes those who wait for an export.
     pub watcher: Watcher,
     /// Told when an export is due at once.
@@ -174,4 +179,5 @@ fn with_layers(router: Router) -> Router {
         .layer(from_fn(observe::observe))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(map_request(observe::only_good_request_ids))
 }

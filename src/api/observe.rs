@@ -1,39 +1,103 @@
-//! One log line and one measurement a request, and panics caught.
+//! Around every request: its span, one log line and one measurement, and panics caught.
 
 use std::any::Any;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderName;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::problem::{Problem, ProblemType};
+use super::trace;
+use crate::measures::{HTTP_ACTIVE, HTTP_REQUESTS};
+use crate::telemetry::traces;
 
-/// Logs and measures a request. Routes are named by their template, so that metrics stay few.
+/// Names a request, in logs and to its caller.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is asked all the time and tells nobody anything.
+const UNTOLD: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+/// Logs and measures a request, as part of its caller's trace. Routes are named by their template, so that metrics stay few.
 pub async fn observe(request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let _active = Active::begin();
+    let method = known_method(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |matched| matched.as_str().to_owned());
-    let request_id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-    let response = next.run(request).await;
-    let (status, elapsed) = (response.status().as_u16(), began.elapsed());
-    metrics::histogram!(
-        "http_server_request_duration_seconds",
-        "http_request_method" => known_method(&method),
-        "http_route" => route,
-        "http_response_status_code" => status.to_string()
-    )
-    .record(elapsed.as_secs_f64());
-    tracing::debug!(
-        http.request.method = %method,
-        url.path = path,
-        http.response.status_code = status,
-        duration_ms = elapsed.as_secs_f64() * 1000.0,
+    let of_caller = trace::of_caller(request.headers());
+    let (span, trace_parent) = if UNTOLD.contains(&route.as_str()) {
+        (Span::none(), of_caller)
+    } else {
+        let span = span(&request, method, &route);
+        let trace_parent = traces::continue_from(&span, of_caller);
+        (span, trace_parent)
+    };
+    let answer = async {
+        let response = trace::within(trace_parent, next.run(request)).await;
+        let (status, elapsed) = (response.status().as_u16(), began.elapsed());
+        let span = Span::current();
+        span.record("http.response.status_code", status);
+        if status >= 500 {
+            span.record("otel.status_code", "ERROR");
+        }
+        metrics::histogram!(
+            HTTP_REQUESTS,
+            "http_request_method" => method,
+            "http_route" => route,
+            "http_response_status_code" => status.to_string()
+        )
+        .record(elapsed.as_secs_f64());
+        tracing::debug!(duration_ms = elapsed.as_secs_f64() * 1000.0, "request served");
+        response
+    };
+    answer.instrument(span).await
+}
+
+/// Every log line of the request bears what this says. At the level of errors, so that it is there whatever `TABLEFERRY_LOG` leaves out.
+fn span(request: &Request, method: &'static str, route: &str) -> Span {
+    let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::error_span!(
+        "request",
+        otel.name = format_args!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        url.path = request.uri().path(),
         request.id = request_id,
-        "request served"
-    );
-    response
+        trace_id = Empty,
+    )
+}
+
+/// Takes away a request id that is no good, so that a new one is made: callers may send anything, and it goes into logs and back.
+pub async fn only_good_request_ids(mut request: Request) -> Request {
+    let mut given = request.headers().get_all(REQUEST_ID).iter();
+    let first = given.next().map(|id| id.as_bytes());
+    let good = |id: &[u8]| (1..=128).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b));
+    if first.is_some_and(|id| !good(id)) || given.next().is_some() {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
+}
+
+/// A request that is being answered, until this is dropped: callers may go away.
+struct Active;
+
+impl Active {
+    fn begin() -> Self {
+        metrics::gauge!(HTTP_ACTIVE).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        metrics::gauge!(HTTP_ACTIVE).decrement(1.0);
+    }
 }
 
 /// Callers may send any word as a method; metrics know the usual ones.
@@ -53,6 +117,6 @@ fn known_method(method: &axum::http::Method) -> &'static str {
 /// A handler panicked: the caller gets a problem, the log the panic.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-    tracing::error!(panic = words.unwrap_or_default(), "a handler panicked");
+    tracing::error!(exception.message = words.unwrap_or_default(), "a handler panicked");
     Problem::new(ProblemType::Internal, "the error was logged").into_response()
 }

@@ -329,7 +329,7 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(error = in_words(&error), "a request met no database");
+            tracing::warn!(error.message = in_words(&error), "a request met no database");
             return Self::new(
                 ProblemType::Unavailable,
                 "the database does not answer; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat",
@@ -344,7 +344,7 @@ impl From<StoreError> for Problem {
         if matches!(error, StoreError::Stale) {
             return Self::new(ProblemType::Unavailable, "another request changed the same export at this moment; try again");
         }
-        tracing::error!(error = in_words(&error), "a request failed");
+        tracing::error!(error.message = in_words(&error), "a request failed");
         Self::new(ProblemType::Internal, "the error was logged")
     }
 }

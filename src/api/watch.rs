@@ -71,7 +71,7 @@ impl Watcher {
             match store.versions(&asked).await {
                 Ok(found) => self.tell(&asked, &found),
                 // Whoever waits is told nothing now and something later; requests that need the database report its absence.
-                Err(error) => tracing::debug!(error = in_words(&error), "versions cannot be read"),
+                Err(error) => tracing::debug!(error.message = in_words(&error), "versions cannot be read"),
             }
             tokio::select! {
                 () = woken => {}

@@ -8,7 +8,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use serde_json::Value;
 
 use super::Aws;
-use super::s3::counted;
+use super::call::make;
+use super::s3::judged;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::preflight::BucketLook;
 
@@ -25,7 +26,7 @@ impl Aws {
         owner: Option<&str>,
     ) -> Result<BucketLook, AwsFailure> {
         let call = self.s3(account_id, region).head_bucket().bucket(bucket);
-        let answer = call.set_expected_bucket_owner(owner.map(str::to_owned)).send().await;
+        let (answer, call) = make("S3/HeadBucket", call.set_expected_bucket_owner(owner.map(str::to_owned)).send()).await;
         let raw = answer.as_ref().err().and_then(SdkError::raw_response);
         let status = raw.map(|raw| raw.status().as_u16());
         let named = raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")).map(str::to_owned);
@@ -43,10 +44,10 @@ impl Aws {
         // What is an answer here is not counted as a failure.
         match look {
             Some(look) => {
-                metrics::counter!("aws_calls_total", "operation" => "HeadBucket", "outcome" => "ok").increment(1);
+                call.ended(None);
                 Ok(look)
             }
-            None => counted("HeadBucket", answer).map(|_| BucketLook::Seen { region: None }),
+            None => judged(call, answer).map(|_| BucketLook::Seen { region: None }),
         }
     }
 
@@ -55,12 +56,13 @@ impl Aws {
     /// # Errors
     /// S3 denies it (also to every account but the bucket's), throttles or does not answer.
     pub async fn bucket_policy(&self, account_id: &str, region: &str, bucket: &str) -> Result<Option<Value>, AwsFailure> {
-        let answer = self.s3(account_id, region).get_bucket_policy().bucket(bucket).send().await;
+        let (answer, call) = make("S3/GetBucketPolicy", self.s3(account_id, region).get_bucket_policy().bucket(bucket).send()).await;
         let status = answer.as_ref().err().and_then(SdkError::raw_response).map(|raw| raw.status().as_u16());
         if answer.as_ref().err().is_some_and(|error| error.code() == Some("NoSuchBucketPolicy")) {
+            call.ended(None);
             return Ok(None);
         }
-        let answer = counted("GetBucketPolicy", answer).map_err(|failure| match status {
+        let answer = judged(call, answer).map_err(|failure| match status {
             // 405 is the answer to accounts that do not own the bucket.
             Some(403 | 405) => AwsFailure { class: FailureClass::Denied, ..failure },
             _ => failure,

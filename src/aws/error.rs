@@ -37,18 +37,6 @@ where
     }
 }
 
-/// Counts a call and says what its failure means.
-pub(super) fn counted<T, E, R>(operation: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<T, AwsFailure>
-where
-    E: ProvideErrorMetadata + Error + 'static,
-    R: std::fmt::Debug + 'static,
-{
-    let answer = answer.map_err(|error| classify(&error));
-    let outcome = answer.as_ref().err().map_or("ok", |failure| failure.class.as_str());
-    metrics::counter!("aws_calls_total", "operation" => operation, "outcome" => outcome).increment(1);
-    answer
-}
-
 fn unknown(code: &str, message: String) -> AwsFailure {
     AwsFailure { class: FailureClass::Unknown, code: code.to_owned(), message }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types as sdk;
 
 use super::Aws;
+use super::call::ask;
 use super::convert::{from_description, to_sdk_filter, to_sdk_time};
-use super::error::counted;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::description::{ExportDescription, ExportSummary};
@@ -64,7 +64,7 @@ impl Aws {
                 call = call.incremental_export_specification(window);
             }
         }
-        let answer = counted("ExportTableToPointInTime", call.send().await)?;
+        let answer = ask("DynamoDB/ExportTableToPointInTime", call.send()).await?;
         from_description(answer.export_description())
     }
 
@@ -73,10 +73,8 @@ impl Aws {
     /// # Errors
     /// AWS refuses or does not answer.
     pub async fn describe(&self, table: &TableArn, arn: &ExportArn) -> Result<ExportDescription, AwsFailure> {
-        let answer = counted(
-            "DescribeExport",
-            self.dynamodb(table.account_id(), table.region()).describe_export().export_arn(arn.as_str()).send().await,
-        )?;
+        let call = self.dynamodb(table.account_id(), table.region()).describe_export().export_arn(arn.as_str());
+        let answer = ask("DynamoDB/DescribeExport", call.send()).await?;
         from_description(answer.export_description())
     }
 
@@ -86,8 +84,8 @@ impl Aws {
     /// # Errors
     /// AWS refuses or does not answer.
     pub async fn list_running(&self, table: &TableArn) -> Result<HashMap<String, ExportDescription>, AwsFailure> {
-        let page = self.dynamodb(table.account_id(), table.region()).list_exports().table_arn(table.as_str()).max_results(25).send().await;
-        let page = counted("ListExports", page)?;
+        let call = self.dynamodb(table.account_id(), table.region()).list_exports().table_arn(table.as_str()).max_results(25);
+        let page = ask("DynamoDB/ListExports", call.send()).await?;
         let running = page.export_summaries().iter().filter(|s| s.export_status().is_some_and(|status| status.as_str() == "IN_PROGRESS"));
         Ok(running.filter_map(|s| s.export_arn()).map(|arn| (arn.to_owned(), ExportDescription::running(arn))).collect())
     }
@@ -104,7 +102,7 @@ impl Aws {
         next_token: Option<String>,
     ) -> Result<(Vec<ExportSummary>, Option<String>), AwsFailure> {
         let call = self.dynamodb(account_id, region).list_exports().set_table_arn(table.map(|table| table.as_str().to_owned()));
-        let page = counted("ListExports", call.max_results(25).set_next_token(next_token).send().await)?;
+        let page = ask("DynamoDB/ListExports", call.max_results(25).set_next_token(next_token).send()).await?;
         let summaries = page.export_summaries().iter().filter_map(|summary| {
             Some(ExportSummary {
                 arn: ExportArn::known(summary.export_arn()?.to_owned()),
@@ -125,15 +123,13 @@ impl Aws {
         scope: SearchScope,
         next_token: Option<String>,
     ) -> Result<(Vec<ExportArn>, Option<String>), AwsFailure> {
-        let page = self
+        let call = self
             .dynamodb(table.account_id(), table.region())
             .list_exports()
             .set_table_arn((scope == SearchScope::Table).then(|| table.as_str().to_owned()))
             .max_results(25)
-            .set_next_token(next_token)
-            .send()
-            .await;
-        let page = counted("ListExports", page)?;
+            .set_next_token(next_token);
+        let page = ask("DynamoDB/ListExports", call.send()).await?;
         let of_table = format!("{}/export/", table.as_str());
         let arns = page.export_summaries().iter().filter_map(|s| s.export_arn()).filter(|arn| arn.starts_with(&of_table));
         Ok((arns.map(|arn| ExportArn::known(arn.to_owned())).collect(), page.next_token().map(str::to_owned)))

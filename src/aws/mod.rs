@@ -4,6 +4,7 @@
 //! Retries are ours, so the SDK's are off.
 
 mod buckets;
+mod call;
 mod clients;
 mod convert;
 mod error;

@@ -10,6 +10,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::Aws;
+use super::call::{Call, make};
 use super::error::classify;
 use super::s3_objects::Bucket;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
@@ -75,10 +76,10 @@ impl Aws {
     /// HeadBucket, whose answer names the bucket's region, also when it is a redirection or a refusal.
     async fn find_region(&self, account_id: &str, output: &Output) -> Result<String, AwsFailure> {
         let call = self.s3(account_id, &output.region).head_bucket().bucket(&output.bucket);
-        let answer = call.set_expected_bucket_owner(output.bucket_owner.clone()).send().await;
+        let (answer, call) = make("S3/HeadBucket", call.set_expected_bucket_owner(output.bucket_owner.clone()).send()).await;
         let named = answer.as_ref().err().and_then(SdkError::raw_response).and_then(|raw| raw.headers().get("x-amz-bucket-region"));
         let named = named.map(str::to_owned);
-        match (counted("HeadBucket", answer), named) {
+        match (judged(call, answer), named) {
             (Ok(found), _) => Ok(found.bucket_region().unwrap_or(&output.region).to_owned()),
             (Err(_), Some(region)) => Ok(region),
             // Some stand-ins refuse HeadBucket without a region; the call that follows says what is missing.
@@ -162,19 +163,14 @@ where
     AwsFailure { class, code, message }
 }
 
-/// Counts a call and says what its failure means.
-pub(super) fn counted<T, E>(operation: &'static str, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, AwsFailure>
+/// Says how a call of S3 ended, and what its failure means.
+pub(super) fn judged<T, E>(call: Call, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, AwsFailure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let answer = answer.map_err(|error| classify_s3(&error));
-    let outcome = match &answer {
-        Ok(_) => "ok",
-        // An object that is looked for and is not there is an answer like any other.
-        Err(failure) if is_missing(failure) => "ok",
-        Err(failure) => failure.class.as_str(),
-    };
-    metrics::counter!("aws_calls_total", "operation" => operation, "outcome" => outcome).increment(1);
+    // An object that is looked for and is not there is an answer like any other.
+    call.ended(answer.as_ref().err().filter(|failure| !is_missing(failure)));
     answer
 }
 

@@ -70,5 +70,6 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         verification: None,
         attempt: Attempt::default(),
         estimate: None,
+        trace_parent: None,
     })
 }

@@ -17,6 +17,7 @@ use super::request::{ExportKind, ExportRequest};
 use super::retry::Attempt;
 use super::s3::Encryption;
 use super::timestamp::Timestamp;
+use super::trace::TraceParent;
 use super::verification::Verification;
 
 /// An export as this service remembers it.
@@ -44,6 +45,8 @@ pub struct Export {
     pub attempt: Attempt,
     /// What was expected of it when it was accepted here.
     pub estimate: Option<Estimate>,
+    /// The trace that it belongs to.
+    pub trace_parent: Option<TraceParent>,
 }
 
 /// How the export came to be known here.

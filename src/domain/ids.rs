@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
+
+use super::timestamp::Timestamp;
 
 /// Names an export in this service: a UUIDv7, so that ids sort by creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +20,16 @@ impl fmt::Display for ExportId {
 /// Names one webhook delivery. Receivers see it as `webhook-id`, the same on every attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryId(pub Uuid);
+
+impl DeliveryId {
+    /// When it was made, which is when the delivery was written: it is a UUIDv7.
+    #[must_use]
+    pub fn made_at(&self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        let at = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        OffsetDateTime::from_unix_timestamp_nanos(at).ok().map(Timestamp::from)
+    }
+}
 
 impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,6 +31,7 @@ pub mod retry;
 pub mod s3;
 pub mod step;
 pub mod timestamp;
+pub mod trace;
 pub mod verification;
 pub mod view;
 pub mod webhook;

@@ -134,6 +134,7 @@ pub fn again(export: &Export, fresh: Fresh, now: Timestamp) -> Export {
         attempt: Attempt { number: export.attempt.number.saturating_add(1), retry_of: Some(export.id), retried_by: None },
         verification: None,
         estimate: export.estimate,
+        trace_parent: export.trace_parent,
     }
 }
 
@@ -199,6 +200,7 @@ mod tests {
             attempt: Attempt::default(),
             verification: None,
             estimate: None,
+            trace_parent: None,
         }
     }
 

@@ -21,6 +21,7 @@ use crate::causes::in_words;
 use crate::domain::estimate::{Prices, estimate};
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
+use crate::measures::{ACCEPT_GROUP, ACCEPTS_REFUSED};
 
 /// How many requests may wait. Some 10 KB each at most, as their bodies are bounded.
 const MOST_WAITING: usize = 4096;
@@ -82,6 +83,12 @@ impl AcceptQueue {
         Self { store, waiting }
     }
 
+    /// How many wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.max_capacity() - self.waiting.capacity()
+    }
+
     /// Estimates and stores a new export of version 1, or says why not. Returns it as it was stored.
     ///
     /// # Errors
@@ -93,7 +100,10 @@ impl AcceptQueue {
         table_size_bytes: Option<i64>,
     ) -> Result<(Export, Acceptance), StoreError> {
         let (answer, written) = oneshot::channel();
-        self.waiting.try_send(Waiting { export, key, table_size_bytes, answer }).map_err(|_| StoreError::Crowded)?;
+        self.waiting.try_send(Waiting { export, key, table_size_bytes, answer }).map_err(|_| {
+            metrics::counter!(ACCEPTS_REFUSED).increment(1);
+            StoreError::Crowded
+        })?;
         // Without an answer the writer has panicked.
         let Written { export, key, stored } = written.await.unwrap_or(Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed)))?;
         let acceptance = if stored { Acceptance::Stored } else { Box::pin(self.store.conflicting(&export, key.as_ref())).await? };
@@ -102,7 +112,7 @@ impl AcceptQueue {
 }
 
 async fn store_group(store: &Store, prices: &Prices, mut group: Vec<Waiting>) {
-    metrics::histogram!("accept_group_size").record(u32::try_from(group.len()).unwrap_or(u32::MAX));
+    metrics::histogram!(ACCEPT_GROUP).record(u32::try_from(group.len()).unwrap_or(u32::MAX));
     // Groups of other replicas may bring the same keys: all wait for each other in the same order, so never in a circle.
     group.sort_unstable_by(|a, b| a.key.as_ref().map(|key| &key.key).cmp(&b.key.as_ref().map(|key| &key.key)));
     match insert_group(store, prices, &mut group).await {
@@ -119,7 +129,11 @@ async fn store_group(store: &Store, prices: &Prices, mut group: Vec<Waiting>) {
             }
         }
         Err(error) => {
-            tracing::warn!(error = in_words(&error), exports = group.len(), "a group of exports was refused; storing each by itself");
+            tracing::warn!(
+                error.message = in_words(&error),
+                export.count = group.len(),
+                "a group of exports was refused; storing each by itself"
+            );
             for one in group {
                 let new = NewExport { export: &one.export, key: one.key.as_ref() };
                 let stored = insert(&store.pool, &[new], FIRST).await;

@@ -14,6 +14,7 @@ use super::{Store, StoreError};
 use crate::domain::backoff::MOST_DELIVERY_ATTEMPTS;
 use crate::domain::ids::DeliveryId;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::webhook::announcement::{Announcement, disabled_body, ping_body};
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
 use crate::domain::webhook::endpoint::{Endpoint, EndpointId};
@@ -41,6 +42,8 @@ pub struct DueDelivery {
     pub headers: Option<Sealed>,
     /// The exact bytes to send.
     pub body: String,
+    /// The trace of the export that it tells of.
+    pub trace_parent: Option<TraceParent>,
     /// Attempts made before this one.
     pub attempts: u32,
     /// Attempts of the schedule made before this one.
@@ -237,18 +240,19 @@ impl Store {
             ), claimed AS (
                 UPDATE webhook_deliveries d SET due_at = now() + $4 * interval '1 second'
                 FROM due WHERE d.id = due.id
-                RETURNING d.id, d.endpoint_id, d.receiver, d.url, d.signing_secret, d.body, d.attempts, d.schedule_attempts
+                RETURNING d.id, d.endpoint_id, d.receiver, d.url, d.signing_secret, d.body, d.attempts, d.schedule_attempts, d.export_id
             )
             SELECT c.id AS "id!", c.endpoint_id, c.receiver AS "receiver!", coalesce(w.url, c.url) AS "url!", c.signing_secret,
                 w.sealed_headers AS "sealed_headers?", c.body AS "body!", c.attempts AS "attempts!",
-                c.schedule_attempts AS "schedule_attempts!", coalesce(r.failures, 0) AS "failures!",
+                c.schedule_attempts AS "schedule_attempts!", coalesce(r.failures, 0) AS "failures!", e.trace_parent AS "trace_parent?",
                 ARRAY (
                     SELECT s.sealed_secret FROM webhook_secrets s
                     WHERE s.endpoint_id = c.endpoint_id AND (s.expires_at IS NULL OR s.expires_at > $5) ORDER BY s.generation DESC
                 ) AS "secrets!"
             FROM claimed c
                 LEFT JOIN webhook_endpoints w ON w.id = c.endpoint_id
-                LEFT JOIN webhook_receivers r ON r.receiver = c.receiver"#,
+                LEFT JOIN webhook_receivers r ON r.receiver = c.receiver
+                LEFT JOIN exports e ON e.id = c.export_id"#,
             &receivers,
             &most,
             ahead.as_secs_f64(),
@@ -265,6 +269,7 @@ impl Store {
             secrets: row.secrets.into_iter().chain(row.signing_secret).map(Sealed::known).collect(),
             headers: row.sealed_headers.map(Sealed::known),
             body: row.body,
+            trace_parent: row.trace_parent.as_deref().and_then(TraceParent::parse),
             attempts: row.attempts.unsigned_abs(),
             schedule_attempts: row.schedule_attempts.unsigned_abs(),
             receiver_failures: row.failures.unsigned_abs(),

@@ -92,6 +92,8 @@ struct NewRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     price_usd_per_gb: Option<f64>,
     verify: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_parent: Option<String>,
     #[serde(flatten)]
     state: StateColumns<'a>,
     #[serde(flatten)]
@@ -149,6 +151,7 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
             likely_end_to_ms: likely_end.map(|likely| milliseconds(likely.to)),
             price_usd_per_gb: estimate.map(|estimate| estimate.price_usd_per_gb),
             verify: request.verify,
+            trace_parent: export.trace_parent.map(|parent| parent.to_string()),
             state: StateColumns::from(export),
             settled: SettledColumns::from(export),
         }
@@ -179,14 +182,14 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
                 callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message, retry_max_attempts, attempt, retry_of, estimate_basis,
-                estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify)
+                estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify, trace_parent)
             SELECT id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket,
                 s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
                 export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
                 callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message, retry_max_attempts, attempt, retry_of, estimate_basis,
-                estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify
+                estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify, trace_parent
             FROM json_populate_recordset(NULL::exports, $1::text::json)
             ON CONFLICT DO NOTHING
             RETURNING id, version, created_at, origin, account_id, region, labels, create_timeout_ms, export_status

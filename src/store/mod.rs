@@ -15,6 +15,7 @@ mod error;
 mod estimates;
 mod insert;
 mod list;
+pub mod load;
 pub mod page;
 pub mod read;
 pub mod record;

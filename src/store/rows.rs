@@ -23,6 +23,7 @@ use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportView
 use crate::domain::retry::{Attempt, RetryPolicy};
 use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::verification::{Finding, Findings, Progress, Verification, VerificationState};
 use crate::domain::webhook::Callback;
 use crate::domain::webhook::secret::Sealed;
@@ -82,6 +83,7 @@ pub(super) struct ExportRow {
     pub(super) likely_end_from_ms: Option<i64>,
     pub(super) likely_end_to_ms: Option<i64>,
     pub(super) price_usd_per_gb: Option<f64>,
+    pub(super) trace_parent: Option<String>,
 }
 
 /// A row of `export_verifications` within that of its export. In a join of the two, sqlx would hold every column for nullable.
@@ -116,7 +118,7 @@ macro_rules! select_exports {
                     AS "verification: crate::store::rows::StoredVerification",
                 e.retry_max_attempts, e.attempt, e.retry_of,
                 (SELECT r.id FROM exports r WHERE r.retry_of = e.id) AS retried_by,
-                e.estimate_basis, e.estimated_duration_ms, e.estimated_size_bytes, e.likely_end_from_ms, e.likely_end_to_ms, e.price_usd_per_gb
+                e.estimate_basis, e.estimated_duration_ms, e.estimated_size_bytes, e.likely_end_from_ms, e.likely_end_to_ms, e.price_usd_per_gb, e.trace_parent
             FROM exports e "# + $rest
             $(, $argument)*
         )
@@ -143,6 +145,7 @@ fn read_row(row: ExportRow) -> Result<Export, String> {
         state: read_state(&row)?,
         estimate: read_estimate(&row)?,
         status_reason: row.status_reason.clone(),
+        trace_parent: row.trace_parent.as_deref().and_then(TraceParent::parse),
         verification: row.verification.as_ref().map(|json| read_verification(json)).transpose()?,
         attempt: Attempt {
             number: row.attempt.unsigned_abs(),

@@ -84,6 +84,8 @@ pub struct ClaimedInLane {
     pub lane: String,
     /// The phase of the work.
     pub phase: Phase,
+    /// How much later than it was due it was claimed.
+    pub late: Duration,
     /// The export.
     pub claimed: Claimed,
 }
@@ -166,7 +168,7 @@ impl Store {
             UPDATE export_schedule s SET claims = s.claims + 1, deadline_at = s.deadline_at + $3 * interval '1 second'
             FROM due WHERE s.export_id = due.export_id
             RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, s.delay_ms AS "planned_ms!",
-                s.start_sent_at AS "doubt_since: OffsetDateTime""#,
+                s.start_sent_at AS "doubt_since: OffsetDateTime", 0::float8 AS "late_s!""#,
             limit,
             OffsetDateTime::from(now),
             HOLD.as_secs_f64(),
@@ -192,7 +194,7 @@ impl Store {
             ScheduleRow,
             r#"WITH due AS MATERIALIZED (
                 SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
-                    SELECT s.export_id, s.start_sent_at FROM export_schedule s
+                    SELECT s.export_id, s.start_sent_at, s.due_at FROM export_schedule s
                     WHERE s.lane = quota.lane AND s.phase = 'START' AND s.due_at <= now() + $3 * interval '1 second'
                         AND (s.start_sent_at IS NOT NULL) = $7 AND ($7 OR s.deadline_at > $8)
                     ORDER BY s.export_id
@@ -207,7 +209,8 @@ impl Store {
                 start_sent_at = coalesce(s.start_sent_at, now())
             FROM due WHERE s.export_id = due.export_id
             RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, $6::bigint AS "planned_ms!",
-                due.start_sent_at AS "doubt_since: OffsetDateTime""#,
+                due.start_sent_at AS "doubt_since: OffsetDateTime",
+                extract(epoch FROM now() - due.due_at)::float8 AS "late_s!""#,
             &lanes,
             &most,
             ahead.as_secs_f64(),
@@ -232,7 +235,7 @@ impl Store {
             ScheduleRow,
             r#"WITH due AS MATERIALIZED (
                 SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
-                    SELECT s.export_id FROM export_schedule s
+                    SELECT s.export_id, s.due_at FROM export_schedule s
                     WHERE s.lane = quota.lane AND s.phase = 'FOLLOW' AND s.due_at <= now() + $3 * interval '1 second'
                     ORDER BY s.due_at
                     LIMIT quota.most
@@ -245,7 +248,7 @@ impl Store {
                 due_at = now() + LEAST(s.delay_ms, $5) * interval '1 millisecond'
             FROM due WHERE s.export_id = due.export_id
             RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, LEAST(s.delay_ms, $5) AS "planned_ms!",
-                s.start_sent_at AS "doubt_since: OffsetDateTime""#,
+                s.start_sent_at AS "doubt_since: OffsetDateTime", extract(epoch FROM now() - due.due_at)::float8 AS "late_s!""#,
             &lanes,
             &most,
             ahead.as_secs_f64(),
@@ -272,7 +275,7 @@ impl Store {
                 Ok(export) => found.push(scheduled.with(export)),
                 // One bad row must not keep its neighbours waiting.
                 Err(error) => {
-                    tracing::error!(export.id = %id, error = in_words(&error), "an export cannot be read and is skipped");
+                    tracing::error!(export.id = %id, error.message = in_words(&error), "an export cannot be read and is skipped");
                 }
             }
         }
@@ -353,6 +356,7 @@ struct ScheduleRow {
     failures: i32,
     planned_ms: i64,
     doubt_since: Option<OffsetDateTime>,
+    late_s: f64,
 }
 
 impl ScheduleRow {
@@ -364,7 +368,12 @@ impl ScheduleRow {
             in_doubt: self.doubt_since.is_some(),
             planned_delay: Duration::from_millis(self.planned_ms.unsigned_abs()),
         };
-        ClaimedInLane { lane: self.lane, phase: if self.phase == "START" { Phase::Start } else { Phase::Follow }, claimed }
+        ClaimedInLane {
+            lane: self.lane,
+            phase: if self.phase == "START" { Phase::Start } else { Phase::Follow },
+            late: Duration::try_from_secs_f64(self.late_s).unwrap_or_default(), // less than nothing in tests, which step ahead
+            claimed,
+        }
     }
 }
 

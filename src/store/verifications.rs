@@ -96,7 +96,7 @@ impl Store {
                 Ok(export) => found.push(ClaimedVerification { export, claim: held.claims, failures: held.failures.unsigned_abs() }),
                 // One bad row must not keep its neighbours waiting.
                 Err(error) => {
-                    tracing::error!(export.id = %id, error = in_words(&error), "an export cannot be read and is not verified");
+                    tracing::error!(export.id = %id, error.message = in_words(&error), "an export cannot be read and is not verified");
                 }
             }
         }

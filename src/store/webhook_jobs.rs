@@ -295,7 +295,7 @@ async fn exports_of(tx: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid,
             Ok(export) => drop(exports.insert(id, export)),
             // One bad row must not keep its neighbours waiting.
             Err(error) => {
-                tracing::error!(export.id = %id, error = in_words(&error), "an export cannot be read and its events are not replayed");
+                tracing::error!(export.id = %id, error.message = in_words(&error), "an export cannot be read and its events are not replayed");
             }
         }
     }

@@ -25,6 +25,7 @@ use super::names::Names;
 use super::response::{self, Answer};
 use crate::causes::chain;
 use crate::domain::invalid::Invalid;
+use crate::domain::trace::TraceParent;
 use crate::domain::webhook::endpoint::check_header;
 use crate::domain::webhook::url::{UrlPolicy, WebhookUrl};
 
@@ -58,6 +59,8 @@ pub struct Outgoing<'a> {
     pub signature: &'a str,
     /// The receiver's own headers.
     pub extra: &'a [(String, String)],
+    /// The header `traceparent`.
+    pub trace_parent: Option<TraceParent>,
     /// The exact bytes that were signed.
     pub body: String,
 }
@@ -211,6 +214,9 @@ fn headers(request: &Outgoing<'_>) -> Option<HeaderMap> {
     headers.insert("webhook-id", HeaderValue::try_from(request.webhook_id).ok()?);
     headers.insert("webhook-timestamp", HeaderValue::from(request.timestamp_s));
     headers.insert("webhook-signature", HeaderValue::try_from(request.signature).ok()?);
+    if let Some(trace_parent) = request.trace_parent {
+        headers.insert("traceparent", HeaderValue::try_from(trace_parent.to_string()).ok()?);
+    }
     Some(headers)
 }
 

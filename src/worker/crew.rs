@@ -11,13 +11,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::causes::in_words;
+use crate::measures::{CLAIMS, IN_HAND};
 use crate::store::StoreError;
 
 /// One kind of work.
 pub trait Work: Send + Sync + 'static {
     /// One claimed piece of it.
     type Item: Send + 'static;
-    /// Its name in logs.
+    /// Its name in logs and metrics.
     const NAME: &'static str;
     /// How many pieces are worked on side by side: far more than one lane or receiver may hold, since they mostly wait.
     const HANDS: usize;
@@ -41,6 +42,7 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
     while !stop.is_cancelled() {
         while tasks.try_join_next().is_some() {}
         let free = W::HANDS.saturating_sub(tasks.len());
+        metrics::gauge!(IN_HAND, "worker" => W::NAME).set(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
         if free == 0 {
             tokio::select! {
                 _ = tasks.join_next() => {}
@@ -50,10 +52,13 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
         }
         // Registered before looking, so that a wake-up between the look and the wait is not missed.
         let woken = wake.notified();
-        match work.claim(free, Duration::ZERO).await {
+        let claimed = work.claim(free, Duration::ZERO).await;
+        let outcome = if claimed.is_ok() { "ok" } else { "error" };
+        metrics::counter!(CLAIMS, "worker" => W::NAME, "outcome" => outcome).increment(1);
+        match claimed {
             Ok(items) => {
                 if failing {
-                    tracing::info!(worker = W::NAME, "the database answers again");
+                    tracing::info!(worker.name = W::NAME, "the database answers again");
                     failing = false;
                 }
                 let idle = items.is_empty();
@@ -71,7 +76,11 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
             }
             Err(error) => {
                 if !failing {
-                    tracing::warn!(worker = W::NAME, error = in_words(&error), "work cannot be claimed; trying again every second");
+                    tracing::warn!(
+                        worker.name = W::NAME,
+                        error.message = in_words(&error),
+                        "work cannot be claimed; trying again every second"
+                    );
                     failing = true;
                 }
                 tokio::select! {

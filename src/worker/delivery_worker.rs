@@ -5,19 +5,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::crew::Work;
 use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
 use crate::domain::webhook::endpoint::{DisabledReason, EndpointId};
 use crate::domain::webhook::secret::{Sealed, WebhookSecret};
 use crate::domain::webhook::share::{InHand, MOST_AT_ONE, shares};
 use crate::domain::webhook::verdict::{Answered, Verdict, class_of_status, failed_too_long};
 use crate::keyring::Keyring;
+use crate::measures::{ENDPOINTS_DISABLED, FENCED_WRITES, WEBHOOK_ATTEMPTS, WEBHOOK_LAG};
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
+use crate::telemetry::traces;
 use crate::vault::{Vault, VaultError};
 use crate::webhook::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
 
@@ -121,13 +126,19 @@ impl Work for DeliveryWorker {
 
     async fn work(&self, parcel: Parcel) {
         let delivery = &parcel.delivery;
-        let at = self.chance.now();
-        let began = Instant::now();
-        let answer = self.send(&parcel, at.unix_seconds()).await;
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (answered, attempt) = describe(answer, delivery.attempts + 1, at, duration_ms);
-        let verdict = Verdict::of(answered, delivery.schedule_attempts, delivery.receiver_failures, self.chance.jitter());
-        self.write(delivery, &attempt, verdict).await;
+        let span = tracing::error_span!(
+            "webhook attempt",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            delivery.id = %delivery.id,
+            delivery.attempt = delivery.attempts + 1,
+            http.request.method = "POST",
+            http.response.status_code = Empty,
+            error.type = Empty,
+            trace_id = Empty,
+        );
+        let trace_parent = traces::continue_from(&span, delivery.trace_parent);
+        self.attempt(&parcel, trace_parent).instrument(span).await;
     }
 }
 
@@ -140,7 +151,29 @@ impl DeliveryWorker {
         Hand { in_hand: Arc::clone(&self.in_hand), due: Arc::clone(&self.due), receiver: delivery.receiver.clone() }
     }
 
-    async fn send(&self, parcel: &Parcel, timestamp_s: i64) -> Result<Answer, Trouble> {
+    async fn attempt(&self, parcel: &Parcel, trace_parent: Option<TraceParent>) {
+        let delivery = &parcel.delivery;
+        let at = self.chance.now();
+        if let (0, Some(written_at)) = (delivery.attempts, delivery.id.made_at()) {
+            metrics::histogram!(WEBHOOK_LAG).record(at.since(written_at).as_secs_f64());
+        }
+        let began = Instant::now();
+        let answer = self.send(parcel, at.unix_seconds(), trace_parent).await;
+        let took = began.elapsed();
+        let (answered, attempt) = describe(answer, delivery.attempts + 1, at, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        let span = Span::current();
+        span.record("http.response.status_code", attempt.status_code);
+        span.record("error.type", attempt.error_class.as_deref());
+        if attempt.error_class.is_some() {
+            span.record("otel.status_code", "ERROR");
+        }
+        let verdict = Verdict::of(answered, delivery.schedule_attempts, delivery.receiver_failures, self.chance.jitter());
+        let (outcome, effect) = effect_of(verdict, attempt.error_class.as_deref() != Some(NOT_SIGNED));
+        metrics::histogram!(WEBHOOK_ATTEMPTS, "outcome" => outcome).record(took.as_secs_f64());
+        self.write(delivery, &attempt, verdict, effect).await;
+    }
+
+    async fn send(&self, parcel: &Parcel, timestamp_s: i64, trace_parent: Option<TraceParent>) -> Result<Answer, Trouble> {
         let delivery = &parcel.delivery;
         let secrets = delivery.secrets.iter().map(|sealed| self.vault.open_secret(sealed)).collect::<Result<Vec<_>, _>>()?;
         let secrets = if secrets.is_empty() { vec![self.default_secret.clone().ok_or(Trouble::NoSecret)?] } else { secrets };
@@ -152,6 +185,7 @@ impl DeliveryWorker {
             webhook_id: &id,
             timestamp_s,
             signature: &signature,
+            trace_parent,
             extra: &headers,
             body: delivery.body.clone(),
         };
@@ -164,24 +198,22 @@ impl DeliveryWorker {
         Ok(headers.into_iter().collect())
     }
 
-    async fn write(&self, delivery: &DueDelivery, attempt: &Attempt, verdict: Verdict) {
-        let (outcome, effect) = effect_of(verdict, attempt.error_class.as_deref() != Some(NOT_SIGNED));
-        metrics::counter!("webhook_attempts_total", "outcome" => outcome).increment(1);
+    async fn write(&self, delivery: &DueDelivery, attempt: &Attempt, verdict: Verdict, effect: AttemptEffect) {
         if let Some(error) = &attempt.error {
             tracing::warn!(
                 delivery.id = %delivery.id,
-                attempt = attempt.attempt,
-                class = attempt.error_class,
-                error,
+                delivery.attempt = attempt.attempt,
+                error.type = attempt.error_class,
+                error.message = error,
                 retry_in_s = (effect.status == DeliveryStatus::Pending).then_some(effect.retry_in.as_secs()),
                 "a webhook was not delivered"
             );
         }
         let failing_since = match self.store.record_attempt(delivery, attempt, effect).await {
             Ok(failing_since) => failing_since,
-            Err(StoreError::Stale) => return metrics::counter!("fenced_writes_total").increment(1),
+            Err(StoreError::Stale) => return metrics::counter!(FENCED_WRITES, "worker" => Self::NAME).increment(1),
             Err(error) => {
-                tracing::error!(delivery.id = %delivery.id, error = in_words(&error), "an attempt could not be written; it will be made again");
+                tracing::error!(delivery.id = %delivery.id, error.message = in_words(&error), "an attempt could not be written; it will be made again");
                 return;
             }
         };
@@ -202,12 +234,12 @@ impl DeliveryWorker {
     async fn disable(&self, id: EndpointId, url: &str, reason: DisabledReason) {
         match self.store.disable_endpoint(id, url, reason, self.chance.now(), &|| self.chance.delivery_id()).await {
             Ok(Some(_)) => {
-                metrics::counter!("webhook_endpoints_disabled_total", "reason" => reason.as_str()).increment(1);
-                tracing::warn!(endpoint.id = %id, reason = reason.as_str(), "a webhook endpoint was disabled");
+                metrics::counter!(ENDPOINTS_DISABLED, "reason" => reason.as_str()).increment(1);
+                tracing::warn!(endpoint.id = %id, endpoint.disabled_reason = reason.as_str(), "a webhook endpoint was disabled");
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(endpoint.id = %id, error = in_words(&error), "an endpoint could not be disabled; its next failure tries again");
+                tracing::error!(endpoint.id = %id, error.message = in_words(&error), "an endpoint could not be disabled; its next failure tries again");
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::aws::Aws;
 use crate::causes::in_words;
@@ -13,7 +15,9 @@ use crate::domain::description::ExportDescription;
 use crate::domain::event::EventKind;
 use crate::domain::retry::{Fresh, NextAttempt, by_itself};
 use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_search, after_start, decide};
+use crate::measures::{EXPORT_EVENTS, FENCED_WRITES};
 use crate::store::{Store, StoreError};
+use crate::telemetry::traces;
 
 /// Takes steps.
 #[derive(Debug)]
@@ -50,9 +54,16 @@ pub enum Taken {
 impl Stepper {
     /// Takes one step of a claimed export. `described` is what is known of it already, instead of asking AWS.
     pub async fn step(&self, claimed: &Claimed, described: Option<ExportDescription>) -> Taken {
-        let (outcome, taken) = self.take(claimed, described).await;
-        self.write(claimed, outcome).await;
-        taken
+        let export = &claimed.export;
+        let name = if export.state.accepted().is_none() { "export start" } else { "export look" };
+        let span = tracing::error_span!("export step", otel.name = name, export.id = %export.id, trace_id = Empty);
+        traces::continue_from(&span, export.trace_parent);
+        let step = Box::pin(async {
+            let (outcome, taken) = self.take(claimed, described).await;
+            self.write(claimed, outcome).await;
+            taken
+        });
+        step.instrument(span).await
     }
 
     async fn take(&self, claimed: &Claimed, described: Option<ExportDescription>) -> (Outcome, Taken) {
@@ -103,12 +114,12 @@ impl Stepper {
                 }
             }
             Err(StoreError::Stale) => {
-                metrics::counter!("fenced_writes_total").increment(1);
+                metrics::counter!(FENCED_WRITES, "worker" => "exports").increment(1);
                 tracing::warn!(export.id = %claimed.export.id, "another worker has the export; this step changed nothing");
             }
             // The claim has rescheduled the export, so the step is taken again later.
             Err(error) => {
-                tracing::error!(export.id = %claimed.export.id, error = in_words(&error), "a step could not be written; it will be taken again");
+                tracing::error!(export.id = %claimed.export.id, error.message = in_words(&error), "a step could not be written; it will be taken again");
             }
         }
     }
@@ -129,17 +140,17 @@ fn taken<T>(answer: &Result<T, AwsFailure>) -> Taken {
 }
 
 fn log_next(next: &NextAttempt) {
-    metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
-    tracing::info!(export.id = %next.export.id, detail = next.detail, "export accepted");
+    metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Created.as_str()).increment(1);
+    tracing::info!(export.id = %next.export.id, event.detail = next.detail, "export accepted");
 }
 
 fn log_change(change: &Change) {
-    metrics::counter!("export_events_total", "type" => change.event.as_str()).increment(1);
+    metrics::counter!(EXPORT_EVENTS, "type" => change.event.as_str()).increment(1);
     tracing::info!(
         export.id = %change.export.id,
         export.status = change.export.status().as_str(),
-        event = change.event.as_str(),
-        detail = change.detail,
+        event.name = change.event.as_str(),
+        event.detail = change.detail,
         "export changed"
     );
 }

@@ -17,6 +17,7 @@ use super::lanes::Lanes;
 use crate::causes::in_words;
 use crate::domain::description::ExportDescription;
 use crate::domain::step::{Claimed, LANE_PAUSES};
+use crate::measures::{LIMIT_EXCEEDED, POLL_LAG};
 use crate::store::StoreError;
 use crate::store::schedule::{ClaimedInLane, Phase};
 
@@ -101,6 +102,13 @@ impl Work for ExportWorker {
         // Read before the claim: a pause during the claim counts as time in hand.
         let claimed_at = Instant::now();
         let claimed = store.claim_exports(&plan.quotas, most, ahead, now).await?;
+        for one in &claimed {
+            let phase = match one.phase {
+                Phase::Start => "start",
+                Phase::Follow => "look",
+            };
+            metrics::histogram!(POLL_LAG, "phase" => phase).record(one.late.as_secs_f64());
+        }
         for batch in group(claimed, claimed_at) {
             if let BatchWork::InLane(lane, phase) = &batch.work {
                 self.lanes.claimed(lane, *phase, batch.size(), now);
@@ -140,7 +148,7 @@ impl ExportWorker {
                 unused += 1;
                 // Not handed back, it is due when the hold ends.
                 if let Err(error) = self.stepper.store.unclaim(claimed, delay).await {
-                    tracing::debug!(export.id = %claimed.export.id, error = in_words(&error), "a claim could not be handed back");
+                    tracing::debug!(export.id = %claimed.export.id, error.message = in_words(&error), "a claim could not be handed back");
                 }
                 continue;
             }
@@ -176,7 +184,7 @@ impl ExportWorker {
         match self.stepper.aws.list_running(&first.export.request.table_arn).await {
             Ok(running) => running,
             Err(failure) => {
-                tracing::debug!(lane, aws.error.code = failure.code, "ListExports gave nothing; each export is described");
+                tracing::debug!(aws.lane = lane, aws.error.code = failure.code, "ListExports gave nothing; each export is described");
                 HashMap::new()
             }
         }
@@ -189,7 +197,10 @@ impl ExportWorker {
             Taken::NoCall | Taken::Unclear => {}
             Taken::Answered => self.lanes.taken_by_aws(lane, phase),
             Taken::Throttled => self.lanes.throttled(lane, phase, now, jitter),
-            Taken::LimitExceeded => self.lanes.limit_exceeded(lane, now, jitter),
+            Taken::LimitExceeded => {
+                metrics::counter!(LIMIT_EXCEEDED).increment(1);
+                self.lanes.limit_exceeded(lane, now, jitter);
+            }
         }
         !matches!(taken, Taken::Throttled | Taken::LimitExceeded)
     }

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::causes::in_words;
 use crate::chance::Chance;
+use crate::measures::REMOVED;
 use crate::settings::Retention;
 use crate::store::{Store, StoreError};
 
@@ -31,7 +32,7 @@ pub async fn run(store: Store, retention: Retention, chance: Chance, stop: Cance
         }
         pause = EVERY;
         if let Err(error) = sweep(&store, retention, &chance, &stop).await {
-            tracing::warn!(error = in_words(&error), "old records could not be removed; trying again later");
+            tracing::warn!(error.message = in_words(&error), "old records could not be removed; trying again later");
         }
     }
 }
@@ -56,7 +57,10 @@ pub async fn sweep(store: &Store, retention: Retention, chance: &Chance, stop: &
     until_done(stop, || store.forget_receivers(before(FORGET_RECEIVERS), BATCH)).await?;
     if removed != [0; 3] {
         let [exports, events, deliveries] = removed;
-        tracing::info!(exports, events, deliveries, "old records were removed");
+        for (kind, count) in [("exports", exports), ("events", events), ("deliveries", deliveries)] {
+            metrics::counter!(REMOVED, "kind" => kind).increment(count);
+        }
+        tracing::info!(removed.exports = exports, removed.events = events, removed.deliveries = deliveries, "old records were removed");
     }
     Ok(removed)
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::crew::Work;
 use super::verification_step::{Step, StepEnd};
@@ -18,8 +20,10 @@ use crate::chance::Chance;
 use crate::domain::backoff::retry_delay;
 use crate::domain::event::EventKind;
 use crate::domain::verification::{Findings, Progress, Verification};
+use crate::measures::{EXPORT_EVENTS, FENCED_WRITES, VERIFICATIONS};
 use crate::store::verifications::{ClaimedVerification, HOLD};
 use crate::store::{Store, StoreError};
+use crate::telemetry::traces;
 
 /// How long a turn lasts, less the files in hand.
 pub const TURN: Duration = Duration::from_secs(10);
@@ -75,6 +79,14 @@ impl Work for VerificationWorker {
     }
 
     async fn work(&self, claimed: ClaimedVerification) {
+        let span = tracing::error_span!("verification turn", export.id = %claimed.export.id, trace_id = Empty);
+        traces::continue_from(&span, claimed.export.trace_parent);
+        self.take_turn(claimed).instrument(span).await;
+    }
+}
+
+impl VerificationWorker {
+    async fn take_turn(&self, claimed: ClaimedVerification) {
         let Some(mut step) = Step::of(self, &claimed) else {
             tracing::error!(export.id = %claimed.export.id, "an export is verified that is not COMPLETED");
             return;
@@ -102,18 +114,16 @@ impl Work for VerificationWorker {
         match written {
             Ok(()) => {}
             Err(StoreError::Stale) => {
-                metrics::counter!("fenced_writes_total").increment(1);
+                metrics::counter!(FENCED_WRITES, "worker" => Self::NAME).increment(1);
                 tracing::warn!(export.id = %claimed.export.id, "another worker has the verification, or it is gone; this turn changed nothing");
             }
             // The hold ends, and the turn is taken again.
             Err(error) => {
-                tracing::error!(export.id = %claimed.export.id, error = in_words(&error), "a verification could not be written; its turn will be taken again");
+                tracing::error!(export.id = %claimed.export.id, error.message = in_words(&error), "a verification could not be written; its turn will be taken again");
             }
         }
     }
-}
 
-impl VerificationWorker {
     /// Renews the hold until it is lost. While the database is away it stays ours until the hold ends, and then whoever
     /// claims it raises the number of the claim.
     async fn keep_hold(&self, claimed: &ClaimedVerification) {
@@ -122,7 +132,9 @@ impl VerificationWorker {
             match self.store.renew_verification(claimed).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => tracing::warn!(export.id = %claimed.export.id, error = in_words(&error), "a hold could not be renewed"),
+                Err(error) => {
+                    tracing::warn!(export.id = %claimed.export.id, error.message = in_words(&error), "a hold could not be renewed")
+                }
             }
         }
     }
@@ -131,12 +143,12 @@ impl VerificationWorker {
         self.store.finish_verification(claimed, progress, findings, self.chance.now()).await?;
         let outcome = if findings.total() == 0 { "passed" } else { "failed" };
         let deep = claimed.export.verification.as_ref().is_some_and(|verification| verification.deep);
-        metrics::counter!("export_verifications_total", "outcome" => outcome).increment(1);
-        metrics::counter!("export_events_total", "type" => EventKind::Verified.as_str()).increment(1);
+        metrics::counter!(VERIFICATIONS, "outcome" => outcome).increment(1);
+        metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Verified.as_str()).increment(1);
         tracing::info!(
             export.id = %claimed.export.id,
-            event = EventKind::Verified.as_str(),
-            detail = Verification::sentence(deep, progress, findings),
+            event.name = EventKind::Verified.as_str(),
+            event.detail = Verification::sentence(deep, progress, findings),
             "export changed"
         );
         self.changed.notify_waiters();

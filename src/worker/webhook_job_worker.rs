@@ -31,7 +31,7 @@ pub struct WebhookJobWorker {
 
 impl Work for WebhookJobWorker {
     type Item = Uuid;
-    const NAME: &'static str = "webhook jobs";
+    const NAME: &'static str = "webhook_jobs";
     const HANDS: usize = 2;
     const IDLE: Duration = Duration::from_secs(1);
 
@@ -50,7 +50,7 @@ impl Work for WebhookJobWorker {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(job.id = %id, error = in_words(&error), "a batch of a webhook job failed; it goes on from where it stood");
+                    tracing::warn!(job.id = %id, error.message = in_words(&error), "a batch of a webhook job failed; it goes on from where it stood");
                     return;
                 }
             }

@@ -20,7 +20,7 @@ fn with_callback(url: &str) -> Value {
 }
 
 fn outgoing(url: &str) -> Outgoing<'_> {
-    Outgoing { url, webhook_id: "msg_1", timestamp_s: 1, signature: "v1,x", extra: &[], body: "{}".to_owned() }
+    Outgoing { url, webhook_id: "msg_1", timestamp_s: 1, signature: "v1,x", extra: &[], trace_parent: None, body: "{}".to_owned() }
 }
 
 /// The class and the text of an attempt that must fail.

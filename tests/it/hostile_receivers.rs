@@ -32,7 +32,15 @@ async fn send(limits: Limits, url: &str) -> Result<Answer, SendError> {
 }
 
 async fn send_with(limits: Limits, url: &str, extra: &[(String, String)]) -> Result<Answer, SendError> {
-    let request = Outgoing { url, webhook_id: "msg_1", timestamp_s: 784_111_777, signature: "v1,x", extra, body: "{}".to_owned() };
+    let request = Outgoing {
+        url,
+        webhook_id: "msg_1",
+        timestamp_s: 784_111_777,
+        signature: "v1,x",
+        extra,
+        trace_parent: None,
+        body: "{}".to_owned(),
+    };
     timeout(Duration::from_secs(60), client(limits).send(request)).await.expect("an attempt ends")
 }
 
@@ -216,7 +224,8 @@ async fn every_failure_has_its_word() {
     }
     let hanging = WebhookClient::new(policy(true, "", ""), Arc::new(TestNames::hanging()), SHORT).unwrap();
     let url = by_name("http", "here.example", &answers);
-    let request = Outgoing { url: &url, webhook_id: "", timestamp_s: 0, signature: "", extra: &[], body: String::new() };
+    let request =
+        Outgoing { url: &url, webhook_id: "", timestamp_s: 0, signature: "", extra: &[], trace_parent: None, body: String::new() };
     assert_eq!(class(hanging.send(request).await).as_str(), "timed_out");
     let header = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
     for bad in [header("host", "x"), header("Webhook-Id", "x"), header("content-length", "9"), header("a b", "x"), header("x", "a\r\nb: c")]

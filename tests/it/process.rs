@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use crate::support::fresh_database;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
-fn tableferry(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+pub fn tableferry(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tableferry"));
     command
         .args(arguments)
@@ -77,12 +77,12 @@ async fn line_with(child: &mut Child, lines: &mut Vec<String>, text: &str) -> St
     line
 }
 
-async fn free_address() -> String {
+pub async fn free_address() -> String {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
 }
 
 /// Waits until the health check command succeeds.
-async fn becomes_ready(address: &str) {
+pub async fn becomes_ready(address: &str) {
     let ready = async {
         loop {
             let check = tableferry(&["healthcheck"], &[("TABLEFERRY_LISTEN", address)]).output().await.unwrap();
@@ -98,7 +98,7 @@ fn child_has_ended(child: &mut Child) -> bool {
     child.try_wait().unwrap().is_some()
 }
 
-fn terminate(child: &Child) {
+pub fn terminate(child: &Child) {
     let pid = child.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+/// The Rust files of a folder.
+pub fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -71,7 +72,8 @@ fn proofs_are_pure_over_bytes() {
 fn each_outside_has_one_room() {
     nobody_names("src", &["src/store"], &["sqlx::"]);
     nobody_names("src", &["src/aws"], &["aws_sdk", "aws_config", "aws_smithy"]);
-    nobody_names("src", &["src/webhook", "src/dev", "src/cli.rs", "src/app.rs"], &["reqwest"]);
+    nobody_names("src", &["src/webhook", "src/dev", "src/cli.rs", "src/app.rs", "src/telemetry/traces.rs"], &["reqwest"]);
+    nobody_names("src", &["src/telemetry/traces.rs"], &["opentelemetry"]);
 }
 
 #[test]

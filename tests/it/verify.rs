@@ -294,5 +294,5 @@ async fn it_is_asked_for_over_http() {
     assert_eq!(verified[1]["export_status"], "COMPLETED");
     let sequences: Vec<_> = events["events"].as_array().unwrap().iter().map(|event| event["sequence"].as_i64().unwrap()).collect();
     assert_eq!(sequences, [1, 2, 3, 4, 5]);
-    assert!(app.get("/metrics").await.expect(200).text.contains("export_verifications_total{outcome=\"passed\"}"));
+    assert!(app.get("/metrics").await.expect(200).text.contains("tableferry_export_verifications_total{outcome=\"passed\"}"));
 }

@@ -69,7 +69,7 @@ async fn who_answers_410_is_disabled_and_the_others_hear_of_it() {
     assert!(disabled_heard(&picky).is_empty() && picky.heard().len() == 3);
     assert_eq!(app.log_of(&staying).await.len(), 7);
     let metrics = app.get("/metrics").await.expect(200).text;
-    assert!(metrics.contains("webhook_endpoints_disabled_total{reason=\"gone\"}"), "{metrics}");
+    assert!(metrics.contains("tableferry_webhook_endpoints_disabled_total{reason=\"gone\"}"), "{metrics}");
     let delivery = app.deliveries_in(&format!("{}/deliveries?status=ABANDONED", leaving.path)).await;
     assert!(delivery.iter().any(|d| d["attempts"][0]["error_class"] == "gone"));
     // Back again, by hand.

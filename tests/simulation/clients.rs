@@ -86,6 +86,7 @@ pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &m
         verification: None,
         attempt: Attempt::default(),
         estimate: None,
+        trace_parent: None,
     }
 }
 

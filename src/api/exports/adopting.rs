@@ -1,7 +1,7 @@
 //! Adopts one export that was started elsewhere: AWS describes it, and its record is stored if nobody here has one.
 
-use crate::api::ApiState;
 use crate::api::problem::{Problem, ProblemType};
+use crate::api::{ApiState, trace};
 use crate::domain::adopt::adopt;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
@@ -9,6 +9,7 @@ use crate::domain::estimate::estimate;
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::invalid::Invalid;
+use crate::measures::EXPORT_EVENTS;
 use crate::store::StoreError;
 use crate::store::accept::Acceptance;
 
@@ -69,12 +70,13 @@ pub(super) async fn adopt_one(state: &ApiState, table_arn: &TableArn, arn: &Expo
     let mut export = adopt(state.chance.export_id(), table_arn.clone(), &described, state.chance.now()).map_err(NotAdopted::Unusable)?;
     let past = state.store.past_exports(&export.request, None).await?;
     export.estimate = Some(estimate(&export.request.kind, &past, None, state.prices.of(table_arn.region())));
+    export.trace_parent = trace::current();
     let detail = format!("adopted {}", arn.as_str());
     if let Acceptance::Known(known) = state.store.accept(&export, None, EventKind::Imported, &detail).await? {
         return Ok(Adoption::Known(known));
     }
-    metrics::counter!("export_events_total", "type" => EventKind::Imported.as_str()).increment(1);
-    tracing::info!(export.id = %export.id, export_arn = arn.as_str(), "export adopted");
+    metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Imported.as_str()).increment(1);
+    tracing::info!(export.id = %export.id, export.arn = arn.as_str(), "export adopted");
     state.exports_due.notify_one();
     Ok(Adoption::Adopted(Box::new(export)))
 }

@@ -12,6 +12,7 @@ use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::step;
 use crate::domain::view::ExportView;
+use crate::measures::EXPORT_EVENTS;
 
 problems! {
     /// What can go wrong.
@@ -41,7 +42,7 @@ pub async fn cancel_export(
         Ok(export) => {
             state.exports_changed.notify_waiters();
             state.deliveries_due.notify_one();
-            metrics::counter!("export_events_total", "type" => EventKind::Cancelled.as_str()).increment(1);
+            metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Cancelled.as_str()).increment(1);
             tracing::info!(export.id = %export.id, "export cancelled");
             Ok(Json(ExportView::from(&export)))
         }

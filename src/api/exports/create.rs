@@ -12,7 +12,7 @@ use crate::api::body::JsonObject;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::{Query, boolean};
-use crate::api::{ApiState, prefer};
+use crate::api::{ApiState, prefer, trace};
 use crate::domain::estimate::{Estimate, estimate};
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportState, Origin};
@@ -21,6 +21,7 @@ use crate::domain::request::ExportRequest;
 use crate::domain::retry::Attempt;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
+use crate::measures::EXPORT_EVENTS;
 use crate::store::accept::{Acceptance, KeyedRequest};
 
 /// Says that the answer is that of an earlier request with the same key.
@@ -163,11 +164,12 @@ async fn store_new(
         verification: None,
         attempt: Attempt::default(),
         estimate: None, // made when it is stored
+        trace_parent: trace::current(),
     };
     match state.accepts.accept(export, key, table_size_bytes).await? {
         (export, Acceptance::Stored) => {
-            metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
-            tracing::info!(export.id = %export.id, table_arn = %export.request.table_arn, "export accepted");
+            metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Created.as_str()).increment(1);
+            tracing::info!(export.id = %export.id, export.table_arn = %export.request.table_arn, "export accepted");
             state.exports_due.notify_one();
             Ok((export, false))
         }

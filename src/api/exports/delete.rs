@@ -34,7 +34,7 @@ pub async fn delete_export(State(state): State<ApiState>, IdPath(id): IdPath, Ra
     match state.store.delete(id, force).await? {
         Some(true) => {
             state.exports_changed.notify_waiters();
-            tracing::info!(export.id = %id, force, "export forgotten");
+            tracing::info!(export.id = %id, export.forced = force, "export forgotten");
             Ok(StatusCode::NO_CONTENT)
         }
         Some(false) => Err(Problem::new(ProblemType::NotEnded, "the export has not ended; wait for its end or use ?force=true")),

@@ -7,15 +7,16 @@ use axum::response::Response;
 use super::IdPath;
 use super::create::expected;
 use super::respond::respond_with_location;
-use crate::api::ApiState;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::api::{ApiState, trace};
 use crate::domain::event::EventKind;
 use crate::domain::request::{ExportKind, check_time, check_window};
 use crate::domain::retry::{Fresh, again, check_retryable};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
+use crate::measures::EXPORT_EVENTS;
 use crate::store::accept::Acceptance;
 
 problems! {
@@ -50,13 +51,14 @@ pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, Raw
     let now = state.chance.now();
     let mut next = again(&export, Fresh { id: state.chance.export_id(), token: state.chance.client_token() }, now);
     check_times(&next.request.kind, now)?;
+    next.trace_parent = trace::current();
     next.estimate = Some(expected(&state, &next.request, export.estimate.and_then(|estimate| estimate.size_bytes)).await?);
     let detail = format!("attempt {}, after {id}", next.attempt.number);
     match state.store.accept(&next, None, EventKind::Created, &detail).await? {
         Acceptance::Known(known) => Ok(respond_with_location(&state, StatusCode::OK, &known, None)),
         _ => {
-            metrics::counter!("export_events_total", "type" => EventKind::Created.as_str()).increment(1);
-            tracing::info!(export.id = %next.id, retry_of = %id, "export accepted");
+            metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Created.as_str()).increment(1);
+            tracing::info!(export.id = %next.id, export.retry_of = %id, "export accepted");
             state.exports_due.notify_one();
             Ok(respond_with_location(&state, StatusCode::ACCEPTED, &next, None))
         }

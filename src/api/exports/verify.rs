@@ -62,6 +62,6 @@ pub async fn verify_export(
     completed(&state, id).await?;
     let export = state.store.start_verification(id, deep, state.chance.now()).await?.ok_or_else(Problem::no_such_export)?;
     state.verifications_due.notify_one();
-    tracing::info!(export.id = %id, deep, "verification asked for");
+    tracing::info!(export.id = %id, verification.deep = deep, "verification asked for");
     Ok(respond(&state, StatusCode::ACCEPTED, &export, None))
 }

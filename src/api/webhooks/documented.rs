@@ -217,6 +217,7 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
         verification: None,
         attempt: Attempt::default(),
         estimate: None,
+        trace_parent: None,
     })
 }
 

@@ -138,7 +138,7 @@ async fn begin(
     };
     state.store.add_webhook_job(&job).await?;
     state.webhook_jobs_due.notify_one();
-    tracing::info!(job.id = %job.id, endpoint.id = %endpoint_id, kind = kind.as_str(), "webhook job stored");
+    tracing::info!(job.id = %job.id, endpoint.id = %endpoint_id, job.kind = kind.as_str(), "webhook job stored");
     let location = (header::LOCATION, format!("/v1/webhook-jobs/{}", job.id));
     Ok((StatusCode::ACCEPTED, [location], Json(JobView::from(&job))).into_response())
 }

@@ -40,6 +40,6 @@ pub async fn update_endpoint(
     let now = state.chance.now();
     let changed = state.store.change_endpoint(id, |endpoint| said.change(endpoint, now)).await?;
     let endpoint = changed.ok_or_else(no_such_endpoint)?;
-    tracing::info!(endpoint.id = %id, disabled = endpoint.disabled.is_some(), "webhook endpoint changed");
+    tracing::info!(endpoint.id = %id, endpoint.disabled = endpoint.disabled.is_some(), "webhook endpoint changed");
     Ok(Json(EndpointView::from(&endpoint)))
 }

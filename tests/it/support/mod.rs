@@ -9,6 +9,7 @@ mod hanging;
 mod hostile;
 mod logs;
 mod names;
+pub mod promql;
 mod receiver;
 mod webhooks;
 

@@ -1,0 +1,86 @@
+//! Logs, metrics and traces: where they go. What they say is in the rooms that say it, and in [`crate::measures`].
+
+pub mod process;
+pub mod traces;
+
+use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, registry};
+
+use crate::measures;
+use crate::settings::{DEFAULT_LOG, LogFormat, Settings};
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// How often what was recorded is added up. Without it every single measurement is kept until somebody asks for metrics.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Why logs or traces cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The log filter is malformed.
+    #[error("TABLEFERRY_LOG is no tracing filter such as info or tableferry=debug")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The settings of OpenTelemetry are malformed.
+    #[error("traces cannot be sent by what the variables OTEL_EXPORTER_OTLP_… say")]
+    Traces(#[from] traces::TracesError),
+}
+
+/// Sends log lines to standard error, and traces to a collector if one is set, from now on. Hands back what sends the traces.
+///
+/// # Errors
+/// `TABLEFERRY_LOG` is no tracing filter, or a variable of OpenTelemetry is malformed.
+pub fn start(settings: &Settings) -> Result<Option<traces::Traces>, TelemetryError> {
+    let filter = EnvFilter::builder().parse(settings.log.as_deref().unwrap_or(DEFAULT_LOG))?;
+    let terminal = std::io::stderr().is_terminal();
+    let format = settings.log_format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(terminal).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    let traces = if settings.traces { Some(traces::Traces::to_collector()?) } else { None };
+    // Spans of our own code alone: those of libraries are many, and nobody has looked at what is in them.
+    let spans = traces.as_ref().map(|traces| traces.layer().with_filter(Targets::new().with_target("tableferry", LevelFilter::INFO)));
+    // Only the first call has an effect: tests start many services in one process.
+    let _ = registry().with(lines.with_filter(filter)).with(spans).try_init();
+    Ok(traces)
+}
+
+/// The process's metrics, recorded from the first call on.
+pub fn metrics() -> &'static PrometheusHandle {
+    METRICS.get_or_init(|| {
+        #[expect(clippy::expect_used, reason = "the buckets are constants that are not empty")]
+        let recorder = with_buckets().expect("the buckets are not empty").build_recorder();
+        let handle = recorder.handle();
+        // Fails only if another recorder is installed already; then this one stays empty.
+        let _ = metrics::set_global_recorder(recorder);
+        measures::describe();
+        handle
+    })
+}
+
+fn with_buckets() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &measures::REQUEST_BUCKETS_S)?
+        .set_buckets_for_metric(Matcher::Suffix("_lag_seconds".to_owned()), &measures::LAG_BUCKETS_S)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &measures::GROUP_BUCKETS)
+}
+
+/// Adds up what was recorded, again and again until `stop`.
+pub async fn keep_up(stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP_EVERY) => metrics().run_upkeep(),
+            () = stop.cancelled() => return,
+        }
+    }
+}
