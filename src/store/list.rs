@@ -41,6 +41,12 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
         || filter.created_after.is_some()
         || filter.created_before.is_some();
     let id = if filter.labels.is_empty() { "e.id" } else { "l0.export_id" };
+    // Postgres does not see that a bound of one of two equal columns is a bound of the other, and would read the other from its end.
+    let bounded: &[&str] = match (filter.labels.is_empty(), of_export) {
+        (true, _) => &["e.id"],
+        (false, true) => &["l0.export_id", "e.id"],
+        (false, false) => &["l0.export_id"],
+    };
     let mut query = QueryBuilder::new(format!("SELECT {id} FROM "));
     query.push(match (filter.labels.is_empty(), of_export) {
         (true, _) => "exports e",
@@ -67,17 +73,23 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     }
     if let Some(after) = filter.created_after {
         query.push(" AND e.created_at >= ").push_bind(OffsetDateTime::from(after));
-        query.push(format!(" AND {id} >= ")).push_bind(first_id(after.minus(SLACK)));
+        bound(&mut query, bounded, ">=", first_id(after.minus(SLACK)));
     }
     if let Some(before) = filter.created_before {
         query.push(" AND e.created_at < ").push_bind(OffsetDateTime::from(before));
-        query.push(format!(" AND {id} < ")).push_bind(first_id(before.plus(SLACK)));
+        bound(&mut query, bounded, "<", first_id(before.plus(SLACK)));
     }
     if let Some(before) = page.before {
-        query.push(format!(" AND {id} < ")).push_bind(before);
+        bound(&mut query, bounded, "<", before);
     }
     query.push(format!(" ORDER BY {id} DESC LIMIT ")).push_bind(page.size);
     query
+}
+
+fn bound(query: &mut QueryBuilder<Postgres>, columns: &[&str], operator: &str, id: Uuid) {
+    for column in columns {
+        query.push(format!(" AND {column} {operator} ")).push_bind(id);
+    }
 }
 
 /// The lowest UUIDv7 of a time: its milliseconds, then nothing.
