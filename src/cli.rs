@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,8 @@ use crate::api::openapi;
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
 use crate::chance::Chance;
+use crate::client::ClientCommand;
+use crate::client::commands::Completions;
 use crate::domain::duration::parse_duration;
 use crate::domain::webhook::secret::Sealed;
 use crate::keyring::Keyring;
@@ -51,6 +53,10 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print completions for a shell
+    Completions(Completions),
     /// Run everything a first look needs: a private Postgres, a stand-in for AWS, the service and a sample export
     #[cfg(feature = "dev")]
     Dev(crate::dev::Dev),
@@ -114,6 +120,9 @@ pub enum CliError {
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Openapi(#[source] serde_json::Error),
+    /// The completions cannot be written.
+    #[error("the completions cannot be written")]
+    Completions(#[source] std::io::Error),
     /// The service is not ready.
     #[error("not ready: {0}")]
     NotReady(String),
@@ -129,6 +138,10 @@ const NO_AUTH_YET: &str = "TABLEFERRY_AUTH is \"required\" (the default), but th
 impl Cli {
     /// Runs the command and tells what went wrong, causes included.
     pub async fn run(self) -> ExitCode {
+        // What uses a service reads none of its settings, and has exit statuses of its own.
+        if let Command::Client(client) = self.command {
+            return client.run(Chance::default()).await;
+        }
         match self.execute().await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -181,6 +194,9 @@ impl Command {
             Self::Openapi => print_openapi(),
             Self::Secrets(secrets) => secrets.run(&settings).await,
             Self::Healthcheck { url } => healthcheck(url, &settings).await,
+            Self::Completions(completions) => Ok(completions.run(Cli::command()).map_err(CliError::Completions)?),
+            // Has been run before any setting was read.
+            Self::Client(_) => Ok(()),
             #[cfg(feature = "dev")]
             Self::Dev(dev) => Ok(dev.run(settings).await?),
         }

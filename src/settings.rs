@@ -149,6 +149,14 @@ const COLLECTOR: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP
 /// Variables that belong to our other programs.
 const FOREIGN_PREFIXES: [&str; 2] = ["TABLEFERRY_SIMULATOR_", "TABLEFERRY_TEST_"];
 
+/// Variables of the command line client, which uses a service and is not one.
+const CLIENT_VARIABLES: [&str; 2] = ["TABLEFERRY_SERVER", "TABLEFERRY_API_KEY"];
+
+/// Whether a variable is none of the service's.
+fn is_foreign(name: &str) -> bool {
+    FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || CLIENT_VARIABLES.contains(&name)
+}
+
 impl Settings {
     /// Reads settings from variables and, where they are silent, from the text of a TOML file.
     ///
@@ -164,7 +172,7 @@ impl Settings {
                 collector |= !value.is_empty();
             } else if name == "OTEL_SDK_DISABLED" {
                 disabled = value.eq_ignore_ascii_case("true");
-            } else if name.starts_with("TABLEFERRY_") && !FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            } else if name.starts_with("TABLEFERRY_") && !is_foreign(&name) {
                 return Err(SettingsError::UnknownKey { place: "the environment", key: name });
             }
         }
@@ -324,7 +332,8 @@ mod tests {
 
     #[test]
     fn defaults() {
-        let settings = read(&[("PATH", "/bin"), ("TABLEFERRY_SIMULATOR_SPEED", "5")], None).unwrap();
+        let of_others = [("PATH", "/bin"), ("TABLEFERRY_SIMULATOR_SPEED", "5"), ("TABLEFERRY_SERVER", "x"), ("TABLEFERRY_API_KEY", "y")];
+        let settings = read(&of_others, None).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.auth, Auth::Required);
         assert_eq!((settings.poll.min, settings.poll.max), (Duration::from_secs(2), Duration::from_secs(30)));

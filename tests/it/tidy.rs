@@ -72,8 +72,18 @@ fn proofs_are_pure_over_bytes() {
 fn each_outside_has_one_room() {
     nobody_names("src", &["src/store"], &["sqlx::"]);
     nobody_names("src", &["src/aws"], &["aws_sdk", "aws_config", "aws_smithy"]);
-    nobody_names("src", &["src/webhook", "src/dev", "src/cli.rs", "src/app.rs", "src/telemetry/traces.rs"], &["reqwest"]);
+    nobody_names("src", &["src/webhook", "src/client", "src/dev", "src/cli.rs", "src/app.rs", "src/telemetry/traces.rs"], &["reqwest"]);
     nobody_names("src", &["src/telemetry/traces.rs"], &["opentelemetry"]);
+    nobody_names("src", &["src/client"], &["indicatif", "console::", "clap_complete"]);
+}
+
+#[test]
+fn the_client_is_a_caller_like_any_other() {
+    let rooms = ["api", "app", "aws", "cli", "dev", "keyring", "output", "proof", "settings", "store", "telemetry", "vault", "webhook", "worker"];
+    let inside: Vec<_> = rooms.iter().map(|room| format!("crate::{room}")).collect();
+    let inside: Vec<_> = inside.iter().map(String::as_str).collect();
+    nobody_names("src/client", &[], &inside);
+    nobody_names("src", &["src/client", "src/cli.rs", "src/lib.rs"], &["crate::client"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `GET /v1/exports/{id}/manifest`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -13,6 +15,9 @@ use crate::api::ApiState;
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::domain::aws_failure::AwsFailure;
+use crate::domain::duration::parse_presign;
+use crate::domain::output::md5_key;
 use crate::output::{ExportFiles, ReadError, SIDE_BY_SIDE};
 
 /// How many files are measured for `size_bytes`: each is a call.
@@ -31,6 +36,25 @@ pub struct ExportManifest {
     /// How long they are together, compressed as they are; null if there are more than 1,000, or if one is missing.
     #[schema(required)]
     pub size_bytes: Option<u64>,
+    /// The manifests themselves: manifest-summary.json and manifest-files.json, each with the file that holds its MD5 sum.
+    pub objects: Vec<ManifestObject>,
+}
+
+/// A manifest, or the file that holds its sum.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ManifestObject {
+    /// Its key in the export's bucket.
+    #[schema(example = "daily/AWSDynamoDB/01795400426000-fa682feb/manifest-summary.json")]
+    pub key: String,
+    /// Its ETag, as S3 says; null when the object is missing.
+    #[schema(required)]
+    pub etag: Option<String>,
+    /// Its length, as S3 says; null when the object is missing.
+    #[schema(required)]
+    pub size_bytes: Option<u64>,
+    /// A URL from which anybody may GET it; null unless `presign` was given.
+    #[schema(required)]
+    pub url: Option<String>,
 }
 
 problems! {
@@ -45,7 +69,10 @@ problems! {
     get,
     path = "/v1/exports/{id}/manifest",
     tag = "Files",
-    params(("id" = uuid::Uuid, Path, description = "The export's id")),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The export's id"),
+        ("presign" = Option<String>, Query, nullable = false, description = "Give each manifest a URL that is good for so long: 5s to 12h", example = "15m", pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64),
+    ),
     responses((status = 200, description = "What both manifests say", body = ExportManifest), ManifestProblems)
 )]
 pub async fn get_manifest(
@@ -53,7 +80,9 @@ pub async fn get_manifest(
     IdPath(id): IdPath,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ExportManifest>, Problem> {
-    Query::of(query.as_deref()).finish()?;
+    let mut query = Query::of(query.as_deref());
+    let presign = query.one("presign", parse_presign);
+    query.finish()?;
     let files = files_of(&state, id).await?;
     let summary = files.summary().await?;
     let files_key = files.output.files_key(summary.files_key());
@@ -68,7 +97,24 @@ pub async fn get_manifest(
         }
     }
     let size_bytes = if keys.len() > MOST_MEASURED { None } else { measure(&files, keys).await? };
-    Ok(Json(ExportManifest { summary: summary.as_json().clone(), files_count, item_count, size_bytes }))
+    let objects = objects(&files, &files_key, presign).await?;
+    Ok(Json(ExportManifest { summary: summary.as_json().clone(), files_count, item_count, size_bytes, objects }))
+}
+
+/// Both manifests and their sums.
+async fn objects(files: &ExportFiles, files_key: &str, presign: Option<Duration>) -> Result<Vec<ManifestObject>, Problem> {
+    let summary_key = &files.output.summary_key;
+    let keys = [summary_key.clone(), md5_key(summary_key), files_key.to_owned(), md5_key(files_key)];
+    let views = stream::iter(keys).map(|key| async move {
+        let facts = files.head(&key).await?;
+        let url = match presign {
+            Some(valid_for) => Some(files.presign(&key, valid_for).await?),
+            None => None,
+        };
+        let (size_bytes, etag) = facts.map_or((None, None), |facts| (Some(facts.size_bytes), facts.etag));
+        Ok::<_, AwsFailure>(ManifestObject { key, etag, size_bytes, url })
+    });
+    Ok(views.buffered(SIDE_BY_SIDE).try_collect().await?)
 }
 
 /// How long these files are together; `None` if one is missing.

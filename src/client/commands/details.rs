@@ -1,0 +1,121 @@
+//! One export for people.
+
+use uuid::Uuid;
+
+use crate::client::connection::Answer;
+use crate::client::error::ClientError;
+use crate::client::exit::Outcome;
+use crate::client::screen::status_style;
+use crate::client::session::Session;
+use crate::client::wait;
+use crate::client::wire::{Export, Verification};
+use crate::client::words::{ago, between, clean, count, counted, dollars, size, span, time};
+use crate::domain::timestamp::Timestamp;
+
+/// `tableferry export get`.
+pub(super) async fn get(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
+    let (answer, export) = wait::look(session, &id.to_string()).await?;
+    show(session, &answer, &export)?;
+    Ok(Outcome::Done)
+}
+
+/// Shows an export.
+pub(super) fn show(session: &Session, answer: &Answer, export: &Export) -> Result<(), ClientError> {
+    if session.screen.json {
+        return Ok(session.screen.json(&answer.text)?);
+    }
+    Ok(session.screen.fields(&fields(export, session.chance.now()))?)
+}
+
+/// Shows an export that was made just now; with `--quiet` only its id.
+pub(super) fn show_made(session: &Session, answer: &Answer) -> Result<Export, ClientError> {
+    let export: Export = answer.read()?;
+    if session.screen.quiet && !session.screen.json {
+        session.screen.line(&export.id)?;
+    } else {
+        show(session, answer, &export)?;
+    }
+    Ok(export)
+}
+
+fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)> {
+    let text = |text: &Option<String>| text.as_deref().map(clean);
+    let at = |at: &Option<String>| at.as_deref().map(time);
+    let took = export.start_time.as_deref().zip(export.end_time.as_deref()).and_then(|(start, end)| between(start, end));
+    let billed = export.billed_size_in_bytes.map(|bytes| match export.billed_cost {
+        Some(cost) => format!("{} ({})", size(bytes), dollars(cost)),
+        None => size(bytes),
+    });
+    let window = export.incremental_export_specification.as_ref().map(|window| {
+        let to = window.export_to_time.as_deref().map_or_else(|| "when AWS starts it".to_owned(), time);
+        format!("{} to {to}", time(&window.export_from_time))
+    });
+    let labels = export.labels.iter().map(|(key, value)| format!("{}={}", clean(key), clean(value))).collect::<Vec<_>>().join(", ");
+    let ended = export.end_time.is_some() || !matches!(export.export_status.as_str(), "PENDING" | "IN_PROGRESS");
+    let failure = export.failure.as_ref();
+    vec![
+        ("Export", Some(clean(&export.id))),
+        ("Status", Some(status_style(&export.export_status).bold().apply_to(clean(&export.export_status)).to_string())),
+        ("Reason", text(&export.status_reason)),
+        ("Failure", failure.map(|failure| format!("{}: {}", clean(&failure.code), clean(&failure.message)))),
+        ("Hint", failure.and_then(|failure| text(&failure.hint))),
+        ("Table", Some(clean(&export.table_arn))),
+        ("To", Some(destination(export))),
+        ("Type", Some(format!("{}, {}", clean(&export.export_type), clean(&export.export_format)))),
+        ("As of", at(&export.export_time)),
+        ("Window", window),
+        ("Labels", (!labels.is_empty()).then_some(labels)),
+        ("Callback", text(&export.callback_url)),
+        ("Created", Some(format!("{} ({})", time(&export.created_at), ago(&export.created_at, now)))),
+        ("Started", at(&export.start_time)),
+        ("Ended", at(&export.end_time).map(|at| took.map_or_else(|| at.clone(), |took| format!("{at} (took {})", span(took))))),
+        ("Estimate", (!ended).then(|| estimate(export, now)).flatten()),
+        ("Items", export.item_count.map(count)),
+        ("Billed", billed),
+        ("Manifest", text(&export.manifest_files_s3_key)),
+        ("ARN", text(&export.arn)),
+        ("Verified", export.verification.as_ref().map(verification)),
+        ("Retry of", text(&export.retry_of)),
+        ("Retried by", text(&export.retried_by)),
+    ]
+}
+
+/// `s3://bucket/prefix`.
+pub(super) fn destination(export: &Export) -> String {
+    let prefix = export.s3_prefix.as_deref().map_or_else(String::new, |prefix| format!("/{}", clean(prefix)));
+    format!("s3://{}{prefix}", clean(&export.s3_bucket))
+}
+
+fn estimate(export: &Export, now: Timestamp) -> Option<String> {
+    let estimate = export.estimate.as_ref()?;
+    let end = Timestamp::parse(&estimate.expected_end_time).ok()?;
+    let left = end.since(now);
+    let when = if left.is_zero() { "longer than estimated".to_owned() } else { format!("about {} left", span(left)) };
+    let basis = match estimate.basis.as_str() {
+        "past_exports_of_this_table" => "by past exports of this table",
+        "similar_size" => "by exports of a similar size",
+        _ => "by what AWS usually takes",
+    };
+    let bill = estimate.size_in_bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+    let cost = estimate.cost.map(|cost| format!(", {}", dollars(cost))).unwrap_or_default();
+    Some(format!("{when}, {basis}{bill}{cost}"))
+}
+
+/// How a verification stands, in a line, and what it found below.
+pub(super) fn verification(verification: &Verification) -> String {
+    let of = verification.files_total.map_or_else(String::new, |total| format!(" of {}", count(total)));
+    let deep = if verification.deep { format!(", every byte read, {}", counted(verification.items_counted, "item")) } else { String::new() };
+    let mut text = format!(
+        "{} ({}{of} files{deep})",
+        status_style(&verification.status).apply_to(clean(&verification.status)),
+        count(verification.files_checked)
+    );
+    for finding in &verification.problems {
+        text += &format!("\n{}: {}", clean(&finding.key), clean(&finding.detail));
+    }
+    let more = verification.problems_total.saturating_sub(verification.problems.len() as u64);
+    if more > 0 {
+        text += &format!("\nand {} more", count(more));
+    }
+    text
+}

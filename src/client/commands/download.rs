@@ -1,0 +1,47 @@
+//! `tableferry export download`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use uuid::Uuid;
+
+use crate::client::download::{Wish, download};
+use crate::client::error::ClientError;
+use crate::client::exit::Outcome;
+use crate::client::session::Session;
+
+/// What to download.
+///
+/// Keys are laid out below the folder as they are in S3: FOLDER/PREFIX/AWSDynamoDB/… A download that was broken off goes on where it was.
+#[derive(Debug, Args)]
+pub struct Download {
+    /// The export's id
+    id: Uuid,
+    /// Where to
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// How many files side by side
+    #[arg(long, short = 'j', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    parallel: u8,
+    /// How long the URLs from S3 are good for; they are renewed when they expire
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    presign: String,
+}
+
+impl Download {
+    pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
+        let wish = Wish { id: self.id.to_string(), folder: self.folder, parallel: self.parallel.into(), presign: self.presign };
+        let summary = download(session, wish).await?;
+        if session.screen.json {
+            let text = serde_json::to_string(&summary).map_err(|error| ClientError::Other(error.to_string()))?;
+            session.screen.json(&text)?;
+        } else {
+            session.screen.line(&summary.in_words())?;
+        }
+        match summary.failed.as_slice() {
+            [] => Ok(Outcome::Done),
+            failed if failed.iter().any(|file| file.is_wrong) => Ok(Outcome::CheckFailed),
+            _ => Err(ClientError::Other("not all files could be downloaded; the same command goes on where it was".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `tableferry export list`.
+
+use clap::Args;
+
+use super::details::destination;
+use crate::client::body::key_value;
+use crate::client::error::ClientError;
+use crate::client::exit::Outcome;
+use crate::client::pages::HowMuch;
+use crate::client::screen::status_cell;
+use crate::client::session::Session;
+use crate::client::table::{Table, column};
+use crate::client::wire::Export;
+use crate::client::words::{ago, count, one_line, size};
+
+/// Which exports.
+#[derive(Debug, Args)]
+pub struct List {
+    /// PENDING, IN_PROGRESS, COMPLETED, FAILED, CANCELLED or TIMED_OUT
+    #[arg(long, value_name = "STATUS")]
+    export_status: Option<String>,
+    /// Of this table
+    #[arg(long, value_name = "ARN")]
+    table_arn: Option<String>,
+    /// To this bucket
+    #[arg(long, value_name = "BUCKET")]
+    s3_bucket: Option<String>,
+    /// FULL_EXPORT or INCREMENTAL_EXPORT
+    #[arg(long, value_name = "TYPE")]
+    export_type: Option<String>,
+    /// With this label; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
+    labels: Vec<(String, String)>,
+    /// Created at this time or after, such as 2026-04-02T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    created_after: Option<String>,
+    /// Created before this time
+    #[arg(long, value_name = "TIME")]
+    created_before: Option<String>,
+    #[command(flatten)]
+    how_much: HowMuch,
+}
+
+impl List {
+    pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
+        let mut call = session.service.get(&["v1", "exports"]);
+        let filters = [
+            ("export_status", self.export_status.map(|status| status.to_ascii_uppercase().replace('-', "_"))),
+            ("table_arn", self.table_arn),
+            ("s3_bucket", self.s3_bucket),
+            ("export_type", self.export_type),
+            ("created_after", self.created_after),
+            ("created_before", self.created_before),
+        ];
+        for (name, value) in filters {
+            if let Some(value) = value {
+                call = call.query(name, &value);
+            }
+        }
+        for (key, value) in &self.labels {
+            call = call.query("label", &format!("{key}:{value}"));
+        }
+        let table = Table::new(&[
+            column("ID"),
+            column("STATUS"),
+            column("TABLE"),
+            column("CREATED").rank(1),
+            column("TYPE").rank(4),
+            column("ITEMS").right().rank(3),
+            column("BILLED").right().rank(2),
+            column("TO").rank(5),
+        ]);
+        let now = session.chance.now();
+        let row = |export: &Export| {
+            let table = export.table_arn.rsplit_once('/').map_or(export.table_arn.as_str(), |(_, name)| name);
+            vec![
+                one_line(&export.id).into(),
+                status_cell(&export.export_status),
+                one_line(table).into(),
+                ago(&export.created_at, now).into(),
+                if export.export_type == "INCREMENTAL_EXPORT" { "incremental" } else { "full" }.into(),
+                export.item_count.map(count).unwrap_or_default().into(),
+                export.billed_size_in_bytes.map(size).unwrap_or_default().into(),
+                one_line(&destination(export)).into(),
+            ]
+        };
+        self.how_much.show(session, call, "exports", table, row).await?;
+        Ok(Outcome::Done)
+    }
+}

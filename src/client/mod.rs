@@ -1,0 +1,25 @@
+//! The command line client: the commands that use a running service over its REST API, as any other caller does.
+//!
+//! It shares the binary with the service and nothing else: it reads no settings of the service, and of the other rooms it uses only the
+//! domain's pure readers (durations, times). [`Session`] is what each command works with; `commands/` has one file for each of them.
+
+mod body;
+pub mod commands;
+mod connection;
+mod download;
+mod error;
+mod event_stream;
+pub mod exit;
+mod pages;
+mod problem;
+mod progress;
+mod screen;
+mod session;
+mod table;
+mod wait;
+mod wire;
+mod words;
+
+pub use commands::ClientCommand;
+pub use error::ClientError;
+pub use session::{Session, SessionArgs};
