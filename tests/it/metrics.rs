@@ -180,6 +180,7 @@ fn check(place: &str, expression: &str) {
 #[test]
 fn alert_rules_name_only_what_exists() {
     let rules: Value = serde_saphyr::from_str(&read("ops/prometheus/alerts.yml")).unwrap();
+    let runbooks = read("docs/operations.md");
     let mut names = BTreeSet::new();
     for group in rules["groups"].as_array().unwrap() {
         for rule in group["rules"].as_array().unwrap() {
@@ -189,6 +190,7 @@ fn alert_rules_name_only_what_exists() {
             assert!(["warning", "critical"].contains(&rule["labels"]["severity"].as_str().unwrap()), "{name}");
             assert!(!rule["annotations"]["summary"].as_str().unwrap().is_empty(), "{name}");
             assert_eq!(rule["annotations"]["runbook"], format!("docs/operations.md#{}", name.to_lowercase()), "{name}");
+            assert!(runbooks.contains(&format!("\n### {name}\n")), "docs/operations.md says nothing of {name}");
         }
     }
     assert!(names.len() >= 20, "the file was read");
