@@ -106,13 +106,7 @@ enum Miss {
 }
 
 impl Connection {
-    pub(super) fn new(
-        server: &str,
-        key: Option<&SecretString>,
-        retries: u32,
-        screen: Screen,
-        chance: Chance,
-    ) -> Result<Self, ClientError> {
+    pub(super) fn new(server: &str, key: Option<&SecretString>, retries: u32, screen: Screen, chance: Chance) -> Result<Self, ClientError> {
         let wrong = |what: &str| ClientError::Usage(format!("--server (TABLEFERRY_SERVER) {what}"));
         let base = Url::parse(server).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| wrong("must be a URL such as http://127.0.0.1:8080 or https://tableferry.example.com"))?;
@@ -227,7 +221,10 @@ impl Connection {
                 why: format!("something on the way to it answers {status}"),
                 advice: "Is the service running?".to_owned(),
             },
-            None => ClientError::Foreign { server: self.base.to_string(), what: format!("{status}, {}", if kind.is_empty() { "without a type" } else { &kind }) },
+            None => ClientError::Foreign {
+                server: self.base.to_string(),
+                what: format!("{status}, {}", if kind.is_empty() { "without a type" } else { &kind }),
+            },
         }
     }
 

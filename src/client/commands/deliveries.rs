@@ -56,9 +56,7 @@ impl Deliveries {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let path = match (self.id, self.export) {
             (_, Some(export)) => ["v1".to_owned(), "exports".to_owned(), export.to_string(), "deliveries".to_owned()],
-            (id, None) => {
-                ["v1".to_owned(), "webhook-endpoints".to_owned(), id.unwrap_or_default().to_string(), "deliveries".to_owned()]
-            }
+            (id, None) => ["v1".to_owned(), "webhook-endpoints".to_owned(), id.unwrap_or_default().to_string(), "deliveries".to_owned()],
         };
         let mut call = session.service.get(&path.each_ref().map(String::as_str));
         for (name, value) in [("status", self.status.map(|status| status.to_ascii_uppercase())), ("event_type", self.event_type)] {
@@ -132,7 +130,8 @@ fn show(session: &Session, answer: &Answer) -> Result<(), ClientError> {
         return Ok(session.screen.json(&answer.text)?);
     }
     let delivery: wire::Delivery = answer.read()?;
-    let attempts = delivery.attempts.iter().map(|attempt| format!("{}  {}  {} ms", time(&attempt.at), in_words(attempt), attempt.duration_ms));
+    let attempts =
+        delivery.attempts.iter().map(|attempt| format!("{}  {}  {} ms", time(&attempt.at), in_words(attempt), attempt.duration_ms));
     let attempts = attempts.collect::<Vec<_>>().join("\n");
     session.screen.fields(&[
         ("Delivery", Some(clean(&delivery.id))),

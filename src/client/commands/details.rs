@@ -104,7 +104,8 @@ fn estimate(export: &Export, now: Timestamp) -> Option<String> {
 /// How a verification stands, in a line, and what it found below.
 pub(super) fn verification(verification: &Verification) -> String {
     let of = verification.files_total.map_or_else(String::new, |total| format!(" of {}", count(total)));
-    let deep = if verification.deep { format!(", every byte read, {}", counted(verification.items_counted, "item")) } else { String::new() };
+    let deep =
+        if verification.deep { format!(", every byte read, {}", counted(verification.items_counted, "item")) } else { String::new() };
     let mut text = format!(
         "{} ({}{of} files{deep})",
         status_style(&verification.status).apply_to(clean(&verification.status)),

@@ -78,12 +78,8 @@ impl Discover {
 
     fn body(&self) -> Value {
         let mut body = Map::new();
-        let texts = [
-            ("table_arn", &self.table_arn),
-            ("account_id", &self.account_id),
-            ("region", &self.region),
-            ("page_token", &self.page_token),
-        ];
+        let texts =
+            [("table_arn", &self.table_arn), ("account_id", &self.account_id), ("region", &self.region), ("page_token", &self.page_token)];
         set_texts(&mut body, &texts);
         let adopt = if self.adopt_arns.is_empty() { json!(self.adopt) } else { json!(self.adopt_arns) };
         body.insert("adopt".to_owned(), adopt);

@@ -55,7 +55,8 @@ impl Bars {
     /// A file begins.
     pub fn file(&self, key: &str, bytes: u64) -> FileBar {
         let file = self.all.as_ref().map(|(all, _)| {
-            let bar = ProgressBar::new(bytes).with_style(style("    {decimal_bytes:>10} of {decimal_total_bytes:>10}  {bar:20.dim}  {msg:.dim}"));
+            let bar =
+                ProgressBar::new(bytes).with_style(style("    {decimal_bytes:>10} of {decimal_total_bytes:>10}  {bar:20.dim}  {msg:.dim}"));
             bar.set_message(short(key));
             all.add(bar)
         });

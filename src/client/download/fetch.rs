@@ -218,7 +218,11 @@ impl Work<'_> {
         if let (Some(said), Some(etag)) = (&self.expected.etag, response.headers().get(ETAG).and_then(|etag| etag.to_str().ok())) {
             let etag = etag.trim_start_matches("W/").trim_matches('"');
             if etag != said {
-                return Err(Failed::Wrong(format!("has the ETag {}; {} was expected: it was written anew", one_line(etag), one_line(said))));
+                return Err(Failed::Wrong(format!(
+                    "has the ETag {}; {} was expected: it was written anew",
+                    one_line(etag),
+                    one_line(said)
+                )));
             }
         }
         let disk = |error| Failed::Disk(self.part.clone(), error);
@@ -250,7 +254,11 @@ impl Work<'_> {
 /// Opens the file of what has come, to go on after so many bytes.
 async fn open(part: &Path, from: u64) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    if from == 0 { options.write(true).create(true).truncate(true) } else { options.append(true) };
+    if from == 0 {
+        options.write(true).create(true).truncate(true)
+    } else {
+        options.append(true)
+    };
     options.open(part).await
 }
 
