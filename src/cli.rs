@@ -54,7 +54,7 @@ enum Command {
         url: Option<String>,
     },
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(Box<ClientCommand>),
     /// Print completions for a shell
     Completions(Completions),
     /// Run everything a first look needs: a private Postgres, a stand-in for AWS, the service and a sample export
@@ -140,7 +140,7 @@ impl Cli {
     pub async fn run(self) -> ExitCode {
         // What uses a service reads none of its settings, and has exit statuses of its own.
         if let Command::Client(client) = self.command {
-            return client.run(Chance::default()).await;
+            return Box::pin(client.run(Chance::default())).await;
         }
         match self.execute().await {
             Ok(()) => ExitCode::SUCCESS,
