@@ -35,13 +35,17 @@ pub async fn observe(request: Request, next: Next) -> Response {
         let trace_parent = traces::continue_from(&span, of_caller);
         (span, trace_parent)
     };
+    let traced = trace_parent.is_some();
     let answer = async {
         let response = trace::within(trace_parent, next.run(request)).await;
         let (status, elapsed) = (response.status().as_u16(), began.elapsed());
-        let span = Span::current();
-        span.record("http.response.status_code", status);
-        if status >= 500 {
-            span.record("otel.status_code", "ERROR");
+        if traced {
+            // For the trace alone: every field that comes late makes the log's lines of this span anew.
+            let span = Span::current();
+            span.record("http.response.status_code", status);
+            if status >= 500 {
+                span.record("otel.status_code", "ERROR");
+            }
         }
         metrics::histogram!(
             HTTP_REQUESTS,
@@ -50,7 +54,7 @@ pub async fn observe(request: Request, next: Next) -> Response {
             "http_response_status_code" => status.to_string()
         )
         .record(elapsed.as_secs_f64());
-        tracing::debug!(duration_ms = elapsed.as_secs_f64() * 1000.0, "request served");
+        tracing::debug!(http.response.status_code = status, duration_ms = elapsed.as_secs_f64() * 1000.0, "request served");
         response
     };
     answer.instrument(span).await

@@ -1,8 +1,8 @@
 //! Stores exports that are asked for at the same time together: one statement and one commit for all that wait.
 //!
 //! A commit waits for the disk, and on a small machine a statement for each request spends more on switching than on storing. So
-//! requests queue, one task takes all that wait, stores them, and answers each after the commit; while two such groups are under way, the
-//! next one gathers. Nobody waits for a timer: a request that comes alone is stored alone, at once.
+//! requests queue, one task takes all that wait, stores them, and answers each after the commit; while it does, the next ones
+//! gather. Nobody waits for a timer: a request that comes alone is stored alone, at once.
 //!
 //! The queue is bounded: one more than [`MOST_WAITING`] is refused ([`StoreError::Crowded`]). A row that Postgres refuses does not
 //! fail its neighbours: then each is stored by a statement of its own. A caller who goes away while waiting is stored all the same.
@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::accept::{Acceptance, KeyedRequest};
 use super::estimates::{Alike, past_exports};
@@ -28,9 +28,6 @@ const MOST_WAITING: usize = 4096;
 
 /// How many are stored by one statement.
 const MOST_TOGETHER: usize = 256;
-
-/// How many statements are under way at once: while one commits, which waits for the disk, another inserts.
-const STATEMENTS: usize = 2;
 
 /// How the exports of this queue begin.
 const FIRST: First<'_> = First { event: EventKind::Created, detail: "accepted by Tableferry", delay: Duration::ZERO };
@@ -66,18 +63,13 @@ impl AcceptQueue {
         let (waiting, mut queue) = mpsc::channel(MOST_WAITING);
         let writer = store.clone();
         tokio::spawn(async move {
-            let statements = Arc::new(Semaphore::new(STATEMENTS));
             let mut group = Vec::new();
-            while let Ok(turn) = Arc::clone(&statements).acquire_owned().await {
-                if queue.recv_many(&mut group, MOST_TOGETHER).await == 0 {
-                    return;
-                }
+            while queue.recv_many(&mut group, MOST_TOGETHER).await > 0 {
                 let (store, prices, group) = (writer.clone(), Arc::clone(&prices), std::mem::take(&mut group));
                 // In a task of its own, so that a panic fails one group and not the queue.
-                tokio::spawn(async move {
-                    store_group(&store, &prices, group).await;
-                    drop(turn);
-                });
+                if let Err(error) = tokio::spawn(async move { store_group(&store, &prices, group).await }).await {
+                    tracing::error!(error.message = in_words(&error), "a group of exports was not stored");
+                }
             }
         });
         Self { store, waiting }
