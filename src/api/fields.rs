@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
     /// A whole number, read by `parse`; `None` when it is left out or wrong.
     pub fn whole_number<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(i64) -> Result<T, Invalid>) -> Option<T> {
         let value = self.value(name)?;
-        let parsed = match value.as_i64() {
+        let parsed = match value.as_i64().or_else(|| without_fraction(value)) {
             Some(number) => parse(number),
             // A whole number that is too large is out of every range of ours.
             None if value.is_u64() => parse(i64::MAX),
@@ -110,6 +110,13 @@ impl<'a> Fields<'a> {
             errors.push(FieldError::new(self.pointer(name), &Invalid::new(what)));
         }
     }
+}
+
+/// A whole number that is written with a point, such as 5.0: JSON makes no difference. Beyond 2^53 the point hides digits.
+fn without_fraction(value: &Value) -> Option<i64> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0)?;
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and bounded just above")]
+    Some(number as i64)
 }
 
 /// A JSON value's kind in words.

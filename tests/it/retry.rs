@@ -152,6 +152,10 @@ async fn the_attempts_end_and_what_cannot_pass_is_not_attempted_again() {
         body["retry"] = json!({"max_attempts": bad});
         assert_eq!(app.create(&body).await.expect_problem(422, "validation-failed").pointers(), ["/retry/max_attempts"]);
     }
+    // JSON makes no difference between 5 and 5.0.
+    let mut body = create_body();
+    body["retry"] = json!({"max_attempts": 5.0});
+    assert_eq!(app.create(&body).await.expect(202).json["retry"]["max_attempts"], 5);
 }
 
 #[tokio::test]
