@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState, Parts, Watcher};
+use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
@@ -55,6 +56,9 @@ pub enum AppError {
     /// The TLS library for webhooks cannot be set up.
     #[error("webhooks cannot be sent")]
     Webhook(#[source] reqwest::Error),
+    /// The TLS library for the OIDC issuer cannot be set up.
+    #[error("the OIDC issuer cannot be asked")]
+    Issuer(#[source] reqwest::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -96,8 +100,10 @@ impl App {
         let vault = Vault::new(&settings.encryption_keys);
         let keyring = Arc::new(Keyring::new(store.clone(), vault.clone(), chance.clone()));
         let prices = Arc::new(settings.prices.clone());
+        let gate = Gate::new(settings.auth, settings.rate_limits, settings.oidc.clone(), store.clone(), chance.clone());
         let api = ApiState::from(Parts {
             store: store.clone(),
+            gate: Arc::new(gate.map_err(AppError::Issuer)?),
             accepts: AcceptQueue::start(store.clone(), Arc::clone(&prices)),
             aws: Arc::clone(&aws),
             chance: chance.clone(),

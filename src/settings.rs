@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::auth::oidc::OidcSettings;
 use crate::domain::account::AccountRole;
 use crate::domain::backoff::PollBounds;
 use crate::domain::estimate::Prices;
@@ -27,6 +28,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `TABLEFERRY_AUTH`: whether callers must say who they are.
     pub auth: Auth,
+    /// `TABLEFERRY_OIDC_ISSUER`, `TABLEFERRY_OIDC_AUDIENCE`, `TABLEFERRY_OIDC_SCOPE_CLAIM`: whose tokens are taken besides API keys.
+    pub oidc: Option<OidcSettings>,
+    /// `TABLEFERRY_RATE_LIMIT_PER_S`, `TABLEFERRY_RATE_LIMIT_BURST`: what each caller may ask for, from this process.
+    pub rate_limits: PaceLimits,
     /// `TABLEFERRY_POLL_INTERVAL_MIN_MS`, `TABLEFERRY_POLL_INTERVAL_MAX_MS`: bounds of the poll delay of one export.
     pub poll: PollBounds,
     /// `TABLEFERRY_MAX_EXPORTS_IN_FLIGHT`, `TABLEFERRY_START_BURST`, `TABLEFERRY_START_RATE_PER_S`, `TABLEFERRY_LOOK_BURST`,
@@ -73,7 +78,7 @@ const DEFAULT_RETAIN_ATTEMPTS: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Whether callers must say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// They must. Not available before this service knows API keys.
+    /// They must, by an API key or a token of an OIDC issuer.
     Required,
     /// Whoever reaches the API may use it.
     None,
@@ -112,10 +117,15 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 27] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_AUTH",
+    "TABLEFERRY_OIDC_ISSUER",
+    "TABLEFERRY_OIDC_AUDIENCE",
+    "TABLEFERRY_OIDC_SCOPE_CLAIM",
+    "TABLEFERRY_RATE_LIMIT_PER_S",
+    "TABLEFERRY_RATE_LIMIT_BURST",
     "TABLEFERRY_POLL_INTERVAL_MIN_MS",
     "TABLEFERRY_POLL_INTERVAL_MAX_MS",
     "TABLEFERRY_MAX_EXPORTS_IN_FLIGHT",
@@ -227,6 +237,10 @@ impl Settings {
             },
             most_in_flight,
         };
+        let rate_limits = PaceLimits {
+            burst: number("TABLEFERRY_RATE_LIMIT_BURST", 200.0, 1.0)?,
+            rate_per_s: number("TABLEFERRY_RATE_LIMIT_PER_S", 50.0, 0.01)?,
+        };
         let retention = Retention {
             exports: days("TABLEFERRY_RETAIN_EXPORTS_DAYS")?.flatten(),
             events: days("TABLEFERRY_RETAIN_EVENTS_DAYS")?.flatten(),
@@ -254,6 +268,8 @@ impl Settings {
                 Some("none") => Auth::None,
                 Some(_) => return Err(bad("TABLEFERRY_AUTH", "must be required or none")),
             },
+            oidc: read_oidc(values)?,
+            rate_limits,
             poll,
             lanes,
             accounts: get("TABLEFERRY_ACCOUNTS")
@@ -282,6 +298,30 @@ impl Settings {
     pub fn callback_policy(&self) -> CallbackPolicy {
         CallbackPolicy { urls: self.webhook_urls.clone(), has_default_secret: self.webhook_secret.is_some() }
     }
+}
+
+/// An issuer is set with its audience, or not at all. Its keys must come over TLS, unless they come from this machine.
+fn read_oidc(values: &BTreeMap<&'static str, String>) -> Result<Option<OidcSettings>, SettingsError> {
+    const ISSUER: &str = "TABLEFERRY_OIDC_ISSUER";
+    const AUDIENCE: &str = "TABLEFERRY_OIDC_AUDIENCE";
+    const CLAIM: &str = "TABLEFERRY_OIDC_SCOPE_CLAIM";
+    let bad = |key, expected: &str| SettingsError::BadValue { key, expected: expected.to_owned() };
+    let Some(issuer) = values.get(ISSUER) else {
+        return match [AUDIENCE, CLAIM].into_iter().find(|key| values.contains_key(key)) {
+            Some(key) => Err(bad(key, "needs TABLEFERRY_OIDC_ISSUER")),
+            None => Ok(None),
+        };
+    };
+    let issuer = url::Url::parse(issuer).ok().filter(|url| {
+        let here = url.host_str().is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host));
+        (url.scheme() == "https" || (url.scheme() == "http" && here)) && url.query().is_none() && url.fragment().is_none()
+    });
+    let issuer = issuer.ok_or_else(|| bad(ISSUER, "must be the https URL of an OpenID Connect issuer, as its tokens have it in iss"))?;
+    let audience = values
+        .get(AUDIENCE)
+        .ok_or_else(|| bad(AUDIENCE, "must be set with TABLEFERRY_OIDC_ISSUER: what tokens for this service have in aud"))?;
+    let scope_claim = values.get(CLAIM).map_or("scope", String::as_str).to_owned();
+    Ok(Some(OidcSettings { issuer, audience: audience.clone(), scope_claim }))
 }
 
 fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError> {

@@ -3,10 +3,12 @@
 //! [`router`] shows every route and layer on one page. Every error is a problem document ([`problem`]). Nothing here calls
 //! AWS to accept an export; a preflight and an adoption do, to tell the truth at once.
 
+pub mod api_keys;
 mod body;
 pub mod exports;
 mod fields;
 mod gauges;
+mod guard;
 mod health;
 mod observe;
 pub mod openapi;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, map_request};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -36,6 +38,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::chance::Chance;
 use crate::domain::estimate::Prices;
@@ -47,6 +50,7 @@ use crate::store::accept_queue::AcceptQueue;
 use crate::vault::Vault;
 use crate::webhook::Vetting;
 
+use guard::Permissions;
 use problem::{FieldError, Problem};
 
 pub use gauges::Gauges;
@@ -82,6 +86,8 @@ pub struct Parts {
     pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.
     pub chance: Chance,
+    /// Lets callers in.
+    pub gate: Arc<Gate>,
     /// What the operator allows of callbacks.
     pub callbacks: CallbackPolicy,
     /// Seals what callers entrust.
@@ -147,6 +153,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(exports::files::list_files))
         .routes(routes!(exports::items::list_items))
         .routes(routes!(exports::verify::verify_export))
+        .routes(routes!(api_keys::create::create_api_key, api_keys::get::list_api_keys))
+        .routes(routes!(api_keys::get::get_api_key, api_keys::get::revoke_api_key))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
@@ -161,18 +169,21 @@ pub fn operations_router(state: ApiState) -> Router {
         .routes(routes!(health::metrics))
         .routes(routes!(problems::explain_problem))
         .split_for_parts();
-    with_layers(router.with_state(state))
+    with_layers(router.with_state(state.clone()), state, Permissions::default())
 }
 
 /// The whole API: routes, Swagger UI at `/docs`, the document at `/openapi.json`, and every layer.
 pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = openapi::finish(document);
-    with_layers(router.with_state(state).merge(SwaggerUi::new("/docs").url("/openapi.json", document)))
+    let permissions = Permissions::of(&document);
+    let router = router.with_state(state.clone()).merge(SwaggerUi::new("/docs").url("/openapi.json", document));
+    with_layers(router, state, permissions)
 }
 
-fn with_layers(router: Router) -> Router {
+fn with_layers(router: Router, state: ApiState, permissions: Permissions) -> Router {
     router
+        .layer(from_fn_with_state((state, permissions), guard::guard))
         .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by body::JsonObject alone
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn(problem::finish))

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::page::{ExportFilter, Page};
 use super::rows::select_exports;
 use super::{Store, StoreError};
+use crate::domain::caller::allow::Pattern;
 use crate::domain::export::Export;
 use crate::domain::timestamp::Timestamp;
 
@@ -39,7 +40,8 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
         || filter.s3_bucket.is_some()
         || filter.export_type.is_some()
         || filter.created_after.is_some()
-        || filter.created_before.is_some();
+        || filter.created_before.is_some()
+        || !filter.allow.is_everything();
     let id = if filter.labels.is_empty() { "e.id" } else { "l0.export_id" };
     // Postgres does not see that a bound of one of two equal columns is a bound of the other, and would read the other from its end.
     let bounded: &[&str] = match (filter.labels.is_empty(), of_export) {
@@ -69,6 +71,12 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     for (column, value) in equal {
         if let Some(value) = value {
             query.push(format!(" AND e.{column} = ")).push_bind(value);
+        }
+    }
+    for (column, patterns) in [("table_arn", filter.allow.tables()), ("s3_bucket", filter.allow.buckets())] {
+        if !patterns.is_empty() {
+            let patterns: Vec<_> = patterns.iter().map(Pattern::to_like).collect();
+            query.push(format!(" AND e.{column} LIKE ANY (")).push_bind(patterns).push(")");
         }
     }
     if let Some(after) = filter.created_after {

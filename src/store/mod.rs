@@ -1,12 +1,13 @@
 //! Postgres: the only room that names sqlx.
 //!
 //! One file a concern: [`accept`] stores new exports, [`accept_queue`] many of them at once, [`read`] finds them, [`schedule`] claims due ones, [`record`]
-//! writes what a step led to, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
+//! writes what a step led to, [`api_keys`] knows who may call, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
 //! verified. Every write of an export repeats the version that its
 //! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
 
 pub mod accept;
 pub mod accept_queue;
+pub mod api_keys;
 mod columns;
 pub mod deliveries;
 pub mod delivery_log;

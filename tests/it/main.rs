@@ -5,6 +5,8 @@
 mod support;
 
 mod accounts;
+mod api_keys;
+mod authorization;
 mod bad_input;
 mod callbacks;
 mod create_export;

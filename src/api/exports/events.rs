@@ -42,6 +42,9 @@ pub struct EventView {
     pub export_status: &'static str,
     /// What happened, in words.
     pub detail: String,
+    /// Who made it happen; null if it was the service, AWS, or somebody who need not say who they are.
+    #[schema(required, example = "api_key:orders-team")]
+    pub created_by: Option<String>,
 }
 
 impl From<&Event> for EventView {
@@ -52,6 +55,7 @@ impl From<&Event> for EventView {
             timestamp: event.at,
             export_status: event.status.as_str(),
             detail: event.detail.clone(),
+            created_by: event.created_by.as_ref().map(|name| name.as_str().to_owned()),
         }
     }
 }
@@ -76,6 +80,7 @@ problems! {
     get,
     path = "/v1/exports/{id}/events",
     tag = "Exports",
+    security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("Last-Event-ID" = Option<i32>, Header, nullable = false, description = "In a stream: the last event seen", minimum = 0),

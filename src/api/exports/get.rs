@@ -24,6 +24,7 @@ problems! {
     get,
     path = "/v1/exports/{id}",
     tag = "Exports",
+    security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end", example = "wait=5"),

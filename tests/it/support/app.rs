@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tableferry::app::{App, Role};
+use tableferry::auth::oidc::OidcSettings;
 use tableferry::aws::Aws;
 use tableferry::chance::Chance;
 use tableferry::domain::account::AccountRole;
@@ -69,6 +70,11 @@ pub struct TestOptions {
     pub s3_is_away: bool,
     /// Accounts that are reached through a role, as in the settings.
     pub accounts: &'static str,
+    /// Whether callers must say who they are.
+    pub auth: Auth,
+    /// An issuer whose tokens are taken.
+    pub oidc: Option<OidcSettings>,
+    pub rate_limits: PaceLimits,
 }
 
 impl Default for TestOptions {
@@ -86,6 +92,9 @@ impl Default for TestOptions {
             most_in_flight: None,
             s3_is_away: false,
             accounts: "[]",
+            auth: Auth::None,
+            oidc: None,
+            rate_limits: PaceLimits { burst: 1e5, rate_per_s: 1e5 },
         }
     }
 }
@@ -155,7 +164,9 @@ impl TestApp {
         let settings = Settings {
             database_url: Some(database_url.clone().into()),
             listen: ([127, 0, 0, 1], 0).into(),
-            auth: Auth::None,
+            auth: options.auth,
+            oidc: options.oidc,
+            rate_limits: options.rate_limits,
             lanes: LaneLimits { most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight), ..lanes },
             accounts: AccountRole::parse_all(options.accounts).unwrap(),
             prices: Prices::default(),

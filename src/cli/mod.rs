@@ -1,5 +1,7 @@
 //! The commands of the binary.
 
+mod keys;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,6 +49,9 @@ enum Command {
     /// Work on what signs webhooks and what seals secrets
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Ask a running service whether it is ready, for container health checks; exit status 0 or 1
     Healthcheck {
         /// The service; derived from TABLEFERRY_LISTEN unless given
@@ -117,6 +122,12 @@ pub enum CliError {
         /// How many were not.
         unreadable: u64,
     },
+    /// What was said of an API key is not possible.
+    #[error("{0}")]
+    Key(String),
+    /// The output cannot be written.
+    #[error("the output cannot be written")]
+    Output(#[source] std::io::Error),
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Openapi(#[source] serde_json::Error),
@@ -131,9 +142,6 @@ pub enum CliError {
     #[error(transparent)]
     Dev(#[from] crate::dev::DevError),
 }
-
-const NO_AUTH_YET: &str = "TABLEFERRY_AUTH is \"required\" (the default), but this version knows no API keys yet, so nobody could use the service. \
-    Set TABLEFERRY_AUTH=none to serve everybody who can reach the port, and keep that port private.";
 
 impl Cli {
     /// Runs the command and tells what went wrong, causes included.
@@ -193,6 +201,7 @@ impl Command {
             Self::Migrate => Ok(database(&settings)?.migrate().await.map_err(AppError::from)?),
             Self::Openapi => print_openapi(),
             Self::Secrets(secrets) => secrets.run(&settings).await,
+            Self::Keys(keys) => keys.run(&settings).await,
             Self::Healthcheck { url } => healthcheck(url, &settings).await,
             Self::Completions(completions) => Ok(completions.run(Cli::command()).map_err(CliError::Completions)?),
             // Has been run before any setting was read.
@@ -242,8 +251,8 @@ fn database(settings: &Settings) -> Result<Store, CliError> {
 }
 
 async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError> {
-    if settings.auth == Auth::Required {
-        return Err(CliError::Missing(NO_AUTH_YET));
+    if settings.auth == Auth::None {
+        tracing::warn!("TABLEFERRY_AUTH is none: whoever reaches the port may use the service; keep it private");
     }
     if settings.encryption_keys.is_empty() {
         tracing::warn!("TABLEFERRY_ENCRYPTION_KEY is not set: the secrets of webhooks are kept in the database in clear");
