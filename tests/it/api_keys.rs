@@ -73,19 +73,16 @@ async fn bad_keys_are_refused_field_by_field() {
 async fn a_revoked_key_is_refused_at_once_here_and_soon_elsewhere() {
     let (app, admin) = closed().await;
     let key = app.new_key(NewKey::default()).await;
-    let there = TestApp::start_with(TestOptions {
-        auth: Auth::Required,
-        database_url: Some(app.database_url.clone()),
-        ..TestOptions::default()
-    })
-    .await;
+    let there =
+        TestApp::start_with(TestOptions { auth: Auth::Required, database_url: Some(app.database_url.clone()), ..TestOptions::default() })
+            .await;
     for at in [&app, &there] {
         at.call_as(&key, Method::GET, "/v1/exports", None).await.expect(200);
     }
     let id = app.store().find_api_key_by_name("a-team").await.unwrap().unwrap().id;
-    let revoked = app.call_as(&admin, Method::DELETE, &format!("/v1/api-keys/{id}"), None).await.expect(200);
+    let revoked = app.call_as(&admin, Method::POST, &format!("/v1/api-keys/{id}/revoke"), None).await.expect(200);
     assert!(revoked.json["revoked_at"].is_string());
-    let again = app.call_as(&admin, Method::DELETE, &format!("/v1/api-keys/{id}"), None).await.expect(200);
+    let again = app.call_as(&admin, Method::POST, &format!("/v1/api-keys/{id}/revoke"), None).await.expect(200);
     assert_eq!(again.json["revoked_at"], revoked.json["revoked_at"]);
     let refused = app.call_as(&key, Method::GET, "/v1/exports", None).await.expect_problem(401, "unauthenticated");
     assert!(refused.json["detail"].as_str().unwrap().contains("revoked"));

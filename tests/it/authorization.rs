@@ -51,7 +51,7 @@ const MATRIX: &[(&str, &str, Option<Scope>)] = &[
     ("GET", "/v1/api-keys", ADMIN),
     ("POST", "/v1/api-keys", ADMIN),
     ("GET", "/v1/api-keys/{id}", ADMIN),
-    ("DELETE", "/v1/api-keys/{id}", ADMIN),
+    ("POST", "/v1/api-keys/{id}/revoke", ADMIN),
     ("GET", "/livez", OPEN),
     ("GET", "/readyz", OPEN),
     ("GET", "/metrics", OPEN),
@@ -64,7 +64,8 @@ async fn closed() -> TestApp {
 
 /// A path whose parts name nothing.
 fn concrete(path: &str) -> String {
-    let id = if path.starts_with("/v1/deliveries") { "msg_019a3b5c7d2e7f108a9b0c1d2e3f4a5b" } else { "019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b" };
+    let id =
+        if path.starts_with("/v1/deliveries") { "msg_019a3b5c7d2e7f108a9b0c1d2e3f4a5b" } else { "019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b" };
     path.replace("{id}", id).replace("{name}", "not-found")
 }
 
@@ -90,8 +91,9 @@ fn every_call_is_in_the_matrix_and_says_what_it_needs() {
 #[tokio::test]
 async fn every_call_with_every_kind_of_credentials() {
     let app = closed().await;
-    let expired =
-        app.new_key(NewKey { name: "expired", scopes: &[Scope::Admin], works_for: Some(Duration::from_secs(60)), ..NewKey::default() }).await;
+    let expired = app
+        .new_key(NewKey { name: "expired", scopes: &[Scope::Admin], works_for: Some(Duration::from_secs(60)), ..NewKey::default() })
+        .await;
     let revoked = app.new_key(NewKey { name: "revoked", scopes: &[Scope::Admin], ..NewKey::default() }).await;
     let id = app.store().find_api_key_by_name("revoked").await.unwrap().unwrap().id;
     app.store().revoke_api_key(id, app.chance.now()).await.unwrap().unwrap();

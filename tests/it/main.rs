@@ -25,6 +25,7 @@ mod lifecycle;
 mod list;
 mod manifest;
 mod metrics;
+mod oidc;
 mod openapi;
 mod preflight;
 mod process;

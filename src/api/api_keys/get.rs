@@ -1,8 +1,7 @@
-//! `GET /v1/api-keys`, and `GET`, `DELETE /v1/api-keys/{id}`.
+//! `GET /v1/api-keys`, `GET /v1/api-keys/{id}` and `POST /v1/api-keys/{id}/revoke`.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -87,8 +86,8 @@ pub async fn get_api_key(
 ///
 /// It works no more: at once in the process that answers, within five seconds in others. Its record stays. Safe to repeat.
 #[utoipa::path(
-    delete,
-    path = "/v1/api-keys/{id}",
+    post,
+    path = "/v1/api-keys/{id}/revoke",
     tag = "API keys",
     security(("bearer" = ["admin"])),
     params(("id" = uuid::Uuid, Path, description = "The key's id")),
@@ -99,10 +98,10 @@ pub async fn revoke_api_key(
     KeyPath(id): KeyPath,
     calling: Calling,
     RawQuery(query): RawQuery,
-) -> Result<(StatusCode, Json<ApiKeyView>), Problem> {
+) -> Result<Json<ApiKeyView>, Problem> {
     Query::of(query.as_deref()).finish()?;
     let key = state.store.revoke_api_key(id, state.chance.now()).await?.ok_or_else(no_such_key)?;
     state.gate.forget_all();
     tracing::info!(api_key.id = %id, api_key.name = key.name.as_str(), caller.name = calling.logged(), "API key revoked");
-    Ok((StatusCode::OK, Json(ApiKeyView::from(&key))))
+    Ok(Json(ApiKeyView::from(&key)))
 }

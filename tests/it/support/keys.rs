@@ -22,7 +22,14 @@ pub struct NewKey<'a> {
 
 impl Default for NewKey<'_> {
     fn default() -> Self {
-        Self { name: "a-team", scopes: &[Scope::ExportsRead, Scope::ExportsWrite], tables: &[], buckets: &[], works_for: None, rate_per_s: None }
+        Self {
+            name: "a-team",
+            scopes: &[Scope::ExportsRead, Scope::ExportsWrite],
+            tables: &[],
+            buckets: &[],
+            works_for: None,
+            rate_per_s: None,
+        }
     }
 }
 
