@@ -23,6 +23,6 @@ impl Aws {
     }
 
     fn kms(&self, account_id: &str, region: &str) -> aws_sdk_kms::Client {
-        self.kms.get(account_id, region, || aws_sdk_kms::Client::new(&self.config(account_id, region)))
+        self.kms.get(self.signer(account_id), region, || aws_sdk_kms::Client::new(&self.config(account_id, region)))
     }
 }

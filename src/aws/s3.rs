@@ -69,7 +69,7 @@ impl Aws {
     /// In which account's name these files are read: the bucket owner's if the settings name a role there, since the objects belong to it;
     /// else the table's, in whose name AWS wrote them.
     fn reader_of<'a>(&self, output: &'a Output) -> &'a str {
-        let owner = output.bucket_owner.as_deref().filter(|owner| self.roles.iter().any(|role| role.account_id() == *owner));
+        let owner = output.bucket_owner.as_deref().filter(|owner| self.roles.contains_key(*owner));
         owner.unwrap_or(&output.account_id)
     }
 
@@ -94,7 +94,7 @@ impl Aws {
 
     /// The client for S3 in an account and region.
     pub(super) fn s3(&self, account_id: &str, region: &str) -> aws_sdk_s3::Client {
-        self.s3.get(account_id, region, || {
+        self.s3.get(self.signer(account_id), region, || {
             let shared = self.config(account_id, region);
             let mut config = aws_sdk_s3::config::Builder::from(&shared);
             if let Some(url) = &self.s3_endpoint {

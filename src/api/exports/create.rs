@@ -102,6 +102,7 @@ pub async fn create_export(
     };
     let (mut export, replayed) = acceptance;
     let waited = prefer::wait(&headers);
+    drop(headers); // they hold the connection's buffer that they were read into
     if let Some(wait) = waited {
         // Deleted while waiting, or the database went away: it is stored, so answer with what it was.
         export = Box::pin(wait_for_end(&state, export.id, wait)).await.ok().flatten().unwrap_or(export);

@@ -100,7 +100,7 @@ pub async fn list_events(
     let after = last_event_id(&headers)?;
     // Watched before it is read, so that no event falls between.
     let version = state.watcher.watch(id);
-    Box::pin(state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
+    state.watcher.in_turn(|| state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
     let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
     if wants_stream {
         let live = Live { state, id, version, after, waiting: VecDeque::new(), ended: false };
@@ -148,10 +148,9 @@ impl Live {
             if self.ended || *self.version.borrow_and_update() == GONE {
                 return None;
             }
-            // Boxed, so that who waits holds no room for reading.
-            match Box::pin(self.state.store.events_after(self.id, self.after)).await {
+            match self.state.watcher.in_turn(|| self.state.store.events_after(self.id, self.after)).await {
                 Ok(events) if !events.is_empty() => self.waiting = events.into(),
-                Ok(_) if Box::pin(self.has_ended()).await => return None,
+                Ok(_) if self.has_ended().await => return None,
                 Ok(_) => tokio::select! {
                     changed = self.version.changed() => changed.ok()?,
                     () = self.state.stopping.cancelled() => return None,
@@ -167,6 +166,6 @@ impl Live {
 
     /// A client may come back after the last event.
     async fn has_ended(&self) -> bool {
-        matches!(self.state.store.find(self.id).await, Ok(export) if export.as_ref().is_none_or(|e| e.status().is_end()))
+        matches!(self.state.watcher.in_turn(|| self.state.store.find(self.id)).await, Ok(export) if export.as_ref().is_none_or(|e| e.status().is_end()))
     }
 }

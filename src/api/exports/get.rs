@@ -46,6 +46,7 @@ pub async fn get_export(
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let waited = prefer::wait(&headers);
+    drop(headers); // they hold the connection's buffer that they were read into
     let export = match waited {
         Some(wait) => wait_for_end(&state, id, wait).await?,
         None => Box::pin(state.store.find(id)).await?,
