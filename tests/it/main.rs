@@ -35,6 +35,7 @@ mod tidy;
 mod traces;
 mod verify;
 mod verify_workers;
+mod version;
 mod waiting;
 mod webhook_delivery;
 mod webhook_endpoints;
