@@ -24,6 +24,7 @@ mod list;
 mod manifest;
 mod metrics;
 mod openapi;
+mod policies;
 mod preflight;
 mod process;
 mod recovery;
