@@ -6,30 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::tableferry;
+use crate::support::Folder;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A folder of its own, gone at the end of the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tableferry-version-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind in the temp folder at worst.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The build script, compiled by itself.
 fn script(folder: &Folder) -> PathBuf {
-    let program = folder.0.join("build-script");
+    let program = folder.path().join("build-script");
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
     let compiled = Command::new(compiler)
         .current_dir(ROOT)
@@ -83,9 +66,9 @@ fn checkout(path: &Path) {
 
 #[test]
 fn git_tells_the_commit_and_what_is_not_committed() {
-    let folder = Folder::new("git");
+    let folder = Folder::new();
     let program = script(&folder);
-    let place = folder.0.join("checkout");
+    let place = folder.path().join("checkout");
     checkout(&place);
     let head = git(&place, &["rev-parse", "HEAD"])[..12].to_owned();
     assert_eq!(commit(&program, &place, &[]), head);
@@ -99,7 +82,7 @@ fn git_tells_the_commit_and_what_is_not_committed() {
     assert_eq!(commit(&program, &place, &[]), format!("{head}-modified"));
     // A worktree has a HEAD of its own; a detached one names no branch.
     git(&place, &["worktree", "add", "--quiet", "-b", "side", "../side"]);
-    let side = folder.0.join("side");
+    let side = folder.path().join("side");
     assert_eq!(commit(&program, &side, &[]), head);
     git(&side, &["commit", "--quiet", "--allow-empty", "--message=two"]);
     let second = git(&side, &["rev-parse", "HEAD"])[..12].to_owned();
@@ -111,13 +94,13 @@ fn git_tells_the_commit_and_what_is_not_committed() {
 
 #[test]
 fn a_commit_changes_a_file_that_is_watched_and_every_such_file_exists() {
-    let folder = Folder::new("watched");
+    let folder = Folder::new();
     let program = script(&folder);
-    let place = folder.0.join("checkout");
+    let place = folder.path().join("checkout");
     checkout(&place);
     git(&place, &["worktree", "add", "--quiet", "-b", "side", "../side"]);
     let contents = |files: &[PathBuf]| files.iter().map(|file| fs::read(file).expect("it exists")).collect::<Vec<_>>();
-    for at in [place.clone(), folder.0.join("side")] {
+    for at in [place.clone(), folder.path().join("side")] {
         for packed in [false, true] {
             if packed {
                 git(&place, &["pack-refs", "--all"]);
@@ -132,17 +115,17 @@ fn a_commit_changes_a_file_that_is_watched_and_every_such_file_exists() {
 
 #[test]
 fn where_git_cannot_tell_the_variable_does_or_nobody() {
-    let folder = Folder::new("none");
+    let folder = Folder::new();
     let program = script(&folder);
     // A copy inside of another project's checkout, and no git at all.
-    checkout(&folder.0);
-    let copy = folder.0.join("copy");
+    checkout(folder.path());
+    let copy = folder.path().join("copy");
     fs::create_dir(&copy).unwrap();
     assert_eq!(commit(&program, &copy, &[]), "unknown");
-    assert_eq!(commit(&program, &folder.0, &[("PATH", "/nonexistent")]), "unknown");
+    assert_eq!(commit(&program, folder.path(), &[("PATH", "/nonexistent")]), "unknown");
     assert!(watched(&program, &copy).is_empty());
     let long = "0123456789abcdef0123456789abcdef01234567";
-    assert_eq!(commit(&program, &folder.0, &[("SOURCE_COMMIT", long)]), "0123456789ab");
+    assert_eq!(commit(&program, folder.path(), &[("SOURCE_COMMIT", long)]), "0123456789ab");
     assert_eq!(commit(&program, &copy, &[("SOURCE_COMMIT", "0123456-modified")]), "0123456-modified");
     assert_eq!(commit(&program, &copy, &[("SOURCE_COMMIT", "")]), "unknown");
     for bad in ["main", "01234", "0123456 more", "0123456-dirty", "ABCDEF01"] {
