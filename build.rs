@@ -2,7 +2,6 @@
 //!
 //! `SOURCE_COMMIT` says it where git cannot: in a container build, or from an archive. Without it git is asked, if this folder is the
 //! root of a work tree. Else the commit is `unknown`, which stops no build.
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 
 use std::path::Path;
 use std::process::Command;
