@@ -38,7 +38,24 @@ fn commit_of_checkout() -> Option<String> {
     if Path::new(&root).canonicalize().ok()? != Path::new(".").canonicalize().ok()? {
         return None;
     }
-    // Where a commit, a checkout or a reset leaves its trace, also in a worktree. The reflog tells of a branch whose file is packed.
+    if is_release() {
+        watch_head();
+    }
+    let commit = git(&["rev-parse", "--verify", "HEAD"])?;
+    let status = [&["status", "--porcelain", "--untracked-files=normal", "--"], MADE_OF.as_slice()].concat();
+    let modified = if git(&status)?.is_empty() { "" } else { "-modified" };
+    Some(format!("{}{modified}", shortened(&commit)))
+}
+
+/// A build for development tells the commit that it was made at, and is not made again for a commit alone, which takes minutes.
+#[expect(clippy::disallowed_methods, reason = "cargo says it so")]
+fn is_release() -> bool {
+    std::env::var("PROFILE").is_ok_and(|profile| profile == "release")
+}
+
+/// Runs this again where a commit, a checkout or a reset leaves its trace, also in a worktree. The reflog tells of a branch whose file is
+/// packed.
+fn watch_head() {
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD", "logs/HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
         // A file that does not exist would make every build run this again.
@@ -46,10 +63,6 @@ fn commit_of_checkout() -> Option<String> {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    let commit = git(&["rev-parse", "--verify", "HEAD"])?;
-    let status = [&["status", "--porcelain", "--untracked-files=normal", "--"], MADE_OF.as_slice()].concat();
-    let modified = if git(&status)?.is_empty() { "" } else { "-modified" };
-    Some(format!("{}{modified}", shortened(&commit)))
 }
 
 fn shortened(commit: &str) -> &str {

@@ -27,8 +27,8 @@ settle() {
 }
 
 mkdir "$fresh/.sqlx" "$fresh/openapi"
-cargo run --quiet --package private-postgres -- run -- scripts/sqlx-prepare.sh "$fresh/.sqlx"
+cargo run --locked --quiet --package private-postgres -- run -- scripts/sqlx-prepare.sh "$fresh/.sqlx"
 settle .sqlx # before the next step, which is compiled with it
 
-cargo run --quiet --all-features -- openapi >"$fresh/openapi/openapi.json"
+cargo run --locked --quiet --all-features -- openapi >"$fresh/openapi/openapi.json"
 settle openapi/openapi.json

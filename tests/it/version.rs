@@ -28,7 +28,7 @@ fn script(folder: &Folder) -> PathBuf {
 /// What the script prints in a folder; the error if it fails.
 fn run(program: &Path, folder: &Path, variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
     let mut command = Command::new(program);
-    command.current_dir(folder).env_remove("SOURCE_COMMIT").envs(variables.iter().copied());
+    command.current_dir(folder).env_remove("SOURCE_COMMIT").env("PROFILE", "debug").envs(variables.iter().copied());
     let output = command.output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
     if output.status.success() { Ok(lines) } else { Err(String::from_utf8(output.stderr).unwrap()) }
@@ -40,8 +40,8 @@ fn commit(program: &Path, folder: &Path, variables: &[(&str, &str)]) -> String {
 }
 
 /// The files of git's that make the script run again.
-fn watched(program: &Path, folder: &Path) -> Vec<PathBuf> {
-    let lines = run(program, folder, &[]).unwrap();
+fn watched(program: &Path, folder: &Path, profile: &str) -> Vec<PathBuf> {
+    let lines = run(program, folder, &[("PROFILE", profile)]).unwrap();
     let files = lines.iter().filter_map(|line| line.strip_prefix("cargo::rerun-if-changed=")).map(|path| folder.join(path));
     files.filter(|path| path.to_str().unwrap().contains(".git")).collect()
 }
@@ -105,10 +105,11 @@ fn a_commit_changes_a_file_that_is_watched_and_every_such_file_exists() {
             if packed {
                 git(&place, &["pack-refs", "--all"]);
             }
-            let files = watched(&program, &at);
+            let files = watched(&program, &at, "release");
             let before = contents(&files);
             git(&at, &["commit", "--quiet", "--allow-empty", "--message=more"]);
             assert_ne!(contents(&files), before, "{at:?}, packed: {packed}: {files:?}");
+            assert!(watched(&program, &at, "debug").is_empty(), "a commit alone builds nothing again for development");
         }
     }
 }
@@ -123,7 +124,7 @@ fn where_git_cannot_tell_the_variable_does_or_nobody() {
     fs::create_dir(&copy).unwrap();
     assert_eq!(commit(&program, &copy, &[]), "unknown");
     assert_eq!(commit(&program, folder.path(), &[("PATH", "/nonexistent")]), "unknown");
-    assert!(watched(&program, &copy).is_empty());
+    assert!(watched(&program, &copy, "release").is_empty());
     let long = "0123456789abcdef0123456789abcdef01234567";
     assert_eq!(commit(&program, folder.path(), &[("SOURCE_COMMIT", long)]), "0123456789ab");
     assert_eq!(commit(&program, &copy, &[("SOURCE_COMMIT", "0123456-modified")]), "0123456-modified");
