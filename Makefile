@@ -14,7 +14,7 @@ ARGS =
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what is missing: Postgres and a C compiler from Debian's packages
+setup: ## install what is missing: Postgres, a C compiler and git from Debian's packages
 	@scripts/setup.sh
 
 run: setup ## start everything, export a sample table before your eyes, stay up until Ctrl-C

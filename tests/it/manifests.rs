@@ -30,8 +30,7 @@ fn yaml(path: &Path) -> Value {
 /// Every manifest of a folder by the name of its file, and what kustomize is told.
 fn folder(name: &str) -> (BTreeMap<String, Value>, Value) {
     let files = fs::read_dir(root().join(name)).unwrap().map(|entry| entry.unwrap().path());
-    let mut manifests: BTreeMap<_, _> =
-        files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), yaml(&path))).collect();
+    let mut manifests: BTreeMap<_, _> = files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), yaml(&path))).collect();
     let kustomization = manifests.remove(KUSTOMIZATION).unwrap();
     (manifests, kustomization)
 }

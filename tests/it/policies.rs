@@ -227,7 +227,9 @@ fn every_call_of_the_sdk_is_made_under_its_own_name() {
         if path.ends_with("operations.rs") {
             continue;
         }
-        let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+        // Calls that go on in the next line are put in one.
+        let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+        let code: String = lines.map(|line| if line.starts_with('.') { line.to_owned() } else { format!("\n{line}") }).collect();
         let calls: Vec<_> = begun(&code).iter().map(|name| in_aws_words(name)).collect();
         assert_eq!(calls.len(), code.matches(".send()").count(), "{}: every call begins at a client: {calls:?}", path.display());
         let named = code.split("Operation::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned());
