@@ -112,7 +112,9 @@ fn names_labels_and_ports_fit_each_other() {
         assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "http"}));
     }
     let dockerfile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile")).unwrap();
-    assert!(dockerfile.contains(&format!("EXPOSE {}\n", listen.port())));
+    let image = dockerfile.split("AS service").nth(1).unwrap();
+    assert!(image.contains(&format!("EXPOSE {}\n", listen.port())));
+    assert!(image.contains("USER 10001:10001\n"), "the user that the pods name");
 }
 
 /// What a pod has that it should not, or lacks.
