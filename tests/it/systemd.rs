@@ -59,26 +59,37 @@ fn the_settings_are_settings() {
     assert_eq!(Settings::read([], Some(&with_key)).unwrap().encryption_keys.len(), 1);
 }
 
-/// What systemd says about a unit; `None` where there is no systemd.
-fn opinion(unit: &str) -> Option<String> {
+/// What systemd's checks say about a unit, and whether they are content; `None` where there is no systemd.
+fn opinion(unit: &str, check: &[&str]) -> Option<(bool, String)> {
     let folder = Folder::new();
     let path = folder.path().join("tableferry.service");
     fs::write(&path, unit.replace(PROGRAM, env!("CARGO_BIN_EXE_tableferry"))).unwrap();
-    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output().ok()?;
+    let output = Command::new("systemd-analyze").args(check).arg(&path).output().ok()?;
     // It warns of units that the machine itself lacks; only what it says of this one counts.
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    Some(text.lines().filter(|line| line.contains("tableferry.service")).map(|line| format!("{line}\n")).collect())
+    let about_it = text.lines().filter(|line| line.contains("tableferry.service")).map(|line| format!("{line}\n")).collect();
+    Some((output.status.success(), about_it))
 }
 
 #[test]
 fn systemd_understands_the_unit() {
     let unit = read("tableferry.service");
-    let Some(said) = opinion(&unit) else { return };
-    assert_eq!(said, "");
-    let misspelt = opinion(&unit.replace("LimitNOFILE", "LimitNOFIL")).unwrap();
-    assert!(misspelt.contains("LimitNOFIL"), "{misspelt}");
-    let bad_value = opinion(&unit.replace("ProtectSystem=strict", "ProtectSystem=perhaps")).unwrap();
-    assert!(bad_value.contains("perhaps"), "{bad_value}");
+    let said = |unit: &str| opinion(unit, &["verify", "--man=no"]).map(|(_, text)| text);
+    let Some(about_it) = said(&unit) else { return };
+    assert_eq!(about_it, "");
+    for (right, wrong) in [("LimitNOFILE", "LimitNOFIL"), ("ProtectSystem=strict", "ProtectSystem=perhaps")] {
+        assert_ne!(said(&unit.replace(right, wrong)).unwrap(), "", "{wrong}");
+    }
+}
+
+#[test]
+fn systemd_finds_that_the_process_may_do_little() {
+    let unit = read("tableferry.service");
+    // From 0, nothing, to 100, everything.
+    let is_little = |unit: &str| opinion(unit, &["security", "--offline=true", "--threshold=20"]).map(|(content, _)| content);
+    let Some(little) = is_little(&unit) else { return };
+    assert!(little);
+    assert!(!is_little(&unit.replace("SystemCallFilter=", "# ").replace("CapabilityBoundingSet=", "# ")).unwrap());
 }
 
 #[tokio::test]
