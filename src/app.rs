@@ -31,7 +31,7 @@ use crate::worker::verification_worker::VerificationWorker;
 use crate::worker::webhook_job_worker::WebhookJobWorker;
 
 /// How long requests in hand may take after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(8);
+pub const GRACE: Duration = Duration::from_secs(8);
 
 /// How long connections are still taken after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(1);

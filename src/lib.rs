@@ -23,5 +23,6 @@ pub mod settings;
 pub mod store;
 pub mod telemetry;
 pub mod vault;
+pub mod version;
 pub mod webhook;
 pub mod worker;

@@ -10,6 +10,7 @@ mod convert;
 mod error;
 mod exports;
 mod keys;
+mod operations;
 mod roles;
 mod s3;
 mod s3_objects;
@@ -33,6 +34,7 @@ use roles::RoleCredentials;
 use crate::domain::account::AccountRole;
 
 pub use exports::SearchScope;
+pub use operations::{ASSUME_ROLE, Operation};
 pub use s3::{is_access_denied, is_elsewhere};
 pub use s3_objects::{Bucket, ObjectBody};
 pub use turns::{TurnKind, Turns};

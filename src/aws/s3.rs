@@ -12,6 +12,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::Aws;
 use super::call::{Call, make};
 use super::error::classify;
+use super::operations::Operation;
 use super::s3_objects::Bucket;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::output::Output;
@@ -76,7 +77,7 @@ impl Aws {
     /// HeadBucket, whose answer names the bucket's region, also when it is a redirection or a refusal.
     async fn find_region(&self, account_id: &str, output: &Output) -> Result<String, AwsFailure> {
         let call = self.s3(account_id, &output.region).head_bucket().bucket(&output.bucket);
-        let (answer, call) = make("S3/HeadBucket", call.set_expected_bucket_owner(output.bucket_owner.clone()).send()).await;
+        let (answer, call) = make(Operation::HeadBucket, call.set_expected_bucket_owner(output.bucket_owner.clone()).send()).await;
         let named = answer.as_ref().err().and_then(SdkError::raw_response).and_then(|raw| raw.headers().get("x-amz-bucket-region"));
         let named = named.map(str::to_owned);
         match (judged(call, answer), named) {

@@ -25,11 +25,12 @@ use crate::settings::{Auth, Settings, SettingsError};
 use crate::store::{Resealed, Store};
 use crate::telemetry::{self, TelemetryError};
 use crate::vault::Vault;
+use crate::version::{COMMIT, VERSION};
 use crate::webhook::SystemNames;
 
 /// DynamoDB table exports to S3, run as a service.
 #[derive(Debug, Parser)]
-#[command(name = "tableferry", version, about)]
+#[command(name = "tableferry", version = VERSION, about)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -261,7 +262,13 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
     let listener = listen(settings.listen).await?;
     let aws = Aws::from_environment().await.with_roles(settings.accounts.clone());
     let app = App::new(settings, store, aws, Arc::new(SystemNames::default()))?;
-    tracing::info!(server.address = %settings.listen, service.role = ?serve.role, service.version = env!("CARGO_PKG_VERSION"), "tableferry starts");
+    tracing::info!(
+        server.address = %settings.listen,
+        service.role = ?serve.role,
+        service.version = env!("CARGO_PKG_VERSION"),
+        service.commit = COMMIT,
+        "tableferry starts"
+    );
     Ok(app.run(serve.role, listener, !serve.no_migrate, stop_signal().cancelled_owned()).await?)
 }
 

@@ -141,6 +141,28 @@ fn documents_name_only_files_that_exist() {
 }
 
 #[test]
+fn every_build_keeps_to_the_lock_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scripts = fs::read_dir(root.join("scripts")).unwrap().map(|entry| entry.unwrap().path());
+    let mut builds = 0;
+    for file in ["Makefile", "Dockerfile", ".ci/run"].into_iter().map(|name| root.join(name)).chain(scripts) {
+        let text = fs::read_to_string(&file).unwrap().replace("\\\n", " ");
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let words: Vec<_> = line.split_whitespace().map(|word| word.trim_start_matches(['@', '('])).collect();
+            let build = words.windows(2).any(|two| {
+                two[0] == "cargo" && ["bench", "build", "check", "clippy", "doc", "install", "run", "test"].contains(&two[1])
+                    || two == ["chef", "cook"]
+            });
+            if build {
+                builds += 1;
+                assert!(words.contains(&"--locked"), "{}: {line}", file.display());
+            }
+        }
+    }
+    assert!(builds >= 12, "only {builds} builds were found");
+}
+
+#[test]
 fn the_guide_names_every_problem() {
     let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
     for kind in tableferry::api::ProblemType::ALL {

@@ -38,7 +38,7 @@ use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings,
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, TestNames, fresh_database};
+use super::{Answer, Folder, TestNames, fresh_database};
 
 /// A table of the sample with point-in-time recovery on.
 pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
@@ -151,7 +151,7 @@ impl TestApp {
             seed: Some(Seed::sample()),
             freeze_clock: true,
             limits: if options.limits { Limits::default() } else { Limits::unlimited() },
-            ..SimulatorSettings::new(folder.0.join("s3"))
+            ..SimulatorSettings::new(folder.path().join("s3"))
         })
         .await
         .unwrap();
@@ -200,7 +200,7 @@ impl TestApp {
             aws: simulator.control(),
             dynamodb_url: simulator.dynamodb_url(),
             s3_url,
-            s3_folder: folder.0.join("s3"),
+            s3_folder: folder.path().join("s3"),
             exports,
             deliveries,
             webhook_jobs,
@@ -348,23 +348,4 @@ pub fn policy(allow_private: bool, hosts: &str, ports: &str) -> UrlPolicy {
 #[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    #[expect(clippy::disallowed_methods, reason = "tests may draw names")]
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tableferry-test-{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind in the temp folder at worst.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

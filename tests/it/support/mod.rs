@@ -5,6 +5,7 @@ mod app;
 mod counter;
 mod database;
 mod files;
+mod folder;
 mod hanging;
 mod hostile;
 mod issuer;
@@ -20,6 +21,7 @@ pub use app::{BUCKET, ENCRYPTION_KEY, NOWHERE, TABLE, TestApp, TestOptions, clie
 pub use counter::Counter;
 pub use database::fresh_database;
 pub use files::{books_body, gunzip, gzip, md5_base64};
+pub use folder::Folder;
 pub use hanging::HangingReceiver;
 pub use hostile::{HOSTILE, inside};
 pub use issuer::Issuer;
