@@ -16,6 +16,7 @@ use crate::domain::pace::{LaneLimits, PaceLimits};
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use crate::domain::webhook::secret::WebhookSecret;
+use crate::front::{Limits, TlsFiles};
 use crate::vault::VaultKey;
 
 /// Everything that can be set.
@@ -25,6 +26,10 @@ pub struct Settings {
     pub database_url: Option<SecretString>,
     /// `TABLEFERRY_LISTEN`: address of the API.
     pub listen: SocketAddr,
+    /// `TABLEFERRY_TLS_CERT`, `TABLEFERRY_TLS_KEY`: the API is served by TLS.
+    pub tls: Option<TlsFiles>,
+    /// `TABLEFERRY_MAX_CONNECTIONS`, `TABLEFERRY_MAX_REQUESTS`: what callers may take of the process.
+    pub limits: Limits,
     /// `TABLEFERRY_AUTH`: whether callers must say who they are.
     pub auth: Auth,
     /// `TABLEFERRY_POLL_INTERVAL_MIN_MS`, `TABLEFERRY_POLL_INTERVAL_MAX_MS`: bounds of the poll delay of one export.
@@ -112,9 +117,13 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 26] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
+    "TABLEFERRY_TLS_CERT",
+    "TABLEFERRY_TLS_KEY",
+    "TABLEFERRY_MAX_CONNECTIONS",
+    "TABLEFERRY_MAX_REQUESTS",
     "TABLEFERRY_AUTH",
     "TABLEFERRY_POLL_INTERVAL_MIN_MS",
     "TABLEFERRY_POLL_INTERVAL_MAX_MS",
@@ -227,6 +236,23 @@ impl Settings {
             },
             most_in_flight,
         };
+        let most = |key: &'static str, default: usize| match get(key).map(str::parse::<usize>) {
+            None => Ok(default),
+            Some(Ok(most @ 1..=1_000_000)) => Ok(most),
+            Some(_) => Err(bad(key, "must be a whole number from 1 to 1000000")),
+        };
+        let limits = Limits::default();
+        let limits = Limits {
+            connections: most("TABLEFERRY_MAX_CONNECTIONS", limits.connections)?,
+            requests: most("TABLEFERRY_MAX_REQUESTS", limits.requests)?,
+            ..limits
+        };
+        let tls = match (get("TABLEFERRY_TLS_CERT"), get("TABLEFERRY_TLS_KEY")) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
+            (None, None) => None,
+            (Some(_), None) => return Err(bad("TABLEFERRY_TLS_KEY", "must be set along with TABLEFERRY_TLS_CERT")),
+            (None, Some(_)) => return Err(bad("TABLEFERRY_TLS_CERT", "must be set along with TABLEFERRY_TLS_KEY")),
+        };
         let retention = Retention {
             exports: days("TABLEFERRY_RETAIN_EXPORTS_DAYS")?.flatten(),
             events: days("TABLEFERRY_RETAIN_EVENTS_DAYS")?.flatten(),
@@ -249,6 +275,8 @@ impl Settings {
                 .unwrap_or("127.0.0.1:8080")
                 .parse()
                 .map_err(|_| bad("TABLEFERRY_LISTEN", "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080"))?,
+            tls,
+            limits,
             auth: match get("TABLEFERRY_AUTH") {
                 None | Some("required") => Auth::Required,
                 Some("none") => Auth::None,
@@ -389,6 +417,10 @@ mod tests {
             (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "0")], None, "TABLEFERRY_POLL_INTERVAL_MIN_MS"),
             (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "40000")], None, "TABLEFERRY_POLL_INTERVAL_MAX_MS"),
             (&[("TABLEFERRY_AUTH", "maybe")], None, "TABLEFERRY_AUTH"),
+            (&[("TABLEFERRY_MAX_CONNECTIONS", "0")], None, "TABLEFERRY_MAX_CONNECTIONS"),
+            (&[("TABLEFERRY_MAX_REQUESTS", "many")], None, "TABLEFERRY_MAX_REQUESTS"),
+            (&[("TABLEFERRY_TLS_CERT", "hunter2")], None, "TABLEFERRY_TLS_KEY"),
+            (&[("TABLEFERRY_TLS_KEY", "hunter2")], None, "TABLEFERRY_TLS_CERT"),
             (&[("TABLEFERRY_WEBHOOK_SECRET", "hunter2")], None, "TABLEFERRY_WEBHOOK_SECRET"),
             (&[("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "https://hunter2")], None, "TABLEFERRY_WEBHOOK_ALLOW_HOSTS"),
             (&[("TABLEFERRY_WEBHOOK_PORTS", "443,hunter2")], None, "TABLEFERRY_WEBHOOK_PORTS"),

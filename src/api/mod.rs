@@ -8,6 +8,7 @@ pub mod exports;
 mod fields;
 mod gauges;
 mod health;
+mod limits;
 mod observe;
 pub mod openapi;
 mod page_token;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, map_request};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -50,6 +51,7 @@ use crate::webhook::Vetting;
 use problem::{FieldError, Problem};
 
 pub use gauges::Gauges;
+pub use limits::Admission;
 pub use problem::ProblemType;
 pub use watch::Watcher;
 
@@ -94,6 +96,8 @@ pub struct Parts {
     pub prices: Arc<Prices>,
     /// How many exports may be in flight in an account and region.
     pub most_in_flight: u32,
+    /// How many requests may be worked on.
+    pub admission: Admission,
     /// The gauges that are read when somebody asks for metrics.
     pub gauges: Arc<Gauges>,
     /// Wakes those who wait for an export.
@@ -161,19 +165,22 @@ pub fn operations_router(state: ApiState) -> Router {
         .routes(routes!(health::metrics))
         .routes(routes!(problems::explain_problem))
         .split_for_parts();
-    with_layers(router.with_state(state))
+    let admission = state.admission.clone();
+    with_layers(router.with_state(state), admission)
 }
 
 /// The whole API: routes, Swagger UI at `/docs`, the document at `/openapi.json`, and every layer.
 pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = openapi::finish(document);
-    with_layers(router.with_state(state).merge(SwaggerUi::new("/docs").url("/openapi.json", document)))
+    let admission = state.admission.clone();
+    with_layers(router.with_state(state).merge(SwaggerUi::new("/docs").url("/openapi.json", document)), admission)
 }
 
-fn with_layers(router: Router) -> Router {
+fn with_layers(router: Router, admission: Admission) -> Router {
     router
-        .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by body::JsonObject alone
+        .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by limits::read_body alone
+        .layer(from_fn_with_state(admission, limits::admit))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn(problem::finish))
         .layer(from_fn(observe::observe))

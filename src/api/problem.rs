@@ -46,6 +46,8 @@ pub enum ProblemType {
     NotCompleted,
     /// The body is too large.
     PayloadTooLarge,
+    /// The body came too slowly.
+    RequestTimeout,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
     /// AWS refuses what was asked of it.
@@ -54,7 +56,7 @@ pub enum ProblemType {
     OutputUnreadable,
     /// AWS does not answer.
     AwsUnavailable,
-    /// The database does not answer, or the service is stopping.
+    /// The database does not answer, the service is stopping, or it has too much in hand.
     Unavailable,
     /// A mistake of ours.
     Internal,
@@ -62,7 +64,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::MalformedJson,
         Self::InvalidParameter,
         Self::ValidationFailed,
@@ -76,6 +78,7 @@ impl ProblemType {
         Self::EndpointDisabled,
         Self::NotCompleted,
         Self::PayloadTooLarge,
+        Self::RequestTimeout,
         Self::UnsupportedMediaType,
         Self::RefusedByAws,
         Self::OutputUnreadable,
@@ -163,6 +166,12 @@ impl ProblemType {
             Self::PayloadTooLarge => {
                 ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", "A body may have at most 256 KiB.")
             }
+            Self::RequestTimeout => (
+                "request-timeout",
+                StatusCode::REQUEST_TIMEOUT,
+                "The body came too slowly",
+                "A body has 30 seconds to arrive. The connection is closed. Nothing was changed.",
+            ),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -191,7 +200,7 @@ impl ProblemType {
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service is not available at the moment",
-                "The database does not answer, or the process is stopping. The same request can succeed after Retry-After seconds; with an Idempotency-Key it is safe to repeat.",
+                "The database does not answer, the process is stopping, or it has more in hand than it takes. The same request can succeed after Retry-After seconds; with an Idempotency-Key it is safe to repeat.",
             ),
             Self::Internal => (
                 "internal",
@@ -207,6 +216,7 @@ impl ProblemType {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             status if status.is_client_error() => Self::InvalidParameter,
@@ -319,6 +329,10 @@ impl Problem {
         };
         let mut response = (status, axum::Json(document)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.kind == ProblemType::RequestTimeout {
+            // What still comes of the request would be taken for the next one.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

@@ -22,6 +22,7 @@ use tableferry::domain::retry::RetryPolicy;
 use tableferry::domain::s3::{S3Bucket, S3Destination};
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
+use tableferry::front::{Limits, TlsFiles};
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::vault::VaultKey;
@@ -33,7 +34,7 @@ use tableferry::worker::export_worker::ExportWorker;
 use tableferry::worker::lanes::Lanes;
 use tableferry::worker::verification_worker::VerificationWorker;
 use tableferry::worker::webhook_job_worker::WebhookJobWorker;
-use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings, Simulator};
+use tableferry_simulator::{Control, Limits as AwsLimits, Seed, Settings as SimulatorSettings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +70,10 @@ pub struct TestOptions {
     pub s3_is_away: bool,
     /// Accounts that are reached through a role, as in the settings.
     pub accounts: &'static str,
+    /// What callers may take.
+    pub front: Limits,
+    /// The API by TLS.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Default for TestOptions {
@@ -86,6 +91,8 @@ impl Default for TestOptions {
             most_in_flight: None,
             s3_is_away: false,
             accounts: "[]",
+            front: Limits::default(),
+            tls: None,
         }
     }
 }
@@ -141,7 +148,7 @@ impl TestApp {
         let simulator = Simulator::start(SimulatorSettings {
             seed: Some(Seed::sample()),
             freeze_clock: true,
-            limits: if options.limits { Limits::default() } else { Limits::unlimited() },
+            limits: if options.limits { AwsLimits::default() } else { AwsLimits::unlimited() },
             ..SimulatorSettings::new(folder.0.join("s3"))
         })
         .await
@@ -155,6 +162,8 @@ impl TestApp {
         let settings = Settings {
             database_url: Some(database_url.clone().into()),
             listen: ([127, 0, 0, 1], 0).into(),
+            tls: options.tls,
+            limits: options.front,
             auth: Auth::None,
             lanes: LaneLimits { most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight), ..lanes },
             accounts: AccountRole::parse_all(options.accounts).unwrap(),
