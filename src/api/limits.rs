@@ -172,3 +172,21 @@ fn too_large() -> Problem {
     count_cut("body_size");
     Problem::new(ProblemType::PayloadTooLarge, format!("the body is larger than {MOST_BODY_BYTES} bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_takes_its_time() {
+        let admission = Admission::new(Arc::default());
+        let time = |uri: &str, prefer: &str, body: &'static str| {
+            let request = Request::builder().uri(uri).header("prefer", prefer).body(Body::from(body)).unwrap();
+            admission.time_for(&request).as_secs()
+        };
+        assert_eq!(time("/v1/exports", "", ""), 30);
+        assert_eq!(time("/v1/exports", "", "{}"), 60);
+        assert_eq!(time("/v1/exports?preflight=true", "", "{}"), 150);
+        assert_eq!(time("/v1/exports", "wait=300", "{}"), 360);
+    }
+}

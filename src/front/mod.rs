@@ -126,9 +126,10 @@ async fn serve_tls(connection: Connection, stream: TcpStream, place: Place, tls:
 /// Neither is needed for an answer, so a system that knows them not is no reason to refuse a client.
 fn prepare(stream: &TcpStream, limits: &Limits) {
     let _ = stream.set_nodelay(true);
-    // A client that is gone without a word takes nothing off: then the system ends the connection as soon as we would.
+    // A client that is gone without a word acknowledges nothing. What it is sent fits into the system's buffer for long, so it is the system that
+    // must give up; after our own time, which is counted.
     #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time));
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time * 2));
     #[cfg(not(target_os = "linux"))]
     let _ = limits;
 }

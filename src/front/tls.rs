@@ -49,8 +49,13 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// The two do not go together, or are of a kind that TLS does not use.
-    #[error("the certificate and the key cannot be used together")]
-    Pair(#[source] rustls::Error),
+    #[error("the certificate of {} and the key of {} cannot be used together", files.cert.display(), files.key.display())]
+    Pair {
+        /// The files.
+        files: TlsFiles,
+        /// Why.
+        source: rustls::Error,
+    },
 }
 
 /// The certificate that is shown.
@@ -148,7 +153,8 @@ fn acceptor(files: &TlsFiles, cert: &[u8], key: &[u8]) -> Result<TlsAcceptor, Tl
     // What the parser says of a broken key is left out.
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey { path: files.key.clone() })?;
     let versions = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
-    let mut config = versions.map_err(TlsError::Pair)?.with_no_client_auth().with_single_cert(chain, key).map_err(TlsError::Pair)?;
+    let config = versions.and_then(|versions| versions.with_no_client_auth().with_single_cert(chain, key));
+    let mut config = config.map_err(|source| TlsError::Pair { files: files.clone(), source })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

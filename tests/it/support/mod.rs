@@ -10,6 +10,7 @@ mod hostile;
 mod logs;
 mod names;
 pub mod promql;
+mod raw;
 mod receiver;
 mod webhooks;
 
@@ -22,6 +23,7 @@ pub use hanging::HangingReceiver;
 pub use hostile::{HOSTILE, inside};
 pub use logs::LogCapture;
 pub use names::TestNames;
+pub use raw::Raw;
 pub use receiver::{Received, Receiver};
 pub use webhooks::{NewEndpoint, Running};
 
