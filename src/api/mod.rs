@@ -11,7 +11,7 @@ mod health;
 mod limits;
 mod observe;
 pub mod openapi;
-mod page_token;
+pub mod page_token;
 mod paging;
 mod path;
 mod prefer;
@@ -21,7 +21,7 @@ mod problems;
 mod query;
 mod trace;
 mod watch;
-mod webhooks;
+pub mod webhooks;
 
 use std::ops::Deref;
 use std::sync::Arc;
