@@ -8,7 +8,7 @@ WITH_POSTGRES = cargo run --quiet --package private-postgres -- run --
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test lint generate check-generated interop chaos bench
+.PHONY: help setup run test lint generate check-generated interop chaos bench fuzz
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,3 +50,10 @@ chaos: setup ## break what three replicas stand on, round by round, and check th
 bench: setup ## build for release and measure, beside references in the same run; ARGS="--only webhook --rounds 1"
 	cargo build --release --package tableferry --package bench
 	target/release/bench $(ARGS)
+
+# SECONDS for each target; ARGS="--only create_export --seed 7".
+SECONDS = 20
+
+fuzz: setup ## throw made-up input at every parser, SECONDS for each (20)
+	cargo build --workspace --all-features
+	target/debug/fuzz --seconds $(SECONDS) $(ARGS)

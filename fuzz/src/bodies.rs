@@ -189,7 +189,8 @@ pub const CREATE_EXPORT: Target = Target {
                     Ok(second) => assert_eq!(second, asked, "{again:?}"),
                     Err(problem) => panic!("its own words are refused: {} {again:?}", problem.in_words()),
                 }
-                format!("ok {} {} {}", asked.kind.as_str(), asked.filter.is_some(), asked.labels.as_map().len())
+                let given: String = body.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| format!("{name}; ")).collect();
+                format!("ok {} {given}", asked.kind.as_str())
             }
         }
     },
@@ -230,7 +231,8 @@ pub const WEBHOOK_ENDPOINT: Target = Target {
                 let (first, second) = (&endpoint.wish, &second.wish);
                 assert_eq!((&first.url, &first.description), (&second.url, &second.description));
                 assert_eq!((&first.event_types, &first.labels), (&second.event_types, &second.labels));
-                format!("ok {} {}", first.event_types.len(), first.headers.is_some())
+                let given: String = body.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| format!("{name}; ")).collect();
+                format!("ok {given}")
             }
         }
     },
@@ -259,7 +261,8 @@ pub const FILTER: Target = Target {
             }
             Ok(filter) => {
                 assert_eq!(FilterSpecification::parse(&filter.to_json()), Ok(filter.clone()), "what is printed is read again");
-                format!("ok {} {}", filter.expression_attribute_names.len(), filter.expression_attribute_values.len())
+                let given: String = json.as_object().into_iter().flatten().map(|(name, _)| format!("{name}; ")).collect();
+                format!("ok {given}")
             }
         }
     },
@@ -274,8 +277,11 @@ pub const FINGERPRINT: Target = Target {
     run: |input| {
         let Ok(json) = serde_json::from_slice::<Value>(input) else { return "no JSON".to_owned() };
         let print = fingerprint(&json);
-        let printed = serde_json::from_str(&json.to_string());
-        assert!(printed.is_ok_and(|again| fingerprint(&again) == print), "what is printed has the same fingerprint");
+        // serde_json reads a fraction, or a number beyond 64 bits, to within a last digit: printed and read again it may be another one.
+        if numbers_are_exact(&json) {
+            let printed = serde_json::to_string_pretty(&json).and_then(|text| serde_json::from_str(&text));
+            assert!(printed.is_ok_and(|again| fingerprint(&again) == print), "what is printed has the same fingerprint");
+        }
         if let Value::Object(mut members) = json.clone() {
             members.insert("a field that is null".to_owned(), Value::Null);
             assert_eq!(fingerprint(&Value::Object(members.clone())), print, "a null makes no difference");
@@ -285,3 +291,12 @@ pub const FINGERPRINT: Target = Target {
         format!("ok {}", json.to_string().len() / 64)
     },
 };
+
+fn numbers_are_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_i64() || number.is_u64(),
+        Value::Array(all) => all.iter().all(numbers_are_exact),
+        Value::Object(all) => all.values().all(numbers_are_exact),
+        _ => true,
+    }
+}

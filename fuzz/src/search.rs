@@ -1,6 +1,6 @@
 //! The search: varies what is known, keeps what has a new outcome, and stops at the first input that breaks a rule.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,35 +11,53 @@ use serde_json::Value;
 use crate::json;
 use crate::targets::Target;
 
-/// No input is longer.
-const LONGEST: usize = 64 * 1024;
+/// No input is longer. What is too long is refused by rules that are not the parsers'.
+const LONGEST: usize = 8 * 1024;
 
 /// No more inputs are kept.
-const MOST_KEPT: usize = 4096;
+const MOST_KEPT: usize = 2048;
+
+/// What is varied further.
+struct Kept {
+    /// Each of these had an outcome of its own.
+    any: Vec<Vec<u8>>,
+    /// Those that were accepted: most of what is made of the others is refused at the same place.
+    accepted: Vec<Vec<u8>>,
+    outcomes: HashSet<String>,
+}
+
+impl Kept {
+    fn keep(&mut self, words: &str, input: Vec<u8>) {
+        if self.any.len() < MOST_KEPT && self.outcomes.insert(kind_of(words)) {
+            if words.starts_with("ok") {
+                self.accepted.push(input.clone());
+            }
+            self.any.push(input);
+        }
+    }
+
+    fn choose(&self, rng: &mut Rng) -> &[u8] {
+        let list = if rng.u8(..3) > 0 && !self.accepted.is_empty() { &self.accepted } else { &self.any };
+        rng.choice(list).map(Vec::as_slice).unwrap_or_default()
+    }
+}
 
 /// Searches for so long. What was tried, or what was found.
 pub fn search(target: &Target, seed: u64, lasting: Duration, found: &Path) -> Result<String, String> {
     let mut rng = Rng::with_seed(seed);
-    let mut kept: Vec<Vec<u8>> = (target.seeds)().into_iter().map(String::into_bytes).collect();
-    let mut outcomes = HashSet::new();
-    let (began, mut tried) = (Instant::now(), 0_u64);
-    let mut accepted = 0_u64;
+    let mut kept = Kept { any: Vec::new(), accepted: Vec::new(), outcomes: HashSet::new() };
+    let mut first = (target.seeds)().into_iter().map(String::into_bytes);
+    let (began, mut tried, mut accepted) = (Instant::now(), 0_u64, 0_u64);
     // A panic is told below, with its input.
     std::panic::set_hook(Box::new(|_| {}));
     let result = loop {
-        let input = match kept.get(usize::try_from(tried).unwrap_or(usize::MAX)) {
-            // What it begins with first, as it is.
-            Some(first) => first.clone(),
-            None => vary(&mut rng, target, &kept),
-        };
+        let input = first.next().unwrap_or_else(|| vary(&mut rng, target, &kept));
         tried += 1;
         match outcome(target, &input) {
             Err(words) => break Err((words, input)),
             Ok(words) => {
                 accepted += u64::from(words.starts_with("ok"));
-                if kept.len() < MOST_KEPT && outcomes.insert(kind_of(&words)) {
-                    kept.push(input);
-                }
+                kept.keep(&words, input);
             }
         }
         if began.elapsed() >= lasting {
@@ -48,7 +66,7 @@ pub fn search(target: &Target, seed: u64, lasting: Duration, found: &Path) -> Re
     };
     drop(std::panic::take_hook());
     match result {
-        Ok(()) => Ok(format!("{tried} inputs, {accepted} of them accepted, {} kinds of outcome; every rule held", outcomes.len())),
+        Ok(()) => Ok(format!("{tried} inputs, {accepted} accepted, {} kinds of outcome; every rule held", kept.outcomes.len())),
         Err((words, input)) => Err(format!("BROKEN after {tried} inputs (seed {seed}): {words}\n{}", keep(target, &input, found))),
     }
 }
@@ -66,9 +84,13 @@ fn outcome(target: &Target, input: &[u8]) -> Result<String, String> {
     })
 }
 
-/// Outcomes that differ only by numbers, or late, are one kind.
+/// Outcomes that differ only by numbers, pointers and quotations are one kind, and so are two errors in the other order.
 fn kind_of(words: &str) -> String {
-    words.chars().filter(|c| !c.is_ascii_digit()).take(300).collect()
+    let part = |part: &str| -> String {
+        let words = part.split_whitespace().filter(|word| !word.starts_with(['/', '"', '\'', '`']));
+        words.flat_map(str::chars).filter(|c| c.is_ascii_alphabetic()).collect()
+    };
+    words.split("; ").map(part).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn keep(target: &Target, input: &[u8], found: &Path) -> String {
@@ -80,9 +102,9 @@ fn keep(target: &Target, input: &[u8], found: &Path) -> String {
     }
 }
 
-fn vary(rng: &mut Rng, target: &Target, kept: &[Vec<u8>]) -> Vec<u8> {
-    let mut input = kept[rng.usize(..kept.len())].clone();
-    let other = &kept[rng.usize(..kept.len())];
+fn vary(rng: &mut Rng, target: &Target, kept: &Kept) -> Vec<u8> {
+    let mut input = kept.choose(rng).to_vec();
+    let other = kept.choose(rng);
     for _ in 0..rng.u8(1..=4) {
         let document = if target.json && rng.u8(..10) > 0 { serde_json::from_slice::<Value>(&input).ok() } else { None };
         match document {

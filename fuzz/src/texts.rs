@@ -6,7 +6,7 @@ use tableferry::api::page_token;
 use tableferry::domain::arn::{ExportArn, TableArn};
 use tableferry::domain::duration::{CreateTimeout, parse_duration, parse_presign};
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::settings::Settings;
+use tableferry::settings::{Settings, SettingsError};
 use uuid::Uuid;
 
 use crate::targets::Target;
@@ -221,6 +221,7 @@ pub const SETTINGS: Target = Target {
         "\0",
     ],
     run: |input| match Settings::read([], Some(&String::from_utf8_lossy(input))) {
+        Err(SettingsError::UnknownKey { .. }) => "no such key".to_owned(),
         Err(error) => error.to_string(),
         Ok(settings) => {
             assert!(settings.poll.min <= settings.poll.max && settings.limits.connections >= 1 && settings.limits.requests >= 1);
