@@ -124,10 +124,11 @@ pub fn describe() {
 }
 
 /// Why connections and requests are cut.
-pub const CUT_REASONS: [&str; 12] = [
+pub const CUT_REASONS: [&str; 13] = [
     "connections_full",
     "crowded",
     "idle_gave_way",
+    "head_size",
     "head_time",
     "write_time",
     "tls_handshake",

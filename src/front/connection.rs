@@ -124,7 +124,10 @@ impl Connection {
                 told = true;
                 Pin::new(&mut spoken).graceful_shutdown();
             }
-            if Pin::new(&mut spoken).poll(cx).is_ready() {
+            if let Poll::Ready(done) = Pin::new(&mut spoken).poll(cx) {
+                if done.is_err_and(|error| error.is_parse_too_large()) {
+                    count_cut("head_size");
+                }
                 return Poll::Ready(Ended::Over);
             }
             // Something may have come meanwhile, and then it is not idle.

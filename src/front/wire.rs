@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::visit::Visit;
 
 /// How much of what a client still sends after its answer is taken off, so that the answer reaches it.
-const MOST_LINGERED: usize = 1024 * 1024;
+const MOST_LINGERED: usize = 256 * 1024;
 
 /// A connection's stream.
 #[derive(Debug)]
