@@ -9,7 +9,7 @@ WITH_POSTGRES = cargo run --locked --quiet --package private-postgres -- run --
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test lint generate check-generated interop chaos bench supply-chain sbom
+.PHONY: help setup run test lint generate check-generated interop chaos bench fuzz supply-chain sbom
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,3 +57,10 @@ supply-chain: setup ## check licences, banned and double crates, registries, and
 
 sbom: setup ## write what the service is made of to target/sbom (CycloneDX); ARGS="FOLDER"
 	scripts/sbom.sh $(ARGS)
+
+# SECONDS for each target; ARGS="--only create_export --seed 7".
+SECONDS = 20
+
+fuzz: setup ## throw made-up input at every parser, SECONDS for each (20)
+	cargo build --workspace --all-features
+	target/debug/fuzz --seconds $(SECONDS) $(ARGS)

@@ -9,11 +9,12 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState, Parts, Watcher};
+use crate::api::{self, Admission, ApiState, Parts, Watcher};
 use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
+use crate::front::{self, Front, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
@@ -59,6 +60,9 @@ pub enum AppError {
     /// The TLS library for the OIDC issuer cannot be set up.
     #[error("the OIDC issuer cannot be asked")]
     Issuer(#[source] reqwest::Error),
+    /// The certificate cannot be used.
+    #[error("TLS cannot be served (TABLEFERRY_TLS_CERT, TABLEFERRY_TLS_KEY)")]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -85,6 +89,8 @@ pub struct App {
     /// Verifies completed exports.
     pub verifications: Arc<VerificationWorker>,
     api: ApiState,
+    limits: Arc<front::Limits>,
+    tls: Option<TlsFiles>,
     retention: Retention,
 }
 
@@ -101,6 +107,7 @@ impl App {
         let keyring = Arc::new(Keyring::new(store.clone(), vault.clone(), chance.clone()));
         let prices = Arc::new(settings.prices.clone());
         let gate = Gate::new(settings.auth, settings.rate_limits, settings.oidc.clone(), store.clone(), chance.clone());
+        let limits = Arc::new(settings.limits.clone());
         let api = ApiState::from(Parts {
             store: store.clone(),
             gate: Arc::new(gate.map_err(AppError::Issuer)?),
@@ -113,6 +120,7 @@ impl App {
             vetting: Vetting::new(settings.webhook_urls.clone(), Arc::clone(&names)),
             prices,
             most_in_flight: settings.lanes.most_in_flight,
+            admission: Admission::new(Arc::clone(&limits)),
             gauges: Arc::default(),
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),
@@ -162,6 +170,8 @@ impl App {
             webhook_jobs: Arc::new(jobs),
             verifications: Arc::new(verifications),
             api,
+            limits,
+            tls: settings.tls.clone(),
             retention: settings.retention,
         })
     }
@@ -177,7 +187,7 @@ impl App {
     /// Runs in this role until `stop`: then readyz fails, nothing more is claimed, and what is in hand is finished.
     ///
     /// # Errors
-    /// The schema cannot be brought to this version's, for another reason than a database that is away.
+    /// The certificate cannot be used, or the schema cannot be brought to this version's, for another reason than a database that is away.
     pub async fn run(
         self,
         role: Role,
@@ -185,6 +195,10 @@ impl App {
         migrate: bool,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), AppError> {
+        let tls = match self.tls.clone() {
+            Some(files) => Some(Arc::new(Tls::load(files).await?)),
+            None => None,
+        };
         let stopping = self.api.stopping.clone();
         tokio::spawn({
             let stopping = stopping.clone();
@@ -193,7 +207,7 @@ impl App {
                 stopping.cancel();
             }
         });
-        let server = tokio::spawn(serve(listener, self.router(role), stopping.clone()));
+        let server = tokio::spawn(serve(Front::new(Arc::clone(&self.limits), tls), listener, self.router(role), stopping.clone()));
         let ready = wait_for_database(&self.store, migrate, &stopping).await;
         if let Err(error) = ready {
             stopping.cancel();
@@ -235,17 +249,14 @@ impl App {
     }
 }
 
-async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
+async fn serve(front: Front, listener: TcpListener, router: Router, stopping: CancellationToken) {
     // Requests that wait see `stopping` themselves and answer with what they have. Connections are taken a moment longer, so
     // that whoever asks readyz hears that no more should be sent here.
     let stopped = async move {
         stopping.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
-    if let Err(error) = served {
-        tracing::error!(error.message = in_words(&error), "the listener failed");
-    }
+    front.serve(listener, router, stopped).await;
 }
 
 /// Waits until the database answers and has this version's schema. A database that is away is waited for; callers get 503 meanwhile.

@@ -1,6 +1,6 @@
 //! Tableferry: DynamoDB table exports to S3, run as a service.
 //!
-//! Who may use whom: `app → {api → auth, worker} → {store, output → {aws, proof}, webhook} → domain`. The domain is pure; only [`store`] names
+//! Who may use whom: `app → {front, api → auth, worker} → {store, output → {aws, proof}, webhook} → domain`. The domain is pure; only [`store`] names
 //! sqlx, only [`aws`] names the AWS SDK, only [`webhook`] sends to addresses that callers chose. `tests/it/tidy.rs` holds
 //! these walls. [`client`] stands beside them: it uses a running service, and of these only the domain. ARCHITECTURE.md tells how an export travels through the house.
 
@@ -15,6 +15,7 @@ pub mod client;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
+pub mod front;
 pub mod keyring;
 pub mod measures;
 pub mod output;

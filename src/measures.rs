@@ -58,6 +58,8 @@ macro_rules! measures {
 measures! {
     HTTP_REQUESTS = Histogram Seconds "http_server_request_duration_seconds" ["http_request_method", "http_route", "http_response_status_code"] "How long requests took to answer, waits that callers asked for included";
     HTTP_ACTIVE = Gauge Count "http_server_active_requests" [] "Requests that are being answered";
+    HTTP_CONNECTIONS = Gauge Count "tableferry_http_connections" [] "Connections of callers that are open";
+    CUT = Counter Count "tableferry_http_cut_total" ["reason"] "Connections and requests that were cut, refused or sent away to protect the others";
     AWS_CALLS = Histogram Seconds "rpc_client_call_duration_seconds" ["rpc_system_name", "rpc_method", "outcome"] "How long calls to AWS took";
     DB_CONNECTIONS = Gauge Count "db_client_connection_count" ["db_client_connection_pool_name", "db_client_connection_state"] "Connections to Postgres that this process has open, idle or used";
     DB_CONNECTION_LIMIT = Gauge Count "db_client_connection_limit" ["db_client_connection_pool_name"] "How many connections to Postgres this process opens at most";
@@ -124,10 +126,30 @@ pub fn describe() {
         metrics::counter!(AUTH_FAILURES, "reason" => reason).increment(0);
     }
     metrics::counter!(RATE_LIMITED).increment(0);
+    for reason in CUT_REASONS {
+        metrics::counter!(CUT, "reason" => reason).increment(0);
+    }
     metrics::counter!(LIMIT_EXCEEDED).increment(0);
     metrics::counter!(ACCEPTS_REFUSED).increment(0);
     metrics::gauge!(TARGET_INFO, "service_name" => "tableferry", "service_version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
+
+/// Why connections and requests are cut.
+pub const CUT_REASONS: [&str; 13] = [
+    "connections_full",
+    "crowded",
+    "idle_gave_way",
+    "head_size",
+    "head_time",
+    "write_time",
+    "tls_handshake",
+    "tls_handshake_time",
+    "requests_full",
+    "body_size",
+    "body_time",
+    "bodies_full",
+    "answer_time",
+];
 
 /// Seconds; the bounds that OpenTelemetry recommends for `http.server.request.duration`.
 pub const REQUEST_BUCKETS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];

@@ -17,6 +17,7 @@ use crate::domain::pace::{LaneLimits, PaceLimits};
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use crate::domain::webhook::secret::WebhookSecret;
+use crate::front::{Limits, TlsFiles};
 use crate::vault::VaultKey;
 
 /// Everything that can be set.
@@ -26,6 +27,10 @@ pub struct Settings {
     pub database_url: Option<SecretString>,
     /// `TABLEFERRY_LISTEN`: address of the API.
     pub listen: SocketAddr,
+    /// `TABLEFERRY_TLS_CERT`, `TABLEFERRY_TLS_KEY`: the API is served by TLS.
+    pub tls: Option<TlsFiles>,
+    /// `TABLEFERRY_MAX_CONNECTIONS`, `TABLEFERRY_MAX_REQUESTS`: what callers may take of the process.
+    pub limits: Limits,
     /// `TABLEFERRY_AUTH`: whether callers must say who they are.
     pub auth: Auth,
     /// `TABLEFERRY_OIDC_ISSUER`, `TABLEFERRY_OIDC_AUDIENCE`, `TABLEFERRY_OIDC_SCOPE_CLAIM`: whose tokens are taken besides API keys.
@@ -117,9 +122,13 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 31] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
+    "TABLEFERRY_TLS_CERT",
+    "TABLEFERRY_TLS_KEY",
+    "TABLEFERRY_MAX_CONNECTIONS",
+    "TABLEFERRY_MAX_REQUESTS",
     "TABLEFERRY_AUTH",
     "TABLEFERRY_OIDC_ISSUER",
     "TABLEFERRY_OIDC_AUDIENCE",
@@ -241,6 +250,23 @@ impl Settings {
             burst: number("TABLEFERRY_RATE_LIMIT_BURST", 200.0, 1.0)?,
             rate_per_s: number("TABLEFERRY_RATE_LIMIT_PER_S", 50.0, 0.01)?,
         };
+        let most = |key: &'static str, default: usize| match get(key).map(str::parse::<usize>) {
+            None => Ok(default),
+            Some(Ok(most @ 1..=1_000_000)) => Ok(most),
+            Some(_) => Err(bad(key, "must be a whole number from 1 to 1000000")),
+        };
+        let limits = Limits::default();
+        let limits = Limits {
+            connections: most("TABLEFERRY_MAX_CONNECTIONS", limits.connections)?,
+            requests: most("TABLEFERRY_MAX_REQUESTS", limits.requests)?,
+            ..limits
+        };
+        let tls = match (get("TABLEFERRY_TLS_CERT"), get("TABLEFERRY_TLS_KEY")) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.into(), key: key.into() }),
+            (None, None) => None,
+            (Some(_), None) => return Err(bad("TABLEFERRY_TLS_KEY", "must be set along with TABLEFERRY_TLS_CERT")),
+            (None, Some(_)) => return Err(bad("TABLEFERRY_TLS_CERT", "must be set along with TABLEFERRY_TLS_KEY")),
+        };
         let retention = Retention {
             exports: days("TABLEFERRY_RETAIN_EXPORTS_DAYS")?.flatten(),
             events: days("TABLEFERRY_RETAIN_EVENTS_DAYS")?.flatten(),
@@ -263,6 +289,8 @@ impl Settings {
                 .unwrap_or("127.0.0.1:8080")
                 .parse()
                 .map_err(|_| bad("TABLEFERRY_LISTEN", "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080"))?,
+            tls,
+            limits,
             auth: match get("TABLEFERRY_AUTH") {
                 None | Some("required") => Auth::Required,
                 Some("none") => Auth::None,
@@ -429,6 +457,10 @@ mod tests {
             (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "0")], None, "TABLEFERRY_POLL_INTERVAL_MIN_MS"),
             (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "40000")], None, "TABLEFERRY_POLL_INTERVAL_MAX_MS"),
             (&[("TABLEFERRY_AUTH", "maybe")], None, "TABLEFERRY_AUTH"),
+            (&[("TABLEFERRY_MAX_CONNECTIONS", "0")], None, "TABLEFERRY_MAX_CONNECTIONS"),
+            (&[("TABLEFERRY_MAX_REQUESTS", "many")], None, "TABLEFERRY_MAX_REQUESTS"),
+            (&[("TABLEFERRY_TLS_CERT", "hunter2")], None, "TABLEFERRY_TLS_KEY"),
+            (&[("TABLEFERRY_TLS_KEY", "hunter2")], None, "TABLEFERRY_TLS_CERT"),
             (&[("TABLEFERRY_WEBHOOK_SECRET", "hunter2")], None, "TABLEFERRY_WEBHOOK_SECRET"),
             (&[("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "https://hunter2")], None, "TABLEFERRY_WEBHOOK_ALLOW_HOSTS"),
             (&[("TABLEFERRY_WEBHOOK_PORTS", "443,hunter2")], None, "TABLEFERRY_WEBHOOK_PORTS"),

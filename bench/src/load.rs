@@ -56,6 +56,11 @@ impl Client {
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
     }
 
+    /// Whether the other end has neither closed nor sent something unasked.
+    pub fn is_open(&self) -> bool {
+        self.stream.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Sends a whole request and reads its whole answer, which must tell its length.
     ///
     /// # Errors

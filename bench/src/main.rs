@@ -2,6 +2,7 @@
 //! run on the same machine. Prints one table and writes `benches/results.json`.
 
 mod accepts;
+mod attacks;
 mod database;
 mod deliveries;
 mod in_flight;
@@ -74,6 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
                 Case::Lists => lists::pages(&program).await?,
                 Case::Polling => polling::compared(round),
                 Case::Waiting => waiting::hear_of_the_end(&program).await?,
+                Case::Attacks => attacks::others_are_served(&program).await?,
                 Case::Start => start::start(&program).await?,
                 Case::FirstAttempt => deliveries::first_attempt(&program).await?,
                 Case::Deliveries => deliveries::one_of_ten_hangs(&program).await?,

@@ -22,6 +22,8 @@ pub enum Case {
     Polling,
     /// Many clients that wait for an end.
     Waiting,
+    /// Callers who mean harm, and what the others notice of them.
+    Attacks,
     /// What a process costs before it does anything.
     Start,
     /// From an export's end to the first attempt at its webhook.
@@ -34,7 +36,7 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order in which they run.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Start,
         Self::Accepts,
         Self::Polling,
@@ -42,6 +44,7 @@ impl Case {
         Self::Whole,
         Self::Lists,
         Self::Waiting,
+        Self::Attacks,
         Self::FirstAttempt,
         Self::Deliveries,
         Self::DeepVerification,
@@ -57,6 +60,7 @@ impl Case {
             Self::Lists => "lists",
             Self::Polling => "polling",
             Self::Waiting => "waiting",
+            Self::Attacks => "attacks",
             Self::Start => "start",
             Self::FirstAttempt => "webhook_first_attempt",
             Self::Deliveries => "webhook_deliveries_one_of_ten_hangs",

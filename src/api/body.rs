@@ -1,16 +1,13 @@
 //! Reads JSON bodies: one object, checked as a whole before any field is looked at.
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use serde_json::{Map, Value};
 
+use super::limits::read_body;
 use super::problem::{FieldError, Problem, ProblemType};
 use crate::domain::filter::pointer;
 use crate::domain::invalid::Invalid;
-
-/// The largest body.
-pub const MOST_BODY_BYTES: usize = 256 * 1024;
 
 /// The JSON object of a request's body.
 #[derive(Debug)]
@@ -30,7 +27,7 @@ async fn read_json(request: Request) -> Result<Value, Problem> {
     if !(essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))) {
         return Err(not_json());
     }
-    let bytes = read(request.into_body()).await?;
+    let bytes = read_body(request.into_body()).await?;
     serde_json::from_slice(&bytes).map_err(|e| Problem::new(ProblemType::MalformedJson, format!("the body is not JSON: {e}")))
 }
 
@@ -59,7 +56,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonObject {
             };
         }
         // Without a content type there may be no body either.
-        match read(request.into_body()).await?.is_empty() {
+        match read_body(request.into_body()).await?.is_empty() {
             true => Ok(Self(Map::new())),
             false => Err(not_json()),
         }
@@ -68,17 +65,6 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonObject {
 
 fn not_json() -> Problem {
     Problem::new(ProblemType::UnsupportedMediaType, "send the body with Content-Type: application/json")
-}
-
-async fn read(body: Body) -> Result<axum::body::Bytes, Problem> {
-    to_bytes(body, MOST_BODY_BYTES).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
-        if too_large {
-            Problem::new(ProblemType::PayloadTooLarge, format!("the body is larger than {MOST_BODY_BYTES} bytes"))
-        } else {
-            Problem::new(ProblemType::MalformedJson, "the body broke off before its end")
-        }
-    })
 }
 
 /// Postgres keeps no NUL characters, and no field of ours needs one.

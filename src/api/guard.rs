@@ -52,7 +52,7 @@ enum Access {
 }
 
 /// What each call needs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Permissions(Arc<HashMap<String, Vec<(Method, Access)>>>);
 
 impl Permissions {

@@ -10,9 +10,10 @@ mod fields;
 mod gauges;
 mod guard;
 mod health;
+mod limits;
 mod observe;
 pub mod openapi;
-mod page_token;
+pub mod page_token;
 mod paging;
 mod path;
 mod prefer;
@@ -22,7 +23,7 @@ mod problems;
 mod query;
 mod trace;
 mod watch;
-mod webhooks;
+pub mod webhooks;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ use guard::Permissions;
 use problem::{FieldError, Problem};
 
 pub use gauges::Gauges;
+pub use limits::Admission;
 pub use problem::ProblemType;
 pub use watch::Watcher;
 
@@ -100,6 +102,8 @@ pub struct Parts {
     pub prices: Arc<Prices>,
     /// How many exports may be in flight in an account and region.
     pub most_in_flight: u32,
+    /// How many requests may be worked on.
+    pub admission: Admission,
     /// The gauges that are read when somebody asks for metrics.
     pub gauges: Arc<Gauges>,
     /// Wakes those who wait for an export.
@@ -170,7 +174,8 @@ pub fn operations_router(state: ApiState) -> Router {
         .routes(routes!(health::metrics))
         .routes(routes!(problems::explain_problem))
         .split_for_parts();
-    with_layers(router.with_state(state.clone()), state, Permissions::default())
+    let admission = state.admission.clone();
+    with_layers(router.with_state(state), admission)
 }
 
 /// The whole API: routes, Swagger UI at `/docs`, the document at `/openapi.json`, and every layer.
@@ -178,14 +183,15 @@ pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = openapi::finish(document);
     let permissions = Permissions::of(&document);
+    let admission = state.admission.clone();
     let router = router.with_state(state.clone()).merge(SwaggerUi::new("/docs").url("/openapi.json", document));
-    with_layers(router, state, permissions)
+    with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), admission)
 }
 
-fn with_layers(router: Router, state: ApiState, permissions: Permissions) -> Router {
+fn with_layers(router: Router, admission: Admission) -> Router {
     router
-        .layer(from_fn_with_state((state, permissions), guard::guard))
-        .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by body::JsonObject alone
+        .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by limits::read_body alone
+        .layer(from_fn_with_state(admission, limits::admit))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn(problem::finish))
         .layer(from_fn(observe::observe))

@@ -124,3 +124,37 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     tracing::error!(exception.message = words.unwrap_or_default(), "a handler panicked");
     Problem::new(ProblemType::Internal, "the error was logged").into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use crate::api::{Admission, with_layers};
+    use crate::front::Front;
+
+    async fn panics() {
+        panic!("hunter2");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_the_next_request_is_served() {
+        let router = Router::new().route("/panics", get(panics)).route("/works", get(async || "works"));
+        let router = with_layers(router, Admission::new(Arc::default()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        tokio::spawn(Front::new(Arc::default(), None).serve(listener, router, std::future::pending()));
+        client
+            .write_all(b"GET /panics HTTP/1.1\r\nhost: t\r\n\r\nGET /works HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 500 ") && text.contains("\"type\":\"/problems/internal\""), "{text}");
+        assert!(text.contains("HTTP/1.1 200 ") && text.ends_with("works") && !text.contains("hunter2"), "{text}");
+    }
+}

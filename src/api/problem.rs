@@ -53,6 +53,8 @@ pub enum ProblemType {
     NotCompleted,
     /// The body is too large.
     PayloadTooLarge,
+    /// The body came too slowly.
+    RequestTimeout,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
     /// AWS refuses what was asked of it.
@@ -61,7 +63,7 @@ pub enum ProblemType {
     OutputUnreadable,
     /// AWS does not answer.
     AwsUnavailable,
-    /// The database does not answer, or the service is stopping.
+    /// The database does not answer, the service is stopping, or it has too much in hand.
     Unavailable,
     /// A mistake of ours.
     Internal,
@@ -69,7 +71,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedJson,
         Self::InvalidParameter,
         Self::Unauthenticated,
@@ -86,6 +88,7 @@ impl ProblemType {
         Self::EndpointDisabled,
         Self::NotCompleted,
         Self::PayloadTooLarge,
+        Self::RequestTimeout,
         Self::UnsupportedMediaType,
         Self::RefusedByAws,
         Self::OutputUnreadable,
@@ -191,6 +194,12 @@ impl ProblemType {
             Self::PayloadTooLarge => {
                 ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", "A body may have at most 256 KiB.")
             }
+            Self::RequestTimeout => (
+                "request-timeout",
+                StatusCode::REQUEST_TIMEOUT,
+                "The body came too slowly",
+                "A body has 30 seconds to arrive. The connection is closed. Nothing was changed.",
+            ),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -219,7 +228,7 @@ impl ProblemType {
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service is not available at the moment",
-                "The database does not answer, or the process is stopping. The same request can succeed after Retry-After seconds; with an Idempotency-Key it is safe to repeat.",
+                "The database does not answer, the process is stopping, or it has more in hand than it takes. The same request can succeed after Retry-After seconds; with an Idempotency-Key it is safe to repeat.",
             ),
             Self::Internal => (
                 "internal",
@@ -238,6 +247,7 @@ impl ProblemType {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             status if status.is_client_error() => Self::InvalidParameter,
@@ -356,6 +366,10 @@ impl Problem {
         };
         let mut response = (status, axum::Json(document)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.kind == ProblemType::RequestTimeout {
+            // What still comes of the request would be taken for the next one.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

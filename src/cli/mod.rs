@@ -258,6 +258,7 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
     if settings.encryption_keys.is_empty() {
         tracing::warn!("TABLEFERRY_ENCRYPTION_KEY is not set: the secrets of webhooks are kept in the database in clear");
     }
+    let settings = &Settings { limits: settings.limits.clone().within_files(), ..settings.clone() };
     let store = database(settings)?;
     let listener = listen(settings.listen).await?;
     let aws = Aws::from_environment().await.with_roles(settings.accounts.clone());
@@ -311,15 +312,19 @@ fn print_openapi() -> Result<(), CliError> {
 }
 
 async fn healthcheck(url: Option<String>, settings: &Settings) -> Result<(), CliError> {
+    let own = url.is_none();
     let url = url.unwrap_or_else(|| {
         let mut address = settings.listen;
         if address.ip().is_unspecified() {
             address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }
-        format!("http://{address}")
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
     });
     #[expect(clippy::disallowed_methods, reason = "the operator's own address, not a caller's")]
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5));
+    // The certificate is for the service's name, not for this machine's address, and nothing secret is asked.
+    let client = client.tls_danger_accept_invalid_certs(own).build();
     let client = client.map_err(|e| CliError::NotReady(e.to_string()))?;
     let answer = client.get(format!("{}/readyz", url.trim_end_matches('/'))).send().await;
     match answer {

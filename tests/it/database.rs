@@ -46,7 +46,7 @@ async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
     use sqlx::{AssertSqlSafe, Connection as _};
     let mut admin_url = url::Url::parse(&app.database_url).unwrap();
     admin_url.set_path("postgres");
-    let mut admin = sqlx::PgConnection::connect(admin_url.as_str()).await.unwrap();
+    let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
     let limit = if allow { "ALLOW_CONNECTIONS true" } else { "ALLOW_CONNECTIONS false" };
     sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE {name} WITH {limit}"))).execute(&mut admin).await.unwrap();
     if !allow {

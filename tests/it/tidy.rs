@@ -78,13 +78,29 @@ fn each_outside_has_one_room() {
         &["reqwest"],
     );
     nobody_names("src", &["src/telemetry/traces.rs"], &["opentelemetry"]);
+    nobody_names("src", &["src/front"], &["hyper", "tokio_rustls"]);
     nobody_names("src", &["src/client"], &["indicatif", "console::", "clap_complete"]);
 }
 
 #[test]
 fn the_client_is_a_caller_like_any_other() {
-    let rooms =
-        ["api", "app", "aws", "cli", "dev", "keyring", "output", "proof", "settings", "store", "telemetry", "vault", "webhook", "worker"];
+    let rooms = [
+        "api",
+        "app",
+        "aws",
+        "cli",
+        "dev",
+        "front",
+        "keyring",
+        "output",
+        "proof",
+        "settings",
+        "store",
+        "telemetry",
+        "vault",
+        "webhook",
+        "worker",
+    ];
     let inside: Vec<_> = rooms.iter().map(|room| format!("crate::{room}::")).collect();
     let inside: Vec<_> = inside.iter().map(String::as_str).collect();
     nobody_names("src/client", &[], &inside);
@@ -99,6 +115,17 @@ fn rooms_use_only_those_below_them() {
         nobody_names(room, &[], &["crate::api", "crate::worker", "crate::app", "crate::cli"]);
     }
     nobody_names("src/output", &[], &["crate::api", "crate::worker", "crate::app", "crate::cli", "crate::store", "crate::webhook"]);
+    let above = [
+        "crate::api",
+        "crate::store",
+        "crate::aws",
+        "crate::output",
+        "crate::webhook",
+        "crate::worker",
+        "crate::domain",
+        "crate::settings",
+    ];
+    nobody_names("src/front", &[], &above);
     nobody_names("src/store", &[], &["crate::aws", "crate::output", "crate::proof", "crate::webhook"]);
     nobody_names("src/aws", &[], &["crate::output", "crate::proof", "crate::store", "crate::webhook"]);
 }

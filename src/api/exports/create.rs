@@ -30,7 +30,7 @@ const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-repl
 
 problems! {
     /// What can go wrong.
-    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, PreflightFailed, IdempotencyKeyReused, Internal, Unavailable
+    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, PreflightFailed, IdempotencyKeyReused, Internal, Unavailable
 }
 
 /// Ask for an export

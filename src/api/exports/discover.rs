@@ -111,7 +111,7 @@ pub struct NotAdoptedExport {
 
 problems! {
     /// What can go wrong.
-    DiscoverProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, RefusedByAws, Internal, Unavailable, AwsUnavailable
+    DiscoverProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, RefusedByAws, Internal, Unavailable, AwsUnavailable
 }
 
 /// List what AWS remembers, and adopt it

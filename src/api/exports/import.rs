@@ -33,7 +33,7 @@ pub struct ImportExport {
 
 problems! {
     /// What can go wrong.
-    ImportProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, RefusedByAws, Internal, Unavailable, AwsUnavailable
+    ImportProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, RefusedByAws, Internal, Unavailable, AwsUnavailable
 }
 
 /// Adopt an export that was started elsewhere

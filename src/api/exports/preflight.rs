@@ -29,7 +29,7 @@ const TURN_PATIENCE: Duration = Duration::from_secs(2);
 
 problems! {
     /// What can go wrong.
-    PreflightProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
+    PreflightProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
 }
 
 /// Check a request for an export without asking for it

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::api::ApiState;
+use crate::api::limits::now_waits;
 use crate::api::prefer::{PREFERENCE_APPLIED, applied};
 use crate::api::problem::Problem;
 use crate::domain::export::Export;
@@ -49,6 +50,7 @@ pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration)
         if export.as_ref().is_none_or(|e| e.status().is_end()) {
             return Ok(export);
         }
+        now_waits();
         let changed = async {
             loop {
                 if version.changed().await.is_err() {

@@ -28,7 +28,7 @@ pub struct VerifyExport {
 
 problems! {
     /// What can go wrong.
-    VerifyProblems: MalformedJson, InvalidParameter, NotFound, NotCompleted, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
+    VerifyProblems: MalformedJson, InvalidParameter, NotFound, NotCompleted, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
 }
 
 /// Verify a COMPLETED export

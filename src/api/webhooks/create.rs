@@ -29,7 +29,7 @@ pub struct EndpointWithSecret {
 
 problems! {
     /// What can go wrong.
-    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
+    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
 }
 
 /// Create a webhook endpoint

@@ -32,7 +32,7 @@ pub struct Since {
 
 problems! {
     /// What can go wrong.
-    JobProblems: MalformedJson, InvalidParameter, NotFound, EndpointDisabled, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
+    JobProblems: MalformedJson, InvalidParameter, NotFound, EndpointDisabled, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
 }
 
 problems! {

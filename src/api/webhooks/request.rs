@@ -15,9 +15,11 @@ use crate::domain::caller::CallerName;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, MOST_HEADERS, SealedHeaders, check_header};
 use crate::domain::webhook::event_type::WebhookEventType;
 use crate::domain::webhook::url::WebhookUrl;
+use crate::vault::Vault;
 
 /// A new endpoint. Its secret is made by this service.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -83,7 +85,7 @@ fn event_types_schema() -> Schema {
 
 /// What a body says; `None` is what it does not speak of.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub struct Said {
     pub(super) url: Option<WebhookUrl>,
     description: Option<Option<String>>,
     event_types: Option<Vec<WebhookEventType>>,
@@ -94,7 +96,8 @@ pub(super) struct Said {
 
 impl Said {
     /// The new endpoint, if the body names its URL, as [`read`] has made sure of for a new one.
-    pub(super) fn create(self, id: EndpointId, created_by: Option<CallerName>, now: Timestamp) -> Option<Endpoint> {
+    #[must_use]
+    pub fn create(self, id: EndpointId, created_by: Option<CallerName>, now: Timestamp) -> Option<Endpoint> {
         let wish = EndpointWish {
             url: self.url?,
             description: self.description.flatten(),
@@ -128,17 +131,21 @@ impl Said {
 /// # Errors
 /// A problem that names every field that breaks a rule.
 pub(super) async fn read(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Result<Said, Problem> {
-    let said = read_fields(state, body, is_new)?;
+    let said = read_fields(body, &state.callbacks, &state.vault, is_new)?;
     if let Some(url) = &said.url {
         state.vet("/url", url).await?;
     }
     Ok(said)
 }
 
-fn read_fields(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Result<Said, Problem> {
+/// Reads a body by every rule that can be checked without looking up a name.
+///
+/// # Errors
+/// A problem that names every field that breaks a rule.
+pub fn read_fields(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, is_new: bool) -> Result<Said, Problem> {
     let mut errors = Errors::new();
     let mut fields = Fields::of(body, "");
-    let parse_url = |text: &str| WebhookUrl::parse(text, &state.callbacks.urls);
+    let parse_url = |text: &str| WebhookUrl::parse(text, &policy.urls);
     let url = if is_new || body.contains_key("url") { fields.required_text("url", &mut errors, parse_url) } else { None };
     fields.value("url");
     let description = fields.text("description", &mut errors, |text| {
@@ -147,7 +154,7 @@ fn read_fields(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Res
     });
     let event_types = read_event_types(&mut fields, &mut errors);
     let labels = read_labels(&mut fields, &mut errors);
-    let headers = read_headers(state, &mut fields, &mut errors);
+    let headers = read_headers(vault, &mut fields, &mut errors);
     let disabled = fields.boolean("disabled", &mut errors);
     fields.finish(&mut errors);
     if !errors.is_empty() {
@@ -183,7 +190,7 @@ fn read_event_types(fields: &mut Fields<'_>, errors: &mut Errors) -> Vec<Webhook
     chosen
 }
 
-fn read_headers(state: &ApiState, fields: &mut Fields<'_>, errors: &mut Errors) -> Option<SealedHeaders> {
+fn read_headers(vault: &Vault, fields: &mut Fields<'_>, errors: &mut Errors) -> Option<SealedHeaders> {
     let at = fields.pointer("headers");
     let members = fields.object("headers", errors)?;
     let mut headers = BTreeMap::new();
@@ -204,6 +211,6 @@ fn read_headers(state: &ApiState, fields: &mut Fields<'_>, errors: &mut Errors) 
         errors.push(FieldError::new(at, &Invalid::new(format!("must hold at most {MOST_HEADERS} headers"))));
     }
     let names: Vec<_> = headers.keys().cloned().collect();
-    let sealed = (!names.is_empty()).then(|| state.vault.seal(&serde_json::json!(headers).to_string()))?;
+    let sealed = (!names.is_empty()).then(|| vault.seal(&serde_json::json!(headers).to_string()))?;
     Some(SealedHeaders { names, sealed })
 }

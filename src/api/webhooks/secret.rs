@@ -38,7 +38,7 @@ pub struct RotateSecret {
 
 problems! {
     /// What can go wrong.
-    RotateProblems: MalformedJson, InvalidParameter, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
+    RotateProblems: MalformedJson, InvalidParameter, NotFound, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
 }
 
 /// Give a webhook endpoint a new secret

@@ -14,7 +14,7 @@ use crate::domain::webhook::endpoint::EndpointView;
 
 problems! {
     /// What can go wrong.
-    UpdateProblems: MalformedJson, InvalidParameter, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
+    UpdateProblems: MalformedJson, InvalidParameter, NotFound, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
 }
 
 /// Change a webhook endpoint

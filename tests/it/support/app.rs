@@ -23,6 +23,7 @@ use tableferry::domain::retry::RetryPolicy;
 use tableferry::domain::s3::{S3Bucket, S3Destination};
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
+use tableferry::front::{Limits, TlsFiles};
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::vault::VaultKey;
@@ -34,7 +35,7 @@ use tableferry::worker::export_worker::ExportWorker;
 use tableferry::worker::lanes::Lanes;
 use tableferry::worker::verification_worker::VerificationWorker;
 use tableferry::worker::webhook_job_worker::WebhookJobWorker;
-use tableferry_simulator::{Control, Limits, Seed, Settings as SimulatorSettings, Simulator};
+use tableferry_simulator::{Control, Limits as AwsLimits, Seed, Settings as SimulatorSettings, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +76,10 @@ pub struct TestOptions {
     /// An issuer whose tokens are taken.
     pub oidc: Option<OidcSettings>,
     pub rate_limits: PaceLimits,
+    /// What callers may take.
+    pub front: Limits,
+    /// The API by TLS.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Default for TestOptions {
@@ -95,6 +100,8 @@ impl Default for TestOptions {
             auth: Auth::None,
             oidc: None,
             rate_limits: PaceLimits { burst: 1e5, rate_per_s: 1e5 },
+            front: Limits::default(),
+            tls: None,
         }
     }
 }
@@ -150,7 +157,7 @@ impl TestApp {
         let simulator = Simulator::start(SimulatorSettings {
             seed: Some(Seed::sample()),
             freeze_clock: true,
-            limits: if options.limits { Limits::default() } else { Limits::unlimited() },
+            limits: if options.limits { AwsLimits::default() } else { AwsLimits::unlimited() },
             ..SimulatorSettings::new(folder.path().join("s3"))
         })
         .await
@@ -164,6 +171,8 @@ impl TestApp {
         let settings = Settings {
             database_url: Some(database_url.clone().into()),
             listen: ([127, 0, 0, 1], 0).into(),
+            tls: options.tls,
+            limits: options.front,
             auth: options.auth,
             oidc: options.oidc,
             rate_limits: options.rate_limits,

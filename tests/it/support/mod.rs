@@ -13,6 +13,7 @@ mod keys;
 mod logs;
 mod names;
 pub mod promql;
+mod raw;
 mod receiver;
 mod webhooks;
 
@@ -28,6 +29,7 @@ pub use issuer::Issuer;
 pub use keys::NewKey;
 pub use logs::LogCapture;
 pub use names::TestNames;
+pub use raw::Raw;
 pub use receiver::{Received, Receiver};
 pub use webhooks::{NewEndpoint, Running};
 

@@ -1,0 +1,155 @@
+//! The front door: our own listener, which bounds what a connection may cost before a request is whole.
+//!
+//! It knows HTTP/1.1 (by hyper) and TLS (by rustls), and nothing of what is asked for. [`Limits`] says what is allowed, [`places`] who gives way
+//! when there are too many, [`connection`] drives one connection, and [`tls`] keeps the certificate. What bounds a request as a whole, and
+//! answers with a problem, is `src/api/limits.rs`.
+
+mod connection;
+mod limits;
+mod places;
+mod spoken;
+mod tls;
+mod visit;
+mod wire;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::causes::in_words;
+use crate::measures::{CUT, HTTP_CONNECTIONS};
+use connection::Connection;
+use places::{Place, Places};
+
+pub use limits::Limits;
+pub use tls::{Tls, TlsError, TlsFiles};
+
+/// How long the listener pauses when the system gives it no connection although one is there.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Marks requests of a connection above the limit: only what must always be answered is, everything else is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crowded;
+
+/// Counts what was cut, refused or sent away, by its reason.
+pub fn count_cut(reason: &'static str) {
+    metrics::counter!(CUT, "reason" => reason).increment(1);
+}
+
+/// The listener with its limits.
+#[derive(Debug)]
+pub struct Front {
+    limits: Arc<Limits>,
+    tls: Option<Arc<Tls>>,
+    places: Arc<Places>,
+}
+
+impl Front {
+    /// A front door with these limits, which speaks TLS if there is a certificate.
+    #[must_use]
+    pub fn new(limits: Arc<Limits>, tls: Option<Arc<Tls>>) -> Self {
+        let places = Places::new(limits.connections);
+        Self { limits, tls, places }
+    }
+
+    /// Takes connections until `stopped`. Then requests in hand are finished, and what is idle is closed; it returns when nobody is left.
+    pub async fn serve(self, listener: TcpListener, router: Router, stopped: impl Future<Output = ()> + Send) {
+        let closing = CancellationToken::new();
+        if let Some(tls) = &self.tls {
+            tokio::spawn(Arc::clone(tls).watch(self.limits.tls_look_every, closing.clone()));
+        }
+        let mut stopped = std::pin::pin!(stopped);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stopped => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.take(stream, peer, &router, &closing),
+                // It was gone before it was taken.
+                Err(error) if is_of_the_connection(&error) => {}
+                // No file descriptor, or no memory: whoever is idle makes room, and the rest waits in the system's queue.
+                Err(error) => {
+                    tracing::error!(error.message = in_words(&error), "no connection can be taken at the moment");
+                    self.places.let_one_go();
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        closing.cancel();
+        self.places.all_left().await;
+    }
+
+    fn take(&self, stream: TcpStream, peer: SocketAddr, router: &Router, closing: &CancellationToken) {
+        let Some(place) = self.places.enter() else {
+            count_cut("connections_full");
+            return;
+        };
+        prepare(&stream, &self.limits);
+        let connection = Connection { peer, router: router.clone(), limits: Arc::clone(&self.limits), closing: closing.clone() };
+        match &self.tls {
+            None => drop(tokio::spawn(serve_plain(connection, stream, place))),
+            Some(tls) => drop(tokio::spawn(serve_tls(connection, stream, place, Arc::clone(tls)))),
+        }
+    }
+}
+
+async fn serve_plain(connection: Connection, stream: TcpStream, place: Place) {
+    let _open = Open::count();
+    connection.serve(stream, &place).await;
+}
+
+async fn serve_tls(connection: Connection, stream: TcpStream, place: Place, tls: Arc<Tls>) {
+    let _open = Open::count();
+    // Boxed, so that no connection holds room for a handshake that is over.
+    let handshake = Box::pin(tls.accept(stream));
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(connection.limits.handshake_time, handshake) => shaken,
+        () = connection.closing.cancelled() => return,
+        () = place.visit().asked_to_leave() => return count_cut("idle_gave_way"),
+    };
+    match shaken {
+        Ok(Ok(stream)) => connection.serve(stream, &place).await,
+        Ok(Err(_)) => count_cut("tls_handshake"),
+        Err(_) => count_cut("tls_handshake_time"),
+    }
+}
+
+/// Neither is needed for an answer, so a system that knows them not is no reason to refuse a client.
+fn prepare(stream: &TcpStream, limits: &Limits) {
+    let _ = stream.set_nodelay(true);
+    // A client that is gone without a word acknowledges nothing. What it is sent fits into the system's buffer for long, so it is the system that
+    // must give up; after our own time, which is counted.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time * 2));
+    #[cfg(not(target_os = "linux"))]
+    let _ = limits;
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// A connection that is counted, until this is dropped.
+struct Open;
+
+impl Open {
+    fn count() -> Self {
+        metrics::gauge!(HTTP_CONNECTIONS).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!(HTTP_CONNECTIONS).decrement(1.0);
+    }
+}
