@@ -100,7 +100,9 @@ impl App {
     /// # Errors
     /// The TLS library cannot be set up.
     pub fn new(settings: &Settings, store: Store, aws: Aws, names: Arc<dyn Names>) -> Result<Self, AppError> {
-        telemetry::metrics();
+        if settings.metrics {
+            telemetry::record_metrics();
+        }
         let aws = Arc::new(aws);
         let chance = Chance::default();
         let vault = Vault::new(&settings.encryption_keys);

@@ -54,6 +54,8 @@ pub struct Settings {
     pub webhook_urls: UrlPolicy,
     /// `TABLEFERRY_ENCRYPTION_KEY`: seal secrets in the database; the first seals, all open.
     pub encryption_keys: Vec<VaultKey>,
+    /// `TABLEFERRY_METRICS`: whether metrics are recorded and told at `/metrics`.
+    pub metrics: bool,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set, and `OTEL_SDK_DISABLED` is not `true`: traces are sent
     /// there. All else about traces OpenTelemetry reads from the environment by itself.
     pub traces: bool,
@@ -122,7 +124,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 32] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_TLS_CERT",
@@ -152,6 +154,7 @@ const KEYS: [&str; 31] = [
     "TABLEFERRY_WEBHOOK_PORTS",
     "TABLEFERRY_WEBHOOK_ALLOW_PRIVATE",
     "TABLEFERRY_ENCRYPTION_KEY",
+    "TABLEFERRY_METRICS",
     "TABLEFERRY_LOG",
     "TABLEFERRY_LOG_FORMAT",
 ];
@@ -273,11 +276,13 @@ impl Settings {
             attempts: days("TABLEFERRY_RETAIN_ATTEMPTS_DAYS")?.unwrap_or(Some(DEFAULT_RETAIN_ATTEMPTS)),
         };
         let encryption_keys = get("TABLEFERRY_ENCRYPTION_KEY").map_or(Ok(Vec::new()), |all| all.split(',').map(VaultKey::parse).collect());
-        let allow_private = match get("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE") {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(bad("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "must be true or false")),
+        let boolean = |key: &'static str, default: bool| match get(key) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(bad(key, "must be true or false")),
         };
+        let allow_private = boolean("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", false)?;
         let allow_hosts = get("TABLEFERRY_WEBHOOK_ALLOW_HOSTS").map(HostList::parse).transpose();
         let allow_hosts = allow_hosts.map_err(|e| bad("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", &e.to_string()))?;
         let ports = get("TABLEFERRY_WEBHOOK_PORTS").map(PortList::parse).transpose();
@@ -310,6 +315,7 @@ impl Settings {
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
             webhook_urls: UrlPolicy::new(allow_private, allow_hosts.unwrap_or_default(), ports),
             encryption_keys: encryption_keys.map_err(|e| bad("TABLEFERRY_ENCRYPTION_KEY", &e.to_string()))?,
+            metrics: boolean("TABLEFERRY_METRICS", true)?,
             traces: false, // only the environment says it
             log: get("TABLEFERRY_LOG").map(str::to_owned),
             log_format: match get("TABLEFERRY_LOG_FORMAT") {

@@ -49,18 +49,24 @@ pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Probl
     }
 }
 
+problems! {
+    /// What can go wrong.
+    MetricsProblems: NotFound
+}
+
 /// Metrics for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "Operations",
     security(()),
-    responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"), MetricsProblems)
 )]
-pub async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
+pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, Problem> {
+    let off = || Problem::new(ProblemType::NotFound, "metrics are switched off (TABLEFERRY_METRICS)");
+    let handle = telemetry::metrics().ok_or_else(off)?;
     state.gauges.read(&state).await;
     telemetry::process::record();
-    let handle = telemetry::metrics();
     handle.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render())
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()))
 }

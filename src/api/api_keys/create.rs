@@ -122,14 +122,23 @@ pub async fn create_api_key(
 }
 
 /// What a caller says of a new key.
-struct Wish {
-    name: KeyName,
-    grant: Grant,
-    rate_per_s: Option<f64>,
-    expires_at: Option<Timestamp>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    /// What it is called.
+    pub name: KeyName,
+    /// What its bearer may do.
+    pub grant: Grant,
+    /// Requests a second in the long run, if it is not what all have.
+    pub rate_per_s: Option<f64>,
+    /// When it stops to work.
+    pub expires_at: Option<Timestamp>,
 }
 
-fn read(body: &Map<String, Value>, now: Timestamp) -> Result<Wish, Problem> {
+/// Reads the body.
+///
+/// # Errors
+/// A problem with every field that is wrong.
+pub fn read(body: &Map<String, Value>, now: Timestamp) -> Result<Wish, Problem> {
     let mut errors = Errors::new();
     let mut fields = Fields::of(body, "");
     let name = fields.required_text("name", &mut errors, KeyName::parse);

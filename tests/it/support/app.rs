@@ -184,6 +184,7 @@ impl TestApp {
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
             webhook_urls: policy(options.allow_private, options.allow_hosts, options.ports),
             encryption_keys: options.encryption_keys.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
+            metrics: true,
             traces: false,
             log: Some("off".to_owned()),
             log_format: None,
