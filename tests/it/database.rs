@@ -43,10 +43,10 @@ async fn a_create_that_is_stored_is_never_reported_as_lost() {
 
 /// Shuts everybody out of the test's database, or lets them in again.
 async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
-    use sqlx::{AssertSqlSafe, Connection as _};
+    use sqlx::AssertSqlSafe;
     let mut admin_url = url::Url::parse(&app.database_url).unwrap();
     admin_url.set_path("postgres");
-    let mut admin = sqlx::PgConnection::connect(admin_url.as_str()).await.unwrap();
+    let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
     let limit = if allow { "ALLOW_CONNECTIONS true" } else { "ALLOW_CONNECTIONS false" };
     sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE {name} WITH {limit}"))).execute(&mut admin).await.unwrap();
     if !allow {
