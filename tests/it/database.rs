@@ -43,7 +43,7 @@ async fn a_create_that_is_stored_is_never_reported_as_lost() {
 
 /// Shuts everybody out of the test's database, or lets them in again.
 async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
-    use sqlx::{AssertSqlSafe, Connection as _};
+    use sqlx::AssertSqlSafe;
     let mut admin_url = url::Url::parse(&app.database_url).unwrap();
     admin_url.set_path("postgres");
     let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
