@@ -59,7 +59,7 @@ async fn openapi_prints_the_document() {
 }
 
 /// Reads log lines until one has this text; the line.
-async fn line_with(child: &mut Child, lines: &mut Vec<String>, text: &str) -> String {
+pub async fn line_with(child: &mut Child, lines: &mut Vec<String>, text: &str) -> String {
     let stderr = child.stderr.take().unwrap();
     let mut reader = BufReader::new(stderr);
     let found = timeout(PATIENCE, async {
