@@ -24,6 +24,8 @@ COPY --from=plan /build/recipe.json .
 RUN cargo chef cook --locked --release --package tableferry --bin tableferry --recipe-path recipe.json
 COPY . .
 ENV SQLX_OFFLINE=true
+# There is no git in here: docker build --build-arg SOURCE_COMMIT="$(git rev-parse HEAD)" .
+ARG SOURCE_COMMIT
 RUN cargo build --locked --release --package tableferry --bin tableferry
 
 FROM tools AS build-simulator
@@ -55,6 +57,10 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build-service /build/target/release/tableferry /usr/local/bin/
+ARG SOURCE_COMMIT
+LABEL org.opencontainers.image.title="Tableferry" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${SOURCE_COMMIT}"
 USER 10001:10001
 ENV TABLEFERRY_LISTEN=0.0.0.0:8080
 EXPOSE 8080

@@ -4,30 +4,31 @@
 # Queries are checked against the committed .sqlx, never against whatever database DATABASE_URL happens to name.
 export SQLX_OFFLINE = true
 
-WITH_POSTGRES = cargo run --quiet --package private-postgres -- run --
+# Nobody gets another version of a dependency than Cargo.lock names. After changing a Cargo.toml: cargo check.
+WITH_POSTGRES = cargo run --locked --quiet --package private-postgres -- run --
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test lint generate check-generated interop chaos bench fuzz
+.PHONY: help setup run test lint generate check-generated interop chaos bench fuzz supply-chain sbom
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what is missing: Postgres and a C compiler from Debian's packages
+setup: ## install what is missing: Postgres, a C compiler and git from Debian's packages
 	@scripts/setup.sh
 
 run: setup ## start everything, export a sample table before your eyes, stay up until Ctrl-C
-	cargo run --features dev -- dev $(ARGS)
+	cargo run --locked --features dev -- dev $(ARGS)
 
 test: setup ## run every test, on a throwaway Postgres
-	$(WITH_POSTGRES) cargo test --workspace --all-features --no-fail-fast $(ARGS)
+	$(WITH_POSTGRES) cargo test --locked --workspace --all-features --no-fail-fast $(ARGS)
 
 # Every call takes the whole workspace, so that all share one build of each dependency.
 lint: setup ## check the formatting, the lints with and without the dev feature, and the docs
 	cargo fmt --all -- --check
-	cargo clippy --workspace --all-targets --all-features -- -D warnings
-	cargo clippy --workspace -- -D warnings
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --all-features --no-deps --document-private-items
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --locked --workspace -- -D warnings
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --all-features --no-deps --document-private-items
 
 generate: setup ## make .sqlx, openapi/openapi.json and migrations/CHECKSUMS from the code
 	scripts/check-migrations.sh --add
@@ -44,12 +45,18 @@ interop: setup ## let other people's clients use the service and the simulator
 CHAOS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(if $(ROUND_S),--round-s $(ROUND_S)) $(if $(PAUSE_S),--pause-s $(PAUSE_S))
 
 chaos: setup ## break what three replicas stand on, round by round, and check that nothing was lost or started twice
-	cargo build --workspace --all-features
+	cargo build --locked --workspace --all-features
 	target/debug/chaos $(CHAOS) $(ARGS)
 
 bench: setup ## build for release and measure, beside references in the same run; ARGS="--only webhook --rounds 1"
-	cargo build --release --package tableferry --package bench
+	cargo build --locked --release --package tableferry --package bench
 	target/release/bench $(ARGS)
+
+supply-chain: setup ## check licences, banned and double crates, registries, and (where it can be fetched) known vulnerabilities
+	scripts/supply-chain.sh
+
+sbom: setup ## write what the service is made of to target/sbom (CycloneDX); ARGS="FOLDER"
+	scripts/sbom.sh $(ARGS)
 
 # SECONDS for each target; ARGS="--only create_export --seed 7".
 SECONDS = 20

@@ -78,5 +78,5 @@ class Place:
 @pytest.fixture(scope="session")
 def place():
     """The service beside the simulator, without AWS's throttles, so that checks do not slow each other down."""
-    with simulator("simulator", "--no-limits") as (dynamodb, s3), service("service", dynamodb, s3) as url:
+    with simulator("simulator", "--no-limits") as (dynamodb, s3), service("service", dynamodb, s3) as (url, _):
         yield Place(url, dynamodb, s3)

@@ -140,8 +140,9 @@ def simulator(name, *options):
 
 
 @contextmanager
-def service(name, dynamodb, s3):
-    """Gives the URL of a service with a fresh database, whose AWS is at these URLs."""
+def service(name, dynamodb, s3, key_scope=None):
+    """Gives the URL of a service with a fresh database, whose AWS is at these URLs, and None. With a scope callers must say who they are,
+    and an API key with this scope takes the place of None."""
     database = f"interop_{name.replace('-', '_')}_{os.getpid()}"
     admin = os.environ["DATABASE_URL"]
     subprocess.run(["psql", "-X", "-q", "-c", f"create database {database}", admin], check=True, stdin=subprocess.DEVNULL, timeout=60)
@@ -149,7 +150,9 @@ def service(name, dynamodb, s3):
     environment = own_environment(
         DATABASE_URL=_with_database(admin, database),
         TABLEFERRY_LISTEN=address,
-        TABLEFERRY_AUTH="none",
+        TABLEFERRY_AUTH="required" if key_scope else "none",
+        TABLEFERRY_RATE_LIMIT_PER_S="100000",
+        TABLEFERRY_RATE_LIMIT_BURST="100000",
         TABLEFERRY_POLL_INTERVAL_MIN_MS="50",
         TABLEFERRY_POLL_INTERVAL_MAX_MS="200",
         # The simulator has no limits here, so nothing needs to be paced for it.
@@ -163,8 +166,18 @@ def service(name, dynamodb, s3):
         AWS_ENDPOINT_URL_S3=s3,
     )
     url = f"http://{address}"
+    key = _new_key(environment, key_scope) if key_scope else None
     with program(name, [BINARIES / "tableferry", "serve"], environment, ready=lambda: Http(url).is_ok("/readyz")):
-        yield url
+        yield url, key
+
+
+def _new_key(environment, scope):
+    def tableferry(*arguments):
+        command = [BINARIES / "tableferry", *arguments]
+        return subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, text=True).stdout
+
+    tableferry("migrate")
+    return tableferry("keys", "create", "--name", "interop", "--scope", scope).strip()
 
 
 def _with_database(url, database):

@@ -49,6 +49,13 @@ BEYOND_A_SCHEMA = [
     ("/region", "is not allowed with table_arn"),
     # ARNs of exports, and of the place that is looked at.
     ("/adopt", ""),
+    # API keys: names that are taken, scopes that do not go with lists, patterns.
+    ("/name", "is the name of another key"),
+    ("/scopes", "must not hold"),
+    ("/table_arns/", "must be a pattern"),
+    ("/s3_buckets/", "must be a pattern"),
+    ("/expires_at", "must be in the future"),
+    ("/expires_at", "must be a time in RFC 3339 form"),
     # Texts with a grammar, or keys of maps, for which the generator of the document has no words.
     *((place, words) for place in ("/callback_url", "/url") for words in URL_RULES),
     ("/headers", ""),

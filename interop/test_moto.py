@@ -16,7 +16,7 @@ def beside_moto():
     port = free_port()
     moto = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
-    with program("moto", command, ready=lambda: Http(moto).is_ok("/moto-api/")), service("service-of-moto", moto, moto) as url:
+    with program("moto", command, ready=lambda: Http(moto).is_ok("/moto-api/")), service("service-of-moto", moto, moto) as (url, _):
         yield Place(url, moto, moto)
 
 

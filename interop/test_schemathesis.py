@@ -13,20 +13,21 @@ from programs import HERE, WORK, own_environment, service, simulator
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    """A service of its own: thousands of exports are asked for here."""
+    """A service of its own, where callers must say who they are: thousands of exports are asked for here."""
     with simulator("simulator-of-schemathesis", "--no-limits", "--any-account") as (dynamodb, s3):
-        with service("service-of-schemathesis", dynamodb, s3) as url:
-            yield Place(url, dynamodb, s3)
+        with service("service-of-schemathesis", dynamodb, s3, key_scope="admin") as (url, key):
+            yield Place(url, dynamodb, s3), key
 
 
 def test_every_call_of_the_document_with_every_check(undisturbed):
+    place, key = undisturbed
     report = WORK / "schemathesis.txt"
     command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", HERE / "schemathesis.toml", "run"]
     command += ["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "100"]
     # One worker: before 3.11.8, Python's own parser, which schemathesis uses, fails now and then when threads share it.
     command += ["--workers", "1"]
     command += ["--seed", "20200630", "--generation-database", "none", "--continue-on-failure", "--report", "junit", "--report-junit-path", WORK / "schemathesis.xml"]
-    command += [f"{undisturbed.url}/openapi.json"]
+    command += ["--header", f"Authorization: Bearer {key}", f"{place.url}/openapi.json"]
     with report.open("wb") as output:
         run = subprocess.run(
             [str(part) for part in command],

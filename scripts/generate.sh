@@ -27,8 +27,10 @@ settle() {
 }
 
 mkdir "$fresh/.sqlx" "$fresh/openapi"
-cargo run --quiet --package private-postgres -- run -- scripts/sqlx-prepare.sh "$fresh/.sqlx"
+cargo run --locked --quiet --package private-postgres -- run -- scripts/sqlx-prepare.sh "$fresh/.sqlx"
 settle .sqlx # before the next step, which is compiled with it
 
-cargo run --quiet --all-features -- openapi >"$fresh/openapi/openapi.json"
+# The whole workspace, as tests and lints build it: the features of dependencies, and so their builds, are the same.
+cargo build --locked --quiet --workspace --all-features
+"${CARGO_TARGET_DIR:-target}/debug/tableferry" openapi >"$fresh/openapi/openapi.json"
 settle openapi/openapi.json

@@ -69,7 +69,7 @@ once PyPI "$(sum interop/requirements.txt interop/constraints.txt) $(python3 --v
 once npm "$(sum interop/package-lock.json)" install_npm
 
 # The same build as that of `make test`.
-cargo build --quiet --workspace --all-features
+cargo build --locked --quiet --workspace --all-features
 
-PYTHONDONTWRITEBYTECODE=1 cargo run --quiet --package private-postgres -- run -- \
+PYTHONDONTWRITEBYTECODE=1 cargo run --locked --quiet --package private-postgres -- run -- \
     "$work/venv/bin/python" -m pytest --rootdir interop -c interop/pytest.ini "${@:-interop}" </dev/null

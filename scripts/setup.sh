@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the project needs and the machine lacks: Postgres's server programs and a C compiler, from Debian's
+# Installs what the project needs and the machine lacks: Postgres's server programs, a C compiler and git, from Debian's
 # packages. Says what to do about what it cannot install. Where everything is there, it takes no time.
 set -eu
 cd "$(dirname "$0")/.."
@@ -43,6 +43,7 @@ apt_install() {
 missing=
 has_c_compiler || missing="gcc libc6-dev"
 has_postgres || missing="$missing postgresql"
+command -v git >/dev/null || missing="$missing git"
 missing=${missing# }
 
 if [ -n "$missing" ]; then

@@ -11,7 +11,7 @@ for migration in migrations/[0-9]*.sql; do
 done
 
 touch src/lib.rs # cargo does not know that the database is an input too
-SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$folder cargo check --quiet --workspace --all-features --all-targets
+SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$folder cargo check --locked --quiet --workspace --all-features --all-targets
 
 if [ -z "$(ls "$folder")" ]; then
     echo "sqlx-prepare: the macros saved nothing" >&2

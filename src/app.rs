@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Admission, ApiState, Parts, Watcher};
+use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
@@ -31,7 +32,7 @@ use crate::worker::verification_worker::VerificationWorker;
 use crate::worker::webhook_job_worker::WebhookJobWorker;
 
 /// How long requests in hand may take after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(8);
+pub const GRACE: Duration = Duration::from_secs(8);
 
 /// How long connections are still taken after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -56,6 +57,9 @@ pub enum AppError {
     /// The TLS library for webhooks cannot be set up.
     #[error("webhooks cannot be sent")]
     Webhook(#[source] reqwest::Error),
+    /// The TLS library for the OIDC issuer cannot be set up.
+    #[error("the OIDC issuer cannot be asked")]
+    Issuer(#[source] reqwest::Error),
     /// The certificate cannot be used.
     #[error("TLS cannot be served (TABLEFERRY_TLS_CERT, TABLEFERRY_TLS_KEY)")]
     Tls(#[from] TlsError),
@@ -96,15 +100,19 @@ impl App {
     /// # Errors
     /// The TLS library cannot be set up.
     pub fn new(settings: &Settings, store: Store, aws: Aws, names: Arc<dyn Names>) -> Result<Self, AppError> {
-        telemetry::metrics();
+        if settings.metrics {
+            telemetry::record_metrics();
+        }
         let aws = Arc::new(aws);
         let chance = Chance::default();
         let vault = Vault::new(&settings.encryption_keys);
         let keyring = Arc::new(Keyring::new(store.clone(), vault.clone(), chance.clone()));
         let prices = Arc::new(settings.prices.clone());
+        let gate = Gate::new(settings.auth, settings.rate_limits, settings.oidc.clone(), store.clone(), chance.clone());
         let limits = Arc::new(settings.limits.clone());
         let api = ApiState::from(Parts {
             store: store.clone(),
+            gate: Arc::new(gate.map_err(AppError::Issuer)?),
             accepts: AcceptQueue::start(store.clone(), Arc::clone(&prices)),
             aws: Arc::clone(&aws),
             chance: chance.clone(),

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::{ContextV7, Uuid};
 
 use crate::domain::backoff::Jitter;
+use crate::domain::caller::secret::ApiKeySecret;
 use crate::domain::ids::{ClientToken, DeliveryId, ExportId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::endpoint::EndpointId;
@@ -73,6 +74,12 @@ impl Chance {
         #[expect(clippy::expect_used, reason = "a system without randomness can make no keys, and must not pretend to")]
         aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
         bytes
+    }
+
+    /// A new API key.
+    #[must_use]
+    pub fn api_key_secret(&self) -> ApiKeySecret {
+        ApiKeySecret::new(&self.secret_bytes())
     }
 
     /// A new secret that signs webhooks.

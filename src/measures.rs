@@ -65,6 +65,9 @@ measures! {
     DB_CONNECTION_LIMIT = Gauge Count "db_client_connection_limit" ["db_client_connection_pool_name"] "How many connections to Postgres this process opens at most";
     DATABASE_UP = Gauge Count "tableferry_database_up" [] "1 if the database answered when the gauges that come from it were last read, else 0 and those gauges are NaN";
 
+    AUTH_FAILURES = Counter Count "tableferry_auth_failures_total" ["reason"] "Requests whose caller was not let in";
+    RATE_LIMITED = Counter Count "tableferry_rate_limited_total" [] "Requests that were refused because their caller asks too often";
+
     ACCEPT_GROUP = Histogram Count "tableferry_accept_group_size" [] "How many new exports were stored by one statement";
     ACCEPTS_WAITING = Gauge Count "tableferry_accepts_waiting" [] "New exports that wait to be stored";
     ACCEPTS_REFUSED = Counter Count "tableferry_accepts_refused_total" [] "New exports that were refused with 503 because too many waited to be stored";
@@ -94,6 +97,10 @@ measures! {
     TARGET_INFO = Gauge Count "target_info" ["service_name", "service_version"] "1, with what runs here as labels";
 }
 
+/// Why callers are not let in.
+pub const AUTH_FAILURE_REASONS: [&str; 9] =
+    ["missing", "malformed", "unknown", "expired", "revoked", "token", "too_many", "issuer_away", "database_away"];
+
 /// Tells the recorder what they mean, and begins the counters whose first count must be seen as a change at 0.
 pub fn describe() {
     for measure in ALL {
@@ -115,6 +122,10 @@ pub fn describe() {
     for kind in ["exports", "events", "deliveries"] {
         metrics::counter!(REMOVED, "kind" => kind).increment(0);
     }
+    for reason in AUTH_FAILURE_REASONS {
+        metrics::counter!(AUTH_FAILURES, "reason" => reason).increment(0);
+    }
+    metrics::counter!(RATE_LIMITED).increment(0);
     for reason in CUT_REASONS {
         metrics::counter!(CUT, "reason" => reason).increment(0);
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::auth::oidc::OidcSettings;
 use crate::domain::account::AccountRole;
 use crate::domain::backoff::PollBounds;
 use crate::domain::estimate::Prices;
@@ -32,6 +33,10 @@ pub struct Settings {
     pub limits: Limits,
     /// `TABLEFERRY_AUTH`: whether callers must say who they are.
     pub auth: Auth,
+    /// `TABLEFERRY_OIDC_ISSUER`, `TABLEFERRY_OIDC_AUDIENCE`, `TABLEFERRY_OIDC_SCOPE_CLAIM`: whose tokens are taken besides API keys.
+    pub oidc: Option<OidcSettings>,
+    /// `TABLEFERRY_RATE_LIMIT_PER_S`, `TABLEFERRY_RATE_LIMIT_BURST`: what each caller may ask for, from this process.
+    pub rate_limits: PaceLimits,
     /// `TABLEFERRY_POLL_INTERVAL_MIN_MS`, `TABLEFERRY_POLL_INTERVAL_MAX_MS`: bounds of the poll delay of one export.
     pub poll: PollBounds,
     /// `TABLEFERRY_MAX_EXPORTS_IN_FLIGHT`, `TABLEFERRY_START_BURST`, `TABLEFERRY_START_RATE_PER_S`, `TABLEFERRY_LOOK_BURST`,
@@ -49,6 +54,8 @@ pub struct Settings {
     pub webhook_urls: UrlPolicy,
     /// `TABLEFERRY_ENCRYPTION_KEY`: seal secrets in the database; the first seals, all open.
     pub encryption_keys: Vec<VaultKey>,
+    /// `TABLEFERRY_METRICS`: whether metrics are recorded and told at `/metrics`.
+    pub metrics: bool,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set, and `OTEL_SDK_DISABLED` is not `true`: traces are sent
     /// there. All else about traces OpenTelemetry reads from the environment by itself.
     pub traces: bool,
@@ -78,7 +85,7 @@ const DEFAULT_RETAIN_ATTEMPTS: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Whether callers must say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// They must. Not available before this service knows API keys.
+    /// They must, by an API key or a token of an OIDC issuer.
     Required,
     /// Whoever reaches the API may use it.
     None,
@@ -117,7 +124,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 32] = [
     "DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_TLS_CERT",
@@ -125,6 +132,11 @@ const KEYS: [&str; 26] = [
     "TABLEFERRY_MAX_CONNECTIONS",
     "TABLEFERRY_MAX_REQUESTS",
     "TABLEFERRY_AUTH",
+    "TABLEFERRY_OIDC_ISSUER",
+    "TABLEFERRY_OIDC_AUDIENCE",
+    "TABLEFERRY_OIDC_SCOPE_CLAIM",
+    "TABLEFERRY_RATE_LIMIT_PER_S",
+    "TABLEFERRY_RATE_LIMIT_BURST",
     "TABLEFERRY_POLL_INTERVAL_MIN_MS",
     "TABLEFERRY_POLL_INTERVAL_MAX_MS",
     "TABLEFERRY_MAX_EXPORTS_IN_FLIGHT",
@@ -142,6 +154,7 @@ const KEYS: [&str; 26] = [
     "TABLEFERRY_WEBHOOK_PORTS",
     "TABLEFERRY_WEBHOOK_ALLOW_PRIVATE",
     "TABLEFERRY_ENCRYPTION_KEY",
+    "TABLEFERRY_METRICS",
     "TABLEFERRY_LOG",
     "TABLEFERRY_LOG_FORMAT",
 ];
@@ -236,6 +249,10 @@ impl Settings {
             },
             most_in_flight,
         };
+        let rate_limits = PaceLimits {
+            burst: number("TABLEFERRY_RATE_LIMIT_BURST", 200.0, 1.0)?,
+            rate_per_s: number("TABLEFERRY_RATE_LIMIT_PER_S", 50.0, 0.01)?,
+        };
         let most = |key: &'static str, default: usize| match get(key).map(str::parse::<usize>) {
             None => Ok(default),
             Some(Ok(most @ 1..=1_000_000)) => Ok(most),
@@ -259,11 +276,13 @@ impl Settings {
             attempts: days("TABLEFERRY_RETAIN_ATTEMPTS_DAYS")?.unwrap_or(Some(DEFAULT_RETAIN_ATTEMPTS)),
         };
         let encryption_keys = get("TABLEFERRY_ENCRYPTION_KEY").map_or(Ok(Vec::new()), |all| all.split(',').map(VaultKey::parse).collect());
-        let allow_private = match get("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE") {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(bad("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "must be true or false")),
+        let boolean = |key: &'static str, default: bool| match get(key) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(bad(key, "must be true or false")),
         };
+        let allow_private = boolean("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", false)?;
         let allow_hosts = get("TABLEFERRY_WEBHOOK_ALLOW_HOSTS").map(HostList::parse).transpose();
         let allow_hosts = allow_hosts.map_err(|e| bad("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", &e.to_string()))?;
         let ports = get("TABLEFERRY_WEBHOOK_PORTS").map(PortList::parse).transpose();
@@ -282,6 +301,8 @@ impl Settings {
                 Some("none") => Auth::None,
                 Some(_) => return Err(bad("TABLEFERRY_AUTH", "must be required or none")),
             },
+            oidc: read_oidc(values)?,
+            rate_limits,
             poll,
             lanes,
             accounts: get("TABLEFERRY_ACCOUNTS")
@@ -294,6 +315,7 @@ impl Settings {
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
             webhook_urls: UrlPolicy::new(allow_private, allow_hosts.unwrap_or_default(), ports),
             encryption_keys: encryption_keys.map_err(|e| bad("TABLEFERRY_ENCRYPTION_KEY", &e.to_string()))?,
+            metrics: boolean("TABLEFERRY_METRICS", true)?,
             traces: false, // only the environment says it
             log: get("TABLEFERRY_LOG").map(str::to_owned),
             log_format: match get("TABLEFERRY_LOG_FORMAT") {
@@ -310,6 +332,30 @@ impl Settings {
     pub fn callback_policy(&self) -> CallbackPolicy {
         CallbackPolicy { urls: self.webhook_urls.clone(), has_default_secret: self.webhook_secret.is_some() }
     }
+}
+
+/// An issuer is set with its audience, or not at all. Its keys must come over TLS, unless they come from this machine.
+fn read_oidc(values: &BTreeMap<&'static str, String>) -> Result<Option<OidcSettings>, SettingsError> {
+    const ISSUER: &str = "TABLEFERRY_OIDC_ISSUER";
+    const AUDIENCE: &str = "TABLEFERRY_OIDC_AUDIENCE";
+    const CLAIM: &str = "TABLEFERRY_OIDC_SCOPE_CLAIM";
+    let bad = |key, expected: &str| SettingsError::BadValue { key, expected: expected.to_owned() };
+    let Some(issuer) = values.get(ISSUER) else {
+        return match [AUDIENCE, CLAIM].into_iter().find(|key| values.contains_key(key)) {
+            Some(key) => Err(bad(key, "needs TABLEFERRY_OIDC_ISSUER")),
+            None => Ok(None),
+        };
+    };
+    let issuer = url::Url::parse(issuer).ok().filter(|url| {
+        let here = url.host_str().is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host));
+        (url.scheme() == "https" || (url.scheme() == "http" && here)) && url.query().is_none() && url.fragment().is_none()
+    });
+    let issuer = issuer.ok_or_else(|| bad(ISSUER, "must be the https URL of an OpenID Connect issuer, as its tokens have it in iss"))?;
+    let audience = values
+        .get(AUDIENCE)
+        .ok_or_else(|| bad(AUDIENCE, "must be set with TABLEFERRY_OIDC_ISSUER: what tokens for this service have in aud"))?;
+    let scope_claim = values.get(CLAIM).map_or("scope", String::as_str).to_owned();
+    Ok(Some(OidcSettings { issuer, audience: audience.clone(), scope_claim }))
 }
 
 fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError> {

@@ -87,7 +87,8 @@ pub async fn accepts(program: &Path) -> Result<Vec<Figure>, Failed> {
     ])
 }
 
-fn body(client: usize, n: usize) -> serde_json::Value {
+/// A plain request.
+pub fn body(client: usize, n: usize) -> serde_json::Value {
     let table = (client * 31 + n) % TABLES;
     json!({
         "table_arn": format!("arn:aws:dynamodb:us-east-1:123456789012:table/Orders{table}"),

@@ -20,6 +20,9 @@ const EXPORTS: usize = 1_000_000;
 const CLIENTS: usize = 16;
 const TIMES: usize = 25;
 
+/// How often each asks before that: until the service has its connections to Postgres, and the statements on each.
+const WARM_UP: usize = 3;
+
 /// Filters by name, each with a value that many exports have and one that few have.
 const FILTERS: [(&str, [&str; 2]); 6] = [
     ("status", ["export_status=COMPLETED", "export_status=PENDING"]),
@@ -111,13 +114,10 @@ async fn far_in(service: &Service) -> Result<Vec<String>, Failed> {
 
 /// How long each answer to this page took, in milliseconds, sorted.
 async fn asked(service: &Service, path: String) -> Result<Vec<f64>, Failed> {
-    let mut client = Client::connect(service.address).await?;
-    let answer = client.send(&load::get(&path)).await?; // plans and caches
-    if answer.status != 200 {
-        return Err(format!("{path}: {}", String::from_utf8_lossy(&answer.body)).into());
-    }
     let bytes = load::get(&path);
-    load::times(service.address, CLIENTS, TIMES, 200, move |_, _| bytes.clone()).await.map(|seen| seen.latencies_ms)
+    let request = move |_, _| bytes.clone();
+    load::times(service.address, CLIENTS, WARM_UP, 200, request.clone()).await?;
+    load::times(service.address, CLIENTS, TIMES, 200, request).await.map(|seen| seen.latencies_ms)
 }
 
 /// How often the two tables that lists read were read from one end to the other.

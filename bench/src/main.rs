@@ -13,6 +13,7 @@ mod receivers;
 mod report;
 mod stage;
 mod start;
+mod telemetry;
 mod verification;
 mod waiting;
 mod whole;
@@ -75,6 +76,7 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
                 Case::Lists => lists::pages(&program).await?,
                 Case::Polling => polling::compared(round),
                 Case::Waiting => waiting::hear_of_the_end(&program).await?,
+                Case::Telemetry => telemetry::costs(&program).await?,
                 Case::Attacks => attacks::others_are_served(&program).await?,
                 Case::Start => start::start(&program).await?,
                 Case::FirstAttempt => deliveries::first_attempt(&program).await?,

@@ -22,6 +22,8 @@ pub enum Case {
     Polling,
     /// Many clients that wait for an end.
     Waiting,
+    /// What metrics, traces and log lines cost.
+    Telemetry,
     /// Callers who mean harm, and what the others notice of them.
     Attacks,
     /// What a process costs before it does anything.
@@ -36,9 +38,10 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order in which they run.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Start,
         Self::Accepts,
+        Self::Telemetry,
         Self::Polling,
         Self::InFlight,
         Self::Whole,
@@ -60,6 +63,7 @@ impl Case {
             Self::Lists => "lists",
             Self::Polling => "polling",
             Self::Waiting => "waiting",
+            Self::Telemetry => "telemetry",
             Self::Attacks => "attacks",
             Self::Start => "start",
             Self::FirstAttempt => "webhook_first_attempt",

@@ -1,8 +1,11 @@
 //! Parsers of JSON bodies: a create, a webhook endpoint, a filter; and the fingerprint that tells bodies apart.
 
 use serde_json::{Map, Value, json};
+use tableferry::api::api_keys::create as api_key_request;
 use tableferry::api::exports::request;
 use tableferry::api::webhooks::request as endpoint_request;
+use tableferry::domain::caller::allow::Pattern;
+use tableferry::domain::caller::scope::Scope;
 use tableferry::domain::export::{Export, ExportState, Origin};
 use tableferry::domain::filter::FilterSpecification;
 use tableferry::domain::fingerprint::fingerprint;
@@ -137,6 +140,7 @@ fn resource(request: ExportRequest) -> Value {
         id: ExportId(Uuid::nil()),
         version: 1,
         created_at: now(),
+        created_by: None,
         updated_at: now(),
         origin: Origin::Created { client_token: ClientToken::from_uuid(Uuid::nil()), token_made_at: now() },
         request,
@@ -218,7 +222,7 @@ pub const WEBHOOK_ENDPOINT: Target = Target {
         let vault = Vault::new(&[]);
         let made = |body: &Map<String, Value>| {
             let said = endpoint_request::read_fields(body, &policy(), &vault, true).map_err(|problem| problem.in_words())?;
-            said.create(EndpointId(Uuid::nil()), now()).ok_or_else(|| "no URL".to_owned())
+            said.create(EndpointId(Uuid::nil()), None, now()).ok_or_else(|| "no URL".to_owned())
         };
         match made(&body) {
             Err(words) => words,
@@ -233,6 +237,44 @@ pub const WEBHOOK_ENDPOINT: Target = Target {
                 assert_eq!((&first.event_types, &first.labels), (&second.event_types, &second.labels));
                 let given: String = body.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| format!("{name}; ")).collect();
                 format!("ok {given}")
+            }
+        }
+    },
+};
+
+/// Bodies of new API keys.
+pub const NEW_API_KEY: Target = Target {
+    name: "new_api_key",
+    json: true,
+    seeds: || {
+        [
+            json!({"name": "root", "scopes": ["admin"]}),
+            json!({"name": "orders-team", "scopes": ["exports:read", "exports:write"], "table_arns": ["arn:aws:dynamodb:*:123456789012:table/orders-*"],
+                "s3_buckets": ["orders-*"], "rate_limit_per_s": 2.5, "expires_at": "2027-01-01T00:00:00+02:00"}),
+        ]
+        .map(|body| body.to_string())
+        .to_vec()
+    },
+    words: WORDS,
+    run: |input| {
+        let body = match object(input) {
+            Ok(body) => body,
+            Err(outcome) => return outcome,
+        };
+        match api_key_request::read(&body, now()) {
+            Err(problem) => problem.in_words(),
+            Ok(wish) => {
+                let scopes: Vec<_> = wish.grant.scopes().iter().map(Scope::as_str).collect();
+                let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>();
+                let allow = wish.grant.allow();
+                let again = json!({"name": wish.name.as_str(), "scopes": scopes, "table_arns": texts(allow.tables()),
+                    "s3_buckets": texts(allow.buckets()), "rate_limit_per_s": wish.rate_per_s, "expires_at": wish.expires_at});
+                let again = again.as_object().cloned().unwrap_or_default();
+                let second = api_key_request::read(&again, now())
+                    .unwrap_or_else(|problem| panic!("its own words are refused: {}", problem.in_words()));
+                assert_eq!(wish, second);
+                assert!(allow.is_everything() || !wish.grant.scopes().allow(Scope::Admin));
+                format!("ok {} {}", scopes.join(" "), allow.is_everything())
             }
         }
     },

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tableferry::api::page_token;
 use tableferry::domain::arn::{ExportArn, TableArn};
+use tableferry::domain::caller::allow::Pattern;
+use tableferry::domain::caller::secret::ApiKeySecret;
 use tableferry::domain::duration::{CreateTimeout, parse_duration, parse_presign};
 use tableferry::domain::timestamp::Timestamp;
 use tableferry::settings::{Settings, SettingsError};
@@ -84,6 +86,47 @@ pub const EXPORT_ARN: Target = Target {
                 format!("ok {}", arn.began().is_some())
             }
         }
+    },
+};
+
+/// API keys.
+pub const API_KEY: Target = Target {
+    name: "api_key",
+    json: false,
+    seeds: || vec![ApiKeySecret::new(&[7; 32]).expose().to_owned(), ApiKeySecret::new(&[0xab; 32]).expose().to_owned()],
+    words: &["tferry_", "_", "0", "f", "F", "é", "\0"],
+    run: |input| {
+        let text = String::from_utf8_lossy(input);
+        match ApiKeySecret::parse(&text) {
+            None => format!("none {}", text.starts_with("tferry_")),
+            Some(key) => {
+                assert_eq!((key.expose(), key.lookup().len()), (&*text, 12));
+                assert!(!format!("{key:?}").contains(&text[20..]), "it is not printed");
+                "ok".to_owned()
+            }
+        }
+    },
+};
+
+/// Patterns of tables and buckets.
+pub const PATTERN: Target = Target {
+    name: "pattern",
+    json: false,
+    seeds: || ["arn:aws:dynamodb:*:123456789012:table/orders-*", "*", "orders-*", "a*b*c"].map(str::to_owned).to_vec(),
+    words: ARN_WORDS,
+    run: |input| {
+        let text = String::from_utf8_lossy(input);
+        let (table, bucket) = (Pattern::of_table(&text), Pattern::of_bucket(&text));
+        for pattern in [&table, &bucket].into_iter().flatten() {
+            assert_eq!(pattern.as_str(), text);
+            for between in ["", "x", "a*b"] {
+                assert!(pattern.matches(&text.replace('*', between)), "a star stands for {between:?}");
+            }
+            if !text.contains('*') {
+                assert!(!pattern.matches(&format!("{text}x")) && !pattern.matches(&format!("x{text}")));
+            }
+        }
+        format!("{} {} {}", table.is_ok(), bucket.is_ok(), text.matches('*').count().min(4))
     },
 };
 

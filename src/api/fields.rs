@@ -85,6 +85,13 @@ impl<'a> Fields<'a> {
         parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
     }
 
+    /// A number, read by `parse`; `None` when it is left out or wrong.
+    pub fn number<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(f64) -> Result<T, Invalid>) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = value.as_f64().ok_or_else(|| Invalid::new(format!("must be a number, not {}", kind(value)))).and_then(parse);
+        parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
+    }
+
     /// An object within.
     pub fn object(&mut self, name: &'static str, errors: &mut Errors) -> Option<Fields<'a>> {
         let value = self.value(name)?;

@@ -23,7 +23,7 @@ pub struct Health {
 /// The process lives
 ///
 /// Looks at nothing else: a process that answers need not be restarted.
-#[utoipa::path(get, path = "/livez", tag = "Operations", responses((status = 200, description = "It lives", body = Health)))]
+#[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "It lives", body = Health)))]
 pub async fn livez() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -36,7 +36,7 @@ problems! {
 /// The process can serve
 ///
 /// The database answers, has this version's schema, and the process is not stopping.
-#[utoipa::path(get, path = "/readyz", tag = "Operations", responses((status = 200, description = "It can serve", body = Health), ReadyProblems))]
+#[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "It can serve", body = Health), ReadyProblems))]
 pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why: &str| Problem::new(ProblemType::Unavailable, why);
     if state.stopping.is_cancelled() {
@@ -49,17 +49,24 @@ pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Probl
     }
 }
 
+problems! {
+    /// What can go wrong.
+    MetricsProblems: NotFound
+}
+
 /// Metrics for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "Operations",
-    responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"))
+    security(()),
+    responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"), MetricsProblems)
 )]
-pub async fn metrics(State(state): State<ApiState>) -> impl IntoResponse {
+pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, Problem> {
+    let off = || Problem::new(ProblemType::NotFound, "metrics are switched off (TABLEFERRY_METRICS)");
+    let handle = telemetry::metrics().ok_or_else(off)?;
     state.gauges.read(&state).await;
     telemetry::process::record();
-    let handle = telemetry::metrics();
     handle.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render())
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()))
 }

@@ -3,10 +3,12 @@
 //! [`router`] shows every route and layer on one page. Every error is a problem document ([`problem`]). Nothing here calls
 //! AWS to accept an export; a preflight and an adoption do, to tell the truth at once.
 
+pub mod api_keys;
 mod body;
 pub mod exports;
 mod fields;
 mod gauges;
+mod guard;
 mod health;
 mod limits;
 mod observe;
@@ -37,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::chance::Chance;
 use crate::domain::estimate::Prices;
@@ -48,6 +51,7 @@ use crate::store::accept_queue::AcceptQueue;
 use crate::vault::Vault;
 use crate::webhook::Vetting;
 
+use guard::Permissions;
 use problem::{FieldError, Problem};
 
 pub use gauges::Gauges;
@@ -84,6 +88,8 @@ pub struct Parts {
     pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.
     pub chance: Chance,
+    /// Lets callers in.
+    pub gate: Arc<Gate>,
     /// What the operator allows of callbacks.
     pub callbacks: CallbackPolicy,
     /// Seals what callers entrust.
@@ -151,6 +157,9 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(exports::files::list_files))
         .routes(routes!(exports::items::list_items))
         .routes(routes!(exports::verify::verify_export))
+        .routes(routes!(api_keys::create::create_api_key, api_keys::get::list_api_keys))
+        .routes(routes!(api_keys::get::get_api_key))
+        .routes(routes!(api_keys::get::revoke_api_key))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
@@ -173,8 +182,10 @@ pub fn operations_router(state: ApiState) -> Router {
 pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
     let document = openapi::finish(document);
+    let permissions = Permissions::of(&document);
     let admission = state.admission.clone();
-    with_layers(router.with_state(state).merge(SwaggerUi::new("/docs").url("/openapi.json", document)), admission)
+    let router = router.with_state(state.clone()).merge(SwaggerUi::new("/docs").url("/openapi.json", document));
+    with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), admission)
 }
 
 fn with_layers(router: Router, admission: Admission) -> Router {

@@ -1,14 +1,16 @@
 //! The OpenAPI document, made from the handlers. `openapi/openapi.json` is exactly this.
 
 use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{self as oa, Info, License};
 
 use super::exports::events::EventView;
 use super::exports::items::ItemFormat;
 use super::exports::list::LabelFilter;
 use super::exports::request::ExportType;
-use super::problem::ProblemDocument;
+use super::problem::{ProblemDocument, ProblemType};
 use super::webhooks::documented::{self, EndpointDisabledMessage, ExportMessage, PingMessage};
+use super::{guard, problem_docs};
 use crate::domain::view::ExportView;
 
 /// What is not said at a handler: title, tags, and schemas that only problems and streams use.
@@ -21,6 +23,7 @@ use crate::domain::view::ExportView;
         (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),
         (name = "Webhooks", description = "Hear of exports by signed webhooks, see what was delivered, and send it again."),
         (name = "Files", description = "What a COMPLETED export wrote: its manifest, its files, some of its items, and whether all of it is as AWS wrote it."),
+        (name = "API keys", description = "Who may call: make, see and revoke API keys."),
         (name = "Operations", description = "Health, metrics and explanations.")
     )
 )]
@@ -44,7 +47,25 @@ pub(super) fn finish(mut document: oa::OpenApi) -> oa::OpenApi {
     info.license = Some(license);
     document.info = info;
     document.webhooks = Some(documented::section());
+    secure(&mut document);
     document
+}
+
+/// Says how callers say who they are, and what they hear if they may not do what they ask for.
+fn secure(document: &mut oa::OpenApi) {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "An API key (`tferry_…`), or a token of the OIDC issuer that the operator has set. Not needed where TABLEFERRY_AUTH is none. \
+         The roles named at a call are the scope it needs; `admin` holds all.",
+    ));
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.insert(guard::SCHEME.to_owned(), SecurityScheme::Http(scheme.build()).into());
+    let refusals = problem_docs::responses(&[ProblemType::Unauthenticated, ProblemType::Forbidden, ProblemType::RateLimited]);
+    for item in document.paths.paths.values_mut() {
+        let calls = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for call in calls.into_iter().flatten().filter(|call| guard::is_closed(call)) {
+            call.responses.responses.extend(refusals.clone());
+        }
+    }
 }
 
 /// The whole document as pretty JSON with a final newline.

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::guard::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::causes::in_words;
 use crate::domain::invalid::Invalid;
 use crate::store::StoreError;
@@ -24,6 +25,12 @@ pub enum ProblemType {
     MalformedJson,
     /// A part of the URL's query, or a header, breaks a rule.
     InvalidParameter,
+    /// The caller does not say who they are, or in vain.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// The caller asks too often.
+    RateLimited,
     /// Fields of the body break rules.
     ValidationFailed,
     /// A check of AWS failed that was asked for.
@@ -64,9 +71,12 @@ pub enum ProblemType {
 
 impl ProblemType {
     /// Every type.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedJson,
         Self::InvalidParameter,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::RateLimited,
         Self::ValidationFailed,
         Self::PreflightFailed,
         Self::IdempotencyKeyReused,
@@ -102,6 +112,24 @@ impl ProblemType {
                 StatusCode::BAD_REQUEST,
                 "A parameter or header is invalid",
                 "Each entry of errors names a query parameter, path parameter or header and says what would be right. Nothing was changed.",
+            ),
+            Self::Unauthenticated => (
+                "unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                "Who calls is not known",
+                "Send Authorization: Bearer and an API key of this service, or a token of its issuer. The detail says what is wrong with what was sent.",
+            ),
+            Self::Forbidden => (
+                "forbidden",
+                StatusCode::FORBIDDEN,
+                "The caller may not do this",
+                "The detail names the scope that is missing, or errors name the fields with a table or bucket that the API key does not hold for. Nothing was changed.",
+            ),
+            Self::RateLimited => (
+                "rate-limited",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "The RateLimit-Policy header says how many requests there may be in which time, RateLimit how many are left. Nothing was changed; try again after Retry-After seconds.",
             ),
             Self::ValidationFailed => (
                 "validation-failed",
@@ -213,6 +241,9 @@ impl ProblemType {
 
     fn of_status(status: StatusCode) -> Self {
         match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthenticated,
+            StatusCode::FORBIDDEN => Self::Forbidden,
+            StatusCode::TOO_MANY_REQUESTS => Self::RateLimited,
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
@@ -296,6 +327,12 @@ impl Problem {
     pub fn header(name: &str, detail: impl Into<String>) -> Self {
         let error = FieldError { pointer: format!("#header/{name}"), detail: detail.into() };
         Self::with_errors(ProblemType::InvalidParameter, vec![error])
+    }
+
+    /// When the same request makes sense again, in whole seconds, one at least.
+    #[must_use]
+    pub fn retry_after(self, wait: std::time::Duration) -> Self {
+        Self { retry_after_s: Some(wait.as_millis().div_ceil(1000).clamp(1, 3600).try_into().unwrap_or(1)), ..self }
     }
 
     /// All that is wrong in one line.
@@ -392,8 +429,10 @@ pub async fn finish(request: Request, next: Next) -> Response {
         None => Problem::new(ProblemType::of_status(status), "the request could not be served"),
     };
     let mut document = problem.document(&path);
-    if let Some(allow) = response.headers().get(header::ALLOW) {
-        document.headers_mut().insert(header::ALLOW, allow.clone());
+    for name in [header::ALLOW, header::WWW_AUTHENTICATE, RATE_LIMIT, RATE_LIMIT_POLICY] {
+        if let Some(value) = response.headers().get(&name) {
+            document.headers_mut().insert(name, value.clone());
+        }
     }
     document
 }

@@ -61,6 +61,11 @@ fn example(kind: ProblemType) -> Value {
             "#query/page_size must be a whole number from 1 to 200",
             json!([{"pointer": "#query/page_size", "detail": "must be a whole number from 1 to 200"}]),
         ),
+        ProblemType::Unauthenticated => ("there is no such API key", json!([])),
+        ProblemType::Forbidden => (
+            "/table_arn names a table that this API key does not hold for",
+            json!([{"pointer": "/table_arn", "detail": "names a table that this API key does not hold for"}]),
+        ),
         ProblemType::MalformedJson => ("the body is not JSON: expected `,` or `}` at line 3 column 5", json!([])),
         ProblemType::IdempotencyKeyReused => ("this Idempotency-Key came before with another request", json!([])),
         ProblemType::NotCancellable => ("the export is COMPLETED", json!([])),

@@ -34,6 +34,7 @@ problems! {
     get,
     path = "/problems/{name}",
     tag = "Operations",
+    security(()),
     params(("name" = String, Path, description = "The last part of the type", example = "validation-failed")),
     responses((status = 200, description = "What it means", body = ProblemExplanation), ExplainProblems)
 )]

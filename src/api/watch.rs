@@ -5,10 +5,11 @@
 //! seen as well, no change is missed, and nobody waits means no statement.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,11 +20,25 @@ use crate::store::Store;
 /// How long a change made elsewhere may go unseen.
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// How many of those who wait read at the same time: about as many as there are connections to the database. When a thousand come or
+/// are woken at once, the others take no room for reading.
+const READING: usize = 12;
+
+/// How long one of them waits for its turn. Turns come late only if the database does not answer, and then all should be told soon.
+const TURN: Duration = Duration::from_secs(2);
+
 /// Who waits for which export.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Watcher {
     exports: Arc<Mutex<HashMap<Uuid, watch::Sender<i32>>>>,
     arrived: Arc<Notify>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self { exports: Arc::default(), arrived: Arc::default(), turns: Arc::new(Semaphore::new(READING)) }
+    }
 }
 
 /// What a deleted export's version is said to be.
@@ -37,6 +52,12 @@ impl Watcher {
         let receiver = exports.entry(id.0).or_insert_with(|| watch::Sender::new(0)).subscribe();
         self.arrived.notify_one();
         receiver
+    }
+
+    /// Reads what the caller waits for, when it is the caller's turn or that takes too long. Until then, and afterwards, it holds no room for reading.
+    pub async fn in_turn<F: Future>(&self, read: impl FnOnce() -> F) -> F::Output {
+        let _turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
+        Box::pin(read()).await
     }
 
     fn watched(&self) -> Vec<Uuid> {

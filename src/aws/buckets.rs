@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Aws;
 use super::call::make;
+use super::operations::Operation;
 use super::s3::judged;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::preflight::BucketLook;
@@ -26,7 +27,7 @@ impl Aws {
         owner: Option<&str>,
     ) -> Result<BucketLook, AwsFailure> {
         let call = self.s3(account_id, region).head_bucket().bucket(bucket);
-        let (answer, call) = make("S3/HeadBucket", call.set_expected_bucket_owner(owner.map(str::to_owned)).send()).await;
+        let (answer, call) = make(Operation::HeadBucket, call.set_expected_bucket_owner(owner.map(str::to_owned)).send()).await;
         let raw = answer.as_ref().err().and_then(SdkError::raw_response);
         let status = raw.map(|raw| raw.status().as_u16());
         let named = raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")).map(str::to_owned);
@@ -56,7 +57,7 @@ impl Aws {
     /// # Errors
     /// S3 denies it (also to every account but the bucket's), throttles or does not answer.
     pub async fn bucket_policy(&self, account_id: &str, region: &str, bucket: &str) -> Result<Option<Value>, AwsFailure> {
-        let (answer, call) = make("S3/GetBucketPolicy", self.s3(account_id, region).get_bucket_policy().bucket(bucket).send()).await;
+        let (answer, call) = make(Operation::GetBucketPolicy, self.s3(account_id, region).get_bucket_policy().bucket(bucket).send()).await;
         let status = answer.as_ref().err().and_then(SdkError::raw_response).map(|raw| raw.status().as_u16());
         if answer.as_ref().err().is_some_and(|error| error.code() == Some("NoSuchBucketPolicy")) {
             call.ended(None);

@@ -8,20 +8,20 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::error::classify;
+use super::operations::Operation;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::measures::{AWS_CALLS, THROTTLES};
 
 /// A call whose answer is there, but has not been judged.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// `<service>/<operation>`.
-    method: &'static str,
+    operation: Operation,
     seconds: f64,
     span: Span,
 }
 
 /// Makes a call. The answer, and what must be told how it ended.
-pub(super) fn make<T>(method: &'static str, call: impl Future<Output = T> + Send) -> impl Future<Output = (T, Call)> + Send
+pub(super) fn make<T>(operation: Operation, call: impl Future<Output = T> + Send) -> impl Future<Output = (T, Call)> + Send
 where
     T: Send,
 {
@@ -29,10 +29,10 @@ where
     let call = Box::pin(call);
     async move {
         // A call for many exports at once belongs to no trace.
-        let span = if Span::current().is_none() { Span::none() } else { span_of(method) };
+        let span = if Span::current().is_none() { Span::none() } else { span_of(operation.method()) };
         let began = Instant::now();
         let answer = call.instrument(span.clone()).await;
-        (answer, Call { method, seconds: began.elapsed().as_secs_f64(), span })
+        (answer, Call { operation, seconds: began.elapsed().as_secs_f64(), span })
     }
 }
 
@@ -52,10 +52,10 @@ impl Call {
     /// It was answered: what came of it is this failure, or none.
     pub(super) fn ended(self, failure: Option<&AwsFailure>) {
         let outcome = failure.map_or("ok", |failure| failure.class.as_str());
-        metrics::histogram!(AWS_CALLS, "rpc_system_name" => "aws-api", "rpc_method" => self.method, "outcome" => outcome)
+        metrics::histogram!(AWS_CALLS, "rpc_system_name" => "aws-api", "rpc_method" => self.operation.method(), "outcome" => outcome)
             .record(self.seconds);
         if failure.is_some_and(|failure| failure.class == FailureClass::Throttled) {
-            metrics::counter!(THROTTLES, "rpc_method" => self.method).increment(1);
+            metrics::counter!(THROTTLES, "rpc_method" => self.operation.method()).increment(1);
         }
         self.span.record("aws.outcome", outcome);
         if failure.is_some() {
@@ -66,7 +66,7 @@ impl Call {
 
 /// Makes a call and says what its failure means.
 pub(super) fn ask<T, E, R>(
-    method: &'static str,
+    operation: Operation,
     call: impl Future<Output = Result<T, SdkError<E, R>>> + Send,
 ) -> impl Future<Output = Result<T, AwsFailure>> + Send
 where
@@ -74,7 +74,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     R: std::fmt::Debug + Send + 'static,
 {
-    let made = make(method, call);
+    let made = make(operation, call);
     async move {
         let (answer, call) = made.await;
         let answer = answer.map_err(|error| classify(&error));

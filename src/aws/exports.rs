@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types as sdk;
 use super::Aws;
 use super::call::ask;
 use super::convert::{from_description, to_sdk_filter, to_sdk_time};
+use super::operations::Operation;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::description::{ExportDescription, ExportSummary};
@@ -64,7 +65,7 @@ impl Aws {
                 call = call.incremental_export_specification(window);
             }
         }
-        let answer = ask("DynamoDB/ExportTableToPointInTime", call.send()).await?;
+        let answer = ask(Operation::ExportTableToPointInTime, call.send()).await?;
         from_description(answer.export_description())
     }
 
@@ -74,7 +75,7 @@ impl Aws {
     /// AWS refuses or does not answer.
     pub async fn describe(&self, table: &TableArn, arn: &ExportArn) -> Result<ExportDescription, AwsFailure> {
         let call = self.dynamodb(table.account_id(), table.region()).describe_export().export_arn(arn.as_str());
-        let answer = ask("DynamoDB/DescribeExport", call.send()).await?;
+        let answer = ask(Operation::DescribeExport, call.send()).await?;
         from_description(answer.export_description())
     }
 
@@ -85,7 +86,7 @@ impl Aws {
     /// AWS refuses or does not answer.
     pub async fn list_running(&self, table: &TableArn) -> Result<HashMap<String, ExportDescription>, AwsFailure> {
         let call = self.dynamodb(table.account_id(), table.region()).list_exports().table_arn(table.as_str()).max_results(25);
-        let page = ask("DynamoDB/ListExports", call.send()).await?;
+        let page = ask(Operation::ListExports, call.send()).await?;
         let running = page.export_summaries().iter().filter(|s| s.export_status().is_some_and(|status| status.as_str() == "IN_PROGRESS"));
         Ok(running.filter_map(|s| s.export_arn()).map(|arn| (arn.to_owned(), ExportDescription::running(arn))).collect())
     }
@@ -102,7 +103,7 @@ impl Aws {
         next_token: Option<String>,
     ) -> Result<(Vec<ExportSummary>, Option<String>), AwsFailure> {
         let call = self.dynamodb(account_id, region).list_exports().set_table_arn(table.map(|table| table.as_str().to_owned()));
-        let page = ask("DynamoDB/ListExports", call.max_results(25).set_next_token(next_token).send()).await?;
+        let page = ask(Operation::ListExports, call.max_results(25).set_next_token(next_token).send()).await?;
         let summaries = page.export_summaries().iter().filter_map(|summary| {
             Some(ExportSummary {
                 arn: ExportArn::known(summary.export_arn()?.to_owned()),
@@ -129,7 +130,7 @@ impl Aws {
             .set_table_arn((scope == SearchScope::Table).then(|| table.as_str().to_owned()))
             .max_results(25)
             .set_next_token(next_token);
-        let page = ask("DynamoDB/ListExports", call.send()).await?;
+        let page = ask(Operation::ListExports, call.send()).await?;
         let of_table = format!("{}/export/", table.as_str());
         let arns = page.export_summaries().iter().filter_map(|s| s.export_arn()).filter(|arn| arn.starts_with(&of_table));
         Ok((arns.map(|arn| ExportArn::known(arn.to_owned())).collect(), page.next_token().map(str::to_owned)))

@@ -3,6 +3,7 @@
 use super::Aws;
 use super::call::ask;
 use super::error::bad_answer;
+use super::operations::Operation;
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::preflight::KeyFacts;
 
@@ -12,7 +13,7 @@ impl Aws {
     /// # Errors
     /// KMS knows no such key (`NotFoundException`), denies the call or does not answer.
     pub async fn describe_key(&self, account_id: &str, region: &str, key_id: &str) -> Result<KeyFacts, AwsFailure> {
-        let answer = ask("KMS/DescribeKey", self.kms(account_id, region).describe_key().key_id(key_id).send()).await?;
+        let answer = ask(Operation::DescribeKey, self.kms(account_id, region).describe_key().key_id(key_id).send()).await?;
         let key = answer.key_metadata().ok_or_else(|| bad_answer("KeyMetadata"))?;
         let word = |word: Option<&str>| word.unwrap_or("unknown").to_owned();
         Ok(KeyFacts {
@@ -23,6 +24,6 @@ impl Aws {
     }
 
     fn kms(&self, account_id: &str, region: &str) -> aws_sdk_kms::Client {
-        self.kms.get(account_id, region, || aws_sdk_kms::Client::new(&self.config(account_id, region)))
+        self.kms.get(self.signer(account_id), region, || aws_sdk_kms::Client::new(&self.config(account_id, region)))
     }
 }

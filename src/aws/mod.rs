@@ -1,6 +1,6 @@
 //! AWS in our words: the only room that names its SDK.
 //!
-//! One SDK client for each service, account and region, built once and shared; account and region are those of the table's ARN.
+//! One SDK client for each service, region and credentials, built once and shared; account and region are those of the table's ARN.
 //! Retries are ours, so the SDK's are off.
 
 mod buckets;
@@ -10,12 +10,14 @@ mod convert;
 mod error;
 mod exports;
 mod keys;
+mod operations;
 mod roles;
 mod s3;
 mod s3_objects;
 mod tables;
 mod turns;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -32,6 +34,7 @@ use roles::RoleCredentials;
 use crate::domain::account::AccountRole;
 
 pub use exports::SearchScope;
+pub use operations::{ASSUME_ROLE, Operation};
 pub use s3::{is_access_denied, is_elsewhere};
 pub use s3_objects::{Bucket, ObjectBody};
 pub use turns::{TurnKind, Turns};
@@ -42,11 +45,15 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The process's own credentials, among accounts.
+const OWN: &str = "";
+
 /// AWS, in every account and region.
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
-    roles: Vec<AccountRole>,
+    /// By account.
+    roles: HashMap<String, AccountRole>,
     dynamodb: Clients<aws_sdk_dynamodb::Client>,
     s3: Clients<aws_sdk_s3::Client>,
     /// Where a stand-in for S3 is; `None` leaves it to the SDK.
@@ -81,7 +88,7 @@ impl Aws {
     fn new(config: SdkConfig, s3_endpoint: Option<String>) -> Self {
         Self {
             config,
-            roles: Vec::new(),
+            roles: HashMap::new(),
             dynamodb: Clients::default(),
             s3: Clients::default(),
             s3_endpoint,
@@ -94,6 +101,7 @@ impl Aws {
     /// The same, but calls in these accounts are made with the roles that are named for them.
     #[must_use]
     pub fn with_roles(self, roles: Vec<AccountRole>) -> Self {
+        let roles = roles.into_iter().map(|role| (role.account_id().to_owned(), role)).collect();
         Self { roles, ..self }
     }
 
@@ -102,7 +110,7 @@ impl Aws {
     fn config(&self, account_id: &str, region: &str) -> SdkConfig {
         let region = Region::new(region.to_owned());
         let config = self.config.to_builder().region(region.clone());
-        match self.roles.iter().find(|role| role.account_id() == account_id) {
+        match self.roles.get(account_id) {
             Some(role) => {
                 let credentials = RoleCredentials::new(role.clone(), self.config.clone(), region);
                 config.credentials_provider(SharedCredentialsProvider::new(credentials)).build()
@@ -111,8 +119,13 @@ impl Aws {
         }
     }
 
+    /// Whose credentials calls in an account have, as clients are kept by it: those of the account's role, or the process's own.
+    fn signer<'a>(&self, account_id: &'a str) -> &'a str {
+        if self.roles.contains_key(account_id) { account_id } else { OWN }
+    }
+
     fn dynamodb(&self, account_id: &str, region: &str) -> aws_sdk_dynamodb::Client {
-        self.dynamodb.get(account_id, region, || aws_sdk_dynamodb::Client::new(&self.config(account_id, region)))
+        self.dynamodb.get(self.signer(account_id), region, || aws_sdk_dynamodb::Client::new(&self.config(account_id, region)))
     }
 }
 

@@ -12,6 +12,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::Aws;
 use super::call::{Call, make};
 use super::error::classify;
+use super::operations::Operation;
 use super::s3_objects::Bucket;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::output::Output;
@@ -69,14 +70,14 @@ impl Aws {
     /// In which account's name these files are read: the bucket owner's if the settings name a role there, since the objects belong to it;
     /// else the table's, in whose name AWS wrote them.
     fn reader_of<'a>(&self, output: &'a Output) -> &'a str {
-        let owner = output.bucket_owner.as_deref().filter(|owner| self.roles.iter().any(|role| role.account_id() == *owner));
+        let owner = output.bucket_owner.as_deref().filter(|owner| self.roles.contains_key(*owner));
         owner.unwrap_or(&output.account_id)
     }
 
     /// HeadBucket, whose answer names the bucket's region, also when it is a redirection or a refusal.
     async fn find_region(&self, account_id: &str, output: &Output) -> Result<String, AwsFailure> {
         let call = self.s3(account_id, &output.region).head_bucket().bucket(&output.bucket);
-        let (answer, call) = make("S3/HeadBucket", call.set_expected_bucket_owner(output.bucket_owner.clone()).send()).await;
+        let (answer, call) = make(Operation::HeadBucket, call.set_expected_bucket_owner(output.bucket_owner.clone()).send()).await;
         let named = answer.as_ref().err().and_then(SdkError::raw_response).and_then(|raw| raw.headers().get("x-amz-bucket-region"));
         let named = named.map(str::to_owned);
         match (judged(call, answer), named) {
@@ -94,7 +95,7 @@ impl Aws {
 
     /// The client for S3 in an account and region.
     pub(super) fn s3(&self, account_id: &str, region: &str) -> aws_sdk_s3::Client {
-        self.s3.get(account_id, region, || {
+        self.s3.get(self.signer(account_id), region, || {
             let shared = self.config(account_id, region);
             let mut config = aws_sdk_s3::config::Builder::from(&shared);
             if let Some(url) = &self.s3_endpoint {

@@ -7,6 +7,7 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use bytes::Bytes;
 
 use super::call::make;
+use super::operations::Operation;
 use super::s3::{SILENCE, is_missing, judged};
 use crate::causes::in_words;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
@@ -40,7 +41,7 @@ impl Bucket {
     /// S3 refuses or does not answer.
     pub async fn head(&self, key: &str) -> Result<Option<ObjectFacts>, AwsFailure> {
         let call = self.client.head_object().bucket(&self.name).key(key).set_expected_bucket_owner(self.owner.clone());
-        let (answer, call) = make("S3/HeadObject", call.send()).await;
+        let (answer, call) = make(Operation::HeadObject, call.send()).await;
         let Some(found) = there(judged(call, answer))? else { return Ok(None) };
         Ok(Some(facts(found.content_length(), found.e_tag(), found.last_modified())))
     }
@@ -52,7 +53,7 @@ impl Bucket {
     pub async fn get(&self, key: &str, from: u64) -> Result<Option<ObjectBody>, AwsFailure> {
         let range = (from > 0).then(|| format!("bytes={from}-"));
         let call = self.client.get_object().bucket(&self.name).key(key).set_range(range);
-        let (answer, call) = make("S3/GetObject", call.set_expected_bucket_owner(self.owner.clone()).send()).await;
+        let (answer, call) = make(Operation::GetObject, call.set_expected_bucket_owner(self.owner.clone()).send()).await;
         let Some(found) = there(judged(call, answer))? else { return Ok(None) };
         let facts = facts(found.content_length(), found.e_tag(), found.last_modified());
         Ok(Some(ObjectBody { facts, stream: found.body }))

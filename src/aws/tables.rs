@@ -7,6 +7,7 @@ use super::Aws;
 use super::call::ask;
 use super::convert::from_sdk_time;
 use super::error::bad_answer;
+use super::operations::Operation;
 use crate::domain::arn::TableArn;
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::preflight::{Recovery, TableFacts};
@@ -18,7 +19,7 @@ impl Aws {
     /// AWS refuses (`ResourceNotFoundException`: there is no such table) or does not answer.
     pub async fn describe_table(&self, table: &TableArn) -> Result<TableFacts, AwsFailure> {
         let call = self.dynamodb(table.account_id(), table.region()).describe_table().table_name(table.as_str());
-        let answer = ask("DynamoDB/DescribeTable", call.send()).await?;
+        let answer = ask(Operation::DescribeTable, call.send()).await?;
         let found = answer.table().ok_or_else(|| bad_answer("Table"))?;
         Ok(TableFacts {
             status: found.table_status().map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
@@ -33,7 +34,7 @@ impl Aws {
     /// AWS refuses (`TableNotFoundException`: there is no such table) or does not answer.
     pub async fn recovery(&self, table: &TableArn) -> Result<Recovery, AwsFailure> {
         let call = self.dynamodb(table.account_id(), table.region()).describe_continuous_backups().table_name(table.as_str());
-        let answer = ask("DynamoDB/DescribeContinuousBackups", call.send()).await?;
+        let answer = ask(Operation::DescribeContinuousBackups, call.send()).await?;
         let backups = answer.continuous_backups_description().ok_or_else(|| bad_answer("ContinuousBackupsDescription"))?;
         let recovery = backups.point_in_time_recovery_description();
         let on = recovery.filter(|r| r.point_in_time_recovery_status() == Some(&PointInTimeRecoveryStatus::Enabled));

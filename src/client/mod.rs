@@ -13,12 +13,12 @@ pub mod exit;
 mod pages;
 mod problem;
 mod progress;
-mod screen;
+pub(crate) mod screen;
 mod session;
-mod table;
+pub(crate) mod table;
 mod wait;
 mod wire;
-mod words;
+pub(crate) mod words;
 
 pub use commands::ClientCommand;
 pub use error::ClientError;

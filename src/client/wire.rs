@@ -33,6 +33,7 @@ pub struct Export {
     pub retry_of: Option<String>,
     pub retried_by: Option<String>,
     pub created_at: String,
+    pub created_by: Option<String>,
 }
 
 /// The window of an incremental export.

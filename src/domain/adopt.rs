@@ -62,6 +62,7 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         id,
         version: 1,
         created_at: now,
+        created_by: None, // whoever adopts it says so
         updated_at: now,
         origin,
         request,

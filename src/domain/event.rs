@@ -1,5 +1,6 @@
 //! Events: what happened to an export, for its history and for webhooks.
 
+use super::caller::CallerName;
 use super::export::ExportStatus;
 use super::timestamp::Timestamp;
 
@@ -16,6 +17,8 @@ pub struct Event {
     pub status: ExportStatus,
     /// What happened, in words.
     pub detail: String,
+    /// Who made it happen, if it was a caller who had to say who they are.
+    pub created_by: Option<CallerName>,
 }
 
 /// What can happen to an export.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::arn::ExportArn;
+use super::caller::CallerName;
 use super::description::{ExportDescription, Written};
 use super::estimate::Estimate;
 use super::ids::{ClientToken, ExportId};
@@ -29,6 +30,8 @@ pub struct Export {
     pub version: i32,
     /// When it was accepted here.
     pub created_at: Timestamp,
+    /// Who asked for it; nothing if nobody had to say who they are.
+    pub created_by: Option<CallerName>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Asked for here, or adopted.

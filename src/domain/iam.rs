@@ -12,6 +12,9 @@ use super::request::ExportRequest;
 /// What AWS does in the bucket in the caller's name.
 pub const WRITE_ACTIONS: [&str; 3] = ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"];
 
+/// What S3 does in the caller's name with the KMS key that the export is encrypted with.
+pub const KEY_ACTIONS: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
+
 /// The account that calls AWS for this export, as a principal.
 fn principal(request: &ExportRequest) -> String {
     let table = &request.table_arn;
@@ -58,7 +61,7 @@ pub fn key_policy_statement(request: &ExportRequest) -> String {
         "Sid": "TableferryExport",
         "Effect": "Allow",
         "Principal": {"AWS": principal(request)},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Action": KEY_ACTIONS,
         "Resource": "*",
     })
     .to_string()

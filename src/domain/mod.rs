@@ -10,6 +10,8 @@ pub mod adopt;
 pub mod arn;
 pub mod aws_failure;
 pub mod backoff;
+pub mod bucket;
+pub mod caller;
 pub mod description;
 pub mod duration;
 pub mod estimate;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::backoff::Jitter;
+use super::bucket::TokenBucket;
 use super::timestamp::Timestamp;
 
 /// The limits of one kind of call in one account and region.
@@ -37,8 +38,7 @@ const RECOVERY: f64 = 0.02;
 pub struct Pace {
     limits: PaceLimits,
     rate_per_s: f64,
-    tokens: f64,
-    counted_at: Timestamp,
+    bucket: TokenBucket,
     paused_until: Timestamp,
 }
 
@@ -46,30 +46,28 @@ impl Pace {
     /// A full bucket.
     #[must_use]
     pub fn new(limits: PaceLimits, now: Timestamp) -> Self {
-        Self { limits, rate_per_s: limits.rate_per_s, tokens: limits.burst, counted_at: now, paused_until: now }
+        Self { limits, rate_per_s: limits.rate_per_s, bucket: TokenBucket::full(limits.burst, now), paused_until: now }
     }
 
     /// How many calls may be made now.
     pub fn available(&mut self, now: Timestamp) -> u32 {
-        let passed_s = now.since(self.counted_at).as_secs_f64();
-        self.tokens = (self.tokens + passed_s * self.rate_per_s).min(self.limits.burst);
-        self.counted_at = self.counted_at.max(now);
+        let tokens = self.bucket.fill(self.rate_per_s, now);
         if now < self.paused_until {
             return 0;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-        let whole = self.tokens.floor() as u32;
+        let whole = tokens.floor() as u32;
         whole
     }
 
     /// Calls are about to be made.
     pub fn take(&mut self, calls: u32) {
-        self.tokens -= f64::from(calls);
+        self.bucket.take(f64::from(calls));
     }
 
     /// Calls were not made after all.
     pub fn give_back(&mut self, calls: u32) {
-        self.tokens = (self.tokens + f64::from(calls)).min(self.limits.burst);
+        self.bucket.give_back(f64::from(calls));
     }
 
     /// AWS took a call.
@@ -84,8 +82,7 @@ impl Pace {
             return;
         }
         self.rate_per_s = (self.rate_per_s / 2.0).max(SLOWEST_PER_S.min(self.limits.rate_per_s));
-        self.tokens = self.tokens.min(0.0);
-        self.counted_at = self.counted_at.max(now);
+        self.bucket.empty(now);
         let pause = Duration::from_secs_f64((1.0 / self.rate_per_s).min(60.0));
         self.paused_until = self.paused_until.max(now.plus(jitter.spread(pause, 0.3)));
     }

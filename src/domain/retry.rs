@@ -126,6 +126,7 @@ pub fn again(export: &Export, fresh: Fresh, now: Timestamp) -> Export {
         id: fresh.id,
         version: 1,
         created_at: now,
+        created_by: export.created_by.clone(),
         updated_at: now,
         origin: Origin::Created { client_token: fresh.token, token_made_at: now },
         request,
@@ -191,6 +192,7 @@ mod tests {
         Export {
             id: fresh(1).id,
             version: 3,
+            created_by: None,
             created_at: now,
             updated_at: now,
             origin: Origin::Created { client_token: fresh(1).token, token_made_at: now },

@@ -124,6 +124,9 @@ pub struct ExportView {
     /// When it was accepted here.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// Who asked for it: `api_key:<name>` or `oidc:<subject>`; null if nobody had to say who they are.
+    #[schema(required, example = "api_key:orders-team")]
+    pub created_by: Option<String>,
     /// When it last changed.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
@@ -240,6 +243,7 @@ impl From<&Export> for ExportView {
                 Origin::Imported { .. } => "imported",
             },
             created_at: export.created_at,
+            created_by: export.created_by.as_ref().map(|name| name.as_str().to_owned()),
             updated_at: export.updated_at,
         }
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::rows::LabelMap;
 use super::{Store, StoreError};
+use crate::domain::caller::CallerName;
 use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders};
@@ -22,6 +23,7 @@ pub const MOST_SECRETS: i64 = 10;
 struct EndpointRow {
     id: Uuid,
     created_at: OffsetDateTime,
+    created_by: Option<String>,
     updated_at: OffsetDateTime,
     url: String,
     description: Option<String>,
@@ -39,7 +41,7 @@ macro_rules! select_endpoints {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             EndpointRow,
-            r#"SELECT w.id, w.created_at, w.updated_at, w.url, w.description, w.event_types, w.labels AS "labels: LabelMap", w.header_names,
+            r#"SELECT w.id, w.created_at, w.created_by, w.updated_at, w.url, w.description, w.event_types, w.labels AS "labels: LabelMap", w.header_names,
                 w.sealed_headers, w.disabled_at, w.disabled_reason, r.failing_since AS "failing_since?"
             FROM webhook_endpoints w LEFT JOIN webhook_receivers r ON r.receiver = w.id::text "# + $rest
             $(, $argument)*
@@ -67,6 +69,7 @@ fn read_row(row: EndpointRow) -> Result<Endpoint, String> {
     Ok(Endpoint {
         id: EndpointId(row.id),
         created_at: row.created_at.into(),
+        created_by: row.created_by.as_deref().map(CallerName::known),
         updated_at: row.updated_at.into(),
         wish: EndpointWish {
             url: WebhookUrl::stored(&row.url).map_err(text)?,
@@ -89,11 +92,12 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         let now = OffsetDateTime::from(endpoint.created_at);
         sqlx::query!(
-            "INSERT INTO webhook_endpoints (id, created_at, updated_at, url, event_types, labels, header_names)
-            VALUES ($1, $2, $2, $3, '{}', '{}', '{}')",
+            "INSERT INTO webhook_endpoints (id, created_at, updated_at, url, event_types, labels, header_names, created_by)
+            VALUES ($1, $2, $2, $3, '{}', '{}', '{}', $4)",
             endpoint.id.0,
             now,
             endpoint.wish.url.as_str(),
+            endpoint.created_by.as_ref().map(CallerName::as_str),
         )
         .execute(&mut *tx)
         .await?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::accept::KeyedRequest;
 use super::columns::{SettledColumns, StateColumns};
+use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, Origin};
 use crate::domain::ids::ExportId;
@@ -41,6 +42,8 @@ struct NewRow<'a> {
     id: Uuid,
     version: i32,
     created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<&'a str>,
     updated_at: Timestamp,
     origin: &'static str,
     table_arn: &'a str,
@@ -112,6 +115,7 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
             id: export.id.0,
             version: export.version,
             created_at: export.created_at,
+            created_by: export.created_by.as_ref().map(CallerName::as_str),
             updated_at: export.updated_at,
             origin: match export.origin {
                 Origin::Created { .. } => "created",
@@ -176,14 +180,14 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
     let rows = serde_json::to_string(&rows).map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
     let stored = sqlx::query_scalar!(
         r#"WITH stored AS (
-            INSERT INTO exports (id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket,
+            INSERT INTO exports (id, version, created_at, created_by, updated_at, origin, table_arn, account_id, region, s3_bucket,
                 s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
                 export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
                 callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message, retry_max_attempts, attempt, retry_of, estimate_basis,
                 estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify, trace_parent)
-            SELECT id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket,
+            SELECT id, version, created_at, created_by, updated_at, origin, table_arn, account_id, region, s3_bucket,
                 s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
                 export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
                 callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
@@ -192,7 +196,7 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
                 estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify, trace_parent
             FROM json_populate_recordset(NULL::exports, $1::text::json)
             ON CONFLICT DO NOTHING
-            RETURNING id, version, created_at, origin, account_id, region, labels, create_timeout_ms, export_status
+            RETURNING id, version, created_at, created_by, origin, account_id, region, labels, create_timeout_ms, export_status
         ), scheduled AS (
             INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at)
             SELECT id, account_id || '/' || region, now() + $2 * interval '1 second', 0,
@@ -202,8 +206,8 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
             INSERT INTO export_labels (label, export_id)
             SELECT each.key || ':' || each.value, id FROM stored, jsonb_each_text(labels) AS each
         ), told AS (
-            INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
-            SELECT id, version, $3, created_at, export_status, $4 FROM stored
+            INSERT INTO export_events (export_id, sequence, type, at, export_status, detail, created_by)
+            SELECT id, version, $3, created_at, export_status, $4, created_by FROM stored
         )
         SELECT id FROM stored"#,
         rows,

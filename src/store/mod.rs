@@ -1,12 +1,13 @@
 //! Postgres: the only room that names sqlx.
 //!
 //! One file a concern: [`accept`] stores new exports, [`accept_queue`] many of them at once, [`read`] finds them, [`schedule`] claims due ones, [`record`]
-//! writes what a step led to, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
+//! writes what a step led to, [`api_keys`] knows who may call, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
 //! verified. Every write of an export repeats the version that its
 //! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
 
 pub mod accept;
 pub mod accept_queue;
+pub mod api_keys;
 mod columns;
 pub mod deliveries;
 pub mod delivery_log;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -43,6 +45,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// How many connections one process opens. More make a small machine slower, not faster.
 const MOST_CONNECTIONS: u32 = 12;
+
+/// How long a connection that was given back is taken to be alive without asking. It was asked when it was given back, and asking costs
+/// about what reading an export does.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// How long a caller waits for a connection before it is told that the database is not there.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -68,6 +74,15 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(MOST_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     // A database that hangs is told to callers as one that is away.

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::domain::caller::allow::AllowList;
 use crate::domain::timestamp::Timestamp;
 
 /// The filters of a list; every one given must hold.
@@ -21,6 +22,8 @@ pub struct ExportFilter {
     pub created_after: Option<Timestamp>,
     /// Created before.
     pub created_before: Option<Timestamp>,
+    /// Of the tables and to the buckets of this list.
+    pub allow: AllowList,
 }
 
 /// One page: at most `size` exports that are older than `before`, newest first.

@@ -48,6 +48,15 @@ impl Store {
             .transpose()
     }
 
+    /// Table and bucket of the export of this id.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn place_of(&self, id: ExportId) -> Result<Option<(String, String)>, StoreError> {
+        let row = sqlx::query!("SELECT table_arn, s3_bucket FROM exports WHERE id = $1", id.0).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| (row.table_arn, row.s3_bucket)))
+    }
+
     /// The history of an export after `sequence`, oldest first.
     ///
     /// # Errors
@@ -55,7 +64,7 @@ impl Store {
     pub async fn events_after(&self, id: ExportId, sequence: i32) -> Result<Vec<Event>, StoreError> {
         let rows = sqlx::query_as!(
             EventRow,
-            "SELECT export_id, sequence, type, at, export_status, detail FROM export_events
+            "SELECT export_id, sequence, type, at, export_status, detail, created_by FROM export_events
             WHERE export_id = $1 AND sequence > $2 ORDER BY sequence",
             id.0,
             sequence

@@ -11,6 +11,7 @@ use super::insert::{First, NewExport, insert};
 use super::rows::select_exports;
 use super::schedule::Phase;
 use super::{Store, StoreError};
+use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::ids::ExportId;
@@ -35,11 +36,11 @@ impl Store {
             return Ok(0);
         }
         // Most steps bring nothing but themselves, and then one statement is all.
-        if next_attempt.is_none() && brings_nothing_more(outcome) && write(&self.pool, claimed, outcome, Alone::Yes).await? {
+        if next_attempt.is_none() && brings_nothing_more(outcome) && write(&self.pool, claimed, outcome, None, Alone::Yes).await? {
             return Ok(0);
         }
         let mut tx = self.pool.begin().await?;
-        if !write(&mut *tx, claimed, outcome, Alone::No).await? {
+        if !write(&mut *tx, claimed, outcome, None, Alone::No).await? {
             return Err(StoreError::Stale);
         }
         let deliveries = match &outcome.change {
@@ -56,7 +57,7 @@ impl Store {
         Ok(deliveries)
     }
 
-    /// Changes an export that is PENDING and of which no start is on its way to AWS. `Ok(None)` when there is no such
+    /// Changes an export that is PENDING and of which no start is on its way to AWS, in the name of `by`. `Ok(None)` when there is no such
     /// export, `Err(export)` inside when it stands elsewhere.
     ///
     /// # Errors
@@ -65,6 +66,7 @@ impl Store {
         &self,
         id: ExportId,
         change: impl FnOnce(&Export) -> Change,
+        by: Option<&CallerName>,
         ids: Ids<'_>,
     ) -> Result<Option<Result<Export, Box<Export>>>, StoreError> {
         let mut tx = self.pool.begin().await?;
@@ -82,7 +84,7 @@ impl Store {
         let change = change(&export);
         let claimed = Claimed { export, claim: scheduled.claims, failures: 0, in_doubt: false, planned_delay: Duration::ZERO };
         let outcome = Outcome { change: Some(change), next: NextLook::Never };
-        if !write(&mut *tx, &claimed, &outcome, Alone::No).await? {
+        if !write(&mut *tx, &claimed, &outcome, by, Alone::No).await? {
             return Err(StoreError::Stale);
         }
         let Outcome { change: Some(change), .. } = outcome else { return Err(StoreError::Stale) };
@@ -151,9 +153,17 @@ fn brings_nothing_more(outcome: &Outcome) -> bool {
 
 /// Writes a step by one statement: the schedule, the export and its event, if the export is still what was claimed. Whether it was.
 ///
+/// `by` is the caller who made it happen, if it was one.
+///
 /// A start must also be of the same claim, since its claim says whether it is on its way to AWS; a look may come late, and then only its
 /// version counts. The schedule's row is taken first, as claiming and cancelling do: all lock in the same order.
-async fn write(executor: impl PgExecutor<'_>, claimed: &Claimed, outcome: &Outcome, alone: Alone) -> Result<bool, StoreError> {
+async fn write(
+    executor: impl PgExecutor<'_>,
+    claimed: &Claimed,
+    outcome: &Outcome,
+    by: Option<&CallerName>,
+    alone: Alone,
+) -> Result<bool, StoreError> {
     let status = outcome.change.as_ref().map_or(claimed.export.status(), |change| change.export.status());
     let phase = if status == ExportStatus::Pending { Phase::Start } else { Phase::Follow };
     let (delay, failures, in_doubt) = match outcome.next {
@@ -186,8 +196,8 @@ async fn write(executor: impl PgExecutor<'_>, claimed: &Claimed, outcome: &Outco
         ), never AS (
             DELETE FROM export_schedule s USING due WHERE $5::bigint IS NULL AND s.export_id = due.export_id
         ), told AS (
-            INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
-            SELECT id, $11, $32, $12, $13, $33 FROM changed
+            INSERT INTO export_events (export_id, sequence, type, at, export_status, detail, created_by)
+            SELECT id, $11, $32, $12, $13, $33, $34 FROM changed
         )
         SELECT EXISTS (SELECT FROM due) AS "written!""#,
         claimed.export.id.0,
@@ -223,6 +233,7 @@ async fn write(executor: impl PgExecutor<'_>, claimed: &Claimed, outcome: &Outco
         settled.export_view_type,
         outcome.change.as_ref().map(|change| change.event.as_str()),
         outcome.change.as_ref().map(|change| change.detail.as_str()),
+        by.map(CallerName::as_str),
     )
     .fetch_one(executor)
     .await?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::arn::{ExportArn, TableArn};
+use crate::domain::caller::CallerName;
 use crate::domain::description::Written;
 use crate::domain::duration::CreateTimeout;
 use crate::domain::estimate::{Estimate, EstimateBasis, LikelyEnd};
@@ -38,6 +39,7 @@ pub(super) struct ExportRow {
     pub(super) id: Uuid,
     pub(super) version: i32,
     pub(super) created_at: OffsetDateTime,
+    pub(super) created_by: Option<String>,
     pub(super) updated_at: OffsetDateTime,
     pub(super) origin: String,
     pub(super) table_arn: String,
@@ -108,7 +110,7 @@ macro_rules! select_exports {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             crate::store::rows::ExportRow,
-            r#"SELECT e.id, e.version, e.created_at, e.updated_at, e.origin, e.table_arn, e.s3_bucket, e.s3_bucket_owner, e.s3_prefix,
+            r#"SELECT e.id, e.version, e.created_at, e.created_by, e.updated_at, e.origin, e.table_arn, e.s3_bucket, e.s3_bucket_owner, e.s3_prefix,
                 e.s3_sse_algorithm, e.s3_sse_kms_key_id, e.export_format, e.export_type, e.export_time, e.export_from_time,
                 e.export_to_time, e.export_view_type, e.filter_specification, e.create_timeout, e.callback_url, e.callback_secret,
                 e.labels AS "labels: crate::store::rows::LabelMap", e.client_token,
@@ -140,6 +142,7 @@ fn read_row(row: ExportRow) -> Result<Export, String> {
         id: ExportId(row.id),
         version: row.version,
         created_at: row.created_at.into(),
+        created_by: row.created_by.as_deref().map(CallerName::known),
         updated_at: row.updated_at.into(),
         origin: read_origin(&row)?,
         state: read_state(&row)?,
@@ -287,6 +290,7 @@ pub(super) struct EventRow {
     pub(super) at: OffsetDateTime,
     pub(super) export_status: String,
     pub(super) detail: String,
+    pub(super) created_by: Option<String>,
 }
 
 impl TryFrom<EventRow> for Event {
@@ -300,6 +304,7 @@ impl TryFrom<EventRow> for Event {
             at: row.at.into(),
             status: ExportStatus::parse(&row.export_status).ok_or_else(|| inconsistent(format!("unknown status {}", row.export_status)))?,
             detail: row.detail,
+            created_by: row.created_by.as_deref().map(CallerName::known),
         })
     }
 }

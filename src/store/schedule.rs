@@ -91,19 +91,19 @@ pub struct ClaimedInLane {
 }
 
 impl Store {
-    /// The lanes with work that is due within `ahead` from now. Walks the index from lane to lane, so its cost follows the
-    /// number of lanes, not of exports.
+    /// The lanes with work that is due within `ahead` from now. Walks the index from lane to lane, to what is due first in each, so its
+    /// cost follows the number of lanes, not of exports.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn due_lanes(&self, ahead: Duration) -> Result<Vec<DueLane>, StoreError> {
         let rows = sqlx::query!(
             r#"WITH RECURSIVE lanes AS (
-                (SELECT lane, phase FROM export_schedule ORDER BY lane, phase LIMIT 1)
+                (SELECT lane, phase, due_at FROM export_schedule ORDER BY lane, phase, due_at LIMIT 1)
                 UNION ALL
-                SELECT next.lane, next.phase FROM lanes, LATERAL (
-                    SELECT s.lane, s.phase FROM export_schedule s
-                    WHERE (s.lane, s.phase) > (lanes.lane, lanes.phase) ORDER BY s.lane, s.phase LIMIT 1
+                SELECT next.lane, next.phase, next.due_at FROM lanes, LATERAL (
+                    SELECT s.lane, s.phase, s.due_at FROM export_schedule s
+                    WHERE (s.lane, s.phase) > (lanes.lane, lanes.phase) ORDER BY s.lane, s.phase, s.due_at LIMIT 1
                 ) next
             )
             SELECT lane AS "lane!", phase AS "phase!",
@@ -116,9 +116,7 @@ impl Store {
                     WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL AND f.due_at <= now() + $1 * interval '1 second'
                 ) AS "doubtful!"
             FROM lanes
-            WHERE EXISTS (
-                SELECT FROM export_schedule d
-                WHERE d.lane = lanes.lane AND d.phase = lanes.phase AND d.due_at <= now() + $1 * interval '1 second')"#,
+            WHERE due_at <= now() + $1 * interval '1 second'"#,
             ahead.as_secs_f64(),
         )
         .fetch_all(&self.pool)

@@ -11,6 +11,7 @@ use super::deliveries::{Ids, insert_for};
 use super::rows::select_exports;
 use super::{Store, StoreError};
 use crate::causes::in_words;
+use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::timestamp::Timestamp;
@@ -50,6 +51,7 @@ struct JobRow {
     since: OffsetDateTime,
     until: OffsetDateTime,
     created_at: OffsetDateTime,
+    created_by: Option<String>,
     finished_at: Option<OffsetDateTime>,
     cursor_at: Option<OffsetDateTime>,
     cursor_id: Option<Uuid>,
@@ -74,6 +76,7 @@ impl TryFrom<JobRow> for Job {
             since: row.since.into(),
             until: row.until.into(),
             created_at: row.created_at.into(),
+            created_by: row.created_by.as_deref().map(CallerName::known),
             finished_at: row.finished_at.map(Timestamp::from),
             cursor,
             examined: row.examined,
@@ -87,7 +90,7 @@ macro_rules! select_jobs {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             JobRow,
-            "SELECT id, endpoint_id, kind, since, until, created_at, finished_at, cursor_at, cursor_id, cursor_sequence, examined, queued
+            "SELECT id, endpoint_id, kind, since, until, created_at, created_by, finished_at, cursor_at, cursor_id, cursor_sequence, examined, queued
             FROM webhook_jobs " + $rest
             $(, $argument)*
         )
@@ -101,13 +104,14 @@ impl Store {
     /// The database did not take it.
     pub async fn add_webhook_job(&self, job: &Job) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO webhook_jobs (id, endpoint_id, kind, since, until, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, now())",
+            "INSERT INTO webhook_jobs (id, endpoint_id, kind, since, until, created_at, due_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, now(), $7)",
             job.id,
             job.endpoint_id.0,
             job.kind.as_str(),
             OffsetDateTime::from(job.since),
             OffsetDateTime::from(job.until),
             OffsetDateTime::from(job.created_at),
+            job.created_by.as_ref().map(CallerName::as_str),
         )
         .execute(&self.pool)
         .await?;

@@ -55,8 +55,8 @@ pub fn start(settings: &Settings) -> Result<Option<traces::Traces>, TelemetryErr
     Ok(traces)
 }
 
-/// The process's metrics, recorded from the first call on.
-pub fn metrics() -> &'static PrometheusHandle {
+/// Records the process's metrics from now on.
+pub fn record_metrics() {
     METRICS.get_or_init(|| {
         #[expect(clippy::expect_used, reason = "the buckets are constants that are not empty")]
         let recorder = with_buckets().expect("the buckets are not empty").build_recorder();
@@ -65,7 +65,12 @@ pub fn metrics() -> &'static PrometheusHandle {
         let _ = metrics::set_global_recorder(recorder);
         measures::describe();
         handle
-    })
+    });
+}
+
+/// The process's metrics; nothing if they are not recorded.
+pub fn metrics() -> Option<&'static PrometheusHandle> {
+    METRICS.get()
 }
 
 fn with_buckets() -> Result<PrometheusBuilder, BuildError> {
@@ -79,7 +84,7 @@ fn with_buckets() -> Result<PrometheusBuilder, BuildError> {
 pub async fn keep_up(stop: CancellationToken) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(UPKEEP_EVERY) => metrics().run_upkeep(),
+            () = tokio::time::sleep(UPKEEP_EVERY) => metrics().into_iter().for_each(PrometheusHandle::run_upkeep),
             () = stop.cancelled() => return,
         }
     }

@@ -24,6 +24,8 @@ pub trait Work: Send + Sync + 'static {
     const HANDS: usize;
     /// How long an idle worker waits before it looks again; a wake-up shortens it.
     const IDLE: Duration = Duration::from_millis(250);
+    /// How long it waits after a claim that found something, so that the next one finds more: a claim costs much the same whatever it finds.
+    const GATHER: Duration = Duration::ZERO;
 
     /// Claims at most `limit` pieces that are due within `ahead` from now.
     fn claim(&self, limit: usize, ahead: Duration) -> impl Future<Output = Result<Vec<Self::Item>, StoreError>> + Send;
@@ -70,6 +72,11 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
                     tokio::select! {
                         () = woken => {}
                         () = tokio::time::sleep(W::IDLE) => {}
+                        () = stop.cancelled() => {}
+                    }
+                } else if !W::GATHER.is_zero() {
+                    tokio::select! {
+                        () = tokio::time::sleep(W::GATHER) => {}
                         () = stop.cancelled() => {}
                     }
                 }

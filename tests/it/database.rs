@@ -4,8 +4,10 @@
 //! previous release's statements (its committed `.sqlx`) against the newest schema comes with the first migration after a release.
 
 use reqwest::Method;
+use sqlx::{Connection as _, PgConnection};
 
-use crate::support::{TestApp, create_body};
+use crate::process::{PATIENCE, becomes_ready, free_address, tableferry, terminate};
+use crate::support::{TestApp, create_body, fresh_database};
 
 #[tokio::test]
 async fn away_later_it_is_503_and_recovers_by_itself() {
@@ -44,7 +46,7 @@ async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
     use sqlx::{AssertSqlSafe, Connection as _};
     let mut admin_url = url::Url::parse(&app.database_url).unwrap();
     admin_url.set_path("postgres");
-    let mut admin = sqlx::PgConnection::connect(admin_url.as_str()).await.unwrap();
+    let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
     let limit = if allow { "ALLOW_CONNECTIONS true" } else { "ALLOW_CONNECTIONS false" };
     sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE {name} WITH {limit}"))).execute(&mut admin).await.unwrap();
     if !allow {
@@ -88,4 +90,23 @@ async fn readyz_waits_for_the_schema() {
     sqlx::raw_sql("UPDATE _sqlx_migrations SET success = false").execute(&app.pool).await.unwrap();
     let answer = app.get("/readyz").await.expect_problem(503, "unavailable");
     assert!(answer.json["detail"].as_str().unwrap().contains("tableferry migrate"));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_served_but_not_migrated() {
+    let (database_url, address) = (fresh_database().await, free_address().await);
+    let variables = [("DATABASE_URL", database_url.as_str()), ("TABLEFERRY_AUTH", "none"), ("TABLEFERRY_LISTEN", &address)];
+    assert!(tableferry(&["migrate"], &variables).status().await.unwrap().success());
+    let mut connection = PgConnection::connect(&database_url).await.unwrap();
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'newer', true, '', 0)";
+    sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    // So a previous version that should start again beside a newer one is told to leave the schema alone (docs/operations.md).
+    let refused = tableferry(&["serve"], &variables).output().await.unwrap();
+    assert!(!refused.status.success());
+    let mut child = tableferry(&["serve", "--no-migrate"], &variables).spawn().unwrap();
+    becomes_ready(&address).await;
+    terminate(&child);
+    assert!(tokio::time::timeout(PATIENCE, child.wait()).await.expect("it stops").unwrap().success());
 }

@@ -32,8 +32,10 @@ async fn fails(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn what_is_missing_is_said() {
-    let no_auth = fails(&["serve"], &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/d")]).await;
-    assert!(no_auth.contains("TABLEFERRY_AUTH=none") && !no_auth.contains("hunter2"), "{no_auth}");
+    let half_an_issuer = fails(&["serve"], &[("TABLEFERRY_OIDC_ISSUER", "https://login.example")]).await;
+    assert!(half_an_issuer.contains("TABLEFERRY_OIDC_AUDIENCE must be set"), "{half_an_issuer}");
+    let keys_over_http = fails(&["serve"], &[("TABLEFERRY_OIDC_ISSUER", "http://login.example"), ("TABLEFERRY_OIDC_AUDIENCE", "a")]).await;
+    assert!(keys_over_http.contains("TABLEFERRY_OIDC_ISSUER must be the https URL"), "{keys_over_http}");
     let no_database = fails(&["serve"], &[("TABLEFERRY_AUTH", "none")]).await;
     assert!(no_database.contains("DATABASE_URL is not set") && no_database.contains("make run"), "{no_database}");
     let bad_url = fails(&["serve"], &[("TABLEFERRY_AUTH", "none"), ("DATABASE_URL", "hunter2")]).await;
@@ -56,6 +58,41 @@ async fn what_is_missing_is_said() {
 async fn openapi_prints_the_document() {
     let output = tableferry(&["openapi"], &[]).output().await.unwrap();
     assert!(output.stdout == include_bytes!("../../openapi/openapi.json"), "openapi/openapi.json is stale: run `make generate`");
+}
+
+#[tokio::test]
+async fn a_key_of_the_command_line_opens_the_service() {
+    let (database_url, address) = (fresh_database().await, free_address().await);
+    let variables = [("DATABASE_URL", database_url.as_str()), ("TABLEFERRY_LISTEN", &address)];
+    let run = async |arguments: &[&str]| {
+        let output = timeout(PATIENCE, tableferry(arguments, &variables).output()).await.unwrap().unwrap();
+        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.success(), out, err)
+    };
+    assert!(run(&["migrate"]).await.0);
+    let create = ["keys", "create", "--name", "orders", "--scope", "exports:read,exports:write", "--table-arn", "arn:*:table/Orders"];
+    let (made, key, _) = run(&create).await;
+    assert!(made && key.trim().starts_with("tferry_"), "{key}");
+    let (again, _, why) = run(&create).await;
+    assert!(!again && why.contains("orders is the name of another key"), "{why}");
+    let (_, _, why) = run(&["keys", "create", "--name", "x", "--scope", "admin", "--s3-bucket", "mine"]).await;
+    assert!(why.contains("admin"), "{why}");
+    let (_, _, why) = run(&["keys", "create", "--name", "x", "--scope", "exports"]).await;
+    assert!(why.contains("exports:read"), "{why}");
+    let _child = tableferry(&["serve"], &variables).spawn().unwrap();
+    becomes_ready(&address).await;
+    let list = async || {
+        let url = format!("http://{address}/v1/exports");
+        crate::support::client().get(url).bearer_auth(key.trim()).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(list().await, 200);
+    let (_, keys, _) = run(&["keys", "list"]).await;
+    assert!(keys.contains("orders") && keys.contains("active") && !keys.contains(key.trim()), "{keys}");
+    let (_, keys, _) = run(&["keys", "list", "--json"]).await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&keys).unwrap()["name"], "orders");
+    assert!(run(&["keys", "revoke", "orders"]).await.0);
+    assert!(!run(&["keys", "revoke", "orders"]).await.0, "the name is nobody's now");
+    assert!(run(&["keys", "list"]).await.1.contains("revoked"));
 }
 
 /// Reads log lines until one has this text; the line.

@@ -77,6 +77,7 @@ pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &m
     Export {
         id,
         version: 1,
+        created_by: None,
         created_at: now,
         updated_at: now,
         origin: Origin::Created { client_token: ClientToken::from_uuid(dice.uuid()), token_made_at: now },

@@ -1,5 +1,6 @@
 //! Adopts one export that was started elsewhere: AWS describes it, and its record is stored if nobody here has one.
 
+use crate::api::guard::Calling;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::{ApiState, trace};
 use crate::domain::adopt::adopt;
@@ -29,6 +30,8 @@ pub(super) enum NotAdopted {
     Aws(AwsFailure),
     /// AWS's description lacks what a record needs.
     Unusable(Invalid),
+    /// Its bucket is not the caller's.
+    Forbidden(Box<Problem>),
     /// The database does not answer.
     Store(StoreError),
 }
@@ -44,6 +47,7 @@ impl From<NotAdopted> for Problem {
         match why {
             NotAdopted::Aws(failure) => of_aws(&failure, "describe the export"),
             NotAdopted::Unusable(invalid) => Self::new(ProblemType::RefusedByAws, invalid.to_string()),
+            NotAdopted::Forbidden(problem) => *problem,
             NotAdopted::Store(error) => error.into(),
         }
     }
@@ -59,15 +63,19 @@ pub(super) fn of_aws(failure: &AwsFailure, what: &str) -> Problem {
 }
 
 /// Adopts the export of this ARN, of which no record bears the ARN.
-pub(super) async fn adopt_one(state: &ApiState, table_arn: &TableArn, arn: &ExportArn) -> Result<Adoption, NotAdopted> {
+pub(super) async fn adopt_one(state: &ApiState, calling: &Calling, table_arn: &TableArn, arn: &ExportArn) -> Result<Adoption, NotAdopted> {
+    let check = |export: &Export| calling.check(&export.request).map_err(|problem| NotAdopted::Forbidden(Box::new(problem)));
     let described = state.aws.describe(table_arn, arn).await.map_err(NotAdopted::Aws)?;
     // One of our own of which AWS's answer has not arrived here yet: its worker will hear of it.
     if let Some(token) = &described.client_token
         && let Some(known) = state.store.find_created_by_token(table_arn.as_str(), token.as_str()).await?
     {
+        check(&known)?;
         return Ok(Adoption::Known(Box::new(known)));
     }
     let mut export = adopt(state.chance.export_id(), table_arn.clone(), &described, state.chance.now()).map_err(NotAdopted::Unusable)?;
+    check(&export)?;
+    export.created_by = calling.name();
     let past = state.store.past_exports(&export.request, None).await?;
     export.estimate = Some(estimate(&export.request.kind, &past, None, state.prices.of(table_arn.region())));
     export.trace_parent = trace::current();
@@ -76,7 +84,7 @@ pub(super) async fn adopt_one(state: &ApiState, table_arn: &TableArn, arn: &Expo
         return Ok(Adoption::Known(known));
     }
     metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Imported.as_str()).increment(1);
-    tracing::info!(export.id = %export.id, export.arn = arn.as_str(), "export adopted");
+    tracing::info!(export.id = %export.id, export.arn = arn.as_str(), caller.name = calling.logged(), "export adopted");
     state.exports_due.notify_one();
     Ok(Adoption::Adopted(Box::new(export)))
 }

@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 
 use super::IdPath;
 use crate::api::ApiState;
+use crate::api::guard::Calling;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -26,24 +27,30 @@ problems! {
     post,
     path = "/v1/exports/{id}/cancel",
     tag = "Exports",
+    security(("bearer" = ["exports:write"])),
     params(("id" = uuid::Uuid, Path, description = "The export's id")),
     responses((status = 200, description = "Cancelled; AWS is not asked any more", body = ExportView), CancelProblems)
 )]
 pub async fn cancel_export(
     State(state): State<ApiState>,
     IdPath(id): IdPath,
+    calling: Calling,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ExportView>, Problem> {
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
     let cancel = |export: &Export| step::cancel(export, now);
-    let cancelled = state.store.cancel(id, cancel, &|| state.chance.delivery_id()).await?.ok_or_else(Problem::no_such_export)?;
+    let cancelled = state
+        .store
+        .cancel(id, cancel, calling.name().as_ref(), &|| state.chance.delivery_id())
+        .await?
+        .ok_or_else(Problem::no_such_export)?;
     match cancelled {
         Ok(export) => {
             state.exports_changed.notify_waiters();
             state.deliveries_due.notify_one();
             metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Cancelled.as_str()).increment(1);
-            tracing::info!(export.id = %export.id, "export cancelled");
+            tracing::info!(export.id = %export.id, caller.name = calling.logged(), "export cancelled");
             Ok(Json(ExportView::from(&export)))
         }
         Err(export) if export.status() == ExportStatus::Pending => {

@@ -9,6 +9,7 @@ use super::preflight;
 use super::request::{self, CreateExport};
 use super::respond::{respond_with_location, wait_for_end};
 use crate::api::body::JsonObject;
+use crate::api::guard::Calling;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::{Query, boolean};
@@ -40,6 +41,7 @@ problems! {
     post,
     path = "/v1/exports",
     tag = "Exports",
+    security(("bearer" = ["exports:write"])),
     params(
         ("preflight" = Option<bool>, Query, nullable = false, description = "Ask AWS first, and store nothing if a check fails; see POST /v1/exports/preflight"),
         ("Idempotency-Key" = Option<String>, Header, nullable = false, description = "1 to 255 visible ASCII characters of your choice; the same key with another body is refused", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
@@ -73,6 +75,7 @@ problems! {
 pub async fn create_export(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
+    calling: Calling,
     headers: HeaderMap,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
@@ -80,7 +83,8 @@ pub async fn create_export(
     let preflight = query.one("preflight", boolean).unwrap_or(false);
     query.finish()?;
     let now = state.chance.now();
-    let request = vetted(&state, request::read(&body, &state.callbacks, &state.vault, now)).await;
+    let request = request::read(&body, &state.callbacks, &state.vault, now).and_then(|request| calling.check(&request).map(|()| request));
+    let request = vetted(&state, request).await;
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
     let checked = match request {
         // What few requests do stays out of the future of all.
@@ -88,16 +92,17 @@ pub async fn create_export(
         other => other.map(|request| (request, None)),
     };
     let acceptance = match (checked, key) {
-        (Ok((request, table_size_bytes)), key) => store_new(&state, request, table_size_bytes, key, now).await?,
+        (Ok((request, table_size_bytes)), key) => store_new(&state, &calling, request, table_size_bytes, key, now).await?,
         // What was right when it was first sent may not be any more: times age. Its answer stays the same.
         (Err(problem), Some(key)) => match Box::pin(state.store.known_by_key(&key)).await? {
-            Some(Acceptance::Replayed(known)) => (*known, true),
+            Some(Acceptance::Replayed(known)) if calling.may(&known.request) => (*known, true),
             _ => return Err(problem),
         },
         (Err(problem), None) => return Err(problem),
     };
     let (mut export, replayed) = acceptance;
     let waited = prefer::wait(&headers);
+    drop(headers); // they hold the connection's buffer that they were read into
     if let Some(wait) = waited {
         // Deleted while waiting, or the database went away: it is stored, so answer with what it was.
         export = Box::pin(wait_for_end(&state, export.id, wait)).await.ok().flatten().unwrap_or(export);
@@ -147,6 +152,7 @@ pub(super) async fn expected(state: &ApiState, request: &ExportRequest, table_si
 /// Stores the export, or finds the one that its key stands for. The export, and whether it was known.
 async fn store_new(
     state: &ApiState,
+    calling: &Calling,
     request: ExportRequest,
     table_size_bytes: Option<i64>,
     key: Option<KeyedRequest>,
@@ -156,6 +162,7 @@ async fn store_new(
         id: state.chance.export_id(),
         version: 1,
         created_at: now,
+        created_by: calling.name(),
         updated_at: now,
         origin: Origin::Created { client_token: state.chance.client_token(), token_made_at: now },
         request,
@@ -169,7 +176,7 @@ async fn store_new(
     match state.accepts.accept(export, key, table_size_bytes).await? {
         (export, Acceptance::Stored) => {
             metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Created.as_str()).increment(1);
-            tracing::info!(export.id = %export.id, export.table_arn = %export.request.table_arn, "export accepted");
+            tracing::info!(export.id = %export.id, export.table_arn = %export.request.table_arn, caller.name = calling.logged(), "export accepted");
             state.exports_due.notify_one();
             Ok((export, false))
         }

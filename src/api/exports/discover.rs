@@ -15,6 +15,7 @@ use super::adopting::{Adoption, NotAdopted, adopt_one, of_aws};
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
 use crate::api::fields::{Errors, Fields, kind};
+use crate::api::guard::Calling;
 use crate::api::page_token;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
@@ -121,6 +122,7 @@ problems! {
     post,
     path = "/v1/exports/discover",
     tag = "Exports",
+    security(("bearer" = ["exports:write"])),
     request_body(content = DiscoverExports, description = "A table, or an account and a region", example = json!({
         "table_arn": "arn:aws:dynamodb:us-east-1:123456789012:table/Orders", "adopt": false,
     })),
@@ -129,11 +131,18 @@ problems! {
 pub async fn discover_exports(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
+    calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Json<Discovered>, Problem> {
     Query::of(query.as_deref()).finish()?;
     let wish = read(&body)?;
-    let mut search = Search { state: &state, wish, began: Instant::now(), found: Discovered::default() };
+    if let Some(table) = &wish.place.table {
+        calling.check_table("/table_arn", table)?;
+    }
+    for (_, table) in &wish.named {
+        calling.check_table("/adopt", table)?;
+    }
+    let mut search = Search { state: &state, calling: &calling, wish, began: Instant::now(), found: Discovered::default() };
     search.adopt_named().await?;
     search.list().await?;
     Ok(Json(search.found))
@@ -174,6 +183,7 @@ struct Wish {
 /// A search under way.
 struct Search<'a> {
     state: &'a ApiState,
+    calling: &'a Calling,
     wish: Wish,
     began: Instant,
     found: Discovered,
@@ -204,13 +214,17 @@ impl Search<'_> {
 
     /// Adopts one export. Its id here, if it has one now; whether AWS can be asked more.
     async fn adopt(&mut self, arn: &ExportArn, table: &TableArn) -> Result<(Option<Uuid>, bool), Problem> {
-        match adopt_one(self.state, table, arn).await {
+        match adopt_one(self.state, self.calling, table, arn).await {
             Ok(Adoption::Adopted(export)) => {
                 self.found.adopted += 1;
                 Ok((Some(export.id.0), true))
             }
             Ok(Adoption::Known(export)) => Ok((Some(export.id.0), true)),
             Err(NotAdopted::Store(error)) => Err(error.into()),
+            Err(NotAdopted::Forbidden(problem)) => {
+                self.leave(arn.as_str(), &problem.in_words());
+                Ok((None, true))
+            }
             Err(NotAdopted::Unusable(invalid)) => {
                 self.leave(arn.as_str(), &invalid.to_string());
                 Ok((None, true))
@@ -258,7 +272,12 @@ impl Search<'_> {
         let arns: Vec<_> = summaries.iter().map(|summary| summary.arn.as_str().to_owned()).collect();
         let mut known = self.state.store.known_arns(&arns).await?;
         let mut whole = true;
-        for summary in summaries {
+        let allow = self.calling.0.grant.allow();
+        // Of an account, an API key that holds for some tables sees the exports of these.
+        let theirs = |summary: &ExportSummary| {
+            allow.is_everything() || ExportArn::parse(summary.arn.as_str()).is_ok_and(|(_, table)| allow.table(table.as_str()))
+        };
+        for summary in summaries.into_iter().filter(theirs) {
             let mut known_id = known.remove(summary.arn.as_str()).map(|id| id.0);
             if self.wish.all && known_id.is_none() && whole {
                 // What AWS lists has a table; what has none cannot be adopted.

@@ -42,6 +42,9 @@ pub struct EventView {
     pub export_status: &'static str,
     /// What happened, in words.
     pub detail: String,
+    /// Who made it happen; null if it was the service, AWS, or somebody who need not say who they are.
+    #[schema(required, example = "api_key:orders-team")]
+    pub created_by: Option<String>,
 }
 
 impl From<&Event> for EventView {
@@ -52,6 +55,7 @@ impl From<&Event> for EventView {
             timestamp: event.at,
             export_status: event.status.as_str(),
             detail: event.detail.clone(),
+            created_by: event.created_by.as_ref().map(|name| name.as_str().to_owned()),
         }
     }
 }
@@ -76,6 +80,7 @@ problems! {
     get,
     path = "/v1/exports/{id}/events",
     tag = "Exports",
+    security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("Last-Event-ID" = Option<i32>, Header, nullable = false, description = "In a stream: the last event seen", minimum = 0),
@@ -95,7 +100,7 @@ pub async fn list_events(
     let after = last_event_id(&headers)?;
     // Watched before it is read, so that no event falls between.
     let version = state.watcher.watch(id);
-    Box::pin(state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
+    state.watcher.in_turn(|| state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
     let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
     if wants_stream {
         let live = Live { state, id, version, after, waiting: VecDeque::new(), ended: false };
@@ -143,10 +148,9 @@ impl Live {
             if self.ended || *self.version.borrow_and_update() == GONE {
                 return None;
             }
-            // Boxed, so that who waits holds no room for reading.
-            match Box::pin(self.state.store.events_after(self.id, self.after)).await {
+            match self.state.watcher.in_turn(|| self.state.store.events_after(self.id, self.after)).await {
                 Ok(events) if !events.is_empty() => self.waiting = events.into(),
-                Ok(_) if Box::pin(self.has_ended()).await => return None,
+                Ok(_) if self.has_ended().await => return None,
                 Ok(_) => tokio::select! {
                     changed = self.version.changed() => changed.ok()?,
                     () = self.state.stopping.cancelled() => return None,
@@ -162,6 +166,6 @@ impl Live {
 
     /// A client may come back after the last event.
     async fn has_ended(&self) -> bool {
-        matches!(self.state.store.find(self.id).await, Ok(export) if export.as_ref().is_none_or(|e| e.status().is_end()))
+        matches!(self.state.watcher.in_turn(|| self.state.store.find(self.id)).await, Ok(export) if export.as_ref().is_none_or(|e| e.status().is_end()))
     }
 }

@@ -68,6 +68,7 @@ problems! {
     get,
     path = "/v1/exports/{id}/files",
     tag = "Files",
+    security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("presign" = Option<String>, Query, nullable = false, description = "Give each file a URL that is good for so long: 5s to 12h", example = "15m", pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64),

@@ -24,6 +24,7 @@ problems! {
     get,
     path = "/v1/exports/{id}",
     tag = "Exports",
+    security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end", example = "wait=5"),
@@ -45,6 +46,7 @@ pub async fn get_export(
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let waited = prefer::wait(&headers);
+    drop(headers); // they hold the connection's buffer that they were read into
     let export = match waited {
         Some(wait) => wait_for_end(&state, id, wait).await?,
         None => Box::pin(state.store.find(id)).await?,

@@ -11,6 +11,7 @@ use super::respond::respond_with_location;
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
 use crate::api::fields::{Errors, Fields};
+use crate::api::guard::Calling;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -42,6 +43,7 @@ problems! {
     post,
     path = "/v1/exports/import",
     tag = "Exports",
+    security(("bearer" = ["exports:write"])),
     request_body(content = ImportExport),
     responses(
         (status = 201, description = "Adopted", body = ExportView, headers(("Location" = String, description = "The export's URL"))),
@@ -52,6 +54,7 @@ problems! {
 pub async fn import_export(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
+    calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
@@ -62,10 +65,12 @@ pub async fn import_export(
     let Some((arn, table_arn)) = arn.filter(|_| errors.is_empty()) else {
         return Err(Problem::with_errors(ProblemType::ValidationFailed, errors));
     };
+    calling.check_table("/export_arn", &table_arn)?;
     if let Some(known) = state.store.find_by_arn(arn.as_str()).await? {
+        calling.check(&known.request)?;
         return Ok(respond_with_location(&state, StatusCode::OK, &known, None));
     }
-    match adopt_one(&state, &table_arn, &arn).await? {
+    match adopt_one(&state, &calling, &table_arn, &arn).await? {
         Adoption::Known(known) => Ok(respond_with_location(&state, StatusCode::OK, &known, None)),
         Adoption::Adopted(export) => Ok(respond_with_location(&state, StatusCode::CREATED, &export, None)),
     }

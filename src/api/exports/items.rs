@@ -54,6 +54,7 @@ problems! {
     get,
     path = "/v1/exports/{id}/items",
     tag = "Files",
+    security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("limit" = Option<i64>, Query, nullable = false, description = "How many, 20 unless said", minimum = 1, maximum = 100),

@@ -8,11 +8,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::ApiState;
+use crate::api::guard::Calling;
 use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::domain::arn::TableArn;
+use crate::domain::caller::allow::AllowList;
 use crate::domain::export::ExportStatus;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
@@ -43,11 +45,13 @@ problems! {
 
 /// List exports, newest first
 ///
-/// Filters that are given must all hold. A page that is not full is the last one.
+/// Filters that are given must all hold. A page that is not full is the last one. An API key that holds for some tables or buckets sees
+/// exports of these.
 #[utoipa::path(
     get,
     path = "/v1/exports",
     tag = "Exports",
+    security(("bearer" = ["exports:read"])),
     params(
         ("export_status" = Option<ExportStatus>, Query, nullable = false, description = "Exports of this status"),
         ("table_arn" = Option<String>, Query, nullable = false, description = "Exports of this table", pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
@@ -64,15 +68,15 @@ problems! {
         ListProblems
     )
 )]
-pub async fn list_exports(State(state): State<ApiState>, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
-    let (filter, paging) = read(raw.as_deref())?;
+pub async fn list_exports(State(state): State<ApiState>, calling: Calling, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
+    let (filter, paging) = read(raw.as_deref(), calling.0.grant.allow())?;
     let found = state.store.list(&filter, Page { size: paging.size_and_one(), before: paging.before }).await?;
     let (exports, next_page_token) = paging.cut(found, &filter, |export| export.id.0);
     let list = ExportList { exports: exports.iter().map(ExportView::from).collect(), next_page_token };
     Ok(paging::respond(&list, "/v1/exports", raw.as_deref(), list.next_page_token.as_deref()))
 }
 
-fn read(raw: Option<&str>) -> Result<(ExportFilter, Paging), Problem> {
+fn read(raw: Option<&str>, allow: &AllowList) -> Result<(ExportFilter, Paging), Problem> {
     let mut query = Query::of(raw);
     let status = query.one("export_status", |text| {
         let words = ExportStatus::ALL.map(ExportStatus::as_str).join(", ");
@@ -90,6 +94,7 @@ fn read(raw: Option<&str>) -> Result<(ExportFilter, Paging), Problem> {
         labels: read_labels(&mut query),
         created_after: query.one("created_after", Timestamp::parse),
         created_before: query.one("created_before", Timestamp::parse),
+        allow: allow.clone(),
     };
     let paging = Paging::read(&mut query, &filter);
     query.finish()?;

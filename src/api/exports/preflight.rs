@@ -10,6 +10,7 @@ use super::create::vetted;
 use super::request::{self, CreateExport};
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
+use crate::api::guard::Calling;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -40,6 +41,7 @@ problems! {
     post,
     path = "/v1/exports/preflight",
     tag = "Exports",
+    security(("bearer" = ["exports:read"])),
     request_body(content = CreateExport, description = "The body of a create; at most 256 KiB", example = json!({
         "table_arn": "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",
         "s3_bucket": "tableferry-exports",
@@ -49,10 +51,15 @@ problems! {
 pub async fn preflight_export(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
+    calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Json<Report>, Problem> {
     Query::of(query.as_deref()).finish()?;
-    match vetted(&state, request::read(&body, &state.callbacks, &state.vault, state.chance.now())).await {
+    let request = request::read(&body, &state.callbacks, &state.vault, state.chance.now());
+    if let Ok(request) = &request {
+        calling.check(request)?;
+    }
+    match vetted(&state, request).await {
         Ok(request) => Ok(Json(check(&state, &request).await?.0)),
         Err(problem) => Ok(Json(Report::of_broken_request(&problem.in_words()))),
     }

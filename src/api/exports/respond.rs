@@ -46,8 +46,7 @@ pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration)
     let mut version = state.watcher.watch(id);
     loop {
         version.mark_unchanged();
-        // Boxed, so that who waits holds no room for reading.
-        let export = Box::pin(state.store.find(id)).await?;
+        let export = state.watcher.in_turn(|| state.store.find(id)).await?;
         if export.as_ref().is_none_or(|e| e.status().is_end()) {
             return Ok(export);
         }
@@ -65,7 +64,7 @@ pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration)
         };
         tokio::select! {
             () = changed => {}
-            () = tokio::time::sleep_until(deadline) => return Ok(Box::pin(state.store.find(id)).await?),
+            () = tokio::time::sleep_until(deadline) => return Ok(state.watcher.in_turn(|| state.store.find(id)).await?),
             () = state.stopping.cancelled() => return Ok(export),
         }
     }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use super::IdPath;
 use super::create::expected;
 use super::respond::respond_with_location;
+use crate::api::guard::Calling;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -33,6 +34,7 @@ problems! {
     post,
     path = "/v1/exports/{id}/retry",
     tag = "Exports",
+    security(("bearer" = ["exports:write"])),
     params(("id" = uuid::Uuid, Path, description = "The id of the export that came to nothing")),
     responses(
         (status = 202, description = "Accepted: a new export", body = ExportView, headers(("Location" = String, description = "The new export's URL"))),
@@ -41,7 +43,12 @@ problems! {
         RetryProblems
     )
 )]
-pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub async fn retry_export(
+    State(state): State<ApiState>,
+    IdPath(id): IdPath,
+    calling: Calling,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let export = state.store.find(id).await?.ok_or_else(Problem::no_such_export)?;
     if let Some(known) = state.store.retry_of(id).await? {
@@ -51,6 +58,7 @@ pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, Raw
     let now = state.chance.now();
     let mut next = again(&export, Fresh { id: state.chance.export_id(), token: state.chance.client_token() }, now);
     check_times(&next.request.kind, now)?;
+    next.created_by = calling.name();
     next.trace_parent = trace::current();
     next.estimate = Some(expected(&state, &next.request, export.estimate.and_then(|estimate| estimate.size_bytes)).await?);
     let detail = format!("attempt {}, after {id}", next.attempt.number);
@@ -58,7 +66,7 @@ pub async fn retry_export(State(state): State<ApiState>, IdPath(id): IdPath, Raw
         Acceptance::Known(known) => Ok(respond_with_location(&state, StatusCode::OK, &known, None)),
         _ => {
             metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Created.as_str()).increment(1);
-            tracing::info!(export.id = %next.id, export.retry_of = %id, "export accepted");
+            tracing::info!(export.id = %next.id, export.retry_of = %id, caller.name = calling.logged(), "export accepted");
             state.exports_due.notify_one();
             Ok(respond_with_location(&state, StatusCode::ACCEPTED, &next, None))
         }

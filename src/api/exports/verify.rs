@@ -41,6 +41,7 @@ problems! {
     post,
     path = "/v1/exports/{id}/verify",
     tag = "Files",
+    security(("bearer" = ["exports:write"])),
     params(("id" = uuid::Uuid, Path, description = "The export's id")),
     request_body(content = Option<VerifyExport>, description = "May be left out", example = json!({"deep": true})),
     responses((status = 202, description = "It runs", body = ExportView), VerifyProblems)

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::request::{self, CreateEndpoint};
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
+use crate::api::guard::Calling;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -38,6 +39,7 @@ problems! {
     post,
     path = "/v1/webhook-endpoints",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     request_body(content = CreateEndpoint),
     responses(
         (status = 201, description = "Created", body = EndpointWithSecret,
@@ -56,15 +58,17 @@ problems! {
 pub async fn create_endpoint(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
+    calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let said = request::read(&state, &body, true).await?;
     let (id, now) = (state.chance.endpoint_id(), state.chance.now());
-    let endpoint = said.create(id, now).ok_or_else(|| Problem::new(ProblemType::Internal, "a new endpoint was read without a URL"))?;
+    let endpoint =
+        said.create(id, calling.name(), now).ok_or_else(|| Problem::new(ProblemType::Internal, "a new endpoint was read without a URL"))?;
     let secret = state.chance.webhook_secret();
     state.store.add_endpoint(&endpoint, &state.vault.seal(secret.expose())).await?;
-    tracing::info!(endpoint.id = %endpoint.id, "webhook endpoint created");
+    tracing::info!(endpoint.id = %endpoint.id, caller.name = calling.logged(), "webhook endpoint created");
     let body = EndpointWithSecret { endpoint: EndpointView::from(&endpoint), secret: secret.expose().to_owned() };
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/webhook-endpoints/{}", endpoint.id)) {

@@ -42,6 +42,7 @@ problems! {
     get,
     path = "/v1/webhook-endpoints/{id}/deliveries",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The endpoint's id"),
         ("status" = Option<DeliveryStatus>, Query, nullable = false, description = "Deliveries of this status"),
@@ -72,6 +73,7 @@ pub async fn list_endpoint_deliveries(
     get,
     path = "/v1/exports/{id}/deliveries",
     tag = "Webhooks",
+    security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("status" = Option<DeliveryStatus>, Query, nullable = false, description = "Deliveries of this status"),
@@ -102,6 +104,7 @@ pub async fn list_export_deliveries(
     get,
     path = "/v1/deliveries/{id}",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = String, Path, description = "The delivery's id, which receivers see as `webhook-id`", pattern = "^msg_[0-9a-f]{32}$", example = "msg_019a3b5c7d2e7f108a9b0c1d2e3f4a5b")),
     responses((status = 200, description = "The delivery as it stands", body = DeliveryView), DeliveriesProblems)
 )]
@@ -121,6 +124,7 @@ pub async fn get_delivery(
     post,
     path = "/v1/deliveries/{id}/resend",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = String, Path, description = "The delivery's id, which receivers see as `webhook-id`", pattern = "^msg_[0-9a-f]{32}$", example = "msg_019a3b5c7d2e7f108a9b0c1d2e3f4a5b")),
     responses(
         (status = 202, description = "The delivery, on its way again", body = DeliveryView, headers(("Location" = String, description = "The delivery's URL"))),

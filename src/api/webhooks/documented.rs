@@ -12,6 +12,7 @@ use utoipa::openapi::{Paths, Ref, Required, Response};
 use uuid::Uuid;
 
 use crate::domain::arn::{ExportArn, TableArn};
+use crate::domain::caller::CallerName;
 use crate::domain::description::Written;
 use crate::domain::duration::CreateTimeout;
 use crate::domain::export::{Accepted, Export, ExportState, Failed, Origin};
@@ -168,6 +169,7 @@ fn sample_endpoint(at: Timestamp) -> Result<Endpoint, Invalid> {
     };
     Ok(Endpoint {
         id: EndpointId(Uuid::from_u128(0x019a_3b5c_7d2e_7f10_8a9b_0c1d_2e3f_4a5c)),
+        created_by: Some(CallerName::of_api_key("platform")),
         created_at: Timestamp::parse("2026-03-20T08:00:00Z")?,
         updated_at: at,
         wish,
@@ -208,6 +210,7 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
     Ok(Export {
         id: ExportId(Uuid::from_u128(0x019a_3b5c_7d2e_7f10_8a9b_0c1d_2e3f_4a5b)),
         version: 3,
+        created_by: Some(CallerName::of_api_key("orders-team")),
         created_at: asked,
         updated_at: at,
         origin: Origin::Created { client_token: token, token_made_at: asked },

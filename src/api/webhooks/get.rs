@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::{EndpointPath, find, no_such_endpoint};
 use crate::api::ApiState;
+use crate::api::guard::Calling;
 use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
@@ -40,6 +41,7 @@ problems! {
     get,
     path = "/v1/webhook-endpoints",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(
         ("page_size" = Option<i64>, Query, nullable = false, description = "How many, 50 unless said", minimum = 1, maximum = 200),
         ("page_token" = Option<String>, Query, nullable = false, description = "`next_page_token` of the page before", pattern = "^[A-Za-z0-9_-]{32}$"),
@@ -65,6 +67,7 @@ pub async fn list_endpoints(State(state): State<ApiState>, RawQuery(raw): RawQue
     get,
     path = "/v1/webhook-endpoints/{id}",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     responses((status = 200, description = "The endpoint as it stands", body = EndpointView), GetProblems)
 )]
@@ -84,18 +87,20 @@ pub async fn get_endpoint(
     delete,
     path = "/v1/webhook-endpoints/{id}",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     responses((status = 204, description = "Forgotten"), GetProblems)
 )]
 pub async fn delete_endpoint(
     State(state): State<ApiState>,
     EndpointPath(id): EndpointPath,
+    calling: Calling,
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Problem> {
     Query::of(query.as_deref()).finish()?;
     if !state.store.delete_endpoint(id).await? {
         return Err(no_such_endpoint());
     }
-    tracing::info!(endpoint.id = %id, "webhook endpoint forgotten");
+    tracing::info!(endpoint.id = %id, caller.name = calling.logged(), "webhook endpoint forgotten");
     Ok(StatusCode::NO_CONTENT)
 }

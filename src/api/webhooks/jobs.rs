@@ -12,6 +12,7 @@ use super::{EndpointPath, JobPath, find_enabled};
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
 use crate::api::fields::{Errors, Fields};
+use crate::api::guard::Calling;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -47,6 +48,7 @@ problems! {
     post,
     path = "/v1/webhook-endpoints/{id}/recover",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     request_body(content = Since),
     responses(
@@ -59,9 +61,10 @@ pub async fn recover(
     State(state): State<ApiState>,
     EndpointPath(id): EndpointPath,
     RawQuery(query): RawQuery,
+    calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    begin(&state, id, query.as_deref(), &body, JobKind::Recover).await
+    begin(&state, &calling, id, query.as_deref(), &body, JobKind::Recover).await
 }
 
 /// Send what was never sent
@@ -73,6 +76,7 @@ pub async fn recover(
     post,
     path = "/v1/webhook-endpoints/{id}/replay-missing",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     request_body(content = Since),
     responses(
@@ -85,9 +89,10 @@ pub async fn replay_missing(
     State(state): State<ApiState>,
     EndpointPath(id): EndpointPath,
     RawQuery(query): RawQuery,
+    calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    begin(&state, id, query.as_deref(), &body, JobKind::ReplayMissing).await
+    begin(&state, &calling, id, query.as_deref(), &body, JobKind::ReplayMissing).await
 }
 
 /// Get a job that sends again
@@ -95,6 +100,7 @@ pub async fn replay_missing(
     get,
     path = "/v1/webhook-jobs/{id}",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The job's id")),
     responses((status = 200, description = "The job as it stands", body = JobView), GetJobProblems)
 )]
@@ -106,6 +112,7 @@ pub async fn get_job(State(state): State<ApiState>, JobPath(id): JobPath, RawQue
 
 async fn begin(
     state: &ApiState,
+    calling: &Calling,
     endpoint_id: EndpointId,
     query: Option<&str>,
     body: &Map<String, Value>,
@@ -131,6 +138,7 @@ async fn begin(
         since,
         until: now,
         created_at: now,
+        created_by: calling.name(),
         finished_at: None,
         cursor: None,
         examined: 0,
@@ -138,7 +146,7 @@ async fn begin(
     };
     state.store.add_webhook_job(&job).await?;
     state.webhook_jobs_due.notify_one();
-    tracing::info!(job.id = %job.id, endpoint.id = %endpoint_id, job.kind = kind.as_str(), "webhook job stored");
+    tracing::info!(job.id = %job.id, endpoint.id = %endpoint_id, job.kind = kind.as_str(), caller.name = calling.logged(), "webhook job stored");
     let location = (header::LOCATION, format!("/v1/webhook-jobs/{}", job.id));
     Ok((StatusCode::ACCEPTED, [location], Json(JobView::from(&job))).into_response())
 }

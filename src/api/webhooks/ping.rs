@@ -25,6 +25,7 @@ problems! {
     post,
     path = "/v1/webhook-endpoints/{id}/ping",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     responses(
         (status = 202, description = "The delivery, on its way", body = DeliveryView, headers(("Location" = String, description = "The delivery's URL")),

@@ -45,6 +45,7 @@ problems! {
     get,
     path = "/v1/webhook-public-keys",
     tag = "Webhooks",
+    security(()),
     responses((status = 200, description = "The keys that sign now", body = PublicKeyList), KeysProblems)
 )]
 pub async fn list_public_keys(State(state): State<ApiState>, RawQuery(query): RawQuery) -> Result<Json<PublicKeyList>, Problem> {

@@ -11,6 +11,7 @@ use crate::api::ApiState;
 use crate::api::exports::request::read_labels;
 use crate::api::fields::{Errors, Fields, kind};
 use crate::api::problem::{FieldError, Problem, ProblemType};
+use crate::domain::caller::CallerName;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
@@ -96,7 +97,7 @@ pub struct Said {
 impl Said {
     /// The new endpoint, if the body names its URL, as [`read`] has made sure of for a new one.
     #[must_use]
-    pub fn create(self, id: EndpointId, now: Timestamp) -> Option<Endpoint> {
+    pub fn create(self, id: EndpointId, created_by: Option<CallerName>, now: Timestamp) -> Option<Endpoint> {
         let wish = EndpointWish {
             url: self.url?,
             description: self.description.flatten(),
@@ -105,7 +106,7 @@ impl Said {
             headers: self.headers.flatten(),
         };
         let disabled = self.disabled.unwrap_or(false).then_some((now, DisabledReason::ByCaller));
-        Some(Endpoint { id, created_at: now, updated_at: now, wish, disabled, failing_since: None })
+        Some(Endpoint { id, created_at: now, created_by, updated_at: now, wish, disabled, failing_since: None })
     }
 
     /// Changes an endpoint.

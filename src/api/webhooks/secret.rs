@@ -49,6 +49,7 @@ problems! {
     post,
     path = "/v1/webhook-endpoints/{id}/rotate-secret",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     request_body(content = Option<RotateSecret>),
     responses((status = 200, description = "The endpoint, with its new secret", body = EndpointWithSecret), RotateProblems)

@@ -25,6 +25,7 @@ problems! {
     patch,
     path = "/v1/webhook-endpoints/{id}",
     tag = "Webhooks",
+    security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     request_body(content = UpdateEndpoint),
     responses((status = 200, description = "The endpoint as it stands now", body = EndpointView), UpdateProblems)

@@ -66,7 +66,7 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
         ("Window", window),
         ("Labels", (!labels.is_empty()).then_some(labels)),
         ("Callback", text(&export.callback_url)),
-        ("Created", Some(format!("{} ({})", time(&export.created_at), ago(&export.created_at, now)))),
+        ("Created", Some(format!("{} ({}){}", time(&export.created_at), ago(&export.created_at, now), by(export.created_by.as_deref())))),
         ("Started", at(&export.start_time)),
         ("Ended", at(&export.end_time).map(|at| took.map_or_else(|| at.clone(), |took| format!("{at} (took {})", span(took))))),
         ("Estimate", (!ended).then(|| estimate(export, now)).flatten()),
@@ -78,6 +78,11 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
         ("Retry of", text(&export.retry_of)),
         ("Retried by", text(&export.retried_by)),
     ]
+}
+
+/// Who made it, if that is known.
+fn by(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" by {}", clean(name)))
 }
 
 /// `s3://bucket/prefix`.

@@ -1,4 +1,4 @@
-//! The client's commands, one file each; [`ClientCommand`] is the door that cli.rs knows.
+//! The client's commands, one file each; [`ClientCommand`] is the door that src/cli knows.
 
 mod completions;
 mod create;

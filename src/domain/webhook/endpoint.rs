@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::event_type::WebhookEventType;
 use super::secret::Sealed;
 use super::url::WebhookUrl;
+use crate::domain::caller::CallerName;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
@@ -28,6 +29,8 @@ pub struct Endpoint {
     pub id: EndpointId,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Who made it; nothing if nobody had to say who they are.
+    pub created_by: Option<CallerName>,
     /// When a caller last changed it, or it was disabled.
     pub updated_at: Timestamp,
     /// What a caller can change.
@@ -168,6 +171,9 @@ pub struct EndpointView {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// Who made it; null if nobody had to say who they are.
+    #[schema(required, example = "api_key:platform")]
+    pub created_by: Option<String>,
     /// When a caller last changed it, or it was disabled.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
@@ -188,6 +194,7 @@ impl From<&Endpoint> for EndpointView {
             disabled_at: endpoint.disabled.map(|(at, _)| at),
             failing_since: endpoint.failing_since,
             created_at: endpoint.created_at,
+            created_by: endpoint.created_by.as_ref().map(|name| name.as_str().to_owned()),
             updated_at: endpoint.updated_at,
         }
     }

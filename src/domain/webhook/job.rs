@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::endpoint::EndpointId;
+use crate::domain::caller::CallerName;
 use crate::domain::timestamp::Timestamp;
 
 /// A job.
@@ -22,6 +23,8 @@ pub struct Job {
     pub until: Timestamp,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// Who asked for it; nothing if nobody had to say who they are.
+    pub created_by: Option<CallerName>,
     /// When it was done.
     pub finished_at: Option<Timestamp>,
     /// How far it has come.
@@ -99,6 +102,9 @@ pub struct JobView {
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// Who asked for it; null if nobody had to say who they are.
+    #[schema(required, example = "api_key:platform")]
+    pub created_by: Option<String>,
     /// When it was done.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
@@ -128,6 +134,7 @@ impl From<&Job> for JobView {
             examined: job.examined,
             queued: job.queued,
             created_at: job.created_at,
+            created_by: job.created_by.as_ref().map(|name| name.as_str().to_owned()),
             finished_at: job.finished_at,
         }
     }

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tableferry::app::{App, Role};
+use tableferry::auth::oidc::OidcSettings;
 use tableferry::aws::Aws;
 use tableferry::chance::Chance;
 use tableferry::domain::account::AccountRole;
@@ -38,7 +39,7 @@ use tableferry_simulator::{Control, Limits as AwsLimits, Seed, Settings as Simul
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, TestNames, fresh_database};
+use super::{Answer, Folder, TestNames, fresh_database};
 
 /// A table of the sample with point-in-time recovery on.
 pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
@@ -70,6 +71,11 @@ pub struct TestOptions {
     pub s3_is_away: bool,
     /// Accounts that are reached through a role, as in the settings.
     pub accounts: &'static str,
+    /// Whether callers must say who they are.
+    pub auth: Auth,
+    /// An issuer whose tokens are taken.
+    pub oidc: Option<OidcSettings>,
+    pub rate_limits: PaceLimits,
     /// What callers may take.
     pub front: Limits,
     /// The API by TLS.
@@ -91,6 +97,9 @@ impl Default for TestOptions {
             most_in_flight: None,
             s3_is_away: false,
             accounts: "[]",
+            auth: Auth::None,
+            oidc: None,
+            rate_limits: PaceLimits { burst: 1e5, rate_per_s: 1e5 },
             front: Limits::default(),
             tls: None,
         }
@@ -149,7 +158,7 @@ impl TestApp {
             seed: Some(Seed::sample()),
             freeze_clock: true,
             limits: if options.limits { AwsLimits::default() } else { AwsLimits::unlimited() },
-            ..SimulatorSettings::new(folder.0.join("s3"))
+            ..SimulatorSettings::new(folder.path().join("s3"))
         })
         .await
         .unwrap();
@@ -164,7 +173,9 @@ impl TestApp {
             listen: ([127, 0, 0, 1], 0).into(),
             tls: options.tls,
             limits: options.front,
-            auth: Auth::None,
+            auth: options.auth,
+            oidc: options.oidc,
+            rate_limits: options.rate_limits,
             lanes: LaneLimits { most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight), ..lanes },
             accounts: AccountRole::parse_all(options.accounts).unwrap(),
             prices: Prices::default(),
@@ -173,6 +184,7 @@ impl TestApp {
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
             webhook_urls: policy(options.allow_private, options.allow_hosts, options.ports),
             encryption_keys: options.encryption_keys.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
+            metrics: true,
             traces: false,
             log: Some("off".to_owned()),
             log_format: None,
@@ -198,7 +210,7 @@ impl TestApp {
             aws: simulator.control(),
             dynamodb_url: simulator.dynamodb_url(),
             s3_url,
-            s3_folder: folder.0.join("s3"),
+            s3_folder: folder.path().join("s3"),
             exports,
             deliveries,
             webhook_jobs,
@@ -346,23 +358,4 @@ pub fn policy(allow_private: bool, hosts: &str, ports: &str) -> UrlPolicy {
 #[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    #[expect(clippy::disallowed_methods, reason = "tests may draw names")]
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tableferry-test-{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind in the temp folder at worst.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Usage: scripts/cargo-tool.sh NAME VERSION
+# Builds a program of cargo's from its registry into target/tools, once for each version, and prints where it is. A debug build: these
+# programs run for seconds, and would take minutes more to build.
+set -eu
+cd "$(dirname "$0")/.."
+name=$1 version=$2
+program=$PWD/target/tools/bin/$name
+list=target/tools/.crates.toml
+if [ ! -x "$program" ] || ! grep -q "^\"$name $version " "$list" 2>/dev/null; then
+    echo "tools: building $name $version" >&2
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --force --version "$version" --root target/tools \
+        --target-dir "target/tools/build" "$name" </dev/null >&2
+    rm -rf target/tools/build
+fi
+echo "$program"

@@ -1,0 +1,256 @@
+//! Who may make which call: the layer that lets callers in, counts what they ask for, and keeps each to what is theirs.
+//!
+//! What a call needs is said once, by `security(…)` at its handler: the OpenAPI document shows it, and [`Permissions`] reads it from there.
+//! A call of which nothing is said is made by nobody.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation;
+use uuid::Uuid;
+
+use super::ApiState;
+use super::problem::{FieldError, Problem, ProblemType};
+use crate::auth::Refusal;
+use crate::auth::rates::Standing;
+use crate::domain::arn::TableArn;
+use crate::domain::caller::scope::Scope;
+use crate::domain::caller::{Caller, CallerName};
+use crate::domain::ids::ExportId;
+use crate::domain::invalid::Invalid;
+use crate::domain::request::ExportRequest;
+use crate::measures::RATE_LIMITED;
+
+/// The scheme of `security(…)` at handlers.
+pub(super) const SCHEME: &str = "bearer";
+
+/// Where a caller stands, by draft-ietf-httpapi-ratelimit-headers.
+pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// What every caller has, by the same.
+pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Everything below one export.
+const OF_AN_EXPORT: &str = "/v1/exports/{id}";
+
+/// Who may make a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Everybody.
+    Open,
+    /// Who has this scope.
+    Scope(Scope),
+    /// Nobody, since nothing is said of it.
+    Nobody,
+}
+
+/// What each call needs.
+#[derive(Debug, Clone)]
+pub(super) struct Permissions(Arc<HashMap<String, Vec<(Method, Access)>>>);
+
+impl Permissions {
+    /// As the document says it.
+    pub(super) fn of(document: &OpenApi) -> Self {
+        let paths = serde_json::to_value(&document.paths).unwrap_or_default();
+        let calls = |item: &Value| -> Vec<(Method, Access)> {
+            let operations = item.as_object().into_iter().flatten();
+            operations.filter_map(|(method, call)| Some((method.to_uppercase().parse().ok()?, access(call)))).collect()
+        };
+        Self(Arc::new(paths.as_object().into_iter().flatten().map(|(path, item)| (path.clone(), calls(item))).collect()))
+    }
+
+    /// Who may make this call; nothing if there is none, and the router says so.
+    fn access(&self, method: &Method, route: &str) -> Option<Access> {
+        // The router answers HEAD as it answers GET.
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.0.get(route)?.iter().find(|(known, _)| known == method).map(|(_, access)| *access)
+    }
+}
+
+/// Whether callers must say who they are to make this call.
+pub(super) fn is_closed(call: &Operation) -> bool {
+    serde_json::to_value(call).is_ok_and(|call| access(&call) != Access::Open)
+}
+
+/// What the document says of one call: `[{}]` is open, `[{"bearer": [scope]}]` needs the scope.
+fn access(call: &Value) -> Access {
+    let Some([requirement]) = call["security"].as_array().map(Vec::as_slice) else { return Access::Nobody };
+    if requirement.as_object().is_some_and(serde_json::Map::is_empty) {
+        return Access::Open;
+    }
+    match requirement[SCHEME].as_array().map(Vec::as_slice) {
+        Some([scope]) => scope.as_str().and_then(|scope| Scope::parse(scope).ok()).map_or(Access::Nobody, Access::Scope),
+        _ => Access::Nobody,
+    }
+}
+
+/// Lets a request through if its caller may make it, and tells its handler who that is.
+pub(super) async fn guard(State((state, permissions)): State<(ApiState, Permissions)>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let access = route.as_ref().and_then(|route| permissions.access(request.method(), route.as_str()));
+    let (Some(route), Some(access)) = (route, access.filter(|access| *access != Access::Open)) else {
+        return next.run(request).await;
+    };
+    if !state.gate.is_closed() {
+        request.extensions_mut().insert(Calling(state.gate.anybody()));
+        return next.run(request).await;
+    }
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let caller = match Box::pin(state.gate.admit(credentials(request.headers()), from)).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refused(refusal),
+    };
+    let standing = state.gate.rates.count(&caller, state.chance.now());
+    let mut response = match standing.and_then(|standing| standing.refused_for) {
+        Some(wait) => {
+            metrics::counter!(RATE_LIMITED).increment(1);
+            let detail = "this caller asks more often than it may; RateLimit-Policy says how often that is";
+            Problem::new(ProblemType::RateLimited, detail).retry_after(wait).into_response()
+        }
+        None => match Box::pin(check(&state, access, &caller, route.as_str(), request.uri().path())).await {
+            Ok(()) => {
+                request.extensions_mut().insert(Calling(caller));
+                next.run(request).await
+            }
+            Err(problem) => problem.into_response(),
+        },
+    };
+    if let Some(standing) = standing {
+        tell(&standing, response.headers_mut());
+    }
+    response
+}
+
+/// Whether this caller may make this call, of this record.
+async fn check(state: &ApiState, access: Access, caller: &Caller, route: &str, path: &str) -> Result<(), Problem> {
+    match access {
+        Access::Scope(scope) if caller.grant.scopes().allow(scope) => {}
+        Access::Scope(scope) => {
+            return Err(Problem::new(ProblemType::Forbidden, format!("this call needs the scope {}", scope.as_str())));
+        }
+        Access::Open | Access::Nobody => return Err(Problem::new(ProblemType::Forbidden, "nobody may make this call")),
+    }
+    let allow = caller.grant.allow();
+    if allow.is_everything() || !route.starts_with(OF_AN_EXPORT) {
+        return Ok(());
+    }
+    // What is no id names no export; the handler says so.
+    let id = path.split('/').nth(3).and_then(|id| Uuid::try_parse(id).ok());
+    let Some(id) = id else { return Ok(()) };
+    match state.store.place_of(ExportId(id)).await? {
+        Some((table, bucket)) if allow.table(&table) && allow.bucket(&bucket) => Ok(()),
+        // To whom it is not theirs it is not there.
+        _ => Err(Problem::no_such_export()),
+    }
+}
+
+/// The text after `Bearer`; nothing if there is none, or more than one.
+fn credentials(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (scheme, credentials) = given.next()?.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && given.next().is_none()).then(|| credentials.trim())
+}
+
+fn refused(refusal: Refusal) -> Response {
+    let detail = match refusal {
+        Refusal::Store(error) => return Problem::from(error).into_response(),
+        Refusal::IssuerAway => {
+            let detail = "the issuer of this token does not tell its keys at the moment, so that it cannot be checked";
+            return Problem::new(ProblemType::Unavailable, detail).into_response();
+        }
+        Refusal::TooMany { retry_after } => {
+            let detail = "too many credentials from this address were refused; no more are looked up for a while";
+            return Problem::new(ProblemType::RateLimited, detail).retry_after(retry_after).into_response();
+        }
+        Refusal::Missing => {
+            return challenge("Bearer realm=\"tableferry\"", "send an API key as Authorization: Bearer tferry_…".to_owned());
+        }
+        Refusal::Malformed => "this is no API key: it has a typo, or was cut off, or is something else".to_owned(),
+        Refusal::Unknown => "there is no such API key".to_owned(),
+        Refusal::Ended(why) => format!("the API key is {why}"),
+        Refusal::Token(why) => format!("the token is not taken: {why}"),
+    };
+    challenge("Bearer realm=\"tableferry\", error=\"invalid_token\"", detail)
+}
+
+fn challenge(challenge: &'static str, detail: String) -> Response {
+    let mut response = Problem::new(ProblemType::Unauthenticated, detail).into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+/// Tells a caller where they stand: how many at once, in which time, how many are left, and when all are back.
+fn tell(standing: &Standing, headers: &mut HeaderMap) {
+    let (burst, window_s) = (standing.burst.floor(), (standing.burst / standing.rate_per_s).ceil());
+    let (left, full_s) = (standing.left.floor(), standing.full_in.as_secs_f64().ceil());
+    let policy = HeaderValue::try_from(format!("\"default\";q={burst};w={window_s}"));
+    let stands = HeaderValue::try_from(format!("\"default\";r={left};t={full_s}"));
+    if let (Ok(policy), Ok(stands)) = (policy, stands) {
+        headers.insert(RATE_LIMIT_POLICY, policy);
+        headers.insert(RATE_LIMIT, stands);
+    }
+}
+
+/// Who makes the call that is being answered.
+#[derive(Debug, Clone)]
+pub struct Calling(pub Arc<Caller>);
+
+impl Calling {
+    /// The caller's name, if they had to say it.
+    pub(super) fn name(&self) -> Option<CallerName> {
+        self.0.name.clone()
+    }
+
+    /// The caller's name in logs.
+    pub(super) fn logged(&self) -> Option<&str> {
+        self.0.name.as_ref().map(CallerName::as_str)
+    }
+
+    /// Whether the caller may see and ask for exports of this table to this bucket.
+    pub(super) fn may(&self, request: &ExportRequest) -> bool {
+        let allow = self.0.grant.allow();
+        allow.table(request.table_arn.as_str()) && allow.bucket(request.destination.bucket.as_str())
+    }
+
+    /// Refuses a request for what is not the caller's, naming the fields.
+    pub(super) fn check(&self, request: &ExportRequest) -> Result<(), Problem> {
+        let allow = self.0.grant.allow();
+        let mut errors = Vec::new();
+        if !allow.table(request.table_arn.as_str()) {
+            errors.push(FieldError::new("/table_arn", &not_yours("table")));
+        }
+        if !allow.bucket(request.destination.bucket.as_str()) {
+            errors.push(FieldError::new("/s3_bucket", &not_yours("bucket")));
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::Forbidden, errors)) }
+    }
+
+    /// Refuses a table that is not the caller's; `pointer` says where it is named.
+    pub(super) fn check_table(&self, pointer: &str, table: &TableArn) -> Result<(), Problem> {
+        if self.0.grant.allow().table(table.as_str()) {
+            return Ok(());
+        }
+        Err(Problem::with_errors(ProblemType::Forbidden, vec![FieldError::new(pointer, &not_yours("table"))]))
+    }
+}
+
+/// What is wrong with naming what is not the caller's.
+pub(super) fn not_yours(what: &str) -> Invalid {
+    Invalid::new(format!("names a {what} that this API key does not hold for"))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Calling {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let calling = parts.extensions.get::<Self>().cloned();
+        calling.ok_or_else(|| Problem::new(ProblemType::Internal, "nobody was let in to make this call"))
+    }
+}

@@ -1,0 +1,165 @@
+//! Who calls: API keys and bearer tokens of an OIDC issuer become callers here, and how much each may ask for is counted.
+//!
+//! [`Gate::admit`] is the one way in. What it has found good is [`known`] for some seconds, so that most requests ask neither Postgres nor
+//! the issuer. Credentials that are refused are counted by the address they come from ([`failures`]): an address with many of
+//! them gets no further look-ups for a while, but credentials that are known stay good, since many callers may share an address.
+
+mod failures;
+mod keys;
+mod known;
+pub mod oidc;
+pub mod rates;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::chance::Chance;
+use crate::domain::caller::Caller;
+use crate::domain::pace::PaceLimits;
+use crate::domain::timestamp::Timestamp;
+use crate::measures::AUTH_FAILURES;
+use crate::settings::Auth;
+use crate::store::{Store, StoreError};
+
+use failures::Failures;
+use known::Known;
+use oidc::{Oidc, OidcSettings};
+use rates::Rates;
+
+/// Why somebody is not let in.
+#[derive(Debug)]
+pub enum Refusal {
+    /// There is no `Authorization: Bearer …`.
+    Missing,
+    /// It is neither an API key nor a token that is taken here.
+    Malformed,
+    /// There is no such key.
+    Unknown,
+    /// The key is revoked or expired.
+    Ended(&'static str),
+    /// The token is not to be trusted.
+    Token(&'static str),
+    /// Too many from this address were refused.
+    TooMany {
+        /// When another try makes sense.
+        retry_after: Duration,
+    },
+    /// The issuer's keys cannot be had.
+    IssuerAway,
+    /// The database does not answer.
+    Store(StoreError),
+}
+
+impl Refusal {
+    /// The reason in metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Ended(why) => why,
+            Self::Token(_) => "token",
+            Self::TooMany { .. } => "too_many",
+            Self::IssuerAway => "issuer_away",
+            Self::Store(_) => "database_away",
+        }
+    }
+
+    /// Whether the credentials are at fault, and not us.
+    fn is_theirs(&self) -> bool {
+        matches!(self, Self::Malformed | Self::Unknown | Self::Ended(_) | Self::Token(_))
+    }
+}
+
+/// Lets callers in.
+#[derive(Debug)]
+pub struct Gate {
+    auth: Auth,
+    store: Store,
+    chance: Chance,
+    anybody: Arc<Caller>,
+    oidc: Option<Oidc>,
+    known: Known,
+    failures: Failures,
+    /// How much callers may ask for.
+    pub rates: Rates,
+}
+
+impl Gate {
+    /// A gate that asks this database, and this issuer if there is one.
+    ///
+    /// # Errors
+    /// The TLS library cannot be set up.
+    pub fn new(auth: Auth, limits: PaceLimits, oidc: Option<OidcSettings>, store: Store, chance: Chance) -> Result<Self, reqwest::Error> {
+        let oidc = oidc.map(Oidc::new).transpose()?;
+        let (known, failures, rates) = (Known::default(), Failures::default(), Rates::new(limits));
+        Ok(Self { auth, store, chance, anybody: Arc::new(Caller::anybody()), oidc, known, failures, rates })
+    }
+
+    /// Whether callers must say who they are.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.auth == Auth::Required
+    }
+
+    /// Whoever calls where nobody must say who they are.
+    #[must_use]
+    pub fn anybody(&self) -> Arc<Caller> {
+        Arc::clone(&self.anybody)
+    }
+
+    /// Who sends these credentials, the text after `Bearer`, from this address.
+    ///
+    /// # Errors
+    /// They are refused, or cannot be checked.
+    pub async fn admit(&self, credentials: Option<&str>, from: Option<IpAddr>) -> Result<Arc<Caller>, Refusal> {
+        let Some(credentials) = credentials else {
+            return Err(counted(Refusal::Missing));
+        };
+        let now = self.chance.now();
+        let digest: [u8; 32] = Sha256::digest(credentials.as_bytes()).into();
+        if let Some(caller) = self.known.fresh(&digest, now) {
+            return Ok(caller);
+        }
+        // Whoever was known is looked up again whatever others at the same address do.
+        if !self.known.has(&digest)
+            && let Some(retry_after) = self.failures.wait(from, now)
+        {
+            return Err(counted(Refusal::TooMany { retry_after }));
+        }
+        match self.look_up(credentials, now).await {
+            Ok((caller, until)) => Ok(self.known.insert(digest, caller, until, now)),
+            Err(refusal) => {
+                if refusal.is_theirs() {
+                    self.known.forget(&digest);
+                    self.failures.count(from, now);
+                }
+                Err(counted(refusal))
+            }
+        }
+    }
+
+    /// Forgets what is known, so that a change in this process holds at once; other processes hear of it within [`known::FRESH`].
+    pub fn forget_all(&self) {
+        self.known.clear();
+    }
+
+    async fn look_up(&self, credentials: &str, now: Timestamp) -> Result<(Caller, Option<Timestamp>), Refusal> {
+        if credentials.starts_with(crate::domain::caller::secret::PREFIX) {
+            return keys::look_up(&self.store, credentials, now).await;
+        }
+        match &self.oidc {
+            Some(oidc) => oidc.verify(credentials, now).await,
+            None => Err(Refusal::Malformed),
+        }
+    }
+}
+
+fn counted(refusal: Refusal) -> Refusal {
+    metrics::counter!(AUTH_FAILURES, "reason" => refusal.reason()).increment(1);
+    refusal
+}

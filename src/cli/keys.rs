@@ -1,0 +1,176 @@
+//! `tableferry keys`: makes, lists and revokes API keys, on the database itself: how the first admin gets a key.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use uuid::Uuid;
+
+use super::{CliError, database};
+use crate::app::AppError;
+use crate::chance::Chance;
+use crate::client::screen::Screen;
+use crate::client::table::{Table, column};
+use crate::client::words::ago;
+use crate::domain::caller::Grant;
+use crate::domain::caller::allow::{AllowList, Pattern};
+use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, rate_per_s};
+use crate::domain::caller::scope::{Scope, Scopes};
+use crate::domain::duration::parse_duration;
+use crate::domain::timestamp::Timestamp;
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+
+/// What to do with API keys.
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Make a key and print it: the only time that it is shown
+    Create(Create),
+    /// List all keys, newest first, revoked ones too
+    List {
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key: running processes refuse it within five seconds
+    Revoke {
+        /// Its name or its id
+        #[arg(value_name = "NAME|ID")]
+        key: String,
+    },
+}
+
+/// A new key.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// What it is called: in created_by, in logs, in lists
+    #[arg(long, value_parser = text(KeyName::parse))]
+    name: KeyName,
+    /// exports:read, exports:write, webhooks:manage or admin (everything); may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = text(Scope::parse))]
+    scopes: Vec<Scope>,
+    /// How long it works, such as 2160h; forever unless said
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    expires_in: Option<Duration>,
+    /// A table that it holds for: an ARN in which * stands for any text; may be repeated; all unless said
+    #[arg(long = "table-arn", value_name = "PATTERN", value_parser = text(Pattern::of_table))]
+    table_arns: Vec<Pattern>,
+    /// A bucket that it holds for, in the same way
+    #[arg(long = "s3-bucket", value_name = "PATTERN", value_parser = text(Pattern::of_bucket))]
+    s3_buckets: Vec<Pattern>,
+    /// Requests a second in the long run, instead of TABLEFERRY_RATE_LIMIT_PER_S
+    #[arg(long, value_name = "NUMBER", value_parser = rate)]
+    rate_limit_per_s: Option<f64>,
+}
+
+/// A parser of clap's from one of the domain's.
+fn text<T>(parse: fn(&str) -> Result<T, crate::domain::invalid::Invalid>) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| parse(text).map_err(|e| e.to_string())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).filter(|duration| !duration.is_zero()).ok_or_else(|| "must be a duration such as 24h or 2160h".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "must be a number".to_owned()).and_then(|rate| rate_per_s(rate).map_err(|e| e.to_string()))
+}
+
+impl Keys {
+    /// Does it.
+    pub(super) async fn run(self, settings: &Settings) -> Result<(), CliError> {
+        let store = database(settings)?;
+        let chance = Chance::default();
+        match self {
+            Self::Create(create) => create.run(&store, &chance).await,
+            Self::List { json } => list(&store, json, chance.now()).await,
+            Self::Revoke { key } => revoke(&store, &key, chance.now()).await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, store: &Store, chance: &Chance) -> Result<(), CliError> {
+        let grant = Grant::new(Scopes::of(self.scopes), AllowList::new(self.table_arns, self.s3_buckets));
+        let grant = grant.map_err(|e| CliError::Key(format!("--scope {e}")))?;
+        let (secret, now) = (chance.api_key_secret(), chance.now());
+        let key = ApiKey {
+            id: chance.ordered_id(),
+            lookup: secret.lookup().to_owned(),
+            name: self.name,
+            grant,
+            rate_per_s: self.rate_limit_per_s,
+            created_at: now,
+            created_by: None,
+            expires_at: self.expires_in.map(|duration| now.plus(duration)),
+            revoked_at: None,
+            last_used_at: None,
+        };
+        if !store.add_api_key(&key, &secret.hash()).await.map_err(asked)? {
+            return Err(CliError::Key(format!(
+                "{} is the name of another key; choose another name, or revoke that key first",
+                key.name.as_str()
+            )));
+        }
+        eprintln!(
+            "This is the key, shown now and never again. Send it as \"Authorization: Bearer …\", or give it to tableferry as TABLEFERRY_API_KEY."
+        );
+        writeln!(std::io::stdout().lock(), "{}", secret.expose()).map_err(CliError::Output)
+    }
+}
+
+async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError> {
+    const PAGE: i64 = 200;
+    let screen = Screen { json, quiet: false };
+    let mut table =
+        Table::new(&[column("NAME"), column("ID"), column("STATE"), column("SCOPES"), column("HOLDS FOR").rank(1), column("USED").rank(2)]);
+    let mut before = None;
+    loop {
+        let keys = store.list_api_keys(before, PAGE).await.map_err(asked)?;
+        if json {
+            for key in &keys {
+                let line = serde_json::to_string(&ApiKeyView::from(key)).map_err(|e| CliError::Output(e.into()))?;
+                screen.line(&line).map_err(CliError::Output)?;
+            }
+        } else if before.is_none() || !keys.is_empty() {
+            let rows: Vec<_> = keys.iter().map(|key| row(key, now)).collect();
+            screen.rows(&mut table, &rows).map_err(CliError::Output)?;
+        }
+        match keys.last() {
+            Some(last) if keys.len() >= 200 => before = Some(last.id),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn row(key: &ApiKey, now: Timestamp) -> Vec<crate::client::table::Cell> {
+    let allow = key.grant.allow();
+    let holds_for: Vec<_> = allow.tables().iter().chain(allow.buckets()).map(Pattern::as_str).collect();
+    let scopes: Vec<_> = key.grant.scopes().iter().map(Scope::as_str).collect();
+    vec![
+        key.name.as_str().into(),
+        key.id.to_string().into(),
+        key.refusal(now).unwrap_or("active").into(),
+        scopes.join(" ").into(),
+        if holds_for.is_empty() { "everything".to_owned() } else { holds_for.join(" ") }.into(),
+        key.last_used_at.map_or_else(|| "never".to_owned(), |at| ago(&at.to_string(), now)).into(),
+    ]
+}
+
+async fn revoke(store: &Store, name_or_id: &str, now: Timestamp) -> Result<(), CliError> {
+    let id = match Uuid::try_parse(name_or_id) {
+        Ok(id) => Some(id),
+        Err(_) => store.find_api_key_by_name(name_or_id).await.map_err(asked)?.map(|key| key.id),
+    };
+    let revoked = match id {
+        Some(id) => store.revoke_api_key(id, now).await.map_err(asked)?,
+        None => None,
+    };
+    let key = revoked.ok_or_else(|| CliError::Key(format!("there is no key {name_or_id}; tableferry keys list shows all")))?;
+    eprintln!("{} is revoked; running processes refuse it within five seconds", key.name.as_str());
+    Ok(())
+}
+
+fn asked(error: StoreError) -> CliError {
+    AppError::from(error).into()
+}

@@ -1,0 +1,67 @@
+//! API keys for tests, made as the command line makes them.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use tableferry::domain::caller::Grant;
+use tableferry::domain::caller::allow::AllowList;
+use tableferry::domain::caller::api_key::{ApiKey, KeyName};
+use tableferry::domain::caller::scope::{Scope, Scopes};
+
+use super::{Answer, TestApp};
+
+/// A key to be made.
+pub struct NewKey<'a> {
+    pub name: &'a str,
+    pub scopes: &'a [Scope],
+    pub tables: &'a [&'a str],
+    pub buckets: &'a [&'a str],
+    pub works_for: Option<Duration>,
+    pub rate_per_s: Option<f64>,
+}
+
+impl Default for NewKey<'_> {
+    fn default() -> Self {
+        Self {
+            name: "a-team",
+            scopes: &[Scope::ExportsRead, Scope::ExportsWrite],
+            tables: &[],
+            buckets: &[],
+            works_for: None,
+            rate_per_s: None,
+        }
+    }
+}
+
+impl TestApp {
+    /// Makes a key. The key itself.
+    pub async fn new_key(&self, new: NewKey<'_>) -> String {
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let (secret, now) = (self.chance.api_key_secret(), self.chance.now());
+        let key = ApiKey {
+            id: self.chance.ordered_id(),
+            lookup: secret.lookup().to_owned(),
+            name: KeyName::parse(new.name).unwrap(),
+            grant: Grant::new(Scopes::of(new.scopes.iter().copied()), AllowList::parse(&texts(new.tables), &texts(new.buckets)).unwrap())
+                .unwrap(),
+            rate_per_s: new.rate_per_s,
+            created_at: now,
+            created_by: None,
+            expires_at: new.works_for.map(|duration| now.plus(duration)),
+            revoked_at: None,
+            last_used_at: None,
+        };
+        assert!(self.store().add_api_key(&key, &secret.hash()).await.unwrap());
+        secret.expose().to_owned()
+    }
+
+    /// Sends a call with these credentials, and a body if it takes one.
+    pub async fn call_as(&self, key: &str, method: Method, path: &str, body: Option<&serde_json::Value>) -> Answer {
+        let request = self.request(method, path).bearer_auth(key);
+        self.send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+}
