@@ -114,7 +114,7 @@ async fn serve_tls(connection: Connection, stream: TcpStream, place: Place, tls:
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(connection.limits.handshake_time, handshake) => shaken,
         () = connection.closing.cancelled() => return,
-        () = place.visit().asked_to_leave() => return count_cut("idle_gave_way"),
+        () = place.visit().asked_to_leave() => return,
     };
     match shaken {
         Ok(Ok(stream)) => connection.serve(stream, &place).await,
@@ -151,5 +151,70 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         metrics::gauge!(HTTP_CONNECTIONS).decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use axum::extract::ConnectInfo;
+    use axum::routing::get;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn endless() -> Body {
+        Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 65_536]))))
+    }
+
+    async fn peer(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+        peer.to_string()
+    }
+
+    /// A front door, a client that has connected and sent this, and what stops it.
+    async fn served(limits: Limits, request: &str) -> (tokio::task::JoinHandle<()>, TcpStream, oneshot::Sender<()>) {
+        let router = Router::new().route("/endless", get(endless)).route("/peer", get(peer));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let front = Front::new(Arc::new(limits), None);
+        let serving = tokio::spawn(async move { front.serve(listener, router, async { drop(stopped.await) }).await });
+        client.write_all(request.as_bytes()).await.unwrap();
+        (serving, client, stop)
+    }
+
+    #[tokio::test]
+    async fn a_live_stream_that_nobody_reads_is_cut() {
+        let limits = Limits { write_time: Duration::from_millis(50), ..Limits::default() };
+        let (serving, mut client, stop) = served(limits, "GET /endless HTTP/1.1\r\nhost: t\r\n\r\n").await;
+        let mut head = [0; 12];
+        client.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        // It would be waited for, since it is in hand, if it were not cut.
+        stop.send(()).unwrap();
+        timeout(PATIENCE, serving).await.expect("it is cut").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_lets_a_request_end_and_closes_what_is_idle() {
+        for rest_after in [Duration::ZERO, Duration::from_secs(3600)] {
+            let limits = Limits { rest_after, ..Limits::default() };
+            let (serving, mut client, stop) = served(limits, "GET /peer HTTP/1.1\r\nhost: t\r\n\r\n").await;
+            let own = client.local_addr().unwrap().to_string();
+            let mut answer = Vec::new();
+            while !answer.ends_with(own.as_bytes()) {
+                assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
+            }
+            stop.send(()).unwrap();
+            timeout(PATIENCE, serving).await.expect("nobody is left").unwrap();
+            assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! Connections and requests that would cost too much: each is cut or refused, and the others are served.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::Method;
 use sqlx::{Connection as _, PgConnection};
 use tableferry::front::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::{Raw, TestApp, TestOptions, create_body};
+use crate::process::{free_address, line_with, terminate};
+use crate::support::{Raw, TestApp, TestOptions, client, create_body};
 
 /// Over soon for who is cut. Who is not meant does not come near it: everything else keeps its usual time.
 const SHORT: Duration = Duration::from_millis(50);
@@ -308,4 +311,36 @@ async fn who_does_not_read_is_cut() {
     };
     timeout(PATIENCE, read).await.expect("it is closed");
     assert!(bytes < asked * 1_000_000, "all of it was sent: {bytes}");
+}
+
+#[tokio::test]
+async fn a_process_without_file_descriptors_goes_on_when_it_has_some() {
+    let address = free_address().await;
+    let variables = [("DATABASE_URL", "postgres://127.0.0.1:1/d"), ("TABLEFERRY_AUTH", "none"), ("TABLEFERRY_LISTEN", &address)];
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" serve", env!("CARGO_BIN_EXE_tableferry")])
+        .env_clear()
+        .envs(variables)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = Vec::new();
+    line_with(&mut child, &mut lines, "the database does not answer").await;
+    assert!(lines.concat().contains("the limit of open files"), "{lines:?}");
+    let url = format!("http://{address}");
+    // None of them is idle, and there are more than files.
+    let mut half = Vec::new();
+    for _ in 0..80 {
+        let mut raw = Raw::connect(&url).await;
+        raw.say("G").await;
+        half.push(raw);
+    }
+    line_with(&mut child, &mut lines, "no connection can be taken at the moment").await;
+    drop(half);
+    let http = client();
+    let live = async { while !http.get(format!("{url}/livez")).send().await.is_ok_and(|answer| answer.status() == 200) {} };
+    timeout(PATIENCE, live).await.expect("it takes connections again");
+    terminate(&child);
+    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
 }

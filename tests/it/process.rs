@@ -96,7 +96,7 @@ async fn a_key_of_the_command_line_opens_the_service() {
 }
 
 /// Reads log lines until one has this text; the line.
-async fn line_with(child: &mut Child, lines: &mut Vec<String>, text: &str) -> String {
+pub async fn line_with(child: &mut Child, lines: &mut Vec<String>, text: &str) -> String {
     let stderr = child.stderr.take().unwrap();
     let mut reader = BufReader::new(stderr);
     let found = timeout(PATIENCE, async {
