@@ -25,8 +25,8 @@ CREATE TABLE api_keys (
         (table_arns = '{}' AND s3_buckets = '{}') OR NOT scopes && ARRAY['webhooks:manage', 'admin'])
 );
 
--- A name is one key's as long as that works; kept rows of revoked keys say who it was.
-CREATE UNIQUE INDEX api_keys_name ON api_keys (name) WHERE revoked_at IS NULL;
+-- A name is one key's for ever, also after it was revoked: created_by says who it was.
+CREATE UNIQUE INDEX api_keys_name ON api_keys (name);
 
 -- Null: nobody had to say who they are, or the service did it by itself.
 ALTER TABLE exports ADD COLUMN created_by text;

@@ -15,16 +15,15 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
-use uuid::Uuid;
 
 use super::ApiState;
+use super::exports::IdPath;
 use super::problem::{FieldError, Problem, ProblemType};
 use crate::auth::Refusal;
 use crate::auth::rates::Standing;
 use crate::domain::arn::TableArn;
 use crate::domain::caller::scope::Scope;
 use crate::domain::caller::{Caller, CallerName};
-use crate::domain::ids::ExportId;
 use crate::domain::invalid::Invalid;
 use crate::domain::request::ExportRequest;
 use crate::measures::RATE_LIMITED;
@@ -92,18 +91,19 @@ fn access(call: &Value) -> Access {
 }
 
 /// Lets a request through if its caller may make it, and tells its handler who that is.
-pub(super) async fn guard(State((state, permissions)): State<(ApiState, Permissions)>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(State((state, permissions)): State<(ApiState, Permissions)>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let access = route.as_ref().and_then(|route| permissions.access(request.method(), route.as_str()));
     let (Some(route), Some(access)) = (route, access.filter(|access| *access != Access::Open)) else {
         return next.run(request).await;
     };
+    let (mut parts, body) = request.into_parts();
     if !state.gate.is_closed() {
-        request.extensions_mut().insert(Calling(state.gate.anybody()));
-        return next.run(request).await;
+        parts.extensions.insert(Calling(state.gate.anybody()));
+        return next.run(Request::from_parts(parts, body)).await;
     }
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let caller = match Box::pin(state.gate.admit(credentials(request.headers()), from)).await {
+    let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let caller = match Box::pin(state.gate.admit(credentials(&parts.headers), from)).await {
         Ok(caller) => caller,
         Err(refusal) => return refused(refusal),
     };
@@ -111,13 +111,16 @@ pub(super) async fn guard(State((state, permissions)): State<(ApiState, Permissi
     let mut response = match standing.and_then(|standing| standing.refused_for) {
         Some(wait) => {
             metrics::counter!(RATE_LIMITED).increment(1);
+            if standing.is_some_and(|standing| standing.is_news) {
+                tracing::warn!(caller.name = caller.name.as_ref().map(CallerName::as_str), "a caller asks more often than it may");
+            }
             let detail = "this caller asks more often than it may; RateLimit-Policy says how often that is";
             Problem::new(ProblemType::RateLimited, detail).retry_after(wait).into_response()
         }
-        None => match Box::pin(check(&state, access, &caller, route.as_str(), request.uri().path())).await {
+        None => match Box::pin(check(&state, access, &caller, route.as_str(), &mut parts)).await {
             Ok(()) => {
-                request.extensions_mut().insert(Calling(caller));
-                next.run(request).await
+                parts.extensions.insert(Calling(caller));
+                next.run(Request::from_parts(parts, body)).await
             }
             Err(problem) => problem.into_response(),
         },
@@ -129,7 +132,7 @@ pub(super) async fn guard(State((state, permissions)): State<(ApiState, Permissi
 }
 
 /// Whether this caller may make this call, of this record.
-async fn check(state: &ApiState, access: Access, caller: &Caller, route: &str, path: &str) -> Result<(), Problem> {
+async fn check(state: &ApiState, access: Access, caller: &Caller, route: &str, parts: &mut Parts) -> Result<(), Problem> {
     match access {
         Access::Scope(scope) if caller.grant.scopes().allow(scope) => {}
         Access::Scope(scope) => {
@@ -141,10 +144,9 @@ async fn check(state: &ApiState, access: Access, caller: &Caller, route: &str, p
     if allow.is_everything() || !route.starts_with(OF_AN_EXPORT) {
         return Ok(());
     }
-    // What is no id names no export; the handler says so.
-    let id = path.split('/').nth(3).and_then(|id| Uuid::try_parse(id).ok());
-    let Some(id) = id else { return Ok(()) };
-    match state.store.place_of(ExportId(id)).await? {
+    // Read as handlers read it: a path can be written in many ways.
+    let IdPath(id) = IdPath::from_request_parts(parts, &()).await?;
+    match state.store.place_of(id).await? {
         Some((table, bucket)) if allow.table(&table) && allow.bucket(&bucket) => Ok(()),
         // To whom it is not theirs it is not there.
         _ => Err(Problem::no_such_export()),
@@ -166,7 +168,7 @@ fn refused(refusal: Refusal) -> Response {
             return Problem::new(ProblemType::Unavailable, detail).into_response();
         }
         Refusal::TooMany { retry_after } => {
-            let detail = "too many credentials from this address were refused; no more are looked up for a while";
+            let detail = "these credentials are refused, and many from this address were before; wait before the next";
             return Problem::new(ProblemType::RateLimited, detail).retry_after(retry_after).into_response();
         }
         Refusal::Missing => {
@@ -230,6 +232,15 @@ impl Calling {
             errors.push(FieldError::new("/s3_bucket", &not_yours("bucket")));
         }
         if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::Forbidden, errors)) }
+    }
+
+    /// Refuses to adopt an export of what is not the caller's, whether it is known here or not.
+    pub(super) fn check_adoption(&self, request: &ExportRequest) -> Result<(), Problem> {
+        if self.may(request) {
+            return Ok(());
+        }
+        let invalid = Invalid::new("names an export of a table or bucket that this API key does not hold for");
+        Err(Problem::with_errors(ProblemType::Forbidden, vec![FieldError::new("/export_arn", &invalid)]))
     }
 
     /// Refuses a table that is not the caller's; `pointer` says where it is named.

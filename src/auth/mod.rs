@@ -1,8 +1,9 @@
 //! Who calls: API keys and bearer tokens of an OIDC issuer become callers here, and how much each may ask for is counted.
 //!
 //! [`Gate::admit`] is the one way in. What it has found good is [`known`] for some seconds, so that most requests ask neither Postgres nor
-//! the issuer. Credentials that are refused are counted by the address they come from ([`failures`]): an address with many of
-//! them gets no further look-ups for a while, but credentials that are known stay good, since many callers may share an address.
+//! the issuer. Credentials that are refused are counted by the address they come from ([`failures`]): from an address with many of
+//! them, what is not known is looked up one after the other, and told to wait if it is refused. So whoever is good gets in, since many
+//! callers may share an address.
 
 mod failures;
 mod keys;
@@ -15,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::chance::Chance;
-use crate::domain::caller::Caller;
+use crate::domain::caller::secret::{ApiKeySecret, PREFIX};
+use crate::domain::caller::{Caller, CallerName};
 use crate::domain::pace::PaceLimits;
 use crate::domain::timestamp::Timestamp;
 use crate::measures::AUTH_FAILURES;
@@ -28,6 +31,9 @@ use failures::Failures;
 use known::Known;
 use oidc::{Oidc, OidcSettings};
 use rates::Rates;
+
+/// How many credentials from addresses that are put off may wait for their look-up.
+const MOST_IN_LINE: usize = 64;
 
 /// Why somebody is not let in.
 #[derive(Debug)]
@@ -85,6 +91,9 @@ pub struct Gate {
     oidc: Option<Oidc>,
     known: Known,
     failures: Failures,
+    /// Those who wait for their turn, and whose turn it is.
+    line: Semaphore,
+    turn: Semaphore,
     /// How much callers may ask for.
     pub rates: Rates,
 }
@@ -97,7 +106,8 @@ impl Gate {
     pub fn new(auth: Auth, limits: PaceLimits, oidc: Option<OidcSettings>, store: Store, chance: Chance) -> Result<Self, reqwest::Error> {
         let oidc = oidc.map(Oidc::new).transpose()?;
         let (known, failures, rates) = (Known::default(), Failures::default(), Rates::new(limits));
-        Ok(Self { auth, store, chance, anybody: Arc::new(Caller::anybody()), oidc, known, failures, rates })
+        let (line, turn) = (Semaphore::new(MOST_IN_LINE), Semaphore::new(1));
+        Ok(Self { auth, store, chance, anybody: Arc::new(Caller::anybody()), oidc, known, failures, line, turn, rates })
     }
 
     /// Whether callers must say who they are.
@@ -125,31 +135,44 @@ impl Gate {
         if let Some(caller) = self.known.fresh(&digest, now) {
             return Ok(caller);
         }
-        // Whoever was known is looked up again whatever others at the same address do.
-        if !self.known.has(&digest)
-            && let Some(retry_after) = self.failures.wait(from, now)
-        {
-            return Err(counted(Refusal::TooMany { retry_after }));
-        }
+        let put_off = self.failures.wait(from, now);
+        // Whoever was known need not stand in line, whatever others at the same address do.
+        let _turn = match put_off {
+            Some(retry_after) if !self.known.has(&digest) => {
+                Some(self.in_line().await.ok_or_else(|| counted(Refusal::TooMany { retry_after }))?)
+            }
+            _ => None,
+        };
         match self.look_up(credentials, now).await {
             Ok((caller, until)) => Ok(self.known.insert(digest, caller, until, now)),
-            Err(refusal) => {
-                if refusal.is_theirs() {
-                    self.known.forget(&digest);
-                    self.failures.count(from, now);
+            Err(refusal) if refusal.is_theirs() => {
+                self.known.forget(&digest);
+                self.failures.count(from, now);
+                match put_off {
+                    Some(retry_after) => Err(counted(Refusal::TooMany { retry_after })),
+                    None => {
+                        tell(&refusal, credentials, from);
+                        Err(counted(refusal))
+                    }
                 }
-                Err(counted(refusal))
             }
+            Err(refusal) => Err(counted(refusal)),
         }
     }
 
-    /// Forgets what is known, so that a change in this process holds at once; other processes hear of it within [`known::FRESH`].
-    pub fn forget_all(&self) {
-        self.known.clear();
+    /// Waits for the one place where credentials from addresses that are put off are looked up; nothing if too many do.
+    async fn in_line(&self) -> Option<SemaphorePermit<'_>> {
+        let _waiting = self.line.try_acquire().ok()?;
+        self.turn.acquire().await.ok()
+    }
+
+    /// Forgets a caller, so that a change in this process holds at once; other processes hear of it within [`known::FRESH`].
+    pub fn forget(&self, name: &CallerName) {
+        self.known.forget_caller(name);
     }
 
     async fn look_up(&self, credentials: &str, now: Timestamp) -> Result<(Caller, Option<Timestamp>), Refusal> {
-        if credentials.starts_with(crate::domain::caller::secret::PREFIX) {
+        if credentials.starts_with(PREFIX) {
             return keys::look_up(&self.store, credentials, now).await;
         }
         match &self.oidc {
@@ -157,6 +180,13 @@ impl Gate {
             None => Err(Refusal::Malformed),
         }
     }
+}
+
+/// Says who tries. Not more often than failures are allowed, so that it fills no log.
+fn tell(refusal: &Refusal, credentials: &str, from: Option<IpAddr>) {
+    let prefix = ApiKeySecret::parse(credentials).map(|key| format!("{PREFIX}{}", key.lookup()));
+    let from = from.map(tracing::field::display);
+    tracing::warn!(client.address = from, auth.refusal = refusal.reason(), api_key.prefix = prefix, "credentials were refused");
 }
 
 fn counted(refusal: Refusal) -> Refusal {

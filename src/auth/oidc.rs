@@ -80,6 +80,7 @@ struct Keys {
 /// What is read of a token.
 #[derive(Debug, Deserialize)]
 struct Claims {
+    iss: String,
     sub: String,
     exp: f64,
     nbf: Option<f64>,
@@ -92,6 +93,11 @@ struct Claims {
 struct Discovery {
     issuer: String,
     jwks_uri: String,
+}
+
+/// Characters that are not seen, or that turn what stands around them.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl Oidc {
@@ -114,6 +120,10 @@ impl Oidc {
         if !ALGORITHMS.contains(&header.alg) {
             return Err(Refusal::Token("its algorithm is not taken here"));
         }
+        // RFC 7515, 4.1.11: what must be understood and is not.
+        if header.crit.is_some() {
+            return Err(Refusal::Token("it asks for more than is understood here (crit)"));
+        }
         let id = header.kid.ok_or(Refusal::Token("it names no key (kid)"))?;
         let key = self.key(&id, now).await?.ok_or(Refusal::Token("the issuer has no such key"))?;
         let claims = self.read(token, header.alg, &key)?;
@@ -124,7 +134,10 @@ impl Oidc {
         if claims.nbf.is_some_and(|nbf| Timestamp::from_unix_seconds(nbf).is_none_or(|from| from > now.plus(LEEWAY))) {
             return Err(Refusal::Token("it is not good yet"));
         }
-        if claims.sub.is_empty() || claims.sub.len() > 255 || claims.sub.chars().any(char::is_control) {
+        if claims.iss != self.issuer() {
+            return Err(Refusal::Token("it is of another issuer"));
+        }
+        if claims.sub.is_empty() || claims.sub.len() > 255 || claims.sub.chars().any(is_unseen) {
             return Err(Refusal::Token("its sub is no name"));
         }
         let grant =
@@ -150,7 +163,7 @@ impl Oidc {
             Refusal::Token(match error.kind() {
                 ErrorKind::InvalidIssuer => "it is of another issuer",
                 ErrorKind::InvalidAudience => "it is for another audience",
-                ErrorKind::MissingRequiredClaim(_) => "it lacks exp, iss, aud or sub",
+                ErrorKind::MissingRequiredClaim(_) => "it lacks exp, iss, aud or sub, or one of them is malformed",
                 _ => "its signature or form is wrong",
             })
         })?;

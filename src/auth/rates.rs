@@ -12,6 +12,9 @@ use crate::domain::timestamp::Timestamp;
 /// How many callers are remembered.
 const MOST: usize = 10_000;
 
+/// How often it is said that a caller asks too often.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// What callers have left.
 #[derive(Debug)]
 pub struct Rates {
@@ -25,6 +28,8 @@ pub struct Rates {
 struct Counted {
     bucket: TokenBucket,
     rate_per_s: f64,
+    /// When it was last said that it asks too often.
+    told_at: Option<Timestamp>,
 }
 
 /// Where a caller stands after a request.
@@ -40,6 +45,8 @@ pub struct Standing {
     pub full_in: Duration,
     /// When the next request is taken, if this one was not.
     pub refused_for: Option<Duration>,
+    /// This one was not, and that has not been said for a minute.
+    pub is_news: bool,
 }
 
 impl Rates {
@@ -62,11 +69,11 @@ impl Rates {
                 // Who has all of their burst again is counted no differently as a newcomer.
                 buckets.retain(|_, other| other.bucket.fill(other.rate_per_s, now) < other.bucket.burst());
             }
-            buckets.insert(name.clone(), Counted { bucket: TokenBucket::full(burst, now), rate_per_s });
+            buckets.insert(name.clone(), Counted { bucket: TokenBucket::full(burst, now), rate_per_s, told_at: None });
         }
         let counted = buckets.get_mut(name)?;
         if counted.bucket.burst() != burst || counted.rate_per_s != rate_per_s {
-            *counted = Counted { bucket: TokenBucket::full(burst, now), rate_per_s };
+            *counted = Counted { bucket: TokenBucket::full(burst, now), rate_per_s, told_at: None };
         }
         let bucket = &mut counted.bucket;
         let left = bucket.fill(rate_per_s, now);
@@ -74,12 +81,18 @@ impl Rates {
         if taken {
             bucket.take(1.0);
         }
+        let is_news = !taken && counted.told_at.is_none_or(|at| at.plus(TOLD_EVERY) <= now);
+        if is_news {
+            counted.told_at = Some(now);
+        }
+        let bucket = &counted.bucket;
         Some(Standing {
             burst,
             rate_per_s,
             left: if taken { left - 1.0 } else { left.max(0.0) },
             full_in: bucket.until(burst, rate_per_s),
             refused_for: (!taken).then(|| bucket.until(1.0, rate_per_s)),
+            is_news,
         })
     }
 }

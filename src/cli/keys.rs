@@ -69,7 +69,9 @@ fn text<T>(parse: fn(&str) -> Result<T, crate::domain::invalid::Invalid>) -> imp
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).filter(|duration| !duration.is_zero()).ok_or_else(|| "must be a duration such as 24h or 2160h".to_owned())
+    let longest = Duration::from_secs(100 * 366 * 24 * 3600);
+    let duration = parse_duration(text).filter(|duration| !duration.is_zero() && *duration <= longest);
+    duration.ok_or_else(|| "must be a duration such as 24h or 2160h, a hundred years at most".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -108,7 +110,7 @@ impl Create {
         };
         if !store.add_api_key(&key, &secret.hash()).await.map_err(asked)? {
             return Err(CliError::Key(format!(
-                "{} is the name of another key; choose another name, or revoke that key first",
+                "{} is the name of another key, which may be revoked; choose another name",
                 key.name.as_str()
             )));
         }
@@ -171,6 +173,10 @@ async fn revoke(store: &Store, name_or_id: &str, now: Timestamp) -> Result<(), C
     Ok(())
 }
 
+/// What the database said; that it lacks the table of keys means that it was never migrated.
 fn asked(error: StoreError) -> CliError {
+    if crate::causes::in_words(&error).contains("\"api_keys\" does not exist") {
+        return CliError::Key("the database has not this version's schema yet: run tableferry migrate first".to_owned());
+    }
     AppError::from(error).into()
 }

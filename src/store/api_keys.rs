@@ -78,7 +78,7 @@ impl Store {
         let done = sqlx::query!(
             "INSERT INTO api_keys (id, lookup, hash, name, scopes, table_arns, s3_buckets, rate_limit_per_s, created_at, created_by, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING",
+            ON CONFLICT (name) DO NOTHING",
             key.id,
             key.lookup,
             hash.as_slice(),
@@ -126,12 +126,12 @@ impl Store {
         select_keys!("WHERE id = $1", id).fetch_optional(&self.pool).await?.map(ApiKey::try_from).transpose()
     }
 
-    /// The key of this name that is not revoked.
+    /// The key of this name, revoked or not.
     ///
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn find_api_key_by_name(&self, name: &str) -> Result<Option<ApiKey>, StoreError> {
-        select_keys!("WHERE name = $1 AND revoked_at IS NULL", name).fetch_optional(&self.pool).await?.map(ApiKey::try_from).transpose()
+        select_keys!("WHERE name = $1", name).fetch_optional(&self.pool).await?.map(ApiKey::try_from).transpose()
     }
 
     /// At most `size` keys that are older than `before`, newest first, revoked ones too.

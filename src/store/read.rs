@@ -11,6 +11,15 @@ use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
 use crate::domain::preflight::LaneLoad;
 
+/// An export that is known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownExport {
+    /// Its id.
+    pub id: ExportId,
+    /// Its bucket.
+    pub s3_bucket: String,
+}
+
 impl Store {
     /// The export of this id.
     ///
@@ -89,18 +98,18 @@ impl Store {
         Ok(unknown)
     }
 
-    /// The ids of the exports here that bear these ARNs of AWS.
+    /// The exports here that bear these ARNs of AWS.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn known_arns(&self, arns: &[String]) -> Result<HashMap<String, ExportId>, StoreError> {
+    pub async fn known_arns(&self, arns: &[String]) -> Result<HashMap<String, KnownExport>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT e.id, given.arn AS "arn!" FROM unnest($1::text[]) AS given (arn) JOIN exports e ON e.export_arn = given.arn"#,
+            r#"SELECT e.id, e.s3_bucket, given.arn AS "arn!" FROM unnest($1::text[]) AS given (arn) JOIN exports e ON e.export_arn = given.arn"#,
             arns
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.arn, ExportId(row.id))).collect())
+        Ok(rows.into_iter().map(|row| (row.arn, KnownExport { id: ExportId(row.id), s3_bucket: row.s3_bucket })).collect())
     }
 
     /// How much an account and region have to do.

@@ -89,9 +89,10 @@ async fn a_revoked_key_is_refused_at_once_here_and_soon_elsewhere() {
     there.call_as(&key, Method::GET, "/v1/exports", None).await.expect(200);
     there.chance.advance(Duration::from_secs(5));
     there.call_as(&key, Method::GET, "/v1/exports", None).await.expect_problem(401, "unauthenticated");
-    // The name is free again, and the record stays.
-    app.new_key(NewKey::default()).await;
-    assert_eq!(app.store().find_api_key(id).await.unwrap().unwrap().name.as_str(), "a-team");
+    // Its record stays, and nobody else ever has its name.
+    let body = json!({"name": "a-team", "scopes": ["exports:read"]});
+    let taken = app.call_as(&admin, Method::POST, "/v1/api-keys", Some(&body)).await.expect_problem(422, "validation-failed");
+    assert_eq!(taken.pointers(), ["/name"]);
 }
 
 #[tokio::test]
@@ -125,7 +126,7 @@ async fn most_requests_look_nothing_up_and_use_is_noted_once_a_minute() {
 }
 
 #[tokio::test]
-async fn an_address_with_many_refusals_is_put_off_but_those_who_are_known_are_not() {
+async fn an_address_with_many_refusals_is_put_off_but_those_who_are_good_are_not() {
     let (app, admin) = closed().await;
     app.call_as(&admin, Method::GET, "/v1/exports", None).await.expect(200);
     for _ in 0..20 {
@@ -135,11 +136,38 @@ async fn an_address_with_many_refusals_is_put_off_but_those_who_are_known_are_no
     let unknown = app.chance.api_key_secret();
     let put_off = app.call_as(unknown.expose(), Method::GET, "/v1/exports", None).await.expect_problem(429, "rate-limited");
     assert_eq!(put_off.header("retry-after"), "2");
-    app.call_as(&admin, Method::GET, "/v1/exports", None).await.expect(200);
-    app.chance.advance(Duration::from_secs(10));
+    // Whether they were known, are new, or come after another was revoked.
     app.call_as(&admin, Method::GET, "/v1/exports", None).await.expect(200);
     let newcomer = app.new_key(NewKey::default()).await;
     app.call_as(&newcomer, Method::GET, "/v1/exports", None).await.expect(200);
+    let id = app.store().find_api_key_by_name("a-team").await.unwrap().unwrap().id;
+    app.call_as(&admin, Method::POST, &format!("/v1/api-keys/{id}/revoke"), None).await.expect(200);
+    app.call_as(&admin, Method::GET, "/v1/exports", None).await.expect(200);
+    app.call_as(&newcomer, Method::GET, "/v1/exports", None).await.expect_problem(429, "rate-limited");
+    app.chance.advance(Duration::from_secs(10));
+    app.call_as(&newcomer, Method::GET, "/v1/exports", None).await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn look_ups_that_come_to_nothing_do_not_keep_a_revoked_key_alive() {
+    let (app, _) = closed().await;
+    let key = app.new_key(NewKey::default()).await;
+    app.call_as(&key, Method::GET, "/v1/exports", None).await.expect(200);
+    let id = app.store().find_api_key_by_name("a-team").await.unwrap().unwrap().id;
+    app.store().revoke_api_key(id, app.chance.now()).await.unwrap();
+    let mut locked = app.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE api_keys").execute(&mut *locked).await.unwrap();
+    // It is time to look again: the one who does hangs, and goes away.
+    app.chance.advance(Duration::from_secs(3));
+    let hangs = app.call_as(&key, Method::GET, "/v1/exports", None);
+    assert!(tokio::time::timeout(Duration::from_millis(300), hangs).await.is_err());
+    app.call_as(&key, Method::GET, "/v1/exports", None).await.expect(200);
+    // Five seconds after it was last found good nobody goes by that any more.
+    app.chance.advance(Duration::from_secs(2));
+    let late = app.call_as(&key, Method::GET, "/v1/exports", None);
+    assert!(tokio::time::timeout(Duration::from_millis(300), late).await.is_err());
+    drop(locked);
+    app.call_as(&key, Method::GET, "/v1/exports", None).await.expect_problem(401, "unauthenticated");
 }
 
 #[tokio::test]

@@ -176,7 +176,12 @@ async fn a_team_does_not_reach_the_exports_of_another() {
         let (method, path): (Method, _) = (method.parse().unwrap(), path.replace("{id}", &id));
         let body = json!({});
         let body = (method == Method::POST).then_some(&body);
-        app.call_as(&others, method.clone(), &path, body).await.expect_problem(404, "not-found");
+        // However the id is written.
+        let encoded = path.replacen(&id, &format!("%{:02x}{}", id.as_bytes()[0], &id[1..]), 1);
+        let braced = path.replacen(&id, &format!("%7B{id}%7D"), 1);
+        for path in [&path, &encoded, &braced] {
+            app.call_as(&others, method.clone(), path, body).await.expect_problem(404, "not-found");
+        }
         if method != Method::DELETE {
             let own = app.call_as(&mine, method, &path, body).await;
             assert!(![401, 403, 404].contains(&own.status.as_u16()), "{path}: {}", own.text);
@@ -226,6 +231,13 @@ async fn exports_that_aws_knows_are_adopted_by_whom_they_belong_to() {
     app.call_as(&half, Method::POST, "/v1/exports/import", Some(&import)).await.expect_problem(403, "forbidden");
     let discover = json!({"table_arn": TABLE, "adopt": true});
     let found = app.call_as(&half, Method::POST, "/v1/exports/discover", Some(&discover)).await.expect(200);
+    assert_eq!(
+        found.json,
+        json!({"exports": [], "adopted": 0, "not_adopted": [], "next_page_token": null}),
+        "of what is not theirs nothing is said"
+    );
+    let named = json!({"table_arn": TABLE, "adopt": [arn]});
+    let found = app.call_as(&half, Method::POST, "/v1/exports/discover", Some(&named)).await.expect(200);
     assert_eq!((found.json["adopted"].as_i64(), found.json["not_adopted"].as_array().unwrap().len()), (Some(0), 1));
     let region = json!({"account_id": "123456789012", "region": "us-east-1"});
     let others = of_others(&app).await;
@@ -233,6 +245,30 @@ async fn exports_that_aws_knows_are_adopted_by_whom_they_belong_to() {
     assert_eq!(found.json["exports"], json!([]));
     let adopted = app.call_as(&all, Method::POST, "/v1/exports/import", Some(&import)).await.expect(201);
     assert_eq!(adopted.json["created_by"], "api_key:all");
+    let known = app.call_as(&half, Method::POST, "/v1/exports/import", Some(&import)).await.expect_problem(403, "forbidden");
+    assert_eq!(known.pointers(), ["/export_arn"], "as before it was known");
+    let found = app.call_as(&half, Method::POST, "/v1/exports/discover", Some(&json!({"table_arn": TABLE}))).await.expect(200);
+    assert_eq!(found.json["exports"], json!([]));
+    let found = app.call_as(&all, Method::POST, "/v1/exports/discover", Some(&json!({"table_arn": TABLE}))).await.expect(200);
+    assert_eq!(found.json["exports"][0]["known_id"], adopted.json["id"]);
+}
+
+#[tokio::test]
+async fn where_an_endpoint_is_only_those_see_who_manage_endpoints() {
+    let app = closed().await;
+    let (team, root) =
+        (app.new_key(NewKey::default()).await, app.new_key(NewKey { name: "root", scopes: &[Scope::Admin], ..NewKey::default() }).await);
+    let endpoint = json!({"url": "http://127.0.0.1:9/services/hunter2?sig=hunter3"});
+    app.call_as(&root, Method::POST, "/v1/webhook-endpoints", Some(&endpoint)).await.expect(201);
+    let id = app.call_as(&team, Method::POST, "/v1/exports", Some(&create_body())).await.expect(202).id();
+    app.call_as(&team, Method::POST, &format!("/v1/exports/{id}/cancel"), None).await.expect(200);
+    app.step_deliveries().await;
+    let path = format!("/v1/exports/{id}/deliveries");
+    let seen = app.call_as(&team, Method::GET, &path, None).await.expect(200);
+    assert!(!seen.text.contains("hunter"), "{}", seen.text);
+    let delivery = &seen.json["deliveries"][0];
+    assert_eq!((&delivery["url"], &delivery["attempts"][0]["error"]), (&json!("http://127.0.0.1:9"), &Value::Null));
+    assert!(app.call_as(&root, Method::GET, &path, None).await.expect(200).text.contains("hunter2"));
 }
 
 #[tokio::test]

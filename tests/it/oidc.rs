@@ -64,6 +64,8 @@ async fn every_flaw_of_a_token_is_refused() {
         ("aud", Value::Null, "aud"),
         ("exp", Value::Null, ""),
         ("sub", Value::Null, ""),
+        ("iss", json!([issuer.url]), "malformed"),
+        ("sub", json!("ci\u{202e}moc"), "no name"),
     ] {
         let mut claims = good.clone();
         if value.is_null() {
@@ -91,7 +93,9 @@ async fn a_token_cannot_choose_how_it_is_checked() {
     let mut forged = good.clone();
     forged["scope"] = json!("admin");
     let forged = URL_SAFE_NO_PAD.encode(forged.to_string());
+    let critical = issuer.token_that_asks_for(&good, "b64");
     for wrong in [
+        critical,
         format!("{}.{}.", header("none"), parts[1]),
         format!("{}.{}.{}", header("RS256"), parts[1], parts[2]),
         format!("{}.{}.{}", header("ES384"), parts[1], parts[2]),

@@ -26,7 +26,7 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateApiKey {
-    /// What it is called: in `created_by`, in logs, in lists. Unique among keys that are not revoked.
+    /// What it is called: in `created_by`, in logs, in lists. No two keys ever have the same, also if one is revoked.
     #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9_.@-]+$", example = "orders-team")]
     pub name: String,
     /// What its bearer may do; `admin` is everything.
@@ -108,7 +108,7 @@ pub async fn create_api_key(
         last_used_at: None,
     };
     if !state.store.add_api_key(&key, &secret.hash()).await? {
-        let taken = Invalid::new("is the name of another key; choose another name, or revoke that key first");
+        let taken = Invalid::new("is the name of another key, which may be revoked; choose another name");
         return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![FieldError::new("/name", &taken)]));
     }
     tracing::info!(api_key.id = %key.id, api_key.name = key.name.as_str(), caller.name = calling.logged(), "API key created");

@@ -13,6 +13,7 @@ use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::domain::caller::CallerName;
 use crate::domain::caller::api_key::ApiKeyView;
 
 /// One page of API keys, newest first.
@@ -101,7 +102,7 @@ pub async fn revoke_api_key(
 ) -> Result<Json<ApiKeyView>, Problem> {
     Query::of(query.as_deref()).finish()?;
     let key = state.store.revoke_api_key(id, state.chance.now()).await?.ok_or_else(no_such_key)?;
-    state.gate.forget_all();
+    state.gate.forget(&CallerName::of_api_key(key.name.as_str()));
     tracing::info!(api_key.id = %id, api_key.name = key.name.as_str(), caller.name = calling.logged(), "API key revoked");
     Ok(Json(ApiKeyView::from(&key)))
 }

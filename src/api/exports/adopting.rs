@@ -64,7 +64,7 @@ pub(super) fn of_aws(failure: &AwsFailure, what: &str) -> Problem {
 
 /// Adopts the export of this ARN, of which no record bears the ARN.
 pub(super) async fn adopt_one(state: &ApiState, calling: &Calling, table_arn: &TableArn, arn: &ExportArn) -> Result<Adoption, NotAdopted> {
-    let check = |export: &Export| calling.check(&export.request).map_err(|problem| NotAdopted::Forbidden(Box::new(problem)));
+    let check = |export: &Export| calling.check_adoption(&export.request).map_err(|problem| NotAdopted::Forbidden(Box::new(problem)));
     let described = state.aws.describe(table_arn, arn).await.map_err(NotAdopted::Aws)?;
     // One of our own of which AWS's answer has not arrived here yet: its worker will hear of it.
     if let Some(token) = &described.client_token

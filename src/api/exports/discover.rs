@@ -222,7 +222,10 @@ impl Search<'_> {
             Ok(Adoption::Known(export)) => Ok((Some(export.id.0), true)),
             Err(NotAdopted::Store(error)) => Err(error.into()),
             Err(NotAdopted::Forbidden(problem)) => {
-                self.leave(arn.as_str(), &problem.in_words());
+                // Of what nobody named nothing is said.
+                if !self.wish.all {
+                    self.leave(arn.as_str(), &problem.in_words());
+                }
                 Ok((None, true))
             }
             Err(NotAdopted::Unusable(invalid)) => {
@@ -278,7 +281,11 @@ impl Search<'_> {
             allow.is_everything() || ExportArn::parse(summary.arn.as_str()).is_ok_and(|(_, table)| allow.table(table.as_str()))
         };
         for summary in summaries.into_iter().filter(theirs) {
-            let mut known_id = known.remove(summary.arn.as_str()).map(|id| id.0);
+            let place = known.remove(summary.arn.as_str());
+            if place.as_ref().is_some_and(|known| !allow.bucket(&known.s3_bucket)) {
+                continue;
+            }
+            let mut known_id = place.map(|known| known.id.0);
             if self.wish.all && known_id.is_none() && whole {
                 // What AWS lists has a table; what has none cannot be adopted.
                 if let Ok((arn, table)) = ExportArn::parse(summary.arn.as_str()) {
@@ -287,6 +294,10 @@ impl Search<'_> {
                         (known_id, whole) = self.adopt(&arn, &table).await?;
                     }
                 }
+            }
+            // AWS lists no buckets: to whom only some belong, an export is shown once its bucket is known.
+            if known_id.is_none() && !allow.buckets().is_empty() {
+                continue;
             }
             let ExportSummary { arn, status, kind } = summary;
             self.found.exports.push(DiscoveredExport { arn: arn.as_str().to_owned(), export_status: status, export_type: kind, known_id });

@@ -12,10 +12,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::IdPath;
 use crate::api::ApiState;
+use crate::api::guard::Calling;
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
@@ -23,6 +25,9 @@ use crate::api::watch::GONE;
 use crate::domain::event::Event;
 use crate::domain::ids::ExportId;
 use crate::domain::timestamp::Timestamp;
+
+/// How long a stream lasts whose caller had to say who it is: a key may have been revoked meanwhile.
+const LONGEST_STREAM: Duration = Duration::from_secs(300);
 
 /// Something that happened to an export.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -75,7 +80,8 @@ problems! {
 /// Get an export's history
 ///
 /// Oldest first. With `Accept: text/event-stream` it is a live stream: what happened so far, then what happens, until the export has
-/// ended. A client that reconnects with `Last-Event-ID` misses nothing and sees nothing twice.
+/// ended. A client that reconnects with `Last-Event-ID` misses nothing and sees nothing twice. Where callers must say who they are, a
+/// stream ends after five minutes, so that they do so again.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/events",
@@ -93,6 +99,7 @@ problems! {
 pub async fn list_events(
     State(state): State<ApiState>,
     IdPath(id): IdPath,
+    calling: Calling,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -103,7 +110,8 @@ pub async fn list_events(
     state.watcher.in_turn(|| state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
     let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
     if wants_stream {
-        let live = Live { state, id, version, after, waiting: VecDeque::new(), ended: false };
+        let until = calling.0.name.is_some().then(|| Instant::now() + LONGEST_STREAM);
+        let live = Live { state, id, version, after, until, waiting: VecDeque::new(), ended: false };
         let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
         return Ok(Sse::new(live.into_stream()).keep_alive(keep_alive).into_response());
     }
@@ -117,12 +125,22 @@ fn last_event_id(headers: &HeaderMap) -> Result<i32, Problem> {
     sequence.ok_or_else(|| Problem::header("Last-Event-ID", "must be the id of an event of this export, a whole number"))
 }
 
+/// That time; never, if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A live stream of one export's events.
 struct Live {
     state: ApiState,
     id: ExportId,
     version: watch::Receiver<i32>,
     after: i32,
+    /// When its caller must come again, and say anew who it is.
+    until: Option<Instant>,
     waiting: VecDeque<Event>,
     ended: bool,
 }
@@ -145,6 +163,9 @@ impl Live {
                 self.ended = event.status.is_end();
                 return Some(event);
             }
+            if self.until.is_some_and(|until| until <= Instant::now()) {
+                return None;
+            }
             if self.ended || *self.version.borrow_and_update() == GONE {
                 return None;
             }
@@ -153,6 +174,7 @@ impl Live {
                 Ok(_) if self.has_ended().await => return None,
                 Ok(_) => tokio::select! {
                     changed = self.version.changed() => changed.ok()?,
+                    () = at(self.until) => {}
                     () = self.state.stopping.cancelled() => return None,
                 },
                 // The database is away: the stream stays open and looks again by itself.

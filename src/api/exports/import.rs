@@ -67,7 +67,7 @@ pub async fn import_export(
     };
     calling.check_table("/export_arn", &table_arn)?;
     if let Some(known) = state.store.find_by_arn(arn.as_str()).await? {
-        calling.check(&known.request)?;
+        calling.check_adoption(&known.request)?;
         return Ok(respond_with_location(&state, StatusCode::OK, &known, None));
     }
     match adopt_one(&state, &calling, &table_arn, &arn).await? {

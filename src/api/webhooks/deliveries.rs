@@ -10,13 +10,15 @@ use utoipa::ToSchema;
 use super::{DeliveryPath, EndpointPath, find};
 use crate::api::ApiState;
 use crate::api::exports::IdPath;
+use crate::api::guard::Calling;
 use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::domain::caller::scope::Scope;
 use crate::domain::ids::DeliveryId;
 use crate::domain::invalid::Invalid;
-use crate::domain::webhook::delivery::{DeliveryStatus, DeliveryView};
+use crate::domain::webhook::delivery::{Delivery, DeliveryStatus, DeliveryView};
 use crate::domain::webhook::event_type::WebhookEventType;
 use crate::store::delivery_log::DeliveryFilter;
 
@@ -63,12 +65,13 @@ pub async fn list_endpoint_deliveries(
     let of = DeliveryFilter { endpoint_id: Some(id.0), ..DeliveryFilter::default() };
     let (filter, paging) = read(raw.as_deref(), of)?;
     find(&state, id).await?;
-    page(&state, &filter, paging, raw.as_deref(), &format!("/v1/webhook-endpoints/{id}/deliveries")).await
+    page(&state, &filter, paging, raw.as_deref(), &format!("/v1/webhook-endpoints/{id}/deliveries"), DeliveryView::from).await
 }
 
 /// List the webhook deliveries of an export
 ///
-/// Those to its `callback_url` and those to endpoints, newest first, each with every attempt. They outlive an export that is deleted.
+/// Those to its `callback_url` and those to endpoints, newest first, each with every attempt. They outlive an export that is deleted. Without
+/// the scope `webhooks:manage` the path of an endpoint's URL is left out, and so are its errors and answers.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/deliveries",
@@ -89,6 +92,7 @@ pub async fn list_endpoint_deliveries(
 pub async fn list_export_deliveries(
     State(state): State<ApiState>,
     IdPath(id): IdPath,
+    calling: Calling,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let of = DeliveryFilter { export_id: Some(id.0), ..DeliveryFilter::default() };
@@ -96,7 +100,8 @@ pub async fn list_export_deliveries(
     if state.store.find(id).await?.is_none() && state.store.list_deliveries(&of, None, 1).await?.is_empty() {
         return Err(Problem::no_such_export());
     }
-    page(&state, &filter, paging, raw.as_deref(), &format!("/v1/exports/{id}/deliveries")).await
+    let shown = if calling.0.grant.scopes().allow(Scope::WebhooksManage) { DeliveryView::from } else { without_endpoint };
+    page(&state, &filter, paging, raw.as_deref(), &format!("/v1/exports/{id}/deliveries"), shown).await
 }
 
 /// Get a delivery with every attempt
@@ -176,9 +181,20 @@ fn read(raw: Option<&str>, of: DeliveryFilter) -> Result<(DeliveryFilter, Paging
     Ok((filter, paging))
 }
 
-async fn page(state: &ApiState, filter: &DeliveryFilter, paging: Paging, raw: Option<&str>, path: &str) -> Result<Response, Problem> {
+fn without_endpoint(delivery: Delivery) -> DeliveryView {
+    DeliveryView::from(delivery).without_endpoint()
+}
+
+async fn page(
+    state: &ApiState,
+    filter: &DeliveryFilter,
+    paging: Paging,
+    raw: Option<&str>,
+    path: &str,
+    shown: fn(Delivery) -> DeliveryView,
+) -> Result<Response, Problem> {
     let found = state.store.list_deliveries(filter, paging.before, paging.size_and_one()).await?;
     let (deliveries, next_page_token) = paging.cut(found, filter, |delivery| delivery.id.0);
-    let list = DeliveryList { deliveries: deliveries.into_iter().map(DeliveryView::from).collect(), next_page_token };
+    let list = DeliveryList { deliveries: deliveries.into_iter().map(shown).collect(), next_page_token };
     Ok(paging::respond(&list, path, raw, list.next_page_token.as_deref()))
 }

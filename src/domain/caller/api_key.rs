@@ -16,7 +16,7 @@ pub struct ApiKey {
     pub id: Uuid,
     /// What finds it: the first digits of the key itself.
     pub lookup: String,
-    /// What it is called; unique among keys that are not revoked.
+    /// What it is called; no other key ever has the same name.
     pub name: KeyName,
     /// What its bearer may do.
     pub grant: Grant,

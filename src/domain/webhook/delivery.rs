@@ -86,10 +86,10 @@ pub struct Attempt {
     /// What kind of error it was, in one stable word; null when it was delivered.
     #[schema(required, example = "overloaded")]
     pub error_class: Option<String>,
-    /// What went wrong, in words; null when it was delivered.
+    /// What went wrong, in words; null when it was delivered, or the caller may not see it.
     #[schema(required, example = "the receiver answered 503")]
     pub error: Option<String>,
-    /// The first 4 KiB of the answer's body; null when there was none.
+    /// The first 4 KiB of the answer's body; null when there was none, or the caller may not see it.
     #[schema(required, example = "try again later")]
     pub response_excerpt: Option<String>,
 }
@@ -110,7 +110,7 @@ pub struct DeliveryView {
     /// The event's type.
     #[schema(example = "export.completed")]
     pub event_type: String,
-    /// Where it goes.
+    /// Where it goes. Of an endpoint's URL only the host, where the caller may not manage endpoints.
     #[schema(example = "https://hooks.example.com/tableferry")]
     pub url: String,
     /// Where it stands.
@@ -123,6 +123,19 @@ pub struct DeliveryView {
     pub created_at: Timestamp,
     /// What was tried, oldest first.
     pub attempts: Vec<Attempt>,
+}
+
+impl DeliveryView {
+    /// The same for a caller who may not see endpoints: where they are may be a secret, and so may what they answer.
+    #[must_use]
+    pub fn without_endpoint(self) -> Self {
+        if self.endpoint_id.is_none() {
+            return self;
+        }
+        let host = url::Url::parse(&self.url).ok().map(|url| url.origin().ascii_serialization());
+        let attempts = self.attempts.into_iter().map(|attempt| Attempt { error: None, response_excerpt: None, ..attempt }).collect();
+        Self { url: host.unwrap_or_default(), attempts, ..self }
+    }
 }
 
 impl From<Delivery> for DeliveryView {

@@ -66,6 +66,13 @@ impl Issuer {
         self.told.asked.load(Ordering::Relaxed)
     }
 
+    /// The same, with something that must be understood (`crit`).
+    pub fn token_that_asks_for(&self, claims: &Value, what: &str) -> String {
+        let (id, key) = &*self.key.lock().unwrap();
+        let header = Header { kid: Some(id.clone()), crit: Some(vec![what.to_owned()]), ..Header::new(Algorithm::ES256) };
+        encode(&header, claims, key).unwrap()
+    }
+
     /// A token with these claims, by the current key.
     pub fn token(&self, claims: &Value) -> String {
         let (id, key) = &*self.key.lock().unwrap();
