@@ -62,5 +62,5 @@ sbom: setup ## write what the service is made of to target/sbom (CycloneDX); ARG
 SECONDS = 20
 
 fuzz: setup ## throw made-up input at every parser, SECONDS for each (20)
-	cargo build --workspace --all-features
+	cargo build --locked --workspace --all-features
 	target/debug/fuzz --seconds $(SECONDS) $(ARGS)
