@@ -133,7 +133,9 @@ pub const PATTERN: Target = Target {
                 assert!(!pattern.matches(&format!("{text}x")) && !pattern.matches(&format!("x{text}")));
             }
         }
-        format!("{} {} {}", table.is_ok(), bucket.is_ok(), text.matches('*').count().min(4))
+        let matches = [&table, &bucket].into_iter().flatten().any(|pattern| pattern.matches(tried));
+        let words = if table.is_ok() || bucket.is_ok() { "ok" } else { "no pattern" };
+        format!("{words} {} {} {matches} {}", table.is_ok(), bucket.is_ok(), "x".repeat(text.matches('*').count().min(9)))
     },
 };
 
