@@ -18,7 +18,8 @@ fn main() {
         Some(commit) => commit,
         None => commit_of_checkout().unwrap_or_else(|| "unknown".to_owned()),
     };
-    println!("cargo::rustc-env=TABLEFERRY_COMMIT={commit}");
+    // Not TABLEFERRY_…: `cargo run` sets it for the program too, which would take it for a setting.
+    println!("cargo::rustc-env=BUILT_FROM_COMMIT={commit}");
 }
 
 /// What `SOURCE_COMMIT` says.

@@ -25,6 +25,7 @@ pub mod retention;
 mod rows;
 pub mod schedule;
 pub mod signing_keys;
+mod trust;
 pub mod verifications;
 pub mod webhook_jobs;
 
@@ -33,7 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -45,10 +45,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// How many connections one process opens. More make a small machine slower, not faster.
 const MOST_CONNECTIONS: u32 = 12;
-
-/// How long a connection that was given back is taken to be alive without asking. It was asked when it was given back, and asking costs
-/// about what reading an export does.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// How long a caller waits for a connection before it is told that the database is not there.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -75,14 +71,7 @@ impl Store {
             .max_connections(MOST_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .before_acquire(|connection, about| {
-                Box::pin(async move {
-                    if about.idle_for > TRUSTED_FOR {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
+            .before_acquire(|connection, about| Box::pin(trust::ask(connection, about)))
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     // A database that hangs is told to callers as one that is away.

@@ -41,17 +41,43 @@ async fn a_create_that_is_stored_is_never_reported_as_lost() {
     assert_eq!(app.export(&id).await["export_status"], "PENDING");
 }
 
-/// Shuts everybody out of the test's database, or lets them in again.
-async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
-    use sqlx::{AssertSqlSafe, Connection as _};
+#[tokio::test]
+async fn when_every_connection_is_lost_at_most_one_caller_hears_of_it() {
+    let app = TestApp::start().await;
+    let id = app.create(&create_body()).await.expect(202).id();
+    let path = format!("/v1/exports/{id}");
+    futures_util::future::join_all((0..8).map(|_| app.get(&path))).await;
+    let name = app.database_url.rsplit('/').next().unwrap().to_owned();
+    let mut admin = admin(&app).await;
+    end_connections(&mut admin, &name).await;
+    let mut failed = 0;
+    for _ in 0..8 {
+        failed += usize::from(app.get(&path).await.status == 503);
+    }
+    assert!(failed <= 1, "{failed} callers were told");
+}
+
+/// A connection to another database of the same Postgres.
+async fn admin(app: &TestApp) -> PgConnection {
     let mut admin_url = url::Url::parse(&app.database_url).unwrap();
     admin_url.set_path("postgres");
-    let mut admin = PgConnection::connect(admin_url.as_str()).await.unwrap();
+    PgConnection::connect(admin_url.as_str()).await.unwrap()
+}
+
+/// Ends every connection to a database, and returns when all have ended.
+async fn end_connections(admin: &mut PgConnection, name: &str) {
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1";
+    while sqlx::query_scalar::<_, i64>(end).bind(name).fetch_one(&mut *admin).await.unwrap() > 0 {}
+}
+
+/// Shuts everybody out of the test's database, or lets them in again.
+async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
+    use sqlx::AssertSqlSafe;
+    let mut admin = admin(app).await;
     let limit = if allow { "ALLOW_CONNECTIONS true" } else { "ALLOW_CONNECTIONS false" };
     sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE {name} WITH {limit}"))).execute(&mut admin).await.unwrap();
     if !allow {
-        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-        sqlx::raw_sql(AssertSqlSafe(end)).execute(&mut admin).await.unwrap();
+        end_connections(&mut admin, name).await;
     }
 }
 

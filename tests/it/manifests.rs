@@ -224,7 +224,7 @@ fn every_variable_is_a_setting_and_every_argument_is_known() {
         for overlay in [None, Some(overlay)] {
             let variables = variables(&base, template, overlay, "postgres://u:p@127.0.0.1/d");
             let settings = Settings::read(variables, None).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(settings.auth, Auth::None, "as long as there are no API keys");
+            assert_eq!(settings.auth, Auth::Required);
             assert_eq!(settings.accounts.len(), usize::from(overlay.is_some()));
         }
         let line = std::iter::once("tableferry".to_owned()).chain(arguments(template));
@@ -293,7 +293,7 @@ async fn what_the_manifests_start_runs() {
     for (name, address, mut child) in waiting {
         becomes_ready(&address).await;
         let listed = http.get(format!("http://{address}/v1/exports")).send().await.unwrap();
-        assert_eq!(listed.status(), if name == "tableferry-api" { 200 } else { 404 }, "{name}");
+        assert_eq!(listed.status(), if name == "tableferry-api" { 401 } else { 404 }, "{name}");
         terminate(&child);
         assert!(tokio::time::timeout(PATIENCE, child.wait()).await.expect("it stops").unwrap().success());
     }

@@ -52,7 +52,7 @@ fn it_starts_a_known_command_and_waits_for_what_is_in_hand() {
 fn the_settings_are_settings() {
     let text = read("tableferry.toml");
     let settings = Settings::read([], Some(&text)).unwrap();
-    assert_eq!(settings.auth, Auth::None, "as long as there are no API keys");
+    assert_eq!(settings.auth, Auth::Required);
     assert!(settings.listen.ip().is_loopback());
     // What is commented out is a setting too.
     let with_key = text.replace("# encryption_key = \"\"", &format!("encryption_key = \"{ENCRYPTION_KEY}\""));

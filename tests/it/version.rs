@@ -36,7 +36,7 @@ fn run(program: &Path, folder: &Path, variables: &[(&str, &str)]) -> Result<Vec<
 
 fn commit(program: &Path, folder: &Path, variables: &[(&str, &str)]) -> String {
     let lines = run(program, folder, variables).unwrap();
-    lines.iter().find_map(|line| line.strip_prefix("cargo::rustc-env=TABLEFERRY_COMMIT=")).unwrap().to_owned()
+    lines.iter().find_map(|line| line.strip_prefix("cargo::rustc-env=BUILT_FROM_COMMIT=")).unwrap().to_owned()
 }
 
 /// The files of git's that make the script run again.
