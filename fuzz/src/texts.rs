@@ -112,13 +112,20 @@ pub const API_KEY: Target = Target {
 pub const PATTERN: Target = Target {
     name: "pattern",
     json: false,
-    seeds: || ["arn:aws:dynamodb:*:123456789012:table/orders-*", "*", "orders-*", "a*b*c"].map(str::to_owned).to_vec(),
-    words: ARN_WORDS,
+    seeds: || {
+        ["arn:aws:dynamodb:*:123456789012:table/orders-*", "*", "orders-*", "a*b*c", "a*ab*b\naababb", "*ab*\nxabx"]
+            .map(str::to_owned)
+            .to_vec()
+    },
+    words: &["*", "**", "arn:", "a", "aa", "ab", "orders-", "table/", "\n", ":"],
     run: |input| {
-        let text = String::from_utf8_lossy(input);
-        let (table, bucket) = (Pattern::of_table(&text), Pattern::of_bucket(&text));
+        let both = String::from_utf8_lossy(input);
+        // A pattern, and on the next line what it may match.
+        let (text, tried) = both.split_once('\n').unwrap_or((&both, &both));
+        let (table, bucket) = (Pattern::of_table(text), Pattern::of_bucket(text));
         for pattern in [&table, &bucket].into_iter().flatten() {
             assert_eq!(pattern.as_str(), text);
+            assert_eq!(pattern.matches(tried), globs(text.as_bytes(), tried.as_bytes()), "{both}");
             for between in ["", "x", "a*b"] {
                 assert!(pattern.matches(&text.replace('*', between)), "a star stands for {between:?}");
             }
@@ -126,9 +133,29 @@ pub const PATTERN: Target = Target {
                 assert!(!pattern.matches(&format!("{text}x")) && !pattern.matches(&format!("x{text}")));
             }
         }
-        format!("{} {} {}", table.is_ok(), bucket.is_ok(), text.matches('*').count().min(4))
+        let matches = [&table, &bucket].into_iter().flatten().any(|pattern| pattern.matches(tried));
+        let words = if table.is_ok() || bucket.is_ok() { "ok" } else { "no pattern" };
+        format!("{words} {} {} {matches} {}", table.is_ok(), bucket.is_ok(), "x".repeat(text.matches('*').count().min(9)))
     },
 };
+
+/// The same by the book: which beginnings of the text the pattern so far can reach.
+fn globs(pattern: &[u8], text: &[u8]) -> bool {
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for letter in pattern {
+        if *letter == b'*' {
+            let first = reached.iter().position(|reached| *reached).unwrap_or(reached.len());
+            reached[first..].fill(true);
+        } else {
+            for at in (0..text.len()).rev() {
+                reached[at + 1] = reached[at] && text[at] == *letter;
+            }
+            reached[0] = false;
+        }
+    }
+    reached[text.len()]
+}
 
 /// Durations.
 pub const DURATION: Target = Target {
