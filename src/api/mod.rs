@@ -33,6 +33,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use utoipa_axum::router::OpenApiRouter;
@@ -188,14 +189,16 @@ pub fn router(state: ApiState) -> Router {
     with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), admission)
 }
 
+/// Every layer, the outermost first. As one, since each `Router::layer` costs every request a box.
 fn with_layers(router: Router, admission: Admission) -> Router {
-    router
-        .layer(DefaultBodyLimit::disable()) // bodies are read, and bounded, by limits::read_body alone
-        .layer(from_fn_with_state(admission, limits::admit))
-        .layer(CatchPanicLayer::custom(observe::panicked))
-        .layer(from_fn(problem::finish))
-        .layer(from_fn(observe::observe))
-        .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+    let layers = ServiceBuilder::new()
         .layer(map_request(observe::only_good_request_ids))
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn(observe::observe))
+        .layer(from_fn(problem::finish))
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn_with_state(admission, limits::admit))
+        .layer(DefaultBodyLimit::disable()); // bodies are read, and bounded, by limits::read_body alone
+    router.layer(layers)
 }
