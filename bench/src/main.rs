@@ -43,6 +43,9 @@ struct Arguments {
     /// Where the figures go
     #[arg(long, default_value = "benches/results.json")]
     results: PathBuf,
+    /// A document whose table of figures is made anew; it should have every case
+    #[arg(long)]
+    document: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -87,5 +90,9 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
         }
     }
     report.print();
-    report.write(&arguments.results)
+    report.write(&arguments.results)?;
+    match &arguments.document {
+        Some(document) => report.write_into(document),
+        None => Ok(()),
+    }
 }

@@ -93,6 +93,10 @@ pub enum Goal {
     AtLeast(f64),
 }
 
+/// Where the table of a document begins and ends.
+const BEGIN: &str = "<!-- figures: begin -->";
+const END: &str = "<!-- figures: end -->";
+
 /// The figures of all rounds.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -143,6 +147,25 @@ impl Report {
             let (goal, met) = (row.goal.unwrap_or_default(), row.met.map_or("", |met| if met { "yes" } else { "NO" }));
             eprintln!("{:<38} {:<34} {:>10.2} {:>10.2} {:>10.2}  {goal:<10} {met}", row.case, row.figure, row.low, row.middle, row.high);
         }
+    }
+
+    /// Writes the table into a document, in the place of the one that stands between its marks.
+    ///
+    /// # Errors
+    /// The document cannot be read or written, or has no marks.
+    pub fn write_into(&self, document: &Path) -> Result<(), Failed> {
+        let text = std::fs::read_to_string(document)?;
+        let (before, rest) = text.split_once(BEGIN).ok_or("no mark where figures begin")?;
+        let (_, after) = rest.split_once(END).ok_or("no mark where figures end")?;
+        let mut table = "| case | figure | low | middle | high | goal | met |\n|---|---|---:|---:|---:|---|---|\n".to_owned();
+        for row in self.rows() {
+            let number = |value: f64| if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+            let (goal, met) = (row.goal.unwrap_or_default(), row.met.map_or("", |met| if met { "yes" } else { "**no**" }));
+            let (low, middle, high) = (number(row.low), number(row.middle), number(row.high));
+            table += &format!("| `{}` | {} | {low} | {middle} | {high} | {goal} | {met} |\n", row.case, row.figure);
+        }
+        std::fs::write(document, format!("{before}{BEGIN}\n{table}{END}{after}"))?;
+        Ok(())
     }
 
     /// Writes the JSON.
