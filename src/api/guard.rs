@@ -12,9 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::Value;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 
 use super::ApiState;
 use super::exports::IdPath;
@@ -57,12 +56,17 @@ pub(super) struct Permissions(Arc<HashMap<String, Vec<(Method, Access)>>>);
 impl Permissions {
     /// As the document says it.
     pub(super) fn of(document: &OpenApi) -> Self {
-        let paths = serde_json::to_value(&document.paths).unwrap_or_default();
-        let calls = |item: &Value| -> Vec<(Method, Access)> {
-            let operations = item.as_object().into_iter().flatten();
-            operations.filter_map(|(method, call)| Some((method.to_uppercase().parse().ok()?, access(call)))).collect()
+        let calls = |item: &PathItem| -> Vec<(Method, Access)> {
+            let calls = [
+                (Method::GET, &item.get),
+                (Method::PUT, &item.put),
+                (Method::POST, &item.post),
+                (Method::DELETE, &item.delete),
+                (Method::PATCH, &item.patch),
+            ];
+            calls.into_iter().filter_map(|(method, call)| Some((method, access(call.as_ref()?)))).collect()
         };
-        Self(Arc::new(paths.as_object().into_iter().flatten().map(|(path, item)| (path.clone(), calls(item))).collect()))
+        Self(Arc::new(document.paths.paths.iter().map(|(path, item)| (path.clone(), calls(item))).collect()))
     }
 
     /// Who may make this call; nothing if there is none, and the router says so.
@@ -75,12 +79,13 @@ impl Permissions {
 
 /// Whether callers must say who they are to make this call.
 pub(super) fn is_closed(call: &Operation) -> bool {
-    serde_json::to_value(call).is_ok_and(|call| access(&call) != Access::Open)
+    access(call) != Access::Open
 }
 
 /// What the document says of one call: `[{}]` is open, `[{"bearer": [scope]}]` needs the scope.
-fn access(call: &Value) -> Access {
-    let Some([requirement]) = call["security"].as_array().map(Vec::as_slice) else { return Access::Nobody };
+fn access(call: &Operation) -> Access {
+    let said = serde_json::to_value(&call.security).unwrap_or_default();
+    let Some([requirement]) = said.as_array().map(Vec::as_slice) else { return Access::Nobody };
     if requirement.as_object().is_some_and(serde_json::Map::is_empty) {
         return Access::Open;
     }

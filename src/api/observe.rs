@@ -1,12 +1,15 @@
 //! Around every request: its span, one log line and one measurement, and panics caught.
 
 use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{LazyLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderName;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use metrics::Histogram;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -26,12 +29,13 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let _active = Active::begin();
     let method = known_method(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |matched| matched.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     let of_caller = trace::of_caller(request.headers());
-    let (span, trace_parent) = if UNTOLD.contains(&route.as_str()) {
+    let (span, trace_parent) = if UNTOLD.contains(&route) {
         (Span::none(), of_caller)
     } else {
-        let span = span(&request, method, &route);
+        let span = span(&request, method, route);
         let trace_parent = traces::continue_from(&span, of_caller);
         (span, trace_parent)
     };
@@ -47,13 +51,7 @@ pub async fn observe(request: Request, next: Next) -> Response {
                 span.record("otel.status_code", "ERROR");
             }
         }
-        metrics::histogram!(
-            HTTP_REQUESTS,
-            "http_request_method" => method,
-            "http_route" => route,
-            "http_response_status_code" => status.to_string()
-        )
-        .record(elapsed.as_secs_f64());
+        requests(method, route, status).record(elapsed.as_secs_f64());
         tracing::debug!(http.response.status_code = status, duration_ms = elapsed.as_secs_f64() * 1000.0, "request served");
         response
     };
@@ -86,6 +84,27 @@ pub async fn only_good_request_ids(mut request: Request) -> Request {
         request.headers_mut().remove(REQUEST_ID);
     }
     request
+}
+
+/// What measures requests of this kind. Kept, since looking it up by its labels costs more than measuring; routes and methods are few.
+fn requests(method: &'static str, route: &str, status: u16) -> Histogram {
+    static KEPT: LazyLock<RwLock<HashMap<String, Vec<(&'static str, u16, Histogram)>>>> = LazyLock::new(RwLock::default);
+    let of_route = |kept: &HashMap<String, Vec<(&'static str, u16, Histogram)>>| {
+        let (.., histogram) = kept.get(route)?.iter().find(|(m, s, _)| *m == method && *s == status)?;
+        Some(histogram.clone())
+    };
+    if let Some(histogram) = of_route(&KEPT.read().unwrap_or_else(PoisonError::into_inner)) {
+        return histogram;
+    }
+    let histogram = metrics::histogram!(
+        HTTP_REQUESTS,
+        "http_request_method" => method,
+        "http_route" => route.to_owned(),
+        "http_response_status_code" => status.to_string()
+    );
+    let mut kept = KEPT.write().unwrap_or_else(PoisonError::into_inner);
+    kept.entry(route.to_owned()).or_default().push((method, status, histogram.clone()));
+    histogram
 }
 
 /// A request that is being answered, until this is dropped: callers may go away.

@@ -81,7 +81,7 @@ impl Work for ExportWorker {
     type Item = Batch;
     const NAME: &'static str = "exports";
     const HANDS: usize = 1024;
-    const GATHER: Duration = Duration::from_millis(20);
+    const GATHER: Duration = Duration::from_millis(5);
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
         let store = &self.stepper.store;
