@@ -86,10 +86,13 @@ pub async fn only_good_request_ids(mut request: Request) -> Request {
     request
 }
 
+/// What measures the requests of each route, by method and status.
+type OfRoutes = HashMap<String, Vec<(&'static str, u16, Histogram)>>;
+
 /// What measures requests of this kind. Kept, since looking it up by its labels costs more than measuring; routes and methods are few.
 fn requests(method: &'static str, route: &str, status: u16) -> Histogram {
-    static KEPT: LazyLock<RwLock<HashMap<String, Vec<(&'static str, u16, Histogram)>>>> = LazyLock::new(RwLock::default);
-    let of_route = |kept: &HashMap<String, Vec<(&'static str, u16, Histogram)>>| {
+    static KEPT: LazyLock<RwLock<OfRoutes>> = LazyLock::new(RwLock::default);
+    let of_route = |kept: &OfRoutes| {
         let (.., histogram) = kept.get(route)?.iter().find(|(m, s, _)| *m == method && *s == status)?;
         Some(histogram.clone())
     };
