@@ -11,7 +11,7 @@ to=${1:-target/sbom}
 # cargo-cyclonedx writes beside each Cargo.toml, so it works on a copy of what says which crates there are.
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-members="bench chaos private-postgres simulator"
+members="bench chaos fuzz private-postgres simulator"
 for place in . $members; do
     mkdir -p "$copy/$place"
     cp "$place/Cargo.toml" "$copy/$place/"
