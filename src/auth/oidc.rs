@@ -80,7 +80,9 @@ struct Keys {
 /// What is read of a token.
 #[derive(Debug, Deserialize)]
 struct Claims {
-    iss: String,
+    /// A string; a list is not what the standard allows.
+    #[serde(default)]
+    iss: Value,
     sub: String,
     exp: f64,
     nbf: Option<f64>,
@@ -134,7 +136,7 @@ impl Oidc {
         if claims.nbf.is_some_and(|nbf| Timestamp::from_unix_seconds(nbf).is_none_or(|from| from > now.plus(LEEWAY))) {
             return Err(Refusal::Token("it is not good yet"));
         }
-        if claims.iss != self.issuer() {
+        if claims.iss.as_str() != Some(self.issuer()) {
             return Err(Refusal::Token("it is of another issuer"));
         }
         if claims.sub.is_empty() || claims.sub.len() > 255 || claims.sub.chars().any(is_unseen) {

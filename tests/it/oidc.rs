@@ -64,7 +64,7 @@ async fn every_flaw_of_a_token_is_refused() {
         ("aud", Value::Null, "aud"),
         ("exp", Value::Null, ""),
         ("sub", Value::Null, ""),
-        ("iss", json!([issuer.url]), "form is wrong"),
+        ("iss", json!([issuer.url]), "another issuer"),
         ("sub", json!("ci\u{202e}moc"), "no name"),
     ] {
         let mut claims = good.clone();
