@@ -1,5 +1,6 @@
 //! Connections and requests that would cost too much: each is cut or refused, and the others are served.
 
+use std::collections::VecDeque;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use reqwest::Method;
 use sqlx::{Connection as _, PgConnection};
 use tableferry::front::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -328,16 +330,23 @@ async fn a_process_without_file_descriptors_goes_on_when_it_has_some() {
     let mut lines = Vec::new();
     line_with(&mut child, &mut lines, "the database does not answer").await;
     assert!(lines.concat().contains("the limit of open files"), "{lines:?}");
-    let url = format!("http://{address}");
-    // None of them is idle, and there are more than files.
-    let mut half = Vec::new();
-    for _ in 0..80 {
-        let mut raw = Raw::connect(&url).await;
-        raw.say("G").await;
-        half.push(raw);
+    // Whoever has sent a byte is not idle and does not give way, so that sooner or later there are more of them than files.
+    let crowd = async {
+        let mut held = VecDeque::new();
+        loop {
+            if let Ok(mut stream) = TcpStream::connect(&address).await {
+                // It may have been closed already.
+                let _ = stream.write_all(b"G").await;
+                held.push_back(stream);
+                held.drain(..held.len().saturating_sub(500));
+            }
+        }
+    };
+    tokio::select! {
+        _ = line_with(&mut child, &mut lines, "no connection can be taken at the moment") => {}
+        () = crowd => {}
     }
-    line_with(&mut child, &mut lines, "no connection can be taken at the moment").await;
-    drop(half);
+    let url = format!("http://{address}");
     let http = client();
     let live = async { while !http.get(format!("{url}/livez")).send().await.is_ok_and(|answer| answer.status() == 200) {} };
     timeout(PATIENCE, live).await.expect("it takes connections again");
