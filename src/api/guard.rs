@@ -173,7 +173,7 @@ fn refused(refusal: Refusal) -> Response {
             return Problem::new(ProblemType::Unavailable, detail).into_response();
         }
         Refusal::TooMany { retry_after } => {
-            let detail = "these credentials are refused, and many from this address were before; wait before the next";
+            let detail = "many credentials from this address were refused, and too many wait to be looked up; try again later";
             return Problem::new(ProblemType::RateLimited, detail).retry_after(retry_after).into_response();
         }
         Refusal::Missing => {

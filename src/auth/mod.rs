@@ -2,8 +2,8 @@
 //!
 //! [`Gate::admit`] is the one way in. What it has found good is [`known`] for some seconds, so that most requests ask neither Postgres nor
 //! the issuer. Credentials that are refused are counted by the address they come from ([`failures`]): from an address with many of
-//! them, what is not known is looked up one after the other, and told to wait if it is refused. So whoever is good gets in, since many
-//! callers may share an address.
+//! them, what is not known is looked up one after the other, and slowly. So whoever is good gets in, since many callers may share an
+//! address.
 
 mod failures;
 mod keys;
@@ -35,6 +35,9 @@ use rates::Rates;
 /// How many credentials from addresses that are put off may wait for their look-up.
 const MOST_IN_LINE: usize = 64;
 
+/// How much each refusal holds up those who come after it in that line.
+const SLOWED_BY: Duration = Duration::from_millis(50);
+
 /// Why somebody is not let in.
 #[derive(Debug)]
 pub enum Refusal {
@@ -48,7 +51,7 @@ pub enum Refusal {
     Ended(&'static str),
     /// The token is not to be trusted.
     Token(&'static str),
-    /// Too many from this address were refused.
+    /// Too many from addresses like this one wait for their look-up.
     TooMany {
         /// When another try makes sense.
         retry_after: Duration,
@@ -149,12 +152,11 @@ impl Gate {
                 self.known.forget(&digest);
                 self.failures.count(from, now);
                 match put_off {
-                    Some(retry_after) => Err(counted(Refusal::TooMany { retry_after })),
-                    None => {
-                        tell(&refusal, credentials, from);
-                        Err(counted(refusal))
-                    }
+                    // Whoever is next in line waits meanwhile.
+                    Some(_) => tokio::time::sleep(SLOWED_BY).await,
+                    None => tell(&refusal, credentials, from),
                 }
+                Err(counted(refusal))
             }
             Err(refusal) => Err(counted(refusal)),
         }
