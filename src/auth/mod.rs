@@ -36,7 +36,7 @@ use rates::Rates;
 const MOST_IN_LINE: usize = 64;
 
 /// How much each refusal holds up those who come after it in that line.
-const SLOWED_BY: Duration = Duration::from_millis(50);
+const SLOWED_BY: Duration = Duration::from_millis(20);
 
 /// Why somebody is not let in.
 #[derive(Debug)]
