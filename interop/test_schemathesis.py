@@ -36,7 +36,7 @@ def test_every_call_of_the_document_with_every_check(undisturbed):
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=420,
+            timeout=1200,
         )
     if run.returncode != 0:
         pytest.fail(report.read_text()[-20000:], pytrace=False)
