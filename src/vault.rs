@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::hex::hex;
 use crate::domain::invalid::Invalid;
 use crate::domain::webhook::secret::{Sealed, WebhookSecret};
 
@@ -66,7 +67,7 @@ impl VaultKey {
         };
         let bytes = BASE64.decode(text.trim()).map_err(|_| wrong())?;
         let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| wrong())?;
-        let name = Sha256::digest(&bytes).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&Sha256::digest(&bytes)[..4]);
         Ok(Self { name, key: Arc::new(key) })
     }
 }

@@ -19,7 +19,7 @@ const CLIENTS: usize = 64;
 /// How long one load lasts, and what comes before it. Each way is loaded as often as the others, in turn, since the machine's speed drifts.
 const LASTING: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(500);
-const TURNS: usize = 4;
+const TURNS: u32 = 4;
 
 /// One round.
 pub async fn costs(program: &Path) -> Result<Vec<Figure>, Failed> {
@@ -45,7 +45,7 @@ pub async fn costs(program: &Path) -> Result<Vec<Figure>, Failed> {
     let [silent, metrics, few, all, lines] = rates;
     let goal = Some(Goal::AtLeast(0.95));
     Ok(vec![
-        Figure { name: "silent, accepts a second", value: silent / 4.0, goal: None },
+        Figure { name: "silent, accepts a second", value: silent / f64::from(TURNS), goal: None },
         Figure { name: "metrics, ratio to silent", value: metrics / silent, goal },
         Figure { name: "metrics, 1 % of traces, ratio to silent", value: few / silent, goal },
         Figure { name: "metrics, all traces, ratio to silent", value: all / silent, goal: None },

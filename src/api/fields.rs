@@ -85,6 +85,38 @@ impl<'a> Fields<'a> {
         parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
     }
 
+    /// A list of strings, each read by `parse`; empty when it is left out. Each that is wrong is named by its place.
+    pub fn texts<T>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        errors: &mut Errors,
+        mut parse: impl FnMut(&str) -> Result<T, Invalid>,
+    ) -> Vec<T> {
+        let at = self.pointer(name);
+        let Some(value) = self.value(name) else { return Vec::new() };
+        let list = match value.as_array() {
+            Some(list) if list.len() <= most => list,
+            Some(_) => {
+                errors.push(FieldError::new(at, &Invalid::new(format!("must have at most {most} entries"))));
+                return Vec::new();
+            }
+            None => {
+                errors.push(FieldError::new(at, &Invalid::new(format!("must be an array, not {}", kind(value)))));
+                return Vec::new();
+            }
+        };
+        let mut read = Vec::new();
+        for (place, one) in list.iter().enumerate() {
+            let text = one.as_str().ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one))));
+            match text.and_then(&mut parse) {
+                Ok(one) => read.push(one),
+                Err(e) => errors.push(FieldError::new(format!("{at}/{place}"), &e)),
+            }
+        }
+        read
+    }
+
     /// A number, read by `parse`; `None` when it is left out or wrong.
     pub fn number<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(f64) -> Result<T, Invalid>) -> Option<T> {
         let value = self.value(name)?;

@@ -152,7 +152,7 @@ async fn check(state: &ApiState, access: Access, caller: &Caller, route: &str, p
     // Read as handlers read it: a path can be written in many ways.
     let IdPath(id) = IdPath::from_request_parts(parts, &()).await?;
     match state.store.place_of(id).await? {
-        Some((table, bucket)) if allow.table(&table) && allow.bucket(&bucket) => Ok(()),
+        Some((table, bucket)) if allow.export(&table, &bucket) => Ok(()),
         // To whom it is not theirs it is not there.
         _ => Err(Problem::no_such_export()),
     }
@@ -222,8 +222,7 @@ impl Calling {
 
     /// Whether the caller may see and ask for exports of this table to this bucket.
     pub(super) fn may(&self, request: &ExportRequest) -> bool {
-        let allow = self.0.grant.allow();
-        allow.table(request.table_arn.as_str()) && allow.bucket(request.destination.bucket.as_str())
+        self.0.grant.allow().export(request.table_arn.as_str(), request.destination.bucket.as_str())
     }
 
     /// Refuses a request for what is not the caller's, naming the fields.
@@ -258,7 +257,7 @@ impl Calling {
 }
 
 /// What is wrong with naming what is not the caller's.
-pub(super) fn not_yours(what: &str) -> Invalid {
+fn not_yours(what: &str) -> Invalid {
     Invalid::new(format!("names a {what} that this API key does not hold for"))
 }
 

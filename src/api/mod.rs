@@ -21,6 +21,7 @@ mod problem;
 mod problem_docs;
 mod problems;
 mod query;
+mod shown_once;
 mod trace;
 mod watch;
 pub mod webhooks;

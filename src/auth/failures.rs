@@ -1,4 +1,4 @@
-//! Addresses from which credentials come that are refused: after a burst of them, no more than a few a minute are looked up.
+//! Addresses from which credentials come that are refused: after a burst of them such an address is put off for a while.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -14,7 +14,7 @@ use crate::client::table::{Table, column};
 use crate::client::words::ago;
 use crate::domain::caller::Grant;
 use crate::domain::caller::allow::{AllowList, Pattern};
-use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, rate_per_s};
+use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, NewApiKey, rate_per_s};
 use crate::domain::caller::scope::{Scope, Scopes};
 use crate::domain::duration::parse_duration;
 use crate::domain::timestamp::Timestamp;
@@ -96,18 +96,9 @@ impl Create {
         let grant = Grant::new(Scopes::of(self.scopes), AllowList::new(self.table_arns, self.s3_buckets));
         let grant = grant.map_err(|e| CliError::Key(format!("--scope {e}")))?;
         let (secret, now) = (chance.api_key_secret(), chance.now());
-        let key = ApiKey {
-            id: chance.ordered_id(),
-            lookup: secret.lookup().to_owned(),
-            name: self.name,
-            grant,
-            rate_per_s: self.rate_limit_per_s,
-            created_at: now,
-            created_by: None,
-            expires_at: self.expires_in.map(|duration| now.plus(duration)),
-            revoked_at: None,
-            last_used_at: None,
-        };
+        let expires_at = self.expires_in.map(|duration| now.plus(duration));
+        let said = NewApiKey { name: self.name, grant, rate_per_s: self.rate_limit_per_s, expires_at };
+        let key = ApiKey::new(chance.ordered_id(), &secret, said, None, now);
         if !store.add_api_key(&key, &secret.hash()).await.map_err(asked)? {
             return Err(CliError::Key(format!(
                 "{} is the name of another key, which may be revoked; choose another name",
@@ -122,13 +113,13 @@ impl Create {
 }
 
 async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError> {
-    const PAGE: i64 = 200;
+    const PAGE: usize = 200;
     let screen = Screen { json, quiet: false };
     let mut table =
         Table::new(&[column("NAME"), column("ID"), column("STATE"), column("SCOPES"), column("HOLDS FOR").rank(1), column("USED").rank(2)]);
     let mut before = None;
     loop {
-        let keys = store.list_api_keys(before, PAGE).await.map_err(asked)?;
+        let keys = store.list_api_keys(before, i64::try_from(PAGE).unwrap_or(i64::MAX)).await.map_err(asked)?;
         if json {
             for key in &keys {
                 let line = serde_json::to_string(&ApiKeyView::from(key)).map_err(|e| CliError::Output(e.into()))?;
@@ -139,7 +130,7 @@ async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError>
             screen.rows(&mut table, &rows).map_err(CliError::Output)?;
         }
         match keys.last() {
-            Some(last) if keys.len() >= 200 => before = Some(last.id),
+            Some(last) if keys.len() == PAGE => before = Some(last.id),
             _ => return Ok(()),
         }
     }

@@ -20,6 +20,7 @@ pub mod export;
 pub mod failure;
 pub mod filter;
 pub mod fingerprint;
+pub mod hex;
 pub mod iam;
 pub mod ids;
 pub mod invalid;

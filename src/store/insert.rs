@@ -14,6 +14,7 @@ use super::columns::{SettledColumns, StateColumns};
 use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, Origin};
+use crate::domain::hex::hex;
 use crate::domain::ids::ExportId;
 use crate::domain::s3::Encryption;
 use crate::domain::timestamp::Timestamp;
@@ -164,12 +165,7 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
 
 /// Bytes in the form that Postgres reads.
 fn bytea(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold("\\x".to_owned(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("\\x{}", hex(bytes))
 }
 
 /// Inserts these exports; those that conflict with what is stored, or with one before them, are left out. The ids of the stored ones.

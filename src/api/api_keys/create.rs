@@ -1,23 +1,22 @@
 //! `POST /v1/api-keys`.
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
-use crate::api::fields::{Errors, Fields, kind};
+use crate::api::fields::{Errors, Fields};
 use crate::api::guard::Calling;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::api::shown_once::created_with_secret;
 use crate::domain::caller::Grant;
 use crate::domain::caller::allow::{AllowList, MOST_PATTERNS, Pattern};
-use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, rate_per_s};
+use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, NewApiKey, rate_per_s};
 use crate::domain::caller::scope::{Scope, Scopes};
 use crate::domain::invalid::Invalid;
 use crate::domain::timestamp::Timestamp;
@@ -93,58 +92,29 @@ pub async fn create_api_key(
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
-    let wish = read(&body, now)?;
+    let said = read(&body, now)?;
     let secret = state.chance.api_key_secret();
-    let key = ApiKey {
-        id: state.chance.ordered_id(),
-        lookup: secret.lookup().to_owned(),
-        name: wish.name,
-        grant: wish.grant,
-        rate_per_s: wish.rate_per_s,
-        created_at: now,
-        created_by: calling.name(),
-        expires_at: wish.expires_at,
-        revoked_at: None,
-        last_used_at: None,
-    };
+    let key = ApiKey::new(state.chance.ordered_id(), &secret, said, calling.name(), now);
     if !state.store.add_api_key(&key, &secret.hash()).await? {
         let taken = Invalid::new("is the name of another key, which may be revoked; choose another name");
         return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![FieldError::new("/name", &taken)]));
     }
     tracing::info!(api_key.id = %key.id, api_key.name = key.name.as_str(), caller.name = calling.logged(), "API key created");
     let body = ApiKeyWithSecret { api_key: ApiKeyView::from(&key), key: secret.expose().to_owned() };
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/api-keys/{}", key.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
-}
-
-/// What a caller says of a new key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wish {
-    /// What it is called.
-    pub name: KeyName,
-    /// What its bearer may do.
-    pub grant: Grant,
-    /// Requests a second in the long run, if it is not what all have.
-    pub rate_per_s: Option<f64>,
-    /// When it stops to work.
-    pub expires_at: Option<Timestamp>,
+    Ok(created_with_secret("/v1/api-keys", key.id, &body))
 }
 
 /// Reads the body.
 ///
 /// # Errors
 /// A problem with every field that is wrong.
-pub fn read(body: &Map<String, Value>, now: Timestamp) -> Result<Wish, Problem> {
+pub fn read(body: &Map<String, Value>, now: Timestamp) -> Result<NewApiKey, Problem> {
     let mut errors = Errors::new();
     let mut fields = Fields::of(body, "");
     let name = fields.required_text("name", &mut errors, KeyName::parse);
-    let scopes = read_list(&mut fields, "scopes", &mut errors, Scope::parse);
-    let tables = read_list(&mut fields, "table_arns", &mut errors, Pattern::of_table);
-    let buckets = read_list(&mut fields, "s3_buckets", &mut errors, Pattern::of_bucket);
+    let scopes = fields.texts("scopes", MOST_PATTERNS, &mut errors, Scope::parse);
+    let tables = fields.texts("table_arns", MOST_PATTERNS, &mut errors, Pattern::of_table);
+    let buckets = fields.texts("s3_buckets", MOST_PATTERNS, &mut errors, Pattern::of_bucket);
     let rate_per_s = fields.number("rate_limit_per_s", &mut errors, rate_per_s);
     let expires_at = fields.text("expires_at", &mut errors, |text| {
         let at = Timestamp::parse(text)?;
@@ -159,31 +129,7 @@ pub fn read(body: &Map<String, Value>, now: Timestamp) -> Result<Wish, Problem> 
         }
     });
     match (name, grant) {
-        (Some(name), Ok(grant)) if errors.is_empty() => Ok(Wish { name, grant, rate_per_s, expires_at }),
+        (Some(name), Ok(grant)) if errors.is_empty() => Ok(NewApiKey { name, grant, rate_per_s, expires_at }),
         _ => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
     }
-}
-
-/// A list of strings; empty when it is left out. Each that is wrong is named by its place.
-fn read_list<T>(fields: &mut Fields<'_>, name: &'static str, errors: &mut Errors, parse: fn(&str) -> Result<T, Invalid>) -> Vec<T> {
-    let at = fields.pointer(name);
-    let Some(value) = fields.value(name) else { return Vec::new() };
-    let Some(list) = value.as_array().filter(|list| list.len() <= MOST_PATTERNS) else {
-        let what = if value.is_array() {
-            format!("must have at most {MOST_PATTERNS} entries")
-        } else {
-            format!("must be a list, not {}", kind(value))
-        };
-        errors.push(FieldError::new(at, &Invalid::new(what)));
-        return Vec::new();
-    };
-    let mut read = Vec::new();
-    for (number, one) in list.iter().enumerate() {
-        let parsed = one.as_str().ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one)))).and_then(parse);
-        match parsed {
-            Ok(one) => read.push(one),
-            Err(e) => errors.push(FieldError::new(format!("{at}/{number}"), &e)),
-        }
-    }
-    read
 }

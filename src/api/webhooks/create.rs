@@ -1,9 +1,7 @@
 //! `POST /v1/webhook-endpoints`.
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +12,7 @@ use crate::api::guard::Calling;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::api::shown_once::created_with_secret;
 use crate::domain::webhook::endpoint::EndpointView;
 
 /// An endpoint with its secret, which is shown this once.
@@ -70,10 +69,5 @@ pub async fn create_endpoint(
     state.store.add_endpoint(&endpoint, &state.vault.seal(secret.expose())).await?;
     tracing::info!(endpoint.id = %endpoint.id, caller.name = calling.logged(), "webhook endpoint created");
     let body = EndpointWithSecret { endpoint: EndpointView::from(&endpoint), secret: secret.expose().to_owned() };
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/webhook-endpoints/{}", endpoint.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(created_with_secret("/v1/webhook-endpoints", endpoint.id, &body))
 }

@@ -172,22 +172,15 @@ pub fn read_fields(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &V
 }
 
 fn read_event_types(fields: &mut Fields<'_>, errors: &mut Errors) -> Vec<WebhookEventType> {
-    let at = fields.pointer("event_types");
-    let Some(value) = fields.value("event_types") else { return Vec::new() };
-    let Some(all) = value.as_array() else {
-        errors.push(FieldError::new(at, &Invalid::new(format!("must be an array, not {}", kind(value)))));
-        return Vec::new();
-    };
-    let mut chosen = Vec::new();
-    for (place, one) in all.iter().enumerate() {
-        let parsed = one.as_str().ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one))));
-        match parsed.and_then(WebhookEventType::parse_choice) {
-            Ok(kind) if chosen.contains(&kind) => errors.push(FieldError::new(format!("{at}/{place}"), &Invalid::new("is named twice"))),
-            Ok(kind) => chosen.push(kind),
-            Err(error) => errors.push(FieldError::new(format!("{at}/{place}"), &error)),
+    let mut seen = Vec::new();
+    fields.texts("event_types", usize::MAX, errors, |text| {
+        let kind = WebhookEventType::parse_choice(text)?;
+        if seen.contains(&kind) {
+            return Err(Invalid::new("is named twice"));
         }
-    }
-    chosen
+        seen.push(kind);
+        Ok(kind)
+    })
 }
 
 fn read_headers(vault: &Vault, fields: &mut Fields<'_>, errors: &mut Errors) -> Option<SealedHeaders> {

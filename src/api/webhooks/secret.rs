@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,6 +15,7 @@ use crate::api::fields::{Errors, Fields};
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
+use crate::api::shown_once::with_secret;
 use crate::domain::duration::parse_duration;
 use crate::domain::invalid::Invalid;
 use crate::domain::webhook::endpoint::EndpointView;
@@ -78,7 +77,5 @@ pub async fn rotate_secret(
     }
     tracing::info!(endpoint.id = %id, "webhook secret rotated");
     let endpoint = EndpointView::from(&find(&state, id).await?);
-    let mut response = Json(EndpointWithSecret { endpoint, secret: secret.expose().to_owned() }).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(with_secret(&EndpointWithSecret { endpoint, secret: secret.expose().to_owned() }))
 }

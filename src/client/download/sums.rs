@@ -1,5 +1,6 @@
 //! What a downloaded file must be, and what it is.
 
+use crate::domain::hex::hex;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -65,10 +66,6 @@ impl Sum {
         let md5 = self.md5.clone().finalize();
         [hex(&md5), format!("{}-1", hex(&Md5::digest(md5)))]
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Expected {

@@ -119,6 +119,12 @@ impl AllowList {
         self.tables.is_empty() || self.tables.iter().any(|pattern| pattern.matches(arn))
     }
 
+    /// Whether it holds exports of this table to this bucket.
+    #[must_use]
+    pub fn export(&self, table_arn: &str, bucket: &str) -> bool {
+        self.table(table_arn) && self.bucket(bucket)
+    }
+
     /// Whether it holds this bucket.
     #[must_use]
     pub fn bucket(&self, name: &str) -> bool {

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::scope::Scope;
+use super::secret::ApiKeySecret;
 use super::{CallerName, Grant};
 use crate::domain::invalid::Invalid;
 use crate::domain::timestamp::Timestamp;
@@ -34,7 +35,28 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// What somebody says of a new key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewApiKey {
+    /// What it is called.
+    pub name: KeyName,
+    /// What its bearer may do.
+    pub grant: Grant,
+    /// Requests a second in the long run, if it is not what all have.
+    pub rate_per_s: Option<f64>,
+    /// When it stops to work.
+    pub expires_at: Option<Timestamp>,
+}
+
 impl ApiKey {
+    /// The record of a new key.
+    #[must_use]
+    pub fn new(id: Uuid, secret: &ApiKeySecret, said: NewApiKey, created_by: Option<CallerName>, now: Timestamp) -> Self {
+        let NewApiKey { name, grant, rate_per_s, expires_at } = said;
+        let lookup = secret.lookup().to_owned();
+        Self { id, lookup, name, grant, rate_per_s, created_at: now, created_by, expires_at, revoked_at: None, last_used_at: None }
+    }
+
     /// Why it does not let its bearer in; nothing if it does.
     #[must_use]
     pub fn refusal(&self, now: Timestamp) -> Option<&'static str> {

@@ -7,6 +7,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::hex::hex;
+
 /// What every key begins with.
 pub const PREFIX: &str = "tferry_";
 
@@ -73,15 +75,6 @@ impl fmt::Debug for ApiKeySecret {
 fn checksum(body: &str) -> String {
     let digest: [u8; 32] = Sha256::digest(body.as_bytes()).into();
     hex(&digest)[..CHECKSUM_DIGITS].to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

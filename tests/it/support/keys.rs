@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use tableferry::domain::caller::Grant;
 use tableferry::domain::caller::allow::AllowList;
-use tableferry::domain::caller::api_key::{ApiKey, KeyName};
+use tableferry::domain::caller::api_key::{ApiKey, KeyName, NewApiKey};
 use tableferry::domain::caller::scope::{Scope, Scopes};
 
 use super::{Answer, TestApp};
@@ -38,19 +38,14 @@ impl TestApp {
     pub async fn new_key(&self, new: NewKey<'_>) -> String {
         let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let (secret, now) = (self.chance.api_key_secret(), self.chance.now());
-        let key = ApiKey {
-            id: self.chance.ordered_id(),
-            lookup: secret.lookup().to_owned(),
+        let allow = AllowList::parse(&texts(new.tables), &texts(new.buckets)).unwrap();
+        let said = NewApiKey {
             name: KeyName::parse(new.name).unwrap(),
-            grant: Grant::new(Scopes::of(new.scopes.iter().copied()), AllowList::parse(&texts(new.tables), &texts(new.buckets)).unwrap())
-                .unwrap(),
+            grant: Grant::new(Scopes::of(new.scopes.iter().copied()), allow).unwrap(),
             rate_per_s: new.rate_per_s,
-            created_at: now,
-            created_by: None,
             expires_at: new.works_for.map(|duration| now.plus(duration)),
-            revoked_at: None,
-            last_used_at: None,
         };
+        let key = ApiKey::new(self.chance.ordered_id(), &secret, said, None, now);
         assert!(self.store().add_api_key(&key, &secret.hash()).await.unwrap());
         secret.expose().to_owned()
     }
