@@ -10,7 +10,7 @@ use axum::http::HeaderName;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use metrics::Histogram;
-use tracing::field::Empty;
+use tracing::field::{Empty, Value};
 use tracing::{Instrument as _, Span};
 
 use super::problem::{Problem, ProblemType};
@@ -35,15 +35,13 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let (span, trace_parent) = if UNTOLD.contains(&route) {
         (Span::none(), of_caller)
     } else {
-        let span = span(&request, method, route);
-        let trace_parent = traces::continue_from(&span, of_caller);
-        (span, trace_parent)
+        traces::begin(of_caller, |trace_id| span(&request, method, route, trace_id))
     };
-    let traced = trace_parent.is_some();
+    let recorded = trace_parent.is_some_and(|parent| parent.is_recorded());
     let answer = async {
         let response = trace::within(trace_parent, next.run(request)).await;
         let (status, elapsed) = (response.status().as_u16(), began.elapsed());
-        if traced {
+        if recorded {
             // For the trace alone: every field that comes late makes the log's lines of this span anew.
             let span = Span::current();
             span.record("http.response.status_code", status);
@@ -59,7 +57,7 @@ pub async fn observe(request: Request, next: Next) -> Response {
 }
 
 /// Every log line of the request bears what this says. At the level of errors, so that it is there whatever `TABLEFERRY_LOG` leaves out.
-fn span(request: &Request, method: &'static str, route: &str) -> Span {
+fn span(request: &Request, method: &'static str, route: &str, trace_id: Option<impl Value>) -> Span {
     let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
     tracing::error_span!(
         "request",
@@ -71,7 +69,7 @@ fn span(request: &Request, method: &'static str, route: &str) -> Span {
         http.response.status_code = Empty,
         url.path = request.uri().path(),
         request.id = request_id,
-        trace_id = Empty,
+        trace_id,
     )
 }
 

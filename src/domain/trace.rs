@@ -54,6 +54,12 @@ impl TraceParent {
     pub fn flags(&self) -> u8 {
         self.flags
     }
+
+    /// Whether the trace is recorded.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.flags & 1 == 1
+    }
 }
 
 impl fmt::Display for TraceParent {

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry};
@@ -48,8 +46,7 @@ pub fn start(settings: &Settings) -> Result<Option<traces::Traces>, TelemetryErr
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     let traces = if settings.traces { Some(traces::Traces::to_collector()?) } else { None };
-    // Spans of our own code alone: those of libraries are many, and nobody has looked at what is in them.
-    let spans = traces.as_ref().map(|traces| traces.layer().with_filter(Targets::new().with_target("tableferry", LevelFilter::INFO)));
+    let spans = traces.as_ref().map(traces::Traces::layer);
     // Only the first call has an effect: tests start many services in one process.
     let _ = registry().with(lines.with_filter(filter)).with(spans).try_init();
     Ok(traces)

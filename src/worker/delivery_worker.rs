@@ -126,18 +126,19 @@ impl Work for DeliveryWorker {
 
     async fn work(&self, parcel: Parcel) {
         let delivery = &parcel.delivery;
-        let span = tracing::error_span!(
-            "webhook attempt",
-            otel.kind = "client",
-            otel.status_code = Empty,
-            delivery.id = %delivery.id,
-            delivery.attempt = delivery.attempts + 1,
-            http.request.method = "POST",
-            http.response.status_code = Empty,
-            error.type = Empty,
-            trace_id = Empty,
-        );
-        let trace_parent = traces::continue_from(&span, delivery.trace_parent);
+        let (span, trace_parent) = traces::begin(delivery.trace_parent, |trace_id| {
+            tracing::error_span!(
+                "webhook attempt",
+                otel.kind = "client",
+                otel.status_code = Empty,
+                delivery.id = %delivery.id,
+                delivery.attempt = delivery.attempts + 1,
+                http.request.method = "POST",
+                http.response.status_code = Empty,
+                error.type = Empty,
+                trace_id,
+            )
+        });
         self.attempt(&parcel, trace_parent).instrument(span).await;
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tracing::Instrument as _;
-use tracing::field::Empty;
 
 use crate::aws::Aws;
 use crate::causes::in_words;
@@ -56,8 +55,10 @@ impl Stepper {
     pub async fn step(&self, claimed: &Claimed, described: Option<ExportDescription>) -> Taken {
         let export = &claimed.export;
         let name = if export.state.accepted().is_none() { "export start" } else { "export look" };
-        let span = tracing::error_span!("export step", otel.name = name, export.id = %export.id, trace_id = Empty);
-        traces::continue_from(&span, export.trace_parent);
+        let (span, _) = traces::begin(
+            export.trace_parent,
+            |trace_id| tracing::error_span!("export step", otel.name = name, export.id = %export.id, trace_id),
+        );
         let step = Box::pin(async {
             let (outcome, taken) = self.take(claimed, described).await;
             self.write(claimed, outcome).await;

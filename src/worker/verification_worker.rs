@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use tracing::field::Empty;
 
 use super::crew::Work;
 use super::verification_step::{Step, StepEnd};
@@ -79,8 +78,9 @@ impl Work for VerificationWorker {
     }
 
     async fn work(&self, claimed: ClaimedVerification) {
-        let span = tracing::error_span!("verification turn", export.id = %claimed.export.id, trace_id = Empty);
-        traces::continue_from(&span, claimed.export.trace_parent);
+        let export = &claimed.export;
+        let (span, _) =
+            traces::begin(export.trace_parent, |trace_id| tracing::error_span!("verification turn", export.id = %export.id, trace_id));
         self.take_turn(claimed).instrument(span).await;
     }
 }

@@ -74,10 +74,10 @@ fn each_outside_has_one_room() {
     nobody_names("src", &["src/aws"], &["aws_sdk", "aws_config", "aws_smithy"]);
     nobody_names(
         "src",
-        &["src/webhook", "src/client", "src/dev", "src/cli/", "src/app.rs", "src/telemetry/traces.rs", "src/auth"],
+        &["src/webhook", "src/client", "src/dev", "src/cli/", "src/app.rs", "src/telemetry/traces", "src/auth"],
         &["reqwest"],
     );
-    nobody_names("src", &["src/telemetry/traces.rs"], &["opentelemetry"]);
+    nobody_names("src", &["src/telemetry/traces"], &["opentelemetry"]);
     nobody_names("src", &["src/front"], &["hyper", "tokio_rustls"]);
     nobody_names("src", &["src/client"], &["indicatif", "console::", "clap_complete"]);
 }

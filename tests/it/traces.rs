@@ -185,6 +185,63 @@ async fn a_run_is_one_trace_and_shows_every_metric() {
 }
 
 #[tokio::test]
+async fn what_the_sampler_refuses_makes_no_spans_and_is_named_all_the_same() {
+    let (stand_in, receiver, collector) = (TestApp::start().await, Receiver::start().await, Collector::default());
+    let (database_url, address, collector_url) = (fresh_database().await, free_address().await, collector.clone().start().await);
+    let variables = [
+        ("DATABASE_URL", database_url.as_str()),
+        ("TABLEFERRY_AUTH", "none"),
+        ("TABLEFERRY_LISTEN", &address),
+        ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true"),
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &stand_in.dynamodb_url),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector_url),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0"),
+    ];
+    let child = tableferry(&["serve"], &variables).spawn().unwrap();
+    becomes_ready(&address).await;
+    let (http, url) = (client(), format!("http://{address}/v1"));
+    let endpoint = http.post(format!("{url}/webhook-endpoints")).json(&json!({"url": receiver.url, "event_types": ["export.started"]}));
+    assert_eq!(endpoint.send().await.unwrap().status(), 201);
+    // One of no trace, one of a trace that its caller does not record, one of a trace that its caller records.
+    let unrecorded = CALLER.replace("-01", "-00").replace("0af7", "1bf8");
+    for (id, traceparent) in [("none", ""), ("unrecorded", &unrecorded), ("recorded", CALLER)] {
+        let request = http.post(format!("{url}/exports")).json(&create_body()).header("x-request-id", id);
+        assert_eq!(request.header("traceparent", traceparent).send().await.unwrap().status(), 202);
+    }
+    timeout(PATIENCE, receiver.hears(3)).await.expect("all start");
+    terminate(&child);
+    let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it stops").unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+
+    // The log names the trace of each.
+    let accepted: Vec<Value> =
+        log.lines().map(|l| serde_json::from_str(l).unwrap()).filter(|l: &Value| l["message"] == "export accepted").collect();
+    let trace_of =
+        |id: &str| accepted.iter().find(|l| l["span"]["request.id"] == id).unwrap()["span"]["trace_id"].as_str().unwrap().to_owned();
+    let [none, unrecorded, recorded] = ["none", "unrecorded", "recorded"].map(trace_of);
+    assert_eq!((unrecorded.as_str(), recorded.as_str()), (&CALLER.replace("0af7", "1bf8")[3..35], &CALLER[3..35]));
+    assert!(none.len() == 32 && none != unrecorded && none != recorded, "{none}");
+    // Receivers hear of it, each as a span of its own, with the decision.
+    let mut heard: Vec<_> = receiver.heard().iter().map(|r| r.header("traceparent").to_owned()).collect();
+    heard.sort_by_key(|traceparent| [&none, &unrecorded, &recorded].iter().position(|id| traceparent.contains(id.as_str())));
+    for (traceparent, (trace, flags)) in heard.iter().zip([(&none, "00"), (&unrecorded, "00"), (&recorded, "01")]) {
+        assert!(traceparent.starts_with(&format!("00-{trace}-")) && traceparent.ends_with(flags), "{traceparent}");
+        assert!(!traceparent.contains("b7ad6b7169203331"), "{traceparent}");
+    }
+    // The collector gets what is recorded, and nothing else.
+    let spans = collector.spans();
+    assert!(spans.iter().all(|span| hex(&span.trace_id) == recorded), "{spans:?}");
+    let names: HashSet<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert!(
+        names.is_superset(&HashSet::from(["POST /v1/exports", "export start", "DynamoDB/ExportTableToPointInTime", "webhook attempt"])),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_collector_that_is_away_costs_nothing_but_a_line() {
     let (database_url, address) = (fresh_database().await, free_address().await);
     let variables = [

@@ -1,27 +1,22 @@
-//! Traces: the one file that names OpenTelemetry. A request's trace is stored with its export ([`TraceParent`]), so the spans of later
-//! steps, of calls to AWS and of webhooks belong to it, whichever process makes them.
-//!
-//! Without a collector no span is recorded; a `traceparent` that came with a request is handed on all the same.
+//! Sends what is recorded to a collector.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _};
-use opentelemetry::{Context, Key, KeyValue};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
-use tracing::Span;
-use tracing::field::display;
-use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
+use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::sampling::{Ids, Sampling};
 use crate::causes::in_words;
-use crate::domain::trace::TraceParent;
 
 /// How long the end of the process waits for spans to be sent.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -62,13 +57,14 @@ impl Traces {
         let client = reqwest::Client::builder().no_proxy().timeout(SEND_TIMEOUT).build().map_err(TracesError::Client)?;
         let sender = Sender { client, runtime: Handle::current(), failing: AtomicBool::new(false) };
         let exporter = SpanExporter::builder().with_http().with_http_client(sender).with_protocol(Protocol::HttpBinary).build()?;
-        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource()).build();
+        let provider = SdkTracerProvider::builder().with_id_generator(Ids::default());
+        let provider = provider.with_batch_exporter(exporter).with_resource(resource()).build();
         Ok(Self { provider })
     }
 
-    /// Turns spans of tracing into spans of OpenTelemetry.
+    /// Turns spans of tracing into spans of OpenTelemetry, those of what is recorded.
     #[must_use]
-    pub fn layer<S>(&self) -> OpenTelemetryLayer<S, SdkTracer>
+    pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: tracing::Subscriber + for<'span> LookupSpan<'span>,
     {
@@ -79,6 +75,7 @@ impl Traces {
             .with_target(false)
             .with_tracked_inactivity(false)
             .with_context_activation(false) // nobody here asks OpenTelemetry which span is the current one
+            .with_filter(Sampling::from_env())
     }
 
     /// Sends what is left. For the end of the process.
@@ -134,39 +131,4 @@ impl HttpClient for Sender {
         }
         Ok(answer?)
     }
-}
-
-/// Makes a new span part of a trace, and names the trace on it for log lines. What belongs to the span: itself if spans are recorded,
-/// else the same parent.
-pub fn continue_from(span: &Span, parent: Option<TraceParent>) -> Option<TraceParent> {
-    if let Some(parent) = parent {
-        let remote = SpanContext::new(
-            TraceId::from_bytes(parent.trace_id().to_be_bytes()),
-            SpanId::from_bytes(parent.span_id().to_be_bytes()),
-            TraceFlags::new(parent.flags()),
-            true,
-            TraceState::default(),
-        );
-        // Without a collector there is nothing to set it on.
-        let _ = span.set_parent(Context::new().with_remote_span_context(remote));
-    }
-    let own = of(span).or(parent);
-    if let Some(own) = own {
-        span.record("trace_id", display(format_args!("{:032x}", own.trace_id())));
-    }
-    own
-}
-
-/// What belongs to the current span: nothing if spans are not recorded.
-#[must_use]
-pub fn current() -> Option<TraceParent> {
-    of(&Span::current())
-}
-
-fn of(span: &Span) -> Option<TraceParent> {
-    let context = span.context();
-    let span = context.span();
-    let own = span.span_context();
-    let (trace_id, span_id) = (own.trace_id().to_bytes(), own.span_id().to_bytes());
-    TraceParent::new(u128::from_be_bytes(trace_id), u64::from_be_bytes(span_id), own.trace_flags().to_u8())
 }
