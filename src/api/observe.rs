@@ -9,7 +9,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderName;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use metrics::Histogram;
+use metrics::{Gauge, Histogram};
 use tracing::field::{Empty, Value};
 use tracing::{Instrument as _, Span};
 
@@ -108,19 +108,22 @@ fn requests(method: &'static str, route: &str, status: u16) -> Histogram {
     histogram
 }
 
+/// What counts requests that are being answered. Kept as well.
+static ACTIVE: LazyLock<Gauge> = LazyLock::new(|| metrics::gauge!(HTTP_ACTIVE));
+
 /// A request that is being answered, until this is dropped: callers may go away.
 struct Active;
 
 impl Active {
     fn begin() -> Self {
-        metrics::gauge!(HTTP_ACTIVE).increment(1.0);
+        ACTIVE.increment(1.0);
         Self
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        metrics::gauge!(HTTP_ACTIVE).decrement(1.0);
+        ACTIVE.decrement(1.0);
     }
 }
 

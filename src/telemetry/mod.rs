@@ -1,6 +1,7 @@
 //! Logs, metrics and traces: where they go. What they say is in the rooms that say it, and in [`crate::measures`].
 
 pub mod process;
+mod span_fields;
 pub mod traces;
 
 use std::io::IsTerminal as _;
@@ -15,6 +16,7 @@ use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use crate::measures;
 use crate::settings::{DEFAULT_LOG, LogFormat, Settings};
+use span_fields::SpanFields;
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -43,7 +45,7 @@ pub fn start(settings: &Settings) -> Result<Option<traces::Traces>, TelemetryErr
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(terminal).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).fmt_fields(SpanFields).boxed(),
     };
     let traces = if settings.traces { Some(traces::Traces::to_collector()?) } else { None };
     let spans = traces.as_ref().map(traces::Traces::layer);
