@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::Failed;
 
 /// What many clients saw.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Seen {
     /// Requests answered.
     pub answered: usize,
@@ -22,6 +22,16 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// What was seen then and later, as one.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        self.answered += later.answered;
+        self.took += later.took;
+        self.latencies_ms.extend(later.latencies_ms);
+        self.latencies_ms.sort_by(f64::total_cmp);
+        self
+    }
+
     /// Requests answered a second.
     #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
     pub fn per_second(&self) -> f64 {
