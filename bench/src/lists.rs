@@ -104,7 +104,7 @@ async fn far_in(service: &Service) -> Result<Vec<String>, Failed> {
             let query =
                 if token.is_empty() { format!("page_size=200&{filter}") } else { format!("page_size=200&{filter}&page_token={token}") };
             let answer = client.send(&load::get(&format!("/v1/exports?{}", query.trim_end_matches('&')))).await?;
-            let page: serde_json::Value = serde_json::from_slice(&answer.body)?;
+            let page: serde_json::Value = serde_json::from_slice(answer.body)?;
             token = page["next_page_token"].as_str().ok_or("the pages ended early")?.to_owned();
         }
         queries.push(format!("{filter}&page_token={token}").trim_start_matches('&').to_owned());
