@@ -83,3 +83,30 @@ async fn filters_alone_and_together() {
         assert_eq!(ids(&app, &query).await.iter().collect::<Vec<_>>(), expected, "{query}");
     }
 }
+
+#[tokio::test]
+async fn many_lists_that_take_long_keep_nobody_else_waiting() {
+    let app = TestApp::start().await;
+    let id = app.create(&create_body()).await.expect(202).id();
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE export_labels IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    let lists = futures_util::future::join_all((0..20).map(|_| app.get("/v1/exports?label=team:orders")));
+    let meanwhile = async {
+        while waiting(&app).await < 4 {}
+        for _ in 0..20 {
+            app.get(&format!("/v1/exports/{id}")).await.expect(200);
+        }
+        assert_eq!(waiting(&app).await, 4);
+        held.rollback().await.unwrap();
+    };
+    let (lists, ()) = tokio::join!(lists, meanwhile);
+    for list in lists {
+        list.expect(200);
+    }
+}
+
+/// How many statements wait for a lock.
+async fn waiting(app: &TestApp) -> i64 {
+    let statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+}
