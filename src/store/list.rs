@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::page::{ExportFilter, Page};
 use super::rows::select_exports;
-use super::{ACQUIRE_TIMEOUT, Store, StoreError};
+use super::{ACQUIRE_TIMEOUT, Store, StoreError, marks};
 use crate::domain::caller::allow::Pattern;
 use crate::domain::export::Export;
 use crate::domain::timestamp::Timestamp;
@@ -81,6 +81,11 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     labels.by_ref().for_each(|(n, label)| {
         query.push(format!(" AND l{n}.label = ")).push_bind(label);
     });
+    if let Some(marks) = marks::of_filter(filter) {
+        for n in 0..filter.labels.len() {
+            query.push(format!(" AND (l{n}.marks & ")).push_bind(marks).push(") = ").push_bind(marks);
+        }
+    }
     let equal = [
         ("export_status", filter.status),
         ("table_arn", filter.table_arn.as_deref()),
@@ -158,7 +163,8 @@ mod tests {
         assert_eq!(
             sql(&filter),
             "SELECT l0.export_id FROM export_labels l0 JOIN export_labels l1 ON l1.export_id = l0.export_id \
-            WHERE true AND l0.label = $1 AND l1.label = $2 ORDER BY l0.export_id DESC LIMIT $3"
+            WHERE true AND l0.label = $1 AND l1.label = $2 AND (l0.marks & $3) = $4 AND (l1.marks & $5) = $6 \
+            ORDER BY l0.export_id DESC LIMIT $7"
         );
     }
 }

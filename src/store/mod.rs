@@ -17,6 +17,7 @@ mod estimates;
 mod insert;
 mod list;
 pub mod load;
+mod marks;
 pub mod page;
 pub mod read;
 pub mod record;
