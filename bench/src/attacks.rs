@@ -43,7 +43,7 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
     let service = stage.service("api").await?;
     let mut client = Client::connect(service.address).await?;
     let answer = client.send(&load::post("/v1/exports", "", &body(0))).await?;
-    let export: Value = serde_json::from_slice(&answer.body)?;
+    let export: Value = serde_json::from_slice(answer.body)?;
     let path = format!("/v1/exports/{}", export["id"].as_str().ok_or("no id")?);
     let to = service.address;
 
@@ -133,7 +133,7 @@ async fn ask(address: SocketAddr, status: u16, request: impl Fn(usize) -> Vec<u8
         let answer = client.send(&bytes).await?;
         latencies_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
         if answer.status != status {
-            return Err(format!("the service answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)).into());
+            return Err(format!("the service answered {}: {}", answer.status, String::from_utf8_lossy(answer.body)).into());
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

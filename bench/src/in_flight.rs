@@ -123,9 +123,10 @@ impl Looks {
 }
 
 async fn looks(address: &std::net::SocketAddr) -> Result<Looks, Failed> {
-    let answer = Client::connect(*address).await?.send(&load::get("/metrics")).await?;
+    let mut client = Client::connect(*address).await?;
+    let answer = client.send(&load::get("/metrics")).await?;
     let mut looks = Looks::default();
-    for line in String::from_utf8_lossy(&answer.body).lines().filter(|line| line.contains("phase=\"look\"")) {
+    for line in String::from_utf8_lossy(answer.body).lines().filter(|line| line.contains("phase=\"look\"")) {
         let Some((name, value)) = line.rsplit_once(' ') else { continue };
         if name.starts_with("tableferry_export_poll_lag_seconds_count") {
             looks.count += value.parse::<f64>()?;

@@ -46,13 +46,22 @@ pub struct Client {
     buffer: Vec<u8>,
 }
 
-/// An answer.
+/// An answer, until the next request is sent.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Answer<'a> {
     /// Its status.
     pub status: u16,
     /// Its body.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
+}
+
+/// What the head of an answer says.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    status: u16,
+    /// Where the body begins and ends.
+    start: usize,
+    end: usize,
 }
 
 impl Client {
@@ -75,31 +84,41 @@ impl Client {
     ///
     /// # Errors
     /// The connection breaks off, or the answer is not understood.
-    pub async fn send(&mut self, request: &[u8]) -> Result<Answer, Failed> {
+    pub async fn send(&mut self, request: &[u8]) -> Result<Answer<'_>, Failed> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
-        loop {
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err("the service closed the connection".into());
+        let head = loop {
+            self.more().await?;
+            if let Some(head) = head(&self.buffer)? {
+                break head;
             }
-            if let Some((status, start, end)) = whole(&self.buffer)? {
-                return Ok(Answer { status, body: self.buffer[start..end].to_vec() });
-            }
+        };
+        self.buffer.reserve(head.end.saturating_sub(self.buffer.len()));
+        while self.buffer.len() < head.end {
+            self.more().await?;
+        }
+        Ok(Answer { status: head.status, body: &self.buffer[head.start..head.end] })
+    }
+
+    async fn more(&mut self) -> Result<(), Failed> {
+        match self.stream.read_buf(&mut self.buffer).await? {
+            0 => Err("the service closed the connection".into()),
+            _ => Ok(()),
         }
     }
 }
 
-/// The status of an answer, and where its body begins and ends, once all of it has come.
-fn whole(buffer: &[u8]) -> Result<Option<(u16, usize, usize)>, Failed> {
-    let Some(head) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
-    let text = std::str::from_utf8(&buffer[..head])?;
+/// The head of an answer, once all of it has come.
+fn head(buffer: &[u8]) -> Result<Option<Head>, Failed> {
+    let Some(ends) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let text = std::str::from_utf8(&buffer[..ends])?;
     let status = text.get(9..12).ok_or("no status")?.parse()?;
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
     });
-    let end = head + 4 + length.ok_or("an answer without its length")??;
-    Ok((buffer.len() >= end).then_some((status, head + 4, end)))
+    let start = ends + 4;
+    Ok(Some(Head { status, start, end: start + length.ok_or("an answer without its length")?? }))
 }
 
 /// The bytes of a POST of this JSON.
@@ -158,7 +177,7 @@ where
                 let answer = connection.send(&bytes).await?;
                 latencies_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
                 if answer.status != status {
-                    return Err(format!("the service answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)).into());
+                    return Err(format!("the service answered {}: {}", answer.status, String::from_utf8_lossy(answer.body)).into());
                 }
             }
             Ok::<_, Failed>(latencies_ms)

@@ -34,7 +34,7 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
         let table = format!("arn:aws:dynamodb:us-east-1:{}:table/Orders", 100_000_000_000 + n);
         let body = json!({"table_arn": table, "s3_bucket": "tableferry-exports"}).to_string();
         let answer = client.send(&load::post("/v1/exports", "", &body)).await?;
-        let export: serde_json::Value = serde_json::from_slice(&answer.body)?;
+        let export: serde_json::Value = serde_json::from_slice(answer.body)?;
         ids.push(export["id"].as_str().ok_or("no id")?.to_owned());
     }
     let (heard, mut hears) = mpsc::unbounded_channel();

@@ -1,5 +1,5 @@
 //! The resource: an export as callers and webhook receivers see it. Values not known yet are null, never absent;
-//! secrets are not part of it.
+//! secrets are not part of it. It borrows from its export: pages of lists show very many.
 
 use std::collections::BTreeMap;
 
@@ -20,39 +20,39 @@ use super::verification::VerificationView;
 /// An export of a DynamoDB table to S3. Fields bear the names of Terraform's `aws_dynamodb_table_export`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Export)]
-pub struct ExportView {
+pub struct ExportView<'a> {
     /// Its name in this service (UUIDv7).
     #[schema(example = "019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b")]
     pub id: Uuid,
     /// Its name at AWS; null until AWS accepts it.
     #[schema(required, example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders/export/01795123456789-2c2f422e")]
-    pub arn: Option<String>,
+    pub arn: Option<&'a str>,
     /// Where it stands.
     pub export_status: ExportStatus,
     /// Why it stands there, in words.
     #[schema(required)]
-    pub status_reason: Option<String>,
+    pub status_reason: Option<&'a str>,
     /// The table.
     #[schema(example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders")]
-    pub table_arn: String,
+    pub table_arn: &'a str,
     /// The table's id, which a later table of the same name does not share.
     #[schema(required)]
-    pub table_id: Option<String>,
+    pub table_id: Option<&'a str>,
     /// The bucket that is written to.
     #[schema(example = "tableferry-exports")]
-    pub s3_bucket: String,
+    pub s3_bucket: &'a str,
     /// The account that owns the bucket, if it was named.
     #[schema(required)]
-    pub s3_bucket_owner: Option<String>,
+    pub s3_bucket_owner: Option<&'a str>,
     /// What every key begins with.
     #[schema(required, example = "daily")]
-    pub s3_prefix: Option<String>,
+    pub s3_prefix: Option<&'a str>,
     /// `AES256` or `KMS`; null until AWS settles it when it was left open.
     #[schema(required, example = "AES256")]
     pub s3_sse_algorithm: Option<&'static str>,
     /// The KMS key, if one was named.
     #[schema(required)]
-    pub s3_sse_kms_key_id: Option<String>,
+    pub s3_sse_kms_key_id: Option<&'a str>,
     /// `DYNAMODB_JSON` or `ION`.
     #[schema(example = "DYNAMODB_JSON")]
     pub export_format: &'static str,
@@ -69,12 +69,12 @@ pub struct ExportView {
     #[schema(required, value_type = Option<Object>)]
     pub filter_specification: Option<Value>,
     /// How long it may take.
-    pub timeouts: TimeoutsView,
+    pub timeouts: TimeoutsView<'a>,
     /// Where its end is announced.
     #[schema(required)]
-    pub callback_url: Option<String>,
+    pub callback_url: Option<&'a str>,
     /// The caller's own names for it.
-    pub labels: BTreeMap<String, String>,
+    pub labels: &'a BTreeMap<String, String>,
     /// Whether it is verified by itself once it is COMPLETED.
     pub verify: bool,
     /// When AWS began.
@@ -91,7 +91,7 @@ pub struct ExportView {
     pub billed_size_in_bytes: Option<i64>,
     /// The key of manifest-summary.json (AWS: ExportManifest).
     #[schema(required)]
-    pub manifest_files_s3_key: Option<String>,
+    pub manifest_files_s3_key: Option<&'a str>,
     /// Why it came to nothing; null unless FAILED or TIMED_OUT.
     #[schema(required)]
     pub failure: Option<Failure>,
@@ -100,7 +100,7 @@ pub struct ExportView {
     pub verification: Option<VerificationView>,
     /// The ClientToken that AWS knows it by.
     #[schema(required)]
-    pub client_token: Option<String>,
+    pub client_token: Option<&'a str>,
     /// What was expected of it when it was accepted here; null for exports of before that was estimated.
     #[schema(required)]
     pub estimate: Option<EstimateView>,
@@ -126,7 +126,7 @@ pub struct ExportView {
     pub created_at: Timestamp,
     /// Who asked for it: `api_key:<name>` or `oidc:<subject>`; null if nobody had to say who they are.
     #[schema(required, example = "api_key:orders-team")]
-    pub created_by: Option<String>,
+    pub created_by: Option<&'a str>,
     /// When it last changed.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
@@ -167,14 +167,14 @@ pub struct WindowView {
 /// How long things may take.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = ExportTimeouts)]
-pub struct TimeoutsView {
+pub struct TimeoutsView<'a> {
     /// From acceptance here to the end at AWS.
     #[schema(example = "60m")]
-    pub create: String,
+    pub create: &'a str,
 }
 
-impl From<&Export> for ExportView {
-    fn from(export: &Export) -> Self {
+impl<'a> From<&'a Export> for ExportView<'a> {
+    fn from(export: &'a Export) -> Self {
         let request = &export.request;
         let to = &request.destination;
         let accepted = export.state.accepted();
@@ -196,33 +196,33 @@ impl From<&Export> for ExportView {
         };
         Self {
             id: export.id.0,
-            arn: accepted.map(|a| a.arn.as_str().to_owned()),
+            arn: accepted.map(|a| a.arn.as_str()),
             export_status: export.status(),
-            status_reason: export.status_reason.clone(),
-            table_arn: request.table_arn.as_str().to_owned(),
-            table_id: accepted.and_then(|a| a.table_id.clone()),
-            s3_bucket: to.bucket.as_str().to_owned(),
-            s3_bucket_owner: to.bucket_owner.as_ref().map(|o| o.as_str().to_owned()),
-            s3_prefix: to.prefix.as_ref().map(|p| p.as_str().to_owned()),
+            status_reason: export.status_reason.as_deref(),
+            table_arn: request.table_arn.as_str(),
+            table_id: accepted.and_then(|a| a.table_id.as_deref()),
+            s3_bucket: to.bucket.as_str(),
+            s3_bucket_owner: to.bucket_owner.as_ref().map(|o| o.as_str()),
+            s3_prefix: to.prefix.as_ref().map(|p| p.as_str()),
             s3_sse_algorithm: algorithm,
-            s3_sse_kms_key_id: key_id.map(|k| k.as_str().to_owned()),
+            s3_sse_kms_key_id: key_id.map(|k| k.as_str()),
             export_format: request.format.as_str(),
             export_type: request.kind.as_str(),
             export_time,
             incremental_export_specification: window,
             filter_specification: request.filter.as_ref().map(super::filter::FilterSpecification::to_json),
-            timeouts: TimeoutsView { create: request.create_timeout.as_str().to_owned() },
-            callback_url: request.callback.as_ref().map(|c| c.url.as_str().to_owned()),
-            labels: request.labels.as_map().clone(),
+            timeouts: TimeoutsView { create: request.create_timeout.as_str() },
+            callback_url: request.callback.as_ref().map(|c| c.url.as_str()),
+            labels: request.labels.as_map(),
             verify: request.verify,
             start_time: accepted.and_then(|a| a.start_time),
             end_time,
             item_count: written.and_then(|w| w.item_count),
             billed_size_in_bytes: written.and_then(|w| w.billed_size_in_bytes),
-            manifest_files_s3_key: written.and_then(|w| w.manifest_key.clone()),
+            manifest_files_s3_key: written.and_then(|w| w.manifest_key.as_deref()),
             failure: Failure::of(export),
             verification: export.verification.as_ref().map(VerificationView::from),
-            client_token: export.origin.client_token().map(|t| t.as_str().to_owned()),
+            client_token: export.origin.client_token().map(|t| t.as_str()),
             estimate: export.estimate.as_ref().map(|estimate| EstimateView {
                 expected_end_time: estimate.end(accepted.and_then(|a| a.start_time).unwrap_or(export.created_at)),
                 basis: estimate.basis,
@@ -243,7 +243,7 @@ impl From<&Export> for ExportView {
                 Origin::Imported { .. } => "imported",
             },
             created_at: export.created_at,
-            created_by: export.created_by.as_ref().map(|name| name.as_str().to_owned()),
+            created_by: export.created_by.as_ref().map(|name| name.as_str()),
             updated_at: export.updated_at,
         }
     }

@@ -8,9 +8,9 @@ use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::StoreError;
 use super::accept::KeyedRequest;
 use super::columns::{SettledColumns, StateColumns};
+use super::{StoreError, marks};
 use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, Origin};
@@ -163,6 +163,33 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
     }
 }
 
+/// Rows of `export_labels`, a column each.
+#[derive(Debug, Default)]
+struct LabelColumns {
+    labels: Vec<String>,
+    export_ids: Vec<Uuid>,
+    marks: Vec<i64>,
+}
+
+impl LabelColumns {
+    fn of(new: &[NewExport<'_>]) -> Self {
+        let mut columns = Self::default();
+        for NewExport { export, .. } in new {
+            let labels = export.request.labels.as_map();
+            if labels.is_empty() {
+                continue;
+            }
+            let marks = marks::of_export(&export.request);
+            for (key, value) in labels {
+                columns.labels.push(format!("{key}:{value}"));
+                columns.export_ids.push(export.id.0);
+                columns.marks.push(marks);
+            }
+        }
+        columns
+    }
+}
+
 /// Bytes in the form that Postgres reads.
 fn bytea(bytes: &[u8]) -> String {
     format!("\\x{}", hex(bytes))
@@ -174,6 +201,7 @@ fn bytea(bytes: &[u8]) -> String {
 pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>], first: First<'_>) -> Result<Vec<ExportId>, StoreError> {
     let rows: Vec<NewRow<'_>> = new.iter().map(NewRow::from).collect();
     let rows = serde_json::to_string(&rows).map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
+    let labels = LabelColumns::of(new);
     let stored = sqlx::query_scalar!(
         r#"WITH stored AS (
             INSERT INTO exports (id, version, created_at, created_by, updated_at, origin, table_arn, account_id, region, s3_bucket,
@@ -192,15 +220,16 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
                 estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify, trace_parent
             FROM json_populate_recordset(NULL::exports, $1::text::json)
             ON CONFLICT DO NOTHING
-            RETURNING id, version, created_at, created_by, origin, account_id, region, labels, create_timeout_ms, export_status
+            RETURNING id, version, created_at, created_by, origin, account_id, region, create_timeout_ms, export_status
         ), scheduled AS (
             INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at)
             SELECT id, account_id || '/' || region, now() + $2 * interval '1 second', 0,
                 CASE origin WHEN 'created' THEN 'START' ELSE 'FOLLOW' END, created_at + create_timeout_ms * interval '1 millisecond'
             FROM stored WHERE export_status IN ('PENDING', 'IN_PROGRESS')
         ), labelled AS (
-            INSERT INTO export_labels (label, export_id)
-            SELECT each.key || ':' || each.value, id FROM stored, jsonb_each_text(labels) AS each
+            INSERT INTO export_labels (label, export_id, marks)
+            SELECT each.label, stored.id, each.marks
+            FROM unnest($5::text[], $6::uuid[], $7::bigint[]) AS each (label, export_id, marks) JOIN stored ON stored.id = each.export_id
         ), told AS (
             INSERT INTO export_events (export_id, sequence, type, at, export_status, detail, created_by)
             SELECT id, version, $3, created_at, export_status, $4, created_by FROM stored
@@ -210,6 +239,9 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
         first.delay.as_secs_f64(),
         first.event.as_str(),
         first.detail,
+        &labels.labels,
+        &labels.export_ids,
+        &labels.marks,
     )
     .fetch_all(executor)
     .await?;

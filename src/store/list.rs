@@ -3,13 +3,16 @@
 //! First the ids of the page, by a statement that has just the conditions that were asked for and is planned with their values where that
 //! matters, so that it is read from an index that fits them; then the exports.
 
+use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::page::{ExportFilter, Page};
 use super::rows::select_exports;
-use super::{Store, StoreError};
+use super::{ACQUIRE_TIMEOUT, Store, StoreError, marks};
 use crate::domain::caller::allow::Pattern;
 use crate::domain::export::Export;
 use crate::domain::timestamp::Timestamp;
@@ -23,11 +26,18 @@ impl Store {
     /// # Errors
     /// The database does not answer, or a row is inconsistent.
     pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Export>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+        let (turn, mut connection) = self.list_connection().await?;
         let mut ids = ids(filter, page);
         let ids: Vec<Uuid> = ids.build_query_scalar().persistent(may_keep_its_plan(filter)).fetch_all(&mut *connection).await?;
         let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id DESC", &ids).fetch_all(&mut *connection).await?;
+        drop((turn, connection));
         rows.into_iter().map(Export::try_from).collect()
+    }
+
+    /// A connection to read a list with, in the order of asking.
+    async fn list_connection(&self) -> Result<(SemaphorePermit<'_>, PoolConnection<Postgres>), StoreError> {
+        let turn = timeout(ACQUIRE_TIMEOUT, self.lists.acquire()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok((turn.map_err(|_| sqlx::Error::PoolClosed)?, self.pool.acquire().await?))
     }
 }
 
@@ -71,6 +81,11 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     labels.by_ref().for_each(|(n, label)| {
         query.push(format!(" AND l{n}.label = ")).push_bind(label);
     });
+    if let Some(marks) = marks::of_filter(filter) {
+        for n in 0..filter.labels.len() {
+            query.push(format!(" AND (l{n}.marks & ")).push_bind(marks).push(") = ").push_bind(marks);
+        }
+    }
     let equal = [
         ("export_status", filter.status),
         ("table_arn", filter.table_arn.as_deref()),
@@ -148,7 +163,8 @@ mod tests {
         assert_eq!(
             sql(&filter),
             "SELECT l0.export_id FROM export_labels l0 JOIN export_labels l1 ON l1.export_id = l0.export_id \
-            WHERE true AND l0.label = $1 AND l1.label = $2 ORDER BY l0.export_id DESC LIMIT $3"
+            WHERE true AND l0.label = $1 AND l1.label = $2 AND (l0.marks & $3) = $4 AND (l1.marks & $5) = $6 \
+            ORDER BY l0.export_id DESC LIMIT $7"
         );
     }
 }

@@ -137,17 +137,17 @@ impl TryFrom<ExportRow> for Export {
     }
 }
 
-fn read_row(row: ExportRow) -> Result<Export, String> {
+fn read_row(mut row: ExportRow) -> Result<Export, String> {
     Ok(Export {
         id: ExportId(row.id),
         version: row.version,
         created_at: row.created_at.into(),
         created_by: row.created_by.as_deref().map(CallerName::known),
         updated_at: row.updated_at.into(),
-        origin: read_origin(&row)?,
-        state: read_state(&row)?,
+        origin: read_origin(&mut row)?,
+        state: read_state(&mut row)?,
         estimate: read_estimate(&row)?,
-        status_reason: row.status_reason.clone(),
+        status_reason: row.status_reason.take(),
         trace_parent: row.trace_parent.as_deref().and_then(TraceParent::parse),
         verification: row.verification.as_ref().map(|json| read_verification(json)).transpose()?,
         attempt: Attempt {
@@ -159,8 +159,8 @@ fn read_row(row: ExportRow) -> Result<Export, String> {
     })
 }
 
-fn read_origin(row: &ExportRow) -> Result<Origin, String> {
-    let token = row.client_token.clone().map(ClientToken::known);
+fn read_origin(row: &mut ExportRow) -> Result<Origin, String> {
+    let token = row.client_token.take().map(ClientToken::known);
     match (row.origin.as_str(), token, row.client_token_made_at) {
         ("created", Some(client_token), Some(made_at)) => Ok(Origin::Created { client_token, token_made_at: made_at.into() }),
         ("imported", client_token, _) => Ok(Origin::Imported { client_token }),
@@ -185,14 +185,14 @@ fn read_estimate(row: &ExportRow) -> Result<Option<Estimate>, String> {
     }))
 }
 
-fn read_state(row: &ExportRow) -> Result<ExportState, String> {
-    let accepted = row.export_arn.clone().map(|arn| Accepted {
+fn read_state(row: &mut ExportRow) -> Result<ExportState, String> {
+    let accepted = row.export_arn.take().map(|arn| Accepted {
         arn: ExportArn::known(arn),
-        table_id: row.table_id.clone(),
+        table_id: row.table_id.take(),
         start_time: row.start_time.map(Timestamp::from),
     });
     let end_time = row.end_time.map(Timestamp::from);
-    let failure = row.failure_code.clone().zip(row.failure_message.clone());
+    let failure = row.failure_code.take().zip(row.failure_message.take());
     let status = ExportStatus::parse(&row.export_status).ok_or_else(|| format!("unknown status {}", row.export_status))?;
     match (status, accepted, row.failure_source.as_deref(), failure) {
         (ExportStatus::Pending, None, None, None) => Ok(ExportState::Pending),
@@ -204,7 +204,7 @@ fn read_state(row: &ExportRow) -> Result<ExportState, String> {
                 end_time,
                 item_count: row.item_count,
                 billed_size_in_bytes: row.billed_size_in_bytes,
-                manifest_key: row.manifest_key.clone(),
+                manifest_key: row.manifest_key.take(),
             };
             Ok(ExportState::Completed(accepted, written))
         }

@@ -75,6 +75,10 @@ async fn filters_alone_and_together() {
         ("export_type=FULL_EXPORT".to_owned(), vec![&other, &plain]),
         ("label=env:test".to_owned(), vec![&incremental, &other]),
         ("label=env:test&label=team:a:b".to_owned(), vec![&other]),
+        (format!("label=env:test&table_arn={TABLE}"), vec![&incremental]),
+        ("label=env:test&s3_bucket=other-bucket".to_owned(), vec![&other]),
+        ("label=env:test&label=team:a:b&export_type=INCREMENTAL_EXPORT".to_owned(), vec![]),
+        ("label=env:test&export_type=FULL_EXPORT&export_status=PENDING".to_owned(), vec![&other]),
         ("label=env:production".to_owned(), vec![]),
         (format!("created_after={hour_ago}&created_before={in_an_hour}"), vec![&incremental, &other, &plain]),
         (format!("created_before={hour_ago}"), vec![]),
@@ -82,4 +86,53 @@ async fn filters_alone_and_together() {
     ] {
         assert_eq!(ids(&app, &query).await.iter().collect::<Vec<_>>(), expected, "{query}");
     }
+}
+
+#[tokio::test]
+async fn marks_of_labels_leave_out_only_what_does_not_match() {
+    let app = TestApp::start().await;
+    let mut body = create_body();
+    body["labels"] = json!({"team": "orders", "env": "test"});
+    let id = app.create(&body).await.expect(202).id();
+    let pairs = [
+        format!("label=team:orders&table_arn={TABLE}"),
+        format!("label=team:orders&s3_bucket={BUCKET}"),
+        "label=team:orders&export_type=FULL_EXPORT".to_owned(),
+        "label=team:orders&label=env:test".to_owned(),
+    ];
+    // As written; as a process of the previous version writes them; and as for an export that has nothing of what is asked for.
+    for (marks, found) in [("marks", true), ("DEFAULT", true), ("0", false)] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE export_labels SET marks = {marks}"))).execute(&app.pool).await.unwrap();
+        for pair in &pairs {
+            assert_eq!(ids(&app, pair).await == [id.as_str()], found, "{marks}: {pair}");
+        }
+    }
+    assert_eq!(ids(&app, "label=team:orders").await, [id]);
+}
+
+#[tokio::test]
+async fn many_lists_that_take_long_keep_nobody_else_waiting() {
+    let app = TestApp::start().await;
+    let id = app.create(&create_body()).await.expect(202).id();
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE export_labels IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    let lists = futures_util::future::join_all((0..20).map(|_| app.get("/v1/exports?label=team:orders")));
+    let meanwhile = async {
+        while waiting(&app).await < 4 {}
+        for _ in 0..20 {
+            app.get(&format!("/v1/exports/{id}")).await.expect(200);
+        }
+        assert_eq!(waiting(&app).await, 4);
+        held.rollback().await.unwrap();
+    };
+    let (lists, ()) = tokio::join!(lists, meanwhile);
+    for list in lists {
+        list.expect(200);
+    }
+}
+
+/// How many statements wait for a lock.
+async fn waiting(app: &TestApp) -> i64 {
+    let statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }

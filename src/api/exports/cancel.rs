@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
 
 use super::IdPath;
 use crate::api::ApiState;
@@ -36,7 +37,7 @@ pub async fn cancel_export(
     IdPath(id): IdPath,
     calling: Calling,
     RawQuery(query): RawQuery,
-) -> Result<Json<ExportView>, Problem> {
+) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
     let cancel = |export: &Export| step::cancel(export, now);
@@ -51,7 +52,7 @@ pub async fn cancel_export(
             state.deliveries_due.notify_one();
             metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Cancelled.as_str()).increment(1);
             tracing::info!(export.id = %export.id, caller.name = calling.logged(), "export cancelled");
-            Ok(Json(ExportView::from(&export)))
+            Ok(Json(ExportView::from(&export)).into_response())
         }
         Err(export) if export.status() == ExportStatus::Pending => {
             let detail = "the export is PENDING, but its start is on its way to AWS, or was sent without our hearing the answer; look again in a moment";

@@ -25,9 +25,9 @@ use crate::store::page::{ExportFilter, Page};
 
 /// One page of exports, newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ExportList {
+pub struct ExportList<'a> {
     /// The exports.
-    pub exports: Vec<ExportView>,
+    pub exports: Vec<ExportView<'a>>,
     /// Hand it back as `page_token`, with the same filters, for the next page; null on the last one.
     #[schema(required)]
     pub next_page_token: Option<String>,

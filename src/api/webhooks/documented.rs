@@ -47,7 +47,7 @@ pub struct ExportMessage {
 #[derive(Serialize, ToSchema)]
 pub struct ExportData {
     /// The export as it was when this happened; in an event that was replayed, as it was then.
-    pub export: ExportView,
+    pub export: ExportView<'static>,
 }
 
 /// An endpoint was disabled by this service. The other endpoints hear of it.
