@@ -78,7 +78,6 @@ impl Together for Accepts {
     type Item = Accept;
     /// Whether it was stored; else it conflicts with something.
     type Written = bool;
-    const SIZES: &'static str = ACCEPT_GROUP;
     /// Some 10 KB each at most, as their bodies are bounded.
     const MOST_WAITING: usize = 4096;
 
@@ -88,6 +87,7 @@ impl Together for Accepts {
     }
 
     async fn write(&self, accepts: &mut [Accept]) -> Result<Vec<bool>, StoreError> {
+        metrics::histogram!(ACCEPT_GROUP).record(u32::try_from(accepts.len()).unwrap_or(u32::MAX));
         let mut connection = self.store.pool.acquire().await?;
         let asked: HashSet<Alike> = accepts.iter().map(|one| Alike::to(&one.export.request, one.table_size_bytes)).collect();
         let asked: Vec<Alike> = asked.into_iter().collect();

@@ -81,7 +81,6 @@ impl Together for Steps {
     type Item = Step;
     /// Whether it was written; else the export changed since it was claimed, or an endpoint may want to hear of it.
     type Written = bool;
-    const SIZES: &'static str = STEP_GROUP;
     /// More than a worker has hands.
     const MOST_WAITING: usize = 4096;
 
@@ -91,6 +90,7 @@ impl Together for Steps {
     }
 
     async fn write(&self, steps: &mut [Step]) -> Result<Vec<bool>, StoreError> {
+        metrics::histogram!(STEP_GROUP).record(u32::try_from(steps.len()).unwrap_or(u32::MAX));
         // Of two steps of one export, which come of a claim that was held for too long, one is stale. It hears so when it is written alone.
         let mut once: Vec<&Step> = steps.iter().collect();
         once.dedup_by_key(|step| step.export_id);

@@ -170,6 +170,8 @@ pub(super) async fn write(executor: impl PgExecutor<'_>, steps: &[&Step], alone:
         format!("[{}]", rows.join(",")),
         alone == Alone::Yes,
     )
+    // Planned anew each time, which many steps share: a plan made while the tables were small would read all of them for ever.
+    .persistent(false)
     .fetch_all(executor)
     .await?;
     Ok(written.into_iter().map(ExportId).collect())

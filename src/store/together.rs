@@ -22,8 +22,6 @@ pub(super) trait Together: Send + Sync + 'static {
     type Item: Send + 'static;
     /// What became of it.
     type Written: Send + 'static;
-    /// The histogram of how many are written by one statement.
-    const SIZES: &'static str;
     /// How many may wait.
     const MOST_WAITING: usize;
     /// How many are written by one statement.
@@ -89,7 +87,6 @@ impl<T: Together> Queue<T> {
 }
 
 async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) {
-    metrics::histogram!(T::SIZES).record(u32::try_from(group.len()).unwrap_or(u32::MAX));
     group.sort_by(|(a, _), (b, _)| T::order(a, b));
     let (mut items, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
     // A caller who is gone needs no answer.
@@ -106,11 +103,10 @@ async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) {
             }
         }
         Err(error) => {
-            tracing::warn!(error.message = in_words(&error), group.size = items.len(), "a group was refused; writing each by itself");
+            tracing::warn!(error.message = in_words(&error), export.count = items.len(), "a group was refused; writing each by itself");
             for (mut item, answer) in items.into_iter().zip(answers) {
                 let written = writer.write(std::slice::from_mut(&mut item)).await;
-                let _ =
-                    answer.send(written.map(|mut written| written.pop()).and_then(|written| Ok((item, written.ok_or(StoreError::Stale)?))));
+                let _ = answer.send(written.and_then(|mut written| Ok((item, written.pop().ok_or(StoreError::Stale)?))));
             }
         }
     }
