@@ -264,8 +264,7 @@ impl Store {
         }
         let ids: Vec<_> = claimed.iter().map(|row| row.export_id).collect();
         let mut schedule: std::collections::HashMap<_, _> = claimed.into_iter().map(|row| (row.export_id, row)).collect();
-        // Planned anew each time: a plan made while the table was small would read all of it for ever.
-        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", &ids).persistent(false).fetch_all(&self.pool).await?;
+        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", &ids).fetch_all(&self.pool).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id;
