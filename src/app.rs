@@ -18,6 +18,7 @@ use crate::front::{self, Front, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
+use crate::store::record::StepQueue;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::vault::Vault;
@@ -141,6 +142,7 @@ impl App {
         );
         let stepper = Stepper {
             store: store.clone(),
+            steps: StepQueue::start(store.clone()),
             aws,
             chance: chance.clone(),
             bounds: settings.poll,

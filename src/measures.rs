@@ -69,6 +69,7 @@ measures! {
     RATE_LIMITED = Counter Count "tableferry_rate_limited_total" [] "Requests that were refused because their caller asks too often";
 
     ACCEPT_GROUP = Histogram Count "tableferry_accept_group_size" [] "How many new exports were stored by one statement";
+    STEP_GROUP = Histogram Count "tableferry_step_group_size" [] "How many steps of exports were written by one statement";
     ACCEPTS_WAITING = Gauge Count "tableferry_accepts_waiting" [] "New exports that wait to be stored";
     ACCEPTS_REFUSED = Counter Count "tableferry_accepts_refused_total" [] "New exports that were refused with 503 because too many waited to be stored";
 

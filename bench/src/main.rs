@@ -9,6 +9,7 @@ mod in_flight;
 mod lists;
 mod load;
 mod polling;
+mod processor;
 mod receivers;
 mod report;
 mod stage;

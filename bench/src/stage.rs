@@ -12,11 +12,13 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::Failed;
+use crate::processor;
 
 /// A fresh stage for one round.
 pub struct Stage {
     program: PathBuf,
     folder: PathBuf,
+    objects: PathBuf,
     database_url: String,
     aws_url: String,
     s3_url: String,
@@ -49,10 +51,12 @@ pub struct Service {
 impl Stage {
     /// Starts Postgres and the simulator with its sample table.
     pub async fn set_up(program: &Path) -> Result<Self, Failed> {
-        Self::with(program, Seed::sample(), 1.0).await
+        let folder = own_folder(std::env::temp_dir());
+        Self::with(program, Seed::sample(), 1.0, folder).await
     }
 
     /// The same with a table `Ten` of ten items in each of so many accounts, from 100000000000 on, whose exports take a fraction of a second.
+    /// What they write lies in memory, where the system has a file system there: S3's disks are not this machine's.
     pub async fn with_tables(program: &Path, accounts: usize) -> Result<Self, Failed> {
         let mut seed = Seed::sample();
         for n in 0..accounts {
@@ -62,25 +66,28 @@ impl Stage {
             });
             seed.tables.push(serde_json::from_value(table)?);
         }
-        Self::with(program, seed, 3600.0).await
+        let memory = PathBuf::from("/dev/shm");
+        let folder = own_folder(if memory.is_dir() { memory } else { std::env::temp_dir() });
+        Self::with(program, seed, 3600.0, folder).await
     }
 
-    async fn with(program: &Path, seed: Seed, speed: f64) -> Result<Self, Failed> {
+    async fn with(program: &Path, seed: Seed, speed: f64, objects: PathBuf) -> Result<Self, Failed> {
         if !program.exists() {
             return Err(format!("{} is not there: make bench builds it", program.display()).into());
         }
-        let folder = std::env::temp_dir().join(format!("tableferry-bench-{}", std::process::id()));
+        let folder = own_folder(std::env::temp_dir());
         std::fs::create_dir_all(&folder)?;
         let options = Options { durable: true, ..Options::default() };
         let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
         let limits = tableferry_simulator::Limits::unlimited();
-        let settings = Settings { seed: Some(seed), speed, limits, any_account: true, partitions: 1, ..Settings::new(folder.join("s3")) };
+        let settings = Settings { seed: Some(seed), speed, limits, any_account: true, partitions: 1, ..Settings::new(objects.join("s3")) };
         let simulator = Simulator::start(settings).await?;
         #[expect(clippy::disallowed_methods, reason = "a measurement talks to loopback only")]
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self {
             program: program.to_owned(),
             folder,
+            objects,
             database_url: postgres.url(DATABASE),
             aws_url: simulator.dynamodb_url(),
             s3_url: simulator.s3_url(),
@@ -164,6 +171,12 @@ impl Stage {
         Ok(self.postgres.program(name)?)
     }
 
+    /// How much processor time Postgres has used, in seconds.
+    pub fn postgres_cpu_s(&self) -> Result<f64, Failed> {
+        let file = std::fs::read_to_string(self.postgres.data_dir().join("data/postmaster.pid"))?;
+        processor::of_all_below(file.lines().next().unwrap_or_default().trim().parse()?)
+    }
+
     /// A folder of this stage's own.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -205,11 +218,7 @@ impl Service {
 
     /// How much processor time the process has used, in seconds.
     pub fn cpu_s(&self) -> Result<f64, Failed> {
-        let stat = std::fs::read_to_string(self.proc("stat")?)?;
-        // After the name in brackets, user and system time are the 12th and 13th field, in hundredths of a second.
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<f64>().ok()).ok_or("a short /proc/stat");
-        Ok((ticks(11)? + ticks(12)?) / 100.0)
+        processor::of(self.child.id().ok_or("the service has ended")?)
     }
 
     fn proc(&self, file: &str) -> Result<PathBuf, Failed> {
@@ -219,7 +228,13 @@ impl Service {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Left behind in the temp folder at worst.
+        // Left behind at worst.
+        let _ = std::fs::remove_dir_all(&self.objects);
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The folder in there that belongs to this run alone.
+fn own_folder(parent: PathBuf) -> PathBuf {
+    parent.join(format!("tableferry-bench-{}", std::process::id()))
 }

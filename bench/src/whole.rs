@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::Failed;
 use crate::database;
 use crate::load::{self, Client};
+use crate::processor;
 use crate::report::{Figure, Goal};
 use crate::stage::{Limits, Stage};
 
@@ -31,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::with_tables(program, ACCOUNTS).await?;
     let service = stage.service_with("all", Limits::None, &[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "1000")]).await?;
+    let before = (stage.postgres_cpu_s()?, processor::of(std::process::id())?);
     let began = Instant::now();
     let next = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
@@ -66,6 +68,7 @@ pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = began.elapsed();
+    let after = (stage.postgres_cpu_s()?, processor::of(std::process::id())?);
     let items: i64 = sqlx::query_scalar("SELECT coalesce(sum(item_count), 0)::bigint FROM exports").fetch_one(&mut connection).await?;
     if items != wanted * 10 {
         return Err(format!("{items} items were exported instead of {}", wanted * 10).into());
@@ -76,5 +79,7 @@ pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
         Figure { name: "accepted a second meanwhile", value: rate(accepted), goal: None },
         Figure { name: "COMPLETED a second", value: rate(took), goal: Some(Goal::AtLeast(1000.0)) },
         Figure { name: "service, processor seconds", value: service.cpu_s()?, goal: None },
+        Figure { name: "Postgres, processor seconds", value: after.0 - before.0, goal: None },
+        Figure { name: "simulator and load, processor seconds", value: after.1 - before.1, goal: None },
     ])
 }

@@ -1,13 +1,14 @@
 //! Postgres: the only room that names sqlx.
 //!
 //! One file a concern: [`accept`] stores new exports, [`accept_queue`] many of them at once, [`read`] finds them, [`schedule`] claims due ones, [`record`]
-//! writes what a step led to, [`api_keys`] knows who may call, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
+//! writes what a step led to, [`together`] lets much be written at once, [`api_keys`] knows who may call, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
 //! verified. Every write of an export repeats the version that its
 //! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
 
 pub mod accept;
 pub mod accept_queue;
 pub mod api_keys;
+mod cancel;
 mod columns;
 pub mod deliveries;
 pub mod delivery_log;
@@ -26,6 +27,8 @@ pub mod retention;
 mod rows;
 pub mod schedule;
 pub mod signing_keys;
+mod steps;
+mod together;
 mod trust;
 pub mod verifications;
 pub mod webhook_jobs;

@@ -15,6 +15,7 @@ use crate::domain::event::EventKind;
 use crate::domain::retry::{Fresh, NextAttempt, by_itself};
 use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_search, after_start, decide};
 use crate::measures::{EXPORT_EVENTS, FENCED_WRITES};
+use crate::store::record::StepQueue;
 use crate::store::{Store, StoreError};
 use crate::telemetry::traces;
 
@@ -23,6 +24,8 @@ use crate::telemetry::traces;
 pub struct Stepper {
     /// The database.
     pub store: Store,
+    /// Writes what came of steps.
+    pub steps: StepQueue,
     /// AWS.
     pub aws: Arc<Aws>,
     /// Time, randomness, identifiers.
@@ -101,7 +104,7 @@ impl Stepper {
     async fn write(&self, claimed: &Claimed, mut outcome: Outcome) {
         let fresh = Fresh { id: self.chance.export_id(), token: self.chance.client_token() };
         let next = outcome.change.as_mut().and_then(|change| by_itself(change, fresh, self.chance.jitter()));
-        match self.store.record(claimed, &outcome, next.as_ref(), &|| self.chance.delivery_id()).await {
+        match self.steps.record(claimed, &outcome, next.as_ref(), &|| self.chance.delivery_id()).await {
             Ok(deliveries) => {
                 if let Some(change) = &outcome.change {
                     log_change(change);

@@ -26,6 +26,7 @@ use tableferry::domain::webhook::secret::WebhookSecret;
 use tableferry::front::{Limits, TlsFiles};
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
+use tableferry::store::record::StepQueue;
 use tableferry::vault::VaultKey;
 use tableferry::webhook::Names;
 use tableferry::worker::crew;
@@ -230,6 +231,7 @@ impl TestApp {
     /// Another worker on the same database and AWS: a second replica.
     pub async fn second_worker(&self) -> ExportWorker {
         let stepper = Stepper {
+            steps: StepQueue::start(self.store()),
             store: self.store(),
             aws: Arc::new(self.another_aws().await),
             chance: self.chance.clone(),

@@ -1,0 +1,80 @@
+//! Cancels and deletes exports for callers.
+
+use std::time::Duration;
+
+use super::deliveries::Ids;
+use super::record::follow;
+use super::rows::select_exports;
+use super::steps::{Alone, Step, write};
+use super::{Store, StoreError};
+use crate::domain::caller::CallerName;
+use crate::domain::export::Export;
+use crate::domain::ids::ExportId;
+use crate::domain::step::{Change, Claimed, NextLook, Outcome};
+
+impl Store {
+    /// Changes an export that is PENDING and of which no start is on its way to AWS, in the name of `by`. `Ok(None)` when there is no such
+    /// export, `Err(export)` inside when it stands elsewhere.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn cancel(
+        &self,
+        id: ExportId,
+        change: impl FnOnce(&Export) -> Change,
+        by: Option<&CallerName>,
+        ids: Ids<'_>,
+    ) -> Result<Option<Result<Export, Box<Export>>>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // The schedule's row is locked first, as claiming does, so that a claim and a cancellation cannot both win.
+        let scheduled = sqlx::query!(
+            r#"SELECT claims, phase = 'START' AND start_sent_at IS NULL AS "idle!" FROM export_schedule WHERE export_id = $1 FOR UPDATE"#,
+            id.0
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let row = select_exports!("WHERE e.id = $1", id.0).fetch_optional(&mut *tx).await?;
+        let Some(row) = row else { return Ok(None) };
+        let export = Export::try_from(row)?;
+        let Some(scheduled) = scheduled.filter(|scheduled| scheduled.idle) else { return Ok(Some(Err(Box::new(export)))) };
+        let change = change(&export);
+        let claimed = Claimed { export, claim: scheduled.claims, failures: 0, in_doubt: false, planned_delay: Duration::ZERO };
+        let outcome = Outcome { change: Some(change), next: NextLook::Never };
+        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by)?], Alone::No).await?.is_empty() {
+            return Err(StoreError::Stale);
+        }
+        let Outcome { change: Some(change), .. } = outcome else { return Err(StoreError::Stale) };
+        follow(&mut tx, &change, ids).await?;
+        tx.commit().await?;
+        Ok(Some(Ok(change.export)))
+    }
+
+    /// Forgets an export that has ended, or any with `force`. `None` when there is no such export, `Some(false)` when it has not ended.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn delete(&self, id: ExportId, force: bool) -> Result<Option<bool>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // In the same order as everybody else: the schedule first.
+        sqlx::query!("SELECT export_id FROM export_schedule WHERE export_id = $1 FOR UPDATE", id.0).fetch_optional(&mut *tx).await?;
+        let row = sqlx::query!(
+            r#"WITH gone AS (
+                DELETE FROM exports WHERE id = $1 AND ($2 OR export_status NOT IN ('PENDING', 'IN_PROGRESS')) RETURNING id, labels
+            ), unscheduled AS (
+                DELETE FROM export_schedule USING gone WHERE export_id = gone.id
+            ), untold AS (
+                DELETE FROM export_events USING gone WHERE export_id = gone.id
+            ), unlabelled AS (
+                DELETE FROM export_labels l USING gone, jsonb_each_text(gone.labels) AS each
+                WHERE l.label = each.key || ':' || each.value AND l.export_id = gone.id
+            )
+            SELECT EXISTS (SELECT FROM exports WHERE id = $1) AS "known!", EXISTS (SELECT FROM gone) AS "deleted!""#,
+            id.0,
+            force
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(row.known.then_some(row.deleted))
+    }
+}

@@ -1,0 +1,113 @@
+//! Writes what is to be written at the same time together: one statement and one commit for all that waits.
+//!
+//! A commit waits for the disk, and on a small machine a statement for each row spends more on switching than on storing. So what is to be
+//! written queues, one task takes all that waits, writes it, and answers each after the commit; while it does, the next ones gather. Nobody
+//! waits for a timer: what comes alone is written alone, at once.
+//!
+//! A queue is bounded: one more than [`Together::MOST_WAITING`] is refused ([`StoreError::Crowded`]). What Postgres refuses does not fail its
+//! neighbours: then each is written by a statement of its own. What nobody waits for any more is written all the same.
+
+use std::cmp::Ordering;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use crate::causes::in_words;
+
+/// How to write things of one kind.
+pub(super) trait Together: Send + Sync + 'static {
+    /// What is written.
+    type Item: Send + 'static;
+    /// What became of it.
+    type Written: Send + 'static;
+    /// How many may wait.
+    const MOST_WAITING: usize;
+    /// How many are written by one statement.
+    const MOST_TOGETHER: usize = 256;
+
+    /// In which order they are written. Other processes may write what touches the same rows: all must take them in the same order, so that
+    /// none waits for each other in a circle.
+    fn order(a: &Self::Item, b: &Self::Item) -> Ordering;
+
+    /// Writes all or nothing: what became of each, in their order.
+    fn write(&self, items: &mut [Self::Item]) -> impl Future<Output = Result<Vec<Self::Written>, StoreError>> + Send;
+}
+
+/// Where things wait to be written. Cheap to clone.
+#[derive(Debug)]
+pub(super) struct Queue<T: Together> {
+    waiting: mpsc::Sender<Waiting<T>>,
+}
+
+impl<T: Together> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self { waiting: self.waiting.clone() }
+    }
+}
+
+/// Something that somebody waits for, and where to send the answer.
+type Waiting<T> = (<T as Together>::Item, Answer<T>);
+type Answer<T> = oneshot::Sender<Result<(<T as Together>::Item, <T as Together>::Written), StoreError>>;
+
+impl<T: Together> Queue<T> {
+    /// A queue with its writer, which ends with the last clone of the queue.
+    pub(super) fn start(writer: T) -> Self {
+        let (waiting, mut queue) = mpsc::channel(T::MOST_WAITING);
+        let writer = Arc::new(writer);
+        tokio::spawn(async move {
+            let mut group = Vec::new();
+            while queue.recv_many(&mut group, T::MOST_TOGETHER).await > 0 {
+                let (writer, group) = (Arc::clone(&writer), std::mem::take(&mut group));
+                // In a task of its own, so that a panic fails one group and not the queue.
+                if let Err(error) = tokio::spawn(async move { write_group(&*writer, group).await }).await {
+                    tracing::error!(error.message = in_words(&error), "a group was not written");
+                }
+            }
+        });
+        Self { waiting }
+    }
+
+    /// How many wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.max_capacity() - self.waiting.capacity()
+    }
+
+    /// Writes one, together with others: itself, as it was written, and what became of it.
+    ///
+    /// # Errors
+    /// Too many wait, or the database did not take it.
+    pub(super) async fn write(&self, item: T::Item) -> Result<(T::Item, T::Written), StoreError> {
+        let (answer, written) = oneshot::channel();
+        self.waiting.try_send((item, answer)).map_err(|_| StoreError::Crowded)?;
+        // Without an answer the writer has panicked.
+        written.await.unwrap_or(Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed)))
+    }
+}
+
+async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) {
+    group.sort_by(|(a, _), (b, _)| T::order(a, b));
+    let (mut items, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    // A caller who is gone needs no answer.
+    match writer.write(&mut items).await {
+        Ok(written) => {
+            for ((item, written), answer) in items.into_iter().zip(written).zip(answers) {
+                let _ = answer.send(Ok((item, written)));
+            }
+        }
+        Err(error) if error.is_unavailable() || items.len() == 1 => {
+            let error = Arc::new(error);
+            for answer in answers {
+                let _ = answer.send(Err(StoreError::Shared(Arc::clone(&error))));
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error.message = in_words(&error), export.count = items.len(), "a group was refused; writing each by itself");
+            for (mut item, answer) in items.into_iter().zip(answers) {
+                let written = writer.write(std::slice::from_mut(&mut item)).await;
+                let _ = answer.send(written.and_then(|mut written| Ok((item, written.pop().ok_or(StoreError::Stale)?))));
+            }
+        }
+    }
+}
