@@ -4,6 +4,7 @@
 //! A call of which nothing is said is made by nobody.
 
 use std::collections::HashMap;
+use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
@@ -96,44 +99,66 @@ fn access(call: &Operation) -> Access {
 }
 
 /// Lets a request through if its caller may make it, and tells its handler who that is.
-pub(super) async fn guard(State((state, permissions)): State<(ApiState, Permissions)>, request: Request, next: Next) -> Response {
+pub(super) fn guard(
+    State((state, permissions)): State<(ApiState, Permissions)>,
+    mut request: Request,
+    next: Next,
+) -> impl Future<Output = Response> {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let access = route.as_ref().and_then(|route| permissions.access(request.method(), route.as_str()));
     let (Some(route), Some(access)) = (route, access.filter(|access| *access != Access::Open)) else {
-        return next.run(request).await;
+        return Either::Left(next.run(request));
     };
-    let (mut parts, body) = request.into_parts();
     if !state.gate.is_closed() {
-        parts.extensions.insert(Calling(state.gate.anybody()));
-        return next.run(Request::from_parts(parts, body)).await;
+        request.extensions_mut().insert(Calling(state.gate.anybody()));
+        return Either::Left(next.run(request));
     }
+    // Boxed, so that nothing of it is kept while the request is answered.
+    let let_in = Box::pin(let_in(state, access, route, request));
+    Either::Right(let_in.then(move |(standing, let_in)| {
+        let answer = match let_in {
+            Ok(request) => Either::Left(next.run(request)),
+            Err(refused) => Either::Right(ready(*refused)),
+        };
+        answer.map(move |mut response| {
+            if let Some(standing) = standing {
+                tell(&standing, response.headers_mut());
+            }
+            response
+        })
+    }))
+}
+
+/// The request with its caller if that caller may make it, else the answer; and where the caller stands, if that is counted.
+async fn let_in(
+    state: ApiState,
+    access: Access,
+    route: MatchedPath,
+    request: Request,
+) -> (Option<Standing>, Result<Request, Box<Response>>) {
+    let (mut parts, body) = request.into_parts();
     let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let caller = match Box::pin(state.gate.admit(credentials(&parts.headers), from)).await {
+    let caller = match state.gate.admit(credentials(&parts.headers), from).await {
         Ok(caller) => caller,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => return (None, Err(Box::new(refused(refusal)))),
     };
     let standing = state.gate.rates.count(&caller, state.chance.now());
-    let mut response = match standing.and_then(|standing| standing.refused_for) {
+    let checked = match standing.and_then(|standing| standing.refused_for) {
         Some(wait) => {
             metrics::counter!(RATE_LIMITED).increment(1);
             if standing.is_some_and(|standing| standing.is_news) {
                 tracing::warn!(caller.name = caller.name.as_ref().map(CallerName::as_str), "a caller asks more often than it may");
             }
             let detail = "this caller asks more often than it may; RateLimit-Policy says how often that is";
-            Problem::new(ProblemType::RateLimited, detail).retry_after(wait).into_response()
+            Err(Problem::new(ProblemType::RateLimited, detail).retry_after(wait))
         }
-        None => match Box::pin(check(&state, access, &caller, route.as_str(), &mut parts)).await {
-            Ok(()) => {
-                parts.extensions.insert(Calling(caller));
-                next.run(Request::from_parts(parts, body)).await
-            }
-            Err(problem) => problem.into_response(),
-        },
+        None => check(&state, access, &caller, route.as_str(), &mut parts).await,
     };
-    if let Some(standing) = standing {
-        tell(&standing, response.headers_mut());
-    }
-    response
+    let let_in = checked.map(|()| {
+        parts.extensions.insert(Calling(caller));
+        Request::from_parts(parts, body)
+    });
+    (standing, let_in.map_err(|problem| Box::new(problem.into_response())))
 }
 
 /// Whether this caller may make this call, of this record.

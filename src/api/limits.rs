@@ -5,6 +5,7 @@
 //! little, so they keep nobody out.
 
 use std::cell::Cell;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
+use futures_util::future::Either;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -88,29 +90,36 @@ impl Admission {
 }
 
 /// Lets a request be worked on if there is room for it, for as long as it may take.
-pub async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
+pub fn admit(State(admission): State<Admission>, request: Request, next: Next) -> impl Future<Output = Response> {
     if ALWAYS.contains(&request.uri().path()) {
-        return next.run(request).await;
+        return Either::Left(Either::Left(next.run(request)));
     }
+    match work(admission, &request) {
+        Ok((work, time)) => Either::Right(timeout(time, WORK.scope(work, next.run(request))).map(|answer| {
+            answer.unwrap_or_else(|_| {
+                count_cut("answer_time");
+                let detail =
+                    "the answer took too long; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat";
+                Problem::new(ProblemType::Unavailable, detail).into_response()
+            })
+        })),
+        Err(problem) => Either::Left(Either::Right(ready(problem.into_response()))),
+    }
+}
+
+/// Begins to work on a request, and says how long that may take.
+fn work(admission: Admission, request: &Request) -> Result<(Work, Duration), Problem> {
     if request.extensions().get::<Crowded>().is_some() {
         count_cut("crowded");
         let detail = "more connections are open than this process takes; nothing was changed; try again";
-        return Problem::new(ProblemType::Unavailable, detail).into_response();
+        return Err(Problem::new(ProblemType::Unavailable, detail));
     }
-    if declared_bytes(&request).is_some_and(|bytes| bytes > MOST_BODY_BYTES as u64) {
-        return too_large().into_response();
+    if declared_bytes(request).is_some_and(|bytes| bytes > MOST_BODY_BYTES as u64) {
+        return Err(too_large());
     }
-    let place = match admission.place() {
-        Ok(place) => Cell::new(Some(place)),
-        Err(problem) => return problem.into_response(),
-    };
-    let time = admission.time_for(&request);
-    let work = Work { admission, place, large_body: Cell::default() };
-    timeout(time, WORK.scope(work, next.run(request))).await.unwrap_or_else(|_| {
-        count_cut("answer_time");
-        let detail = "the answer took too long; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat";
-        Problem::new(ProblemType::Unavailable, detail).into_response()
-    })
+    let place = Cell::new(Some(admission.place()?));
+    let time = admission.time_for(request);
+    Ok((Work { admission, place, large_body: Cell::default() }, time))
 }
 
 fn declared_bytes(request: &Request) -> Option<u64> {

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -190,10 +190,11 @@ pub fn router(state: ApiState) -> Router {
     with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), admission)
 }
 
-/// Every layer, the outermost first. As one, since each `Router::layer` costs every request a box.
+/// Every layer, the outermost first. As one, since each `Router::layer` costs every request a box. None is an `async fn` that has the request: such a
+/// future keeps room for the request twice or more until it is answered, which may be long.
 fn with_layers(router: Router, admission: Admission) -> Router {
     let layers = ServiceBuilder::new()
-        .layer(map_request(observe::only_good_request_ids))
+        .map_request(observe::only_good_request_ids)
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(from_fn(observe::observe))

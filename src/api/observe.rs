@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{LazyLock, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderName;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use metrics::{Gauge, Histogram};
 use tracing::field::{Empty, Value};
 use tracing::{Instrument as _, Span};
@@ -25,9 +27,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UNTOLD: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// Logs and measures a request, as part of its caller's trace. Routes are named by their template, so that metrics stay few.
-pub async fn observe(request: Request, next: Next) -> Response {
+pub fn observe(request: Request, next: Next) -> impl Future<Output = Response> {
     let began = Instant::now();
-    let _active = Active::begin();
+    let active = Active::begin();
     let method = known_method(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
@@ -38,8 +40,9 @@ pub async fn observe(request: Request, next: Next) -> Response {
         traces::begin(of_caller, |trace_id| span(&request, method, route, trace_id))
     };
     let recorded = trace_parent.is_some_and(|parent| parent.is_recorded());
-    let answer = async {
-        let response = trace::within(trace_parent, next.run(request)).await;
+    let answer = trace::within(trace_parent, next.run(request)).map(move |response| {
+        let _active = active;
+        let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
         let (status, elapsed) = (response.status().as_u16(), began.elapsed());
         if recorded {
             // For the trace alone: every field that comes late makes the log's lines of this span anew.
@@ -52,8 +55,8 @@ pub async fn observe(request: Request, next: Next) -> Response {
         requests(method, route, status).record(elapsed.as_secs_f64());
         tracing::debug!(http.response.status_code = status, duration_ms = elapsed.as_secs_f64() * 1000.0, "request served");
         response
-    };
-    answer.instrument(span).await
+    });
+    answer.instrument(span)
 }
 
 /// Every log line of the request bears what this says. At the level of errors, so that it is there whatever `TABLEFERRY_LOG` leaves out.
@@ -74,7 +77,7 @@ fn span(request: &Request, method: &'static str, route: &str, trace_id: Option<i
 }
 
 /// Takes away a request id that is no good, so that a new one is made: callers may send anything, and it goes into logs and back.
-pub async fn only_good_request_ids(mut request: Request) -> Request {
+pub fn only_good_request_ids(mut request: Request) -> Request {
     let mut given = request.headers().get_all(REQUEST_ID).iter();
     let first = given.next().map(|id| id.as_bytes());
     let good = |id: &[u8]| (1..=128).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b));

@@ -1,7 +1,10 @@
 //! `Prefer: wait=N` (RFC 7240): how long a caller wants to wait for an export's end.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The longest wait.
@@ -9,6 +12,18 @@ const LONGEST: u64 = 300;
 
 /// The header that says what preference was honoured.
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// The wait alone, for handlers that may wait: with the headers they would keep the connection's buffer that these were read into.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait(pub Option<Duration>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Wait {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(wait(&parts.headers)))
+    }
+}
 
 /// How long the caller wants to wait, at most [`LONGEST`] seconds. Unknown and malformed preferences are ignored, as RFC 7240 asks.
 #[must_use]

@@ -3,10 +3,13 @@
 //! A handler returns a [`Problem`]; the layer [`finish`] writes its document, and turns the bare 404, 405, 413 and 415 of
 //! the framework into problems too. Internals stay in the log.
 
+use std::future::Future;
+
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -410,10 +413,13 @@ impl IntoResponse for Problem {
 }
 
 /// Writes the documents of problems, ours and the framework's.
-pub async fn finish(request: Request, next: Next) -> Response {
+pub fn finish(request: Request, next: Next) -> impl Future<Output = Response> {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
-    let response = next.run(request).await;
+    next.run(request).map(move |response| finished(response, &path, &method))
+}
+
+fn finished(response: Response, path: &str, method: &Method) -> Response {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
         return response;
@@ -428,7 +434,7 @@ pub async fn finish(request: Request, next: Next) -> Response {
         }
         None => Problem::new(ProblemType::of_status(status), "the request could not be served"),
     };
-    let mut document = problem.document(&path);
+    let mut document = problem.document(path);
     for name in [header::ALLOW, header::WWW_AUTHENTICATE, RATE_LIMIT, RATE_LIMIT_POLICY] {
         if let Some(value) = response.headers().get(&name) {
             document.headers_mut().insert(name, value.clone());

@@ -111,10 +111,11 @@ impl Connection {
                 Ok::<_, Infallible>(answer.map(|body| Answered::new(body, Arc::clone(visit))))
             }
         });
-        let mut http = http1::Builder::new();
-        // The visit's clock knows more: hyper's would give an idle connection no longer than a head.
-        http.header_read_timeout(None).max_header_size(self.limits.head_bytes).max_buf_size(self.limits.head_bytes);
-        let mut spoken = http.serve_connection(TokioIo::new(wire), service);
+        let mut spoken = http1::Builder::new()
+            .header_read_timeout(None) // the visit's clock knows more: hyper's would give an idle connection no longer than a head
+            .max_header_size(self.limits.head_bytes)
+            .max_buf_size(self.limits.head_bytes)
+            .serve_connection(TokioIo::new(wire), service);
         let mut clock = pin!(sleep_until(visit.look(&self.limits, Instant::now()).1));
         let mut closing = pin!(self.closing.cancelled());
         let mut leave = pin!(visit.asked_to_leave());

@@ -43,17 +43,15 @@ impl<S> Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.before.is_empty() {
-            let fit = self.before.len().min(buffer.remaining());
-            buffer.put_slice(&self.before.split_to(fit));
-            return Poll::Ready(Ok(()));
-        }
+        let fit = self.before.len().min(buffer.remaining());
+        buffer.put_slice(&self.before.split_to(fit));
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        // Together with what follows: hyper makes its buffer twice as large when the first read brings it a part of a head only.
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.visit.came();
         }
-        Poll::Ready(Ok(()))
+        if fit > 0 { Poll::Ready(Ok(())) } else { read }
     }
 }
 

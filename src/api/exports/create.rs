@@ -10,10 +10,11 @@ use super::request::{self, CreateExport};
 use super::respond::{respond_with_location, wait_for_end};
 use crate::api::body::JsonObject;
 use crate::api::guard::Calling;
+use crate::api::prefer::Wait;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::{Query, boolean};
-use crate::api::{ApiState, prefer, trace};
+use crate::api::{ApiState, trace};
 use crate::domain::estimate::{Estimate, estimate};
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportState, Origin};
@@ -76,6 +77,7 @@ pub async fn create_export(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
     calling: Calling,
+    Wait(waited): Wait,
     headers: HeaderMap,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
@@ -86,6 +88,7 @@ pub async fn create_export(
     let request = request::read(&body, &state.callbacks, &state.vault, now).and_then(|request| calling.check(&request).map(|()| request));
     let request = vetted(&state, request).await;
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
+    drop(headers); // they hold the connection's buffer that they were read into
     let checked = match request {
         // What few requests do stays out of the future of all.
         Ok(request) if preflight => Box::pin(check_first(&state, request, key.as_ref())).await,
@@ -101,8 +104,6 @@ pub async fn create_export(
         (Err(problem), None) => return Err(problem),
     };
     let (mut export, replayed) = acceptance;
-    let waited = prefer::wait(&headers);
-    drop(headers); // they hold the connection's buffer that they were read into
     if let Some(wait) = waited {
         // Deleted while waiting, or the database went away: it is stored, so answer with what it was.
         export = Box::pin(wait_for_end(&state, export.id, wait)).await.ok().flatten().unwrap_or(export);

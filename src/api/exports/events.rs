@@ -105,10 +105,11 @@ pub async fn list_events(
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     let after = last_event_id(&headers)?;
+    let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
+    drop(headers); // they hold the connection's buffer that they were read into
     // Watched before it is read, so that no event falls between.
     let version = state.watcher.watch(id);
     state.watcher.in_turn(|| state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
-    let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
     if wants_stream {
         let until = calling.0.name.is_some().then(|| Instant::now() + LONGEST_STREAM);
         let live = Live { state, id, version, after, until, waiting: VecDeque::new(), ended: false };
@@ -169,6 +170,7 @@ impl Live {
             if self.ended || *self.version.borrow_and_update() == GONE {
                 return None;
             }
+            self.waiting.shrink_to_fit();
             match self.state.watcher.in_turn(|| self.state.store.events_after(self.id, self.after)).await {
                 Ok(events) if !events.is_empty() => self.waiting = events.into(),
                 Ok(_) if self.has_ended().await => return None,

@@ -1,15 +1,16 @@
 //! `GET /v1/exports/{id}`.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::IdPath;
 use super::respond::{respond, wait_for_end};
+use crate::api::ApiState;
+use crate::api::prefer::Wait;
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
-use crate::api::{ApiState, prefer};
 use crate::domain::view::ExportView;
 
 problems! {
@@ -42,11 +43,9 @@ pub async fn get_export(
     State(state): State<ApiState>,
     IdPath(id): IdPath,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    Wait(waited): Wait,
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let waited = prefer::wait(&headers);
-    drop(headers); // they hold the connection's buffer that they were read into
     let export = match waited {
         Some(wait) => wait_for_end(&state, id, wait).await?,
         None => Box::pin(state.store.find(id)).await?,

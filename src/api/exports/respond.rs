@@ -46,26 +46,27 @@ pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration)
     let mut version = state.watcher.watch(id);
     loop {
         version.mark_unchanged();
-        let export = state.watcher.in_turn(|| state.store.find(id)).await?;
-        if export.as_ref().is_none_or(|e| e.status().is_end()) {
-            return Ok(export);
-        }
+        // Only the version is kept: many wait, and each export is large.
+        let known = match state.watcher.in_turn(|| state.store.find(id)).await? {
+            Some(export) if !export.status().is_end() => export.version,
+            ended => return Ok(ended),
+        };
         now_waits();
         let changed = async {
             loop {
                 if version.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
-                let seen = *version.borrow_and_update();
-                if export.as_ref().is_none_or(|e| e.version != seen) {
+                if *version.borrow_and_update() != known {
                     return;
                 }
             }
         };
         tokio::select! {
             () = changed => {}
-            () = tokio::time::sleep_until(deadline) => return Ok(state.watcher.in_turn(|| state.store.find(id)).await?),
-            () = state.stopping.cancelled() => return Ok(export),
+            () = tokio::time::sleep_until(deadline) => break,
+            () = state.stopping.cancelled() => break,
         }
     }
+    Ok(state.watcher.in_turn(|| state.store.find(id)).await?)
 }
