@@ -40,6 +40,7 @@ mod systemd;
 mod terraform;
 mod tidy;
 mod tls;
+mod together;
 mod traces;
 mod verify;
 mod verify_workers;

@@ -117,7 +117,7 @@ pub struct TestApp {
     pub dynamodb_url: String,
     pub s3_url: String,
     pub s3_folder: PathBuf,
-    exports: Arc<ExportWorker>,
+    pub exports: Arc<ExportWorker>,
     pub deliveries: Arc<DeliveryWorker>,
     pub webhook_jobs: Arc<WebhookJobWorker>,
     pub verifications: Arc<VerificationWorker>,
@@ -326,6 +326,11 @@ impl TestApp {
     /// How often an operation was called at AWS.
     pub fn calls(&self, operation: &str) -> usize {
         self.aws.calls().iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// What only the database's owner can do.
+    pub async fn run_sql(&self, statement: &'static str) {
+        sqlx::raw_sql(statement).execute(&self.pool).await.unwrap();
     }
 
     /// Everything that is stored, to see that nothing was.

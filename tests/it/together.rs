@@ -1,0 +1,79 @@
+//! Steps that are taken at the same time are written by one statement: all of them count, each once, and none fails another.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tableferry::domain::step::Claimed;
+use tableferry::store::schedule::{Kind, Quota};
+
+use crate::support::{TestApp, create_body};
+
+/// So far ahead that everything is due.
+const LONG: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// Everything there is in the lane of the sample.
+async fn claim(app: &TestApp) -> Vec<Claimed> {
+    let all = [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota { lane: "123456789012/us-east-1".to_owned(), kind, most: 100 });
+    let claimed = app.store().claim_exports(&all, 100, LONG, app.chance.now()).await.unwrap();
+    claimed.into_iter().map(|one| one.claimed).collect()
+}
+
+async fn step_at_once(app: &TestApp, claimed: &[Claimed]) {
+    join_all(claimed.iter().map(|one| app.exports.stepper.step(one, None))).await;
+}
+
+#[tokio::test]
+async fn all_steps_of_a_group_are_written() {
+    let app = TestApp::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..40 {
+        ids.push(app.create(&create_body()).await.expect(202).id());
+    }
+    step_at_once(&app, &claim(&app).await).await;
+    assert_eq!(app.aws.exports().len(), 40);
+    app.aws.finish_exports().await;
+    step_at_once(&app, &claim(&app).await).await;
+    for id in &ids {
+        assert_eq!(app.export(id).await["export_status"], "COMPLETED");
+        assert_eq!(app.event_types(id).await, ["export.created", "export.started", "export.completed"]);
+    }
+    assert!(claim(&app).await.is_empty());
+}
+
+#[tokio::test]
+async fn of_two_steps_of_one_export_in_a_group_one_counts() {
+    let app = TestApp::start().await;
+    let id = app.create(&create_body()).await.expect(202).id();
+    app.step_exports().await;
+    app.aws.finish_exports().await;
+    // Looks are not fenced by their claim: both may write, and only the export's version tells them apart.
+    let twice = [claim(&app).await, claim(&app).await].concat();
+    assert_eq!(twice.len(), 2);
+    step_at_once(&app, &twice).await;
+    assert_eq!(app.event_types(&id).await, ["export.created", "export.started", "export.completed"]);
+}
+
+#[tokio::test]
+async fn a_step_that_postgres_refuses_fails_alone() {
+    let app = TestApp::start().await;
+    let mut odd = create_body();
+    odd["labels"] = json!({"odd": "yes"});
+    let mut even = Vec::new();
+    for _ in 0..5 {
+        even.push(app.create(&create_body()).await.expect(202).id());
+    }
+    let odd = app.create(&odd).await.expect(202).id();
+    let rule = r#"ALTER TABLE exports ADD CONSTRAINT none_odd CHECK (export_status = 'PENDING' OR NOT labels @> '{"odd": "yes"}')"#;
+    app.run_sql(rule).await;
+    step_at_once(&app, &claim(&app).await).await;
+    for id in &even {
+        assert_eq!(app.export(id).await["export_status"], "IN_PROGRESS");
+    }
+    assert_eq!(app.export(&odd).await["export_status"], "PENDING");
+    // Once it can be written it is, and AWS has still started it once.
+    app.run_sql("ALTER TABLE exports DROP CONSTRAINT none_odd").await;
+    app.step_exports().await;
+    assert_eq!(app.export(&odd).await["export_status"], "IN_PROGRESS");
+    assert_eq!(app.aws.exports().len(), 6);
+}
