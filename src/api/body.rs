@@ -36,12 +36,9 @@ fn object(value: Value) -> Result<Map<String, Value>, Problem> {
         let error = FieldError::new("", &Invalid::new("the body must be a JSON object"));
         return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![error]));
     };
-    if !has_nul(&object) {
-        return Ok(object);
-    }
     let mut errors = Vec::new();
-    find_nul_in(&object, "", &mut errors);
-    Err(Problem::with_errors(ProblemType::ValidationFailed, errors))
+    find_nul_in(&object, &String::new, &mut errors);
+    if errors.is_empty() { Ok(object) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
 }
 
 /// The JSON object of a request's body, or an empty one when there is no body, or a null.
@@ -70,35 +67,23 @@ fn not_json() -> Problem {
     Problem::new(ProblemType::UnsupportedMediaType, "send the body with Content-Type: application/json")
 }
 
-/// Whether there is a NUL character: Postgres keeps none, and no field of ours needs one. Where they are is worked out only if there are.
-fn has_nul(members: &Map<String, Value>) -> bool {
-    fn within(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains('\0'),
-            Value::Array(all) => all.iter().any(within),
-            Value::Object(all) => has_nul(all),
-            _ => false,
-        }
-    }
-    members.iter().any(|(name, value)| name.contains('\0') || within(value))
-}
-
-fn find_nul(value: &Value, at: String, errors: &mut Vec<FieldError>) {
+/// Postgres keeps no NUL characters, and no field of ours needs one. Where a value stands, `at`, is worked out only if it has one.
+fn find_nul(value: &Value, at: &dyn Fn() -> String, errors: &mut Vec<FieldError>) {
     match value {
-        Value::String(text) if text.contains('\0') => errors.push(FieldError::new(at, &nul())),
-        Value::Array(all) => all.iter().enumerate().for_each(|(i, v)| find_nul(v, format!("{at}/{i}"), errors)),
-        Value::Object(all) => find_nul_in(all, &at, errors),
+        Value::String(text) if text.contains('\0') => errors.push(FieldError::new(at(), &nul())),
+        Value::Array(all) => all.iter().enumerate().for_each(|(i, v)| find_nul(v, &|| format!("{}/{i}", at()), errors)),
+        Value::Object(all) => find_nul_in(all, at, errors),
         _ => {}
     }
 }
 
-fn find_nul_in(members: &Map<String, Value>, at: &str, errors: &mut Vec<FieldError>) {
+fn find_nul_in(members: &Map<String, Value>, at: &dyn Fn() -> String, errors: &mut Vec<FieldError>) {
     for (name, v) in members {
-        let at = format!("{at}{}", pointer(name));
+        let at = || format!("{}{}", at(), pointer(name));
         if name.contains('\0') {
-            errors.push(FieldError::new(at, &nul()));
+            errors.push(FieldError::new(at(), &nul()));
         } else {
-            find_nul(v, at, errors);
+            find_nul(v, &at, errors);
         }
     }
 }

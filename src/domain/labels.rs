@@ -38,6 +38,12 @@ impl Labels {
         Ok(Self(labels))
     }
 
+    /// One label as filters name it and as it is stored to be found.
+    #[must_use]
+    pub fn entry(key: &str, value: &str) -> String {
+        format!("{key}:{value}")
+    }
+
     /// The labels in order of their keys.
     #[must_use]
     pub fn as_map(&self) -> &BTreeMap<String, String> {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::StoreError;
 use crate::domain::export::Export;
 use crate::domain::request::ExportKind;
 use crate::domain::s3::Encryption;
@@ -100,4 +101,12 @@ impl From<&Export> for SettledColumns {
             },
         }
     }
+}
+
+/// Rows in the form in which statements read them.
+///
+/// # Errors
+/// None that can happen: rows have a form in JSON.
+pub(super) fn as_json(rows: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(rows).map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))
 }

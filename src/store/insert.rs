@@ -9,13 +9,14 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::accept::KeyedRequest;
-use super::columns::{SettledColumns, StateColumns};
+use super::columns::{SettledColumns, StateColumns, as_json};
 use super::{StoreError, marks};
 use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::{Export, Origin};
 use crate::domain::hex::hex;
 use crate::domain::ids::ExportId;
+use crate::domain::labels::Labels;
 use crate::domain::s3::Encryption;
 use crate::domain::timestamp::Timestamp;
 
@@ -181,7 +182,7 @@ impl LabelColumns {
             }
             let marks = marks::of_export(&export.request);
             for (key, value) in labels {
-                columns.labels.push(format!("{key}:{value}"));
+                columns.labels.push(Labels::entry(key, value));
                 columns.export_ids.push(export.id.0);
                 columns.marks.push(marks);
             }
@@ -200,7 +201,7 @@ fn bytea(bytes: &[u8]) -> String {
 /// The rows travel as one JSON array, which Postgres reads into the table's own row type: every column is named once, here and above.
 pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>], first: First<'_>) -> Result<Vec<ExportId>, StoreError> {
     let rows: Vec<NewRow<'_>> = new.iter().map(NewRow::from).collect();
-    let rows = serde_json::to_string(&rows).map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
+    let rows = as_json(&rows)?;
     let labels = LabelColumns::of(new);
     let stored = sqlx::query_scalar!(
         r#"WITH stored AS (

@@ -15,6 +15,7 @@ use super::rows::select_exports;
 use super::{ACQUIRE_TIMEOUT, Store, StoreError, marks};
 use crate::domain::caller::allow::Pattern;
 use crate::domain::export::Export;
+use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
 
 /// How far the time in an export's id may be from its `created_at`: while a request is checked, and if the clock is set back.
@@ -59,7 +60,7 @@ fn asks_exports(filter: &ExportFilter) -> bool {
 
 /// The statement that finds the ids of a page.
 fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
-    let mut labels = filter.labels.iter().map(|(key, value)| format!("{key}:{value}")).enumerate();
+    let mut labels = filter.labels.iter().map(|(key, value)| Labels::entry(key, value)).enumerate();
     let of_export = asks_exports(filter);
     let id = if filter.labels.is_empty() { "e.id" } else { "l0.export_id" };
     // Postgres does not see that a bound of one of two equal columns is a bound of the other, and would read the other from its end.

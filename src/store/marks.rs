@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::page::ExportFilter;
+use crate::domain::labels::Labels;
 use crate::domain::request::ExportRequest;
 
 /// The marks of an export. They are stored: a text must keep its bit for ever.
@@ -37,7 +38,7 @@ fn export_type(word: &str) -> i64 {
 }
 
 fn label(key: &str, value: &str) -> i64 {
-    mark(&format!("label:{key}:{value}"))
+    mark(&format!("label:{}", Labels::entry(key, value)))
 }
 
 fn mark(text: &str) -> i64 {

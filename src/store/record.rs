@@ -1,7 +1,6 @@
 //! Writes what a step led to: the export, its event, its schedule, and with them its webhook deliveries and what else it brings along.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use sqlx::PgConnection;
 
@@ -94,9 +93,8 @@ impl Together for Steps {
         // Of two steps of one export, which come of a claim that was held for too long, one is stale. It hears so when it is written alone.
         let mut once: Vec<&Step> = steps.iter().collect();
         once.dedup_by_key(|step| step.export_id);
-        let written: HashSet<_> = write(&self.0.pool, &once, Alone::Yes).await?;
-        let mut seen = HashSet::new();
-        Ok(steps.iter().map(|step| seen.insert(step.export_id) && written.contains(&step.export_id)).collect())
+        let mut written = write(&self.0.pool, &once, Alone::Yes).await?;
+        Ok(steps.iter().map(|step| written.remove(&step.export_id)).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::columns::{SettledColumns, StateColumns};
+use super::columns::{SettledColumns, StateColumns, as_json};
 use super::schedule::Phase;
 use crate::domain::caller::CallerName;
 use crate::domain::export::ExportStatus;
@@ -86,8 +86,7 @@ impl Step {
             changes: outcome.change.is_some(),
             changed: outcome.change.as_ref().map(|change| ChangedRow::of(change, by)),
         };
-        let row = serde_json::to_string(&row).map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))?;
-        Ok(Self { export_id: claimed.export.id, row })
+        Ok(Self { export_id: claimed.export.id, row: as_json(&row)? })
     }
 }
 
