@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use tableferry::store::schedule::{Kind, Quota};
 use tableferry_simulator::{Fault, FaultKind};
 
-use crate::support::{TestApp, create_body};
-
-const LONG: Duration = Duration::from_secs(400 * 24 * 3600);
+use crate::support::{TestApp, create_body, everything};
 
 #[tokio::test]
 async fn an_answer_that_was_lost_does_not_start_a_second_export() {
@@ -29,9 +26,9 @@ async fn a_worker_that_dies_after_the_call_does_not_start_a_second_export() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let dead = app.second_worker().await;
-    let claimed = app.store().claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap();
+    let claimed = app.claim_everything().await;
     // It asks AWS, and dies before it can write the answer.
-    let export = &claimed[0].claimed.export;
+    let export = &claimed[0].export;
     dead.stepper.aws.start(&export.request, export.origin.client_token().unwrap()).await.unwrap();
     drop(dead);
     assert_eq!(app.step_due_exports().await, 0, "the claim holds for a while");
@@ -45,7 +42,7 @@ async fn a_late_worker_changes_nothing() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let late = app.second_worker().await;
-    let stale = app.store().claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap().remove(0).claimed;
+    let stale = app.claim_everything().await.remove(0);
     app.step_exports().await;
     app.aws.finish_exports().await;
     app.step_exports().await;
@@ -61,8 +58,8 @@ async fn a_late_worker_does_not_reschedule_what_another_holds() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let store = app.store();
-    let late = store.claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap().remove(0).claimed;
-    let holder = store.claim_exports(&everything(), 10, LONG, app.chance.now()).await.unwrap().remove(0).claimed;
+    let late = app.claim_everything().await.remove(0);
+    let holder = app.claim_everything().await.remove(0);
     // The late one hands its claim back; the export stays in the other's hand and cannot be cancelled.
     store.unclaim(&late, Duration::ZERO).await.unwrap();
     let cancel = || app.send(app.request(Method::POST, &format!("/v1/exports/{id}/cancel")));
@@ -92,11 +89,6 @@ async fn two_workers_never_hold_the_same_export() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 20);
-}
-
-/// A quota for all there is in the lane of the sample.
-fn everything() -> [Quota; 3] {
-    [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota { lane: "123456789012/us-east-1".to_owned(), kind, most: 100 })
 }
 
 #[tokio::test]

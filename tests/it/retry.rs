@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tableferry_simulator::{BucketSeed, Fault, FaultKind};
 
-use crate::support::{Answer, TestApp, ago, create_body};
+use crate::support::{Answer, FAR_AHEAD, TestApp, ago, create_body};
 
 async fn retry(app: &TestApp, id: &str) -> Answer {
     app.send(app.request(Method::POST, &format!("/v1/exports/{id}/retry"))).await
@@ -168,8 +168,7 @@ async fn a_worker_that_comes_late_retries_nothing() {
     let late = app.second_worker().await;
     // Both hear of the failure; one of them writes it, and the next attempt with it.
     app.aws.add_fault(Fault::new("DescribeExport", FaultKind::Delay { ms: 200 }).times(1));
-    let far = Duration::from_secs(400 * 24 * 3600);
-    let (first, _) = tokio::join!(tableferry::worker::crew::step(&late, far), app.step_exports());
+    let (first, _) = tokio::join!(tableferry::worker::crew::step(&late, FAR_AHEAD), app.step_exports());
     first.unwrap();
     app.step_due_exports().await;
     assert_eq!(app.stored_exports().await, 2);

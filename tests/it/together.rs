@@ -1,23 +1,10 @@
 //! Steps that are taken at the same time are written by one statement: all of them count, each once, and none fails another.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::json;
 use tableferry::domain::step::Claimed;
-use tableferry::store::schedule::{Kind, Quota};
 
 use crate::support::{TestApp, create_body};
-
-/// So far ahead that everything is due.
-const LONG: Duration = Duration::from_secs(400 * 24 * 3600);
-
-/// Everything there is in the lane of the sample.
-async fn claim(app: &TestApp) -> Vec<Claimed> {
-    let all = [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota { lane: "123456789012/us-east-1".to_owned(), kind, most: 100 });
-    let claimed = app.store().claim_exports(&all, 100, LONG, app.chance.now()).await.unwrap();
-    claimed.into_iter().map(|one| one.claimed).collect()
-}
 
 async fn step_at_once(app: &TestApp, claimed: &[Claimed]) {
     join_all(claimed.iter().map(|one| app.exports.stepper.step(one, None))).await;
@@ -30,15 +17,15 @@ async fn all_steps_of_a_group_are_written() {
     for _ in 0..40 {
         ids.push(app.create(&create_body()).await.expect(202).id());
     }
-    step_at_once(&app, &claim(&app).await).await;
+    step_at_once(&app, &app.claim_everything().await).await;
     assert_eq!(app.aws.exports().len(), 40);
     app.aws.finish_exports().await;
-    step_at_once(&app, &claim(&app).await).await;
+    step_at_once(&app, &app.claim_everything().await).await;
     for id in &ids {
         assert_eq!(app.export(id).await["export_status"], "COMPLETED");
         assert_eq!(app.event_types(id).await, ["export.created", "export.started", "export.completed"]);
     }
-    assert!(claim(&app).await.is_empty());
+    assert!(app.claim_everything().await.is_empty());
 }
 
 #[tokio::test]
@@ -48,7 +35,7 @@ async fn of_two_steps_of_one_export_in_a_group_one_counts() {
     app.step_exports().await;
     app.aws.finish_exports().await;
     // Looks are not fenced by their claim: both may write, and only the export's version tells them apart.
-    let twice = [claim(&app).await, claim(&app).await].concat();
+    let twice = [app.claim_everything().await, app.claim_everything().await].concat();
     assert_eq!(twice.len(), 2);
     step_at_once(&app, &twice).await;
     assert_eq!(app.event_types(&id).await, ["export.created", "export.started", "export.completed"]);
@@ -66,7 +53,7 @@ async fn a_step_that_postgres_refuses_fails_alone() {
     let odd = app.create(&odd).await.expect(202).id();
     let rule = r#"ALTER TABLE exports ADD CONSTRAINT none_odd CHECK (export_status = 'PENDING' OR NOT labels @> '{"odd": "yes"}')"#;
     app.run_sql(rule).await;
-    step_at_once(&app, &claim(&app).await).await;
+    step_at_once(&app, &app.claim_everything().await).await;
     for id in &even {
         assert_eq!(app.export(id).await["export_status"], "IN_PROGRESS");
     }

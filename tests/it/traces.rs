@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tableferry::measures::{self, Kind};
 use tableferry_simulator::{Fault, FaultKind};
 use tokio::net::TcpListener;
+use tokio::process::Child;
 use tokio::time::timeout;
 
 use crate::process::{PATIENCE, becomes_ready, free_address, tableferry, terminate};
@@ -85,26 +86,32 @@ fn families(text: &str) -> Vec<(String, Vec<String>)> {
     read.collect()
 }
 
-#[tokio::test]
-async fn a_run_is_one_trace_and_shows_every_metric() {
-    let (stand_in, receiver, collector) = (TestApp::start().await, Receiver::start().await, Collector::default());
-    stand_in.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).times(1));
+/// A process that sends its traces there, with these settings more; and its address.
+async fn traced(stand_in: &TestApp, collector: &Collector, settings: &[(&str, &str)]) -> (Child, String) {
     let (database_url, address, collector_url) = (fresh_database().await, free_address().await, collector.clone().start().await);
-    let variables = [
+    let mut variables = vec![
         ("DATABASE_URL", database_url.as_str()),
         ("TABLEFERRY_AUTH", "none"),
         ("TABLEFERRY_LISTEN", &address),
         ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true"),
-        ("TABLEFERRY_POLL_INTERVAL_MIN_MS", "50"),
-        ("TABLEFERRY_POLL_INTERVAL_MAX_MS", "100"),
         ("AWS_ACCESS_KEY_ID", "x"),
         ("AWS_SECRET_ACCESS_KEY", "x"),
         ("AWS_ENDPOINT_URL_DYNAMODB", &stand_in.dynamodb_url),
         ("AWS_ENDPOINT_URL_S3", &stand_in.s3_url),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector_url),
     ];
+    variables.extend(settings);
     let child = tableferry(&["serve"], &variables).spawn().unwrap();
     becomes_ready(&address).await;
+    (child, address)
+}
+
+#[tokio::test]
+async fn a_run_is_one_trace_and_shows_every_metric() {
+    let (stand_in, receiver, collector) = (TestApp::start().await, Receiver::start().await, Collector::default());
+    stand_in.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).times(1));
+    let polls = [("TABLEFERRY_POLL_INTERVAL_MIN_MS", "50"), ("TABLEFERRY_POLL_INTERVAL_MAX_MS", "100")];
+    let (child, address) = traced(&stand_in, &collector, &polls).await;
     let (http, url) = (client(), format!("http://{address}"));
     let post = |path: &str, body: &Value| http.request(Method::POST, format!("{url}{path}")).json(body);
     let endpoint = post("/v1/webhook-endpoints", &json!({"url": receiver.url, "event_types": ["export.started", "export.completed"]}));
@@ -187,21 +194,8 @@ async fn a_run_is_one_trace_and_shows_every_metric() {
 #[tokio::test]
 async fn what_the_sampler_refuses_makes_no_spans_and_is_named_all_the_same() {
     let (stand_in, receiver, collector) = (TestApp::start().await, Receiver::start().await, Collector::default());
-    let (database_url, address, collector_url) = (fresh_database().await, free_address().await, collector.clone().start().await);
-    let variables = [
-        ("DATABASE_URL", database_url.as_str()),
-        ("TABLEFERRY_AUTH", "none"),
-        ("TABLEFERRY_LISTEN", &address),
-        ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true"),
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &stand_in.dynamodb_url),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector_url),
-        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
-        ("OTEL_TRACES_SAMPLER_ARG", "0"),
-    ];
-    let child = tableferry(&["serve"], &variables).spawn().unwrap();
-    becomes_ready(&address).await;
+    let sampler = [("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0")];
+    let (child, address) = traced(&stand_in, &collector, &sampler).await;
     let (http, url) = (client(), format!("http://{address}/v1"));
     let endpoint = http.post(format!("{url}/webhook-endpoints")).json(&json!({"url": receiver.url, "event_types": ["export.started"]}));
     assert_eq!(endpoint.send().await.unwrap().status(), 201);

@@ -9,9 +9,7 @@ use tableferry::worker::crew::Work as _;
 use tableferry::worker::verification_worker::VerificationWorker;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{BUCKET, NOWHERE, TestApp, create_body};
-
-const LONG: Duration = Duration::from_secs(400 * 24 * 3600);
+use crate::support::{BUCKET, FAR_AHEAD, NOWHERE, TestApp, create_body};
 
 #[tokio::test]
 async fn another_worker_goes_on_where_one_stopped() {
@@ -40,7 +38,7 @@ async fn a_stop_writes_what_was_checked_and_hands_back() {
     app.verify(&id, true).await.expect(202);
     let worker = app.slow_verifier().await;
     worker.stopping.cancel();
-    let claimed = worker.claim(1, LONG).await.unwrap().remove(0);
+    let claimed = worker.claim(1, FAR_AHEAD).await.unwrap().remove(0);
     worker.work(claimed).await;
     assert_eq!(app.verifications.claim(10, Duration::ZERO).await.unwrap().len(), 1, "due at once");
 }

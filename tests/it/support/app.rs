@@ -21,12 +21,14 @@ use tableferry::domain::pace::{LaneLimits, PaceLimits};
 use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
 use tableferry::domain::retry::RetryPolicy;
 use tableferry::domain::s3::{S3Bucket, S3Destination};
+use tableferry::domain::step::Claimed;
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
 use tableferry::front::{Limits, TlsFiles};
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::store::record::StepQueue;
+use tableferry::store::schedule::{Kind, Quota};
 use tableferry::vault::VaultKey;
 use tableferry::webhook::Names;
 use tableferry::worker::crew;
@@ -48,6 +50,9 @@ pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
 pub const NOWHERE: &str = "http://127.0.0.1:1";
 /// A bucket of the sample.
 pub const BUCKET: &str = "tableferry-exports";
+
+/// So far ahead that everything is due.
+pub const FAR_AHEAD: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// Seals secrets in tests.
 pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -130,6 +135,11 @@ pub struct TestApp {
 /// A body that is accepted.
 pub fn create_body() -> Value {
     json!({"table_arn": TABLE, "s3_bucket": BUCKET})
+}
+
+/// A quota for all there is in the lane of the sample.
+pub fn everything() -> [Quota; 3] {
+    [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota { lane: "123456789012/us-east-1".to_owned(), kind, most: 100 })
 }
 
 /// A request as the worker sends it to AWS, for exports that are started without the service.
@@ -247,9 +257,15 @@ impl TestApp {
         Store::connect_lazily(&self.database_url.clone().into()).unwrap()
     }
 
+    /// Claims every scheduled export of the sample's lane, whether due or not.
+    pub async fn claim_everything(&self) -> Vec<Claimed> {
+        let claimed = self.store().claim_exports(&everything(), 100, FAR_AHEAD, self.chance.now()).await.unwrap();
+        claimed.into_iter().map(|one| one.claimed).collect()
+    }
+
     /// Takes one step of every scheduled export, whether due or not. How many there were.
     pub async fn step_exports(&self) -> usize {
-        crew::step(&*self.exports, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
+        crew::step(&*self.exports, FAR_AHEAD).await.unwrap()
     }
 
     /// Claims and works as a worker does at this moment. How many batches there were.
@@ -269,12 +285,12 @@ impl TestApp {
 
     /// Makes one attempt of every pending delivery, whether due or not. How many there were.
     pub async fn step_deliveries(&self) -> usize {
-        crew::step(&*self.deliveries, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
+        crew::step(&*self.deliveries, FAR_AHEAD).await.unwrap()
     }
 
     /// Works on every webhook job for as long as it can, and gives up what is to be given up. How many jobs there were.
     pub async fn step_webhook_jobs(&self) -> usize {
-        crew::step(&*self.webhook_jobs, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
+        crew::step(&*self.webhook_jobs, FAR_AHEAD).await.unwrap()
     }
 
     /// Makes one attempt of the deliveries that are due now.

@@ -15,7 +15,7 @@ use tableferry::worker::crew;
 use tableferry::worker::verification_worker::VerificationWorker;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, BUCKET, TestApp};
+use super::{Answer, BUCKET, FAR_AHEAD, TestApp};
 
 /// The ARN of the table that [`TestApp::make_books`] makes.
 const BOOKS: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Books";
@@ -55,7 +55,7 @@ impl TestApp {
 
     /// The same with another worker.
     pub async fn step_verifications_of(&self, worker: &VerificationWorker) -> usize {
-        crew::step(worker, Duration::from_secs(400 * 24 * 3600)).await.unwrap()
+        crew::step(worker, FAR_AHEAD).await.unwrap()
     }
 
     /// A worker of another replica that checks one file a turn.

@@ -18,7 +18,9 @@ mod receiver;
 mod webhooks;
 
 pub use answer::Answer;
-pub use app::{BUCKET, ENCRYPTION_KEY, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, plain_request, policy};
+pub use app::{
+    BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, everything, plain_request, policy,
+};
 pub use counter::Counter;
 pub use database::fresh_database;
 pub use files::{books_body, gunzip, gzip, md5_base64};
