@@ -15,6 +15,7 @@ mod names;
 pub mod promql;
 mod raw;
 mod receiver;
+mod relay;
 mod webhooks;
 
 pub use answer::Answer;
@@ -33,6 +34,7 @@ pub use logs::LogCapture;
 pub use names::TestNames;
 pub use raw::Raw;
 pub use receiver::{Received, Receiver};
+pub use relay::Relay;
 pub use webhooks::{NewEndpoint, Running};
 
 use time::OffsetDateTime;
