@@ -7,7 +7,6 @@ cd "$(dirname "$0")/.."
 export SQLX_OFFLINE=true
 newer=$(scripts/debian-package.sh pgbouncer "${PGBOUNCER_SUITE:-trixie}")
 
-cargo build --locked --quiet --package private-postgres
 tests=(cargo test --locked --workspace --all-features --test it -- poolers "$@")
 cargo test --locked --workspace --all-features --test it --no-run
 
