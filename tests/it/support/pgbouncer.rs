@@ -117,7 +117,7 @@ impl PgBouncer {
 
 /// Major and minor version of the PgBouncer that tests run.
 pub fn pgbouncer_version() -> (u32, u32) {
-    let output = std::process::Command::from(command(["--version"]).into_std()).output();
+    let output = command(["--version"]).into_std().output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}; `make test` installs it", program().display()));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = text.lines().next().and_then(|line| line.strip_prefix("PgBouncer ")).unwrap_or_else(|| panic!("{text}"));
