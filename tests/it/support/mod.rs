@@ -17,6 +17,7 @@ mod program;
 pub mod promql;
 mod raw;
 mod receiver;
+mod relay;
 mod webhooks;
 
 pub use answer::Answer;
@@ -37,6 +38,7 @@ pub use pgbouncer::{PgBouncer, PoolMode, PoolUse, pgbouncer_version};
 pub use program::{Ended, Outside, Program, migrate};
 pub use raw::Raw;
 pub use receiver::{Received, Receiver};
+pub use relay::Relay;
 pub use webhooks::{NewEndpoint, Running};
 
 use std::time::Duration;
