@@ -30,6 +30,7 @@ mod metrics;
 mod oidc;
 mod openapi;
 mod policies;
+mod poolers;
 mod preflight;
 mod process;
 mod read_only_database;
