@@ -22,6 +22,8 @@ const STOP_POSTGRES: &str = r#"
 for _ in 1 2; do
     [ -e "$2/postmaster.pid" ] || sleep 1
     if [ -e "$2/postmaster.pid" ]; then
+        # One that was stopped by SIGSTOP hears nothing; its children it kills itself.
+        kill -s CONT "$(head -n 1 "$2/postmaster.pid")"
         "$1" stop -D "$2" -m "$3" -w -t 60 || "$1" stop -D "$2" -m immediate -w -t 10
     fi >/dev/null 2>&1
     [ -n "$4" ] || exit 0

@@ -4,4 +4,5 @@
 
 mod library;
 mod run;
+mod standby;
 mod support;
