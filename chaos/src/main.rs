@@ -9,17 +9,23 @@ mod checker;
 mod clients;
 mod database;
 mod endpoints;
+mod frontend;
+mod honesty;
 mod ledger;
+mod metrics;
 mod nemesis;
 mod plan;
 mod proxy;
 mod receiver;
 mod replica;
 mod report;
+mod resumes;
 mod settle;
 mod signature;
+mod slots;
 mod stage;
 mod takeover;
+mod trouble;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -30,6 +36,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use report::{Calm, Run};
 use stage::Stage;
 
 /// Whatever keeps the harness itself from going on.
@@ -57,6 +64,9 @@ pub struct Arguments {
     /// How many times faster than AWS exports run
     #[arg(long, default_value_t = 100.0)]
     speed: f64,
+    /// Only these kinds of trouble, by name, parted by commas
+    #[arg(long)]
+    only: Option<String>,
     /// How long everything may take to end after the last round, in seconds
     #[arg(long, default_value_t = 180)]
     settle_s: u64,
@@ -69,7 +79,13 @@ impl Arguments {
     /// The command that carries out the same plan.
     fn command(&self, seed: u64) -> String {
         let Self { rounds, round_s, pause_s, .. } = self;
-        format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}")
+        let only = self.only.as_ref().map(|only| format!(" ARGS=\"--only {only}\"")).unwrap_or_default();
+        format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}{only}")
+    }
+
+    /// The kinds of trouble to draw from.
+    fn kinds(&self) -> Result<Vec<usize>, Failed> {
+        Ok(plan::kinds(self.only.as_ref().unwrap_or(&plan::KINDS.join(",")))?)
     }
 }
 
@@ -110,18 +126,23 @@ async fn main() -> ExitCode {
 /// Everything; whether every promise was kept.
 async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     let began = Instant::now();
+    // Before anything is started.
+    arguments.kinds()?;
     let mut stage = Stage::set_up(arguments, seed).await?;
     say(&format!("chaos: everything is up after {:.1} s; logs in {}", began.elapsed().as_secs_f64(), stage.folder.display()));
     let stop = CancellationToken::new();
     let clients = tokio::spawn(clients::run(stage.clone(), seed, arguments.rate, stop.clone()));
+    let honesty = tokio::spawn(honesty::watch(stage.clone(), stop.clone()));
     let worst = nemesis::run(&stage, arguments, seed).await?;
     stop.cancel();
+    let looks = honesty.await?;
     let _ = tokio::time::timeout(Duration::from_secs(90), clients).await;
     say("chaos: healed; waiting until everything has ended");
     let settled = settle::wait(&stage, Duration::from_secs(arguments.settle_s)).await?;
     say(&format!("chaos: waited for {:.0} s; checking", settled.after.as_secs_f64()));
+    let used = slots::check(&stage).await;
     let outcome = checker::check(&stage, &settled).await?;
-    let kept = report::print(&stage, &outcome, &worst, arguments, seed, began.elapsed()).await;
+    let kept = report::print(&stage, &outcome, &worst, Calm { looks, used }, &Run { arguments, seed, lasted: began.elapsed() }).await;
     stage.tear_down(kept).await;
     Ok(kept)
 }

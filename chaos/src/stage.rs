@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use private_postgres::{DATABASE, Options, PrivatePostgres};
 use sqlx::PgPool;
@@ -12,10 +12,10 @@ use time::OffsetDateTime;
 
 use crate::endpoints::{self, Endpoint};
 use crate::ledger::Ledger;
-use crate::plan::{ENDPOINTS, Link, REPLICAS};
 use crate::proxy::Proxy;
 use crate::receiver::{Receiver, SERVICE_SECRET};
 use crate::replica::Replica;
+use crate::trouble::{ENDPOINTS, Link, REPLICAS};
 use crate::{Arguments, Failed, database};
 
 /// The regions: each is a lane of its own in AWS's throttles.
@@ -37,6 +37,8 @@ const READY_PATIENCE: Duration = Duration::from_secs(30);
 /// All that runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Stage {
+    /// What every key of this run begins with.
+    pub name: Arc<str>,
     /// Logs, and the simulator's S3.
     pub folder: PathBuf,
     /// The service.
@@ -53,6 +55,8 @@ pub struct Stage {
     pub began: OffsetDateTime,
     /// Hears of callbacks.
     pub callbacks: Arc<Receiver>,
+    /// Hears of the callbacks by which it is measured how soon the service works again. It is always well.
+    pub probe_callbacks: Arc<Receiver>,
     /// Hear of every export, or of some.
     pub endpoints: Arc<Vec<Endpoint>>,
     /// What verifies `v1a` signatures.
@@ -97,6 +101,7 @@ impl Stage {
 
         let mut ports = 20_000..32_000;
         let callbacks = Receiver::by_lot(free_address(&mut ports)?, seed)?;
+        let probe_callbacks = Receiver::told(free_address(&mut ports)?)?;
         let (mut database_links, mut aws_links, mut replicas) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..REPLICAS {
             let to_database = Proxy::start(database_address).await?;
@@ -122,6 +127,7 @@ impl Stage {
             aws_links.push(to_aws);
         }
         let mut stage = Self {
+            name: format!("chaos-{seed}").into(),
             folder,
             replicas: Arc::new(replicas),
             database_links: Arc::new(database_links),
@@ -130,6 +136,7 @@ impl Stage {
             ledger: Arc::default(),
             began: crate::now().into(),
             callbacks: Arc::new(callbacks),
+            probe_callbacks: Arc::new(probe_callbacks),
             endpoints: Arc::default(),
             public_keys: Arc::default(),
             pool: database::pool(&database_url)?,
@@ -182,11 +189,11 @@ impl Stage {
         Ok(acted.await??)
     }
 
-    /// Ends every trouble and waits until all replicas are ready.
+    /// Ends every trouble; when that was done. What has fallen silent stays so.
     ///
     /// # Errors
     /// Something does not come back.
-    pub async fn heal(&self) -> Result<(), Failed> {
+    pub async fn heal(&self) -> Result<Instant, Failed> {
         self.aws.clear_faults();
         for proxy in self.database_links.iter().chain(self.aws_links.iter()) {
             proxy.heal();
@@ -199,10 +206,14 @@ impl Stage {
             }
             replica.start().await?;
         }
-        self.wait_until_ready().await
+        Ok(Instant::now())
     }
 
-    async fn wait_until_ready(&self) -> Result<(), Failed> {
+    /// Waits until all replicas are ready.
+    ///
+    /// # Errors
+    /// One is not ready in time, or has ended.
+    pub async fn wait_until_ready(&self) -> Result<(), Failed> {
         let ready = async {
             for replica in self.replicas.iter() {
                 while !self.http.get(replica.url("/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
