@@ -84,7 +84,7 @@ async fn ask(stage: &Stage, replica: usize, request: reqwest::RequestBuilder) ->
     let (at, life) = (Instant::now(), stage.replicas[replica].life());
     let answer = tokio::time::timeout(BEFORE, request.send()).await.ok().and_then(Result::ok);
     let well = answer.as_ref().is_some_and(|answer| [StatusCode::OK, StatusCode::ACCEPTED].contains(&answer.status()));
-    let undisturbed = life % 2 == 1 && life == stage.replicas[replica].life();
+    let undisturbed = !life.is_multiple_of(2) && life == stage.replicas[replica].life();
     (Seen { at, life: undisturbed.then_some(life), well }, answer.filter(|_| well))
 }
 
@@ -94,7 +94,7 @@ async fn look(stage: Stage, replica: usize, diary: Arc<Mutex<Diary>>) {
 }
 
 async fn create(stage: Stage, replica: usize, number: u32, diary: Arc<Mutex<Diary>>) {
-    if stage.replicas[replica].life() % 2 == 0 {
+    if stage.replicas[replica].life().is_multiple_of(2) {
         return;
     }
     let key = format!("{}-look-{replica}-{number:05}", stage.name);

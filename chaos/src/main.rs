@@ -20,6 +20,7 @@ mod receiver;
 mod replica;
 mod report;
 mod resumes;
+mod servers;
 mod settle;
 mod signature;
 mod slots;

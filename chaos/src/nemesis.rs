@@ -67,13 +67,14 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
             worst.fenced_writes += felt.fenced_writes;
         }
         let healed = stage.heal().await?;
+        let trouble_s = began.elapsed().as_secs_f64();
         let resumed = resumes::watch(stage, round, healed).await?;
         worst.resumed = worst.resumed.or(resumed);
+        stage.servers.pair_again().await?;
         stage.wait_until_ready().await?;
         // Repetitions that are hours away would never meet another trouble.
         let _ = database::skip_some_delivery_pauses(&stage.pool).await;
-        let healed_s = began.elapsed().as_secs_f64();
-        let rest_s = (arguments.round_s - healed_s).max(arguments.round_s / 6.0);
+        let rest_s = (arguments.round_s - began.elapsed().as_secs_f64()).max(arguments.round_s / 6.0);
         tokio::time::sleep(Duration::from_secs_f64(rest_s)).await;
         if round == arguments.rounds / 3 {
             endpoints::leave(stage).await?;
@@ -84,7 +85,8 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         let (acknowledged, number) = (stage.ledger.acknowledged(), round + 1);
         let wrong = stage.ledger.violations().len();
         let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} VIOLATIONS") };
-        say(&format!("  {number:>4}  {healed_s:>5.1} s  {acknowledged:>6} acknowledged{wrong}  {}", words.join("; ")));
+        let times = format!("{trouble_s:>5.1} s of trouble, well {:>4.1} s later", resumed.all_s());
+        say(&format!("  {number:>4}  {times}  {acknowledged:>6} acknowledged{wrong}  {}", words.join("; ")));
     }
     for replica in 0..REPLICAS {
         worst.fenced_writes += fenced_writes(stage, replica).await;
@@ -140,9 +142,9 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             stage.replicas[replica].resume().await?;
         }
         Trouble::CrashPostgres { back_after } => {
-            stage.crash_postgres().await?;
+            stage.servers.crash().await?;
             tokio::time::sleep(back_after).await;
-            stage.restart_postgres().await?;
+            stage.servers.start_again().await?;
         }
         Trouble::EndBackends { times } => {
             for _ in 0..times {
@@ -175,7 +177,8 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             }
             tokio::time::sleep(lasting).await;
         }
-        Trouble::StandbyAway { .. } | Trouble::FailOver { .. } => return Err("not yet".into()),
+        Trouble::StandbyAway { lasting } => stage.servers.keep_standby_away(lasting).await?,
+        Trouble::FailOver { way, address_after } => stage.servers.fail_over(way, address_after, &stage.database_links).await?,
         Trouble::Aws { fault, lasting } => {
             stage.aws.add_fault(fault);
             tokio::time::sleep(lasting).await;

@@ -43,8 +43,21 @@ pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
 }
 
 /// The kinds, by the names by which they can be chosen. As many rounds in a row hold every kind.
-pub const KINDS: [&str; 9] =
-    ["kill", "terminate", "pause", "crash-postgres", "end-backends", "links", "aws", "silent", "silent-on-command"];
+pub const KINDS: [&str; 13] = [
+    "kill",
+    "terminate",
+    "pause",
+    "crash-postgres",
+    "end-backends",
+    "links",
+    "aws",
+    "silent",
+    "silent-on-command",
+    "standby-away",
+    "fail-over-killed",
+    "fail-over-old-as-standby",
+    "fail-over-paused",
+];
 
 /// The places in [`KINDS`] of these names, parted by commas.
 ///

@@ -71,7 +71,7 @@ impl Replica {
 
     /// From here on it is let run, or not; a change of [`Replica::life`].
     fn is_let_run(&self, let_run: bool) {
-        let next = |life: u64| Some(life + 1 + u64::from((life % 2 == 1) == let_run));
+        let next = |life: u64| Some(life + 1 + u64::from(life.is_multiple_of(2) != let_run));
         let _ = self.signals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
     }
 

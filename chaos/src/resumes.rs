@@ -39,6 +39,12 @@ pub struct Resumed {
 }
 
 impl Resumed {
+    /// When all of it was so.
+    #[must_use]
+    pub fn all_s(self) -> f64 {
+        [self.accepts_s, self.claims_s, self.starts_s, self.ends_s, self.delivers_s].into_iter().fold(0.0, f64::max)
+    }
+
     /// The worst of both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use private_postgres::{DATABASE, Options, PrivatePostgres};
 use sqlx::PgPool;
 use tableferry_simulator::{Age, BucketSeed, Control, Seed, Settings as SimulatorSettings, Simulator, TableSeed};
 use time::OffsetDateTime;
@@ -15,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::proxy::Proxy;
 use crate::receiver::{Receiver, SERVICE_SECRET};
 use crate::replica::Replica;
+use crate::servers::Servers;
 use crate::trouble::{ENDPOINTS, Link, REPLICAS};
 use crate::{Arguments, Failed, database};
 
@@ -61,11 +61,12 @@ pub struct Stage {
     pub endpoints: Arc<Vec<Endpoint>>,
     /// What verifies `v1a` signatures.
     pub public_keys: Arc<Vec<String>>,
-    /// The harness's own way to the database, past the proxies.
+    /// The harness's own way to the primary, past all trouble.
     pub pool: PgPool,
     /// The harness's client.
     pub http: reqwest::Client,
-    postgres: Arc<Mutex<PrivatePostgres>>,
+    /// Both servers of Postgres.
+    pub servers: Servers,
     simulator: Arc<Mutex<Option<Simulator>>>,
 }
 
@@ -85,9 +86,7 @@ impl Stage {
         };
         std::fs::copy(&built, &program).map_err(|e| format!("{} cannot be used (cargo build makes it): {e}", built.display()))?;
 
-        let options = Options { durable: true, ..Options::default() };
-        let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
-        let database_url = postgres.url(DATABASE);
+        let servers = Servers::start().await?;
         let simulator = Simulator::start(SimulatorSettings {
             seed: Some(tables()),
             speed: arguments.speed,
@@ -97,7 +96,7 @@ impl Stage {
         })
         .await?;
         let aws_address: SocketAddr = simulator.dynamodb_url().trim_start_matches("http://").parse()?;
-        let database_address = database::address_in(&database_url)?;
+        let database_address = servers.address().await?;
 
         let mut ports = 20_000..32_000;
         let callbacks = Receiver::by_lot(free_address(&mut ports)?, seed)?;
@@ -108,7 +107,7 @@ impl Stage {
             let to_aws = Proxy::start(aws_address).await?;
             let address = free_address(&mut ports)?;
             let variables = vec![
-                ("DATABASE_URL", database_url.replace(&database_address.to_string(), &to_database.address().to_string())),
+                ("DATABASE_URL", servers.url_through(to_database.address()).await?),
                 ("TABLEFERRY_LISTEN", address.to_string()),
                 ("TABLEFERRY_AUTH", "none".to_owned()),
                 ("TABLEFERRY_POLL_INTERVAL_MIN_MS", "300".to_owned()),
@@ -139,9 +138,9 @@ impl Stage {
             probe_callbacks: Arc::new(probe_callbacks),
             endpoints: Arc::default(),
             public_keys: Arc::default(),
-            pool: database::pool(&database_url)?,
+            pool: database::pool(&servers.own_url().await?)?,
             http: client()?,
-            postgres: Arc::new(Mutex::new(postgres)),
+            servers,
             simulator: Arc::new(Mutex::new(Some(simulator))),
         };
         for replica in stage.replicas.iter() {
@@ -164,31 +163,6 @@ impl Stage {
         }
     }
 
-    /// Ends Postgres as a crash would.
-    ///
-    /// # Errors
-    /// It had to be killed.
-    pub async fn crash_postgres(&self) -> Result<(), Failed> {
-        self.with_postgres(PrivatePostgres::crash).await
-    }
-
-    /// Starts Postgres again, if it does not run.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub async fn restart_postgres(&self) -> Result<(), Failed> {
-        self.with_postgres(PrivatePostgres::start_again).await
-    }
-
-    async fn with_postgres(
-        &self,
-        act: impl FnOnce(&mut PrivatePostgres) -> Result<(), private_postgres::Error> + Send + 'static,
-    ) -> Result<(), Failed> {
-        let postgres = Arc::clone(&self.postgres);
-        let acted = tokio::task::spawn_blocking(move || act(&mut postgres.lock().unwrap_or_else(PoisonError::into_inner)));
-        Ok(acted.await??)
-    }
-
     /// Ends every trouble; when that was done. What has fallen silent stays so.
     ///
     /// # Errors
@@ -198,7 +172,7 @@ impl Stage {
         for proxy in self.database_links.iter().chain(self.aws_links.iter()) {
             proxy.heal();
         }
-        self.restart_postgres().await?;
+        self.servers.start_again().await?;
         for replica in self.replicas.iter() {
             if replica.has_died().await {
                 self.ledger.violated("replicas that died", format!("replica {} ended by itself", replica.index), None);

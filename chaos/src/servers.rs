@@ -1,0 +1,175 @@
+//! The two servers of Postgres, a primary and its synchronous standby, and how they change places.
+//!
+//! The replicas and the harness reach the primary through proxies, which lead to one address at a time: that of a fail-over moves, as
+//! one does that DNS or a load balancer names.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use private_postgres::{DATABASE, Error, Options, PrivatePostgres};
+
+use crate::proxy::Proxy;
+use crate::trouble::{FailOver, LinkTrouble};
+use crate::{Failed, database};
+
+/// How long an old primary that wakes up may do harm before it is ended.
+const AWAKE: Duration = Duration::from_secs(2);
+
+/// Both servers, and the harness's own way to the one that is the primary. Cheap to clone.
+#[derive(Clone)]
+pub struct Servers {
+    pair: Arc<Mutex<Pair>>,
+    /// Never troubled; cut when the address moves, so that the harness follows at once.
+    own_link: Arc<Proxy>,
+}
+
+struct Pair {
+    /// What was promoted last.
+    primary: PrivatePostgres,
+    /// The other one.
+    other: PrivatePostgres,
+    /// Whether the other one is a synchronous standby.
+    is_paired: bool,
+}
+
+impl Pair {
+    /// The other one becomes the standby of the primary, if it is not.
+    fn rebuild(&mut self) -> Result<(), Error> {
+        if !self.is_paired {
+            self.other.follow(&self.primary)?;
+            self.primary.be_synchronous()?;
+            self.is_paired = true;
+        }
+        Ok(())
+    }
+
+    /// The standby becomes the primary. What runs as the other one afterwards is the old primary.
+    fn promote(&mut self) -> Result<(), Error> {
+        self.other.promote()?;
+        std::mem::swap(&mut self.primary, &mut self.other);
+        self.is_paired = false;
+        Ok(())
+    }
+}
+
+impl Servers {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub async fn start() -> Result<Self, Failed> {
+        let options = Options { durable: true, ..Options::default() };
+        let start = || {
+            let primary = PrivatePostgres::start(options)?;
+            let other = PrivatePostgres::start_standby(&primary)?;
+            primary.be_synchronous()?;
+            Ok::<_, Error>(Pair { primary, other, is_paired: true })
+        };
+        let pair = tokio::task::spawn_blocking(start).await??;
+        let own_link = Proxy::start(database::address_in(&pair.primary.url(DATABASE))?).await?;
+        Ok(Self { pair: Arc::new(Mutex::new(pair)), own_link: Arc::new(own_link) })
+    }
+
+    /// The URL of the database by way of a proxy.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn url_through(&self, proxy: SocketAddr) -> Result<String, Failed> {
+        let url = self.url().await?;
+        let address = database::address_in(&url)?.to_string();
+        Ok(url.replace(&address, &proxy.to_string()))
+    }
+
+    /// The URL by which the harness reaches whatever is the primary.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn own_url(&self) -> Result<String, Failed> {
+        self.url_through(self.own_link.address()).await
+    }
+
+    /// Where the primary is.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn address(&self) -> Result<SocketAddr, Failed> {
+        database::address_in(&self.url().await?)
+    }
+
+    async fn url(&self) -> Result<String, Failed> {
+        self.with(|pair| Ok(pair.primary.url(DATABASE))).await
+    }
+
+    /// Ends the primary as a crash would.
+    ///
+    /// # Errors
+    /// It had to be killed.
+    pub async fn crash(&self) -> Result<(), Failed> {
+        self.with(|pair| pair.primary.crash()).await
+    }
+
+    /// Starts the primary again, if it does not run.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_again(&self) -> Result<(), Failed> {
+        self.with(|pair| pair.primary.start_again()).await
+    }
+
+    /// The standby stands still for a while.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub async fn keep_standby_away(&self, lasting: Duration) -> Result<(), Failed> {
+        self.with(|pair| pair.other.pause()).await?;
+        tokio::time::sleep(lasting).await;
+        self.with(|pair| pair.other.resume()).await
+    }
+
+    /// The standby takes the primary's place, and in the end these proxies lead to it.
+    ///
+    /// # Errors
+    /// A server does not do what it should.
+    pub async fn fail_over(&self, way: FailOver, address_after: Duration, links: &[Proxy]) -> Result<(), Failed> {
+        self.with(move |pair| {
+            match way {
+                FailOver::Paused => pair.primary.pause()?,
+                FailOver::Killed | FailOver::OldAsStandby { .. } => pair.primary.kill()?,
+            }
+            pair.promote()
+        })
+        .await?;
+        let address = self.address().await?;
+        self.own_link.lead_to(address);
+        self.own_link.make(LinkTrouble::Cut);
+        if let FailOver::OldAsStandby { lasting } = way {
+            self.with(Pair::rebuild).await?;
+            tokio::time::sleep(lasting).await;
+        }
+        tokio::time::sleep(address_after).await;
+        for link in links {
+            link.lead_to(address);
+        }
+        Ok(())
+    }
+
+    /// After a round: an old primary that stands still wakes up as a primary, and then becomes the standby.
+    ///
+    /// # Errors
+    /// A server does not do what it should.
+    pub async fn pair_again(&self) -> Result<(), Failed> {
+        if self.with(|pair| Ok(pair.is_paired)).await? {
+            return Ok(());
+        }
+        self.with(|pair| pair.other.resume()).await?;
+        tokio::time::sleep(AWAKE).await;
+        self.with(Pair::rebuild).await
+    }
+
+    async fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut Pair) -> Result<T, Error> + Send + 'static) -> Result<T, Failed> {
+        let pair = Arc::clone(&self.pair);
+        let acted = tokio::task::spawn_blocking(move || act(&mut pair.lock().unwrap_or_else(PoisonError::into_inner)));
+        Ok(acted.await??)
+    }
+}
