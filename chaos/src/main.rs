@@ -33,15 +33,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use private_postgres::PgBouncer;
 use report::{Calm, Run};
 use stage::Stage;
 
 /// Whatever keeps the harness itself from going on.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// In which mode a pooler works.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Pooler {
+    /// Each client has a connection of its own, for as long as it is connected.
+    Session,
+}
 
 /// Break what three replicas stand on and check that no export was lost or started twice.
 #[derive(Debug, Clone, Parser)]
@@ -68,6 +76,12 @@ pub struct Arguments {
     /// Only these kinds of trouble, by name, parted by commas
     #[arg(long)]
     only: Option<String>,
+    /// Put a PgBouncer of this mode between the replicas and Postgres (Debian's package pgbouncer)
+    #[arg(long)]
+    pooler: Option<Pooler>,
+    /// Parameters of connections that this PgBouncer ignores instead of refusing them, parted by commas
+    #[arg(long, default_value = "")]
+    pooler_ignores: String,
     /// How long everything may take to end after the last round, in seconds
     #[arg(long, default_value_t = 180)]
     settle_s: u64,
@@ -80,13 +94,16 @@ impl Arguments {
     /// The command that carries out the same plan.
     fn command(&self, seed: u64) -> String {
         let Self { rounds, round_s, pause_s, .. } = self;
-        let only = self.only.as_ref().map(|only| format!(" ARGS=\"--only {only}\"")).unwrap_or_default();
-        format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}{only}")
+        let mut more: Vec<String> = self.only.iter().map(|only| format!("--only {only}")).collect();
+        more.extend(self.pooler.map(|_| "--pooler session".to_owned()));
+        more.extend((!self.pooler_ignores.is_empty()).then(|| format!("--pooler-ignores {}", self.pooler_ignores)));
+        let more = if more.is_empty() { String::new() } else { format!(" ARGS=\"{}\"", more.join(" ")) };
+        format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}{more}")
     }
 
     /// The kinds of trouble to draw from.
     fn kinds(&self) -> Result<Vec<usize>, Failed> {
-        Ok(plan::kinds(self.only.as_ref().unwrap_or(&plan::KINDS.join(",")))?)
+        Ok(self.only.as_ref().map_or_else(|| Ok(plan::all_kinds(self.pooler.is_some())), |only| plan::kinds(only))?)
     }
 }
 
@@ -129,6 +146,9 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     let began = Instant::now();
     // Before anything is started.
     arguments.kinds()?;
+    if arguments.pooler.is_some() && !PgBouncer::is_installed() {
+        return Err("--pooler needs /usr/sbin/pgbouncer: apt-get install pgbouncer".into());
+    }
     let mut stage = Stage::set_up(arguments, seed).await?;
     say(&format!("chaos: everything is up after {:.1} s; logs in {}", began.elapsed().as_secs_f64(), stage.folder.display()));
     let stop = CancellationToken::new();

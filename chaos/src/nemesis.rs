@@ -177,6 +177,7 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             }
             tokio::time::sleep(lasting).await;
         }
+        Trouble::RestartPooler { back_after } => stage.servers.restart_pooler(back_after).await?,
         Trouble::StandbyAway { lasting } => stage.servers.keep_standby_away(lasting).await?,
         Trouble::FailOver { way, address_after } => stage.servers.fail_over(way, address_after, &stage.database_links).await?,
         Trouble::Aws { fault, lasting } => {

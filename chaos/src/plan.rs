@@ -42,8 +42,8 @@ pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
     troubles
 }
 
-/// The kinds, by the names by which they can be chosen. As many rounds in a row hold every kind.
-pub const KINDS: [&str; 13] = [
+/// The kinds, by the names by which they can be chosen. As many rounds in a row hold every kind. The last one needs a pooler.
+pub const KINDS: [&str; 14] = [
     "kill",
     "terminate",
     "pause",
@@ -57,7 +57,14 @@ pub const KINDS: [&str; 13] = [
     "fail-over-killed",
     "fail-over-old-as-standby",
     "fail-over-paused",
+    "restart-pooler",
 ];
+
+/// The places in [`KINDS`] of all that there can be.
+#[must_use]
+pub fn all_kinds(has_pooler: bool) -> Vec<usize> {
+    (0..KINDS.len() - usize::from(!has_pooler)).collect()
+}
 
 /// The places in [`KINDS`] of these names, parted by commas.
 ///
@@ -117,6 +124,7 @@ fn draw(kind: usize, random: &mut Rng, bounds: &Bounds) -> Trouble {
         },
         8 => Trouble::SilentOnCommand { first: random.usize(..3), times: random.u32(1..=3), lasting: share(random, 0.6) },
         9 => Trouble::StandbyAway { lasting: pause(random, 0.4) },
+        13 => Trouble::RestartPooler { back_after: share(random, 0.05) },
         _ => {
             let way = match kind {
                 10 => FailOver::Killed,
@@ -167,7 +175,7 @@ mod tests {
     use super::*;
 
     fn bounds() -> Bounds {
-        Bounds { kinds: (0..KINDS.len()).collect(), trouble_s: 6.0, pause_s: 30.0 }
+        Bounds { kinds: all_kinds(false), trouble_s: 6.0, pause_s: 30.0 }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use private_postgres::{DATABASE, Error, Options, PrivatePostgres};
+use private_postgres::{DATABASE, Error, Options, PgBouncer, PgBouncerOptions, PrivatePostgres};
 
 use crate::proxy::Proxy;
 use crate::trouble::{FailOver, LinkTrouble};
@@ -16,12 +16,25 @@ use crate::{Failed, database};
 /// How long an old primary that wakes up may do harm before it is ended.
 const AWAKE: Duration = Duration::from_secs(2);
 
+/// How many connections the pooler opens: in session mode, all that the replicas open (12 each), and some that are being closed.
+const POOL_SIZE: u32 = 60;
+
 /// Both servers, and the harness's own way to the one that is the primary. Cheap to clone.
 #[derive(Clone)]
 pub struct Servers {
     pair: Arc<Mutex<Pair>>,
     /// Never troubled; cut when the address moves, so that the harness follows at once.
     own_link: Arc<Proxy>,
+    pooler: Option<Pooler>,
+}
+
+/// What stands between the replicas' proxies and the primary, if anything does.
+#[derive(Clone)]
+struct Pooler {
+    process: Arc<Mutex<PgBouncer>>,
+    address: SocketAddr,
+    /// From it to the primary.
+    link: Arc<Proxy>,
 }
 
 struct Pair {
@@ -54,11 +67,11 @@ impl Pair {
 }
 
 impl Servers {
-    /// Starts both.
+    /// Starts both, and a PgBouncer if it is wanted: this one ignores these parameters of its clients.
     ///
     /// # Errors
     /// One does not start.
-    pub async fn start() -> Result<Self, Failed> {
+    pub async fn start(pooler_ignoring: Option<String>) -> Result<Self, Failed> {
         let options = Options { durable: true, ..Options::default() };
         let start = || {
             let primary = PrivatePostgres::start(options)?;
@@ -67,8 +80,16 @@ impl Servers {
             Ok::<_, Error>(Pair { primary, other, is_paired: true })
         };
         let pair = tokio::task::spawn_blocking(start).await??;
-        let own_link = Proxy::start(database::address_in(&pair.primary.url(DATABASE))?).await?;
-        Ok(Self { pair: Arc::new(Mutex::new(pair)), own_link: Arc::new(own_link) })
+        let primary = database::address_in(&pair.primary.url(DATABASE))?;
+        let own_link = Arc::new(Proxy::start(primary).await?);
+        let mut servers = Self { pair: Arc::new(Mutex::new(pair)), own_link, pooler: None };
+        if let Some(ignored_parameters) = pooler_ignoring {
+            let link = Arc::new(Proxy::start(primary).await?);
+            let options = PgBouncerOptions { to: link.address(), pool_size: POOL_SIZE, ignored_parameters };
+            let process = servers.with(move |pair| PgBouncer::start(&pair.primary, &options)).await?;
+            servers.pooler = Some(Pooler { address: process.address(), process: Arc::new(Mutex::new(process)), link });
+        }
+        Ok(servers)
     }
 
     /// The URL of the database by way of a proxy.
@@ -89,11 +110,33 @@ impl Servers {
         self.url_through(self.own_link.address()).await
     }
 
-    /// Where the primary is.
+    /// Where the replicas' proxies lead at first: to the pooler if there is one, else to the primary.
     ///
     /// # Errors
     /// There are none.
-    pub async fn address(&self) -> Result<SocketAddr, Failed> {
+    pub async fn front(&self) -> Result<SocketAddr, Failed> {
+        match &self.pooler {
+            Some(pooler) => Ok(pooler.address),
+            None => self.address().await,
+        }
+    }
+
+    /// SIGTERM to the pooler, and a start after a while. Does nothing if there is none.
+    ///
+    /// # Errors
+    /// It does not end, or does not start.
+    pub async fn restart_pooler(&self, back_after: Duration) -> Result<(), Failed> {
+        let Some(pooler) = &self.pooler else { return Ok(()) };
+        let with_process = |act: fn(&mut PgBouncer) -> Result<(), Error>| {
+            let process = Arc::clone(&pooler.process);
+            tokio::task::spawn_blocking(move || act(&mut process.lock().unwrap_or_else(PoisonError::into_inner)))
+        };
+        with_process(PgBouncer::stop).await??;
+        tokio::time::sleep(back_after).await;
+        Ok(with_process(PgBouncer::start_again).await??)
+    }
+
+    async fn address(&self) -> Result<SocketAddr, Failed> {
         database::address_in(&self.url().await?)
     }
 
@@ -148,8 +191,9 @@ impl Servers {
             tokio::time::sleep(lasting).await;
         }
         tokio::time::sleep(address_after).await;
-        for link in links {
-            link.lead_to(address);
+        match &self.pooler {
+            Some(pooler) => pooler.link.lead_to(address),
+            None => links.iter().for_each(|link| link.lead_to(address)),
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl Stage {
         };
         std::fs::copy(&built, &program).map_err(|e| format!("{} cannot be used (cargo build makes it): {e}", built.display()))?;
 
-        let servers = Servers::start().await?;
+        let servers = Servers::start(arguments.pooler.map(|_| arguments.pooler_ignores.clone())).await?;
         let simulator = Simulator::start(SimulatorSettings {
             seed: Some(tables()),
             speed: arguments.speed,
@@ -96,7 +96,7 @@ impl Stage {
         })
         .await?;
         let aws_address: SocketAddr = simulator.dynamodb_url().trim_start_matches("http://").parse()?;
-        let database_address = servers.address().await?;
+        let database_address = servers.front().await?;
 
         let mut ports = 20_000..32_000;
         let callbacks = Receiver::by_lot(free_address(&mut ports)?, seed)?;

@@ -168,6 +168,11 @@ pub enum Trouble {
         /// How long after the promotion, or after the old primary's time as a standby, the address moves.
         address_after: Duration,
     },
+    /// The pooler gets SIGTERM and is started again after a while.
+    RestartPooler {
+        /// After how long.
+        back_after: Duration,
+    },
     /// The simulator makes calls go wrong for a while.
     Aws {
         /// The rule.
@@ -187,10 +192,10 @@ impl Trouble {
         }
     }
 
-    /// Whether it starts or stops a server of Postgres.
+    /// Whether it starts or stops a server of Postgres, or the pooler.
     #[must_use]
     pub fn is_of_servers(&self) -> bool {
-        matches!(self, Self::CrashPostgres { .. } | Self::StandbyAway { .. } | Self::FailOver { .. })
+        matches!(self, Self::RestartPooler { .. } | Self::CrashPostgres { .. } | Self::StandbyAway { .. } | Self::FailOver { .. })
     }
 }
 
@@ -221,6 +226,7 @@ impl fmt::Display for Trouble {
                 let commands: Vec<Command> = (0..REPLICAS).map(|replica| Command::of_replica(*first, replica)).collect();
                 write!(f, "{times} connections of each replica silent on {commands:?} within {:.1} s", lasting.as_secs_f64())
             }
+            Self::RestartPooler { back_after } => write!(f, "PgBouncer SIGTERM, back after {:.1} s", back_after.as_secs_f64()),
             Self::StandbyAway { lasting } => write!(f, "the standby stands still for {:.1} s", lasting.as_secs_f64()),
             Self::FailOver { way, address_after } => {
                 match way {

@@ -333,11 +333,11 @@ fn new_log(root: &Path) -> Result<File, Error> {
 }
 
 /// A new file for its owner only. It follows no link: as root we write where another user could have put one.
-fn new_file(path: &Path) -> std::io::Result<File> {
+pub(crate) fn new_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn free_port() -> Result<u16, Error> {
+pub(crate) fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(Error::io("looking for a free port"))
 }

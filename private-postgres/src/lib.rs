@@ -21,6 +21,7 @@ mod error;
 mod folder;
 mod install;
 mod lock;
+mod pgbouncer;
 mod psql;
 mod random;
 mod signals;
@@ -30,6 +31,7 @@ mod watchdog;
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+pub use pgbouncer::{PgBouncer, PgBouncerOptions};
 pub use watchdog::Watchdog;
 
 use account::Account;
