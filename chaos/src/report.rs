@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::checker::{FIGURES, Outcome};
 use crate::nemesis::Worst;
 use crate::stage::Stage;
-use crate::{Arguments, database, resumes, say};
+use crate::{Arguments, database, say};
 
 /// After SIGKILL all work is taken over within this.
 const KILL_GOAL_S: f64 = 20.0;
@@ -73,11 +73,11 @@ pub async fn print(stage: &Stage, outcome: &Outcome, worst: &Worst, calm: Calm, 
         );
     }
     let resumed = worst.resumed;
-    line("worst after a healing: accepts", format!("{:.1} s (limit {:.0} s)", resumed.accepts_s, resumes::LIMIT_S));
+    line("worst after a healing: accepts", format!("{:.1} s (limit {:.0} s)", resumed.accepts_s, stage.limits.works_s));
     line("  every worker claims", format!("{:.1} s (the same)", resumed.claims_s));
     line("  an export asked for then starts", format!("{:.1} s (the same)", resumed.starts_s));
     line("  and ends", format!("{:.1} s (the same)", resumed.ends_s));
-    line("  and its callback comes", format!("{:.1} s (limit {:.0} s)", resumed.delivers_s, resumes::DELIVERY_LIMIT_S));
+    line("  and its callback comes", format!("{:.1} s (limit {:.0} s)", resumed.delivers_s, stage.limits.delivers_s));
     line("connections that fell silent", worst.silenced.to_string());
     line("/readyz said 200, and was judged", format!("{} times", calm.looks));
     line("connections in use in the end", format!("{} at most", calm.used));

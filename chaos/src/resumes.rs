@@ -10,14 +10,28 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::ledger::Order;
-use crate::stage::{ACCOUNT, BUCKET, REGIONS, Stage, TABLE};
+use crate::stage::{ACCOUNT, BUCKET, PROBE_REGIONS, Stage, TABLE};
 use crate::trouble::REPLICAS;
 use crate::{database, metrics};
 
-/// How soon a replica must accept, claim, start and end.
-pub const LIMIT_S: f64 = 20.0;
-/// How soon the callback must have come.
-pub const DELIVERY_LIMIT_S: f64 = 30.0;
+/// How soon things must be, in seconds from the healing.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A replica accepts, claims, starts and ends.
+    pub works_s: f64,
+    /// The callback has come.
+    pub delivers_s: f64,
+}
+
+impl Limits {
+    /// With a pooler all may take longer: after it could not connect, PgBouncer waits 15 s by default before it tries again.
+    #[must_use]
+    pub fn new(has_pooler: bool) -> Self {
+        let more_s = if has_pooler { 15.0 } else { 0.0 };
+        Self { works_s: 20.0 + more_s, delivers_s: 30.0 + more_s }
+    }
+}
+
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(100);
 /// How long one request waits for its answer before it is repeated.
@@ -82,17 +96,18 @@ pub async fn watch(stage: &Stage, round: u32, healed: Instant) -> Result<Resumed
 
 /// What was measured, and what took too long.
 async fn watch_one(stage: &Stage, round: u32, replica: usize, healed: Instant) -> (Resumed, Vec<String>) {
-    let probe = Probe { stage, replica, healed, key: format!("{}-resume-{:03}-{replica}", stage.name, round + 1), region: round as usize };
+    let probe = Probe { stage, replica, healed, key: format!("{}-resume-{:03}-{replica}", stage.name, round + 1) };
     let (accepted, claims) = tokio::join!(probe.accepted(), probe.claims());
+    let limits = stage.limits;
     let mut resumed = Resumed { accepts_s: accepted.1, claims_s: claims.1, ..Resumed::default() };
     let mut failures: Vec<String> = [claims.0.err()].into_iter().flatten().collect();
     match accepted.0 {
         Err(answer) => failures.push(format!("no export was accepted ({answer})")),
         Ok(id) => {
             let (started, ended, delivered) = tokio::join!(
-                probe.until("not started", LIMIT_S, || database::is_past(&stage.pool, &id, &["PENDING"])),
-                probe.until("not ended", LIMIT_S, || database::is_past(&stage.pool, &id, &["PENDING", "IN_PROGRESS"])),
-                probe.until("its callback has not come", DELIVERY_LIMIT_S, || async { stage.probe_callbacks.has_told_of(&id) }),
+                probe.until("not started", limits.works_s, || database::is_past(&stage.pool, &id, &["PENDING"])),
+                probe.until("not ended", limits.works_s, || database::is_past(&stage.pool, &id, &["PENDING", "IN_PROGRESS"])),
+                probe.until("its callback has not come", limits.delivers_s, || async { stage.probe_callbacks.has_told_of(&id) }),
             );
             (resumed.starts_s, resumed.ends_s, resumed.delivers_s) = (started.1, ended.1, delivered.1);
             let late = [started, ended, delivered].into_iter().filter_map(|(done, _)| done.err());
@@ -108,7 +123,6 @@ struct Probe<'a> {
     replica: usize,
     healed: Instant,
     key: String,
-    region: usize,
 }
 
 impl Probe<'_> {
@@ -118,7 +132,7 @@ impl Probe<'_> {
 
     /// The id, or the last answer; and when.
     async fn accepted(&self) -> (Result<String, String>, f64) {
-        let region = REGIONS[(self.region + self.replica) % REGIONS.len()];
+        let region = PROBE_REGIONS[self.replica];
         let body = json!({
             "table_arn": format!("arn:aws:dynamodb:{region}:{ACCOUNT}:table/{TABLE}"),
             "s3_bucket": BUCKET,
@@ -128,7 +142,7 @@ impl Probe<'_> {
         });
         self.stage.ledger.change(&self.key, |order| *order = Order { body: body.clone(), ..Order::default() });
         let mut last = "not asked".to_owned();
-        while self.since_s() < LIMIT_S {
+        while self.since_s() < self.stage.limits.works_s {
             self.stage.ledger.change(&self.key, |order| order.attempts += 1);
             let url = self.stage.replicas[self.replica].url("/v1/exports");
             let request = self.stage.http.post(url).header("idempotency-key", &self.key).json(&body).timeout(ANSWER_PATIENCE);
@@ -154,7 +168,7 @@ impl Probe<'_> {
     async fn claims(&self) -> (Result<(), String>, f64) {
         let mut before = None;
         let mut still: Vec<&str> = Vec::new();
-        while self.since_s() < LIMIT_S {
+        while self.since_s() < self.stage.limits.works_s {
             if let Some(metrics) = metrics::of(self.stage, self.replica).await {
                 let now = metrics.claims();
                 let before = before.get_or_insert_with(|| now.clone());

@@ -44,6 +44,8 @@ struct Pair {
     other: PrivatePostgres,
     /// Whether the other one is a synchronous standby.
     is_paired: bool,
+    /// Whether the other one is an old primary that stands still.
+    is_asleep: bool,
 }
 
 impl Pair {
@@ -55,6 +57,15 @@ impl Pair {
             self.is_paired = true;
         }
         Ok(())
+    }
+
+    /// An old primary that stands still goes on; whether there was one.
+    fn wake_up(&mut self) -> Result<bool, Error> {
+        let was_asleep = std::mem::take(&mut self.is_asleep);
+        if was_asleep {
+            self.other.resume()?;
+        }
+        Ok(was_asleep)
     }
 
     /// The standby becomes the primary. What runs as the other one afterwards is the old primary.
@@ -77,7 +88,7 @@ impl Servers {
             let primary = PrivatePostgres::start(options)?;
             let other = PrivatePostgres::start_standby(&primary)?;
             primary.be_synchronous()?;
-            Ok::<_, Error>(Pair { primary, other, is_paired: true })
+            Ok::<_, Error>(Pair { primary, other, is_paired: true, is_asleep: false })
         };
         let pair = tokio::task::spawn_blocking(start).await??;
         let primary = database::address_in(&pair.primary.url(DATABASE))?;
@@ -180,7 +191,9 @@ impl Servers {
                 FailOver::Paused => pair.primary.pause()?,
                 FailOver::Killed | FailOver::OldAsStandby { .. } => pair.primary.kill()?,
             }
-            pair.promote()
+            pair.promote()?;
+            pair.is_asleep = way == FailOver::Paused;
+            Ok(())
         })
         .await?;
         let address = self.address().await?;
@@ -203,11 +216,9 @@ impl Servers {
     /// # Errors
     /// A server does not do what it should.
     pub async fn pair_again(&self) -> Result<(), Failed> {
-        if self.with(|pair| Ok(pair.is_paired)).await? {
-            return Ok(());
+        if self.with(|pair| pair.wake_up()).await? {
+            tokio::time::sleep(AWAKE).await;
         }
-        self.with(|pair| pair.other.resume()).await?;
-        tokio::time::sleep(AWAKE).await;
         self.with(Pair::rebuild).await
     }
 

@@ -14,12 +14,28 @@ use crate::ledger::Ledger;
 use crate::proxy::Proxy;
 use crate::receiver::{Receiver, SERVICE_SECRET};
 use crate::replica::Replica;
+use crate::resumes::Limits;
 use crate::servers::Servers;
 use crate::trouble::{ENDPOINTS, Link, REPLICAS};
 use crate::{Arguments, Failed, database};
 
 /// The regions: each is a lane of its own in AWS's throttles.
 pub const REGIONS: [&str; 6] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2", "sa-east-1"];
+/// The regions of the exports by which `/readyz` is judged: so many that AWS throttles none of them.
+pub const HONESTY_REGIONS: [&str; 10] = [
+    "us-east-2",
+    "us-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eu-north-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-southeast-1",
+    "ap-south-1",
+    "ca-central-1",
+];
+/// The regions of the exports by which it is measured how soon the service works again, one a replica: nothing waits before them.
+pub const PROBE_REGIONS: [&str; REPLICAS] = ["eu-south-1", "me-south-1", "af-south-1"];
 /// A table of each region that can be exported.
 pub const TABLE: &str = "Ledger";
 /// A table of each region that AWS refuses to export.
@@ -39,6 +55,8 @@ const READY_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Stage {
     /// What every key of this run begins with.
     pub name: Arc<str>,
+    /// How soon the service must work again after a round.
+    pub limits: Limits,
     /// Logs, and the simulator's S3.
     pub folder: PathBuf,
     /// The service.
@@ -127,6 +145,7 @@ impl Stage {
         }
         let mut stage = Self {
             name: format!("chaos-{seed}").into(),
+            limits: Limits::new(arguments.pooler.is_some()),
             folder,
             replicas: Arc::new(replicas),
             database_links: Arc::new(database_links),
@@ -243,7 +262,7 @@ fn client() -> reqwest::Result<reqwest::Client> {
 fn tables() -> Seed {
     let days = |count| Age(time::Duration::days(count));
     let mut seed = Seed { buckets: vec![BucketSeed::new(BUCKET)], ..Seed::default() };
-    for region in REGIONS {
+    for region in REGIONS.into_iter().chain(HONESTY_REGIONS).chain(PROBE_REGIONS) {
         let region = Some(region.to_owned());
         seed.tables.push(TableSeed { region: region.clone(), age: days(12), recovery_age: Some(days(10)), ..TableSeed::new(TABLE) });
         seed.tables.push(TableSeed { region, age: days(12), ..TableSeed::new(TABLE_WITHOUT_RECOVERY) });
