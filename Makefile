@@ -50,7 +50,8 @@ postgres-versions: setup-test ## test on every major version of Postgres that is
 interop: setup ## let other people's clients use the service and the simulator
 	scripts/interop.sh $(ARGS)
 
-# ROUNDS, SEED, ROUND_S (seconds a round), PAUSE_S (the longest SIGSTOP); docs/chaos.md says what is broken and what is counted.
+# ROUNDS, SEED, ROUND_S (seconds a round), PAUSE_S (the longest SIGSTOP), ARGS="--only silent", ARGS="--pooler session"; docs/chaos.md says what
+# is broken and what is counted.
 CHAOS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(if $(ROUND_S),--round-s $(ROUND_S)) $(if $(PAUSE_S),--pause-s $(PAUSE_S))
 
 chaos: setup ## break what three replicas stand on, round by round, and check that nothing was lost or started twice

@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoints::{TEAM, TEAMS};
-use crate::plan::REPLICAS;
 use crate::receiver::{OWN, REQUEST_SECRET};
 use crate::stage::{ACCOUNT, BUCKET, REGIONS, Stage, TABLE, TABLE_WITHOUT_RECOVERY};
+use crate::trouble::REPLICAS;
 
 /// How many clients there are at once.
 const MOST_CLIENTS: usize = 64;

@@ -71,6 +71,13 @@ pub async fn exports(pool: &PgPool) -> Result<Vec<ExportRow>, sqlx::Error> {
     sqlx::query_as(sql).fetch_all(pool).await
 }
 
+/// Whether an export is there and in none of these states any more.
+pub async fn is_past(pool: &PgPool, id: &str, states: &[&str]) -> bool {
+    let status = sqlx::query_scalar::<_, String>("SELECT export_status FROM exports WHERE id = $1::text::uuid").bind(id);
+    let status = status.fetch_optional(pool).await;
+    status.is_ok_and(|status| status.is_some_and(|status| !states.contains(&status.as_str())))
+}
+
 /// Every history, oldest first.
 ///
 /// # Errors

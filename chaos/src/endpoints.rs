@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::plan::{ENDPOINTS, REPLICAS};
 use crate::receiver::Receiver;
 use crate::stage::Stage;
+use crate::trouble::{ENDPOINTS, REPLICAS};
 use crate::{Failed, now};
 
 /// The label by which one endpoint chooses, and its values.

@@ -9,31 +9,47 @@ mod checker;
 mod clients;
 mod database;
 mod endpoints;
+mod frontend;
+mod honesty;
 mod ledger;
+mod metrics;
 mod nemesis;
 mod plan;
 mod proxy;
 mod receiver;
 mod replica;
 mod report;
+mod resumes;
+mod servers;
 mod settle;
 mod signature;
+mod slots;
 mod stage;
 mod takeover;
+mod trouble;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use private_postgres::PgBouncer;
+use report::{Calm, Run};
 use stage::Stage;
 
 /// Whatever keeps the harness itself from going on.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// In which mode a pooler works.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Pooler {
+    /// Each client has a connection of its own, for as long as it is connected.
+    Session,
+}
 
 /// Break what three replicas stand on and check that no export was lost or started twice.
 #[derive(Debug, Clone, Parser)]
@@ -57,6 +73,15 @@ pub struct Arguments {
     /// How many times faster than AWS exports run
     #[arg(long, default_value_t = 100.0)]
     speed: f64,
+    /// Only these kinds of trouble, by name, parted by commas
+    #[arg(long)]
+    only: Option<String>,
+    /// Put a PgBouncer of this mode between the replicas and Postgres (Debian's package pgbouncer)
+    #[arg(long)]
+    pooler: Option<Pooler>,
+    /// Parameters of connections that this PgBouncer ignores instead of refusing them, parted by commas
+    #[arg(long, default_value = "")]
+    pooler_ignores: String,
     /// How long everything may take to end after the last round, in seconds
     #[arg(long, default_value_t = 180)]
     settle_s: u64,
@@ -69,7 +94,16 @@ impl Arguments {
     /// The command that carries out the same plan.
     fn command(&self, seed: u64) -> String {
         let Self { rounds, round_s, pause_s, .. } = self;
-        format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}")
+        let mut more: Vec<String> = self.only.iter().map(|only| format!("--only {only}")).collect();
+        more.extend(self.pooler.map(|_| "--pooler session".to_owned()));
+        more.extend((!self.pooler_ignores.is_empty()).then(|| format!("--pooler-ignores {}", self.pooler_ignores)));
+        let more = if more.is_empty() { String::new() } else { format!(" ARGS=\"{}\"", more.join(" ")) };
+        format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}{more}")
+    }
+
+    /// The kinds of trouble to draw from.
+    fn kinds(&self) -> Result<Vec<usize>, Failed> {
+        Ok(self.only.as_ref().map_or_else(|| Ok(plan::all_kinds(self.pooler.is_some())), |only| plan::kinds(only))?)
     }
 }
 
@@ -110,18 +144,26 @@ async fn main() -> ExitCode {
 /// Everything; whether every promise was kept.
 async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     let began = Instant::now();
+    // Before anything is started.
+    arguments.kinds()?;
+    if arguments.pooler.is_some() && !PgBouncer::is_installed() {
+        return Err("--pooler needs /usr/sbin/pgbouncer: apt-get install pgbouncer".into());
+    }
     let mut stage = Stage::set_up(arguments, seed).await?;
     say(&format!("chaos: everything is up after {:.1} s; logs in {}", began.elapsed().as_secs_f64(), stage.folder.display()));
     let stop = CancellationToken::new();
     let clients = tokio::spawn(clients::run(stage.clone(), seed, arguments.rate, stop.clone()));
+    let honesty = tokio::spawn(honesty::watch(stage.clone(), stop.clone()));
     let worst = nemesis::run(&stage, arguments, seed).await?;
     stop.cancel();
+    let looks = honesty.await?;
     let _ = tokio::time::timeout(Duration::from_secs(90), clients).await;
     say("chaos: healed; waiting until everything has ended");
     let settled = settle::wait(&stage, Duration::from_secs(arguments.settle_s)).await?;
     say(&format!("chaos: waited for {:.0} s; checking", settled.after.as_secs_f64()));
+    let used = slots::check(&stage).await;
     let outcome = checker::check(&stage, &settled).await?;
-    let kept = report::print(&stage, &outcome, &worst, arguments, seed, began.elapsed()).await;
+    let kept = report::print(&stage, &outcome, &worst, Calm { looks, used }, &Run { arguments, seed, lasted: began.elapsed() }).await;
     stage.tear_down(kept).await;
     Ok(kept)
 }

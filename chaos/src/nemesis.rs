@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::plan::{self, Bounds, Link, LinkTrouble, REPLICAS, Trouble};
+use crate::frontend::Command;
+use crate::plan::{self, Bounds};
 use crate::replica::STOP_PROMISE;
+use crate::resumes::{self, Resumed};
 use crate::stage::Stage;
 use crate::takeover::{self, Takeover};
-use crate::{Arguments, Failed, database, endpoints, say};
+use crate::trouble::{Direction, Link, LinkTrouble, REPLICAS, Trouble};
+use crate::{Arguments, Failed, database, endpoints, metrics, say};
 
 /// How long a call to AWS takes before a measured end, and how long such calls are collected.
 const SLOW_CALL_MS: u64 = 1_500;
@@ -22,6 +25,10 @@ pub struct Worst {
     pub stop_s: f64,
     /// Writes that came too late and changed nothing, by the replicas' own count.
     pub fenced_writes: u64,
+    /// How soon every replica worked again after a round.
+    pub resumed: Resumed,
+    /// How many connections fell silent.
+    pub silenced: u32,
 }
 
 /// What one trouble came to.
@@ -39,11 +46,11 @@ struct Felt {
 /// The harness cannot go on: something does not come back after healing.
 pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Worst, Failed> {
     let mut worst = Worst::default();
-    let bounds = Bounds { trouble_s: arguments.round_s / 2.0, pause_s: arguments.pause_s };
+    let bounds = Bounds { kinds: arguments.kinds()?, trouble_s: arguments.round_s / 2.0, pause_s: arguments.pause_s };
     for round in 0..arguments.rounds {
         let began = Instant::now();
         // Takeover is only measured in rounds in which nothing else is broken.
-        let troubles = plan::round(seed, round, bounds);
+        let troubles = plan::round(seed, round, &bounds);
         let is_alone = troubles.len() == 1;
         let mut words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         words.extend(trouble_receivers(stage, seed, round)?);
@@ -59,11 +66,15 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
             worst.stop_s = worst.stop_s.max(felt.stop_s);
             worst.fenced_writes += felt.fenced_writes;
         }
-        stage.heal().await?;
+        let healed = stage.heal().await?;
+        let trouble_s = began.elapsed().as_secs_f64();
+        let resumed = resumes::watch(stage, round, healed).await?;
+        worst.resumed = worst.resumed.or(resumed);
+        stage.servers.pair_again().await?;
+        stage.wait_until_ready().await?;
         // Repetitions that are hours away would never meet another trouble.
         let _ = database::skip_some_delivery_pauses(&stage.pool).await;
-        let healed_s = began.elapsed().as_secs_f64();
-        let rest_s = (arguments.round_s - healed_s).max(arguments.round_s / 6.0);
+        let rest_s = (arguments.round_s - began.elapsed().as_secs_f64()).max(arguments.round_s / 6.0);
         tokio::time::sleep(Duration::from_secs_f64(rest_s)).await;
         if round == arguments.rounds / 3 {
             endpoints::leave(stage).await?;
@@ -74,10 +85,12 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         let (acknowledged, number) = (stage.ledger.acknowledged(), round + 1);
         let wrong = stage.ledger.violations().len();
         let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} VIOLATIONS") };
-        say(&format!("  {number:>4}  {healed_s:>5.1} s  {acknowledged:>6} acknowledged{wrong}  {}", words.join("; ")));
+        let times = format!("{trouble_s:>5.1} s of trouble, well {:>4.1} s later", resumed.all_s());
+        say(&format!("  {number:>4}  {times}  {acknowledged:>6} acknowledged{wrong}  {}", words.join("; ")));
     }
     for replica in 0..REPLICAS {
         worst.fenced_writes += fenced_writes(stage, replica).await;
+        worst.silenced += stage.link(Link::Database, replica).silenced() + stage.link(Link::Aws, replica).silenced();
     }
     Ok(worst)
 }
@@ -129,9 +142,9 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             stage.replicas[replica].resume().await?;
         }
         Trouble::CrashPostgres { back_after } => {
-            stage.crash_postgres().await?;
+            stage.servers.crash().await?;
             tokio::time::sleep(back_after).await;
-            stage.restart_postgres().await?;
+            stage.servers.start_again().await?;
         }
         Trouble::EndBackends { times } => {
             for _ in 0..times {
@@ -141,7 +154,7 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             }
         }
         Trouble::Links { replica, link, trouble, lasting } => {
-            let replicas = replica.map_or(0..REPLICAS, |replica| replica..replica + 1);
+            let replicas = chosen(replica);
             for replica in replicas.clone() {
                 stage.link(link, replica).make(trouble);
             }
@@ -152,6 +165,21 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
                 stage.link(link, replica).heal();
             }
         }
+        Trouble::Silent { replica, direction, times, apart, aws_too } => {
+            for time in 0..times {
+                tokio::time::sleep(if time == 0 { Duration::ZERO } else { apart }).await;
+                silence(stage, replica, direction, aws_too);
+            }
+        }
+        Trouble::SilentOnCommand { first, times, lasting } => {
+            for replica in 0..REPLICAS {
+                stage.link(Link::Database, replica).silence_on(Command::of_replica(first, replica), times);
+            }
+            tokio::time::sleep(lasting).await;
+        }
+        Trouble::RestartPooler { back_after } => stage.servers.restart_pooler(back_after).await?,
+        Trouble::StandbyAway { lasting } => stage.servers.keep_standby_away(lasting).await?,
+        Trouble::FailOver { way, address_after } => stage.servers.fail_over(way, address_after, &stage.database_links).await?,
         Trouble::Aws { fault, lasting } => {
             stage.aws.add_fault(fault);
             tokio::time::sleep(lasting).await;
@@ -183,9 +211,20 @@ async fn absence(stage: &Stage, replica: usize, death: Instant, back_after: Dura
 
 /// What a replica counts of writes that came too late; 0 if it does not say.
 async fn fenced_writes(stage: &Stage, replica: usize) -> u64 {
-    let answer = stage.http.get(stage.replicas[replica].url("/metrics")).send();
-    let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(2), answer).await else { return 0 };
-    let text = answer.text().await.unwrap_or_default();
-    let counts = text.lines().filter(|line| line.starts_with("tableferry_fenced_writes_total"));
-    counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    let metrics = metrics::of(stage, replica).await;
+    metrics.map_or(0, |metrics| metrics.sum("tableferry_fenced_writes_total", &[]) as u64)
+}
+
+fn silence(stage: &Stage, replica: Option<usize>, direction: Direction, aws_too: bool) {
+    for replica in chosen(replica) {
+        stage.link(Link::Database, replica).silence(direction);
+        if aws_too {
+            stage.link(Link::Aws, replica).silence(direction);
+        }
+    }
+}
+
+/// One replica or all.
+fn chosen(replica: Option<usize>) -> std::ops::Range<usize> {
+    replica.map_or(0..REPLICAS, |replica| replica..replica + 1)
 }

@@ -1,22 +1,33 @@
-//! A TCP proxy that can refuse, cut, delay, and hold back what passes, in one or both directions.
+//! A TCP proxy that can refuse, cut, delay and hold back what passes, let open connections fall silent for ever, and lead new
+//! connections to another address.
+//!
+//! A connection that has fallen silent is as one whose flow a firewall drops: what is sent is accepted and lost, and neither side
+//! hears of the other's end. It is gone when the client closes it, or with the proxy.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::plan::LinkTrouble;
+use crate::frontend::{Command, Decoder};
+use crate::trouble::{Direction, LinkTrouble};
 
-/// How the link stands; each cut is a new number, at which open connections are reset.
-#[derive(Debug, Clone, Copy, Default)]
+/// How the link stands. Each cut is a new number, at which open connections are reset; each silence one at which they fall silent.
+#[derive(Debug, Clone, Copy)]
 struct Weather {
+    upstream: SocketAddr,
     trouble: Option<LinkTrouble>,
+    silent_command: Option<Command>,
     cuts: u32,
+    requests_silenced: u32,
+    answers_silenced: u32,
 }
 
 /// A running proxy. It ends when it is dropped.
@@ -24,7 +35,17 @@ struct Weather {
 pub struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
+    silences: Arc<Silences>,
     accepting: JoinHandle<()>,
+}
+
+/// What is counted of connections that fall silent.
+#[derive(Debug, Default)]
+struct Silences {
+    /// How many may still fall silent on a command.
+    left: AtomicU32,
+    /// How many have fallen silent.
+    count: AtomicU32,
 }
 
 impl Proxy {
@@ -35,9 +56,11 @@ impl Proxy {
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (weather, seen) = watch::channel(Weather::default());
-        let accepting = tokio::spawn(accept(listener, upstream, seen));
-        Ok(Self { address, weather, accepting })
+        let well = Weather { upstream, trouble: None, silent_command: None, cuts: 0, requests_silenced: 0, answers_silenced: 0 };
+        let (weather, seen) = watch::channel(well);
+        let silences = Arc::<Silences>::default();
+        let accepting = tokio::spawn(accept(listener, seen, Arc::clone(&silences)));
+        Ok(Self { address, weather, silences, accepting })
     }
 
     /// Where it listens.
@@ -55,45 +78,152 @@ impl Proxy {
         });
     }
 
-    /// Ends the trouble. What was held back arrives now.
+    /// Every connection that is open carries nothing any more, for ever. Those that are opened from now on work.
+    pub fn silence(&self, direction: Direction) {
+        self.weather.send_modify(|weather| {
+            weather.requests_silenced += u32::from(direction != Direction::Answers);
+            weather.answers_silenced += u32::from(direction != Direction::Requests);
+        });
+    }
+
+    /// The next so many connections that send this command fall silent right after it: it is carried out, and its answer is lost.
+    pub fn silence_on(&self, command: Command, times: u32) {
+        self.silences.left.store(times, Ordering::Relaxed);
+        self.weather.send_modify(|weather| weather.silent_command = Some(command));
+    }
+
+    /// How many connections have fallen silent so far.
+    #[must_use]
+    pub fn silenced(&self) -> u32 {
+        self.silences.count.load(Ordering::Relaxed)
+    }
+
+    /// New connections lead to this address from now on. Open ones stay where they are.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.weather.send_modify(|weather| weather.upstream = upstream);
+    }
+
+    /// Ends the trouble. What was held back arrives now; what has fallen silent stays so.
     pub fn heal(&self) {
-        self.weather.send_modify(|weather| weather.trouble = None);
+        self.weather.send_modify(|weather| (weather.trouble, weather.silent_command) = (None, None));
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.weather.send_modify(|weather| weather.cuts += 1);
     }
 }
 
-async fn accept(listener: TcpListener, upstream: SocketAddr, weather: watch::Receiver<Weather>) {
+async fn accept(listener: TcpListener, weather: watch::Receiver<Weather>, silences: Arc<Silences>) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        tokio::spawn(carry(client, upstream, weather.clone()));
+        tokio::spawn(carry(client, weather.clone(), Arc::clone(&silences)));
     }
 }
 
-async fn carry(mut client: TcpStream, upstream: SocketAddr, mut weather: watch::Receiver<Weather>) {
-    let now = *weather.borrow_and_update();
-    if now.trouble == Some(LinkTrouble::Refuse) {
+/// One connection.
+struct Passage {
+    opened: Weather,
+    weather: watch::Receiver<Weather>,
+    silences: Arc<Silences>,
+    /// It fell silent on a command.
+    is_silent: AtomicBool,
+    /// It is counted among those that fell silent.
+    is_counted: AtomicBool,
+    /// The client closed it while it was silent.
+    is_left: Notify,
+}
+
+/// The two ways through a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Requests,
+    Answers,
+}
+
+impl Passage {
+    fn now(&self) -> Weather {
+        *self.weather.borrow()
+    }
+
+    /// Whether nothing gets through this way any more.
+    fn is_silent(&self, way: Way) -> bool {
+        let now = self.now();
+        let silent = self.is_silent.load(Ordering::SeqCst)
+            || match way {
+                Way::Requests => now.requests_silenced != self.opened.requests_silenced,
+                Way::Answers => now.answers_silenced != self.opened.answers_silenced,
+            };
+        if silent && !self.is_counted.swap(true, Ordering::Relaxed) {
+            self.silences.count.fetch_add(1, Ordering::Relaxed);
+        }
+        silent
+    }
+
+    fn is_silent_somehow(&self) -> bool {
+        self.is_silent(Way::Requests) || self.is_silent(Way::Answers)
+    }
+
+    /// Waits while the link holds back what goes this way; false if the proxy is gone.
+    async fn wait(&self, way: Way) -> bool {
+        let mut weather = self.weather.clone();
+        let holds = |weather: &Weather| match weather.trouble {
+            Some(LinkTrouble::Stall) => true,
+            Some(LinkTrouble::Deaf) => way == Way::Answers,
+            _ => false,
+        };
+        if let Some(LinkTrouble::Delay(ms)) = self.now().trouble {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
+        weather.wait_for(|weather| !holds(weather)).await.is_ok()
+    }
+
+    /// Returns when the connection is to be reset. One that is silent is so no more.
+    async fn is_cut(&self) {
+        let mut weather = self.weather.clone();
+        let is_cut = weather.wait_for(|weather| weather.cuts != self.opened.cuts).await.is_ok();
+        if is_cut && self.is_silent_somehow() {
+            // Only the end of the proxy ends it.
+            while weather.changed().await.is_ok() {}
+        }
+    }
+
+    /// Whether the connection falls silent now: it is sending the command that is waited for.
+    fn falls_silent(&self, sent: Option<Command>) -> bool {
+        let is_it = sent.is_some() && self.now().silent_command == sent;
+        let take = |left: u32| left.checked_sub(1);
+        is_it && self.silences.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+    }
+}
+
+async fn carry(mut client: TcpStream, mut weather: watch::Receiver<Weather>, silences: Arc<Silences>) {
+    let opened = *weather.borrow_and_update();
+    if opened.trouble == Some(LinkTrouble::Refuse) {
         return reset(&client);
     }
-    let Ok(mut server) = TcpStream::connect(upstream).await else { return reset(&client) };
+    let Ok(mut server) = TcpStream::connect(opened.upstream).await else { return reset(&client) };
     let (_, _) = (client.set_nodelay(true), server.set_nodelay(true));
+    let passage = Passage {
+        opened,
+        weather,
+        silences,
+        is_silent: AtomicBool::new(false),
+        is_counted: AtomicBool::new(false),
+        is_left: Notify::new(),
+    };
     let was_cut = {
         let (client_in, client_out) = client.split();
         let (server_in, server_out) = server.split();
-        let requests = pump(client_in, server_out, weather.clone(), false);
-        let answers = pump(server_in, client_out, weather.clone(), true);
-        let cut = async { while weather.changed().await.is_ok() && weather.borrow_and_update().cuts == now.cuts {} };
+        let answers = pass_answers(server_in, client_out, &passage);
+        let requests = pass_requests(client_in, server_out, &passage);
         tokio::select! {
-            _ = async { tokio::join!(requests, answers) } => false,
-            () = cut => true,
+            () = passage.is_cut() => true,
+            () = passage.is_left.notified() => false,
+            () = async { tokio::join!(requests, answers); } => false,
         }
     };
     if was_cut {
@@ -102,25 +232,48 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr, mut weather: watch::
     }
 }
 
-/// Passes on what comes in one direction until its end.
-async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut weather: watch::Receiver<Weather>, answers: bool) {
+/// Passes on what the client sends, until it closes.
+async fn pass_requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &Passage) {
     let mut buffer = vec![0; 16 * 1024];
+    let mut decoder = Decoder::default();
     while let Ok(read) = from.read(&mut buffer).await {
-        let holds = |trouble| matches!(trouble, Some(LinkTrouble::Stall)) || (answers && matches!(trouble, Some(LinkTrouble::Deaf)));
-        let trouble = weather.borrow_and_update().trouble;
-        if let Some(LinkTrouble::Delay(ms)) = trouble {
-            tokio::time::sleep(Duration::from_millis(ms)).await;
+        if read == 0 || !passage.wait(Way::Requests).await {
+            break;
         }
-        while holds(weather.borrow_and_update().trouble) {
-            if weather.changed().await.is_err() {
-                return;
-            }
+        if passage.is_silent(Way::Requests) {
+            continue;
         }
-        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+        // Before the server can answer.
+        let silent = passage.falls_silent(decoder.read(&buffer[..read]));
+        if silent {
+            passage.is_silent.store(true, Ordering::SeqCst);
+        }
+        // A server that is gone while its answers are silent is not to be noticed.
+        if to.write_all(&buffer[..read]).await.is_err() && !passage.is_silent(Way::Answers) {
             break;
         }
     }
+    if passage.is_silent_somehow() {
+        passage.is_left.notify_one();
+    }
     let _ = to.shutdown().await;
+}
+
+/// Passes on what the server sends, until it closes.
+async fn pass_answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &Passage) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(read) = from.read(&mut buffer).await {
+        if read == 0 || !passage.wait(Way::Answers).await {
+            break;
+        }
+        if !passage.is_silent(Way::Answers) && to.write_all(&buffer[..read]).await.is_err() {
+            break;
+        }
+    }
+    // The client of a silent connection does not hear of the server's end; when it closes, all is over.
+    if !passage.is_silent(Way::Answers) {
+        let _ = to.shutdown().await;
+    }
 }
 
 /// The connection is reset, not closed in order, when this stream is dropped next.
@@ -132,29 +285,37 @@ fn reset(stream: &TcpStream) {
 mod tests {
     use super::*;
 
-    async fn echo() -> SocketAddr {
+    /// Answers each byte with the same one, or, if it is given, with this.
+    async fn echo(answer: Option<u8>) -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
-                    let (mut from, mut to) = stream.into_split();
-                    tokio::io::copy(&mut from, &mut to).await
+                    let mut buffer = [0; 1024];
+                    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                        let said = answer.map_or_else(|| buffer[..read].to_vec(), |answer| vec![answer; read]);
+                        stream.write_all(&said).await.unwrap();
+                    }
                 });
             }
         });
         address
     }
 
-    async fn ask(stream: &mut TcpStream) -> io::Result<()> {
+    async fn ask(stream: &mut TcpStream) -> io::Result<u8> {
         stream.write_all(b"x").await?;
         let mut answer = [0];
-        stream.read_exact(&mut answer).await.map(drop)
+        stream.read_exact(&mut answer).await.map(|_| answer[0])
+    }
+
+    async fn is_unanswered(stream: &mut TcpStream) -> bool {
+        tokio::time::timeout(Duration::from_millis(200), ask(stream)).await.is_err()
     }
 
     #[tokio::test]
     async fn it_passes_cuts_refuses_and_holds_back() {
-        let proxy = Proxy::start(echo().await).await.unwrap();
+        let proxy = Proxy::start(echo(None).await).await.unwrap();
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         ask(&mut stream).await.unwrap();
         proxy.make(LinkTrouble::Cut);
@@ -164,7 +325,7 @@ mod tests {
         ask(&mut stream).await.unwrap();
         for held in [LinkTrouble::Stall, LinkTrouble::Deaf] {
             proxy.make(held);
-            assert!(tokio::time::timeout(Duration::from_millis(200), ask(&mut stream)).await.is_err());
+            assert!(is_unanswered(&mut stream).await);
             proxy.heal();
             // The answer to the question before arrives late, but it arrives.
             stream.read_exact(&mut [0]).await.unwrap();
@@ -173,5 +334,48 @@ mod tests {
         ask(&mut stream).await.unwrap_err();
         let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
         ask(&mut refused).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn what_is_silent_stays_so_and_new_connections_work() {
+        let proxy = Proxy::start(echo(None).await).await.unwrap();
+        for direction in [Direction::Both, Direction::Requests, Direction::Answers] {
+            let mut silent = TcpStream::connect(proxy.address()).await.unwrap();
+            ask(&mut silent).await.unwrap();
+            proxy.silence(direction);
+            assert!(is_unanswered(&mut silent).await, "{direction:?}");
+            proxy.heal();
+            proxy.make(LinkTrouble::Cut);
+            assert!(is_unanswered(&mut silent).await, "{direction:?}: neither healed nor reset");
+            ask(&mut TcpStream::connect(proxy.address()).await.unwrap()).await.unwrap();
+        }
+        assert_eq!(proxy.silenced(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_command_is_carried_out_and_its_answer_is_lost() {
+        let proxy = Proxy::start(echo(None).await).await.unwrap();
+        proxy.silence_on(Command::Commit, 1);
+        let first = [0, 0, 0, 8, 0, 3, 0, 0];
+        let commit = b"Q\0\0\0\x0bCOMMIT\0";
+        for is_silent in [true, false] {
+            let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+            stream.write_all(&first).await.unwrap();
+            stream.read_exact(&mut [0; 8]).await.unwrap();
+            stream.write_all(commit).await.unwrap();
+            let answer = tokio::time::timeout(Duration::from_millis(200), stream.read_exact(&mut [0; 12])).await;
+            assert_eq!(answer.is_err(), is_silent);
+        }
+        assert_eq!(proxy.silenced(), 1);
+    }
+
+    #[tokio::test]
+    async fn new_connections_are_led_elsewhere() {
+        let proxy = Proxy::start(echo(Some(b'1')).await).await.unwrap();
+        let mut before = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(ask(&mut before).await.unwrap(), b'1');
+        proxy.lead_to(echo(Some(b'2')).await);
+        assert_eq!(ask(&mut before).await.unwrap(), b'1');
+        assert_eq!(ask(&mut TcpStream::connect(proxy.address()).await.unwrap()).await.unwrap(), b'2');
     }
 }

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use tokio::runtime::Runtime;
 
-use crate::plan::ReceiverTrouble;
+use crate::trouble::ReceiverTrouble;
 use crate::{Failed, now};
 
 /// Signs callbacks that bring no secret: a setting of the replicas.
@@ -160,6 +160,13 @@ impl Receiver {
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.inbox.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it was told of this export, and answered well.
+    #[must_use]
+    pub fn has_told_of(&self, export_id: &str) -> bool {
+        let is_of_it = |one: &Received| one.was_answered && String::from_utf8_lossy(&one.body).contains(export_id);
+        self.inbox.received.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_of_it)
     }
 
     /// Begins a trouble.

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use private_postgres::Watchdog;
@@ -30,6 +31,7 @@ pub struct Replica {
     program: PathBuf,
     variables: Vec<(&'static str, String)>,
     running: Mutex<Option<Running>>,
+    signals: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -52,13 +54,25 @@ impl Replica {
     /// A replica that does not run yet.
     #[must_use]
     pub fn new(index: usize, address: SocketAddr, program: PathBuf, log: PathBuf, variables: Vec<(&'static str, String)>) -> Self {
-        Self { index, address, log, program, variables, running: Mutex::new(None) }
+        Self { index, address, log, program, variables, running: Mutex::new(None), signals: AtomicU64::new(0) }
     }
 
     /// The URL of a path of its API.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// A number that changes with each start, end, SIGSTOP and SIGCONT; odd while it runs and is let run.
+    #[must_use]
+    pub fn life(&self) -> u64 {
+        self.signals.load(Ordering::SeqCst)
+    }
+
+    /// From here on it is let run, or not; a change of [`Replica::life`].
+    fn is_let_run(&self, let_run: bool) {
+        let next = |life: u64| Some(life + 1 + u64::from(life.is_multiple_of(2) != let_run));
+        let _ = self.signals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
     }
 
     /// Starts it, if it does not run.
@@ -78,6 +92,7 @@ impl Replica {
         let child = command.spawn()?;
         let watchdog = Watchdog::over_process(child.id().ok_or("the replica ended at once")?)?;
         *running = Some(Running { child, watchdog });
+        self.is_let_run(true);
         Ok(())
     }
 
@@ -86,6 +101,7 @@ impl Replica {
     /// # Errors
     /// The system refuses.
     pub async fn kill(&self) -> Result<(), Failed> {
+        self.is_let_run(false);
         if let Some(Running { mut child, watchdog }) = self.running.lock().await.take() {
             child.kill().await?;
             watchdog.dismiss();
@@ -98,6 +114,7 @@ impl Replica {
     /// # Errors
     /// The system refuses.
     pub async fn terminate(&self) -> Result<Stopped, Failed> {
+        self.is_let_run(false);
         self.signal("TERM").await?;
         let began = Instant::now();
         let Some(Running { mut child, watchdog }) = self.running.lock().await.take() else {
@@ -118,6 +135,7 @@ impl Replica {
     /// # Errors
     /// It does not run.
     pub async fn pause(&self) -> Result<(), Failed> {
+        self.is_let_run(false);
         self.signal("STOP").await
     }
 
@@ -126,7 +144,9 @@ impl Replica {
     /// # Errors
     /// It does not run.
     pub async fn resume(&self) -> Result<(), Failed> {
-        self.signal("CONT").await
+        self.signal("CONT").await?;
+        self.is_let_run(true);
+        Ok(())
     }
 
     /// Whether it ended although nobody ended it.

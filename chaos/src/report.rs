@@ -15,8 +15,29 @@ const STOP_GOAL_S: f64 = 2.0;
 /// How many violations are told in full.
 const TOLD_IN_FULL: usize = 10;
 
+/// Which run it was.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// As it was asked for.
+    pub arguments: &'a Arguments,
+    /// Its seed.
+    pub seed: u64,
+    /// How long it took.
+    pub lasted: Duration,
+}
+
+/// What was measured beside the rounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Calm {
+    /// How often `/readyz` said 200 and was judged.
+    pub looks: usize,
+    /// The most connections to Postgres that a replica used when nobody called any more.
+    pub used: f64,
+}
+
 /// Prints the table; whether every promise was kept.
-pub async fn print(stage: &Stage, outcome: &Outcome, worst: &Worst, arguments: &Arguments, seed: u64, lasted: Duration) -> bool {
+pub async fn print(stage: &Stage, outcome: &Outcome, worst: &Worst, calm: Calm, run: &Run<'_>) -> bool {
+    let Run { arguments, seed, lasted } = *run;
     let line = |name: &str, value: String| say(&format!("  {name:<34} {value}"));
     say("");
     line("rounds", arguments.rounds.to_string());
@@ -51,6 +72,15 @@ pub async fn print(stage: &Stage, outcome: &Outcome, worst: &Worst, arguments: &
             format!("{lateness_s:.1} s{} (goal 2 s, {})", goal(lateness_s, STOP_GOAL_S), after(terminated.deaths)),
         );
     }
+    let resumed = worst.resumed;
+    line("worst after a healing: accepts", format!("{:.1} s (limit {:.0} s)", resumed.accepts_s, stage.limits.works_s));
+    line("  every worker claims", format!("{:.1} s (the same)", resumed.claims_s));
+    line("  an export asked for then starts", format!("{:.1} s (the same)", resumed.starts_s));
+    line("  and ends", format!("{:.1} s (the same)", resumed.ends_s));
+    line("  and its callback comes", format!("{:.1} s (limit {:.0} s)", resumed.delivers_s, stage.limits.delivers_s));
+    line("connections that fell silent", worst.silenced.to_string());
+    line("/readyz said 200, and was judged", format!("{} times", calm.looks));
+    line("connections in use in the end", format!("{} at most", calm.used));
     line("slowest stop after SIGTERM", format!("{:.1} s", worst.stop_s));
     say("  must be 0:");
     for figure in FIGURES {

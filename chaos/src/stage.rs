@@ -3,23 +3,39 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use private_postgres::{DATABASE, Options, PrivatePostgres};
 use sqlx::PgPool;
 use tableferry_simulator::{Age, BucketSeed, Control, Seed, Settings as SimulatorSettings, Simulator, TableSeed};
 use time::OffsetDateTime;
 
 use crate::endpoints::{self, Endpoint};
 use crate::ledger::Ledger;
-use crate::plan::{ENDPOINTS, Link, REPLICAS};
 use crate::proxy::Proxy;
 use crate::receiver::{Receiver, SERVICE_SECRET};
 use crate::replica::Replica;
+use crate::resumes::Limits;
+use crate::servers::Servers;
+use crate::trouble::{ENDPOINTS, Link, REPLICAS};
 use crate::{Arguments, Failed, database};
 
 /// The regions: each is a lane of its own in AWS's throttles.
 pub const REGIONS: [&str; 6] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2", "sa-east-1"];
+/// The regions of the exports by which `/readyz` is judged: so many that AWS throttles none of them.
+pub const HONESTY_REGIONS: [&str; 10] = [
+    "us-east-2",
+    "us-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eu-north-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-southeast-1",
+    "ap-south-1",
+    "ca-central-1",
+];
+/// The regions of the exports by which it is measured how soon the service works again, one a replica: nothing waits before them.
+pub const PROBE_REGIONS: [&str; REPLICAS] = ["eu-south-1", "me-south-1", "af-south-1"];
 /// A table of each region that can be exported.
 pub const TABLE: &str = "Ledger";
 /// A table of each region that AWS refuses to export.
@@ -37,6 +53,10 @@ const READY_PATIENCE: Duration = Duration::from_secs(30);
 /// All that runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Stage {
+    /// What every key of this run begins with.
+    pub name: Arc<str>,
+    /// How soon the service must work again after a round.
+    pub limits: Limits,
     /// Logs, and the simulator's S3.
     pub folder: PathBuf,
     /// The service.
@@ -53,15 +73,18 @@ pub struct Stage {
     pub began: OffsetDateTime,
     /// Hears of callbacks.
     pub callbacks: Arc<Receiver>,
+    /// Hears of the callbacks by which it is measured how soon the service works again. It is always well.
+    pub probe_callbacks: Arc<Receiver>,
     /// Hear of every export, or of some.
     pub endpoints: Arc<Vec<Endpoint>>,
     /// What verifies `v1a` signatures.
     pub public_keys: Arc<Vec<String>>,
-    /// The harness's own way to the database, past the proxies.
+    /// The harness's own way to the primary, past all trouble.
     pub pool: PgPool,
     /// The harness's client.
     pub http: reqwest::Client,
-    postgres: Arc<Mutex<PrivatePostgres>>,
+    /// Both servers of Postgres.
+    pub servers: Servers,
     simulator: Arc<Mutex<Option<Simulator>>>,
 }
 
@@ -81,9 +104,7 @@ impl Stage {
         };
         std::fs::copy(&built, &program).map_err(|e| format!("{} cannot be used (cargo build makes it): {e}", built.display()))?;
 
-        let options = Options { durable: true, ..Options::default() };
-        let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
-        let database_url = postgres.url(DATABASE);
+        let servers = Servers::start(arguments.pooler.map(|_| arguments.pooler_ignores.clone())).await?;
         let simulator = Simulator::start(SimulatorSettings {
             seed: Some(tables()),
             speed: arguments.speed,
@@ -93,17 +114,18 @@ impl Stage {
         })
         .await?;
         let aws_address: SocketAddr = simulator.dynamodb_url().trim_start_matches("http://").parse()?;
-        let database_address = database::address_in(&database_url)?;
+        let database_address = servers.front().await?;
 
         let mut ports = 20_000..32_000;
         let callbacks = Receiver::by_lot(free_address(&mut ports)?, seed)?;
+        let probe_callbacks = Receiver::told(free_address(&mut ports)?)?;
         let (mut database_links, mut aws_links, mut replicas) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..REPLICAS {
             let to_database = Proxy::start(database_address).await?;
             let to_aws = Proxy::start(aws_address).await?;
             let address = free_address(&mut ports)?;
             let variables = vec![
-                ("DATABASE_URL", database_url.replace(&database_address.to_string(), &to_database.address().to_string())),
+                ("DATABASE_URL", servers.url_through(to_database.address()).await?),
                 ("TABLEFERRY_LISTEN", address.to_string()),
                 ("TABLEFERRY_AUTH", "none".to_owned()),
                 ("TABLEFERRY_POLL_INTERVAL_MIN_MS", "300".to_owned()),
@@ -122,6 +144,8 @@ impl Stage {
             aws_links.push(to_aws);
         }
         let mut stage = Self {
+            name: format!("chaos-{seed}").into(),
+            limits: Limits::new(arguments.pooler.is_some()),
             folder,
             replicas: Arc::new(replicas),
             database_links: Arc::new(database_links),
@@ -130,11 +154,12 @@ impl Stage {
             ledger: Arc::default(),
             began: crate::now().into(),
             callbacks: Arc::new(callbacks),
+            probe_callbacks: Arc::new(probe_callbacks),
             endpoints: Arc::default(),
             public_keys: Arc::default(),
-            pool: database::pool(&database_url)?,
+            pool: database::pool(&servers.own_url().await?)?,
             http: client()?,
-            postgres: Arc::new(Mutex::new(postgres)),
+            servers,
             simulator: Arc::new(Mutex::new(Some(simulator))),
         };
         for replica in stage.replicas.iter() {
@@ -157,41 +182,16 @@ impl Stage {
         }
     }
 
-    /// Ends Postgres as a crash would.
-    ///
-    /// # Errors
-    /// It had to be killed.
-    pub async fn crash_postgres(&self) -> Result<(), Failed> {
-        self.with_postgres(PrivatePostgres::crash).await
-    }
-
-    /// Starts Postgres again, if it does not run.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub async fn restart_postgres(&self) -> Result<(), Failed> {
-        self.with_postgres(PrivatePostgres::start_again).await
-    }
-
-    async fn with_postgres(
-        &self,
-        act: impl FnOnce(&mut PrivatePostgres) -> Result<(), private_postgres::Error> + Send + 'static,
-    ) -> Result<(), Failed> {
-        let postgres = Arc::clone(&self.postgres);
-        let acted = tokio::task::spawn_blocking(move || act(&mut postgres.lock().unwrap_or_else(PoisonError::into_inner)));
-        Ok(acted.await??)
-    }
-
-    /// Ends every trouble and waits until all replicas are ready.
+    /// Ends every trouble; when that was done. What has fallen silent stays so.
     ///
     /// # Errors
     /// Something does not come back.
-    pub async fn heal(&self) -> Result<(), Failed> {
+    pub async fn heal(&self) -> Result<Instant, Failed> {
         self.aws.clear_faults();
         for proxy in self.database_links.iter().chain(self.aws_links.iter()) {
             proxy.heal();
         }
-        self.restart_postgres().await?;
+        self.servers.start_again().await?;
         for replica in self.replicas.iter() {
             if replica.has_died().await {
                 self.ledger.violated("replicas that died", format!("replica {} ended by itself", replica.index), None);
@@ -199,10 +199,14 @@ impl Stage {
             }
             replica.start().await?;
         }
-        self.wait_until_ready().await
+        Ok(Instant::now())
     }
 
-    async fn wait_until_ready(&self) -> Result<(), Failed> {
+    /// Waits until all replicas are ready.
+    ///
+    /// # Errors
+    /// One is not ready in time, or has ended.
+    pub async fn wait_until_ready(&self) -> Result<(), Failed> {
         let ready = async {
             for replica in self.replicas.iter() {
                 while !self.http.get(replica.url("/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
@@ -258,7 +262,7 @@ fn client() -> reqwest::Result<reqwest::Client> {
 fn tables() -> Seed {
     let days = |count| Age(time::Duration::days(count));
     let mut seed = Seed { buckets: vec![BucketSeed::new(BUCKET)], ..Seed::default() };
-    for region in REGIONS {
+    for region in REGIONS.into_iter().chain(HONESTY_REGIONS).chain(PROBE_REGIONS) {
         let region = Some(region.to_owned());
         seed.tables.push(TableSeed { region: region.clone(), age: days(12), recovery_age: Some(days(10)), ..TableSeed::new(TABLE) });
         seed.tables.push(TableSeed { region, age: days(12), ..TableSeed::new(TABLE_WITHOUT_RECOVERY) });

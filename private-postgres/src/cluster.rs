@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::account::Account;
 use crate::folder::Folder;
 use crate::install::Install;
-use crate::{DATABASE, Error, Options, USER, random};
+use crate::{DATABASE, Error, Options, USER, random, signals};
 
 /// Recovery after a crash of the machine may take this long.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -159,7 +159,8 @@ impl<'a> Cluster<'a> {
         let child = postgres.spawn().map_err(Error::io("starting Postgres"))?;
         let mut stop = pg_ctl(self.install, self.account, &data);
         stop.args(["stop", "-W", "-m"]);
-        let mut server = Server { child, stop, mode: stop_mode(self.folder), port, password: self.password.clone(), ended: false };
+        let mut server =
+            Server { child, stop, mode: stop_mode(self.folder), port, password: self.password.clone(), ended: false, paused: false };
         self.wait_until_ready(&mut server)?;
         Ok(server)
     }
@@ -208,6 +209,7 @@ pub(crate) struct Server {
     port: u16,
     password: String,
     ended: bool,
+    paused: bool,
 }
 
 impl Server {
@@ -230,11 +232,33 @@ impl Server {
         self.shut_down()
     }
 
+    /// Every process of it stands still.
+    pub(crate) fn pause(&mut self) -> Result<(), Error> {
+        self.paused = true;
+        signals::stop(self.child.id())
+    }
+
+    /// Every process of it goes on.
+    pub(crate) fn resume(&mut self) -> Result<(), Error> {
+        self.paused = false;
+        signals::go_on(self.child.id())
+    }
+
+    /// Every process of it is killed; returns when it is gone.
+    pub(crate) fn kill(mut self) -> Result<(), Error> {
+        signals::kill(self.child.id())?;
+        self.ended = self.wait_for_end(KILL_PATIENCE)?;
+        Ok(())
+    }
+
     fn shut_down(&mut self) -> Result<(), Error> {
         if self.ended {
             return Ok(());
         }
         self.ended = true;
+        if self.paused {
+            self.resume()?;
+        }
         let asked = run(self.stop.arg(self.mode), "stopping Postgres (pg_ctl)");
         if self.wait_for_end(STOP_PATIENCE)? {
             return Ok(()); // even if pg_ctl found nothing to stop
@@ -295,13 +319,19 @@ fn password(folder: &Folder, account: &Account) -> Result<String, Error> {
     if folder.version().is_some() {
         return Err(Error::unfit(folder.root(), "its file `password` is missing or cannot be read"));
     }
-    let _ = fs::remove_file(&path);
     let password = random::hex(16)?;
+    keep_password(folder, account, &password)?;
+    Ok(password)
+}
+
+/// Writes down the password of the folder's cluster.
+pub(crate) fn keep_password(folder: &Folder, account: &Account, password: &str) -> Result<(), Error> {
+    let path = folder.root().join("password");
+    let _ = fs::remove_file(&path);
     let writing = || Error::io(format!("writing {}", path.display()));
     let mut file = new_file(&path).map_err(writing())?;
     file.write_all(password.as_bytes()).map_err(writing())?;
-    account.give(&path)?;
-    Ok(password)
+    account.give(&path)
 }
 
 /// An empty log; the one of the start before is kept beside it.
@@ -312,17 +342,17 @@ fn new_log(root: &Path) -> Result<File, Error> {
 }
 
 /// A new file for its owner only. It follows no link: as root we write where another user could have put one.
-fn new_file(path: &Path) -> std::io::Result<File> {
+pub(crate) fn new_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-fn free_port() -> Result<u16, Error> {
+pub(crate) fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(Error::io("looking for a free port"))
 }
 
 /// Runs a program to its end; its output if it fails is the error's text.
-fn run(command: &mut Command, doing: &'static str) -> Result<(), Error> {
+pub(crate) fn run(command: &mut Command, doing: &'static str) -> Result<(), Error> {
     succeeded(command.output().map_err(Error::io(doing))?, doing)
 }
 

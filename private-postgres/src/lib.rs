@@ -21,12 +21,17 @@ mod error;
 mod folder;
 mod install;
 mod lock;
+mod pgbouncer;
+mod psql;
 mod random;
+mod signals;
+mod standby;
 mod watchdog;
 
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+pub use pgbouncer::{PgBouncer, PgBouncerOptions};
 pub use watchdog::Watchdog;
 
 use account::Account;
@@ -95,7 +100,31 @@ impl PrivatePostgres {
         self.server.take().map_or(Ok(()), Server::crash)
     }
 
-    /// Starts Postgres again after [`PrivatePostgres::crash`], with the same data, port and password. Does nothing if it runs.
+    /// Ends Postgres as a power cut would: SIGKILL to every process of it. The data stays. Does nothing if it is not running.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn kill(&mut self) -> Result<(), Error> {
+        self.server.take().map_or(Ok(()), Server::kill)
+    }
+
+    /// SIGSTOP to every process of it: nothing answers any more, and nothing is closed.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn pause(&mut self) -> Result<(), Error> {
+        self.server.as_mut().map_or(Ok(()), Server::pause)
+    }
+
+    /// SIGCONT to every process of it.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn resume(&mut self) -> Result<(), Error> {
+        self.server.as_mut().map_or(Ok(()), Server::resume)
+    }
+
+    /// Starts Postgres again after [`PrivatePostgres::crash`] or [`PrivatePostgres::kill`], with the same data, port and password. Does nothing if it runs.
     ///
     /// # Errors
     /// As [`PrivatePostgres::start`]; also when somebody took the port in the meantime.

@@ -6,6 +6,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::account::Account;
@@ -22,14 +23,16 @@ const STOP_POSTGRES: &str = r#"
 for _ in 1 2; do
     [ -e "$2/postmaster.pid" ] || sleep 1
     if [ -e "$2/postmaster.pid" ]; then
+        # One that was stopped by SIGSTOP hears nothing; its children it kills itself.
+        kill -s CONT "$(head -n 1 "$2/postmaster.pid")"
         "$1" stop -D "$2" -m "$3" -w -t 60 || "$1" stop -D "$2" -m immediate -w -t 10
     fi >/dev/null 2>&1
     [ -n "$4" ] || exit 0
     rm -rf -- "$4"
 done"#;
 
-/// Arguments: the process.
-const END_PROCESS: &str = r#" kill -TERM "$1""#;
+/// Arguments: the process, and the folder to remove (or nothing).
+const END_PROCESS: &str = r#" kill -TERM "$1"; [ -z "$2" ] || rm -rf -- "$2""#;
 
 /// Cleans up when this process is gone. Dropping it lets it do so at once; [`Watchdog::dismiss`] sends it away.
 #[derive(Debug)]
@@ -46,6 +49,13 @@ impl Watchdog {
         let mut shell = Command::new("sh");
         shell.current_dir("/").stdout(Stdio::null());
         Self::start(shell, END_PROCESS, &[pid.to_string().as_ref()])
+    }
+
+    /// The same, and removes a folder.
+    pub(crate) fn over_process_and_folder(pid: u32, folder: &Path) -> Result<Self, Error> {
+        let mut shell = Command::new("sh");
+        shell.current_dir("/").stdout(Stdio::null());
+        Self::start(shell, END_PROCESS, &[pid.to_string().as_ref(), folder.as_os_str()])
     }
 
     /// Stops the Postgres of `folder`, and removes the folder if it is a throwaway one. It holds the folder's lock,

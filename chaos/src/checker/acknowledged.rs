@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::database::ExportRow;
 use crate::ledger::Order;
-use crate::plan::REPLICAS;
 use crate::stage::Stage;
+use crate::trouble::REPLICAS;
 
 /// How many questions are asked side by side.
 const HANDS: usize = 8;

@@ -46,7 +46,7 @@ pub fn hearers(stage: &Stage) -> Vec<Hearer> {
         let secret = if one.path.ends_with(OWN) { REQUEST_SECRET } else { SERVICE_SECRET };
         read(one, secret, keys)
     };
-    let came = stage.callbacks.received().into_iter().map(callback).collect();
+    let came = stage.callbacks.received().into_iter().chain(stage.probe_callbacks.received()).map(callback).collect();
     let mut hearers = vec![Hearer { name: "callbacks".to_owned(), filter: None, leaves: false, came }];
     for endpoint in stage.endpoints.iter() {
         let came = endpoint.receiver.received().into_iter().map(|one| {

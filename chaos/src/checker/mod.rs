@@ -17,7 +17,7 @@ use crate::stage::Stage;
 use crate::{Failed, database};
 
 /// What must never happen, in the order of the final table.
-pub const FIGURES: [&str; 17] = [
+pub const FIGURES: [&str; 20] = [
     "lost",
     "keys with several ids",
     "started twice",
@@ -35,6 +35,9 @@ pub const FIGURES: [&str; 17] = [
     "disorderly stops",
     "replicas that died",
     "work left lying",
+    "replicas that did not resume",
+    "readyz not honest",
+    "pool slots leaked",
 ];
 
 /// What the checker found.

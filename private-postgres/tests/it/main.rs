@@ -3,5 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod library;
+mod pgbouncer;
 mod run;
+mod standby;
 mod support;
