@@ -71,6 +71,8 @@ fn proofs_are_pure_over_bytes() {
 #[test]
 fn each_outside_has_one_room() {
     nobody_names("src", &["src/store"], &["sqlx::"]);
+    // Whoever has the driver's own connection can wait for it without a limit.
+    nobody_names("src/store", &["store/pool/", "store/migrate.rs"], &["PgConnection", "PgPool", "connect_with"]);
     nobody_names("src", &["src/aws"], &["aws_sdk", "aws_config", "aws_smithy"]);
     nobody_names(
         "src",
