@@ -9,7 +9,7 @@ WITH_POSTGRES = cargo run --locked --quiet --package private-postgres -- run --
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help setup run test lint generate check-generated interop chaos bench fuzz supply-chain sbom
+.PHONY: help setup setup-test run test poolers postgres-versions lint generate check-generated interop chaos bench fuzz supply-chain sbom
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,10 +17,13 @@ help: ## print this list
 setup: ## install what is missing: Postgres, a C compiler and git from Debian's packages
 	@scripts/setup.sh
 
+setup-test: # what tests need besides: PgBouncer
+	@scripts/setup.sh test
+
 run: setup ## start everything, export a sample table before your eyes, stay up until Ctrl-C
 	cargo run --locked --features dev -- dev $(ARGS)
 
-test: setup ## run every test, on a throwaway Postgres
+test: setup-test ## run every test, on a throwaway Postgres
 	$(WITH_POSTGRES) cargo test --locked --workspace --all-features --no-fail-fast $(ARGS)
 
 # Every call takes the whole workspace, so that all share one build of each dependency.
@@ -37,6 +40,12 @@ generate: setup ## make .sqlx, openapi/openapi.json and migrations/CHECKSUMS fro
 check-generated: setup ## fail if `make generate` would change something
 	scripts/check-migrations.sh
 	scripts/generate.sh check
+
+poolers: setup-test ## test behind PgBouncer: this machine's, and a newer one of Debian's
+	scripts/poolers.sh $(ARGS)
+
+postgres-versions: setup-test ## test on every major version of Postgres that is supported; VERSIONS="14 18"
+	scripts/postgres-versions.sh $(VERSIONS)
 
 interop: setup ## let other people's clients use the service and the simulator
 	scripts/interop.sh $(ARGS)

@@ -1,6 +1,8 @@
 #!/bin/sh
+# Usage: scripts/setup.sh [test]
 # Installs what the project needs and the machine lacks: Postgres's server programs, a C compiler and git, from Debian's
-# packages. Says what to do about what it cannot install. Where everything is there, it takes no time.
+# packages; with `test`, PgBouncer too, which only tests use. Says what to do about what it cannot install. Where
+# everything is there, it takes no time.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,6 +13,10 @@ has_postgres() {
         [ -x "$initdb" ] && command -v psql >/dev/null && return
     done
     command -v initdb >/dev/null && command -v psql >/dev/null
+}
+
+has_pgbouncer() {
+    [ -x "${TABLEFERRY_TEST_PGBOUNCER:-/usr/sbin/pgbouncer}" ]
 }
 
 has_c_compiler() {
@@ -35,6 +41,28 @@ without_main_cluster() {
     return "$status"
 }
 
+# Debian's pgbouncer starts a service when it is installed, now and whenever the machine starts. Tests start their own, so
+# that is forbidden for this one installation, by the file that Debian asks, and taken back for later.
+without_pgbouncer_service() {
+    policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        policy= # there is a rule here already: left alone, and what it let start is stopped below
+    else
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    status=0
+    "$@" || status=$?
+    [ -z "$policy" ] || as_root rm -f "$policy"
+    if [ "$status" = 0 ] && [ -d /run/systemd/system ]; then
+        as_root systemctl --quiet disable --now pgbouncer >&2 || status=$?
+    elif [ "$status" = 0 ]; then
+        ! command -v systemctl >/dev/null || as_root systemctl --quiet disable pgbouncer 2>/dev/null || status=$?
+        as_root update-rc.d pgbouncer disable >&2 || status=$?
+    fi
+    return "$status"
+}
+
 apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
         install -y --no-install-recommends "$@" </dev/null >&2
@@ -44,12 +72,14 @@ missing=
 has_c_compiler || missing="gcc libc6-dev"
 has_postgres || missing="$missing postgresql"
 command -v git >/dev/null || missing="$missing git"
+[ "${1:-}" != test ] || has_pgbouncer || missing="$missing pgbouncer"
 missing=${missing# }
 
 if [ -n "$missing" ]; then
     if ! command -v apt-get >/dev/null; then
         say "missing: $missing (Debian's names), and there is no apt-get: install them by this system's own means,"
-        say "put initdb and psql on PATH or name their folder in POSTGRES_BIN_DIR, and run this again."
+        say "put initdb and psql on PATH or name their folder in POSTGRES_BIN_DIR, name PgBouncer's program in"
+        say "TABLEFERRY_TEST_PGBOUNCER if it is missing, and run this again."
         exit 1
     fi
     if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
@@ -58,8 +88,12 @@ if [ -n "$missing" ]; then
     fi
     say "installing $missing"
     as_root apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
+    case $missing in
+        *pgbouncer) quietly="without_pgbouncer_service without_main_cluster" ;;
+        *) quietly=without_main_cluster ;;
+    esac
     # shellcheck disable=SC2086 # several words
-    without_main_cluster apt_install $missing
+    $quietly apt_install $missing
     if ! has_c_compiler || ! has_postgres; then
         say "$missing is installed, and still a C compiler, initdb or psql is not to be found"
         exit 1

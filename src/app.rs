@@ -14,8 +14,10 @@ use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
+use crate::database_watch;
 use crate::front::{self, Front, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
+use crate::pulse::Pulse;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
 use crate::store::record::StepQueue;
@@ -125,6 +127,7 @@ impl App {
             most_in_flight: settings.lanes.most_in_flight,
             admission: Admission::new(Arc::clone(&limits)),
             gauges: Arc::default(),
+            pulse: Pulse::default(),
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),
             exports_changed: Arc::new(Notify::new()),
@@ -218,7 +221,11 @@ impl App {
             let _ = server.await;
             return Err(error.into());
         }
-        let mut tasks = vec![tokio::spawn(telemetry::keep_up(stopping.clone()))];
+        let mut tasks = vec![
+            tokio::spawn(telemetry::keep_up(stopping.clone())),
+            tokio::spawn(database_watch::run(self.store.clone(), stopping.clone())),
+        ];
+        let pulse = &self.api.pulse;
         if role != Role::Worker {
             let watcher = self.api.watcher.clone();
             tasks.push(tokio::spawn({
@@ -227,10 +234,15 @@ impl App {
             }));
         }
         if role != Role::Api {
-            tasks.push(tokio::spawn(crew::run(self.exports, Arc::clone(&self.api.exports_due), stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.deliveries, Arc::clone(&self.api.deliveries_due), stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, Arc::clone(&self.api.webhook_jobs_due), stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.verifications, Arc::clone(&self.api.verifications_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.exports, pulse.clone(), Arc::clone(&self.api.exports_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.deliveries, pulse.clone(), Arc::clone(&self.api.deliveries_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, pulse.clone(), Arc::clone(&self.api.webhook_jobs_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(
+                self.verifications,
+                pulse.clone(),
+                Arc::clone(&self.api.verifications_due),
+                stopping.clone(),
+            )));
             tasks.push(tokio::spawn(retention::run(self.store.clone(), self.retention, self.chance.clone(), stopping.clone())));
         }
         stopping.cancelled().await;
@@ -267,20 +279,19 @@ async fn serve(front: Front, listener: TcpListener, router: Router, stopping: Ca
 async fn wait_for_database(store: &Store, migrate: bool, stopping: &CancellationToken) -> Result<(), StoreError> {
     let mut told = false;
     while !stopping.is_cancelled() {
-        let attempt = if migrate { store.migrate().await.map(|()| true) } else { store.schema_is_current().await };
-        match attempt {
-            Ok(true) => {
+        match prepare(store, migrate).await {
+            Ok(()) => {
                 if told {
                     tracing::info!("the database answers now");
                 }
                 return Ok(());
             }
-            Ok(false) if !told => tracing::warn!("the database's schema is older than this version's; waiting for tableferry migrate"),
             Err(error) if !error.is_unavailable() => return Err(error),
+            Err(StoreError::Unfit(ailment)) if !told => tracing::warn!("{ailment}; asking again every second"),
             Err(error) if !told => {
                 tracing::warn!(error.message = in_words(&error), "the database does not answer; trying again every second");
             }
-            Ok(false) | Err(_) => {}
+            Err(_) => {}
         }
         told = true;
         tokio::select! {
@@ -289,4 +300,13 @@ async fn wait_for_database(store: &Store, migrate: bool, stopping: &Cancellation
         }
     }
     Ok(())
+}
+
+/// Whether the database can be used, brought to this version's schema if that is wished.
+async fn prepare(store: &Store, migrate: bool) -> Result<(), StoreError> {
+    store.check_connection().await?;
+    if migrate {
+        store.migrate().await?;
+    }
+    store.health().await.map_err(StoreError::Unfit)
 }

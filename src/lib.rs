@@ -12,14 +12,17 @@ pub mod causes;
 pub mod chance;
 pub mod cli;
 pub mod client;
+pub mod database_watch;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
 pub mod front;
 pub mod keyring;
+pub mod log_limit;
 pub mod measures;
 pub mod output;
 pub mod proof;
+pub mod pulse;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

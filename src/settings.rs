@@ -25,6 +25,8 @@ use crate::vault::VaultKey;
 pub struct Settings {
     /// `DATABASE_URL`: Postgres.
     pub database_url: Option<SecretString>,
+    /// `TABLEFERRY_DIRECT_DATABASE_URL`: the same database past a pooler; migrations run there.
+    pub direct_database_url: Option<SecretString>,
     /// `TABLEFERRY_LISTEN`: address of the API.
     pub listen: SocketAddr,
     /// `TABLEFERRY_TLS_CERT`, `TABLEFERRY_TLS_KEY`: the API is served by TLS.
@@ -124,8 +126,9 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 33] = [
     "DATABASE_URL",
+    "TABLEFERRY_DIRECT_DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_TLS_CERT",
     "TABLEFERRY_TLS_KEY",
@@ -165,6 +168,9 @@ const LISTS: [&str; 3] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_
 /// Keys whose value is JSON, and may be a table or a list of tables in the file.
 const STRUCTURED: [&str; 2] = ["TABLEFERRY_ACCOUNTS", "TABLEFERRY_PRICE_USD_PER_GB"];
 
+/// What the driver takes as `PGSSLMODE`.
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
 /// Where traces go.
 const COLLECTOR: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 
@@ -192,6 +198,9 @@ impl Settings {
                 values.insert(key, value);
             } else if COLLECTOR.contains(&name.as_str()) {
                 collector |= !value.is_empty();
+            } else if name == "PGSSLMODE" && !SSL_MODES.contains(&value.as_str()) && !value.is_empty() {
+                // The driver would go on without TLS and without a word.
+                return Err(SettingsError::BadValue { key: "PGSSLMODE", expected: format!("must be one of {}", SSL_MODES.join(", ")) });
             } else if name == "OTEL_SDK_DISABLED" {
                 disabled = value.eq_ignore_ascii_case("true");
             } else if name.starts_with("TABLEFERRY_") && !is_foreign(&name) {
@@ -290,6 +299,7 @@ impl Settings {
         let secret = get("TABLEFERRY_WEBHOOK_SECRET").map(WebhookSecret::parse).transpose();
         Ok(Self {
             database_url: get("DATABASE_URL").map(SecretString::from),
+            direct_database_url: get("TABLEFERRY_DIRECT_DATABASE_URL").map(SecretString::from),
             listen: get("TABLEFERRY_LISTEN")
                 .unwrap_or("127.0.0.1:8080")
                 .parse()
@@ -463,6 +473,7 @@ mod tests {
             (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "0")], None, "TABLEFERRY_POLL_INTERVAL_MIN_MS"),
             (&[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "40000")], None, "TABLEFERRY_POLL_INTERVAL_MAX_MS"),
             (&[("TABLEFERRY_AUTH", "maybe")], None, "TABLEFERRY_AUTH"),
+            (&[("PGSSLMODE", "hunter2")], None, "PGSSLMODE"),
             (&[("TABLEFERRY_MAX_CONNECTIONS", "0")], None, "TABLEFERRY_MAX_CONNECTIONS"),
             (&[("TABLEFERRY_MAX_REQUESTS", "many")], None, "TABLEFERRY_MAX_REQUESTS"),
             (&[("TABLEFERRY_TLS_CERT", "hunter2")], None, "TABLEFERRY_TLS_KEY"),

@@ -6,14 +6,14 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::folder::Folder;
 use crate::install::Install;
-use crate::{DATABASE, Error, Options, USER, psql, random, signals};
+use crate::{DATABASE, Error, Options, USER, random, signals};
 
 /// Recovery after a crash of the machine may take this long.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -73,8 +73,27 @@ impl<'a> Cluster<'a> {
             initdb.arg("--no-sync");
         }
         run(&mut initdb, "making a Postgres cluster (initdb)")?;
+        self.make_database(&unfinished)?;
         let data = self.folder.data();
         fs::rename(&unfinished, &data).map_err(Error::io(format!("renaming {} to {}", unfinished.display(), data.display())))
+    }
+
+    /// Makes the database, by the server program alone: not every package of Postgres has psql.
+    fn make_database(&self, data: &Path) -> Result<(), Error> {
+        const DOING: &str = "making the database (postgres --single)";
+        let mut postgres = self.account.command(self.install.program("postgres"));
+        // Without `exit_on_error` it would end well whatever happens.
+        postgres.args(["--single", "-c", "exit_on_error=true", "-D"]).arg(data);
+        if self.folder.is_throwaway() {
+            postgres.arg("-F");
+        }
+        postgres.arg("postgres").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = postgres.spawn().map_err(Error::io(DOING))?;
+        if let Some(mut input) = child.stdin.take() {
+            // If it ended early, what it printed says more than the broken pipe.
+            let _ = input.write_all(format!("CREATE DATABASE {DATABASE}\n").as_bytes());
+        }
+        succeeded(child.wait_with_output().map_err(Error::io(DOING))?, DOING)
     }
 
     /// Stops a Postgres that a killed process left running here, and removes a pid file that means nothing.
@@ -107,7 +126,7 @@ impl<'a> Cluster<'a> {
         is_postgres && words.any(|word| word == data.as_os_str().as_encoded_bytes())
     }
 
-    /// Starts Postgres and waits until it takes connections and has its database.
+    /// Starts Postgres and waits until it takes connections.
     pub(crate) fn start(&self, options: &Options) -> Result<Server, Error> {
         let mut attempt = 1;
         loop {
@@ -143,7 +162,6 @@ impl<'a> Cluster<'a> {
         let mut server =
             Server { child, stop, mode: stop_mode(self.folder), port, password: self.password.clone(), ended: false, paused: false };
         self.wait_until_ready(&mut server)?;
-        self.make_database(port)?;
         Ok(server)
     }
 
@@ -178,15 +196,6 @@ impl<'a> Cluster<'a> {
     fn log_tail(&self) -> String {
         let log = fs::read(self.folder.root().join("postgres.log")).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(4_000)..]).into_owned()
-    }
-
-    /// Makes the database if it is missing. With it, password and port are proven to work.
-    fn make_database(&self, port: u16) -> Result<(), Error> {
-        let sql = format!(
-            "SELECT 'CREATE DATABASE {DATABASE}' \
-             WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec\n"
-        );
-        psql::run(self.install, self.account, port, &self.password, &sql, "making the database (psql)").map(drop)
     }
 }
 
@@ -344,7 +353,10 @@ pub(crate) fn free_port() -> Result<u16, Error> {
 
 /// Runs a program to its end; its output if it fails is the error's text.
 pub(crate) fn run(command: &mut Command, doing: &'static str) -> Result<(), Error> {
-    let output = command.output().map_err(Error::io(doing))?;
+    succeeded(command.output().map_err(Error::io(doing))?, doing)
+}
+
+fn succeeded(output: Output, doing: &'static str) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use crate::Error;
 
 const DEBIAN_DIR: &str = "/usr/lib/postgresql";
 
-/// The folder with `initdb`, `postgres`, `pg_ctl` and `psql`.
+/// The folder with `initdb`, `postgres` and `pg_ctl`.
 #[derive(Debug, Clone)]
 pub(crate) struct Install {
     bin_dir: PathBuf,

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::ApiState;
-use crate::measures::{ACCEPTS_WAITING, DATABASE_UP, DB_CONNECTION_LIMIT, DB_CONNECTIONS, EXPORTS_OPEN, OLDEST_DUE};
+use crate::measures::{ACCEPTS_WAITING, DATABASE_UP, DB_CONNECTION_LIMIT, DB_CONNECTIONS, EXPORTS_OPEN, OLDEST_DUE, SINCE_CLAIM};
 use crate::store::load::{Load, OPEN_STATES, WORK};
 
 /// For how long they are kept.
@@ -36,6 +36,9 @@ impl Gauges {
         connections("used", pool.used);
         metrics::gauge!(DB_CONNECTION_LIMIT, "db_client_connection_pool_name" => POOL).set(pool.most);
         metrics::gauge!(ACCEPTS_WAITING).set(u32::try_from(state.accepts.waiting()).unwrap_or(u32::MAX));
+        for (worker, since) in state.pulse.since_claims() {
+            metrics::gauge!(SINCE_CLAIM, "worker" => worker).set(since.as_secs_f64());
+        }
         // Whoever asks at the same time waits for the one answer.
         let mut asked_at = self.asked_at.lock().await;
         if asked_at.is_none_or(|at| at.elapsed() >= FRESH_FOR) {

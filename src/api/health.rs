@@ -1,5 +1,7 @@
 //! Health and metrics. No authentication, now or later.
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -22,11 +24,25 @@ pub struct Health {
 
 /// The process lives
 ///
-/// Looks at nothing else: a process that answers need not be restarted.
-#[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "It lives", body = Health)))]
-pub async fn livez() -> Json<Health> {
-    Json(Health { status: "ok" })
+/// Looks at nothing outside the process. 503 if a worker has not moved for 5 minutes, which only a restart ends; the problem's `detail` names it.
+#[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "It lives", body = Health), LiveProblems))]
+pub async fn livez(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
+    match state.pulse.stuck(Instant::now()) {
+        Some((worker, since)) => {
+            let detail = format!("the {worker} worker has not moved for {} s", since.as_secs());
+            Err(Problem::new(ProblemType::Unavailable, detail))
+        }
+        None => Ok(Json(Health { status: "ok" })),
+    }
 }
+
+problems! {
+    /// What can go wrong.
+    LiveProblems: Unavailable
+}
+
+/// How long what is being stored may be without an answer.
+const UNANSWERED_LIMIT: Duration = Duration::from_secs(4);
 
 problems! {
     /// What can go wrong.
@@ -35,17 +51,22 @@ problems! {
 
 /// The process can serve
 ///
-/// The database answers, has this version's schema, and the process is not stopping.
+/// The database answers within 5 seconds, takes writes, has this version's schema, what callers ask for is being stored, and the process is
+/// not stopping. The problem's `detail` says which of these is not so.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "It can serve", body = Health), ReadyProblems))]
 pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why: &str| Problem::new(ProblemType::Unavailable, why);
     if state.stopping.is_cancelled() {
         return Err(not_ready("the process is stopping"));
     }
-    match state.store.schema_is_current().await {
-        Ok(true) => Ok(Json(Health { status: "ok" })),
-        Ok(false) => Err(not_ready("the database's schema is older than this version's; run tableferry migrate")),
-        Err(_) => Err(not_ready("the database does not answer")),
+    if let Err(ailment) = state.store.health().await {
+        return Err(not_ready(&ailment.to_string()));
+    }
+    match state.accepts.unanswered_for() {
+        Some(since) if since > UNANSWERED_LIMIT => {
+            Err(not_ready(&format!("new exports have waited for {} s to be stored", since.as_secs())))
+        }
+        _ => Ok(Json(Health { status: "ok" })),
     }
 }
 

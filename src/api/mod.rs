@@ -48,6 +48,7 @@ use crate::domain::estimate::Prices;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::keyring::Keyring;
+use crate::pulse::Pulse;
 use crate::store::Store;
 use crate::store::accept_queue::AcceptQueue;
 use crate::vault::Vault;
@@ -108,6 +109,8 @@ pub struct Parts {
     pub admission: Admission,
     /// The gauges that are read when somebody asks for metrics.
     pub gauges: Arc<Gauges>,
+    /// When the workers of this process last moved.
+    pub pulse: Pulse,
     /// Wakes those who wait for an export.
     pub watcher: Watcher,
     /// Told when an export is due at once.

@@ -4,6 +4,7 @@
 //! the framework into problems too. Internals stay in the log.
 
 use std::future::Future;
+use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 use super::guard::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::causes::in_words;
 use crate::domain::invalid::Invalid;
+use crate::log_limit::LogLimit;
 use crate::store::StoreError;
 
 /// The media type of problem documents.
@@ -380,13 +382,19 @@ impl Problem {
     }
 }
 
+/// Lines about requests that met no database.
+static NO_DATABASE: LogLimit = LogLimit::new();
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(error.message = in_words(&error), "a request met no database");
+            if let Some(left_out) = NO_DATABASE.allow(Instant::now()) {
+                tracing::warn!(error.message = in_words(&error), log.left_out = left_out, "a request met no database");
+            }
+            let what = error.unavailable_because();
             return Self::new(
                 ProblemType::Unavailable,
-                "the database does not answer; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat",
+                format!("{what}; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat"),
             );
         }
         if matches!(error, StoreError::Crowded) {

@@ -248,7 +248,7 @@ fn database(settings: &Settings) -> Result<Store, CliError> {
     let url: &SecretString = settings.database_url.as_ref().ok_or(CliError::Missing(
         "DATABASE_URL is not set: name a Postgres database, such as postgres://user:password@host:5432/tableferry (to try Tableferry without one, use make run)",
     ))?;
-    Ok(Store::connect_lazily(url).map_err(AppError::from)?)
+    Ok(Store::connect_lazily(url, settings.direct_database_url.as_ref()).map_err(AppError::from)?)
 }
 
 async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError> {

@@ -85,7 +85,7 @@ impl Dev {
         places::introduce(&self, &postgres, &simulator, &service);
 
         let store = match &settings.database_url {
-            Some(url) => Store::connect_lazily(url)?,
+            Some(url) => Store::connect_lazily(url, None)?,
             None => return Err(DevError::Sample("there is no database".to_owned())),
         };
         store.migrate().await?;

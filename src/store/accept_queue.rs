@@ -53,6 +53,12 @@ impl AcceptQueue {
         self.queue.waiting()
     }
 
+    /// For how long the group that is being stored has had no answer from the database.
+    #[must_use]
+    pub fn unanswered_for(&self) -> Option<Duration> {
+        self.queue.unanswered_for()
+    }
+
     /// Estimates and stores a new export of version 1, or says why not. Returns it as it was stored.
     ///
     /// # Errors
@@ -88,10 +94,11 @@ impl Together for Accepts {
 
     async fn write(&self, accepts: &mut [Accept]) -> Result<Vec<bool>, StoreError> {
         metrics::histogram!(ACCEPT_GROUP).record(u32::try_from(accepts.len()).unwrap_or(u32::MAX));
+        self.store.takes_writes()?;
         let mut connection = self.store.pool.acquire().await?;
         let asked: HashSet<Alike> = accepts.iter().map(|one| Alike::to(&one.export.request, one.table_size_bytes)).collect();
         let asked: Vec<Alike> = asked.into_iter().collect();
-        let past = past_exports(&mut *connection, &asked).await?;
+        let past = past_exports(&mut connection, &asked).await?;
         let past: HashMap<Alike, _> = asked.into_iter().zip(past).collect();
         for one in &mut *accepts {
             let request = &one.export.request;
@@ -99,7 +106,7 @@ impl Together for Accepts {
             one.export.estimate = Some(estimate(&request.kind, past, one.table_size_bytes, self.prices.of(request.table_arn.region())));
         }
         let new: Vec<_> = accepts.iter().map(|one| NewExport { export: &one.export, key: one.key.as_ref() }).collect();
-        let stored: HashSet<_> = insert(&mut *connection, &new, FIRST).await?.into_iter().collect();
+        let stored: HashSet<_> = insert(&mut connection, &new, FIRST).await?.into_iter().collect();
         Ok(accepts.iter().map(|one| stored.contains(&one.export.id)).collect())
     }
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::pool::Connection;
 use super::{Store, StoreError};
 use crate::domain::backoff::MOST_DELIVERY_ATTEMPTS;
 use crate::domain::ids::DeliveryId;
@@ -72,7 +72,7 @@ const HOLD: Duration = Duration::from_secs(18);
 pub(super) const PING_BEGINS_AT: i32 = MOST_DELIVERY_ATTEMPTS.cast_signed() - 1;
 
 /// Writes the deliveries of an announcement: one for the callback, one for each endpoint that wants it. How many.
-pub(super) async fn announce(tx: &mut PgConnection, announcement: &Announcement<'_>, ids: Ids<'_>) -> Result<usize, StoreError> {
+pub(super) async fn announce(tx: &mut Connection, announcement: &Announcement<'_>, ids: Ids<'_>) -> Result<usize, StoreError> {
     let endpoints = who_wants(tx, announcement.event_type, announcement.labels(), None).await?;
     let callback = announcement.callback();
     if endpoints.is_empty() && callback.is_none() {
@@ -100,7 +100,7 @@ pub(super) async fn announce(tx: &mut PgConnection, announcement: &Announcement<
 }
 
 /// Tells the other endpoints that one was disabled.
-pub(super) async fn tell_of_disabled(tx: &mut PgConnection, endpoint: &Endpoint, now: Timestamp, ids: Ids<'_>) -> Result<(), StoreError> {
+pub(super) async fn tell_of_disabled(tx: &mut Connection, endpoint: &Endpoint, now: Timestamp, ids: Ids<'_>) -> Result<(), StoreError> {
     let kind = WebhookEventType::EndpointDisabled;
     let others = who_wants(tx, kind, &BTreeMap::new(), Some(endpoint.id)).await?;
     insert_for(tx, &others, None, kind, &disabled_body(endpoint, now), now, ids).await.map(drop)
@@ -108,7 +108,7 @@ pub(super) async fn tell_of_disabled(tx: &mut PgConnection, endpoint: &Endpoint,
 
 /// Endpoints that are not disabled and want events of this type and these labels, with their URLs.
 async fn who_wants(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     kind: WebhookEventType,
     labels: &BTreeMap<String, String>,
     but: Option<EndpointId>,
@@ -127,7 +127,7 @@ async fn who_wants(
 
 /// Writes one delivery for each of these endpoints, unless it got that event before. How many were written.
 pub(super) async fn insert_for(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     endpoints: &[(Uuid, String)],
     event: Option<(Uuid, i32)>,
     kind: WebhookEventType,

@@ -1,10 +1,10 @@
 //! Webhook endpoints and the secrets that sign for them.
 
 use serde_json::json;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::pool::Connection;
 use super::rows::LabelMap;
 use super::{Store, StoreError};
 use crate::domain::caller::CallerName;
@@ -226,7 +226,7 @@ impl Store {
     }
 }
 
-async fn write(tx: &mut PgConnection, endpoint: &Endpoint) -> Result<(), StoreError> {
+async fn write(tx: &mut Connection, endpoint: &Endpoint) -> Result<(), StoreError> {
     let wish = &endpoint.wish;
     let names: Vec<_> = wish.event_types.iter().map(|kind| kind.as_str().to_owned()).collect();
     let header_names = wish.headers.as_ref().map(|h| h.names.clone()).unwrap_or_default();
@@ -250,7 +250,7 @@ async fn write(tx: &mut PgConnection, endpoint: &Endpoint) -> Result<(), StoreEr
     Ok(())
 }
 
-async fn insert_secret(tx: &mut PgConnection, id: EndpointId, generation: i32, secret: &Sealed, now: Timestamp) -> Result<(), StoreError> {
+async fn insert_secret(tx: &mut Connection, id: EndpointId, generation: i32, secret: &Sealed, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO webhook_secrets (endpoint_id, generation, sealed_secret, created_at) VALUES ($1, $2, $3, $4)",
         id.0,

@@ -3,20 +3,29 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::trust;
+use super::health::Ailment;
+use super::pool::Trouble;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database's URL is malformed. The URL may hold a password and is not repeated.
-    #[error("DATABASE_URL is not a Postgres URL such as postgres://user:password@host:5432/name")]
-    Url(#[source] sqlx::Error),
+    #[error("{name} cannot be used")]
+    Url {
+        /// The setting that holds it.
+        name: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The schema could not be brought to this version's.
     #[error("the database's schema could not be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// The database cannot be reached, is starting, stopping or overloaded: the same call can succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The database is known to be of no use now.
+    #[error(transparent)]
+    Unfit(Ailment),
     /// The database refused a statement: a mistake of ours.
     #[error("the database refused a statement")]
     Database(#[source] sqlx::Error),
@@ -46,7 +55,7 @@ impl StoreError {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::Unfit(_) => true,
             Self::Migrate(sqlx::migrate::MigrateError::Execute(e)) => is_unavailable(e),
             Self::Shared(error) => error.is_unavailable(),
             _ => false,
@@ -54,18 +63,29 @@ impl StoreError {
     }
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        if is_unavailable(&error) {
-            trust::lost();
-            Self::Unavailable(error)
-        } else {
-            Self::Database(error)
+impl StoreError {
+    /// Why the database is of no use now, in words for callers, who need not know hosts or users.
+    #[must_use]
+    pub fn unavailable_because(&self) -> &'static str {
+        match self {
+            Self::Shared(error) => error.unavailable_because(),
+            Self::Unfit(Ailment::NoWrites(trouble)) => trouble.for_callers(),
+            Self::Unavailable(error) => Trouble::of(error).map_or("the database does not answer", Trouble::for_callers),
+            _ => "the database does not answer",
         }
     }
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_unavailable(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
 fn is_unavailable(error: &sqlx::Error) -> bool {
+    if let Some(trouble) = Trouble::of(error) {
+        return trouble.is_passing();
+    }
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         // What a server says that breaks off in the middle of a message.

@@ -3,7 +3,6 @@
 //! First the ids of the page, by a statement that has just the conditions that were asked for and is planned with their values where that
 //! matters, so that it is read from an index that fits them; then the exports.
 
-use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use tokio::sync::SemaphorePermit;
@@ -11,8 +10,9 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::page::{ExportFilter, Page};
+use super::pool::{ACQUIRE_LIMIT, Connection};
 use super::rows::select_exports;
-use super::{ACQUIRE_TIMEOUT, Store, StoreError, marks};
+use super::{Store, StoreError, marks};
 use crate::domain::caller::allow::Pattern;
 use crate::domain::export::Export;
 use crate::domain::labels::Labels;
@@ -29,15 +29,15 @@ impl Store {
     pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Export>, StoreError> {
         let (turn, mut connection) = self.list_connection().await?;
         let mut ids = ids(filter, page);
-        let ids: Vec<Uuid> = ids.build_query_scalar().persistent(may_keep_its_plan(filter)).fetch_all(&mut *connection).await?;
-        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id DESC", &ids).fetch_all(&mut *connection).await?;
+        let ids: Vec<Uuid> = ids.build_query_scalar().persistent(may_keep_its_plan(filter)).fetch_all(&mut connection).await?;
+        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id DESC", &ids).fetch_all(&mut connection).await?;
         drop((turn, connection));
         rows.into_iter().map(Export::try_from).collect()
     }
 
     /// A connection to read a list with, in the order of asking.
-    async fn list_connection(&self) -> Result<(SemaphorePermit<'_>, PoolConnection<Postgres>), StoreError> {
-        let turn = timeout(ACQUIRE_TIMEOUT, self.lists.acquire()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    async fn list_connection(&self) -> Result<(SemaphorePermit<'_>, Connection), StoreError> {
+        let turn = timeout(ACQUIRE_LIMIT, self.lists.acquire()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         Ok((turn.map_err(|_| sqlx::Error::PoolClosed)?, self.pool.acquire().await?))
     }
 }

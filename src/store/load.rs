@@ -33,8 +33,9 @@ impl Store {
     /// How many connections this process has open.
     #[must_use]
     pub fn connections(&self) -> Connections {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        Connections { idle, used: self.pool.size().saturating_sub(idle), most: self.pool.options().get_max_connections() }
+        let (open, idle) = self.pool.counts();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Connections { idle: count(idle), used: count(open.saturating_sub(idle)), most: count(self.pool.max_size()) }
     }
 
     /// How much there is to do.

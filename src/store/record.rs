@@ -2,10 +2,9 @@
 
 use std::cmp::Ordering;
 
-use sqlx::PgConnection;
-
 use super::deliveries::Ids;
 use super::insert::{First, NewExport, insert};
+use super::pool::Connection;
 use super::steps::{Alone, Step, write};
 use super::together::{Queue, Together};
 use super::{Store, StoreError};
@@ -90,6 +89,7 @@ impl Together for Steps {
 
     async fn write(&self, steps: &mut [Step]) -> Result<Vec<bool>, StoreError> {
         metrics::histogram!(STEP_GROUP).record(u32::try_from(steps.len()).unwrap_or(u32::MAX));
+        self.0.takes_writes()?;
         // Of two steps of one export, which come of a claim that was held for too long, one is stale. It hears so when it is written alone.
         let mut once: Vec<&Step> = steps.iter().collect();
         once.dedup_by_key(|step| step.export_id);
@@ -118,7 +118,7 @@ fn brings_nothing_more(outcome: &Outcome) -> bool {
 }
 
 /// Writes what a change brings along: a verification that was asked for, and webhooks. How many deliveries were written.
-pub(super) async fn follow(tx: &mut PgConnection, change: &Change, ids: Ids<'_>) -> Result<usize, StoreError> {
+pub(super) async fn follow(tx: &mut Connection, change: &Change, ids: Ids<'_>) -> Result<usize, StoreError> {
     let export = &change.export;
     if export.request.verify && export.status() == ExportStatus::Completed {
         super::verifications::start(tx, export.id, false, export.updated_at).await?;

@@ -9,12 +9,16 @@
 
 use std::cmp::Ordering;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use crate::causes::in_words;
+
+/// How long something may wait for its turn. With the time that writing may take, callers are answered well within a request's time.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// How to write things of one kind.
 pub(super) trait Together: Send + Sync + 'static {
@@ -39,16 +43,18 @@ pub(super) trait Together: Send + Sync + 'static {
 #[derive(Debug)]
 pub(super) struct Queue<T: Together> {
     waiting: mpsc::Sender<Waiting<T>>,
+    /// Since when the group that is being written has been.
+    writing_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl<T: Together> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Self { waiting: self.waiting.clone() }
+        Self { waiting: self.waiting.clone(), writing_since: Arc::clone(&self.writing_since) }
     }
 }
 
 /// Something that somebody waits for, and where to send the answer.
-type Waiting<T> = (<T as Together>::Item, Answer<T>);
+type Waiting<T> = (Instant, <T as Together>::Item, Answer<T>);
 type Answer<T> = oneshot::Sender<Result<(<T as Together>::Item, <T as Together>::Written), StoreError>>;
 
 impl<T: Together> Queue<T> {
@@ -56,17 +62,26 @@ impl<T: Together> Queue<T> {
     pub(super) fn start(writer: T) -> Self {
         let (waiting, mut queue) = mpsc::channel(T::MOST_WAITING);
         let writer = Arc::new(writer);
+        let writing_since = Arc::new(Mutex::new(None));
+        let queue_itself = Self { waiting, writing_since: Arc::clone(&writing_since) };
         tokio::spawn(async move {
             let mut group = Vec::new();
             while queue.recv_many(&mut group, T::MOST_TOGETHER).await > 0 {
-                let (writer, group) = (Arc::clone(&writer), std::mem::take(&mut group));
+                let (writer, group) = (Arc::clone(&writer), only_recent::<T>(std::mem::take(&mut group)));
+                *writing_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 // In a task of its own, so that a panic fails one group and not the queue.
                 if let Err(error) = tokio::spawn(async move { write_group(&*writer, group).await }).await {
                     tracing::error!(error.message = in_words(&error), "a group was not written");
                 }
+                *writing_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
         });
-        Self { waiting }
+        queue_itself
+    }
+
+    /// For how long the group that is being written has had no answer.
+    pub(super) fn unanswered_for(&self) -> Option<Duration> {
+        self.writing_since.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
     }
 
     /// How many wait now.
@@ -80,15 +95,27 @@ impl<T: Together> Queue<T> {
     /// Too many wait, or the database did not take it.
     pub(super) async fn write(&self, item: T::Item) -> Result<(T::Item, T::Written), StoreError> {
         let (answer, written) = oneshot::channel();
-        self.waiting.try_send((item, answer)).map_err(|_| StoreError::Crowded)?;
+        self.waiting.try_send((Instant::now(), item, answer)).map_err(|_| StoreError::Crowded)?;
         // Without an answer the writer has panicked.
         written.await.unwrap_or(Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed)))
     }
 }
 
+/// Those that have not waited for too long. The others are answered at once: their callers would be gone before they are written.
+fn only_recent<T: Together>(group: Vec<Waiting<T>>) -> Vec<Waiting<T>> {
+    let (recent, late): (Vec<_>, Vec<_>) = group.into_iter().partition(|(since, ..)| since.elapsed() < LONGEST_WAIT);
+    for (.., answer) in late {
+        let _ = answer.send(Err(StoreError::Crowded));
+    }
+    recent
+}
+
 async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) {
-    group.sort_by(|(a, _), (b, _)| T::order(a, b));
-    let (mut items, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    group.sort_by(|(_, a, _), (_, b, _)| T::order(a, b));
+    let (mut items, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|(_, item, answer)| (item, answer)).unzip();
+    if items.is_empty() {
+        return;
+    }
     // A caller who is gone needs no answer.
     match writer.write(&mut items).await {
         Ok(written) => {

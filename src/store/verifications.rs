@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::pool::Connection;
 use super::rows::select_exports;
 use super::{Store, StoreError};
 use crate::causes::in_words;
@@ -33,7 +33,7 @@ pub struct ClaimedVerification {
 }
 
 /// Begins a verification of a COMPLETED export, unless one runs.
-pub(super) async fn start(connection: &mut PgConnection, id: ExportId, deep: bool, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn start(connection: &mut Connection, id: ExportId, deep: bool, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO export_verifications (export_id, deep, status, due_at, started_at)
         SELECT id, $2, 'running', now(), $3 FROM exports WHERE id = $1 AND export_status = 'COMPLETED' FOR KEY SHARE
@@ -58,7 +58,7 @@ impl Store {
     pub async fn start_verification(&self, id: ExportId, deep: bool, now: Timestamp) -> Result<Option<Export>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         start(&mut connection, id, deep, now).await?;
-        select_exports!("WHERE e.id = $1", id.0).fetch_optional(&mut *connection).await?.map(Export::try_from).transpose()
+        select_exports!("WHERE e.id = $1", id.0).fetch_optional(&mut connection).await?.map(Export::try_from).transpose()
     }
 
     /// Claims at most `limit` verifications that are due within `ahead` from now, the one that waits longest first.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::deliveries::{Ids, insert_for};
+use super::pool::Connection;
 use super::rows::select_exports;
 use super::{Store, StoreError};
 use crate::causes::in_words;
@@ -189,7 +189,7 @@ impl Store {
 
 /// Whether a transaction still runs that began before the job was asked for. It may commit an event that was announced to nobody and falls behind
 /// the job's cursor. Statements end after seconds, so what is older than a minute is none of ours.
-async fn is_too_early(tx: &mut PgConnection, job: &Job) -> Result<bool, StoreError> {
+async fn is_too_early(tx: &mut Connection, job: &Job) -> Result<bool, StoreError> {
     if job.cursor.is_some() {
         return Ok(false);
     }
@@ -207,7 +207,7 @@ async fn is_too_early(tx: &mut PgConnection, job: &Job) -> Result<bool, StoreErr
 }
 
 /// Whether the endpoint has enough waiting.
-async fn is_busy(tx: &mut PgConnection, job: &Job) -> Result<bool, StoreError> {
+async fn is_busy(tx: &mut Connection, job: &Job) -> Result<bool, StoreError> {
     let waiting = sqlx::query_scalar!(
         r#"SELECT count(*) AS "waiting!" FROM (
             SELECT FROM webhook_deliveries WHERE receiver = $1::uuid::text AND status = 'PENDING' LIMIT $2
@@ -223,7 +223,7 @@ async fn is_busy(tx: &mut PgConnection, job: &Job) -> Result<bool, StoreError> {
 /// A batch's last row, how many rows it looked at, and how many deliveries are sent because of it.
 type Done = (Option<Cursor>, i64, i64);
 
-async fn recover(tx: &mut PgConnection, job: &Job) -> Result<Done, StoreError> {
+async fn recover(tx: &mut Connection, job: &Job) -> Result<Done, StoreError> {
     let rows = sqlx::query!(
         "WITH failed AS (
             SELECT id FROM webhook_deliveries
@@ -247,7 +247,7 @@ async fn recover(tx: &mut PgConnection, job: &Job) -> Result<Done, StoreError> {
     Ok((last, count, count))
 }
 
-async fn replay_missing(tx: &mut PgConnection, job: &Job, ids: Ids<'_>) -> Result<Done, StoreError> {
+async fn replay_missing(tx: &mut Connection, job: &Job, ids: Ids<'_>) -> Result<Done, StoreError> {
     let endpoint =
         sqlx::query!("SELECT url, event_types, labels FROM webhook_endpoints WHERE id = $1", job.endpoint_id.0).fetch_one(&mut *tx).await?;
     let from = job.cursor.unwrap_or(Cursor { at: job.since, id: Uuid::nil(), sequence: -1 });
@@ -290,7 +290,7 @@ async fn replay_missing(tx: &mut PgConnection, job: &Job, ids: Ids<'_>) -> Resul
 }
 
 /// These exports, by id.
-async fn exports_of(tx: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Export>, StoreError> {
+async fn exports_of(tx: &mut Connection, ids: &[Uuid]) -> Result<HashMap<Uuid, Export>, StoreError> {
     let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", ids).fetch_all(tx).await?;
     let mut exports = HashMap::new();
     for row in rows {

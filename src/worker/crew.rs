@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::causes::in_words;
 use crate::measures::{CLAIMS, IN_HAND};
-use crate::store::StoreError;
+use crate::pulse::Pulse;
+use crate::store::{Store, StoreError};
 
 /// One kind of work.
 pub trait Work: Send + Sync + 'static {
@@ -27,6 +28,9 @@ pub trait Work: Send + Sync + 'static {
     /// How long it waits after a claim that found something, so that the next one finds more: a claim costs much the same whatever it finds.
     const GATHER: Duration = Duration::ZERO;
 
+    /// Where the work is written down.
+    fn store(&self) -> &Store;
+
     /// Claims at most `limit` pieces that are due within `ahead` from now.
     fn claim(&self, limit: usize, ahead: Duration) -> impl Future<Output = Result<Vec<Self::Item>, StoreError>> + Send;
 
@@ -38,10 +42,11 @@ pub trait Work: Send + Sync + 'static {
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Works until `stop`, then finishes what is in hand.
-pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationToken) {
+pub async fn run<W: Work>(work: Arc<W>, pulse: Pulse, wake: Arc<Notify>, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     let mut failing = false;
     while !stop.is_cancelled() {
+        pulse.turned(W::NAME);
         while tasks.try_join_next().is_some() {}
         let free = W::HANDS.saturating_sub(tasks.len());
         metrics::gauge!(IN_HAND, "worker" => W::NAME).set(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
@@ -54,11 +59,16 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
         }
         // Registered before looking, so that a wake-up between the look and the wait is not missed.
         let woken = wake.notified();
-        let claimed = work.claim(free, Duration::ZERO).await;
+        // A claim is a write: while none is taken, it would only keep a place at Postgres.
+        let claimed = match work.store().takes_writes() {
+            Ok(()) => work.claim(free, Duration::ZERO).await,
+            Err(error) => Err(error),
+        };
         let outcome = if claimed.is_ok() { "ok" } else { "error" };
         metrics::counter!(CLAIMS, "worker" => W::NAME, "outcome" => outcome).increment(1);
         match claimed {
             Ok(items) => {
+                pulse.claimed(W::NAME);
                 if failing {
                     tracing::info!(worker.name = W::NAME, "the database answers again");
                     failing = false;
@@ -97,6 +107,7 @@ pub async fn run<W: Work>(work: Arc<W>, wake: Arc<Notify>, stop: CancellationTok
             }
         }
     }
+    pulse.ended(W::NAME);
     while tasks.join_next().await.is_some() {}
 }
 

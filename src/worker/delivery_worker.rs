@@ -105,6 +105,10 @@ impl Work for DeliveryWorker {
     // Ends that another process wrote are announced within a quarter of a second too.
     const IDLE: Duration = Duration::from_millis(100);
 
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Parcel>, StoreError> {
         let due = self.store.due_receivers(ahead).await?;
         if due.is_empty() {

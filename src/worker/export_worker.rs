@@ -18,8 +18,8 @@ use crate::causes::in_words;
 use crate::domain::description::ExportDescription;
 use crate::domain::step::{Claimed, LANE_PAUSES};
 use crate::measures::{LIMIT_EXCEEDED, POLL_LAG};
-use crate::store::StoreError;
 use crate::store::schedule::{ClaimedInLane, Phase};
+use crate::store::{Store, StoreError};
 
 /// How long after its claim a start may still be sent. The call takes up to ten seconds more and ends before the hold does, so
 /// a process that was paused for longer never asks AWS to start what another has taken over, or what was cancelled since.
@@ -82,6 +82,10 @@ impl Work for ExportWorker {
     const NAME: &'static str = "exports";
     const HANDS: usize = 1024;
     const GATHER: Duration = Duration::from_millis(5);
+
+    fn store(&self) -> &Store {
+        &self.stepper.store
+    }
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
         let store = &self.stepper.store;

@@ -73,6 +73,10 @@ impl Work for VerificationWorker {
     const NAME: &'static str = "verifications";
     const HANDS: usize = 8;
 
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<ClaimedVerification>, StoreError> {
         self.store.claim_verifications(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await
     }

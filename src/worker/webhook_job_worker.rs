@@ -35,6 +35,10 @@ impl Work for WebhookJobWorker {
     const HANDS: usize = 2;
     const IDLE: Duration = Duration::from_secs(1);
 
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Uuid>, StoreError> {
         while self.store.abandon_deliveries(BATCH).await? == BATCH.unsigned_abs() && !self.stopping.is_cancelled() {}
         self.store.claim_webhook_jobs(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await

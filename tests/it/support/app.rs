@@ -181,6 +181,7 @@ impl TestApp {
         let lanes = if options.limits { default_lanes() } else { unlimited_lanes() };
         let settings = Settings {
             database_url: Some(database_url.clone().into()),
+            direct_database_url: None,
             listen: ([127, 0, 0, 1], 0).into(),
             tls: options.tls,
             limits: options.front,
@@ -200,7 +201,7 @@ impl TestApp {
             log: Some("off".to_owned()),
             log_format: None,
         };
-        let store = Store::connect_lazily(settings.database_url.as_ref().unwrap()).unwrap();
+        let store = Store::connect_lazily(settings.database_url.as_ref().unwrap(), None).unwrap();
         store.migrate().await.unwrap();
         let aws = Aws::at_endpoints(&simulator.dynamodb_url(), if options.s3_is_away { NOWHERE } else { &s3_url }).await;
         let aws = aws.with_roles(settings.accounts.clone());
@@ -254,7 +255,7 @@ impl TestApp {
 
     /// The store on its own, for what no call asks for.
     pub fn store(&self) -> Store {
-        Store::connect_lazily(&self.database_url.clone().into()).unwrap()
+        Store::connect_lazily(&self.database_url.clone().into(), None).unwrap()
     }
 
     /// Claims every scheduled export of the sample's lane, whether due or not.

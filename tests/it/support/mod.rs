@@ -12,9 +12,12 @@ mod issuer;
 mod keys;
 mod logs;
 mod names;
+mod pgbouncer;
+mod program;
 pub mod promql;
 mod raw;
 mod receiver;
+mod relay;
 mod webhooks;
 
 pub use answer::Answer;
@@ -31,9 +34,14 @@ pub use issuer::Issuer;
 pub use keys::NewKey;
 pub use logs::LogCapture;
 pub use names::TestNames;
+pub use pgbouncer::{PgBouncer, PoolMode, PoolUse, pgbouncer_version};
+pub use program::{Ended, Outside, Program, migrate};
 pub use raw::Raw;
 pub use receiver::{Received, Receiver};
+pub use relay::Relay;
 pub use webhooks::{NewEndpoint, Running};
+
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -43,4 +51,17 @@ use time::format_description::well_known::Rfc3339;
 pub fn ago(seconds: i64) -> String {
     let then = OffsetDateTime::now_utc() - time::Duration::seconds(seconds);
     then.replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap()
+}
+
+/// How long a test that waits for another process pauses between two looks.
+pub const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Looks until it holds; fails the test if it does not within `limit`.
+pub async fn until(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) {
+    let looks = async {
+        while !holds().await {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    assert!(tokio::time::timeout(limit, looks).await.is_ok(), "not within {} s: {what}", limit.as_secs());
 }

@@ -1,0 +1,78 @@
+//! When each worker of this process last turned its loop, and when it last got an answer from the database.
+//!
+//! Every wait inside a loop has a limit, so a loop that does not turn is a mistake of ours, and `/livez` says so. A loop that turns without
+//! an answer is the database's trouble: a metric of each process tells it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A loop that has not turned for this long never will: it is more than everything takes that it waits for.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
+
+/// The loops of a process. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<Mutex<BTreeMap<&'static str, Beat>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    turned_at: Instant,
+    claimed_at: Instant,
+}
+
+impl Pulse {
+    /// A worker's loop turns.
+    pub fn turned(&self, worker: &'static str) {
+        let now = Instant::now();
+        self.change(worker, now, |beat| beat.turned_at = now);
+    }
+
+    /// A worker has asked the database for due work, and was answered.
+    pub fn claimed(&self, worker: &'static str) {
+        let now = Instant::now();
+        self.change(worker, now, |beat| beat.claimed_at = now);
+    }
+
+    /// A worker ended in order.
+    pub fn ended(&self, worker: &'static str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(worker);
+    }
+
+    /// For how long each worker has had no answer from the database.
+    #[must_use]
+    pub fn since_claims(&self) -> Vec<(&'static str, Duration)> {
+        let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.iter().map(|(worker, beat)| (*worker, beat.claimed_at.elapsed())).collect()
+    }
+
+    /// A worker whose loop is stuck at `now`, and for how long it has been.
+    #[must_use]
+    pub fn stuck(&self, now: Instant) -> Option<(&'static str, Duration)> {
+        let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = beats.iter().map(|(worker, beat)| (*worker, now.saturating_duration_since(beat.turned_at)));
+        since.filter(|(_, since)| *since > STUCK_AFTER).max_by_key(|(_, since)| *since)
+    }
+
+    fn change(&self, worker: &'static str, now: Instant, change: impl FnOnce(&mut Beat)) {
+        let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(beats.entry(worker).or_insert(Beat { turned_at: now, claimed_at: now }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_does_not_turn_is_named() {
+        let pulse = Pulse::default();
+        pulse.turned("exports");
+        pulse.turned("deliveries");
+        let now = Instant::now();
+        assert_eq!(pulse.stuck(now), None);
+        let later = now + STUCK_AFTER + Duration::from_secs(1);
+        assert!(pulse.stuck(later).is_some_and(|(_, since)| since > STUCK_AFTER));
+        pulse.ended("exports");
+        assert_eq!(pulse.stuck(later).map(|(worker, _)| worker), Some("deliveries"));
+    }
+}

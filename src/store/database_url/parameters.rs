@@ -1,0 +1,341 @@
+//! The parameters of `DATABASE_URL`: which there are, what each takes, and why others are refused.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{Draft, TargetSession, TlsMode, UrlProblems, decode, unless_empty};
+
+/// What has an effect, in the order in which messages list it.
+const SUPPORTED: [&str; 20] = [
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "options",
+    "options[name]",
+    "target_session_attrs",
+    "load_balance_hosts",
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+];
+
+/// What sqlx calls some of them.
+const ALIASES: [(&str, &str); 6] = [
+    ("ssl-mode", "sslmode"),
+    ("ssl-root-cert", "sslrootcert"),
+    ("ssl-ca", "sslrootcert"),
+    ("ssl-cert", "sslcert"),
+    ("ssl-key", "sslkey"),
+    ("ssl", "sslmode"),
+];
+
+/// What other programs call some of them, too far off to be found by its letters.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("database", "dbname"),
+    ("username", "user"),
+    ("pass", "password"),
+    ("hostname", "host"),
+    ("schema", "options[search_path]"),
+    ("search_path", "options[search_path]"),
+    ("currentschema", "options[search_path]"),
+];
+
+/// What is accepted as long as it asks for nothing that is not done: the name, its values, and what Tableferry does not support.
+const HARMLESS: [(&str, &[&str], &str); 7] = [
+    ("channel_binding", &["disable", "prefer"], "channel binding (sslmode=verify-full makes sure whose server it is)"),
+    ("gssencmode", &["disable", "prefer"], "encryption by GSSAPI (sslmode=verify-full encrypts by TLS)"),
+    ("sslnegotiation", &["postgres"], "TLS without asking the server first"),
+    ("sslcompression", &["0"], "compression by TLS"),
+    ("sslsni", &["1"], "TLS without the host's name"),
+    ("client_encoding", &["auto", "UTF8"], "another encoding"),
+    ("load_balance_hosts", &["disable"], "hosts in random order, since it must find the one that takes writes"),
+];
+
+/// What libpq, sqlx or poolers' users know and Tableferry does not support, with what to do instead.
+const REFUSED: [(&str, &str); 31] = [
+    ("hostaddr", "name the host instead"),
+    ("passfile", "set PGPASSFILE in the environment"),
+    ("service", "write what the service file says into the URL"),
+    ("servicefile", "write what the service file says into the URL"),
+    ("sslpassword", "sslkey must name a key that is not encrypted"),
+    ("sslcrl", ""),
+    ("sslcrldir", ""),
+    ("sslcertmode", "the client's certificate is shown if sslcert and sslkey are set"),
+    ("ssl_min_protocol_version", "TLS 1.2 is the least in any case"),
+    ("ssl_max_protocol_version", ""),
+    ("sslkeylogfile", ""),
+    ("requiressl", "use sslmode=require"),
+    ("require_auth", "sslmode=verify-full makes sure whose server gets the password"),
+    ("requirepeer", "let only the server's user write to the directory of the socket"),
+    ("krbsrvname", ""),
+    ("gsslib", ""),
+    ("gssdelegation", ""),
+    ("authtype", ""),
+    ("replication", ""),
+    ("tty", ""),
+    ("min_protocol_version", ""),
+    ("max_protocol_version", ""),
+    ("scram_client_key", "use password"),
+    ("scram_server_key", "use password"),
+    ("oauth_issuer", "use password or sslcert"),
+    ("oauth_client_id", "use password or sslcert"),
+    ("oauth_client_secret", "use password or sslcert"),
+    ("oauth_scope", "use password or sslcert"),
+    ("oauth_ca_file", "use password or sslcert"),
+    ("pgbouncer", "a pooler in transaction mode is detected by itself"),
+    (
+        "statement-cache-capacity",
+        "with sqlx 0.9 a capacity of 0 leaks every prepared statement in Postgres and does not help with poolers, and a pooler in \
+         transaction mode is detected by itself",
+    ),
+];
+
+/// Accepted, and without effect.
+const FALLBACK: &str = "fallback_application_name";
+
+/// What libpq takes for a number.
+const MOST: u32 = i32::MAX.unsigned_abs();
+
+/// What Linux takes for the times of keepalives, in seconds, and for their number.
+const MOST_SECONDS: u32 = 32_767;
+const MOST_QUESTIONS: u32 = 127;
+
+/// Reads what stands after the `?`.
+pub(super) fn read(query: &str, draft: &mut Draft, problems: &mut UrlProblems) {
+    let mut given: Vec<String> = Vec::new();
+    if query.is_empty() {
+        return;
+    }
+    // libpq takes one & at the end.
+    let query = query.strip_suffix('&').unwrap_or(query);
+    for (index, pair) in query.split('&').enumerate() {
+        // A name that is not known may be a piece of a password: its place is told instead.
+        let place = format!("parameter {} after the ?", index + 1);
+        let Some((name, value)) = pair.split_once('=') else {
+            problems.push(format!("{place} must be name=value (an & in a value is written as %26)"));
+            continue;
+        };
+        let Some(name) = decode(name, &place, problems) else { continue };
+        let canonical = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, canonical)| canonical);
+        if let Err(sentence) = check_name(canonical, &place) {
+            problems.push(sentence);
+            continue;
+        }
+        let told = if setting_name(canonical).is_some() { "options[name]" } else { canonical };
+        if given.iter().any(|other| other == canonical) {
+            problems.push(format!("{told} is given twice"));
+            continue;
+        }
+        given.push(canonical.to_owned());
+        if value.contains('=') {
+            problems.push(format!("{told} holds an = in its value, which must be written as %3D"));
+            continue;
+        }
+        let Some(value) = decode(value, told, problems) else { continue };
+        if let Err(sentence) = set(&name, canonical, value, draft) {
+            problems.push(sentence);
+        }
+    }
+}
+
+/// Whether a name is of a parameter that is read; if not, why.
+fn check_name(name: &str, place: &str) -> Result<(), String> {
+    let is_read = SUPPORTED.contains(&name) || name == FALLBACK || HARMLESS.iter().any(|(harmless, ..)| *harmless == name);
+    if is_read || setting_name(name).is_some() {
+        return Ok(());
+    }
+    if let Some(refusal) = refusal(name) {
+        return Err(refusal);
+    }
+    match nearest(name) {
+        Some(near) => {
+            let but = refusal(near).map(|refusal| format!(" {refusal}")).unwrap_or_default();
+            Err(format!("{name} is not a parameter: did you mean {near}?{but}"))
+        }
+        None => Err(format!("{place} is not known: supported are {}", SUPPORTED.join(", "))),
+    }
+}
+
+/// Why a parameter is refused, if it is.
+fn refusal(name: &str) -> Option<String> {
+    let (name, instead) = REFUSED.iter().find(|(refused, _)| *refused == name)?;
+    let colon = if instead.is_empty() { "" } else { ": " };
+    Some(format!("Tableferry does not support {name}{colon}{instead}"))
+}
+
+/// What a name may be a misspelling of.
+fn nearest(name: &str) -> Option<&'static str> {
+    if !name.chars().all(|c| c.is_ascii_graphic()) {
+        return None;
+    }
+    let name = name.to_ascii_lowercase();
+    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == name) {
+        return Some(ours);
+    }
+    let harmless = HARMLESS.iter().map(|(name, ..)| *name);
+    let refused = REFUSED.iter().map(|(name, _)| *name);
+    let known = SUPPORTED.into_iter().chain(harmless).chain(refused);
+    let distances = known.map(|known| (strsim::damerau_levenshtein(&name, known), known));
+    // So near that repeating the name tells no more than the suggestion does.
+    distances
+        .filter(|(distance, known)| *distance <= (known.len() / 3).min(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// Puts a value in its place.
+fn set(name: &str, canonical: &str, value: String, draft: &mut Draft) -> Result<(), String> {
+    let url = &mut draft.url;
+    match canonical {
+        "host" => draft.hosts = value,
+        "port" => draft.ports = value,
+        "dbname" => url.database = unless_empty(value),
+        "user" => url.user = unless_empty(value),
+        "password" => url.password = unless_empty(value).map(SecretString::from),
+        "sslmode" => url.tls.mode = Some(read_mode(name, &value)?),
+        "sslrootcert" => url.tls.root_cert = Some(read_file(canonical, value)?),
+        "sslcert" => url.tls.client_cert = Some(read_file(canonical, value)?),
+        "sslkey" => url.tls.client_key = Some(read_file(canonical, value)?),
+        "application_name" => url.application_name = unless_empty(value),
+        "options" => url.settings.extend(read_options(&value)?),
+        "target_session_attrs" => url.target_session = Some(read_target(&value)?),
+        "connect_timeout" => url.connect_timeout = seconds(canonical, &value, MOST)?,
+        "keepalives" => url.keepalives.off = number(canonical, &value, "0 (off) or 1 (on)", 1)? == 0,
+        "keepalives_idle" => url.keepalives.idle = seconds(canonical, &value, MOST_SECONDS)?,
+        "keepalives_interval" => url.keepalives.interval = seconds(canonical, &value, MOST_SECONDS)?,
+        "keepalives_count" => {
+            let expected = format!("a whole number from 0 (the system's default) to {MOST_QUESTIONS}");
+            url.keepalives.count = Some(number(canonical, &value, &expected, MOST_QUESTIONS)?).filter(|count| *count > 0);
+        }
+        "tcp_user_timeout" => {
+            let expected = format!("a whole number of milliseconds from 0 (the system's default) to {MOST}");
+            let milliseconds = number(canonical, &value, &expected, MOST)?;
+            url.tcp_user_timeout = Some(Duration::from_millis(milliseconds.into())).filter(|timeout| !timeout.is_zero());
+        }
+        // Tableferry has a name of its own for connections that are given none.
+        FALLBACK => {}
+        _ => match setting_name(canonical) {
+            Some(setting) => url.settings.push(check_setting("options[name]", setting, value)?),
+            None => check_harmless(canonical, &value)?,
+        },
+    }
+    Ok(())
+}
+
+/// What is between the brackets of `options[name]`.
+fn setting_name(name: &str) -> Option<&str> {
+    name.strip_prefix("options[")?.strip_suffix(']')
+}
+
+fn read_mode(name: &str, value: &str) -> Result<TlsMode, String> {
+    // libpq knows ssl=true for the sake of JDBC's users.
+    if name == "ssl" {
+        let required = (value == "true").then_some(TlsMode::Require);
+        return required.ok_or_else(|| "ssl must be true: use sslmode for anything else".to_owned());
+    }
+    let modes = [
+        ("disable", TlsMode::Disable),
+        ("allow", TlsMode::Allow),
+        ("prefer", TlsMode::Prefer),
+        ("require", TlsMode::Require),
+        ("verify-ca", TlsMode::VerifyCa),
+        ("verify-full", TlsMode::VerifyFull),
+    ];
+    let mode = modes.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
+    mode.map(|(_, mode)| mode).ok_or_else(|| "sslmode must be disable, allow, prefer, require, verify-ca or verify-full".to_owned())
+}
+
+fn read_target(value: &str) -> Result<TargetSession, String> {
+    match value {
+        "any" => Ok(TargetSession::Any),
+        "read-write" | "primary" => Ok(TargetSession::ReadWrite),
+        _ => {
+            Err("target_session_attrs must be any, read-write or primary, since Tableferry must write: it does not support standbys"
+                .to_owned())
+        }
+    }
+}
+
+fn read_file(name: &str, value: String) -> Result<PathBuf, String> {
+    if value == "system" && name == "sslrootcert" {
+        return Err("Tableferry does not support sslrootcert=system: name a file, such as /etc/ssl/certs/ca-certificates.crt".to_owned());
+    }
+    // An empty value is a file that a template did not fill in, and a driver may repeat the name of a file that it cannot read.
+    if value.is_empty() || value.contains("-----BEGIN") {
+        return Err(format!("{name} must name a file, or be left out"));
+    }
+    Ok(value.into())
+}
+
+fn check_harmless(name: &str, value: &str) -> Result<(), String> {
+    let Some((_, values, unsupported)) = HARMLESS.iter().find(|(harmless, ..)| *harmless == name) else { return Ok(()) };
+    if values.iter().any(|word| word.eq_ignore_ascii_case(value)) {
+        return Ok(());
+    }
+    Err(format!("{name} must be {}, or be left out: Tableferry does not support {unsupported}", values.join(" or ")))
+}
+
+fn seconds(name: &str, value: &str, most: u32) -> Result<Option<Duration>, String> {
+    let expected = format!("a whole number of seconds from 0 (the default) to {most}");
+    let seconds = number(name, value, &expected, most)?;
+    Ok(Some(Duration::from_secs(seconds.into())).filter(|duration| !duration.is_zero()))
+}
+
+fn number(name: &str, value: &str, expected: &str, most: u32) -> Result<u32, String> {
+    value.parse().ok().filter(|number| *number <= most).ok_or_else(|| format!("{name} must be {expected}"))
+}
+
+/// Settings as the server's command line has them, which is what `options` is: words, where a `\` takes the meaning from what follows.
+fn read_options(text: &str) -> Result<Vec<(String, String)>, String> {
+    let expected = || "options must hold -c name=value or --name=value and nothing else (a space in a value follows a \\)".to_owned();
+    let mut words = split_words(text).into_iter();
+    let mut settings = Vec::new();
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") if word == "-c" => words.next(),
+            setting => setting.map(str::to_owned),
+        };
+        let setting = setting.ok_or_else(expected)?;
+        let (name, value) = setting.split_once('=').ok_or_else(expected)?;
+        settings.push(check_setting("options", &name.replace('-', "_"), value.to_owned())?);
+    }
+    Ok(settings)
+}
+
+fn split_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => word.get_or_insert_default().extend(characters.next()),
+            space if space.is_ascii_whitespace() => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// A setting that can be told to the server as the driver does it, which takes the meaning from spaces only.
+fn check_setting(parameter: &str, name: &str, value: String) -> Result<(String, String), String> {
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
+    if !is_name || value.contains(char::is_control) {
+        return Err(format!(
+            "{parameter} must name settings of Postgres in letters, digits, _ and ., with values without line breaks and tabs"
+        ));
+    }
+    Ok((name.to_owned(), value))
+}

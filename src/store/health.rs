@@ -1,0 +1,176 @@
+//! Whether the database can be used: it answers, takes writes, and has this version's schema.
+//!
+//! Asked on a connection beside the pool's, so that a pool whose connections hang does not hide the answer, and answered within a limit
+//! of its own. The write is an empty logical message (`pg_logical_emit_message`): it is written and committed as any change, and leaves
+//! nothing behind.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+use tokio::time::{Instant, timeout};
+
+use super::StoreError;
+use super::migrate::newest_version;
+use super::pool::{Link, Pool, Trouble};
+
+/// How long an answer on the connection that is there may take. It has none of the waits that others have: for a place, for locks, for rows.
+const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+
+/// How long opening another connection and an answer there may take.
+const ANEW_LIMIT: Duration = Duration::from_millis(2500);
+
+/// How long all of it may take, waiting for whoever asks already included. `/readyz` is red within 5 s of writes failing.
+const ASK_LIMIT: Duration = Duration::from_millis(4500);
+
+/// A write that succeeded is not repeated for this long, however often somebody asks.
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is wrong with the database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ailment {
+    /// It does not answer, or refuses connections. Why is for logs alone: it may name hosts and users.
+    #[error("the database does not answer")]
+    Away(String),
+    /// It takes no writes.
+    #[error("the database takes no writes: {0}")]
+    NoWrites(Trouble),
+    /// Its schema is not this version's yet.
+    #[error("the database's schema is older than this version's; run tableferry migrate")]
+    OldSchema,
+}
+
+/// Asks after the database's health, one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    asking: tokio::sync::Mutex<Asking>,
+}
+
+#[derive(Debug, Default)]
+struct Asking {
+    link: Option<Link>,
+    wrote_at: Option<Instant>,
+    /// When the last question was begun, and its answer.
+    last: Option<(Instant, Result<(), Ailment>)>,
+}
+
+impl Ailment {
+    /// All that is known of it, for logs.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Away(why) => format!("{self}: {why}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl Health {
+    /// Asks the database now. Whoever asks meanwhile shares the next answer.
+    pub(super) async fn ask(&self, pool: &Pool) -> Result<(), Ailment> {
+        timeout(ASK_LIMIT, self.ask_in_turn(pool)).await.unwrap_or_else(|_| Err(away_for_too_long(ASK_LIMIT)))
+    }
+
+    async fn ask_in_turn(&self, pool: &Pool) -> Result<(), Ailment> {
+        let arrived = Instant::now();
+        let mut asking = self.asking.lock().await;
+        if let Some((began, answer)) = &asking.last
+            && *began >= arrived
+        {
+            return answer.clone();
+        }
+        let began = Instant::now();
+        let answer = asking.ask(pool).await;
+        asking.last = Some((began, answer.clone()));
+        pool.commits_wait(answer == Err(Ailment::NoWrites(Trouble::StandbyAway)));
+        answer
+    }
+}
+
+impl Asking {
+    async fn ask(&mut self, pool: &Pool) -> Result<(), Ailment> {
+        if let Some(link) = self.link.take() {
+            match self.ask_on(link, pool).await {
+                // The connection may have died by itself: a new one tells more.
+                Err(Ailment::Away(_)) => {}
+                answer => return answer,
+            }
+            let answer = self.ask_anew(pool).await;
+            if answer.is_ok() {
+                pool.went_silent();
+            }
+            return answer;
+        }
+        self.ask_anew(pool).await
+    }
+
+    async fn ask_anew(&mut self, pool: &Pool) -> Result<(), Ailment> {
+        let anew = async {
+            match pool.open().await {
+                Ok(link) => self.ask_on(link, pool).await,
+                Err(error) => Err(ailment(error)),
+            }
+        };
+        timeout(ANEW_LIMIT, anew).await.unwrap_or_else(|_| Err(away_for_too_long(ANEW_LIMIT)))
+    }
+
+    /// Keeps the connection only if it answered.
+    async fn ask_on(&mut self, mut link: Link, pool: &Pool) -> Result<(), Ailment> {
+        let write = self.wrote_at.is_none_or(|at| at.elapsed() > WRITE_INTERVAL);
+        let answer = match timeout(ANSWER_LIMIT, look(&mut link, write)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ailment(error)),
+            Err(_) => return Err(away_for_too_long(ANSWER_LIMIT)),
+        };
+        match &answer {
+            Ok(()) if write => self.wrote_at = Some(Instant::now()),
+            Err(Ailment::NoWrites(Trouble::ReadOnly)) => {
+                self.wrote_at = None;
+                pool.is_read_only();
+                return answer;
+            }
+            Err(Ailment::Away(_)) => return answer,
+            _ => {}
+        }
+        self.link = Some(link);
+        answer
+    }
+}
+
+async fn look(link: &mut Link, write: bool) -> Result<(), StoreError> {
+    // Somebody's commit that waits says enough: another one would only wait as well, and keep its place at Postgres.
+    let text = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+        EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+            AND wait_event = 'SyncRep' AND clock_timestamp() - state_change > interval '2 seconds'),
+        to_regclass('_sqlx_migrations') IS NOT NULL";
+    let row = sqlx::raw_sql(text).fetch_one(&mut link.raw).await?;
+    if row.try_get(0)? {
+        return Err(StoreError::Unfit(Ailment::NoWrites(Trouble::ReadOnly)));
+    }
+    if row.try_get(1)? {
+        return Err(StoreError::Unfit(Ailment::NoWrites(Trouble::StandbyAway)));
+    }
+    let has_schema: bool = row.try_get(2)?;
+    let version = match has_schema {
+        true => sqlx::raw_sql("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&mut link.raw).await?.try_get(0)?,
+        false => None,
+    };
+    if version.is_none_or(|version: i64| version < newest_version()) {
+        return Err(StoreError::Unfit(Ailment::OldSchema));
+    }
+    if write {
+        sqlx::raw_sql("SELECT pg_logical_emit_message(true, 'tableferry', '')").execute(&mut link.raw).await?;
+    }
+    Ok(())
+}
+
+fn ailment(error: impl Into<StoreError>) -> Ailment {
+    match error.into() {
+        StoreError::Unfit(ailment) => ailment,
+        StoreError::Unavailable(error) if Trouble::of(&error) == Some(Trouble::ReadOnly) => Ailment::NoWrites(Trouble::ReadOnly),
+        error => Ailment::Away(crate::causes::in_words(&error)),
+    }
+}
+
+fn away_for_too_long(limit: Duration) -> Ailment {
+    Ailment::Away(format!("not within {} s", limit.as_secs_f64()))
+}

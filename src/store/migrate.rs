@@ -1,0 +1,109 @@
+//! Brings the schema to this version's: one process at a time, on connections of its own.
+//!
+//! A migration may take longer than any statement of the service, so it has no fixed limit. Instead another connection looks whether
+//! Postgres still works on it: a connection that went silent ends the attempt, and the next one goes on where it stopped.
+//!
+//! The lock is of the transaction kind, which a pooler in transaction mode carries too. Its key is the one that sqlx takes by itself, so
+//! that versions which let sqlx lock wait for it as well.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use tokio::time::{sleep, timeout};
+
+use super::StoreError;
+use super::pool::{Link, Manager, Trouble};
+
+/// Every migration, in order.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!();
+    migrations.set_locking(false);
+    migrations
+});
+
+/// How often a process that waits for its turn asks for it.
+const LOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often Postgres is asked whether it still works.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often in a row Postgres may be seen at rest before the connection counts as silent: between two statements it rests a moment.
+const MOST_RESTS: u32 = 3;
+
+/// How long an answer to anything but a migration may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// The version that the schema has after every migration.
+pub(super) fn newest_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Runs the migrations that are missing, when it is this process's turn.
+///
+/// # Errors
+/// The database cannot be reached, or holds a newer or changed migration.
+pub(super) async fn migrate(manager: &Manager) -> Result<(), StoreError> {
+    // Held until the end: the lock goes with its transaction.
+    let _turn = lock(manager).await?;
+    let mut link = manager.open().await?;
+    tokio::select! {
+        // `run` asks for an `Acquire`, of which the compiler cannot tell here that its future may move to another thread; sqlx has this for that.
+        migrated = MIGRATIONS.run_direct(None, &mut link.raw, false) => migrated.map_err(StoreError::Migrate),
+        silent = until_silent(manager) => Err(StoreError::Migrate(MigrateError::Execute(silent.into()))),
+    }
+}
+
+/// Waits for this process's turn. The connection whose transaction holds the lock.
+async fn lock(manager: &Manager) -> Result<Link, StoreError> {
+    let mut link = manager.open().await?;
+    let mut told = false;
+    loop {
+        if answered(try_lock(&mut link.raw)).await? {
+            return Ok(link);
+        }
+        if !told {
+            tracing::info!("another process migrates the database; waiting for it");
+            told = true;
+        }
+        sleep(LOCK_INTERVAL).await;
+    }
+}
+
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+    let begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT current_database()::text";
+    let database: String = sqlx::raw_sql(begin).fetch_one(&mut *connection).await?.try_get(0)?;
+    // As sqlx-postgres computes it (src/migrate.rs, generate_lock_id).
+    let key = 0x3d32_ad9e * i64::from(CRC.checksum(database.as_bytes()));
+    let text = format!("SELECT pg_try_advisory_xact_lock({key})");
+    let locked: bool = sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(&mut *connection).await?.try_get(0)?;
+    if !locked {
+        sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+    }
+    Ok(locked)
+}
+
+/// Returns when Postgres does not work on a migration any more although we have no answer.
+async fn until_silent(manager: &Manager) -> Trouble {
+    let mut rests = 0;
+    while rests < MOST_RESTS {
+        sleep(CHECK_INTERVAL).await;
+        // A database that cannot be asked says no more than one that rests.
+        let works = answered(is_working(manager)).await.unwrap_or(false);
+        rests = if works { 0 } else { rests + 1 };
+    }
+    Trouble::StatementLimit
+}
+
+async fn is_working(manager: &Manager) -> Result<bool, sqlx::Error> {
+    let text = "SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'tableferry migrate' AND state = 'active' AND pid <> pg_backend_pid())";
+    let mut link = manager.open().await?;
+    sqlx::raw_sql(text).fetch_one(&mut link.raw).await?.try_get(0)
+}
+
+async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_LIMIT, answer).await.map_err(|_| Trouble::StatementLimit)?
+}

@@ -1,0 +1,293 @@
+//! A connection in use: every statement has a time limit, and what is left of a connection decides what becomes of it.
+//!
+//! A connection whose last statement ended goes straight back to the pool. One that was left in the middle of a statement or of a
+//! transaction (its caller's future was dropped) is finished first, within the same limit. One that did not answer in time, or whose
+//! server is read-only, is closed without a word: its place is free at once.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use deadpool::managed::Object;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, Stream};
+use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Connection as _, Describe, Either, Execute, Executor, Postgres, SqlStr};
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::limits::STATEMENT_LIMIT;
+use super::manager::{Link, Manager};
+use super::suspicion::Suspicion;
+use super::trouble::Trouble;
+
+/// One of the pool's connections.
+pub(in crate::store) struct Connection {
+    /// Only `None` while it is being dropped.
+    object: Option<Object<Manager>>,
+    state: State,
+    in_transaction: bool,
+    suspicion: Arc<Suspicion>,
+}
+
+/// How the last statement left the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its end was seen.
+    Ended,
+    /// It was sent, and its end was not seen.
+    Unfinished,
+    /// The connection is of no more use.
+    Lost,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("state", &self.state).field("in_transaction", &self.in_transaction).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(super) fn new(object: Object<Manager>, suspicion: Arc<Suspicion>) -> Self {
+        Self { object: Some(object), state: State::Ended, in_transaction: false, suspicion }
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(mut self) -> Result<Transaction, sqlx::Error> {
+        let begin = self.link().begin;
+        self.in_transaction = true;
+        self.command(begin).await?;
+        Ok(Transaction { connection: self })
+    }
+
+    /// Runs text without parameters.
+    async fn command(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(text).execute(self).await.map(drop)
+    }
+
+    fn link(&self) -> &Link {
+        self.object.as_deref().expect("a connection that is in use is there")
+    }
+
+    /// The driver's connection, and the record of how its next statement goes.
+    fn parts(&mut self) -> (&mut Link, Watch<'_>) {
+        let link: &mut Link = self.object.as_deref_mut().expect("a connection that is in use is there");
+        (link, Watch { state: &mut self.state, suspicion: &self.suspicion })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else { return };
+        if self.state == State::Lost {
+            drop(Object::take(object));
+        } else if self.state == State::Unfinished || self.in_transaction {
+            // Without a runtime the process is ending: Postgres sees the connection go.
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, Arc::clone(&self.suspicion)))),
+                Err(_) => drop(Object::take(object)),
+            }
+        }
+    }
+}
+
+/// Waits for the end of the last statement and rolls its transaction back, or closes the connection.
+async fn finish(mut object: Object<Manager>, in_transaction: bool, suspicion: Arc<Suspicion>) {
+    let finishing = async {
+        object.raw.ping().await?;
+        if in_transaction {
+            sqlx::raw_sql("ROLLBACK").execute(&mut object.raw).await?;
+        }
+        Ok::<_, sqlx::Error>(())
+    };
+    match timeout(STATEMENT_LIMIT, finishing).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => suspicion.heard(&error),
+        Err(_) => suspicion.silent(),
+    }
+    drop(Object::take(object));
+}
+
+/// A transaction on a connection of its own; rolled back if it is dropped.
+#[derive(Debug)]
+pub(in crate::store) struct Transaction {
+    connection: Connection,
+}
+
+impl Transaction {
+    /// Commits it. If this fails without an answer, whether it was committed is not known.
+    ///
+    /// # Errors
+    /// Postgres refuses it or does not answer in time.
+    pub(in crate::store) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.connection.command("COMMIT").await?;
+        self.connection.in_transaction = false;
+        Ok(())
+    }
+}
+
+impl std::ops::Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl std::ops::DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Connection {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (link, watch) = self.parts();
+        let statement = Statement { query, always_named: link.always_named };
+        let rows = link.raw.fetch_many(statement);
+        Box::pin(Limited { rows, watch, limit: Box::pin(sleep(STATEMENT_LIMIT)), done: false })
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (link, watch) = self.parts();
+        let statement = Statement { query, always_named: link.always_named };
+        limited(watch, link.raw.fetch_optional(statement)).boxed()
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        let (link, watch) = self.parts();
+        limited(watch, link.raw.prepare_with(sql, parameters)).boxed()
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        let (link, watch) = self.parts();
+        limited(watch, link.raw.describe(sql)).boxed()
+    }
+}
+
+/// Learns how a statement goes.
+struct Watch<'e> {
+    state: &'e mut State,
+    suspicion: &'e Suspicion,
+}
+
+impl Watch<'_> {
+    fn began(&mut self) {
+        *self.state = State::Unfinished;
+    }
+
+    fn ended(&mut self) {
+        *self.state = State::Ended;
+    }
+
+    fn failed(&mut self, error: &sqlx::Error) {
+        *self.state = if matches!(error, sqlx::Error::Database(_)) && !Suspicion::ends_connection(error) {
+            State::Ended
+        } else if Suspicion::ends_connection(error) {
+            State::Lost
+        } else {
+            State::Unfinished
+        };
+        self.suspicion.heard(error);
+    }
+
+    fn exceeded(&mut self) -> sqlx::Error {
+        *self.state = State::Lost;
+        self.suspicion.silent();
+        Trouble::StatementLimit.into()
+    }
+}
+
+/// A statement that is answered as a whole, within the limit.
+async fn limited<T>(mut watch: Watch<'_>, statement: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
+    watch.began();
+    match timeout(STATEMENT_LIMIT, statement).await {
+        Ok(Ok(answer)) => {
+            watch.ended();
+            Ok(answer)
+        }
+        Ok(Err(error)) => {
+            watch.failed(&error);
+            Err(error)
+        }
+        Err(_) => Err(watch.exceeded()),
+    }
+}
+
+/// A statement that is answered row by row, all within the limit.
+struct Limited<'e> {
+    rows: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>,
+    watch: Watch<'e>,
+    limit: Pin<Box<Sleep>>,
+    done: bool,
+}
+
+impl Stream for Limited<'_> {
+    type Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        self.watch.began();
+        match self.rows.as_mut().poll_next(context) {
+            Poll::Ready(Some(Ok(row))) => Poll::Ready(Some(Ok(row))),
+            Poll::Ready(Some(Err(error))) => {
+                self.done = true;
+                self.watch.failed(&error);
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(None) => {
+                self.done = true;
+                self.watch.ended();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                ready!(self.limit.as_mut().poll(context));
+                self.done = true;
+                Poll::Ready(Some(Err(self.watch.exceeded())))
+            }
+        }
+    }
+}
+
+/// A statement as it was asked for, but prepared by name where a pooler needs that: the driver prepares and executes in two round trips,
+/// and between the two an unnamed statement of another client may take its place.
+struct Statement<E> {
+    query: E,
+    always_named: bool,
+}
+
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Statement<E> {
+    fn sql(self) -> SqlStr {
+        self.query.sql()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.query.statement()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, sqlx::error::BoxDynError> {
+        self.query.take_arguments()
+    }
+
+    fn persistent(&self) -> bool {
+        self.always_named || self.query.persistent()
+    }
+}

@@ -1,0 +1,90 @@
+//! What the driver is told of each host of `DATABASE_URL`.
+
+use std::str::FromStr as _;
+
+use sqlx::postgres::PgConnectOptions;
+use tcp_keepalive::Keepalive;
+use url::form_urlencoded::Serializer;
+
+use crate::store::database_url::{self, DatabaseUrl, TlsMode};
+
+/// A host and how to connect to it.
+pub(super) struct Host {
+    pub(super) options: PgConnectOptions,
+    /// `None` for a Unix socket.
+    pub(super) port: Option<u16>,
+}
+
+/// Every host of the URL, in its order. Connections are called `name` unless the URL says otherwise.
+pub(super) fn hosts(url: &DatabaseUrl, name: &str) -> Result<Vec<Host>, sqlx::Error> {
+    url.hosts.iter().map(|host| one(url, host, name)).collect()
+}
+
+/// The driver reads passwords from a file only for what comes as a URL, so it gets one.
+fn one(url: &DatabaseUrl, host: &database_url::Host, name: &str) -> Result<Host, sqlx::Error> {
+    use secrecy::ExposeSecret as _;
+    let mut query = Serializer::new(String::from("postgres:///?"));
+    let port = match host {
+        database_url::Host::Tcp { name, port } => {
+            query.append_pair("host", name);
+            *port
+        }
+        database_url::Host::Socket { folder, port } => {
+            query.append_pair("host", &folder.to_string_lossy());
+            *port
+        }
+        database_url::Host::Default { port } => *port,
+    };
+    if let Some(port) = port {
+        query.append_pair("port", &port.to_string());
+    }
+    let tls = &url.tls;
+    // A certificate to check the server by is a wish to check it; without a mode sqlx would not.
+    let mode = tls.mode.or(tls.root_cert.is_some().then_some(TlsMode::VerifyCa));
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let parameters = [
+        ("user", url.user.clone()),
+        ("password", url.password.as_ref().map(|password| password.expose_secret().to_owned())),
+        ("dbname", url.database.clone()),
+        ("sslmode", mode.map(|mode| sslmode(mode).to_owned())),
+        ("sslrootcert", path(&tls.root_cert)),
+        ("sslcert", path(&tls.client_cert)),
+        ("sslkey", path(&tls.client_key)),
+        ("application_name", Some(url.application_name.clone().unwrap_or_else(|| name.to_owned()))),
+    ];
+    for (parameter, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(parameter, &value);
+        }
+    }
+    for (setting, value) in &url.settings {
+        query.append_pair(&format!("options[{setting}]"), value);
+    }
+    // Without `extra_float_digits`: a pooler need not know that parameter, and every supported Postgres gives floats in full.
+    let options = PgConnectOptions::from_str(&query.finish())?.extra_float_digits(None);
+    let port = options.get_socket().is_none().then(|| options.get_port());
+    Ok(Host { options, port })
+}
+
+fn sslmode(mode: TlsMode) -> &'static str {
+    match mode {
+        TlsMode::Disable => "disable",
+        TlsMode::Allow => "allow",
+        TlsMode::Prefer => "prefer",
+        TlsMode::Require => "require",
+        TlsMode::VerifyCa => "verify-ca",
+        TlsMode::VerifyFull => "verify-full",
+    }
+}
+
+/// How connections show that the server is still there: as the URL wishes, else sooner than the system's two hours.
+pub(super) fn keepalive(url: &DatabaseUrl) -> Keepalive {
+    let (wish, usual) = (&url.keepalives, Keepalive::default());
+    Keepalive {
+        enabled: !wish.off,
+        idle: wish.idle.unwrap_or(usual.idle),
+        interval: wish.interval.unwrap_or(usual.interval),
+        probes: wish.count.unwrap_or(usual.probes),
+        user_timeout: url.tcp_user_timeout.or(usual.user_timeout),
+    }
+}

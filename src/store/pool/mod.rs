@@ -1,0 +1,203 @@
+//! The one way to Postgres: a pool of connections on which everything has a time limit of ours.
+//!
+//! `STATEMENT_LIMIT` is above Postgres's own `statement_timeout`, so what exceeds it has no server behind it any more: a host that was
+//! lost, a network that was cut, a firewall that dropped the flow. Such a connection is closed hard and its place is free, so it costs one
+//! limit, once. Only servers that take writes are connected to.
+
+mod connection;
+mod host;
+mod limits;
+mod manager;
+mod pooler;
+mod suspicion;
+mod trouble;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool::Runtime;
+use deadpool::managed::{self, PoolError, QueueMode, Timeouts};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Connection as _, Describe, Either, Execute, Executor, Postgres, SqlStr};
+use tokio::time::{interval, timeout};
+
+pub(super) use connection::{Connection, Transaction};
+pub(super) use limits::ACQUIRE_LIMIT;
+pub(super) use manager::{Link, Manager};
+use suspicion::Suspicion;
+pub use trouble::Trouble;
+
+use super::database_url::DatabaseUrl;
+
+/// How many connections one process opens. More make a small machine slower, not faster.
+const MAX_CONNECTIONS: usize = 12;
+
+/// The connections of this process. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Pool {
+    connections: managed::Pool<Manager>,
+    suspicion: Arc<Suspicion>,
+    commits_wait: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Pool").field(&self.connections.status()).finish()
+    }
+}
+
+impl Pool {
+    /// A pool for this database, without opening a connection.
+    ///
+    /// # Errors
+    /// The driver does not take the URL.
+    pub(super) fn new(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
+        let suspicion = Arc::new(Suspicion::default());
+        let manager = Manager::new(url, Arc::clone(&suspicion))?;
+        // Of the pool's own limits only the first is needed: the manager limits what it does.
+        let timeouts = Timeouts { wait: Some(ACQUIRE_LIMIT), create: None, recycle: None };
+        let connections = managed::Pool::builder(manager)
+            .max_size(MAX_CONNECTIONS)
+            .queue_mode(QueueMode::Lifo) // what is not needed stays idle and is closed
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        suspicion.watch_over(connections.weak());
+        close_idle(&connections);
+        Ok(Self { connections, suspicion, commits_wait: Arc::default() })
+    }
+
+    /// A connection, in the order of asking.
+    ///
+    /// # Errors
+    /// None becomes free in time, or none can be opened.
+    pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+        let object = self.connections.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
+            PoolError::Closed => sqlx::Error::PoolClosed,
+            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => sqlx::Error::WorkerCrashed,
+        })?;
+        Ok(Connection::new(object, Arc::clone(&self.suspicion)))
+    }
+
+    /// A transaction on a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Pool::acquire`] and [`Pool::takes_writes`].
+    pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        self.takes_writes()?;
+        self.acquire().await?.begin().await
+    }
+
+    /// A connection of its own beside the pool's, if a host takes writes at this moment.
+    ///
+    /// # Errors
+    /// None does.
+    pub(super) async fn open(&self) -> Result<Link, sqlx::Error> {
+        self.connections.manager().try_hosts().await
+    }
+
+    /// Whether commits are answered, as far as is known. While they wait for a standby, each that is tried nevertheless keeps a place at
+    /// Postgres until the standby is back, whether its caller is still there or not.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(super) fn takes_writes(&self) -> Result<(), sqlx::Error> {
+        if self.commits_wait.load(Ordering::Relaxed) { Err(Trouble::StandbyAway.into()) } else { Ok(()) }
+    }
+
+    /// Notes whether commits wait for a standby.
+    pub(super) fn commits_wait(&self, wait: bool) {
+        self.commits_wait.store(wait, Ordering::Relaxed);
+    }
+
+    /// A connection beside the pool's went silent although the server answers: the pool's may be no better.
+    pub(super) fn went_silent(&self) {
+        self.suspicion.silent();
+    }
+
+    /// The server was found to take no writes: its connections are closed.
+    pub(super) fn is_read_only(&self) {
+        self.suspicion.heard(&Trouble::ReadOnly.into());
+    }
+
+    /// How many connections are open, and how many of these are idle.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let status = self.connections.status();
+        (status.size, status.available)
+    }
+
+    /// How many connections are opened at most.
+    pub(super) fn max_size(&self) -> usize {
+        self.connections.status().max_size
+    }
+
+    /// Gives no more connections, and closes those that are idle.
+    pub(super) async fn close(&self) {
+        let idle = self.connections.retain(|_, _| false).removed;
+        self.connections.close();
+        let closing = idle.into_iter().map(|link| link.raw.close());
+        // Those that do not answer are dropped; Postgres sees them go.
+        let _ = timeout(limits::CLOSE_LIMIT, futures_util::future::join_all(closing)).await;
+    }
+}
+
+/// Closes what nobody has used for a while, for as long as there is a pool.
+fn close_idle(connections: &managed::Pool<Manager>) {
+    let connections = connections.weak();
+    tokio::spawn(async move {
+        let mut check = interval(limits::IDLE_CHECK_INTERVAL);
+        loop {
+            check.tick().await;
+            let Some(connections) = connections.upgrade() else { return };
+            let idle = connections.retain(|_, about| about.last_used() < limits::IDLE_LIMIT).removed;
+            let closing = idle.into_iter().map(|link| link.raw.close());
+            let _ = timeout(limits::CLOSE_LIMIT, futures_util::future::join_all(closing)).await;
+        }
+    });
+}
+
+/// Each statement takes a connection of its own. What it returns is read as a whole first: nobody holds a connection while using rows.
+impl<'p> Executor<'p> for &'p Pool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let all = async move {
+            let mut connection = self.acquire().await?;
+            let all: Vec<_> = connection.fetch_many(query).try_collect().await?;
+            Ok::<_, sqlx::Error>(stream::iter(all.into_iter().map(Ok)))
+        };
+        stream::once(all).try_flatten().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        async move { self.acquire().await?.fetch_optional(query).await }.boxed()
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        async move { self.acquire().await?.prepare_with(sql, parameters).await }.boxed()
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        async move { self.acquire().await?.describe(sql).await }.boxed()
+    }
+}

@@ -1,0 +1,90 @@
+//! What one connection's trouble says of the others.
+//!
+//! A connection that went silent, or whose server turned read-only, is rarely alone: all that were opened before are closed once they are
+//! free. An error makes every connection that was idle meanwhile show that it is alive before it is used again, so that after a restart of
+//! Postgres one caller hears of it, not one for each connection.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::WeakPool;
+use tokio::time::Instant;
+
+use super::manager::Manager;
+use super::trouble::Trouble;
+
+/// What is held against the connections of one pool.
+#[derive(Debug, Default)]
+pub(super) struct Suspicion {
+    /// Connections of an earlier generation are not used again.
+    generation: AtomicU64,
+    last_error_at: Mutex<Option<Instant>>,
+    pool: OnceLock<WeakPool<Manager>>,
+}
+
+impl Suspicion {
+    /// Names the pool whose idle connections are closed. Once.
+    pub(super) fn watch_over(&self, pool: WeakPool<Manager>) {
+        // A second call would name the same pool.
+        let _ = self.pool.set(pool);
+    }
+
+    /// What new connections are marked with.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether a connection that has been idle for this long must show that it is alive.
+    pub(super) fn doubts(&self, idle_for: Duration) -> bool {
+        let last_error_at = *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner);
+        last_error_at.is_some_and(|at| at.elapsed() <= idle_for)
+    }
+
+    /// A connection did not answer in time.
+    pub(super) fn silent(&self) {
+        self.close_all("went silent");
+    }
+
+    /// A statement failed.
+    pub(super) fn heard(&self, error: &sqlx::Error) {
+        if is_read_only(error) {
+            self.close_all("reached a read-only server");
+        } else if Self::ends_connection(error) {
+            *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
+    /// Whether a connection is of no more use after this error.
+    pub(super) fn ends_connection(error: &sqlx::Error) -> bool {
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+            // Classes 08 connection and 57P shutdown; 25P03 and 25P04: ended because it idled in a transaction, or that took too long;
+            // 25006: its server is read-only.
+            sqlx::Error::Database(e) => {
+                e.code().is_some_and(|code| ["08", "57P", "25P03", "25P04", READ_ONLY].iter().any(|class| code.starts_with(class)))
+            }
+            _ => false,
+        }
+    }
+
+    fn close_all(&self, what: &'static str) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let Some(pool) = self.pool.get().and_then(WeakPool::upgrade) else { return };
+        let closed = pool.retain(|_, _| false).removed.len();
+        tracing::warn!(
+            db.connections.closed = closed,
+            "a connection to Postgres {what}; idle ones were closed, others are when they are free"
+        );
+    }
+}
+
+/// SQLSTATE of a statement that writes in a read-only transaction.
+const READ_ONLY: &str = "25006";
+
+fn is_read_only(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(e) => e.code().as_deref() == Some(READ_ONLY),
+        _ => Trouble::of(error) == Some(Trouble::ReadOnly),
+    }
+}
