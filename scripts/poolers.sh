@@ -17,8 +17,10 @@ run() {
 
 export TABLEFERRY_TEST_PGBOUNCER=${TABLEFERRY_TEST_PGBOUNCER:-/usr/sbin/pgbouncer}
 PGBOUNCER=("$TABLEFERRY_TEST_PGBOUNCER")
-run
+failed=0
+run || failed=1 # what the other one does is worth knowing
 
 export TABLEFERRY_TEST_PGBOUNCER=$newer/files/usr/sbin/pgbouncer TABLEFERRY_TEST_PGBOUNCER_LIBS=$newer/libs
 PGBOUNCER=("$(echo "$newer"/libs/ld-linux*.so.*)" --library-path "$newer/libs" "$TABLEFERRY_TEST_PGBOUNCER")
-run
+run || failed=1
+exit "$failed"

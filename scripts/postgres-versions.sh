@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export SQLX_OFFLINE=true
 work=$PWD/target/postgres-versions
-tests=${TESTS-lifecycle:: list:: webhook_delivery:: webhook_replay:: retention:: database:: recovery:: process::it_migrates}
+tests=${TESTS-lifecycle:: list:: webhook_delivery:: webhook_replay:: retention:: database:: recovery:: process::it_migrates --skip silent_database::}
 versions=("$@")
 [ $# != 0 ] || versions=(14 16 17 18)
 

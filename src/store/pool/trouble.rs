@@ -24,7 +24,7 @@ pub enum Trouble {
     StandbyAway,
     /// A pooler hands each transaction another connection of Postgres, and mixes up prepared statements.
     #[error(
-        "DATABASE_URL leads to a pooler in transaction mode that does not keep prepared statements apart; use PgBouncer 1.21 or newer with max_prepared_statements above 0, session mode, or connect to Postgres directly"
+        "DATABASE_URL leads to a pooler in transaction mode that does not keep prepared statements apart; use PgBouncer 1.21 or newer with max_prepared_statements above 0, session mode, or connect to Postgres directly (tableferry migrate does with TABLEFERRY_DIRECT_DATABASE_URL)"
     )]
     Pooler,
     /// A pooler has no second connection to give.
