@@ -52,6 +52,7 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         // Takeover is only measured in rounds in which nothing else is broken.
         let troubles = plan::round(seed, round, &bounds);
         let is_alone = troubles.len() == 1;
+        let aws_was_silent = troubles.iter().any(|trouble| matches!(trouble, Trouble::Silent { aws_too: true, .. }));
         let mut words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         words.extend(trouble_receivers(stage, seed, round)?);
         let mut felt = Vec::new();
@@ -68,8 +69,8 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         }
         let healed = stage.heal().await?;
         let trouble_s = began.elapsed().as_secs_f64();
-        let resumed = resumes::watch(stage, round, healed).await?;
-        worst.resumed = worst.resumed.or(resumed);
+        let resumed = resumes::watch(stage, round, healed, aws_was_silent).await?;
+        worst.resumed = worst.resumed.or(if aws_was_silent { resumed.without_aws() } else { resumed });
         stage.servers.pair_again().await?;
         stage.wait_until_ready().await?;
         // Repetitions that are hours away would never meet another trouble.

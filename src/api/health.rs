@@ -41,8 +41,8 @@ problems! {
     LiveProblems: Unavailable
 }
 
-/// How long what is being stored may be without an answer.
-const UNANSWERED_LIMIT: Duration = Duration::from_secs(4);
+/// For how long storing new exports may fail.
+const FAILING_LIMIT: Duration = Duration::from_secs(3);
 
 problems! {
     /// What can go wrong.
@@ -62,10 +62,8 @@ pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Probl
     if let Err(ailment) = state.store.health().await {
         return Err(not_ready(&ailment.to_string()));
     }
-    match state.accepts.unanswered_for() {
-        Some(since) if since > UNANSWERED_LIMIT => {
-            Err(not_ready(&format!("new exports have waited for {} s to be stored", since.as_secs())))
-        }
+    match state.accepts.failing_for() {
+        Some(since) if since > FAILING_LIMIT => Err(not_ready(&format!("no new export could be stored for {} s", since.as_secs()))),
         _ => Ok(Json(Health { status: "ok" })),
     }
 }

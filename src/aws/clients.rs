@@ -1,18 +1,44 @@
 //! SDK clients, one for each region and whose credentials they have, built when first needed.
+//!
+//! Each keeps connections open for its next calls. Connections that go silent without being closed would cost one time-out each, one after
+//! the other; so the first call that times out makes everybody build clients, and with them connections, anew.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::CALL_TIMEOUT;
 
 /// How many clients of one service are kept.
 const MOST_CLIENTS: usize = 1024;
 
 /// The clients of one service.
 #[derive(Debug)]
-pub(super) struct Clients<C>(Mutex<HashMap<(String, String), C>>);
+pub(super) struct Clients<C>(Mutex<Kept<C>>);
+
+#[derive(Debug)]
+struct Kept<C> {
+    /// The generation in which they were built.
+    generation: u64,
+    clients: HashMap<(String, String), C>,
+}
 
 impl<C> Default for Clients<C> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Kept { generation: 0, clients: HashMap::new() }))
+    }
+}
+
+/// How often connections were given up, and when last. Of the whole process, which has one way to AWS.
+static GIVEN_UP: Mutex<(u64, Option<Instant>)> = Mutex::new((0, None));
+
+/// A call timed out: the connections of all clients may have gone silent.
+pub(super) fn timed_out() {
+    let mut given_up = GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    // What times out sooner may have been sent before the last time.
+    if given_up.1.is_none_or(|at| at.elapsed() > CALL_TIMEOUT) {
+        *given_up = (given_up.0 + 1, Some(Instant::now()));
+        tracing::debug!("a call to AWS timed out; the next ones use new connections");
     }
 }
 
@@ -20,7 +46,12 @@ impl<C: Clone> Clients<C> {
     /// The client for calls in this region with this account's role, or the process's own credentials.
     pub(super) fn get(&self, signer: &str, region: &str, build: impl FnOnce() -> C) -> C {
         // A poisoned lock still holds a usable map: nothing is left half done in it.
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner).0;
+        if kept.generation != generation {
+            *kept = Kept { generation, clients: HashMap::new() };
+        }
+        let clients = &mut kept.clients;
         let key = (signer.to_owned(), region.to_owned());
         if let Some(client) = clients.get(&key) {
             return client.clone();

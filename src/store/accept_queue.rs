@@ -53,10 +53,10 @@ impl AcceptQueue {
         self.queue.waiting()
     }
 
-    /// For how long the group that is being stored has had no answer from the database.
+    /// For how long no export could be stored although some were asked for.
     #[must_use]
-    pub fn unanswered_for(&self) -> Option<Duration> {
-        self.queue.unanswered_for()
+    pub fn failing_for(&self) -> Option<Duration> {
+        self.queue.failing_for()
     }
 
     /// Estimates and stores a new export of version 1, or says why not. Returns it as it was stored.

@@ -116,7 +116,8 @@ impl Asking {
     /// Keeps the connection only if it answered.
     async fn ask_on(&mut self, mut link: Link, pool: &Pool) -> Result<(), Ailment> {
         let write = self.wrote_at.is_none_or(|at| at.elapsed() > WRITE_INTERVAL);
-        let answer = match timeout(ANSWER_LIMIT, look(&mut link, write)).await {
+        let suspects = pool.suspects();
+        let answer = match timeout(ANSWER_LIMIT, look(&mut link, write, &suspects, pool)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ailment(error)),
             Err(_) => return Err(away_for_too_long(ANSWER_LIMIT)),
@@ -136,7 +137,10 @@ impl Asking {
     }
 }
 
-async fn look(link: &mut Link, write: bool) -> Result<(), StoreError> {
+async fn look(link: &mut Link, write: bool, suspects: &[i32], pool: &Pool) -> Result<(), StoreError> {
+    if !suspects.is_empty() {
+        pool.give_up(&at_rest(link, suspects).await?);
+    }
     // Somebody's commit that waits says enough: another one would only wait as well, and keep its place at Postgres.
     let text = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
         EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
@@ -161,6 +165,14 @@ async fn look(link: &mut Link, write: bool) -> Result<(), StoreError> {
         sqlx::raw_sql("SELECT pg_logical_emit_message(true, 'tableferry', '')").execute(&mut link.raw).await?;
     }
     Ok(())
+}
+
+/// Which of these processes of Postgres are not active, or gone.
+async fn at_rest(link: &mut Link, suspects: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
+    let text = "SELECT pid FROM pg_stat_activity WHERE state = 'active'";
+    let rows = sqlx::raw_sql(text).fetch_all(&mut link.raw).await?;
+    let active = rows.iter().map(|row| row.try_get::<i32, _>(0)).collect::<Result<Vec<_>, _>>()?;
+    Ok(suspects.iter().copied().filter(|pid| !active.contains(pid)).collect())
 }
 
 fn ailment(error: impl Into<StoreError>) -> Ailment {

@@ -20,6 +20,9 @@ use crate::causes::in_words;
 /// How long something may wait for its turn. With the time that writing may take, callers are answered well within a request's time.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
+/// For how long a failure counts if nothing else is to be written.
+const FORGET_AFTER: Duration = Duration::from_secs(5);
+
 /// How to write things of one kind.
 pub(super) trait Together: Send + Sync + 'static {
     /// What is written.
@@ -43,13 +46,42 @@ pub(super) trait Together: Send + Sync + 'static {
 #[derive(Debug)]
 pub(super) struct Queue<T: Together> {
     waiting: mpsc::Sender<Waiting<T>>,
-    /// Since when the group that is being written has been.
-    writing_since: Arc<Mutex<Option<Instant>>>,
+    progress: Arc<Mutex<Progress>>,
 }
 
 impl<T: Together> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Self { waiting: self.waiting.clone(), writing_since: Arc::clone(&self.writing_since) }
+        Self { waiting: self.waiting.clone(), progress: Arc::clone(&self.progress) }
+    }
+}
+
+/// How the groups of a queue fare.
+#[derive(Debug, Default)]
+struct Progress {
+    is_writing: bool,
+    /// Since when no group has been written although some were begun.
+    failing_since: Option<Instant>,
+    ended_at: Option<Instant>,
+}
+
+impl Progress {
+    fn begin(&mut self) {
+        self.is_writing = true;
+        self.failing_since.get_or_insert_with(Instant::now);
+    }
+
+    fn end(&mut self, written: bool) {
+        self.is_writing = false;
+        self.ended_at = Some(Instant::now());
+        if written {
+            self.failing_since = None;
+        }
+    }
+
+    /// A failure of before says nothing of now once nobody has tried for a while.
+    fn failing_for(&self) -> Option<Duration> {
+        let is_news = self.is_writing || self.ended_at.is_some_and(|at| at.elapsed() < FORGET_AFTER);
+        self.failing_since.filter(|_| is_news).map(|since| since.elapsed())
     }
 }
 
@@ -62,26 +94,27 @@ impl<T: Together> Queue<T> {
     pub(super) fn start(writer: T) -> Self {
         let (waiting, mut queue) = mpsc::channel(T::MOST_WAITING);
         let writer = Arc::new(writer);
-        let writing_since = Arc::new(Mutex::new(None));
-        let queue_itself = Self { waiting, writing_since: Arc::clone(&writing_since) };
+        let progress = Arc::<Mutex<Progress>>::default();
+        let queue_itself = Self { waiting, progress: Arc::clone(&progress) };
         tokio::spawn(async move {
             let mut group = Vec::new();
             while queue.recv_many(&mut group, T::MOST_TOGETHER).await > 0 {
                 let (writer, group) = (Arc::clone(&writer), only_recent::<T>(std::mem::take(&mut group)));
-                *writing_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                progress.lock().unwrap_or_else(PoisonError::into_inner).begin();
                 // In a task of its own, so that a panic fails one group and not the queue.
-                if let Err(error) = tokio::spawn(async move { write_group(&*writer, group).await }).await {
+                let written = tokio::spawn(async move { write_group(&*writer, group).await }).await.unwrap_or_else(|error| {
                     tracing::error!(error.message = in_words(&error), "a group was not written");
-                }
-                *writing_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    false
+                });
+                progress.lock().unwrap_or_else(PoisonError::into_inner).end(written);
             }
         });
         queue_itself
     }
 
-    /// For how long the group that is being written has had no answer.
-    pub(super) fn unanswered_for(&self) -> Option<Duration> {
-        self.writing_since.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
+    /// For how long nothing could be written although something waits, or waited a moment ago.
+    pub(super) fn failing_for(&self) -> Option<Duration> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).failing_for()
     }
 
     /// How many wait now.
@@ -110,11 +143,12 @@ fn only_recent<T: Together>(group: Vec<Waiting<T>>) -> Vec<Waiting<T>> {
     recent
 }
 
-async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) {
+/// Whether the database took it, or refused some for a reason of theirs.
+async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) -> bool {
     group.sort_by(|(_, a, _), (_, b, _)| T::order(a, b));
     let (mut items, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|(_, item, answer)| (item, answer)).unzip();
     if items.is_empty() {
-        return;
+        return false;
     }
     // A caller who is gone needs no answer.
     match writer.write(&mut items).await {
@@ -122,12 +156,15 @@ async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) {
             for ((item, written), answer) in items.into_iter().zip(written).zip(answers) {
                 let _ = answer.send(Ok((item, written)));
             }
+            true
         }
         Err(error) if error.is_unavailable() || items.len() == 1 => {
+            let database_answered = !error.is_unavailable();
             let error = Arc::new(error);
             for answer in answers {
                 let _ = answer.send(Err(StoreError::Shared(Arc::clone(&error))));
             }
+            database_answered
         }
         Err(error) => {
             tracing::warn!(error.message = in_words(&error), export.count = items.len(), "a group was refused; writing each by itself");
@@ -135,6 +172,7 @@ async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) {
                 let written = writer.write(std::slice::from_mut(&mut item)).await;
                 let _ = answer.send(written.and_then(|mut written| Ok((item, written.pop().ok_or(StoreError::Stale)?))));
             }
+            true
         }
     }
 }

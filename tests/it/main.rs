@@ -38,6 +38,7 @@ mod recovery;
 mod retention;
 mod retry;
 mod secrets;
+mod silent_aws;
 mod silent_database;
 mod systemd;
 mod terraform;

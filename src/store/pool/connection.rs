@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use deadpool::managed::Object;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, Stream};
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Connection as _, Describe, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx::{Connection as _, Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr};
 use tokio::time::{Sleep, sleep, timeout};
 
+use super::in_flight::InFlight;
 use super::limits::STATEMENT_LIMIT;
 use super::manager::{Link, Manager};
 use super::suspicion::Suspicion;
@@ -69,10 +70,11 @@ impl Connection {
         self.object.as_deref().expect("a connection that is in use is there")
     }
 
-    /// The driver's connection, and the record of how its next statement goes.
-    fn parts(&mut self) -> (&mut Link, Watch<'_>) {
+    /// The driver's connection, and what watches over its next statement.
+    fn parts(&mut self) -> (&mut PgConnection, bool, Watch<'_>) {
         let link: &mut Link = self.object.as_deref_mut().expect("a connection that is in use is there");
-        (link, Watch { state: &mut self.state, suspicion: &self.suspicion })
+        let Link { raw, statement, always_named, .. } = link;
+        (raw, *always_named, Watch { state: &mut self.state, statement, suspicion: &self.suspicion })
     }
 }
 
@@ -148,9 +150,9 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (link, watch) = self.parts();
-        let statement = Statement { query, always_named: link.always_named };
-        let rows = link.raw.fetch_many(statement);
+        let (raw, always_named, mut watch) = self.parts();
+        watch.sent();
+        let rows = raw.fetch_many(Statement { query, always_named });
         Box::pin(Limited { rows, watch, limit: Box::pin(sleep(STATEMENT_LIMIT)), done: false })
     }
 
@@ -159,37 +161,50 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (link, watch) = self.parts();
-        let statement = Statement { query, always_named: link.always_named };
-        limited(watch, link.raw.fetch_optional(statement)).boxed()
+        // Read to its end, so that the connection is free at once: whoever asks for one row gets no more.
+        let mut rows = self.fetch(query);
+        async move {
+            let first = rows.try_next().await?;
+            while rows.try_next().await?.is_some() {}
+            Ok(first)
+        }
+        .boxed()
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
     where
         'c: 'e,
     {
-        let (link, watch) = self.parts();
-        limited(watch, link.raw.prepare_with(sql, parameters)).boxed()
+        let (raw, _, watch) = self.parts();
+        limited(watch, raw.prepare_with(sql, parameters)).boxed()
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
     where
         'c: 'e,
     {
-        let (link, watch) = self.parts();
-        limited(watch, link.raw.describe(sql)).boxed()
+        let (raw, _, watch) = self.parts();
+        limited(watch, raw.describe(sql)).boxed()
     }
 }
 
 /// Learns how a statement goes.
 struct Watch<'e> {
     state: &'e mut State,
+    statement: &'e InFlight,
     suspicion: &'e Suspicion,
 }
 
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.statement.ended();
+    }
+}
+
 impl Watch<'_> {
-    fn began(&mut self) {
+    fn sent(&mut self) {
         *self.state = State::Unfinished;
+        self.statement.sent();
     }
 
     fn ended(&mut self) {
@@ -216,7 +231,7 @@ impl Watch<'_> {
 
 /// A statement that is answered as a whole, within the limit.
 async fn limited<T>(mut watch: Watch<'_>, statement: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
-    watch.began();
+    watch.sent();
     match timeout(STATEMENT_LIMIT, statement).await {
         Ok(Ok(answer)) => {
             watch.ended();
@@ -245,7 +260,6 @@ impl Stream for Limited<'_> {
         if self.done {
             return Poll::Ready(None);
         }
-        self.watch.began();
         match self.rows.as_mut().poll_next(context) {
             Poll::Ready(Some(Ok(row))) => Poll::Ready(Some(Ok(row))),
             Poll::Ready(Some(Err(error))) => {
@@ -259,7 +273,9 @@ impl Stream for Limited<'_> {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                ready!(self.limit.as_mut().poll(context));
+                if !self.watch.statement.is_lost(context.waker()) {
+                    ready!(self.limit.as_mut().poll(context));
+                }
                 self.done = true;
                 Poll::Ready(Some(Err(self.watch.exceeded())))
             }

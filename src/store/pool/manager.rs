@@ -7,10 +7,11 @@ use std::time::Duration;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tcp_keepalive::Keepalive;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::host::{self, Host};
+use super::in_flight::InFlight;
 use super::limits::{
     CONNECT_LIMIT, IDLE_IN_TRANSACTION_TIMEOUT, LIFETIME_LIMIT, LOCK_TIMEOUT, OPEN_LIMIT, PING_LIMIT, STATEMENT_TIMEOUT, TRUSTED_FOR,
 };
@@ -19,12 +20,15 @@ use super::suspicion::Suspicion;
 use super::trouble::Trouble;
 use crate::store::database_url::DatabaseUrl;
 
+/// For how long it is believed that a pooler stands before Postgres or that none does.
+const DETECT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The first pause between two attempts to connect; each next one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Whether the server takes no writes: in recovery, or told not to.
-const IS_READ_ONLY: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
+/// Whether the server takes no writes, in recovery or because it was told so; and which of its processes serves the connection.
+const IS_READ_ONLY: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, pg_backend_pid()";
 
 /// Makes and judges the pool's connections.
 pub(in crate::store) struct Manager {
@@ -33,7 +37,8 @@ pub(in crate::store) struct Manager {
     first: AtomicUsize,
     connect_limit: Duration,
     keepalive: Keepalive,
-    sharing: OnceCell<Sharing>,
+    /// What was found out last, and when.
+    sharing: Mutex<Option<(Sharing, Instant)>>,
     /// What each session is told; nothing where sessions are shared.
     session: String,
     suspicion: Arc<Suspicion>,
@@ -45,6 +50,8 @@ pub(in crate::store) struct Link {
     pub(in crate::store) raw: PgConnection,
     /// See [`Suspicion`].
     generation: u64,
+    /// The statement that waits for an answer.
+    pub(super) statement: Arc<InFlight>,
     /// Whether every statement is prepared by name.
     pub(super) always_named: bool,
     /// How a transaction begins.
@@ -80,7 +87,7 @@ impl Manager {
             first: AtomicUsize::new(0),
             connect_limit: url.connect_timeout.unwrap_or(CONNECT_LIMIT),
             keepalive: host::keepalive(url),
-            sharing: OnceCell::new(),
+            sharing: Mutex::default(),
             session,
             suspicion,
         })
@@ -126,8 +133,34 @@ impl Manager {
         Err(failed)
     }
 
+    /// Who shares the connections of Postgres: found out anew now and then, since a pooler can be put in between, or told another mode, at any time.
+    async fn sharing(&self, host: &Host) -> Result<Sharing, sqlx::Error> {
+        let mut known = self.sharing.lock().await;
+        let before = known.map(|(sharing, _)| sharing);
+        if let Some((sharing, at)) = *known
+            && at.elapsed() < DETECT_INTERVAL
+        {
+            return Ok(sharing);
+        }
+        let detected = timeout(OPEN_LIMIT, pooler::detect(&host.options, self.connect_limit)).await;
+        let now = detected.map_err(|_| Trouble::ConnectLimit)??;
+        *known = Some((now, Instant::now()));
+        if before != Some(now) {
+            match now {
+                Sharing::ByTransaction => tracing::info!(
+                    "a pooler in transaction mode is in front of Postgres: statements are prepared by name, and nothing is set per session"
+                ),
+                Sharing::None => {}
+            }
+            if before.is_some() {
+                self.suspicion.sharing_changed();
+            }
+        }
+        Ok(now)
+    }
+
     async fn connect(&self, host: &Host) -> Result<Link, sqlx::Error> {
-        let sharing = *self.sharing.get_or_try_init(|| pooler::detect(&host.options, self.connect_limit)).await?;
+        let sharing = self.sharing(host).await?;
         let connecting = async {
             let generation = self.suspicion.generation();
             let mut raw = PgConnection::connect_with(&host.options).await?;
@@ -144,11 +177,16 @@ impl Manager {
                 return Err(Trouble::ReadOnly.into());
             }
             let always_named = sharing == Sharing::ByTransaction;
-            Ok(Link { raw, generation, always_named, begin: if always_named { BEGIN_SHARED } else { "BEGIN" } })
+            // Where sessions are shared, another process may serve each statement: of none can be said that it is at rest.
+            let statement = self.suspicion.statements.of_connection(if always_named { NO_PROCESS } else { row.try_get(1)? });
+            Ok(Link { raw, statement, generation, always_named, begin: if always_named { BEGIN_SHARED } else { "BEGIN" } })
         };
         timeout(self.connect_limit, connecting).await.map_err(|_| Trouble::ConnectLimit)?
     }
 }
+
+/// No process has this number.
+const NO_PROCESS: i32 = 0;
 
 /// A transaction where sessions are shared: what a session of our own is told goes into each.
 const BEGIN_SHARED: &str =
@@ -188,7 +226,8 @@ impl managed::Manager for Manager {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Link, sqlx::Error> {
-        self.open().await
+        // Beside its own limits it may wait for others who find out what it needs.
+        timeout(OPEN_LIMIT * 2, self.open()).await.map_err(|_| Trouble::ConnectLimit)?
     }
 
     async fn recycle(&self, link: &mut Link, about: &Metrics) -> RecycleResult<sqlx::Error> {

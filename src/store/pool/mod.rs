@@ -6,6 +6,7 @@
 
 mod connection;
 mod host;
+mod in_flight;
 mod limits;
 mod manager;
 mod pooler;
@@ -100,6 +101,19 @@ impl Pool {
     /// None does.
     pub(super) async fn open(&self) -> Result<Link, sqlx::Error> {
         self.connections.manager().try_hosts().await
+    }
+
+    /// The processes of Postgres that should have answered a statement by now.
+    pub(super) fn suspects(&self) -> Vec<i32> {
+        self.suspicion.statements.suspects()
+    }
+
+    /// Gives up the statements that these processes should have answered, since they are not active: their answers were lost.
+    pub(super) fn give_up(&self, at_rest: &[i32]) {
+        let lost = self.suspicion.statements.give_up(at_rest);
+        if lost > 0 {
+            tracing::warn!(db.statements.lost = lost, "Postgres has finished statements, or never got them, whose answers have not come");
+        }
     }
 
     /// Whether commits are answered, as far as is known. While they wait for a standby, each that is tried nevertheless keeps a place at

@@ -36,11 +36,6 @@ pub(super) async fn detect(options: &PgConnectOptions, connect_limit: Duration) 
     let open = || async { timeout(connect_limit, PgConnection::connect_with(options)).await.map_err(|_| Trouble::ConnectLimit)? };
     let (mut a, mut b) = (open().await?, open().await?);
     let sharing = compare(&mut a, &mut b).await?;
-    if sharing == Sharing::ByTransaction {
-        tracing::info!(
-            "DATABASE_URL leads to a pooler in transaction mode: statements are prepared by name, and nothing is set per session"
-        );
-    }
     // What does not close in time is dropped, which closes it too.
     let _ = timeout(ANSWER_LIMIT, a.close()).await;
     let _ = timeout(ANSWER_LIMIT, b.close()).await;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use deadpool::managed::WeakPool;
 use tokio::time::Instant;
 
+use super::in_flight::Statements;
 use super::manager::Manager;
 use super::trouble::Trouble;
 
@@ -20,6 +21,8 @@ pub(super) struct Suspicion {
     /// Connections of an earlier generation are not used again.
     generation: AtomicU64,
     last_error_at: Mutex<Option<Instant>>,
+    /// What waits for an answer.
+    pub(super) statements: Statements,
     pool: OnceLock<WeakPool<Manager>>,
 }
 
@@ -44,6 +47,11 @@ impl Suspicion {
     /// A connection did not answer in time.
     pub(super) fn silent(&self) {
         self.close_all("went silent");
+    }
+
+    /// A pooler was put before Postgres, taken away, or told another mode.
+    pub(super) fn sharing_changed(&self) {
+        self.close_all("is shared in another way now");
     }
 
     /// A statement failed.

@@ -1,0 +1,23 @@
+//! Connections to AWS that go silent: one call times out, not one for each connection that was kept.
+
+use tableferry::aws::Aws;
+use tableferry::domain::arn::TableArn;
+
+use crate::support::{Relay, TABLE, TestApp};
+
+#[tokio::test]
+async fn connections_that_go_silent_cost_one_call() {
+    let app = TestApp::start().await;
+    let relay = Relay::before(&app.dynamodb_url).await;
+    let aws = Aws::at_endpoints(&relay.url, &app.s3_url).await;
+    let table = TableArn::parse(TABLE).unwrap();
+    // As many connections as calls at once.
+    for listed in futures_util::future::join_all((0..8).map(|_| aws.list_running(&table))).await {
+        listed.unwrap();
+    }
+    relay.silence();
+    assert_eq!(aws.list_running(&table).await.unwrap_err().code, "TimedOut");
+    for _ in 0..8 {
+        aws.list_running(&table).await.unwrap();
+    }
+}
