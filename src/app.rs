@@ -218,7 +218,8 @@ impl App {
         let ready = wait_for_database(&self.store, migrate, &stopping).await;
         if let Err(error) = ready {
             stopping.cancel();
-            let _ = server.await;
+            // Requests that are in hand get no more time than at any other stop.
+            let _ = tokio::time::timeout(GRACE, server).await;
             return Err(error.into());
         }
         let mut tasks = vec![
@@ -279,7 +280,11 @@ async fn serve(front: Front, listener: TcpListener, router: Router, stopping: Ca
 async fn wait_for_database(store: &Store, migrate: bool, stopping: &CancellationToken) -> Result<(), StoreError> {
     let mut told = false;
     while !stopping.is_cancelled() {
-        match prepare(store, migrate).await {
+        let prepared = tokio::select! {
+            prepared = prepare(store, migrate) => prepared,
+            () = stopping.cancelled() => return Ok(()),
+        };
+        match prepared {
             Ok(()) => {
                 if told {
                     tracing::info!("the database answers now");

@@ -1,5 +1,6 @@
 //! Asks after the database's health every two seconds, and logs when it changes: once for an outage, whoever else meets it.
 
+use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,8 @@ pub async fn run(store: Store, stop: CancellationToken) {
                 tracing::info!(outage.duration_s = since.elapsed().as_secs_f64(), "the database answers and takes writes again");
                 trouble = None;
             }
-            (Err(now), Some((_, before))) if *before == now => {}
+            // The same trouble in other words (another host, another cause) is no news.
+            (Err(now), Some((_, before))) if discriminant(before) == discriminant(&now) => {}
             (Err(now), before) => {
                 tracing::warn!(error.message = now.in_full(), "the database cannot be used; asking again every {} s", INTERVAL.as_secs());
                 let since = before.as_ref().map_or_else(Instant::now, |(since, _)| *since);

@@ -1,6 +1,7 @@
 //! The `tableferry` binary.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use tableferry::cli::Cli;
@@ -9,7 +10,19 @@ use tableferry::cli::Cli;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    Cli::parse().run().await
+/// How long the process waits, at its end, for threads that may block: a look-up of a name or the read of a file may hang.
+const BLOCKED_LIMIT: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tableferry: the runtime cannot be started\n  because: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(cli.run());
+    runtime.shutdown_timeout(BLOCKED_LIMIT);
+    code
 }

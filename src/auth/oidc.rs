@@ -197,8 +197,10 @@ impl Oidc {
         }
         let mut asked = self.asked.lock().await;
         if asked.is_none_or(|at| at.plus(ASK_AGAIN) <= now) {
+            let told = self.ask().await;
+            // Afterwards: who hangs up in the middle must not keep others from asking.
             *asked = Some(now);
-            match self.ask().await {
+            match told {
                 Ok(by_id) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Keys { by_id, told_at: now })),
                 Err(why) => tracing::warn!(error.message = why, "the OIDC issuer did not tell its keys"),
             }

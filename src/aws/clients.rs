@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
-
-use super::CALL_TIMEOUT;
+use std::time::{Duration, Instant};
 
 /// How many clients of one service are kept.
 const MOST_CLIENTS: usize = 1024;
@@ -29,14 +27,17 @@ impl<C> Default for Clients<C> {
     }
 }
 
+/// At most once in this time: what times out meanwhile may have been sent before, and a region that does not answer must not make clients of
+/// all others connect, and assume their roles, again and again.
+const GIVE_UP_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How often connections were given up, and when last. Of the whole process, which has one way to AWS.
 static GIVEN_UP: Mutex<(u64, Option<Instant>)> = Mutex::new((0, None));
 
 /// A call timed out: the connections of all clients may have gone silent.
 pub(super) fn timed_out() {
     let mut given_up = GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner);
-    // What times out sooner may have been sent before the last time.
-    if given_up.1.is_none_or(|at| at.elapsed() > CALL_TIMEOUT) {
+    if given_up.1.is_none_or(|at| at.elapsed() > GIVE_UP_INTERVAL) {
         *given_up = (given_up.0 + 1, Some(Instant::now()));
         tracing::debug!("a call to AWS timed out; the next ones use new connections");
     }

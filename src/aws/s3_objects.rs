@@ -1,6 +1,6 @@
 //! Objects of a bucket: what S3 says of one, its bytes piece by piece, and a URL that lets others read it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
@@ -28,7 +28,14 @@ pub struct ObjectBody {
     /// What S3 says of it. When only its end is read, the length is that of the end.
     pub facts: ObjectFacts,
     stream: ByteStream,
+    received_bytes: u64,
+    /// How long its bytes have been waited for; what the reader does meanwhile is not S3's time.
+    waited: Duration,
 }
+
+/// An object must come at this rate at least, once it has been waited for this long: one that trickles would keep its reader for ever.
+const LEAST_BYTES_PER_S: f64 = 16_384.0;
+const RATE_COUNTS_AFTER: Duration = Duration::from_secs(60);
 
 impl Bucket {
     pub(super) fn new(client: aws_sdk_s3::Client, output: &Output) -> Self {
@@ -56,7 +63,7 @@ impl Bucket {
         let (answer, call) = make(Operation::GetObject, call.set_expected_bucket_owner(self.owner.clone()).send()).await;
         let Some(found) = there(judged(call, answer))? else { return Ok(None) };
         let facts = facts(found.content_length(), found.e_tag(), found.last_modified());
-        Ok(Some(ObjectBody { facts, stream: found.body }))
+        Ok(Some(ObjectBody { facts, stream: found.body, received_bytes: 0, waited: Duration::ZERO }))
     }
 
     /// A URL by which anybody reads this object for so long, or until the credentials that signed it end. S3 is not asked.
@@ -80,10 +87,21 @@ impl ObjectBody {
     /// The connection broke, or S3 was silent for too long.
     pub async fn next(&mut self) -> Result<Option<Bytes>, AwsFailure> {
         let broken = |code: &str, message: String| AwsFailure { class: FailureClass::Unknown, code: code.to_owned(), message };
-        match tokio::time::timeout(SILENCE, self.stream.next()).await {
+        let began = Instant::now();
+        let piece = tokio::time::timeout(SILENCE, self.stream.next()).await;
+        self.waited += began.elapsed();
+        match piece {
             Err(_) => Err(broken("TimedOut", format!("S3 was silent for {} s in the middle of an object", SILENCE.as_secs()))),
             Ok(None) => Ok(None),
-            Ok(Some(Ok(piece))) => Ok(Some(piece)),
+            Ok(Some(Ok(piece))) => {
+                self.received_bytes += piece.len() as u64;
+                #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+                let rate = self.received_bytes as f64 / self.waited.as_secs_f64();
+                if self.waited > RATE_COUNTS_AFTER && rate < LEAST_BYTES_PER_S {
+                    return Err(broken("TimedOut", format!("S3 gave less than {LEAST_BYTES_PER_S} bytes a second of an object")));
+                }
+                Ok(Some(piece))
+            }
             Ok(Some(Err(error))) => Err(broken("BadResponse", in_words(&error))),
         }
     }

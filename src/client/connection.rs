@@ -101,8 +101,8 @@ impl Answer {
 enum Miss {
     /// Nobody was reached, so nothing was done.
     NotReached(reqwest::Error),
-    /// The connection broke or was silent: what was done is not known.
-    Lost(reqwest::Error),
+    /// The connection broke or was silent: what was done is not known. `None`: nothing came within [`PATIENCE`].
+    Lost(Option<reqwest::Error>),
 }
 
 impl Connection {
@@ -150,7 +150,7 @@ impl Connection {
     pub async fn send(&self, call: Call) -> Result<Answer, ClientError> {
         let response = self.open(&call).await?;
         let headers = response.headers().clone();
-        let text = response.text().await.map_err(|error| self.unreachable(error, call.repeat))?;
+        let text = response.text().await.map_err(|error| self.unreachable(Some(error), call.repeat))?;
         Ok(Answer { headers, text, server: self.base.to_string() })
     }
 
@@ -167,7 +167,7 @@ impl Connection {
                     let again = status == StatusCode::TOO_MANY_REQUESTS || (call.repeat == Repeat::Safe && is_passing(status));
                     (error, again.then_some(asked))
                 }
-                Err(Miss::NotReached(error)) => (self.unreachable(error, Repeat::Safe), Some(None)),
+                Err(Miss::NotReached(error)) => (self.unreachable(Some(error), Repeat::Safe), Some(None)),
                 Err(Miss::Lost(error)) => (self.unreachable(error, call.repeat), (call.repeat == Repeat::Safe).then_some(None)),
             };
             let Some(asked) = pause.filter(|_| tries < self.retries) else { return Err(error) };
@@ -202,14 +202,16 @@ impl Connection {
         if !streams {
             request = request.timeout(PATIENCE);
         }
-        request.send().await.map_err(|error| if error.is_connect() { Miss::NotReached(error) } else { Miss::Lost(error) })
+        // The head of a stream comes as soon as that of any other answer.
+        let sent = tokio::time::timeout(PATIENCE, request.send()).await.map_err(|_| Miss::Lost(None))?;
+        sent.map_err(|error| if error.is_connect() { Miss::NotReached(error) } else { Miss::Lost(Some(error)) })
     }
 
     async fn refusal(&self, response: reqwest::Response) -> ClientError {
         let status = response.status();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let (kind, request_id) = (header("content-type"), header("x-request-id"));
-        let text = response.text().await.unwrap_or_default();
+        let text = tokio::time::timeout(PATIENCE, response.text()).await.unwrap_or_else(|_| Ok(String::new())).unwrap_or_default();
         match ProblemDocument::parse(&text) {
             Some(mut problem) => {
                 problem.request_id = (!request_id.is_empty()).then_some(request_id);
@@ -228,16 +230,19 @@ impl Connection {
         }
     }
 
-    fn unreachable(&self, error: reqwest::Error, repeat: Repeat) -> ClientError {
+    fn unreachable(&self, error: Option<reqwest::Error>, repeat: Repeat) -> ClientError {
         let advice = match repeat {
             Repeat::Safe => "Is it running there (make run starts one)? --server or TABLEFERRY_SERVER names another place.",
             Repeat::OnlyIfUndone => "Whether it was done is not known: look before you repeat it.",
         };
-        let timed_out = error.is_timeout();
-        // The URL is said already, and may be one that must not be shown.
-        let error = error.without_url();
-        let root = chain(&error).last().map(ToString::to_string).unwrap_or_default();
-        let why = if timed_out { "it does not answer in time".to_owned() } else { root };
+        let why = match error {
+            Some(error) if !error.is_timeout() => {
+                // The URL is said already, and may be one that must not be shown.
+                let error = error.without_url();
+                chain(&error).last().map(ToString::to_string).unwrap_or_default()
+            }
+            _ => "it does not answer in time".to_owned(),
+        };
         ClientError::Unreachable { server: self.base.to_string().trim_end_matches('/').to_owned(), why, advice: advice.to_owned() }
     }
 }

@@ -137,8 +137,16 @@ fn kept(error: &TlsError) {
     tracing::error!(error.message = in_words(error), "the new certificate cannot be used; the one before is kept");
 }
 
+/// How long reading a file may take.
+const READ_LIMIT: Duration = Duration::from_secs(10);
+
 async fn read_both(files: &TlsFiles) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
-    let read = async |path: &Path| tokio::fs::read(path).await.map_err(|source| TlsError::Read { path: path.to_owned(), source });
+    // A file system that hangs is told as one that cannot be read.
+    let read = async |path: &Path| {
+        let read = tokio::time::timeout(READ_LIMIT, tokio::fs::read(path)).await;
+        let read = read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        read.map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    };
     Ok((read(&files.cert).await?, read(&files.key).await?))
 }
 

@@ -13,8 +13,11 @@ use super::StoreError;
 use super::migrate::newest_version;
 use super::pool::{Link, Pool, Trouble};
 
-/// How long an answer on the connection that is there may take. It has none of the waits that others have: for a place, for locks, for rows.
-const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+/// How long what is read may take on the connection that is there. It has none of the waits that others have: for a place, for locks, for rows.
+const READ_LIMIT: Duration = Duration::from_millis(1500);
+
+/// How long the write may take. A busy disk takes seconds now and then.
+const WRITE_LIMIT: Duration = Duration::from_millis(2500);
 
 /// How long opening another connection and an answer there may take.
 const ANEW_LIMIT: Duration = Duration::from_millis(2500);
@@ -81,32 +84,40 @@ impl Health {
         let began = Instant::now();
         let answer = asking.ask(pool).await;
         asking.last = Some((began, answer.clone()));
-        pool.commits_wait(answer == Err(Ailment::NoWrites(Trouble::StandbyAway)));
+        match &answer {
+            // An answer that did not come says nothing of commits.
+            Err(Ailment::Away(_)) => {}
+            answer => pool.commits_wait(*answer == Err(Ailment::NoWrites(Trouble::StandbyAway))),
+        }
         answer
     }
 }
 
 impl Asking {
     async fn ask(&mut self, pool: &Pool) -> Result<(), Ailment> {
-        if let Some(link) = self.link.take() {
-            match self.ask_on(link, pool).await {
-                // The connection may have died by itself: a new one tells more.
-                Err(Ailment::Away(_)) => {}
-                answer => return answer,
+        let Some(link) = self.link.take() else { return self.ask_anew(pool).await };
+        match self.ask_on(link, pool).await {
+            Answer::Said(answer) => answer,
+            // The connection may have died by itself: a new one tells more.
+            Answer::Broken(_) => self.ask_anew(pool).await,
+            Answer::Silent => {
+                let answer = self.ask_anew(pool).await;
+                if answer.is_ok() {
+                    pool.went_silent();
+                }
+                answer
             }
-            let answer = self.ask_anew(pool).await;
-            if answer.is_ok() {
-                pool.went_silent();
-            }
-            return answer;
         }
-        self.ask_anew(pool).await
     }
 
     async fn ask_anew(&mut self, pool: &Pool) -> Result<(), Ailment> {
         let anew = async {
             match pool.open().await {
-                Ok(link) => self.ask_on(link, pool).await,
+                Ok(link) => match self.ask_on(link, pool).await {
+                    Answer::Said(answer) => answer,
+                    Answer::Broken(ailment) => Err(ailment),
+                    Answer::Silent => Err(away_for_too_long(READ_LIMIT)),
+                },
                 Err(error) => Err(ailment(error)),
             }
         };
@@ -114,30 +125,50 @@ impl Asking {
     }
 
     /// Keeps the connection only if it answered.
-    async fn ask_on(&mut self, mut link: Link, pool: &Pool) -> Result<(), Ailment> {
-        let write = self.wrote_at.is_none_or(|at| at.elapsed() > WRITE_INTERVAL);
+    async fn ask_on(&mut self, mut link: Link, pool: &Pool) -> Answer {
         let suspects = pool.suspects();
-        let answer = match timeout(ANSWER_LIMIT, look(&mut link, write, &suspects, pool)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ailment(error)),
-            Err(_) => return Err(away_for_too_long(ANSWER_LIMIT)),
-        };
-        match &answer {
-            Ok(()) if write => self.wrote_at = Some(Instant::now()),
-            Err(Ailment::NoWrites(Trouble::ReadOnly)) => {
-                self.wrote_at = None;
-                pool.is_read_only();
-                return answer;
+        match timeout(READ_LIMIT, read(&mut link, &suspects, pool)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let ailment = ailment(error);
+                match &ailment {
+                    Ailment::Away(_) => return Answer::Broken(ailment),
+                    Ailment::NoWrites(Trouble::ReadOnly) => {
+                        self.wrote_at = None;
+                        pool.is_read_only();
+                    }
+                    _ => self.link = Some(link),
+                }
+                return Answer::Said(Err(ailment));
             }
-            Err(Ailment::Away(_)) => return answer,
-            _ => {}
+            Err(_) => return Answer::Silent,
+        }
+        if self.wrote_at.is_none_or(|at| at.elapsed() > WRITE_INTERVAL) {
+            let write = "SELECT pg_logical_emit_message(true, 'tableferry', '')";
+            match timeout(WRITE_LIMIT, sqlx::raw_sql(write).execute(&mut link.raw)).await {
+                Ok(Ok(_)) => self.wrote_at = Some(Instant::now()),
+                Ok(Err(error)) => return Answer::Broken(ailment(error)),
+                // It read a moment ago: the disk or a standby is slow, not the connection.
+                Err(_) => return Answer::Said(Err(away_for_too_long(WRITE_LIMIT))),
+            }
         }
         self.link = Some(link);
-        answer
+        Answer::Said(Ok(()))
     }
 }
 
-async fn look(link: &mut Link, write: bool, suspects: &[i32], pool: &Pool) -> Result<(), StoreError> {
+/// What came of asking on one connection.
+enum Answer {
+    /// It answered.
+    Said(Result<(), Ailment>),
+    /// It failed.
+    Broken(Ailment),
+    /// Nothing came.
+    Silent,
+}
+
+/// What can be seen without writing.
+async fn read(link: &mut Link, suspects: &[i32], pool: &Pool) -> Result<(), StoreError> {
     if !suspects.is_empty() {
         pool.give_up(&at_rest(link, suspects).await?);
     }
@@ -154,25 +185,22 @@ async fn look(link: &mut Link, write: bool, suspects: &[i32], pool: &Pool) -> Re
         return Err(StoreError::Unfit(Ailment::NoWrites(Trouble::StandbyAway)));
     }
     let has_schema: bool = row.try_get(2)?;
-    let version = match has_schema {
+    let version: Option<i64> = match has_schema {
         true => sqlx::raw_sql("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&mut link.raw).await?.try_get(0)?,
         false => None,
     };
-    if version.is_none_or(|version: i64| version < newest_version()) {
+    if version.is_none_or(|version| version < newest_version()) {
         return Err(StoreError::Unfit(Ailment::OldSchema));
-    }
-    if write {
-        sqlx::raw_sql("SELECT pg_logical_emit_message(true, 'tableferry', '')").execute(&mut link.raw).await?;
     }
     Ok(())
 }
 
-/// Which of these processes of Postgres are not active, or gone.
+/// Which of these processes of Postgres are at rest, or gone. Of one whose state is not told (`track_activities` is off) nothing is known.
 async fn at_rest(link: &mut Link, suspects: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
-    let text = "SELECT pid FROM pg_stat_activity WHERE state = 'active'";
+    let text = "SELECT pid FROM pg_stat_activity WHERE state IS NULL OR state NOT LIKE 'idle%'";
     let rows = sqlx::raw_sql(text).fetch_all(&mut link.raw).await?;
-    let active = rows.iter().map(|row| row.try_get::<i32, _>(0)).collect::<Result<Vec<_>, _>>()?;
-    Ok(suspects.iter().copied().filter(|pid| !active.contains(pid)).collect())
+    let busy = rows.iter().map(|row| row.try_get::<i32, _>(0)).collect::<Result<Vec<_>, _>>()?;
+    Ok(suspects.iter().copied().filter(|pid| !busy.contains(pid)).collect())
 }
 
 fn ailment(error: impl Into<StoreError>) -> Ailment {

@@ -3,9 +3,10 @@
 //! First the ids of the page, by a statement that has just the conditions that were asked for and is planned with their values where that
 //! matters, so that it is read from an index that fits them; then the exports.
 
+use std::sync::Arc;
+
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
-use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -27,18 +28,18 @@ impl Store {
     /// # Errors
     /// The database does not answer, or a row is inconsistent.
     pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Export>, StoreError> {
-        let (turn, mut connection) = self.list_connection().await?;
+        let mut connection = self.list_connection().await?;
         let mut ids = ids(filter, page);
         let ids: Vec<Uuid> = ids.build_query_scalar().persistent(may_keep_its_plan(filter)).fetch_all(&mut connection).await?;
         let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id DESC", &ids).fetch_all(&mut connection).await?;
-        drop((turn, connection));
+        drop(connection);
         rows.into_iter().map(Export::try_from).collect()
     }
 
     /// A connection to read a list with, in the order of asking.
-    async fn list_connection(&self) -> Result<(SemaphorePermit<'_>, Connection), StoreError> {
-        let turn = timeout(ACQUIRE_LIMIT, self.lists.acquire()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        Ok((turn.map_err(|_| sqlx::Error::PoolClosed)?, self.pool.acquire().await?))
+    async fn list_connection(&self) -> Result<Connection, StoreError> {
+        let turn = timeout(ACQUIRE_LIMIT, Arc::clone(&self.lists).acquire_owned()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(self.pool.acquire().await?.with(turn.map_err(|_| sqlx::Error::PoolClosed)?))
     }
 }
 

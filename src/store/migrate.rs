@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tokio::time::{sleep, timeout};
 
 use super::StoreError;
-use super::pool::{Link, Manager, Trouble};
+use super::pool::{Link, MIGRATION_NAME, Manager, Trouble};
 
 /// Every migration, in order.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -98,10 +98,12 @@ async fn until_silent(manager: &Manager) -> Trouble {
 }
 
 async fn is_working(manager: &Manager) -> Result<bool, sqlx::Error> {
-    let text = "SELECT EXISTS (SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'tableferry migrate' AND state = 'active' AND pid <> pg_backend_pid())";
+    let text = format!(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{MIGRATION_NAME}'
+            AND (state IS NULL OR state NOT LIKE 'idle%') AND pid <> pg_backend_pid())"
+    );
     let mut link = manager.open().await?;
-    sqlx::raw_sql(text).fetch_one(&mut link.raw).await?.try_get(0)
+    sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(&mut link.raw).await?.try_get(0)
 }
 
 async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {

@@ -65,23 +65,27 @@ struct Progress {
 }
 
 impl Progress {
-    fn begin(&mut self) {
+    fn begin(&mut self, now: Instant) {
+        // What failed long ago has nothing to do with this one.
+        if self.ended_at.is_some_and(|at| now.saturating_duration_since(at) >= FORGET_AFTER) {
+            self.failing_since = None;
+        }
         self.is_writing = true;
-        self.failing_since.get_or_insert_with(Instant::now);
+        self.failing_since.get_or_insert(now);
     }
 
-    fn end(&mut self, written: bool) {
+    fn end(&mut self, written: bool, now: Instant) {
         self.is_writing = false;
-        self.ended_at = Some(Instant::now());
+        self.ended_at = Some(now);
         if written {
             self.failing_since = None;
         }
     }
 
     /// A failure of before says nothing of now once nobody has tried for a while.
-    fn failing_for(&self) -> Option<Duration> {
-        let is_news = self.is_writing || self.ended_at.is_some_and(|at| at.elapsed() < FORGET_AFTER);
-        self.failing_since.filter(|_| is_news).map(|since| since.elapsed())
+    fn failing_for(&self, now: Instant) -> Option<Duration> {
+        let is_news = self.is_writing || self.ended_at.is_some_and(|at| now.saturating_duration_since(at) < FORGET_AFTER);
+        self.failing_since.filter(|_| is_news).map(|since| now.saturating_duration_since(since))
     }
 }
 
@@ -100,13 +104,13 @@ impl<T: Together> Queue<T> {
             let mut group = Vec::new();
             while queue.recv_many(&mut group, T::MOST_TOGETHER).await > 0 {
                 let (writer, group) = (Arc::clone(&writer), only_recent::<T>(std::mem::take(&mut group)));
-                progress.lock().unwrap_or_else(PoisonError::into_inner).begin();
+                progress.lock().unwrap_or_else(PoisonError::into_inner).begin(Instant::now());
                 // In a task of its own, so that a panic fails one group and not the queue.
                 let written = tokio::spawn(async move { write_group(&*writer, group).await }).await.unwrap_or_else(|error| {
                     tracing::error!(error.message = in_words(&error), "a group was not written");
                     false
                 });
-                progress.lock().unwrap_or_else(PoisonError::into_inner).end(written);
+                progress.lock().unwrap_or_else(PoisonError::into_inner).end(written, Instant::now());
             }
         });
         queue_itself
@@ -114,7 +118,7 @@ impl<T: Together> Queue<T> {
 
     /// For how long nothing could be written although something waits, or waited a moment ago.
     pub(super) fn failing_for(&self) -> Option<Duration> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).failing_for()
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).failing_for(Instant::now())
     }
 
     /// How many wait now.
@@ -168,11 +172,46 @@ async fn write_group<T: Together>(writer: &T, mut group: Vec<Waiting<T>>) -> boo
         }
         Err(error) => {
             tracing::warn!(error.message = in_words(&error), export.count = items.len(), "a group was refused; writing each by itself");
+            let mut away: Option<Arc<StoreError>> = None;
             for (mut item, answer) in items.into_iter().zip(answers) {
-                let written = writer.write(std::slice::from_mut(&mut item)).await;
+                if let Some(error) = &away {
+                    let _ = answer.send(Err(StoreError::Shared(Arc::clone(error))));
+                    continue;
+                }
+                let written = match writer.write(std::slice::from_mut(&mut item)).await {
+                    Err(error) if error.is_unavailable() => {
+                        // The others would each wait for it too.
+                        let error = away.insert(Arc::new(error));
+                        Err(StoreError::Shared(Arc::clone(error)))
+                    }
+                    written => written,
+                };
                 let _ = answer.send(written.and_then(|mut written| Ok((item, written.pop().ok_or(StoreError::Stale)?))));
             }
             true
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_count_until_one_is_written_or_nobody_tries() {
+        let (mut progress, now) = (Progress::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!(progress.failing_for(now), None);
+        progress.begin(now);
+        progress.end(false, after(4));
+        progress.begin(after(4));
+        assert_eq!(progress.failing_for(after(4)), Some(Duration::from_secs(4)));
+        progress.end(true, after(5));
+        assert_eq!(progress.failing_for(after(5)), None);
+        progress.begin(after(5));
+        progress.end(false, after(6));
+        assert_eq!(progress.failing_for(after(3600)), None);
+        progress.begin(after(3600));
+        assert_eq!(progress.failing_for(after(3600)), Some(Duration::ZERO));
     }
 }

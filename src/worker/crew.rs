@@ -41,6 +41,9 @@ pub trait Work: Send + Sync + 'static {
 /// How long a worker waits after the database failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// How often a worker whose hands are all full shows that it moves.
+const BUSY_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Works until `stop`, then finishes what is in hand.
 pub async fn run<W: Work>(work: Arc<W>, pulse: Pulse, wake: Arc<Notify>, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
@@ -51,8 +54,11 @@ pub async fn run<W: Work>(work: Arc<W>, pulse: Pulse, wake: Arc<Notify>, stop: C
         let free = W::HANDS.saturating_sub(tasks.len());
         metrics::gauge!(IN_HAND, "worker" => W::NAME).set(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
         if free == 0 {
+            // Busy is not stuck, and nothing is asked of the database meanwhile.
+            pulse.claimed(W::NAME);
             tokio::select! {
                 _ = tasks.join_next() => {}
+                () = tokio::time::sleep(BUSY_INTERVAL) => {}
                 () = stop.cancelled() => {}
             }
             continue;

@@ -14,10 +14,11 @@ use futures_util::stream::{BoxStream, Stream};
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Connection as _, Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::in_flight::InFlight;
-use super::limits::STATEMENT_LIMIT;
+use super::limits::{ROLLBACK_LIMIT, STATEMENT_LIMIT};
 use super::manager::{Link, Manager};
 use super::suspicion::Suspicion;
 use super::trouble::Trouble;
@@ -28,6 +29,10 @@ pub(in crate::store) struct Connection {
     object: Option<Object<Manager>>,
     state: State,
     in_transaction: bool,
+    /// A statement of the transaction was refused: it can only be rolled back.
+    is_spoiled: bool,
+    /// Given back when the connection is: the place among those that read lists.
+    turn: Option<OwnedSemaphorePermit>,
     suspicion: Arc<Suspicion>,
 }
 
@@ -50,7 +55,14 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     pub(super) fn new(object: Object<Manager>, suspicion: Arc<Suspicion>) -> Self {
-        Self { object: Some(object), state: State::Ended, in_transaction: false, suspicion }
+        Self { object: Some(object), state: State::Ended, in_transaction: false, is_spoiled: false, turn: None, suspicion }
+    }
+
+    /// The same, with a turn that ends when the connection is free again, which may be after its user has gone.
+    #[must_use]
+    pub(in crate::store) fn with(mut self, turn: OwnedSemaphorePermit) -> Self {
+        self.turn = Some(turn);
+        self
     }
 
     /// Begins a transaction.
@@ -74,7 +86,7 @@ impl Connection {
     fn parts(&mut self) -> (&mut PgConnection, bool, Watch<'_>) {
         let link: &mut Link = self.object.as_deref_mut().expect("a connection that is in use is there");
         let Link { raw, statement, always_named, .. } = link;
-        (raw, *always_named, Watch { state: &mut self.state, statement, suspicion: &self.suspicion })
+        (raw, *always_named, Watch { state: &mut self.state, is_spoiled: &mut self.is_spoiled, statement, suspicion: &self.suspicion })
     }
 }
 
@@ -86,28 +98,45 @@ impl Drop for Connection {
         } else if self.state == State::Unfinished || self.in_transaction {
             // Without a runtime the process is ending: Postgres sees the connection go.
             match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, Arc::clone(&self.suspicion)))),
+                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, self.turn.take(), Arc::clone(&self.suspicion)))),
                 Err(_) => drop(Object::take(object)),
             }
         }
     }
 }
 
-/// Waits for the end of the last statement and rolls its transaction back, or closes the connection.
-async fn finish(mut object: Object<Manager>, in_transaction: bool, suspicion: Arc<Suspicion>) {
+/// Waits for the end of the last statement, no longer than its user would have, and rolls its transaction back; or closes the connection.
+async fn finish(mut object: Object<Manager>, in_transaction: bool, turn: Option<OwnedSemaphorePermit>, suspicion: Arc<Suspicion>) {
+    let statement = Arc::clone(&object.statement);
+    let rest = STATEMENT_LIMIT.saturating_sub(statement.waits_for(Instant::now()));
     let finishing = async {
-        object.raw.ping().await?;
+        if let Err(error) = object.raw.ping().await {
+            // The answer to the statement: that to the ping comes after it.
+            if !matches!(error, sqlx::Error::Database(_)) || Suspicion::ends_connection(&error) {
+                return Err(error);
+            }
+            object.raw.ping().await?;
+        }
+        statement.ended();
         if in_transaction {
             sqlx::raw_sql("ROLLBACK").execute(&mut object.raw).await?;
         }
         Ok::<_, sqlx::Error>(())
     };
-    match timeout(STATEMENT_LIMIT, finishing).await {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => suspicion.heard(&error),
-        Err(_) => suspicion.silent(),
+    let finished = tokio::select! {
+        finished = finishing => finished,
+        () = statement.lost() => Err(Trouble::StatementLimit.into()),
+        () = sleep(rest + ROLLBACK_LIMIT) => Err(Trouble::StatementLimit.into()),
+    };
+    if let Err(error) = finished {
+        if Trouble::of(&error) == Some(Trouble::StatementLimit) {
+            suspicion.silent();
+        } else {
+            suspicion.heard(&error);
+        }
+        drop(Object::take(object));
     }
-    drop(Object::take(object));
+    drop(turn);
 }
 
 /// A transaction on a connection of its own; rolled back if it is dropped.
@@ -122,6 +151,10 @@ impl Transaction {
     /// # Errors
     /// Postgres refuses it or does not answer in time.
     pub(in crate::store) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        if self.connection.is_spoiled {
+            // Postgres would roll back and call that a success.
+            return Err(sqlx::Error::Protocol("a transaction of which a statement was refused cannot be committed".to_owned()));
+        }
         self.connection.command("COMMIT").await?;
         self.connection.in_transaction = false;
         Ok(())
@@ -191,20 +224,24 @@ impl<'c> Executor<'c> for &'c mut Connection {
 /// Learns how a statement goes.
 struct Watch<'e> {
     state: &'e mut State,
+    is_spoiled: &'e mut bool,
     statement: &'e InFlight,
     suspicion: &'e Suspicion,
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.statement.ended();
+        // What is unfinished is still waited for, by whoever finishes it.
+        if *self.state != State::Unfinished {
+            self.statement.ended();
+        }
     }
 }
 
 impl Watch<'_> {
     fn sent(&mut self) {
         *self.state = State::Unfinished;
-        self.statement.sent();
+        self.statement.sent(Instant::now());
     }
 
     fn ended(&mut self) {
@@ -212,6 +249,7 @@ impl Watch<'_> {
     }
 
     fn failed(&mut self, error: &sqlx::Error) {
+        *self.is_spoiled = true;
         *self.state = if matches!(error, sqlx::Error::Database(_)) && !Suspicion::ends_connection(error) {
             State::Ended
         } else if Suspicion::ends_connection(error) {
@@ -261,7 +299,10 @@ impl Stream for Limited<'_> {
             return Poll::Ready(None);
         }
         match self.rows.as_mut().poll_next(context) {
-            Poll::Ready(Some(Ok(row))) => Poll::Ready(Some(Ok(row))),
+            Poll::Ready(Some(Ok(row))) => {
+                self.watch.statement.progressed(Instant::now());
+                Poll::Ready(Some(Ok(row)))
+            }
             Poll::Ready(Some(Err(error))) => {
                 self.done = true;
                 self.watch.failed(&error);

@@ -1,11 +1,13 @@
 //! What the driver is told of each host of `DATABASE_URL`.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 use tcp_keepalive::Keepalive;
 use url::form_urlencoded::Serializer;
 
+use super::pooler::SharingOf;
 use crate::store::database_url::{self, DatabaseUrl, TlsMode};
 
 /// A host and how to connect to it.
@@ -13,6 +15,8 @@ pub(super) struct Host {
     pub(super) options: PgConnectOptions,
     /// `None` for a Unix socket.
     pub(super) port: Option<u16>,
+    /// Who shares its connections.
+    pub(super) sharing: Arc<SharingOf>,
 }
 
 /// Every host of the URL, in its order. Connections are called `name` unless the URL says otherwise.
@@ -63,7 +67,7 @@ fn one(url: &DatabaseUrl, host: &database_url::Host, name: &str) -> Result<Host,
     // Without `extra_float_digits`: a pooler need not know that parameter, and every supported Postgres gives floats in full.
     let options = PgConnectOptions::from_str(&query.finish())?.extra_float_digits(None);
     let port = options.get_socket().is_none().then(|| options.get_port());
-    Ok(Host { options, port })
+    Ok(Host { options, port, sharing: Arc::default() })
 }
 
 fn sslmode(mode: TlsMode) -> &'static str {

@@ -3,9 +3,9 @@
 //! `STATEMENT_LIMIT` must be above `statement_timeout`. But Postgres knows better: a backend that is not active has answered, or has nothing
 //! to answer, and if that answer is not here after seconds, it never will be.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -17,38 +17,58 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 /// The statement of one connection.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    /// The process of Postgres that serves the connection.
-    pid: i32,
+    /// The process of Postgres that serves the connection; `None` where a pooler shares it.
+    pid: Option<i32>,
     opened_at: Instant,
-    /// When the statement was sent, in milliseconds since the connection was opened, and one; 0 if none waits.
-    sent_at_ms: AtomicU64,
-    is_lost: AtomicBool,
+    /// Counts the statements: 0 before the first one.
+    number: AtomicU64,
+    /// Since when nothing has come of the statement that waits, in milliseconds since the connection was opened, and one; 0 if none waits.
+    quiet_since_ms: AtomicU64,
+    /// The number of the statement whose answer will not come.
+    lost: AtomicU64,
     waker: AtomicWaker,
 }
 
 impl InFlight {
-    /// A statement was sent.
-    pub(super) fn sent(&self) {
-        let ms = u64::try_from(self.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        self.sent_at_ms.store(ms + 1, Ordering::Release);
+    /// A statement is sent.
+    pub(super) fn sent(&self, now: Instant) {
+        self.number.fetch_add(1, Ordering::AcqRel);
+        self.progressed(now);
     }
 
-    /// Its end was seen, or nobody waits for it any more.
+    /// A part of its answer came.
+    pub(super) fn progressed(&self, now: Instant) {
+        let ms = u64::try_from(now.saturating_duration_since(self.opened_at).as_millis()).unwrap_or(u64::MAX - 1);
+        self.quiet_since_ms.store(ms + 1, Ordering::Release);
+    }
+
+    /// Its end was seen.
     pub(super) fn ended(&self) {
-        self.sent_at_ms.store(0, Ordering::Release);
+        self.quiet_since_ms.store(0, Ordering::Release);
     }
 
     /// Whether its answer will not come; wakes the caller when that becomes known.
     pub(super) fn is_lost(&self, waker: &Waker) -> bool {
         self.waker.register(waker);
-        self.is_lost.load(Ordering::Acquire)
+        self.lost.load(Ordering::Acquire) == self.number.load(Ordering::Acquire) && self.quiet_since_ms.load(Ordering::Acquire) > 0
     }
 
-    fn waits_for(&self) -> Duration {
-        match self.sent_at_ms.load(Ordering::Acquire) {
+    /// Returns when it is known that its answer will not come.
+    pub(super) fn lost(&self) -> impl Future<Output = ()> {
+        std::future::poll_fn(|context| if self.is_lost(context.waker()) { Poll::Ready(()) } else { Poll::Pending })
+    }
+
+    /// How long nothing has come of the statement that waits.
+    pub(super) fn waits_for(&self, now: Instant) -> Duration {
+        match self.quiet_since_ms.load(Ordering::Acquire) {
             0 => Duration::ZERO,
-            sent => self.opened_at.elapsed().saturating_sub(Duration::from_millis(sent)),
+            quiet => now.saturating_duration_since(self.opened_at).saturating_sub(Duration::from_millis(quiet)),
         }
+    }
+
+    /// The process that should have answered by now.
+    fn suspect(&self, now: Instant) -> Option<i32> {
+        self.pid.filter(|_| self.waits_for(now) > SUSPECT_AFTER)
     }
 }
 
@@ -57,13 +77,14 @@ impl InFlight {
 pub(super) struct Statements(Mutex<Vec<Weak<InFlight>>>);
 
 impl Statements {
-    /// Those of a new connection, served by this process.
-    pub(super) fn of_connection(&self, pid: i32) -> Arc<InFlight> {
+    /// That of a new connection, served by this process.
+    pub(super) fn of_connection(&self, pid: Option<i32>, now: Instant) -> Arc<InFlight> {
         let statement = Arc::new(InFlight {
             pid,
-            opened_at: Instant::now(),
-            sent_at_ms: AtomicU64::new(0),
-            is_lost: AtomicBool::new(false),
+            opened_at: now,
+            number: AtomicU64::new(0),
+            quiet_since_ms: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             waker: AtomicWaker::new(),
         });
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,15 +94,15 @@ impl Statements {
     }
 
     /// The processes that should have answered by now.
-    pub(super) fn suspects(&self) -> Vec<i32> {
-        self.all().iter().filter(|statement| statement.waits_for() > SUSPECT_AFTER).map(|statement| statement.pid).collect()
+    pub(super) fn suspects(&self, now: Instant) -> Vec<i32> {
+        self.all().iter().filter_map(|statement| statement.suspect(now)).collect()
     }
 
     /// Gives up what these processes should have answered; they are not active. How many statements that were.
-    pub(super) fn give_up(&self, at_rest: &[i32]) -> usize {
-        let lost = self.all().into_iter().filter(|statement| at_rest.contains(&statement.pid) && statement.waits_for() > SUSPECT_AFTER);
+    pub(super) fn give_up(&self, at_rest: &[i32], now: Instant) -> usize {
+        let lost = self.all().into_iter().filter(|statement| statement.suspect(now).is_some_and(|pid| at_rest.contains(&pid)));
         lost.map(|statement| {
-            statement.is_lost.store(true, Ordering::Release);
+            statement.lost.store(statement.number.load(Ordering::Acquire), Ordering::Release);
             statement.waker.wake();
         })
         .count()
@@ -89,5 +110,47 @@ impl Statements {
 
     fn all(&self) -> Vec<Arc<InFlight>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn only_what_waits_for_a_process_at_rest_is_given_up() {
+        let (statements, now) = (Statements::default(), Instant::now());
+        let (waits, shared, done) =
+            (statements.of_connection(Some(7), now), statements.of_connection(None, now), statements.of_connection(Some(8), now));
+        for statement in [&waits, &shared, &done] {
+            statement.sent(now);
+        }
+        done.ended();
+        assert!(statements.suspects(now + SUSPECT_AFTER).is_empty());
+        let later = now + SUSPECT_AFTER + MOMENT;
+        // Of a connection that a pooler shares no process is known.
+        assert_eq!(statements.suspects(later), [7]);
+        assert_eq!((statements.give_up(&[8], later), waits.lost().now_or_never()), (0, None));
+        assert_eq!((statements.give_up(&[7], later), waits.lost().now_or_never()), (1, Some(())));
+        assert_eq!((shared.lost().now_or_never(), done.lost().now_or_never()), (None, None));
+    }
+
+    #[test]
+    fn an_answer_that_came_after_all_clears_the_next_statement() {
+        let (statements, now) = (Statements::default(), Instant::now());
+        let statement = statements.of_connection(Some(7), now);
+        statement.sent(now);
+        let later = now + SUSPECT_AFTER * 2;
+        assert_eq!(statements.give_up(&[7], later), 1);
+        statement.ended();
+        statement.sent(later);
+        assert_eq!(statement.lost().now_or_never(), None);
+        // A part of an answer is a sign of life.
+        statement.progressed(later + SUSPECT_AFTER);
+        assert!(statements.suspects(later + SUSPECT_AFTER + MOMENT).is_empty());
     }
 }

@@ -8,11 +8,17 @@ pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// `lock_timeout`: Postgres ends a statement that waits for a lock for this long.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The same for migrations: behind one that waits everybody else waits too.
+pub(super) const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// `idle_in_transaction_session_timeout`: Postgres ends a transaction whose client has vanished, and with it the locks that it holds.
 pub(super) const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long this process waits for the answer to a statement. What exceeds it has lost its connection: Postgres would have answered.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(12);
+
+/// How long rolling back may take.
+pub(super) const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long a caller waits until one of the pool's connections is free.
 pub(in crate::store) const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);

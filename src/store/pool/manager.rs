@@ -1,31 +1,30 @@
 //! Opens connections, at the first host that takes writes, and decides whether an idle one may be used again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tcp_keepalive::Keepalive;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::host::{self, Host};
 use super::in_flight::InFlight;
 use super::limits::{
-    CONNECT_LIMIT, IDLE_IN_TRANSACTION_TIMEOUT, LIFETIME_LIMIT, LOCK_TIMEOUT, OPEN_LIMIT, PING_LIMIT, STATEMENT_TIMEOUT, TRUSTED_FOR,
+    CONNECT_LIMIT, IDLE_IN_TRANSACTION_TIMEOUT, LIFETIME_LIMIT, LOCK_TIMEOUT, MIGRATION_LOCK_TIMEOUT, OPEN_LIMIT, PING_LIMIT,
+    STATEMENT_TIMEOUT, TRUSTED_FOR,
 };
-use super::pooler::{self, Sharing};
 use super::suspicion::Suspicion;
 use super::trouble::Trouble;
 use crate::store::database_url::DatabaseUrl;
 
-/// For how long it is believed that a pooler stands before Postgres or that none does.
-const DETECT_INTERVAL: Duration = Duration::from_secs(60);
-
 /// The first pause between two attempts to connect; each next one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What connections are called on which migrations run.
+pub(in crate::store) const MIGRATION_NAME: &str = "tableferry migrate";
 
 /// Whether the server takes no writes, in recovery or because it was told so; and which of its processes serves the connection.
 const IS_READ_ONLY: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, pg_backend_pid()";
@@ -37,8 +36,6 @@ pub(in crate::store) struct Manager {
     first: AtomicUsize,
     connect_limit: Duration,
     keepalive: Keepalive,
-    /// What was found out last, and when.
-    sharing: Mutex<Option<(Sharing, Instant)>>,
     /// What each session is told; nothing where sessions are shared.
     session: String,
     suspicion: Arc<Suspicion>,
@@ -78,7 +75,10 @@ impl Manager {
 
     /// For migrations, whose statements may take long.
     pub(in crate::store) fn for_migrations(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
-        Self::with(url, "tableferry migrate", SERVER_KEEPALIVE.to_owned(), Arc::default())
+        // By this name it is seen whether Postgres works on a migration.
+        let url = DatabaseUrl { application_name: Some(MIGRATION_NAME.to_owned()), ..url.clone() };
+        let session = format!("SET lock_timeout = {}; {SERVER_KEEPALIVE}", MIGRATION_LOCK_TIMEOUT.as_millis());
+        Self::with(&url, MIGRATION_NAME, session, Arc::default())
     }
 
     fn with(url: &DatabaseUrl, name: &str, session: String, suspicion: Arc<Suspicion>) -> Result<Self, sqlx::Error> {
@@ -87,7 +87,6 @@ impl Manager {
             first: AtomicUsize::new(0),
             connect_limit: url.connect_timeout.unwrap_or(CONNECT_LIMIT),
             keepalive: host::keepalive(url),
-            sharing: Mutex::default(),
             session,
             suspicion,
         })
@@ -133,34 +132,8 @@ impl Manager {
         Err(failed)
     }
 
-    /// Who shares the connections of Postgres: found out anew now and then, since a pooler can be put in between, or told another mode, at any time.
-    async fn sharing(&self, host: &Host) -> Result<Sharing, sqlx::Error> {
-        let mut known = self.sharing.lock().await;
-        let before = known.map(|(sharing, _)| sharing);
-        if let Some((sharing, at)) = *known
-            && at.elapsed() < DETECT_INTERVAL
-        {
-            return Ok(sharing);
-        }
-        let detected = timeout(OPEN_LIMIT, pooler::detect(&host.options, self.connect_limit)).await;
-        let now = detected.map_err(|_| Trouble::ConnectLimit)??;
-        *known = Some((now, Instant::now()));
-        if before != Some(now) {
-            match now {
-                Sharing::ByTransaction => tracing::info!(
-                    "a pooler in transaction mode is in front of Postgres: statements are prepared by name, and nothing is set per session"
-                ),
-                Sharing::None => {}
-            }
-            if before.is_some() {
-                self.suspicion.sharing_changed();
-            }
-        }
-        Ok(now)
-    }
-
     async fn connect(&self, host: &Host) -> Result<Link, sqlx::Error> {
-        let sharing = self.sharing(host).await?;
+        let is_shared = host.sharing.find_out(&host.options, self.connect_limit, &self.suspicion).await?;
         let connecting = async {
             let generation = self.suspicion.generation();
             let mut raw = PgConnection::connect_with(&host.options).await?;
@@ -168,29 +141,19 @@ impl Manager {
                 let kept = tcp_keepalive::set_for_peers_on(port, &self.keepalive);
                 let _ = kept.inspect_err(|error| tracing::debug!(error.message = %error, "TCP keepalive could not be set"));
             }
-            let greeting = match sharing {
-                Sharing::None => format!("{}; {IS_READ_ONLY}", self.session),
-                Sharing::ByTransaction => IS_READ_ONLY.to_owned(),
-            };
+            let greeting = if is_shared { IS_READ_ONLY.to_owned() } else { format!("{}; {IS_READ_ONLY}", self.session) };
             let row = sqlx::raw_sql(AssertSqlSafe(greeting)).fetch_one(&mut raw).await?;
             if row.try_get::<bool, _>(0)? {
                 return Err(Trouble::ReadOnly.into());
             }
-            let always_named = sharing == Sharing::ByTransaction;
             // Where sessions are shared, another process may serve each statement: of none can be said that it is at rest.
-            let statement = self.suspicion.statements.of_connection(if always_named { NO_PROCESS } else { row.try_get(1)? });
-            Ok(Link { raw, statement, generation, always_named, begin: if always_named { BEGIN_SHARED } else { "BEGIN" } })
+            let pid = if is_shared { None } else { Some(row.try_get(1)?) };
+            let statement = self.suspicion.statements.of_connection(pid, Instant::now());
+            Ok(Link { raw, statement, generation, always_named: is_shared, begin: if is_shared { BEGIN_SHARED.as_str() } else { "BEGIN" } })
         };
         timeout(self.connect_limit, connecting).await.map_err(|_| Trouble::ConnectLimit)?
     }
 }
-
-/// No process has this number.
-const NO_PROCESS: i32 = 0;
-
-/// A transaction where sessions are shared: what a session of our own is told goes into each.
-const BEGIN_SHARED: &str =
-    "BEGIN; SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
 /// The server's end of a connection is kept alive too, so that a client that was lost does not hold its locks for hours.
 const SERVER_KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
@@ -201,14 +164,19 @@ const SERVER_KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives
 /// costs about the same wherever it is: by Postgres's default of 4 it rather reads hundreds of rows in order than fifty from the index that
 /// fits. Nothing reads so much that other processes should help.
 fn session_settings() -> String {
-    let ms = |duration: Duration| duration.as_millis();
-    format!(
-        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET random_page_cost = 1.1; \
-        SET max_parallel_workers_per_gather = 0; {SERVER_KEEPALIVE}",
-        ms(STATEMENT_TIMEOUT),
-        ms(LOCK_TIMEOUT),
-        ms(IDLE_IN_TRANSACTION_TIMEOUT),
-    )
+    format!("{}; SET random_page_cost = 1.1; SET max_parallel_workers_per_gather = 0; {SERVER_KEEPALIVE}", timeouts("SET"))
+}
+
+/// A transaction where sessions are shared: it is told its limits, since the session cannot be.
+static BEGIN_SHARED: LazyLock<String> = LazyLock::new(|| format!("BEGIN; {}", timeouts("SET LOCAL")));
+
+fn timeouts(set: &str) -> String {
+    let settings = [
+        ("statement_timeout", STATEMENT_TIMEOUT),
+        ("lock_timeout", LOCK_TIMEOUT),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+    ];
+    settings.map(|(name, limit)| format!("{set} {name} = {}", limit.as_millis())).join("; ")
 }
 
 /// Whether a connection that failed like this may succeed in a moment: the server starts, or a fail-over goes on.
@@ -226,8 +194,7 @@ impl managed::Manager for Manager {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Link, sqlx::Error> {
-        // Beside its own limits it may wait for others who find out what it needs.
-        timeout(OPEN_LIMIT * 2, self.open()).await.map_err(|_| Trouble::ConnectLimit)?
+        self.open().await
     }
 
     async fn recycle(&self, link: &mut Link, about: &Metrics) -> RecycleResult<sqlx::Error> {

@@ -23,11 +23,11 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Connection as _, Describe, Either, Execute, Executor, Postgres, SqlStr};
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 pub(super) use connection::{Connection, Transaction};
 pub(super) use limits::ACQUIRE_LIMIT;
-pub(super) use manager::{Link, Manager};
+pub(super) use manager::{Link, MIGRATION_NAME, Manager};
 use suspicion::Suspicion;
 pub use trouble::Trouble;
 
@@ -105,12 +105,12 @@ impl Pool {
 
     /// The processes of Postgres that should have answered a statement by now.
     pub(super) fn suspects(&self) -> Vec<i32> {
-        self.suspicion.statements.suspects()
+        self.suspicion.statements.suspects(Instant::now())
     }
 
     /// Gives up the statements that these processes should have answered, since they are not active: their answers were lost.
     pub(super) fn give_up(&self, at_rest: &[i32]) {
-        let lost = self.suspicion.statements.give_up(at_rest);
+        let lost = self.suspicion.statements.give_up(at_rest, Instant::now());
         if lost > 0 {
             tracing::warn!(db.statements.lost = lost, "Postgres has finished statements, or never got them, whose answers have not come");
         }

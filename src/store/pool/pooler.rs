@@ -5,62 +5,147 @@
 //! unnamed statement of another client may take its place, whose answer looks like ours. Poolers that know the mode (PgBouncer from 1.21
 //! on) follow named statements from one connection of Postgres to the next; older ones mix those up too.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::suspicion::Suspicion;
 use super::trouble::Trouble;
+use crate::causes::in_words;
 
 /// Who else uses the connections of Postgres on which our sessions run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sharing {
+enum Sharing {
     /// Nobody while a connection is open: there is no pooler, or one in session mode.
     None,
     /// Everybody, transaction by transaction.
     ByTransaction,
+    /// The same, and statements of the same name are mixed up.
+    MixedUp,
 }
 
-/// How often the connections are compared. On a quiet pooler once is enough; on a busy one each look may meet another pair by chance.
+/// What is known of one host.
+#[derive(Debug, Default)]
+pub(super) struct SharingOf {
+    known: Mutex<Option<(Sharing, Instant)>>,
+    /// Held by whoever finds it out.
+    finding: tokio::sync::Mutex<()>,
+}
+
+/// For how long it is believed. A pooler can be put before Postgres, or told another mode, at any time.
+const BELIEVED_FOR: Duration = Duration::from_secs(60);
+
+/// How often connections are compared. On a quiet pooler once is enough; on a busy one each look may meet the same pair by chance, so it takes
+/// many to forget a pooler.
 const LOOKS: usize = 4;
+const LOOKS_TO_FORGET: usize = 40;
 
 /// How long one answer may take before the pooler counts as one that has no connection to give.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
+impl SharingOf {
+    /// Whether the connections of this host are shared, transaction by transaction. The first who asks finds it out; later it is found out anew in the background.
+    ///
+    /// # Errors
+    /// The host cannot be reached, or a pooler mixes up statements.
+    pub(super) async fn find_out(
+        self: &Arc<Self>,
+        options: &PgConnectOptions,
+        connect_limit: Duration,
+        suspicion: &Arc<Suspicion>,
+    ) -> Result<bool, sqlx::Error> {
+        let sharing = match self.known() {
+            Some((sharing, at)) => {
+                if at.elapsed() > BELIEVED_FOR {
+                    let (this, options, suspicion) = (Arc::clone(self), options.clone(), Arc::clone(suspicion));
+                    tokio::spawn(async move { this.find_out_again(&options, connect_limit, &suspicion).await });
+                }
+                sharing
+            }
+            None => {
+                // Waits no longer than finding out takes.
+                let _turn = timeout(connect_limit * 2, self.finding.lock()).await.map_err(|_| Trouble::ConnectLimit)?;
+                match self.known() {
+                    Some((sharing, _)) => sharing,
+                    None => self.learn(compare(options, connect_limit, LOOKS).await?),
+                }
+            }
+        };
+        match sharing {
+            Sharing::None => Ok(false),
+            Sharing::ByTransaction => Ok(true),
+            Sharing::MixedUp => Err(Trouble::Pooler.into()),
+        }
+    }
+
+    /// What cannot be found out now leaves what is known.
+    async fn find_out_again(&self, options: &PgConnectOptions, connect_limit: Duration, suspicion: &Suspicion) {
+        let Ok(_turn) = self.finding.try_lock() else { return };
+        let Some((before, at)) = self.known() else { return };
+        if at.elapsed() <= BELIEVED_FOR {
+            return;
+        }
+        let looks = if before == Sharing::None { LOOKS } else { LOOKS_TO_FORGET };
+        match compare(options, connect_limit, looks).await {
+            Ok(now) if self.learn(now) != before => suspicion.sharing_changed(),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(error.message = in_words(&error), "whether a pooler is in front of Postgres could not be found out again");
+                self.learn(before);
+            }
+        }
+    }
+
+    fn known(&self) -> Option<(Sharing, Instant)> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, sharing: Sharing) -> Sharing {
+        let before = self.known.lock().unwrap_or_else(PoisonError::into_inner).replace((sharing, Instant::now()));
+        if before.map(|(before, _)| before) != Some(sharing) && sharing == Sharing::ByTransaction {
+            tracing::info!(
+                "a pooler in transaction mode is in front of Postgres: statements are prepared by name, and nothing is set per session"
+            );
+        }
+        sharing
+    }
+}
+
 /// Compares two connections.
-///
-/// # Errors
-/// They cannot be opened, or the pooler mixes up prepared statements.
-pub(super) async fn detect(options: &PgConnectOptions, connect_limit: Duration) -> Result<Sharing, sqlx::Error> {
+async fn compare(options: &PgConnectOptions, connect_limit: Duration, looks: usize) -> Result<Sharing, sqlx::Error> {
     let open = || async { timeout(connect_limit, PgConnection::connect_with(options)).await.map_err(|_| Trouble::ConnectLimit)? };
     let (mut a, mut b) = (open().await?, open().await?);
-    let sharing = compare(&mut a, &mut b).await?;
+    let sharing = compare_both(&mut a, &mut b, looks).await?;
     // What does not close in time is dropped, which closes it too.
     let _ = timeout(ANSWER_LIMIT, a.close()).await;
     let _ = timeout(ANSWER_LIMIT, b.close()).await;
     Ok(sharing)
 }
 
-async fn compare(a: &mut PgConnection, b: &mut PgConnection) -> Result<Sharing, sqlx::Error> {
-    for _ in 0..LOOKS {
-        let before = timeout(ANSWER_LIMIT, backend(a)).await.map_err(|_| Trouble::PoolerFull)??;
-        let held = timeout(ANSWER_LIMIT, hold(b)).await.map_err(|_| Trouble::PoolerFull)??;
+async fn compare_both(a: &mut PgConnection, b: &mut PgConnection, looks: usize) -> Result<Sharing, sqlx::Error> {
+    for _ in 0..looks {
+        let before = answered(backend(a)).await?;
+        let held = answered(hold(b)).await?;
         // While `b` holds what it was given, `a` is given another one, or none at all.
-        let after = timeout(ANSWER_LIMIT, backend(a)).await;
-        sqlx::raw_sql("ROLLBACK").execute(&mut *b).await?;
-        let Ok(after) = after else {
-            return Err(Trouble::PoolerFull.into());
-        };
+        let after = answered(backend(a)).await;
+        answered(async { sqlx::raw_sql("ROLLBACK").execute(&mut *b).await }).await?;
         if before == held || after? != before {
-            return match keeps_statements_apart(a, b).await {
+            let apart = timeout(ANSWER_LIMIT * 6, keeps_statements_apart(a, b)).await.map_err(|_| Trouble::PoolerFull)?;
+            return match apart {
                 Ok(true) => Ok(Sharing::ByTransaction),
-                Err(error) if !matches!(error, sqlx::Error::Database(_) | sqlx::Error::Protocol(_)) => Err(error),
-                Ok(false) | Err(_) => Err(Trouble::Pooler.into()),
+                Ok(false) | Err(sqlx::Error::Database(_) | sqlx::Error::Protocol(_)) => Ok(Sharing::MixedUp),
+                Err(error) => Err(error),
             };
         }
     }
     Ok(Sharing::None)
+}
+
+async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_LIMIT, answer).await.map_err(|_| Trouble::PoolerFull)?
 }
 
 /// The process of Postgres that answers.
