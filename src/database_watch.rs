@@ -26,7 +26,7 @@ pub async fn run(store: Store, stop: CancellationToken) {
             // The same trouble in other words (another host, another cause) is no news.
             (Err(now), Some((_, before))) if discriminant(before) == discriminant(&now) => {}
             (Err(now), before) => {
-                tracing::warn!(error.message = now.in_full(), "the database cannot be used; asking again every {} s", INTERVAL.as_secs());
+                tracing::warn!(error.message = now.in_full(), "the database cannot be used; asking again every two seconds");
                 let since = before.as_ref().map_or_else(Instant::now, |(since, _)| *since);
                 trouble = Some((since, now));
             }
