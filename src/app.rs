@@ -17,7 +17,7 @@ use crate::chance::Chance;
 use crate::database_watch;
 use crate::front::{self, Front, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
-use crate::pulse::Pulse;
+use crate::worker_progress::WorkerProgress;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
 use crate::store::record::StepQueue;
@@ -127,7 +127,7 @@ impl App {
             most_in_flight: settings.lanes.most_in_flight,
             admission: Admission::new(Arc::clone(&limits)),
             gauges: Arc::default(),
-            pulse: Pulse::default(),
+            progress: WorkerProgress::default(),
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),
             exports_changed: Arc::new(Notify::new()),
@@ -226,7 +226,7 @@ impl App {
             tokio::spawn(telemetry::keep_up(stopping.clone())),
             tokio::spawn(database_watch::run(self.store.clone(), stopping.clone())),
         ];
-        let pulse = &self.api.pulse;
+        let progress = &self.api.progress;
         if role != Role::Worker {
             let watcher = self.api.watcher.clone();
             tasks.push(tokio::spawn({
@@ -235,12 +235,12 @@ impl App {
             }));
         }
         if role != Role::Api {
-            tasks.push(tokio::spawn(crew::run(self.exports, pulse.clone(), Arc::clone(&self.api.exports_due), stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.deliveries, pulse.clone(), Arc::clone(&self.api.deliveries_due), stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, pulse.clone(), Arc::clone(&self.api.webhook_jobs_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.exports, progress.clone(), Arc::clone(&self.api.exports_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.deliveries, progress.clone(), Arc::clone(&self.api.deliveries_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, progress.clone(), Arc::clone(&self.api.webhook_jobs_due), stopping.clone())));
             tasks.push(tokio::spawn(crew::run(
                 self.verifications,
-                pulse.clone(),
+                progress.clone(),
                 Arc::clone(&self.api.verifications_due),
                 stopping.clone(),
             )));
@@ -292,7 +292,7 @@ async fn wait_for_database(store: &Store, migrate: bool, stopping: &Cancellation
                 return Ok(());
             }
             Err(error) if !error.is_unavailable() => return Err(error),
-            Err(StoreError::Unfit(ailment)) if !told => tracing::warn!("{ailment}; asking again every second"),
+            Err(StoreError::Unhealthy(problem)) if !told => tracing::warn!("{problem}; asking again every second"),
             Err(error) if !told => {
                 tracing::warn!(error.message = in_words(&error), "the database does not answer; trying again every second");
             }
@@ -313,5 +313,5 @@ async fn prepare(store: &Store, migrate: bool) -> Result<(), StoreError> {
     if migrate {
         store.migrate().await?;
     }
-    store.health().await.map_err(StoreError::Unfit)
+    store.health().await.map_err(StoreError::Unhealthy)
 }

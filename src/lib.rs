@@ -22,7 +22,7 @@ pub mod log_limit;
 pub mod measures;
 pub mod output;
 pub mod proof;
-pub mod pulse;
+pub mod worker_progress;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

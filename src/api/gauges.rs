@@ -36,7 +36,7 @@ impl Gauges {
         connections("used", pool.used);
         metrics::gauge!(DB_CONNECTION_LIMIT, "db_client_connection_pool_name" => POOL).set(pool.most);
         metrics::gauge!(ACCEPTS_WAITING).set(u32::try_from(state.accepts.waiting()).unwrap_or(u32::MAX));
-        for (worker, since) in state.pulse.since_claims() {
+        for (worker, since) in state.progress.since_claims() {
             metrics::gauge!(SINCE_CLAIM, "worker" => worker).set(since.as_secs_f64());
         }
         // Whoever asks at the same time waits for the one answer.

@@ -27,7 +27,7 @@ pub struct Health {
 /// Looks at nothing outside the process. 503 if a worker has not moved for 5 minutes, which only a restart ends; the problem's `detail` names it.
 #[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "It lives", body = Health), LiveProblems))]
 pub async fn livez(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
-    match state.pulse.stuck(Instant::now()) {
+    match state.progress.stuck(Instant::now()) {
         Some((worker, since)) => {
             let detail = format!("the {worker} worker has not moved for {} s", since.as_secs());
             Err(Problem::new(ProblemType::Unavailable, detail))
@@ -59,8 +59,8 @@ pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Probl
     if state.stopping.is_cancelled() {
         return Err(not_ready("the process is stopping"));
     }
-    if let Err(ailment) = state.store.health().await {
-        return Err(not_ready(&ailment.to_string()));
+    if let Err(problem) = state.store.health().await {
+        return Err(not_ready(&problem.to_string()));
     }
     match state.accepts.failing_for() {
         Some(since) if since > FAILING_LIMIT => Err(not_ready(&format!("no new export could be stored for {} s", since.as_secs()))),

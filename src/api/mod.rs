@@ -48,7 +48,7 @@ use crate::domain::estimate::Prices;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::keyring::Keyring;
-use crate::pulse::Pulse;
+use crate::worker_progress::WorkerProgress;
 use crate::store::Store;
 use crate::store::accept_queue::AcceptQueue;
 use crate::vault::Vault;
@@ -110,7 +110,7 @@ pub struct Parts {
     /// The gauges that are read when somebody asks for metrics.
     pub gauges: Arc<Gauges>,
     /// When the workers of this process last moved.
-    pub pulse: Pulse,
+    pub progress: WorkerProgress,
     /// Wakes those who wait for an export.
     pub watcher: Watcher,
     /// Told when an export is due at once.

@@ -94,7 +94,7 @@ impl Together for Accepts {
 
     async fn write(&self, accepts: &mut [Accept]) -> Result<Vec<bool>, StoreError> {
         metrics::histogram!(ACCEPT_GROUP).record(u32::try_from(accepts.len()).unwrap_or(u32::MAX));
-        self.store.takes_writes()?;
+        self.store.ensure_writable()?;
         let mut connection = self.store.pool.acquire().await?;
         let asked: HashSet<Alike> = accepts.iter().map(|one| Alike::to(&one.export.request, one.table_size_bytes)).collect();
         let asked: Vec<Alike> = asked.into_iter().collect();

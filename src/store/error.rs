@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::health::Ailment;
-use super::pool::Trouble;
+use super::health::DatabaseProblem;
+use super::pool::ConnectionProblem;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum StoreError {
     Unavailable(#[source] sqlx::Error),
     /// The database is known to be of no use now.
     #[error(transparent)]
-    Unfit(Ailment),
+    Unhealthy(DatabaseProblem),
     /// The database refused a statement: a mistake of ours.
     #[error("the database refused a statement")]
     Database(#[source] sqlx::Error),
@@ -55,7 +55,7 @@ impl StoreError {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Unfit(_) => true,
+            Self::Unavailable(_) | Self::Unhealthy(_) => true,
             Self::Migrate(sqlx::migrate::MigrateError::Execute(e)) => is_unavailable(e),
             Self::Shared(error) => error.is_unavailable(),
             _ => false,
@@ -69,8 +69,8 @@ impl StoreError {
     pub fn unavailable_because(&self) -> &'static str {
         match self {
             Self::Shared(error) => error.unavailable_because(),
-            Self::Unfit(Ailment::NoWrites(trouble)) => trouble.for_callers(),
-            Self::Unavailable(error) => Trouble::of(error).map_or("the database does not answer", Trouble::for_callers),
+            Self::Unhealthy(DatabaseProblem::NoWrites(problem)) => problem.for_callers(),
+            Self::Unavailable(error) => ConnectionProblem::of(error).map_or("the database does not answer", ConnectionProblem::for_callers),
             _ => "the database does not answer",
         }
     }
@@ -83,8 +83,8 @@ impl From<sqlx::Error> for StoreError {
 }
 
 fn is_unavailable(error: &sqlx::Error) -> bool {
-    if let Some(trouble) = Trouble::of(error) {
-        return trouble.is_passing();
+    if let Some(problem) = ConnectionProblem::of(error) {
+        return problem.is_passing();
     }
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::StoreError;
 use super::migrate::newest_version;
-use super::pool::{Link, Pool, Trouble};
+use super::pool::{Link, Pool, ConnectionProblem};
 
 /// How long what is read may take on the connection that is there. It has none of the waits that others have: for a place, for locks, for rows.
 const READ_LIMIT: Duration = Duration::from_millis(1500);
@@ -20,7 +20,7 @@ const READ_LIMIT: Duration = Duration::from_millis(1500);
 const WRITE_LIMIT: Duration = Duration::from_millis(2500);
 
 /// How long opening another connection and an answer there may take.
-const ANEW_LIMIT: Duration = Duration::from_millis(2500);
+const RECONNECT_LIMIT: Duration = Duration::from_millis(2500);
 
 /// How long all of it may take, waiting for whoever asks already included. `/readyz` is red within 5 s of writes failing.
 const ASK_LIMIT: Duration = Duration::from_millis(4500);
@@ -30,13 +30,13 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is wrong with the database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Ailment {
+pub enum DatabaseProblem {
     /// It does not answer, or refuses connections. Why is for logs alone: it may name hosts and users.
     #[error("the database does not answer")]
     Away(String),
     /// It takes no writes.
     #[error("the database takes no writes: {0}")]
-    NoWrites(Trouble),
+    NoWrites(ConnectionProblem),
     /// Its schema is not this version's yet.
     #[error("the database's schema is older than this version's; run tableferry migrate")]
     OldSchema,
@@ -53,13 +53,13 @@ struct Asking {
     link: Option<Link>,
     wrote_at: Option<Instant>,
     /// When the last question was begun, and its answer.
-    last: Option<(Instant, Result<(), Ailment>)>,
+    last: Option<(Instant, Result<(), DatabaseProblem>)>,
 }
 
-impl Ailment {
+impl DatabaseProblem {
     /// All that is known of it, for logs.
     #[must_use]
-    pub fn in_full(&self) -> String {
+    pub fn log_text(&self) -> String {
         match self {
             Self::Away(why) => format!("{self}: {why}"),
             _ => self.to_string(),
@@ -69,11 +69,11 @@ impl Ailment {
 
 impl Health {
     /// Asks the database now. Whoever asks meanwhile shares the next answer.
-    pub(super) async fn ask(&self, pool: &Pool) -> Result<(), Ailment> {
+    pub(super) async fn ask(&self, pool: &Pool) -> Result<(), DatabaseProblem> {
         timeout(ASK_LIMIT, self.ask_in_turn(pool)).await.unwrap_or_else(|_| Err(away_for_too_long(ASK_LIMIT)))
     }
 
-    async fn ask_in_turn(&self, pool: &Pool) -> Result<(), Ailment> {
+    async fn ask_in_turn(&self, pool: &Pool) -> Result<(), DatabaseProblem> {
         let arrived = Instant::now();
         let mut asking = self.asking.lock().await;
         if let Some((began, answer)) = &asking.last
@@ -86,60 +86,60 @@ impl Health {
         asking.last = Some((began, answer.clone()));
         match &answer {
             // An answer that did not come says nothing of commits.
-            Err(Ailment::Away(_)) => {}
-            answer => pool.commits_wait(*answer == Err(Ailment::NoWrites(Trouble::StandbyAway))),
+            Err(DatabaseProblem::Away(_)) => {}
+            answer => pool.set_commits_blocked(*answer == Err(DatabaseProblem::NoWrites(ConnectionProblem::StandbyAway))),
         }
         answer
     }
 }
 
 impl Asking {
-    async fn ask(&mut self, pool: &Pool) -> Result<(), Ailment> {
-        let Some(link) = self.link.take() else { return self.ask_anew(pool).await };
+    async fn ask(&mut self, pool: &Pool) -> Result<(), DatabaseProblem> {
+        let Some(link) = self.link.take() else { return self.ask_on_new_connection(pool).await };
         match self.ask_on(link, pool).await {
             Answer::Said(answer) => answer,
             // The connection may have died by itself: a new one tells more.
-            Answer::Broken(_) => self.ask_anew(pool).await,
+            Answer::Broken(_) => self.ask_on_new_connection(pool).await,
             Answer::Silent => {
-                let answer = self.ask_anew(pool).await;
+                let answer = self.ask_on_new_connection(pool).await;
                 if answer.is_ok() {
-                    pool.went_silent();
+                    pool.report_silent_connection();
                 }
                 answer
             }
         }
     }
 
-    async fn ask_anew(&mut self, pool: &Pool) -> Result<(), Ailment> {
+    async fn ask_on_new_connection(&mut self, pool: &Pool) -> Result<(), DatabaseProblem> {
         let anew = async {
             match pool.open().await {
                 Ok(link) => match self.ask_on(link, pool).await {
                     Answer::Said(answer) => answer,
-                    Answer::Broken(ailment) => Err(ailment),
+                    Answer::Broken(problem) => Err(problem),
                     Answer::Silent => Err(away_for_too_long(READ_LIMIT)),
                 },
-                Err(error) => Err(ailment(error)),
+                Err(error) => Err(problem(error)),
             }
         };
-        timeout(ANEW_LIMIT, anew).await.unwrap_or_else(|_| Err(away_for_too_long(ANEW_LIMIT)))
+        timeout(RECONNECT_LIMIT, anew).await.unwrap_or_else(|_| Err(away_for_too_long(RECONNECT_LIMIT)))
     }
 
     /// Keeps the connection only if it answered.
     async fn ask_on(&mut self, mut link: Link, pool: &Pool) -> Answer {
-        let suspects = pool.suspects();
-        match timeout(READ_LIMIT, read(&mut link, &suspects, pool)).await {
+        let overdue_pids = pool.overdue_pids();
+        match timeout(READ_LIMIT, read(&mut link, &overdue_pids, pool)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                let ailment = ailment(error);
-                match &ailment {
-                    Ailment::Away(_) => return Answer::Broken(ailment),
-                    Ailment::NoWrites(Trouble::ReadOnly) => {
+                let problem = problem(error);
+                match &problem {
+                    DatabaseProblem::Away(_) => return Answer::Broken(problem),
+                    DatabaseProblem::NoWrites(ConnectionProblem::ReadOnly) => {
                         self.wrote_at = None;
-                        pool.is_read_only();
+                        pool.report_read_only_server();
                     }
                     _ => self.link = Some(link),
                 }
-                return Answer::Said(Err(ailment));
+                return Answer::Said(Err(problem));
             }
             Err(_) => return Answer::Silent,
         }
@@ -147,7 +147,7 @@ impl Asking {
             let write = "SELECT pg_logical_emit_message(true, 'tableferry', '')";
             match timeout(WRITE_LIMIT, sqlx::raw_sql(write).execute(&mut link.raw)).await {
                 Ok(Ok(_)) => self.wrote_at = Some(Instant::now()),
-                Ok(Err(error)) => return Answer::Broken(ailment(error)),
+                Ok(Err(error)) => return Answer::Broken(problem(error)),
                 // It read a moment ago: the disk or a standby is slow, not the connection.
                 Err(_) => return Answer::Said(Err(away_for_too_long(WRITE_LIMIT))),
             }
@@ -160,17 +160,17 @@ impl Asking {
 /// What came of asking on one connection.
 enum Answer {
     /// It answered.
-    Said(Result<(), Ailment>),
+    Said(Result<(), DatabaseProblem>),
     /// It failed.
-    Broken(Ailment),
+    Broken(DatabaseProblem),
     /// Nothing came.
     Silent,
 }
 
 /// What can be seen without writing.
-async fn read(link: &mut Link, suspects: &[i32], pool: &Pool) -> Result<(), StoreError> {
-    if !suspects.is_empty() {
-        pool.give_up(&at_rest(link, suspects).await?);
+async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), StoreError> {
+    if !overdue_pids.is_empty() {
+        pool.abandon(&not_running(link, overdue_pids).await?);
     }
     // Somebody's commit that waits says enough: another one would only wait as well, and keep its place at Postgres.
     let text = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
@@ -179,10 +179,10 @@ async fn read(link: &mut Link, suspects: &[i32], pool: &Pool) -> Result<(), Stor
         to_regclass('_sqlx_migrations') IS NOT NULL";
     let row = sqlx::raw_sql(text).fetch_one(&mut link.raw).await?;
     if row.try_get(0)? {
-        return Err(StoreError::Unfit(Ailment::NoWrites(Trouble::ReadOnly)));
+        return Err(StoreError::Unhealthy(DatabaseProblem::NoWrites(ConnectionProblem::ReadOnly)));
     }
     if row.try_get(1)? {
-        return Err(StoreError::Unfit(Ailment::NoWrites(Trouble::StandbyAway)));
+        return Err(StoreError::Unhealthy(DatabaseProblem::NoWrites(ConnectionProblem::StandbyAway)));
     }
     let has_schema: bool = row.try_get(2)?;
     let version: Option<i64> = match has_schema {
@@ -190,27 +190,27 @@ async fn read(link: &mut Link, suspects: &[i32], pool: &Pool) -> Result<(), Stor
         false => None,
     };
     if version.is_none_or(|version| version < newest_version()) {
-        return Err(StoreError::Unfit(Ailment::OldSchema));
+        return Err(StoreError::Unhealthy(DatabaseProblem::OldSchema));
     }
     Ok(())
 }
 
 /// Which of these processes of Postgres are at rest, or gone. Of one whose state is not told (`track_activities` is off) nothing is known.
-async fn at_rest(link: &mut Link, suspects: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
+async fn not_running(link: &mut Link, overdue_pids: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
     let text = "SELECT pid FROM pg_stat_activity WHERE state IS NULL OR state NOT LIKE 'idle%'";
     let rows = sqlx::raw_sql(text).fetch_all(&mut link.raw).await?;
     let busy = rows.iter().map(|row| row.try_get::<i32, _>(0)).collect::<Result<Vec<_>, _>>()?;
-    Ok(suspects.iter().copied().filter(|pid| !busy.contains(pid)).collect())
+    Ok(overdue_pids.iter().copied().filter(|pid| !busy.contains(pid)).collect())
 }
 
-fn ailment(error: impl Into<StoreError>) -> Ailment {
+fn problem(error: impl Into<StoreError>) -> DatabaseProblem {
     match error.into() {
-        StoreError::Unfit(ailment) => ailment,
-        StoreError::Unavailable(error) if Trouble::of(&error) == Some(Trouble::ReadOnly) => Ailment::NoWrites(Trouble::ReadOnly),
-        error => Ailment::Away(crate::causes::in_words(&error)),
+        StoreError::Unhealthy(problem) => problem,
+        StoreError::Unavailable(error) if ConnectionProblem::of(&error) == Some(ConnectionProblem::ReadOnly) => DatabaseProblem::NoWrites(ConnectionProblem::ReadOnly),
+        error => DatabaseProblem::Away(crate::causes::in_words(&error)),
     }
 }
 
-fn away_for_too_long(limit: Duration) -> Ailment {
-    Ailment::Away(format!("not within {} s", limit.as_secs_f64()))
+fn away_for_too_long(limit: Duration) -> DatabaseProblem {
+    DatabaseProblem::Away(format!("not within {} s", limit.as_secs_f64()))
 }

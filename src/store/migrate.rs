@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tokio::time::{sleep, timeout};
 
 use super::StoreError;
-use super::pool::{Link, MIGRATION_NAME, Manager, Trouble};
+use super::pool::{Link, MIGRATION_NAME, Manager, ConnectionProblem};
 
 /// Every migration, in order.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -30,7 +30,7 @@ const LOCK_INTERVAL: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often in a row Postgres may be seen at rest before the connection counts as silent: between two statements it rests a moment.
-const MOST_RESTS: u32 = 3;
+const MAX_IDLE_CHECKS: u32 = 3;
 
 /// How long an answer to anything but a migration may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -86,15 +86,15 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 }
 
 /// Returns when Postgres does not work on a migration any more although we have no answer.
-async fn until_silent(manager: &Manager) -> Trouble {
+async fn until_silent(manager: &Manager) -> ConnectionProblem {
     let mut rests = 0;
-    while rests < MOST_RESTS {
+    while rests < MAX_IDLE_CHECKS {
         sleep(CHECK_INTERVAL).await;
         // A database that cannot be asked says no more than one that rests.
         let works = answered(is_working(manager)).await.unwrap_or(false);
         rests = if works { 0 } else { rests + 1 };
     }
-    Trouble::StatementLimit
+    ConnectionProblem::StatementLimit
 }
 
 async fn is_working(manager: &Manager) -> Result<bool, sqlx::Error> {
@@ -107,5 +107,5 @@ async fn is_working(manager: &Manager) -> Result<bool, sqlx::Error> {
 }
 
 async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(ANSWER_LIMIT, answer).await.map_err(|_| Trouble::StatementLimit)?
+    timeout(ANSWER_LIMIT, answer).await.map_err(|_| ConnectionProblem::StatementLimit)?
 }

@@ -42,8 +42,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 pub use error::StoreError;
-pub use health::Ailment;
-pub use pool::Trouble;
+pub use health::DatabaseProblem;
+pub use pool::ConnectionProblem;
 pub use reseal::Resealed;
 
 use health::Health;
@@ -106,7 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn health(&self) -> Result<(), Ailment> {
+    pub async fn health(&self) -> Result<(), DatabaseProblem> {
         self.health.ask(&self.pool).await
     }
 
@@ -114,8 +114,8 @@ impl Store {
     ///
     /// # Errors
     /// Why it takes none.
-    pub fn takes_writes(&self) -> Result<(), StoreError> {
-        Ok(self.pool.takes_writes()?)
+    pub fn ensure_writable(&self) -> Result<(), StoreError> {
+        Ok(self.pool.ensure_writable()?)
     }
 
     /// Closes every connection.

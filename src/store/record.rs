@@ -89,7 +89,7 @@ impl Together for Steps {
 
     async fn write(&self, steps: &mut [Step]) -> Result<Vec<bool>, StoreError> {
         metrics::histogram!(STEP_GROUP).record(u32::try_from(steps.len()).unwrap_or(u32::MAX));
-        self.0.takes_writes()?;
+        self.0.ensure_writable()?;
         // Of two steps of one export, which come of a claim that was held for too long, one is stale. It hears so when it is written alone.
         let mut once: Vec<&Step> = steps.iter().collect();
         once.dedup_by_key(|step| step.export_id);

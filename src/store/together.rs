@@ -99,7 +99,7 @@ impl<T: Together> Queue<T> {
         let (waiting, mut queue) = mpsc::channel(T::MOST_WAITING);
         let writer = Arc::new(writer);
         let progress = Arc::<Mutex<Progress>>::default();
-        let queue_itself = Self { waiting, progress: Arc::clone(&progress) };
+        let handle = Self { waiting, progress: Arc::clone(&progress) };
         tokio::spawn(async move {
             let mut group = Vec::new();
             while queue.recv_many(&mut group, T::MOST_TOGETHER).await > 0 {
@@ -113,7 +113,7 @@ impl<T: Together> Queue<T> {
                 progress.lock().unwrap_or_else(PoisonError::into_inner).end(written, Instant::now());
             }
         });
-        queue_itself
+        handle
     }
 
     /// For how long nothing could be written although something waits, or waited a moment ago.

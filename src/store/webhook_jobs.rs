@@ -188,7 +188,7 @@ impl Store {
 }
 
 /// Whether a transaction still runs that began before the job was asked for. It may commit an event that was announced to nobody and falls behind
-/// the job's cursor. Statements end after seconds, so what is older than a minute is none of ours.
+/// the job's cursor. StatementRegistry end after seconds, so what is older than a minute is none of ours.
 async fn is_too_early(tx: &mut Connection, job: &Job) -> Result<bool, StoreError> {
     if job.cursor.is_some() {
         return Ok(false);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::causes::in_words;
 use crate::measures::{CLAIMS, IN_HAND};
-use crate::pulse::Pulse;
+use crate::worker_progress::WorkerProgress;
 use crate::store::{Store, StoreError};
 
 /// One kind of work.
@@ -45,17 +45,17 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 const BUSY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Works until `stop`, then finishes what is in hand.
-pub async fn run<W: Work>(work: Arc<W>, pulse: Pulse, wake: Arc<Notify>, stop: CancellationToken) {
+pub async fn run<W: Work>(work: Arc<W>, progress: WorkerProgress, wake: Arc<Notify>, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     let mut failing = false;
     while !stop.is_cancelled() {
-        pulse.turned(W::NAME);
+        progress.iterated(W::NAME);
         while tasks.try_join_next().is_some() {}
         let free = W::HANDS.saturating_sub(tasks.len());
         metrics::gauge!(IN_HAND, "worker" => W::NAME).set(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
         if free == 0 {
             // Busy is not stuck, and nothing is asked of the database meanwhile.
-            pulse.claimed(W::NAME);
+            progress.claimed(W::NAME);
             tokio::select! {
                 _ = tasks.join_next() => {}
                 () = tokio::time::sleep(BUSY_INTERVAL) => {}
@@ -66,7 +66,7 @@ pub async fn run<W: Work>(work: Arc<W>, pulse: Pulse, wake: Arc<Notify>, stop: C
         // Registered before looking, so that a wake-up between the look and the wait is not missed.
         let woken = wake.notified();
         // A claim is a write: while none is taken, it would only keep a place at Postgres.
-        let claimed = match work.store().takes_writes() {
+        let claimed = match work.store().ensure_writable() {
             Ok(()) => work.claim(free, Duration::ZERO).await,
             Err(error) => Err(error),
         };
@@ -74,7 +74,7 @@ pub async fn run<W: Work>(work: Arc<W>, pulse: Pulse, wake: Arc<Notify>, stop: C
         metrics::counter!(CLAIMS, "worker" => W::NAME, "outcome" => outcome).increment(1);
         match claimed {
             Ok(items) => {
-                pulse.claimed(W::NAME);
+                progress.claimed(W::NAME);
                 if failing {
                     tracing::info!(worker.name = W::NAME, "the database answers again");
                     failing = false;
@@ -113,7 +113,7 @@ pub async fn run<W: Work>(work: Arc<W>, pulse: Pulse, wake: Arc<Notify>, stop: C
             }
         }
     }
-    pulse.ended(W::NAME);
+    progress.ended(W::NAME);
     while tasks.join_next().await.is_some() {}
 }
 

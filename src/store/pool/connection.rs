@@ -17,11 +17,11 @@ use sqlx::{Connection as _, Describe, Either, Execute, Executor, PgConnection, P
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::in_flight::InFlight;
+use super::statement_state::StatementState;
 use super::limits::{ROLLBACK_LIMIT, STATEMENT_LIMIT};
 use super::manager::{Link, Manager};
-use super::suspicion::Suspicion;
-use super::trouble::Trouble;
+use super::pool_health::PoolHealth;
+use super::connection_problem::ConnectionProblem;
 
 /// One of the pool's connections.
 pub(in crate::store) struct Connection {
@@ -30,10 +30,10 @@ pub(in crate::store) struct Connection {
     state: State,
     in_transaction: bool,
     /// A statement of the transaction was refused: it can only be rolled back.
-    is_spoiled: bool,
+    has_failed: bool,
     /// Given back when the connection is: the place among those that read lists.
     turn: Option<OwnedSemaphorePermit>,
-    suspicion: Arc<Suspicion>,
+    health: Arc<PoolHealth>,
 }
 
 /// How the last statement left the connection.
@@ -54,8 +54,8 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(super) fn new(object: Object<Manager>, suspicion: Arc<Suspicion>) -> Self {
-        Self { object: Some(object), state: State::Ended, in_transaction: false, is_spoiled: false, turn: None, suspicion }
+    pub(super) fn new(object: Object<Manager>, health: Arc<PoolHealth>) -> Self {
+        Self { object: Some(object), state: State::Ended, in_transaction: false, has_failed: false, turn: None, health }
     }
 
     /// The same, with a turn that ends when the connection is free again, which may be after its user has gone.
@@ -86,7 +86,7 @@ impl Connection {
     fn parts(&mut self) -> (&mut PgConnection, bool, Watch<'_>) {
         let link: &mut Link = self.object.as_deref_mut().expect("a connection that is in use is there");
         let Link { raw, statement, always_named, .. } = link;
-        (raw, *always_named, Watch { state: &mut self.state, is_spoiled: &mut self.is_spoiled, statement, suspicion: &self.suspicion })
+        (raw, *always_named, Watch { state: &mut self.state, has_failed: &mut self.has_failed, statement, health: &self.health })
     }
 }
 
@@ -98,7 +98,7 @@ impl Drop for Connection {
         } else if self.state == State::Unfinished || self.in_transaction {
             // Without a runtime the process is ending: Postgres sees the connection go.
             match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, self.turn.take(), Arc::clone(&self.suspicion)))),
+                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, self.turn.take(), Arc::clone(&self.health)))),
                 Err(_) => drop(Object::take(object)),
             }
         }
@@ -106,13 +106,13 @@ impl Drop for Connection {
 }
 
 /// Waits for the end of the last statement, no longer than its user would have, and rolls its transaction back; or closes the connection.
-async fn finish(mut object: Object<Manager>, in_transaction: bool, turn: Option<OwnedSemaphorePermit>, suspicion: Arc<Suspicion>) {
+async fn finish(mut object: Object<Manager>, in_transaction: bool, turn: Option<OwnedSemaphorePermit>, health: Arc<PoolHealth>) {
     let statement = Arc::clone(&object.statement);
     let rest = STATEMENT_LIMIT.saturating_sub(statement.waits_for(Instant::now()));
     let finishing = async {
         if let Err(error) = object.raw.ping().await {
             // The answer to the statement: that to the ping comes after it.
-            if !matches!(error, sqlx::Error::Database(_)) || Suspicion::ends_connection(&error) {
+            if !matches!(error, sqlx::Error::Database(_)) || PoolHealth::is_fatal(&error) {
                 return Err(error);
             }
             object.raw.ping().await?;
@@ -125,14 +125,14 @@ async fn finish(mut object: Object<Manager>, in_transaction: bool, turn: Option<
     };
     let finished = tokio::select! {
         finished = finishing => finished,
-        () = statement.lost() => Err(Trouble::StatementLimit.into()),
-        () = sleep(rest + ROLLBACK_LIMIT) => Err(Trouble::StatementLimit.into()),
+        () = statement.lost() => Err(ConnectionProblem::StatementLimit.into()),
+        () = sleep(rest + ROLLBACK_LIMIT) => Err(ConnectionProblem::StatementLimit.into()),
     };
     if let Err(error) = finished {
-        if Trouble::of(&error) == Some(Trouble::StatementLimit) {
-            suspicion.silent();
+        if ConnectionProblem::of(&error) == Some(ConnectionProblem::StatementLimit) {
+            health.record_silence();
         } else {
-            suspicion.heard(&error);
+            health.record_error(&error);
         }
         drop(Object::take(object));
     }
@@ -151,7 +151,7 @@ impl Transaction {
     /// # Errors
     /// Postgres refuses it or does not answer in time.
     pub(in crate::store) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        if self.connection.is_spoiled {
+        if self.connection.has_failed {
             // Postgres would roll back and call that a success.
             return Err(sqlx::Error::Protocol("a transaction of which a statement was refused cannot be committed".to_owned()));
         }
@@ -224,9 +224,9 @@ impl<'c> Executor<'c> for &'c mut Connection {
 /// Learns how a statement goes.
 struct Watch<'e> {
     state: &'e mut State,
-    is_spoiled: &'e mut bool,
-    statement: &'e InFlight,
-    suspicion: &'e Suspicion,
+    has_failed: &'e mut bool,
+    statement: &'e StatementState,
+    health: &'e PoolHealth,
 }
 
 impl Drop for Watch<'_> {
@@ -249,21 +249,21 @@ impl Watch<'_> {
     }
 
     fn failed(&mut self, error: &sqlx::Error) {
-        *self.is_spoiled = true;
-        *self.state = if matches!(error, sqlx::Error::Database(_)) && !Suspicion::ends_connection(error) {
+        *self.has_failed = true;
+        *self.state = if matches!(error, sqlx::Error::Database(_)) && !PoolHealth::is_fatal(error) {
             State::Ended
-        } else if Suspicion::ends_connection(error) {
+        } else if PoolHealth::is_fatal(error) {
             State::Lost
         } else {
             State::Unfinished
         };
-        self.suspicion.heard(error);
+        self.health.record_error(error);
     }
 
     fn exceeded(&mut self) -> sqlx::Error {
         *self.state = State::Lost;
-        self.suspicion.silent();
-        Trouble::StatementLimit.into()
+        self.health.record_silence();
+        ConnectionProblem::StatementLimit.into()
     }
 }
 

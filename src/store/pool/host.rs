@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use tcp_keepalive::Keepalive;
 use url::form_urlencoded::Serializer;
 
-use super::pooler::SharingOf;
+use super::pooler::PoolerDetection;
 use crate::store::database_url::{self, DatabaseUrl, TlsMode};
 
 /// A host and how to connect to it.
@@ -16,7 +16,7 @@ pub(super) struct Host {
     /// `None` for a Unix socket.
     pub(super) port: Option<u16>,
     /// Who shares its connections.
-    pub(super) sharing: Arc<SharingOf>,
+    pub(super) sharing: Arc<PoolerDetection>,
 }
 
 /// Every host of the URL, in its order. Connections are called `name` unless the URL says otherwise.

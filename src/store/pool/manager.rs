@@ -10,13 +10,13 @@ use tcp_keepalive::Keepalive;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::host::{self, Host};
-use super::in_flight::InFlight;
+use super::statement_state::StatementState;
 use super::limits::{
     CONNECT_LIMIT, IDLE_IN_TRANSACTION_TIMEOUT, LIFETIME_LIMIT, LOCK_TIMEOUT, MIGRATION_LOCK_TIMEOUT, OPEN_LIMIT, PING_LIMIT,
     STATEMENT_TIMEOUT, TRUSTED_FOR,
 };
-use super::suspicion::Suspicion;
-use super::trouble::Trouble;
+use super::pool_health::PoolHealth;
+use super::connection_problem::ConnectionProblem;
 use crate::store::database_url::DatabaseUrl;
 
 /// The first pause between two attempts to connect; each next one is twice as long, up to the longest.
@@ -38,17 +38,17 @@ pub(in crate::store) struct Manager {
     keepalive: Keepalive,
     /// What each session is told; nothing where sessions are shared.
     session: String,
-    suspicion: Arc<Suspicion>,
+    health: Arc<PoolHealth>,
 }
 
 /// A connection and what it needs to be used.
 pub(in crate::store) struct Link {
     /// The driver's connection.
     pub(in crate::store) raw: PgConnection,
-    /// See [`Suspicion`].
+    /// See [`PoolHealth`].
     generation: u64,
     /// The statement that waits for an answer.
-    pub(super) statement: Arc<InFlight>,
+    pub(super) statement: Arc<StatementState>,
     /// Whether every statement is prepared by name.
     pub(super) always_named: bool,
     /// How a transaction begins.
@@ -69,8 +69,8 @@ impl std::fmt::Debug for Link {
 
 impl Manager {
     /// For the pool.
-    pub(super) fn new(url: &DatabaseUrl, suspicion: Arc<Suspicion>) -> Result<Self, sqlx::Error> {
-        Self::with(url, "tableferry", session_settings(), suspicion)
+    pub(super) fn new(url: &DatabaseUrl, health: Arc<PoolHealth>) -> Result<Self, sqlx::Error> {
+        Self::with(url, "tableferry", session_settings(), health)
     }
 
     /// For migrations, whose statements may take long.
@@ -81,14 +81,14 @@ impl Manager {
         Self::with(&url, MIGRATION_NAME, session, Arc::default())
     }
 
-    fn with(url: &DatabaseUrl, name: &str, session: String, suspicion: Arc<Suspicion>) -> Result<Self, sqlx::Error> {
+    fn with(url: &DatabaseUrl, name: &str, session: String, health: Arc<PoolHealth>) -> Result<Self, sqlx::Error> {
         Ok(Self {
             hosts: host::hosts(url, name)?,
             first: AtomicUsize::new(0),
             connect_limit: url.connect_timeout.unwrap_or(CONNECT_LIMIT),
             keepalive: host::keepalive(url),
             session,
-            suspicion,
+            health,
         })
     }
 
@@ -125,7 +125,7 @@ impl Manager {
                     self.first.store(place, Ordering::Relaxed);
                     return Ok(link);
                 }
-                Err(error) if Trouble::of(&failed) == Some(Trouble::ReadOnly) => drop(error),
+                Err(error) if ConnectionProblem::of(&failed) == Some(ConnectionProblem::ReadOnly) => drop(error),
                 Err(error) => failed = error,
             }
         }
@@ -133,25 +133,25 @@ impl Manager {
     }
 
     async fn connect(&self, host: &Host) -> Result<Link, sqlx::Error> {
-        let is_shared = host.sharing.find_out(&host.options, self.connect_limit, &self.suspicion).await?;
+        let is_shared = host.sharing.is_shared(&host.options, self.connect_limit, &self.health).await?;
         let connecting = async {
-            let generation = self.suspicion.generation();
+            let generation = self.health.generation();
             let mut raw = PgConnection::connect_with(&host.options).await?;
             if let Some(port) = host.port {
                 let kept = tcp_keepalive::set_for_peers_on(port, &self.keepalive);
                 let _ = kept.inspect_err(|error| tracing::debug!(error.message = %error, "TCP keepalive could not be set"));
             }
-            let greeting = if is_shared { IS_READ_ONLY.to_owned() } else { format!("{}; {IS_READ_ONLY}", self.session) };
-            let row = sqlx::raw_sql(AssertSqlSafe(greeting)).fetch_one(&mut raw).await?;
+            let session_setup = if is_shared { IS_READ_ONLY.to_owned() } else { format!("{}; {IS_READ_ONLY}", self.session) };
+            let row = sqlx::raw_sql(AssertSqlSafe(session_setup)).fetch_one(&mut raw).await?;
             if row.try_get::<bool, _>(0)? {
-                return Err(Trouble::ReadOnly.into());
+                return Err(ConnectionProblem::ReadOnly.into());
             }
             // Where sessions are shared, another process may serve each statement: of none can be said that it is at rest.
             let pid = if is_shared { None } else { Some(row.try_get(1)?) };
-            let statement = self.suspicion.statements.of_connection(pid, Instant::now());
+            let statement = self.health.statements.of_connection(pid, Instant::now());
             Ok(Link { raw, statement, generation, always_named: is_shared, begin: if is_shared { BEGIN_SHARED.as_str() } else { "BEGIN" } })
         };
-        timeout(self.connect_limit, connecting).await.map_err(|_| Trouble::ConnectLimit)?
+        timeout(self.connect_limit, connecting).await.map_err(|_| ConnectionProblem::ConnectLimit)?
     }
 }
 
@@ -185,7 +185,7 @@ fn passes_soon(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => true,
         // 57P03: it starts or stops; 53300: too many connections.
         sqlx::Error::Database(e) => e.code().is_some_and(|code| code == "57P03" || code == "53300"),
-        _ => Trouble::of(error) == Some(Trouble::ReadOnly),
+        _ => ConnectionProblem::of(error) == Some(ConnectionProblem::ReadOnly),
     }
 }
 
@@ -198,19 +198,19 @@ impl managed::Manager for Manager {
     }
 
     async fn recycle(&self, link: &mut Link, about: &Metrics) -> RecycleResult<sqlx::Error> {
-        if link.generation != self.suspicion.generation() {
+        if link.generation != self.health.generation() {
             return Err(RecycleError::message("another connection went silent"));
         }
         if about.age() > LIFETIME_LIMIT {
             return Err(RecycleError::message("it is old"));
         }
         let idle_for = about.last_used();
-        if idle_for > TRUSTED_FOR || self.suspicion.doubts(idle_for) {
+        if idle_for > TRUSTED_FOR || self.health.needs_ping(idle_for) {
             match timeout(PING_LIMIT, link.raw.ping()).await {
                 Ok(answered) => answered?,
                 Err(_) => {
-                    self.suspicion.silent();
-                    return Err(RecycleError::Backend(Trouble::PingLimit.into()));
+                    self.health.record_silence();
+                    return Err(RecycleError::Backend(ConnectionProblem::PingLimit.into()));
                 }
             }
         }

@@ -6,12 +6,12 @@
 
 mod connection;
 mod host;
-mod in_flight;
+mod statement_state;
 mod limits;
 mod manager;
 mod pooler;
-mod suspicion;
-mod trouble;
+mod pool_health;
+mod connection_problem;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +28,8 @@ use tokio::time::{Instant, interval, timeout};
 pub(super) use connection::{Connection, Transaction};
 pub(super) use limits::ACQUIRE_LIMIT;
 pub(super) use manager::{Link, MIGRATION_NAME, Manager};
-use suspicion::Suspicion;
-pub use trouble::Trouble;
+use pool_health::PoolHealth;
+pub use connection_problem::ConnectionProblem;
 
 use super::database_url::DatabaseUrl;
 
@@ -40,8 +40,8 @@ const MAX_CONNECTIONS: usize = 12;
 #[derive(Clone)]
 pub(super) struct Pool {
     connections: managed::Pool<Manager>,
-    suspicion: Arc<Suspicion>,
-    commits_wait: Arc<AtomicBool>,
+    health: Arc<PoolHealth>,
+    set_commits_blocked: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -56,8 +56,8 @@ impl Pool {
     /// # Errors
     /// The driver does not take the URL.
     pub(super) fn new(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
-        let suspicion = Arc::new(Suspicion::default());
-        let manager = Manager::new(url, Arc::clone(&suspicion))?;
+        let health = Arc::new(PoolHealth::default());
+        let manager = Manager::new(url, Arc::clone(&health))?;
         // Of the pool's own limits only the first is needed: the manager limits what it does.
         let timeouts = Timeouts { wait: Some(ACQUIRE_LIMIT), create: None, recycle: None };
         let connections = managed::Pool::builder(manager)
@@ -67,9 +67,9 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| sqlx::Error::Configuration(error.into()))?;
-        suspicion.watch_over(connections.weak());
+        health.set_pool(connections.weak());
         close_idle(&connections);
-        Ok(Self { connections, suspicion, commits_wait: Arc::default() })
+        Ok(Self { connections, health, set_commits_blocked: Arc::default() })
     }
 
     /// A connection, in the order of asking.
@@ -83,15 +83,15 @@ impl Pool {
             PoolError::Closed => sqlx::Error::PoolClosed,
             PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => sqlx::Error::WorkerCrashed,
         })?;
-        Ok(Connection::new(object, Arc::clone(&self.suspicion)))
+        Ok(Connection::new(object, Arc::clone(&self.health)))
     }
 
     /// A transaction on a connection of its own.
     ///
     /// # Errors
-    /// As [`Pool::acquire`] and [`Pool::takes_writes`].
+    /// As [`Pool::acquire`] and [`Pool::ensure_writable`].
     pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
-        self.takes_writes()?;
+        self.ensure_writable()?;
         self.acquire().await?.begin().await
     }
 
@@ -104,13 +104,13 @@ impl Pool {
     }
 
     /// The processes of Postgres that should have answered a statement by now.
-    pub(super) fn suspects(&self) -> Vec<i32> {
-        self.suspicion.statements.suspects(Instant::now())
+    pub(super) fn overdue_pids(&self) -> Vec<i32> {
+        self.health.statements.overdue_pids(Instant::now())
     }
 
     /// Gives up the statements that these processes should have answered, since they are not active: their answers were lost.
-    pub(super) fn give_up(&self, at_rest: &[i32]) {
-        let lost = self.suspicion.statements.give_up(at_rest, Instant::now());
+    pub(super) fn abandon(&self, not_running: &[i32]) {
+        let lost = self.health.statements.abandon(not_running, Instant::now());
         if lost > 0 {
             tracing::warn!(db.statements.lost = lost, "Postgres has finished statements, or never got them, whose answers have not come");
         }
@@ -121,23 +121,23 @@ impl Pool {
     ///
     /// # Errors
     /// They are not.
-    pub(super) fn takes_writes(&self) -> Result<(), sqlx::Error> {
-        if self.commits_wait.load(Ordering::Relaxed) { Err(Trouble::StandbyAway.into()) } else { Ok(()) }
+    pub(super) fn ensure_writable(&self) -> Result<(), sqlx::Error> {
+        if self.set_commits_blocked.load(Ordering::Relaxed) { Err(ConnectionProblem::StandbyAway.into()) } else { Ok(()) }
     }
 
     /// Notes whether commits wait for a standby.
-    pub(super) fn commits_wait(&self, wait: bool) {
-        self.commits_wait.store(wait, Ordering::Relaxed);
+    pub(super) fn set_commits_blocked(&self, wait: bool) {
+        self.set_commits_blocked.store(wait, Ordering::Relaxed);
     }
 
     /// A connection beside the pool's went silent although the server answers: the pool's may be no better.
-    pub(super) fn went_silent(&self) {
-        self.suspicion.silent();
+    pub(super) fn report_silent_connection(&self) {
+        self.health.record_silence();
     }
 
     /// The server was found to take no writes: its connections are closed.
-    pub(super) fn is_read_only(&self) {
-        self.suspicion.heard(&Trouble::ReadOnly.into());
+    pub(super) fn report_read_only_server(&self) {
+        self.health.record_error(&ConnectionProblem::ReadOnly.into());
     }
 
     /// How many connections are open, and how many of these are idle.

@@ -12,8 +12,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::{Instant, timeout};
 
-use super::suspicion::Suspicion;
-use super::trouble::Trouble;
+use super::pool_health::PoolHealth;
+use super::connection_problem::ConnectionProblem;
 use crate::causes::in_words;
 
 /// Who else uses the connections of Postgres on which our sessions run.
@@ -24,73 +24,73 @@ enum Sharing {
     /// Everybody, transaction by transaction.
     ByTransaction,
     /// The same, and statements of the same name are mixed up.
-    MixedUp,
+    Unsafe,
 }
 
 /// What is known of one host.
 #[derive(Debug, Default)]
-pub(super) struct SharingOf {
+pub(super) struct PoolerDetection {
     known: Mutex<Option<(Sharing, Instant)>>,
     /// Held by whoever finds it out.
     finding: tokio::sync::Mutex<()>,
 }
 
 /// For how long it is believed. A pooler can be put before Postgres, or told another mode, at any time.
-const BELIEVED_FOR: Duration = Duration::from_secs(60);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often connections are compared. On a quiet pooler once is enough; on a busy one each look may meet the same pair by chance, so it takes
 /// many to forget a pooler.
-const LOOKS: usize = 4;
-const LOOKS_TO_FORGET: usize = 40;
+const COMPARISONS: usize = 4;
+const COMPARISONS_TO_CLEAR: usize = 40;
 
 /// How long one answer may take before the pooler counts as one that has no connection to give.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
-impl SharingOf {
+impl PoolerDetection {
     /// Whether the connections of this host are shared, transaction by transaction. The first who asks finds it out; later it is found out anew in the background.
     ///
     /// # Errors
     /// The host cannot be reached, or a pooler mixes up statements.
-    pub(super) async fn find_out(
+    pub(super) async fn is_shared(
         self: &Arc<Self>,
         options: &PgConnectOptions,
         connect_limit: Duration,
-        suspicion: &Arc<Suspicion>,
+        health: &Arc<PoolHealth>,
     ) -> Result<bool, sqlx::Error> {
         let sharing = match self.known() {
             Some((sharing, at)) => {
-                if at.elapsed() > BELIEVED_FOR {
-                    let (this, options, suspicion) = (Arc::clone(self), options.clone(), Arc::clone(suspicion));
-                    tokio::spawn(async move { this.find_out_again(&options, connect_limit, &suspicion).await });
+                if at.elapsed() > RECHECK_INTERVAL {
+                    let (this, options, health) = (Arc::clone(self), options.clone(), Arc::clone(health));
+                    tokio::spawn(async move { this.recheck(&options, connect_limit, &health).await });
                 }
                 sharing
             }
             None => {
                 // Waits no longer than finding out takes.
-                let _turn = timeout(connect_limit * 2, self.finding.lock()).await.map_err(|_| Trouble::ConnectLimit)?;
+                let _turn = timeout(connect_limit * 2, self.finding.lock()).await.map_err(|_| ConnectionProblem::ConnectLimit)?;
                 match self.known() {
                     Some((sharing, _)) => sharing,
-                    None => self.learn(compare(options, connect_limit, LOOKS).await?),
+                    None => self.learn(compare(options, connect_limit, COMPARISONS).await?),
                 }
             }
         };
         match sharing {
             Sharing::None => Ok(false),
             Sharing::ByTransaction => Ok(true),
-            Sharing::MixedUp => Err(Trouble::Pooler.into()),
+            Sharing::Unsafe => Err(ConnectionProblem::Pooler.into()),
         }
     }
 
     /// What cannot be found out now leaves what is known.
-    async fn find_out_again(&self, options: &PgConnectOptions, connect_limit: Duration, suspicion: &Suspicion) {
+    async fn recheck(&self, options: &PgConnectOptions, connect_limit: Duration, health: &PoolHealth) {
         let Ok(_turn) = self.finding.try_lock() else { return };
         let Some((before, at)) = self.known() else { return };
-        if at.elapsed() <= BELIEVED_FOR {
+        if at.elapsed() <= RECHECK_INTERVAL {
             return;
         }
-        let looks = if before == Sharing::None { LOOKS } else { LOOKS_TO_FORGET };
-        match compare(options, connect_limit, looks).await {
-            Ok(now) if self.learn(now) != before => suspicion.sharing_changed(),
+        let comparisons = if before == Sharing::None { COMPARISONS } else { COMPARISONS_TO_CLEAR };
+        match compare(options, connect_limit, comparisons).await {
+            Ok(now) if self.learn(now) != before => health.record_pooler_change(),
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(error.message = in_words(&error), "whether a pooler is in front of Postgres could not be found out again");
@@ -115,28 +115,28 @@ impl SharingOf {
 }
 
 /// Compares two connections.
-async fn compare(options: &PgConnectOptions, connect_limit: Duration, looks: usize) -> Result<Sharing, sqlx::Error> {
-    let open = || async { timeout(connect_limit, PgConnection::connect_with(options)).await.map_err(|_| Trouble::ConnectLimit)? };
+async fn compare(options: &PgConnectOptions, connect_limit: Duration, comparisons: usize) -> Result<Sharing, sqlx::Error> {
+    let open = || async { timeout(connect_limit, PgConnection::connect_with(options)).await.map_err(|_| ConnectionProblem::ConnectLimit)? };
     let (mut a, mut b) = (open().await?, open().await?);
-    let sharing = compare_both(&mut a, &mut b, looks).await?;
+    let sharing = compare_both(&mut a, &mut b, comparisons).await?;
     // What does not close in time is dropped, which closes it too.
     let _ = timeout(ANSWER_LIMIT, a.close()).await;
     let _ = timeout(ANSWER_LIMIT, b.close()).await;
     Ok(sharing)
 }
 
-async fn compare_both(a: &mut PgConnection, b: &mut PgConnection, looks: usize) -> Result<Sharing, sqlx::Error> {
-    for _ in 0..looks {
+async fn compare_both(a: &mut PgConnection, b: &mut PgConnection, comparisons: usize) -> Result<Sharing, sqlx::Error> {
+    for _ in 0..comparisons {
         let before = answered(backend(a)).await?;
         let held = answered(hold(b)).await?;
         // While `b` holds what it was given, `a` is given another one, or none at all.
         let after = answered(backend(a)).await;
         answered(async { sqlx::raw_sql("ROLLBACK").execute(&mut *b).await }).await?;
         if before == held || after? != before {
-            let apart = timeout(ANSWER_LIMIT * 6, keeps_statements_apart(a, b)).await.map_err(|_| Trouble::PoolerFull)?;
+            let apart = timeout(ANSWER_LIMIT * 6, keeps_statements_apart(a, b)).await.map_err(|_| ConnectionProblem::PoolerFull)?;
             return match apart {
                 Ok(true) => Ok(Sharing::ByTransaction),
-                Ok(false) | Err(sqlx::Error::Database(_) | sqlx::Error::Protocol(_)) => Ok(Sharing::MixedUp),
+                Ok(false) | Err(sqlx::Error::Database(_) | sqlx::Error::Protocol(_)) => Ok(Sharing::Unsafe),
                 Err(error) => Err(error),
             };
         }
@@ -145,7 +145,7 @@ async fn compare_both(a: &mut PgConnection, b: &mut PgConnection, looks: usize) 
 }
 
 async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(ANSWER_LIMIT, answer).await.map_err(|_| Trouble::PoolerFull)?
+    timeout(ANSWER_LIMIT, answer).await.map_err(|_| ConnectionProblem::PoolerFull)?
 }
 
 /// The process of Postgres that answers.

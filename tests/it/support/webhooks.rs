@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tableferry::pulse::Pulse;
+use tableferry::worker_progress::WorkerProgress;
 use tableferry::worker::crew::{self, Work};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -27,7 +27,7 @@ pub struct Running(JoinHandle<()>);
 
 impl Running {
     pub fn start<W: Work>(work: &Arc<W>, wake: &Arc<Notify>) -> Self {
-        Self(tokio::spawn(crew::run(Arc::clone(work), Pulse::default(), Arc::clone(wake), CancellationToken::new())))
+        Self(tokio::spawn(crew::run(Arc::clone(work), WorkerProgress::default(), Arc::clone(wake), CancellationToken::new())))
     }
 
     pub fn deliveries(app: &TestApp) -> Self {

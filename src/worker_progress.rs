@@ -12,19 +12,19 @@ const STUCK_AFTER: Duration = Duration::from_secs(300);
 
 /// The loops of a process. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<Mutex<BTreeMap<&'static str, Beat>>>);
+pub struct WorkerProgress(Arc<Mutex<BTreeMap<&'static str, Turn>>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Beat {
-    turned_at: Instant,
+struct Turn {
+    iterated_at: Instant,
     claimed_at: Instant,
 }
 
-impl Pulse {
+impl WorkerProgress {
     /// A worker's loop turns.
-    pub fn turned(&self, worker: &'static str) {
+    pub fn iterated(&self, worker: &'static str) {
         let now = Instant::now();
-        self.change(worker, now, |beat| beat.turned_at = now);
+        self.change(worker, now, |beat| beat.iterated_at = now);
     }
 
     /// A worker has asked the database for due work, and was answered.
@@ -49,13 +49,13 @@ impl Pulse {
     #[must_use]
     pub fn stuck(&self, now: Instant) -> Option<(&'static str, Duration)> {
         let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = beats.iter().map(|(worker, beat)| (*worker, now.saturating_duration_since(beat.turned_at)));
+        let since = beats.iter().map(|(worker, beat)| (*worker, now.saturating_duration_since(beat.iterated_at)));
         since.filter(|(_, since)| *since > STUCK_AFTER).max_by_key(|(_, since)| *since)
     }
 
-    fn change(&self, worker: &'static str, now: Instant, change: impl FnOnce(&mut Beat)) {
+    fn change(&self, worker: &'static str, now: Instant, change: impl FnOnce(&mut Turn)) {
         let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        change(beats.entry(worker).or_insert(Beat { turned_at: now, claimed_at: now }));
+        change(beats.entry(worker).or_insert(Turn { iterated_at: now, claimed_at: now }));
     }
 }
 
@@ -65,14 +65,14 @@ mod tests {
 
     #[test]
     fn a_loop_that_does_not_turn_is_named() {
-        let pulse = Pulse::default();
-        pulse.turned("exports");
-        pulse.turned("deliveries");
+        let progress = WorkerProgress::default();
+        progress.iterated("exports");
+        progress.iterated("deliveries");
         let now = Instant::now();
-        assert_eq!(pulse.stuck(now), None);
+        assert_eq!(progress.stuck(now), None);
         let later = now + STUCK_AFTER + Duration::from_secs(1);
-        assert!(pulse.stuck(later).is_some_and(|(_, since)| since > STUCK_AFTER));
-        pulse.ended("exports");
-        assert_eq!(pulse.stuck(later).map(|(worker, _)| worker), Some("deliveries"));
+        assert!(progress.stuck(later).is_some_and(|(_, since)| since > STUCK_AFTER));
+        progress.ended("exports");
+        assert_eq!(progress.stuck(later).map(|(worker, _)| worker), Some("deliveries"));
     }
 }

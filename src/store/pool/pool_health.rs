@@ -11,24 +11,24 @@ use std::time::Duration;
 use deadpool::managed::WeakPool;
 use tokio::time::Instant;
 
-use super::in_flight::Statements;
+use super::statement_state::StatementRegistry;
 use super::manager::Manager;
-use super::trouble::Trouble;
+use super::connection_problem::ConnectionProblem;
 
 /// What is held against the connections of one pool.
 #[derive(Debug, Default)]
-pub(super) struct Suspicion {
+pub(super) struct PoolHealth {
     /// Connections of an earlier generation are not used again.
     generation: AtomicU64,
     last_error_at: Mutex<Option<Instant>>,
     /// What waits for an answer.
-    pub(super) statements: Statements,
+    pub(super) statements: StatementRegistry,
     pool: OnceLock<WeakPool<Manager>>,
 }
 
-impl Suspicion {
+impl PoolHealth {
     /// Names the pool whose idle connections are closed. Once.
-    pub(super) fn watch_over(&self, pool: WeakPool<Manager>) {
+    pub(super) fn set_pool(&self, pool: WeakPool<Manager>) {
         // A second call would name the same pool.
         let _ = self.pool.set(pool);
     }
@@ -39,32 +39,32 @@ impl Suspicion {
     }
 
     /// Whether a connection that has been idle for this long must show that it is alive.
-    pub(super) fn doubts(&self, idle_for: Duration) -> bool {
+    pub(super) fn needs_ping(&self, idle_for: Duration) -> bool {
         let last_error_at = *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner);
         last_error_at.is_some_and(|at| at.elapsed() <= idle_for)
     }
 
     /// A connection did not answer in time.
-    pub(super) fn silent(&self) {
+    pub(super) fn record_silence(&self) {
         self.close_all("went silent");
     }
 
     /// A pooler was put before Postgres, taken away, or told another mode.
-    pub(super) fn sharing_changed(&self) {
+    pub(super) fn record_pooler_change(&self) {
         self.close_all("is shared in another way now");
     }
 
     /// A statement failed.
-    pub(super) fn heard(&self, error: &sqlx::Error) {
+    pub(super) fn record_error(&self, error: &sqlx::Error) {
         if is_read_only(error) {
             self.close_all("reached a read-only server");
-        } else if Self::ends_connection(error) {
+        } else if Self::is_fatal(error) {
             *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 
     /// Whether a connection is of no more use after this error.
-    pub(super) fn ends_connection(error: &sqlx::Error) -> bool {
+    pub(super) fn is_fatal(error: &sqlx::Error) -> bool {
         match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
             // Classes 08 connection and 57P shutdown; 25P03 and 25P04: ended because it idled in a transaction, or that took too long;
@@ -93,6 +93,6 @@ const READ_ONLY: &str = "25006";
 fn is_read_only(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(e) => e.code().as_deref() == Some(READ_ONLY),
-        _ => Trouble::of(error) == Some(Trouble::ReadOnly),
+        _ => ConnectionProblem::of(error) == Some(ConnectionProblem::ReadOnly),
     }
 }

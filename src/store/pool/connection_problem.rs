@@ -6,7 +6,7 @@ use super::limits::{CONNECT_LIMIT, PING_LIMIT, STATEMENT_LIMIT};
 
 /// Why a connection cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum ConnectionProblem {
     /// A statement was not answered in time.
     #[error("Postgres did not answer a statement within {} s; the connection was closed", STATEMENT_LIMIT.as_secs())]
     StatementLimit,
@@ -32,7 +32,7 @@ pub enum Trouble {
     PoolerFull,
 }
 
-impl Trouble {
+impl ConnectionProblem {
     /// Whether the same call can succeed later without a change of the settings.
     #[must_use]
     pub fn is_passing(self) -> bool {
@@ -59,12 +59,12 @@ impl Trouble {
     }
 }
 
-impl From<Trouble> for sqlx::Error {
-    fn from(trouble: Trouble) -> Self {
-        let kind = match trouble {
-            Trouble::StatementLimit | Trouble::PingLimit | Trouble::ConnectLimit => io::ErrorKind::TimedOut,
+impl From<ConnectionProblem> for sqlx::Error {
+    fn from(problem: ConnectionProblem) -> Self {
+        let kind = match problem {
+            ConnectionProblem::StatementLimit | ConnectionProblem::PingLimit | ConnectionProblem::ConnectLimit => io::ErrorKind::TimedOut,
             _ => io::ErrorKind::Other,
         };
-        Self::Io(io::Error::new(kind, trouble))
+        Self::Io(io::Error::new(kind, problem))
     }
 }

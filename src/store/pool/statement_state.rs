@@ -16,7 +16,7 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 
 /// The statement of one connection.
 #[derive(Debug)]
-pub(super) struct InFlight {
+pub(super) struct StatementState {
     /// The process of Postgres that serves the connection; `None` where a pooler shares it.
     pid: Option<i32>,
     opened_at: Instant,
@@ -29,7 +29,7 @@ pub(super) struct InFlight {
     waker: AtomicWaker,
 }
 
-impl InFlight {
+impl StatementState {
     /// A statement is sent.
     pub(super) fn sent(&self, now: Instant) {
         self.number.fetch_add(1, Ordering::AcqRel);
@@ -74,12 +74,12 @@ impl InFlight {
 
 /// The statements of every connection of a pool.
 #[derive(Debug, Default)]
-pub(super) struct Statements(Mutex<Vec<Weak<InFlight>>>);
+pub(super) struct StatementRegistry(Mutex<Vec<Weak<StatementState>>>);
 
-impl Statements {
+impl StatementRegistry {
     /// That of a new connection, served by this process.
-    pub(super) fn of_connection(&self, pid: Option<i32>, now: Instant) -> Arc<InFlight> {
-        let statement = Arc::new(InFlight {
+    pub(super) fn of_connection(&self, pid: Option<i32>, now: Instant) -> Arc<StatementState> {
+        let statement = Arc::new(StatementState {
             pid,
             opened_at: now,
             number: AtomicU64::new(0),
@@ -94,13 +94,13 @@ impl Statements {
     }
 
     /// The processes that should have answered by now.
-    pub(super) fn suspects(&self, now: Instant) -> Vec<i32> {
+    pub(super) fn overdue_pids(&self, now: Instant) -> Vec<i32> {
         self.all().iter().filter_map(|statement| statement.suspect(now)).collect()
     }
 
     /// Gives up what these processes should have answered; they are not active. How many statements that were.
-    pub(super) fn give_up(&self, at_rest: &[i32], now: Instant) -> usize {
-        let lost = self.all().into_iter().filter(|statement| statement.suspect(now).is_some_and(|pid| at_rest.contains(&pid)));
+    pub(super) fn abandon(&self, not_running: &[i32], now: Instant) -> usize {
+        let lost = self.all().into_iter().filter(|statement| statement.suspect(now).is_some_and(|pid| not_running.contains(&pid)));
         lost.map(|statement| {
             statement.lost.store(statement.number.load(Ordering::Acquire), Ordering::Release);
             statement.waker.wake();
@@ -108,7 +108,7 @@ impl Statements {
         .count()
     }
 
-    fn all(&self) -> Vec<Arc<InFlight>> {
+    fn all(&self) -> Vec<Arc<StatementState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
     }
 }
@@ -123,34 +123,34 @@ mod tests {
 
     #[test]
     fn only_what_waits_for_a_process_at_rest_is_given_up() {
-        let (statements, now) = (Statements::default(), Instant::now());
+        let (statements, now) = (StatementRegistry::default(), Instant::now());
         let (waits, shared, done) =
             (statements.of_connection(Some(7), now), statements.of_connection(None, now), statements.of_connection(Some(8), now));
         for statement in [&waits, &shared, &done] {
             statement.sent(now);
         }
         done.ended();
-        assert!(statements.suspects(now + SUSPECT_AFTER).is_empty());
+        assert!(statements.overdue_pids(now + SUSPECT_AFTER).is_empty());
         let later = now + SUSPECT_AFTER + MOMENT;
         // Of a connection that a pooler shares no process is known.
-        assert_eq!(statements.suspects(later), [7]);
-        assert_eq!((statements.give_up(&[8], later), waits.lost().now_or_never()), (0, None));
-        assert_eq!((statements.give_up(&[7], later), waits.lost().now_or_never()), (1, Some(())));
+        assert_eq!(statements.overdue_pids(later), [7]);
+        assert_eq!((statements.abandon(&[8], later), waits.lost().now_or_never()), (0, None));
+        assert_eq!((statements.abandon(&[7], later), waits.lost().now_or_never()), (1, Some(())));
         assert_eq!((shared.lost().now_or_never(), done.lost().now_or_never()), (None, None));
     }
 
     #[test]
     fn an_answer_that_came_after_all_clears_the_next_statement() {
-        let (statements, now) = (Statements::default(), Instant::now());
+        let (statements, now) = (StatementRegistry::default(), Instant::now());
         let statement = statements.of_connection(Some(7), now);
         statement.sent(now);
         let later = now + SUSPECT_AFTER * 2;
-        assert_eq!(statements.give_up(&[7], later), 1);
+        assert_eq!(statements.abandon(&[7], later), 1);
         statement.ended();
         statement.sent(later);
         assert_eq!(statement.lost().now_or_never(), None);
         // A part of an answer is a sign of life.
         statement.progressed(later + SUSPECT_AFTER);
-        assert!(statements.suspects(later + SUSPECT_AFTER + MOMENT).is_empty());
+        assert!(statements.overdue_pids(later + SUSPECT_AFTER + MOMENT).is_empty());
     }
 }
