@@ -17,7 +17,6 @@ use crate::chance::Chance;
 use crate::database_watch;
 use crate::front::{self, Front, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
-use crate::worker_progress::WorkerProgress;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
 use crate::store::record::StepQueue;
@@ -33,6 +32,7 @@ use crate::worker::lanes::Lanes;
 use crate::worker::retention;
 use crate::worker::verification_worker::VerificationWorker;
 use crate::worker::webhook_job_worker::WebhookJobWorker;
+use crate::worker_progress::WorkerProgress;
 
 /// How long requests in hand may take after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(8);
@@ -215,6 +215,7 @@ impl App {
             }
         });
         let server = tokio::spawn(serve(Front::new(Arc::clone(&self.limits), tls), listener, self.router(role), stopping.clone()));
+        let watch = tokio::spawn(database_watch::run(self.store.clone(), stopping.clone()));
         let ready = wait_for_database(&self.store, migrate, &stopping).await;
         if let Err(error) = ready {
             stopping.cancel();
@@ -222,10 +223,7 @@ impl App {
             let _ = tokio::time::timeout(GRACE, server).await;
             return Err(error.into());
         }
-        let mut tasks = vec![
-            tokio::spawn(telemetry::keep_up(stopping.clone())),
-            tokio::spawn(database_watch::run(self.store.clone(), stopping.clone())),
-        ];
+        let mut tasks = vec![tokio::spawn(telemetry::keep_up(stopping.clone())), watch];
         let progress = &self.api.progress;
         if role != Role::Worker {
             let watcher = self.api.watcher.clone();
@@ -237,7 +235,12 @@ impl App {
         if role != Role::Api {
             tasks.push(tokio::spawn(crew::run(self.exports, progress.clone(), Arc::clone(&self.api.exports_due), stopping.clone())));
             tasks.push(tokio::spawn(crew::run(self.deliveries, progress.clone(), Arc::clone(&self.api.deliveries_due), stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.webhook_jobs, progress.clone(), Arc::clone(&self.api.webhook_jobs_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(
+                self.webhook_jobs,
+                progress.clone(),
+                Arc::clone(&self.api.webhook_jobs_due),
+                stopping.clone(),
+            )));
             tasks.push(tokio::spawn(crew::run(
                 self.verifications,
                 progress.clone(),
@@ -278,7 +281,7 @@ async fn serve(front: Front, listener: TcpListener, router: Router, stopping: Ca
 
 /// Waits until the database answers and has this version's schema. A database that is away is waited for; callers get 503 meanwhile.
 async fn wait_for_database(store: &Store, migrate: bool, stopping: &CancellationToken) -> Result<(), StoreError> {
-    let mut told = false;
+    let mut logged = false;
     while !stopping.is_cancelled() {
         let prepared = tokio::select! {
             prepared = prepare(store, migrate) => prepared,
@@ -286,19 +289,20 @@ async fn wait_for_database(store: &Store, migrate: bool, stopping: &Cancellation
         };
         match prepared {
             Ok(()) => {
-                if told {
+                if logged {
                     tracing::info!("the database answers now");
                 }
                 return Ok(());
             }
-            Err(error) if !error.is_unavailable() => return Err(error),
-            Err(StoreError::Unhealthy(problem)) if !told => tracing::warn!("{problem}; asking again every second"),
-            Err(error) if !told => {
+            Err(error) if error.is_permanent() => return Err(error),
+            // The health check logs it.
+            Err(StoreError::Unhealthy(_)) => {}
+            Err(error) if !logged => {
                 tracing::warn!(error.message = in_words(&error), "the database does not answer; trying again every second");
             }
             Err(_) => {}
         }
-        told = true;
+        logged = true;
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
             () = stopping.cancelled() => {}

@@ -1,4 +1,4 @@
-//! Keeps one kind of log line to one in a while: an outage that every caller meets is one thing to know, not thousands of lines.
+//! Limits the rate of one kind of log line: an outage that every request meets is not worth thousands of lines.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,25 +13,25 @@ pub struct LogLimit(Mutex<Lines>);
 #[derive(Debug)]
 struct Lines {
     last_at: Option<Instant>,
-    left_out: u64,
+    suppressed: u64,
 }
 
 impl LogLimit {
     /// None was written yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Mutex::new(Lines { last_at: None, left_out: 0 }))
+        Self(Mutex::new(Lines { last_at: None, suppressed: 0 }))
     }
 
-    /// Whether a line may be written now: then how many were left out since the last one.
+    /// Whether a line may be written now: then how many were suppressed since the last one.
     pub fn allow(&self, now: Instant) -> Option<u64> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.last_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
-            lines.left_out += 1;
+            lines.suppressed += 1;
             return None;
         }
         lines.last_at = Some(now);
-        Some(std::mem::take(&mut lines.left_out))
+        Some(std::mem::take(&mut lines.suppressed))
     }
 }
 
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_is_counted_by_the_next_line() {
+    fn what_is_suppressed_is_counted_by_the_next_line() {
         let (limit, now) = (LogLimit::new(), Instant::now());
         assert_eq!(limit.allow(now), Some(0));
         assert_eq!((limit.allow(now), limit.allow(now + INTERVAL / 2)), (None, None));

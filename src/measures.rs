@@ -65,7 +65,7 @@ measures! {
     DB_CONNECTION_LIMIT = Gauge Count "db_client_connection_limit" ["db_client_connection_pool_name"] "How many connections to Postgres this process opens at most";
     DATABASE_UP = Gauge Count "tableferry_database_up" [] "1 if the database answered when the gauges that come from it were last read, else 0 and those gauges are NaN";
 
-    DATABASE_WRITABLE = Gauge Count "tableferry_database_writable" [] "1 if the database answered this process and took a write when it was last asked, every two seconds, else 0";
+    DATABASE_WRITABLE = Gauge Count "tableferry_database_writable" [] "1 if the last health check, every two seconds, found the database usable and writable, else 0";
 
     AUTH_FAILURES = Counter Count "tableferry_auth_failures_total" ["reason"] "Requests whose caller was not let in";
     RATE_LIMITED = Counter Count "tableferry_rate_limited_total" [] "Requests that were refused because their caller asks too often";
@@ -83,7 +83,7 @@ measures! {
     THROTTLES = Counter Count "tableferry_aws_throttles_total" ["rpc_method"] "Calls that AWS throttled";
     FENCED_WRITES = Counter Count "tableferry_fenced_writes_total" ["worker"] "Results of workers that came too late and changed nothing";
     CLAIMS = Counter Count "tableferry_worker_claims_total" ["worker", "outcome"] "How often a worker asked the database for due work";
-    SINCE_CLAIM = Gauge Seconds "tableferry_worker_since_claim_seconds" ["worker"] "How long ago this process last got an answer when it asked the database for due work";
+    SINCE_CLAIM = Gauge Seconds "tableferry_worker_since_claim_seconds" ["worker"] "Time since a worker of this process last claimed work, or learnt that none is due, or had all its task slots in use";
     IN_HAND = Gauge Count "tableferry_worker_tasks" ["worker"] "Pieces of work that this process has in hand";
     VERIFICATIONS = Counter Count "tableferry_export_verifications_total" ["outcome"] "Verifications that ended";
     REMOVED = Counter Count "tableferry_retention_removed_total" ["kind"] "Records that were removed because they were old";

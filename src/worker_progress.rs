@@ -1,7 +1,7 @@
-//! When each worker of this process last turned its loop, and when it last got an answer from the database.
+//! When each worker of this process last ran an iteration of its loop, and when it last claimed work.
 //!
-//! Every wait inside a loop has a limit, so a loop that does not turn is a mistake of ours, and `/livez` says so. A loop that turns without
-//! an answer is the database's trouble: a metric of each process tells it.
+//! Every wait inside a loop has a limit, so a loop that stops iterating is a bug, and `/livez` reports it. A loop that iterates without
+//! claiming has trouble with the database: a metric per process shows it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,13 +21,13 @@ struct Turn {
 }
 
 impl WorkerProgress {
-    /// A worker's loop turns.
+    /// A worker's loop runs an iteration.
     pub fn iterated(&self, worker: &'static str) {
         let now = Instant::now();
         self.change(worker, now, |beat| beat.iterated_at = now);
     }
 
-    /// A worker has asked the database for due work, and was answered.
+    /// A worker has claimed work, or learnt that none is due.
     pub fn claimed(&self, worker: &'static str) {
         let now = Instant::now();
         self.change(worker, now, |beat| beat.claimed_at = now);
@@ -38,7 +38,7 @@ impl WorkerProgress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(worker);
     }
 
-    /// For how long each worker has had no answer from the database.
+    /// The time since the last claim of each worker.
     #[must_use]
     pub fn since_claims(&self) -> Vec<(&'static str, Duration)> {
         let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loop_that_does_not_turn_is_named() {
+    fn a_stuck_loop_is_named() {
         let progress = WorkerProgress::default();
         progress.iterated("exports");
         progress.iterated("deliveries");

@@ -22,14 +22,14 @@ pub struct Health {
     pub status: &'static str,
 }
 
-/// The process lives
+/// Liveness
 ///
-/// Looks at nothing outside the process. 503 if a worker has not moved for 5 minutes, which only a restart ends; the problem's `detail` names it.
-#[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "It lives", body = Health), LiveProblems))]
+/// Checks nothing outside the process. 503 if a worker has made no progress for 5 minutes: then restart the process.
+#[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "The process is alive", body = Health), LiveProblems))]
 pub async fn livez(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     match state.progress.stuck(Instant::now()) {
         Some((worker, since)) => {
-            let detail = format!("the {worker} worker has not moved for {} s", since.as_secs());
+            let detail = format!("the {worker} worker has made no progress for {} s", since.as_secs());
             Err(Problem::new(ProblemType::Unavailable, detail))
         }
         None => Ok(Json(Health { status: "ok" })),
@@ -49,11 +49,11 @@ problems! {
     ReadyProblems: Unavailable
 }
 
-/// The process can serve
+/// Readiness
 ///
-/// The database answers within 5 seconds, takes writes, has this version's schema, what callers ask for is being stored, and the process is
-/// not stopping. The problem's `detail` says which of these is not so.
-#[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "It can serve", body = Health), ReadyProblems))]
+/// 200 if the database answers within 5 seconds, accepts writes and has this version's schema, new exports are being stored, and the process
+/// is not stopping. Otherwise `detail` says which of these does not hold.
+#[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "The process is ready", body = Health), ReadyProblems))]
 pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why: &str| Problem::new(ProblemType::Unavailable, why);
     if state.stopping.is_cancelled() {

@@ -382,14 +382,18 @@ impl Problem {
     }
 }
 
-/// Lines about requests that met no database.
+/// Lines about requests that failed because the database is unavailable.
 static NO_DATABASE: LogLimit = LogLimit::new();
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_unavailable() {
-            if let Some(left_out) = NO_DATABASE.allow(Instant::now()) {
-                tracing::warn!(error.message = in_words(&error), log.left_out = left_out, "a request met no database");
+            if let Some(suppressed) = NO_DATABASE.allow(Instant::now()) {
+                tracing::warn!(
+                    error.message = in_words(&error),
+                    log.suppressed = suppressed,
+                    "a request failed because the database is unavailable"
+                );
             }
             let what = error.unavailable_because();
             return Self::new(

@@ -198,7 +198,7 @@ impl Oidc {
         let mut asked = self.asked.lock().await;
         if asked.is_none_or(|at| at.plus(ASK_AGAIN) <= now) {
             let told = self.ask().await;
-            // Afterwards: who hangs up in the middle must not keep others from asking.
+            // Set afterwards, so that a cancelled request does not block others.
             *asked = Some(now);
             match told {
                 Ok(by_id) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Keys { by_id, told_at: now })),

@@ -1,7 +1,7 @@
 //! SDK clients, one for each region and whose credentials they have, built when first needed.
 //!
 //! Each keeps connections open for its next calls. Connections that go silent without being closed would cost one time-out each, one after
-//! the other; so the first call that times out makes everybody build clients, and with them connections, anew.
+//! the other; so the first timeout makes all clients reconnect.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -27,18 +27,18 @@ impl<C> Default for Clients<C> {
     }
 }
 
-/// At most once in this time: what times out meanwhile may have been sent before, and a region that does not answer must not make clients of
-/// all others connect, and assume their roles, again and again.
-const GIVE_UP_INTERVAL: Duration = Duration::from_secs(60);
+/// At most once in this time: what times out meanwhile may have been sent before, and a region that does not answer must not make the clients of
+/// all other regions reconnect, and assume their roles, again and again.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often connections were given up, and when last. Of the whole process, which has one way to AWS.
-static GIVEN_UP: Mutex<(u64, Option<Instant>)> = Mutex::new((0, None));
+/// How often all clients reconnected, and when last. Process-wide: all clients share the network path.
+static RECONNECTS: Mutex<(u64, Option<Instant>)> = Mutex::new((0, None));
 
 /// A call timed out: the connections of all clients may have gone silent.
 pub(super) fn timed_out() {
-    let mut given_up = GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner);
-    if given_up.1.is_none_or(|at| at.elapsed() > GIVE_UP_INTERVAL) {
-        *given_up = (given_up.0 + 1, Some(Instant::now()));
+    let mut reconnects = RECONNECTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if reconnects.1.is_none_or(|at| at.elapsed() > RECONNECT_INTERVAL) {
+        *reconnects = (reconnects.0 + 1, Some(Instant::now()));
         tracing::debug!("a call to AWS timed out; the next ones use new connections");
     }
 }
@@ -48,7 +48,7 @@ impl<C: Clone> Clients<C> {
     pub(super) fn get(&self, signer: &str, region: &str, build: impl FnOnce() -> C) -> C {
         // A poisoned lock still holds a usable map: nothing is left half done in it.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner).0;
+        let generation = RECONNECTS.lock().unwrap_or_else(PoisonError::into_inner).0;
         if kept.generation != generation {
             *kept = Kept { generation, clients: HashMap::new() };
         }

@@ -33,7 +33,7 @@ pub struct ObjectBody {
     waited: Duration,
 }
 
-/// An object must come at this rate at least, once it has been waited for this long: one that trickles would keep its reader for ever.
+/// The minimum rate of an object, checked once it has been waited for this long, so that a trickling object cannot block its reader.
 const LEAST_BYTES_PER_S: f64 = 16_384.0;
 const RATE_COUNTS_AFTER: Duration = Duration::from_secs(60);
 
@@ -98,7 +98,7 @@ impl ObjectBody {
                 #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
                 let rate = self.received_bytes as f64 / self.waited.as_secs_f64();
                 if self.waited > RATE_COUNTS_AFTER && rate < LEAST_BYTES_PER_S {
-                    return Err(broken("TimedOut", format!("S3 gave less than {LEAST_BYTES_PER_S} bytes a second of an object")));
+                    return Err(broken("TimedOut", format!("S3 sent an object at less than {LEAST_BYTES_PER_S} bytes per second")));
                 }
                 Ok(Some(piece))
             }

@@ -141,7 +141,7 @@ fn kept(error: &TlsError) {
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
 async fn read_both(files: &TlsFiles) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
-    // A file system that hangs is told as one that cannot be read.
+    // A hanging file system counts as unreadable.
     let read = async |path: &Path| {
         let read = tokio::time::timeout(READ_LIMIT, tokio::fs::read(path)).await;
         let read = read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));

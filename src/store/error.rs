@@ -23,7 +23,7 @@ pub enum StoreError {
     /// The database cannot be reached, is starting, stopping or overloaded: the same call can succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
-    /// The database is known to be of no use now.
+    /// The health check found a problem.
     #[error(transparent)]
     Unhealthy(DatabaseProblem),
     /// The database refused a statement: a mistake of ours.
@@ -56,20 +56,28 @@ impl StoreError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Unhealthy(_) => true,
-            Self::Migrate(sqlx::migrate::MigrateError::Execute(e)) => is_unavailable(e),
+            Self::Migrate(sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _)) => {
+                is_unavailable(e)
+            }
             Self::Shared(error) => error.is_unavailable(),
             _ => false,
         }
     }
-}
 
-impl StoreError {
-    /// Why the database is of no use now, in words for callers, who need not know hosts or users.
+    /// Whether only a change of the settings helps: a process that meets it at its start should end.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Unavailable(error) => ConnectionProblem::of(error).is_some_and(ConnectionProblem::is_permanent),
+            error => !error.is_unavailable(),
+        }
+    }
+
+    /// Why the database cannot be used now, in words for callers, who need not know hosts or users.
     #[must_use]
     pub fn unavailable_because(&self) -> &'static str {
         match self {
             Self::Shared(error) => error.unavailable_because(),
-            Self::Unhealthy(DatabaseProblem::NoWrites(problem)) => problem.for_callers(),
             Self::Unavailable(error) => ConnectionProblem::of(error).map_or("the database does not answer", ConnectionProblem::for_callers),
             _ => "the database does not answer",
         }
@@ -83,9 +91,6 @@ impl From<sqlx::Error> for StoreError {
 }
 
 fn is_unavailable(error: &sqlx::Error) -> bool {
-    if let Some(problem) = ConnectionProblem::of(error) {
-        return problem.is_passing();
-    }
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         // What a server says that breaks off in the middle of a message.

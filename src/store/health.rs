@@ -1,17 +1,16 @@
 //! Whether the database can be used: it answers, takes writes, and has this version's schema.
 //!
-//! Asked on a connection beside the pool's, so that a pool whose connections hang does not hide the answer, and answered within a limit
-//! of its own. The write is an empty logical message (`pg_logical_emit_message`): it is written and committed as any change, and leaves
-//! nothing behind.
+//! The check has a connection of its own, so that a pool whose connections hang does not hide the answer, and a time limit of its own. It
+//! writes an empty logical message (`pg_logical_emit_message`), which is committed like any change and leaves nothing behind.
 
 use std::time::Duration;
 
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 use tokio::time::{Instant, timeout};
 
-use super::StoreError;
 use super::migrate::newest_version;
-use super::pool::{Link, Pool, ConnectionProblem};
+use super::pool::{ConnectionProblem, IS_READ_ONLY, Link, MAY_BE_WORKING, Pool};
+use crate::causes::in_words;
 
 /// How long what is read may take on the connection that is there. It has none of the waits that others have: for a place, for locks, for rows.
 const READ_LIMIT: Duration = Duration::from_millis(1500);
@@ -35,14 +34,17 @@ pub enum DatabaseProblem {
     #[error("the database does not answer")]
     Away(String),
     /// It takes no writes.
-    #[error("the database takes no writes: {0}")]
-    NoWrites(ConnectionProblem),
+    #[error("the database is not writable: {}", ConnectionProblem::ReadOnly)]
+    ReadOnly,
+    /// Commits wait for a synchronous standby.
+    #[error("the database is not writable: {}", ConnectionProblem::StandbyAway)]
+    StandbyAway,
     /// Its schema is not this version's yet.
     #[error("the database's schema is older than this version's; run tableferry migrate")]
     OldSchema,
 }
 
-/// Asks after the database's health, one at a time.
+/// Checks the database's health, one check at a time.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     asking: tokio::sync::Mutex<Asking>,
@@ -68,7 +70,7 @@ impl DatabaseProblem {
 }
 
 impl Health {
-    /// Asks the database now. Whoever asks meanwhile shares the next answer.
+    /// Checks now. Those who ask during a check share the next one.
     pub(super) async fn ask(&self, pool: &Pool) -> Result<(), DatabaseProblem> {
         timeout(ASK_LIMIT, self.ask_in_turn(pool)).await.unwrap_or_else(|_| Err(away_for_too_long(ASK_LIMIT)))
     }
@@ -87,7 +89,7 @@ impl Health {
         match &answer {
             // An answer that did not come says nothing of commits.
             Err(DatabaseProblem::Away(_)) => {}
-            answer => pool.set_commits_blocked(*answer == Err(DatabaseProblem::NoWrites(ConnectionProblem::StandbyAway))),
+            answer => pool.set_commits_blocked(*answer == Err(DatabaseProblem::StandbyAway)),
         }
         answer
     }
@@ -118,7 +120,7 @@ impl Asking {
                     Answer::Broken(problem) => Err(problem),
                     Answer::Silent => Err(away_for_too_long(READ_LIMIT)),
                 },
-                Err(error) => Err(problem(error)),
+                Err(error) => Err(error.into()),
             }
         };
         timeout(RECONNECT_LIMIT, anew).await.unwrap_or_else(|_| Err(away_for_too_long(RECONNECT_LIMIT)))
@@ -129,11 +131,10 @@ impl Asking {
         let overdue_pids = pool.overdue_pids();
         match timeout(READ_LIMIT, read(&mut link, &overdue_pids, pool)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let problem = problem(error);
+            Ok(Err(problem)) => {
                 match &problem {
                     DatabaseProblem::Away(_) => return Answer::Broken(problem),
-                    DatabaseProblem::NoWrites(ConnectionProblem::ReadOnly) => {
+                    DatabaseProblem::ReadOnly => {
                         self.wrote_at = None;
                         pool.report_read_only_server();
                     }
@@ -147,7 +148,7 @@ impl Asking {
             let write = "SELECT pg_logical_emit_message(true, 'tableferry', '')";
             match timeout(WRITE_LIMIT, sqlx::raw_sql(write).execute(&mut link.raw)).await {
                 Ok(Ok(_)) => self.wrote_at = Some(Instant::now()),
-                Ok(Err(error)) => return Answer::Broken(problem(error)),
+                Ok(Err(error)) => return Answer::Broken(error.into()),
                 // It read a moment ago: the disk or a standby is slow, not the connection.
                 Err(_) => return Answer::Said(Err(away_for_too_long(WRITE_LIMIT))),
             }
@@ -168,21 +169,23 @@ enum Answer {
 }
 
 /// What can be seen without writing.
-async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), StoreError> {
+async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), DatabaseProblem> {
     if !overdue_pids.is_empty() {
         pool.abandon(&not_running(link, overdue_pids).await?);
     }
     // Somebody's commit that waits says enough: another one would only wait as well, and keep its place at Postgres.
-    let text = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
-        EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
-            AND wait_event = 'SyncRep' AND clock_timestamp() - state_change > interval '2 seconds'),
-        to_regclass('_sqlx_migrations') IS NOT NULL";
-    let row = sqlx::raw_sql(text).fetch_one(&mut link.raw).await?;
+    let text = format!(
+        "SELECT {IS_READ_ONLY},
+            EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+                AND wait_event = 'SyncRep' AND clock_timestamp() - state_change > interval '2 seconds'),
+            to_regclass('_sqlx_migrations') IS NOT NULL"
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(&mut link.raw).await?;
     if row.try_get(0)? {
-        return Err(StoreError::Unhealthy(DatabaseProblem::NoWrites(ConnectionProblem::ReadOnly)));
+        return Err(DatabaseProblem::ReadOnly);
     }
     if row.try_get(1)? {
-        return Err(StoreError::Unhealthy(DatabaseProblem::NoWrites(ConnectionProblem::StandbyAway)));
+        return Err(DatabaseProblem::StandbyAway);
     }
     let has_schema: bool = row.try_get(2)?;
     let version: Option<i64> = match has_schema {
@@ -190,27 +193,28 @@ async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), 
         false => None,
     };
     if version.is_none_or(|version| version < newest_version()) {
-        return Err(StoreError::Unhealthy(DatabaseProblem::OldSchema));
+        return Err(DatabaseProblem::OldSchema);
     }
     Ok(())
 }
 
-/// Which of these processes of Postgres are at rest, or gone. Of one whose state is not told (`track_activities` is off) nothing is known.
+/// Which of these processes of Postgres are idle, or gone.
 async fn not_running(link: &mut Link, overdue_pids: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
-    let text = "SELECT pid FROM pg_stat_activity WHERE state IS NULL OR state NOT LIKE 'idle%'";
-    let rows = sqlx::raw_sql(text).fetch_all(&mut link.raw).await?;
+    let text = format!("SELECT pid FROM pg_stat_activity WHERE {MAY_BE_WORKING}");
+    let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut link.raw).await?;
     let busy = rows.iter().map(|row| row.try_get::<i32, _>(0)).collect::<Result<Vec<_>, _>>()?;
     Ok(overdue_pids.iter().copied().filter(|pid| !busy.contains(pid)).collect())
 }
 
-fn problem(error: impl Into<StoreError>) -> DatabaseProblem {
-    match error.into() {
-        StoreError::Unhealthy(problem) => problem,
-        StoreError::Unavailable(error) if ConnectionProblem::of(&error) == Some(ConnectionProblem::ReadOnly) => DatabaseProblem::NoWrites(ConnectionProblem::ReadOnly),
-        error => DatabaseProblem::Away(crate::causes::in_words(&error)),
+impl From<sqlx::Error> for DatabaseProblem {
+    fn from(error: sqlx::Error) -> Self {
+        match ConnectionProblem::of(&error) {
+            Some(ConnectionProblem::ReadOnly) => Self::ReadOnly,
+            _ => Self::Away(in_words(&error)),
+        }
     }
 }
 
 fn away_for_too_long(limit: Duration) -> DatabaseProblem {
-    DatabaseProblem::Away(format!("not within {} s", limit.as_secs_f64()))
+    DatabaseProblem::Away(format!("no answer within {} s", limit.as_secs_f64()))
 }

@@ -38,8 +38,8 @@ impl Store {
 
     /// A connection to read a list with, in the order of asking.
     async fn list_connection(&self) -> Result<Connection, StoreError> {
-        let turn = timeout(ACQUIRE_LIMIT, Arc::clone(&self.lists).acquire_owned()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        Ok(self.pool.acquire().await?.with(turn.map_err(|_| sqlx::Error::PoolClosed)?))
+        let permit = timeout(ACQUIRE_LIMIT, Arc::clone(&self.lists).acquire_owned()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(self.pool.acquire().await?.with_list_permit(permit.map_err(|_| sqlx::Error::PoolClosed)?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Brings the schema to this version's: one process at a time, on connections of its own.
 //!
-//! A migration may take longer than any statement of the service, so it has no fixed limit. Instead another connection looks whether
-//! Postgres still works on it: a connection that went silent ends the attempt, and the next one goes on where it stopped.
+//! A migration may take longer than any statement of the service, so it has no fixed limit. Instead another connection checks whether
+//! Postgres still works on it: a connection that went silent ends the attempt, and the next one continues where it stopped.
 //!
 //! The lock is of the transaction kind, which a pooler in transaction mode carries too. Its key is the one that sqlx takes by itself, so
 //! that versions which let sqlx lock wait for it as well.
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tokio::time::{sleep, timeout};
 
 use super::StoreError;
-use super::pool::{Link, MIGRATION_NAME, Manager, ConnectionProblem};
+use super::pool::{ConnectionProblem, Link, MAY_BE_WORKING, MIGRATION_NAME, Manager};
 
 /// Every migration, in order.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -29,8 +29,11 @@ const LOCK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often Postgres is asked whether it still works.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often in a row Postgres may be seen at rest before the connection counts as silent: between two statements it rests a moment.
+/// How many checks in a row may find Postgres idle before the connection counts as silent: it is idle between two statements.
 const MAX_IDLE_CHECKS: u32 = 3;
+
+/// How many checks in a row may fail.
+const MAX_FAILED_CHECKS: u32 = 15;
 
 /// How long an answer to anything but a migration may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -58,14 +61,14 @@ pub(super) async fn migrate(manager: &Manager) -> Result<(), StoreError> {
 /// Waits for this process's turn. The connection whose transaction holds the lock.
 async fn lock(manager: &Manager) -> Result<Link, StoreError> {
     let mut link = manager.open().await?;
-    let mut told = false;
+    let mut logged = false;
     loop {
         if answered(try_lock(&mut link.raw)).await? {
             return Ok(link);
         }
-        if !told {
-            tracing::info!("another process migrates the database; waiting for it");
-            told = true;
+        if !logged {
+            tracing::info!("another process is migrating the database; waiting for it to finish");
+            logged = true;
         }
         sleep(LOCK_INTERVAL).await;
     }
@@ -85,14 +88,17 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     Ok(locked)
 }
 
-/// Returns when Postgres does not work on a migration any more although we have no answer.
+/// Returns when Postgres no longer works on a migration although no answer arrived, or has not been reachable for long.
 async fn until_silent(manager: &Manager) -> ConnectionProblem {
-    let mut rests = 0;
-    while rests < MAX_IDLE_CHECKS {
+    let (mut idle_checks, mut failed_checks) = (0, 0);
+    while idle_checks < MAX_IDLE_CHECKS && failed_checks < MAX_FAILED_CHECKS {
         sleep(CHECK_INTERVAL).await;
-        // A database that cannot be asked says no more than one that rests.
-        let works = answered(is_working(manager)).await.unwrap_or(false);
-        rests = if works { 0 } else { rests + 1 };
+        match answered(is_working(manager)).await {
+            Ok(true) => (idle_checks, failed_checks) = (0, 0),
+            Ok(false) => idle_checks += 1,
+            // Perhaps only no further connection can be opened.
+            Err(_) => failed_checks += 1,
+        }
     }
     ConnectionProblem::StatementLimit
 }
@@ -100,7 +106,7 @@ async fn until_silent(manager: &Manager) -> ConnectionProblem {
 async fn is_working(manager: &Manager) -> Result<bool, sqlx::Error> {
     let text = format!(
         "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{MIGRATION_NAME}'
-            AND (state IS NULL OR state NOT LIKE 'idle%') AND pid <> pg_backend_pid())"
+            AND {MAY_BE_WORKING} AND pid <> pg_backend_pid())"
     );
     let mut link = manager.open().await?;
     sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(&mut link.raw).await?.try_get(0)

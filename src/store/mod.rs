@@ -64,7 +64,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Prepares connections to the database of this URL without opening one. Migrations run at `direct_url`, if there is one: past a pooler.
+    /// Prepares connections to the database of this URL without opening one. Migrations run at `direct_url`, if there is one, which bypasses a pooler.
     ///
     /// # Errors
     /// A URL is malformed. The error does not repeat it.
@@ -73,14 +73,14 @@ impl Store {
             database_url::parse(url.expose_secret()).map_err(|problems| StoreError::Url { name, source: problems.into() })
         };
         let pooled = parse("DATABASE_URL", url)?;
-        let direct = match direct_url {
-            Some(direct) => parse("TABLEFERRY_DIRECT_DATABASE_URL", direct)?,
-            None => pooled.clone(),
+        let (direct_name, direct) = match direct_url {
+            Some(direct) => ("TABLEFERRY_DIRECT_DATABASE_URL", parse("TABLEFERRY_DIRECT_DATABASE_URL", direct)?),
+            None => ("DATABASE_URL", pooled.clone()),
         };
-        let refused = |source: sqlx::Error| StoreError::Url { name: "DATABASE_URL", source: source.into() };
+        let refused = |name| move |source: sqlx::Error| StoreError::Url { name, source: source.into() };
         Ok(Self {
-            pool: Pool::new(&pooled).map_err(refused)?,
-            direct: Arc::new(Manager::for_migrations(&direct).map_err(refused)?),
+            pool: Pool::new(&pooled).map_err(refused("DATABASE_URL"))?,
+            direct: Arc::new(Manager::for_migrations(&direct).map_err(refused(direct_name))?),
             health: Arc::default(),
             lists: Arc::new(Semaphore::new(MOST_LISTS)),
         })
@@ -110,7 +110,7 @@ impl Store {
         self.health.ask(&self.pool).await
     }
 
-    /// Whether it is known that the database takes no writes: then nobody should begin what must be written.
+    /// Fails if the last health check found that the database takes no writes: then nothing should be begun that must be written.
     ///
     /// # Errors
     /// Why it takes none.

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::causes::in_words;
 use crate::measures::{CLAIMS, IN_HAND};
-use crate::worker_progress::WorkerProgress;
 use crate::store::{Store, StoreError};
+use crate::worker_progress::WorkerProgress;
 
 /// One kind of work.
 pub trait Work: Send + Sync + 'static {
@@ -41,7 +41,7 @@ pub trait Work: Send + Sync + 'static {
 /// How long a worker waits after the database failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// How often a worker whose hands are all full shows that it moves.
+/// How often a worker whose task slots are all used reports progress.
 const BUSY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Works until `stop`, then finishes what is in hand.
@@ -54,7 +54,7 @@ pub async fn run<W: Work>(work: Arc<W>, progress: WorkerProgress, wake: Arc<Noti
         let free = W::HANDS.saturating_sub(tasks.len());
         metrics::gauge!(IN_HAND, "worker" => W::NAME).set(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
         if free == 0 {
-            // Busy is not stuck, and nothing is asked of the database meanwhile.
+            // Busy is not stuck, and the database is not asked for work meanwhile.
             progress.claimed(W::NAME);
             tokio::select! {
                 _ = tasks.join_next() => {}
@@ -65,7 +65,7 @@ pub async fn run<W: Work>(work: Arc<W>, progress: WorkerProgress, wake: Arc<Noti
         }
         // Registered before looking, so that a wake-up between the look and the wait is not missed.
         let woken = wake.notified();
-        // A claim is a write: while none is taken, it would only keep a place at Postgres.
+        // A claim is a write: while commits are blocked it would only occupy a connection at Postgres.
         let claimed = match work.store().ensure_writable() {
             Ok(()) => work.claim(free, Duration::ZERO).await,
             Err(error) => Err(error),

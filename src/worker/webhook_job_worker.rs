@@ -40,7 +40,7 @@ impl Work for WebhookJobWorker {
     }
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Uuid>, StoreError> {
-        // A batch a claim: what is left is given up by the next ones.
+        // One batch per claim; the next claims abandon the rest.
         self.store.abandon_deliveries(BATCH).await?;
         self.store.claim_webhook_jobs(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await
     }

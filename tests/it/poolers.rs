@@ -232,7 +232,7 @@ async fn a_restart_of_the_pooler_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_transaction_mode_lists_are_right_or_it_does_not_start() {
+async fn transaction_mode_is_correct_or_rejected() {
     let (database_url, outside) = (fresh_database().await, Outside::start().await);
     let (pooler, can) = in_transaction_mode(&database_url).await;
     let variables = [("DATABASE_URL", pooler.url())];

@@ -17,7 +17,7 @@ async fn read_only(connection: &mut PgConnection, on: bool) {
 }
 
 #[tokio::test]
-async fn sessions_that_turn_read_only_are_closed_and_creates_go_on_with_the_first_writable_one() {
+async fn read_only_sessions_are_closed_and_writes_resume() {
     let app = TestApp::start().await;
     let mut direct = PgConnection::connect(&app.database_url).await.unwrap();
     app.create(&create_body()).await.expect(202);
@@ -30,7 +30,7 @@ async fn sessions_that_turn_read_only_are_closed_and_creates_go_on_with_the_firs
     // One caller may meet a connection that was ended a moment ago.
     app.create(&create_body()).await.expect_problem(503, "unavailable");
     let refused = app.create(&create_body()).await.expect_problem(503, "unavailable");
-    assert!(refused.json["detail"].as_str().unwrap().contains("no writes"), "{}", refused.json);
+    assert!(refused.json["detail"].as_str().unwrap().contains("read-only at the moment"), "{}", refused.json);
     read_only(&mut direct, false).await;
     for _ in 0..10 {
         app.create(&create_body()).await.expect(202);
@@ -39,7 +39,7 @@ async fn sessions_that_turn_read_only_are_closed_and_creates_go_on_with_the_firs
 }
 
 #[tokio::test]
-async fn of_several_hosts_the_first_writable_one_is_used() {
+async fn the_first_writable_host_is_used() {
     let (database_url, address) = (fresh_database().await, free_address().await);
     let several = database_url.replacen("@127.0.0.1", "@127.0.0.1:1,127.0.0.1", 1) + "?target_session_attrs=read-write";
     let variables = [("DATABASE_URL", several.as_str()), ("TABLEFERRY_AUTH", "none"), ("TABLEFERRY_LISTEN", &address)];
@@ -48,7 +48,7 @@ async fn of_several_hosts_the_first_writable_one_is_used() {
 }
 
 #[tokio::test]
-async fn what_a_url_wishes_and_nobody_does_is_refused_at_the_start() {
+async fn unsupported_url_parameters_are_rejected_at_startup() {
     for (query, says) in [
         ("sslmod=verify-full", "did you mean sslmode?"),
         ("statement-cache-capacity=0", "leaks"),
@@ -65,7 +65,7 @@ async fn what_a_url_wishes_and_nobody_does_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn commits_that_wait_for_a_standby_are_answered_and_can_be_repeated() {
+async fn commits_blocked_by_a_standby_fail_and_can_be_repeated() {
     let postgres = tokio::task::spawn_blocking(|| PrivatePostgres::start(Options { durable: true, ..Options::default() })).await;
     let postgres = postgres.unwrap().unwrap();
     let app = TestApp::start_with(TestOptions { database_url: Some(postgres.url(DATABASE)), ..TestOptions::default() }).await;

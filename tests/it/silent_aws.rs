@@ -1,4 +1,4 @@
-//! Connections to AWS that go silent: one call times out, not one for each connection that was kept.
+//! Connections to AWS that go silent: one call times out, not one for each connection in the pool.
 
 use tableferry::aws::Aws;
 use tableferry::domain::arn::TableArn;
@@ -6,7 +6,7 @@ use tableferry::domain::arn::TableArn;
 use crate::support::{Relay, TABLE, TestApp};
 
 #[tokio::test]
-async fn connections_that_go_silent_cost_one_call() {
+async fn silent_connections_cost_one_call() {
     let app = TestApp::start().await;
     let relay = Relay::before(&app.dynamodb_url).await;
     let aws = Aws::at_endpoints(&relay.url, &app.s3_url).await;

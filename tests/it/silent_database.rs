@@ -68,7 +68,7 @@ async fn used(app: &TestApp) -> u32 {
 }
 
 #[tokio::test]
-async fn idle_connections_that_are_silent_cost_a_moment() {
+async fn silent_idle_connections_are_replaced_quickly() {
     let stage = Stage::set().await;
     let (app, relay) = (&stage.app, &stage.relay);
     let id = app.create(&create_body()).await.expect(202).id();
@@ -89,7 +89,7 @@ async fn idle_connections_that_are_silent_cost_a_moment() {
 }
 
 #[tokio::test]
-async fn a_group_whose_answer_is_lost_is_answered_and_the_next_is_stored() {
+async fn a_group_write_without_an_answer_fails_and_the_next_succeeds() {
     let stage = Stage::set().await;
     let (app, relay, mut direct) = (&stage.app, &stage.relay, stage.connect().await);
     let mut holder = stage.connect().await;
@@ -127,7 +127,7 @@ async fn a_group_whose_answer_is_lost_is_answered_and_the_next_is_stored() {
 }
 
 #[tokio::test]
-async fn a_worker_whose_claim_is_silent_goes_on() {
+async fn a_worker_recovers_from_a_silent_claim() {
     let stage = Stage::set().await;
     let (app, relay, mut direct) = (&stage.app, &stage.relay, stage.connect().await);
     let id = app.create(&create_body()).await.expect(202).id();
@@ -142,7 +142,7 @@ async fn a_worker_whose_claim_is_silent_goes_on() {
 }
 
 #[tokio::test]
-async fn a_caller_who_is_gone_leaves_no_place_taken() {
+async fn cancelled_requests_release_their_connections() {
     let stage = Stage::set().await;
     let (app, relay, mut direct) = (&stage.app, &stage.relay, stage.connect().await);
     let id = app.create(&create_body()).await.expect(202).id();
@@ -168,7 +168,7 @@ async fn a_caller_who_is_gone_leaves_no_place_taken() {
 }
 
 #[tokio::test]
-async fn a_migration_whose_connection_is_silent_ends_and_can_be_repeated() {
+async fn a_silent_migration_fails_and_can_be_repeated() {
     let database_url = fresh_database().await;
     let relay = Relay::before(&database_url).await;
     let variables = [("DATABASE_URL", relay.url.as_str())];

@@ -31,13 +31,11 @@ pub(super) struct DatabaseUrl {
     pub(super) application_name: Option<String>,
     /// Settings of the session, from `options` and `options[name]`, in the order given; of two with one name the later holds.
     pub(super) settings: Vec<(String, String)>,
-    /// Which servers will do.
-    pub(super) target_session: Option<TargetSession>,
     /// How long to wait for each host.
     pub(super) connect_timeout: Option<Duration>,
     /// Whether and how TCP asks if the server is still there.
     pub(super) keepalives: Keepalives,
-    /// How long sent data may stay unacknowledged; `None` is the system's default.
+    /// How long sent data may stay unacknowledged; `None` is Tableferry's default.
     pub(super) tcp_user_timeout: Option<Duration>,
 }
 
@@ -96,16 +94,7 @@ pub(super) enum TlsMode {
     VerifyFull,
 }
 
-/// `target_session_attrs`, of what a service that writes can use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TargetSession {
-    /// Whichever answers.
-    Any,
-    /// Only one that takes writes. `primary` is the same here.
-    ReadWrite,
-}
-
-/// Whether and how TCP asks if the server is still there; `None` is the system's default.
+/// Whether and how TCP asks if the server is still there; `None` is Tableferry's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Keepalives {
     /// It must not ask, and the rest is without effect.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Draft, TargetSession, TlsMode, UrlProblems, decode, unless_empty};
+use super::{Draft, TlsMode, UrlProblems, decode, unless_empty};
 
 /// What has an effect, in the order in which messages list it.
 const SUPPORTED: [&str; 20] = [
@@ -42,7 +42,7 @@ const ALIASES: [(&str, &str); 6] = [
 ];
 
 /// What other programs call some of them, too far off to be found by its letters.
-const ELSEWHERE: [(&str, &str); 7] = [
+const FOREIGN_NAMES: [(&str, &str); 7] = [
     ("database", "dbname"),
     ("username", "user"),
     ("pass", "password"),
@@ -54,11 +54,11 @@ const ELSEWHERE: [(&str, &str); 7] = [
 
 /// What is accepted as long as it asks for nothing that is not done: the name, its values, and what Tableferry does not support.
 const HARMLESS: [(&str, &[&str], &str); 7] = [
-    ("channel_binding", &["disable", "prefer"], "channel binding (sslmode=verify-full makes sure whose server it is)"),
+    ("channel_binding", &["disable", "prefer"], "channel binding (sslmode=verify-full verifies the server)"),
     ("gssencmode", &["disable", "prefer"], "encryption by GSSAPI (sslmode=verify-full encrypts by TLS)"),
-    ("sslnegotiation", &["postgres"], "TLS without asking the server first"),
+    ("sslnegotiation", &["postgres"], "direct TLS negotiation"),
     ("sslcompression", &["0"], "compression by TLS"),
-    ("sslsni", &["1"], "TLS without the host's name"),
+    ("sslsni", &["1"], "disabling SNI"),
     ("client_encoding", &["auto", "UTF8"], "another encoding"),
     ("load_balance_hosts", &["disable"], "hosts in random order, since it must find the one that takes writes"),
 ];
@@ -72,12 +72,12 @@ const REFUSED: [(&str, &str); 31] = [
     ("sslpassword", "sslkey must name a key that is not encrypted"),
     ("sslcrl", ""),
     ("sslcrldir", ""),
-    ("sslcertmode", "the client's certificate is shown if sslcert and sslkey are set"),
-    ("ssl_min_protocol_version", "TLS 1.2 is the least in any case"),
+    ("sslcertmode", "the client's certificate is sent if sslcert and sslkey are set"),
+    ("ssl_min_protocol_version", "the minimum is always TLS 1.2"),
     ("ssl_max_protocol_version", ""),
     ("sslkeylogfile", ""),
     ("requiressl", "use sslmode=require"),
-    ("require_auth", "sslmode=verify-full makes sure whose server gets the password"),
+    ("require_auth", "sslmode=verify-full verifies the server before it gets the password"),
     ("requirepeer", "let only the server's user write to the directory of the socket"),
     ("krbsrvname", ""),
     ("gsslib", ""),
@@ -94,11 +94,11 @@ const REFUSED: [(&str, &str); 31] = [
     ("oauth_client_secret", "use password or sslcert"),
     ("oauth_scope", "use password or sslcert"),
     ("oauth_ca_file", "use password or sslcert"),
-    ("pgbouncer", "a pooler in transaction mode is detected by itself"),
+    ("pgbouncer", "a pooler in transaction mode is detected automatically"),
     (
         "statement-cache-capacity",
         "with sqlx 0.9 a capacity of 0 leaks every prepared statement in Postgres and does not help with poolers, and a pooler in \
-         transaction mode is detected by itself",
+         transaction mode is detected automatically",
     ),
 ];
 
@@ -181,7 +181,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         return None;
     }
     let name = name.to_ascii_lowercase();
-    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == name) {
+    if let Some((_, ours)) = FOREIGN_NAMES.iter().find(|(theirs, _)| *theirs == name) {
         return Some(ours);
     }
     let harmless = HARMLESS.iter().map(|(name, ..)| *name);
@@ -210,17 +210,17 @@ fn set(name: &str, canonical: &str, value: String, draft: &mut Draft) -> Result<
         "sslkey" => url.tls.client_key = Some(read_file(canonical, value)?),
         "application_name" => url.application_name = unless_empty(value),
         "options" => url.settings.extend(read_options(&value)?),
-        "target_session_attrs" => url.target_session = Some(read_target(&value)?),
+        "target_session_attrs" => check_target(&value)?,
         "connect_timeout" => url.connect_timeout = seconds(canonical, &value, MOST)?,
         "keepalives" => url.keepalives.off = number(canonical, &value, "0 (off) or 1 (on)", 1)? == 0,
         "keepalives_idle" => url.keepalives.idle = seconds(canonical, &value, MOST_SECONDS)?,
         "keepalives_interval" => url.keepalives.interval = seconds(canonical, &value, MOST_SECONDS)?,
         "keepalives_count" => {
-            let expected = format!("a whole number from 0 (the system's default) to {MOST_QUESTIONS}");
+            let expected = format!("a whole number from 0 (Tableferry's default) to {MOST_QUESTIONS}");
             url.keepalives.count = Some(number(canonical, &value, &expected, MOST_QUESTIONS)?).filter(|count| *count > 0);
         }
         "tcp_user_timeout" => {
-            let expected = format!("a whole number of milliseconds from 0 (the system's default) to {MOST}");
+            let expected = format!("a whole number of milliseconds from 0 (Tableferry's default) to {MOST}");
             let milliseconds = number(canonical, &value, &expected, MOST)?;
             url.tcp_user_timeout = Some(Duration::from_millis(milliseconds.into())).filter(|timeout| !timeout.is_zero());
         }
@@ -257,10 +257,10 @@ fn read_mode(name: &str, value: &str) -> Result<TlsMode, String> {
     mode.map(|(_, mode)| mode).ok_or_else(|| "sslmode must be disable, allow, prefer, require, verify-ca or verify-full".to_owned())
 }
 
-fn read_target(value: &str) -> Result<TargetSession, String> {
+/// All of these mean the same here: only a server that takes writes is used.
+fn check_target(value: &str) -> Result<(), String> {
     match value {
-        "any" => Ok(TargetSession::Any),
-        "read-write" | "primary" => Ok(TargetSession::ReadWrite),
+        "any" | "read-write" | "primary" => Ok(()),
         _ => {
             Err("target_session_attrs must be any, read-write or primary, since Tableferry must write: it does not support standbys"
                 .to_owned())

@@ -99,11 +99,11 @@ fn times_and_counts_are_in_their_units_and_zero_is_the_default() {
     assert_eq!((url.connect_timeout, url.tcp_user_timeout), (Some(Duration::from_secs(7)), Some(Duration::from_millis(1500))));
     let (idle, interval) = (Some(Duration::from_secs(60)), Some(Duration::from_secs(5)));
     assert_eq!(url.keepalives, Keepalives { off: false, idle, interval, count: Some(3) });
-    assert_eq!((url.application_name.as_deref(), url.target_session), (Some("a b"), Some(TargetSession::ReadWrite)));
+    assert_eq!(url.application_name.as_deref(), Some("a b"));
     let url = read(
         "postgres://h?connect_timeout=0&keepalives=0&keepalives_idle=0&keepalives_count=0&tcp_user_timeout=0&target_session_attrs=any",
     );
-    assert_eq!((url.connect_timeout, url.tcp_user_timeout, url.target_session), (None, None, Some(TargetSession::Any)));
+    assert_eq!((url.connect_timeout, url.tcp_user_timeout), (None, None));
     assert_eq!(url.keepalives, Keepalives { off: true, ..Keepalives::default() });
 }
 
@@ -122,7 +122,7 @@ fn options_are_settings_of_the_session() {
 }
 
 #[test]
-fn what_asks_for_nothing_more_is_accepted() {
+fn harmless_parameters_are_accepted() {
     for query in [
         "channel_binding=disable",
         "channel_binding=prefer&gssencmode=prefer&sslnegotiation=postgres",

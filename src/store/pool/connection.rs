@@ -2,7 +2,7 @@
 //!
 //! A connection whose last statement ended goes straight back to the pool. One that was left in the middle of a statement or of a
 //! transaction (its caller's future was dropped) is finished first, within the same limit. One that did not answer in time, or whose
-//! server is read-only, is closed without a word: its place is free at once.
+//! server is read-only, is closed at once, which frees its place in the pool.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use sqlx::{Connection as _, Describe, Either, Execute, Executor, PgConnection, P
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::statement_state::StatementState;
+use super::connection_problem::ConnectionProblem;
 use super::limits::{ROLLBACK_LIMIT, STATEMENT_LIMIT};
 use super::manager::{Link, Manager};
 use super::pool_health::PoolHealth;
-use super::connection_problem::ConnectionProblem;
+use super::statement_state::StatementState;
 
 /// One of the pool's connections.
 pub(in crate::store) struct Connection {
@@ -31,8 +31,8 @@ pub(in crate::store) struct Connection {
     in_transaction: bool,
     /// A statement of the transaction was refused: it can only be rolled back.
     has_failed: bool,
-    /// Given back when the connection is: the place among those that read lists.
-    turn: Option<OwnedSemaphorePermit>,
+    /// Released together with the connection.
+    list_permit: Option<OwnedSemaphorePermit>,
     health: Arc<PoolHealth>,
 }
 
@@ -55,19 +55,19 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     pub(super) fn new(object: Object<Manager>, health: Arc<PoolHealth>) -> Self {
-        Self { object: Some(object), state: State::Ended, in_transaction: false, has_failed: false, turn: None, health }
+        Self { object: Some(object), state: State::Ended, in_transaction: false, has_failed: false, list_permit: None, health }
     }
 
-    /// The same, with a turn that ends when the connection is free again, which may be after its user has gone.
+    /// Keeps a permit for reading lists until the connection is free again, which may be after its user has gone.
     #[must_use]
-    pub(in crate::store) fn with(mut self, turn: OwnedSemaphorePermit) -> Self {
-        self.turn = Some(turn);
+    pub(in crate::store) fn with_list_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self.list_permit = Some(permit);
         self
     }
 
     /// Begins a transaction.
     pub(super) async fn begin(mut self) -> Result<Transaction, sqlx::Error> {
-        let begin = self.link().begin;
+        let begin = self.link().begin();
         self.in_transaction = true;
         self.command(begin).await?;
         Ok(Transaction { connection: self })
@@ -85,8 +85,12 @@ impl Connection {
     /// The driver's connection, and what watches over its next statement.
     fn parts(&mut self) -> (&mut PgConnection, bool, Watch<'_>) {
         let link: &mut Link = self.object.as_deref_mut().expect("a connection that is in use is there");
-        let Link { raw, statement, always_named, .. } = link;
-        (raw, *always_named, Watch { state: &mut self.state, has_failed: &mut self.has_failed, statement, health: &self.health })
+        let Link { raw, statement, is_shared, generation } = link;
+        (
+            raw,
+            *is_shared,
+            Watch { state: &mut self.state, has_failed: &mut self.has_failed, statement, generation: *generation, health: &self.health },
+        )
     }
 }
 
@@ -98,7 +102,7 @@ impl Drop for Connection {
         } else if self.state == State::Unfinished || self.in_transaction {
             // Without a runtime the process is ending: Postgres sees the connection go.
             match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, self.turn.take(), Arc::clone(&self.health)))),
+                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, self.list_permit.take(), Arc::clone(&self.health)))),
                 Err(_) => drop(Object::take(object)),
             }
         }
@@ -106,7 +110,7 @@ impl Drop for Connection {
 }
 
 /// Waits for the end of the last statement, no longer than its user would have, and rolls its transaction back; or closes the connection.
-async fn finish(mut object: Object<Manager>, in_transaction: bool, turn: Option<OwnedSemaphorePermit>, health: Arc<PoolHealth>) {
+async fn finish(mut object: Object<Manager>, in_transaction: bool, list_permit: Option<OwnedSemaphorePermit>, health: Arc<PoolHealth>) {
     let statement = Arc::clone(&object.statement);
     let rest = STATEMENT_LIMIT.saturating_sub(statement.waits_for(Instant::now()));
     let finishing = async {
@@ -130,13 +134,13 @@ async fn finish(mut object: Object<Manager>, in_transaction: bool, turn: Option<
     };
     if let Err(error) = finished {
         if ConnectionProblem::of(&error) == Some(ConnectionProblem::StatementLimit) {
-            health.record_silence();
+            health.record_silence(object.generation);
         } else {
-            health.record_error(&error);
+            health.record_error(object.generation, &error);
         }
         drop(Object::take(object));
     }
-    drop(turn);
+    drop(list_permit);
 }
 
 /// A transaction on a connection of its own; rolled back if it is dropped.
@@ -153,7 +157,7 @@ impl Transaction {
     pub(in crate::store) async fn commit(mut self) -> Result<(), sqlx::Error> {
         if self.connection.has_failed {
             // Postgres would roll back and call that a success.
-            return Err(sqlx::Error::Protocol("a transaction of which a statement was refused cannot be committed".to_owned()));
+            return Err(sqlx::Error::InvalidArgument("cannot commit: a statement of this transaction failed".to_owned()));
         }
         self.connection.command("COMMIT").await?;
         self.connection.in_transaction = false;
@@ -183,10 +187,10 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (raw, always_named, mut watch) = self.parts();
+        let (raw, is_shared, mut watch) = self.parts();
         watch.sent();
-        let rows = raw.fetch_many(Statement { query, always_named });
-        Box::pin(Limited { rows, watch, limit: Box::pin(sleep(STATEMENT_LIMIT)), done: false })
+        let rows = raw.fetch_many(Statement { query, is_shared });
+        Box::pin(StatementStream { rows, watch, limit: Box::pin(sleep(STATEMENT_LIMIT)), done: false })
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -209,7 +213,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
     {
         let (raw, _, watch) = self.parts();
-        limited(watch, raw.prepare_with(sql, parameters)).boxed()
+        with_limit(watch, raw.prepare_with(sql, parameters)).boxed()
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
@@ -217,7 +221,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
     {
         let (raw, _, watch) = self.parts();
-        limited(watch, raw.describe(sql)).boxed()
+        with_limit(watch, raw.describe(sql)).boxed()
     }
 }
 
@@ -226,6 +230,7 @@ struct Watch<'e> {
     state: &'e mut State,
     has_failed: &'e mut bool,
     statement: &'e StatementState,
+    generation: u64,
     health: &'e PoolHealth,
 }
 
@@ -250,25 +255,25 @@ impl Watch<'_> {
 
     fn failed(&mut self, error: &sqlx::Error) {
         *self.has_failed = true;
-        *self.state = if matches!(error, sqlx::Error::Database(_)) && !PoolHealth::is_fatal(error) {
-            State::Ended
-        } else if PoolHealth::is_fatal(error) {
+        *self.state = if PoolHealth::is_fatal(error) {
             State::Lost
+        } else if matches!(error, sqlx::Error::Database(_)) {
+            State::Ended
         } else {
             State::Unfinished
         };
-        self.health.record_error(error);
+        self.health.record_error(self.generation, error);
     }
 
     fn exceeded(&mut self) -> sqlx::Error {
         *self.state = State::Lost;
-        self.health.record_silence();
+        self.health.record_silence(self.generation);
         ConnectionProblem::StatementLimit.into()
     }
 }
 
 /// A statement that is answered as a whole, within the limit.
-async fn limited<T>(mut watch: Watch<'_>, statement: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
+async fn with_limit<T>(mut watch: Watch<'_>, statement: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
     watch.sent();
     match timeout(STATEMENT_LIMIT, statement).await {
         Ok(Ok(answer)) => {
@@ -284,14 +289,14 @@ async fn limited<T>(mut watch: Watch<'_>, statement: impl Future<Output = Result
 }
 
 /// A statement that is answered row by row, all within the limit.
-struct Limited<'e> {
+struct StatementStream<'e> {
     rows: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>,
     watch: Watch<'e>,
     limit: Pin<Box<Sleep>>,
     done: bool,
 }
 
-impl Stream for Limited<'_> {
+impl Stream for StatementStream<'_> {
     type Item = Result<Either<PgQueryResult, PgRow>, sqlx::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -328,7 +333,7 @@ impl Stream for Limited<'_> {
 /// and between the two an unnamed statement of another client may take its place.
 struct Statement<E> {
     query: E,
-    always_named: bool,
+    is_shared: bool,
 }
 
 impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Statement<E> {
@@ -345,6 +350,6 @@ impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Statement<E> {
     }
 
     fn persistent(&self) -> bool {
-        self.always_named || self.query.persistent()
+        self.is_shared || self.query.persistent()
     }
 }

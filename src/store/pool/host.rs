@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tcp_keepalive::Keepalive;
 use url::form_urlencoded::Serializer;
 
@@ -19,13 +19,13 @@ pub(super) struct Host {
     pub(super) sharing: Arc<PoolerDetection>,
 }
 
-/// Every host of the URL, in its order. Connections are called `name` unless the URL says otherwise.
-pub(super) fn hosts(url: &DatabaseUrl, name: &str) -> Result<Vec<Host>, sqlx::Error> {
-    url.hosts.iter().map(|host| one(url, host, name)).collect()
+/// Every host of the URL, in its order.
+pub(super) fn hosts(url: &DatabaseUrl) -> Result<Vec<Host>, sqlx::Error> {
+    url.hosts.iter().map(|host| host_options(url, host)).collect()
 }
 
 /// The driver reads passwords from a file only for what comes as a URL, so it gets one.
-fn one(url: &DatabaseUrl, host: &database_url::Host, name: &str) -> Result<Host, sqlx::Error> {
+fn host_options(url: &DatabaseUrl, host: &database_url::Host) -> Result<Host, sqlx::Error> {
     use secrecy::ExposeSecret as _;
     let mut query = Serializer::new(String::from("postgres:///?"));
     let port = match host {
@@ -43,18 +43,16 @@ fn one(url: &DatabaseUrl, host: &database_url::Host, name: &str) -> Result<Host,
         query.append_pair("port", &port.to_string());
     }
     let tls = &url.tls;
-    // A certificate to check the server by is a wish to check it; without a mode sqlx would not.
-    let mode = tls.mode.or(tls.root_cert.is_some().then_some(TlsMode::VerifyCa));
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let parameters = [
         ("user", url.user.clone()),
         ("password", url.password.as_ref().map(|password| password.expose_secret().to_owned())),
         ("dbname", url.database.clone()),
-        ("sslmode", mode.map(|mode| sslmode(mode).to_owned())),
+        ("sslmode", tls.mode.map(|mode| sslmode(mode).to_owned())),
         ("sslrootcert", path(&tls.root_cert)),
         ("sslcert", path(&tls.client_cert)),
         ("sslkey", path(&tls.client_key)),
-        ("application_name", Some(url.application_name.clone().unwrap_or_else(|| name.to_owned()))),
+        ("application_name", Some(url.application_name.clone().unwrap_or_else(|| "tableferry".to_owned()))),
     ];
     for (parameter, value) in parameters {
         if let Some(value) = value {
@@ -66,6 +64,9 @@ fn one(url: &DatabaseUrl, host: &database_url::Host, name: &str) -> Result<Host,
     }
     // Without `extra_float_digits`: a pooler need not know that parameter, and every supported Postgres gives floats in full.
     let options = PgConnectOptions::from_str(&query.finish())?.extra_float_digits(None);
+    // A certificate to verify the server with is a wish to verify it. Without a mode in the URL sqlx would not, unless PGSSLMODE says so.
+    let verifies = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    let options = if tls.mode.is_none() && tls.root_cert.is_some() && !verifies { options.ssl_mode(PgSslMode::VerifyCa) } else { options };
     let port = options.get_socket().is_none().then(|| options.get_port());
     Ok(Host { options, port, sharing: Arc::default() })
 }
@@ -81,14 +82,14 @@ fn sslmode(mode: TlsMode) -> &'static str {
     }
 }
 
-/// How connections show that the server is still there: as the URL wishes, else sooner than the system's two hours.
+/// How a lost server is noticed: as the URL says, else sooner than the system's two hours.
 pub(super) fn keepalive(url: &DatabaseUrl) -> Keepalive {
-    let (wish, usual) = (&url.keepalives, Keepalive::default());
+    let (requested, defaults) = (&url.keepalives, Keepalive::default());
     Keepalive {
-        enabled: !wish.off,
-        idle: wish.idle.unwrap_or(usual.idle),
-        interval: wish.interval.unwrap_or(usual.interval),
-        probes: wish.count.unwrap_or(usual.probes),
-        user_timeout: url.tcp_user_timeout.or(usual.user_timeout),
+        enabled: !requested.off,
+        idle: requested.idle.unwrap_or(defaults.idle),
+        interval: requested.interval.unwrap_or(defaults.interval),
+        probes: requested.count.unwrap_or(defaults.probes),
+        user_timeout: url.tcp_user_timeout.or(defaults.user_timeout),
     }
 }

@@ -9,14 +9,14 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tcp_keepalive::Keepalive;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::connection_problem::ConnectionProblem;
 use super::host::{self, Host};
-use super::statement_state::StatementState;
 use super::limits::{
     CONNECT_LIMIT, IDLE_IN_TRANSACTION_TIMEOUT, LIFETIME_LIMIT, LOCK_TIMEOUT, MIGRATION_LOCK_TIMEOUT, OPEN_LIMIT, PING_LIMIT,
     STATEMENT_TIMEOUT, TRUSTED_FOR,
 };
 use super::pool_health::PoolHealth;
-use super::connection_problem::ConnectionProblem;
+use super::statement_state::StatementState;
 use crate::store::database_url::DatabaseUrl;
 
 /// The first pause between two attempts to connect; each next one is twice as long, up to the longest.
@@ -26,8 +26,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// What connections are called on which migrations run.
 pub(in crate::store) const MIGRATION_NAME: &str = "tableferry migrate";
 
-/// Whether the server takes no writes, in recovery or because it was told so; and which of its processes serves the connection.
-const IS_READ_ONLY: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean, pg_backend_pid()";
+/// Whether the server is read-only: in recovery, or by its settings.
+pub(in crate::store) const IS_READ_ONLY: &str = "pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
+
+/// Whether a process of `pg_stat_activity` may be working on a statement. Its state is not known if `track_activities` is off.
+pub(in crate::store) const MAY_BE_WORKING: &str = "(state IS NULL OR state NOT LIKE 'idle%')";
 
 /// Makes and judges the pool's connections.
 pub(in crate::store) struct Manager {
@@ -46,13 +49,11 @@ pub(in crate::store) struct Link {
     /// The driver's connection.
     pub(in crate::store) raw: PgConnection,
     /// See [`PoolHealth`].
-    generation: u64,
+    pub(super) generation: u64,
     /// The statement that waits for an answer.
     pub(super) statement: Arc<StatementState>,
-    /// Whether every statement is prepared by name.
-    pub(super) always_named: bool,
-    /// How a transaction begins.
-    pub(super) begin: &'static str,
+    /// Whether a pooler shares it, transaction by transaction: then every statement is prepared by name.
+    pub(super) is_shared: bool,
 }
 
 impl std::fmt::Debug for Manager {
@@ -67,23 +68,32 @@ impl std::fmt::Debug for Link {
     }
 }
 
+impl Link {
+    /// How a transaction begins.
+    pub(super) fn begin(&self) -> &'static str {
+        if self.is_shared { BEGIN_SHARED.as_str() } else { "BEGIN" }
+    }
+}
+
 impl Manager {
     /// For the pool.
     pub(super) fn new(url: &DatabaseUrl, health: Arc<PoolHealth>) -> Result<Self, sqlx::Error> {
-        Self::with(url, "tableferry", session_settings(), health)
+        Self::with(url, session_settings(), health)
     }
 
     /// For migrations, whose statements may take long.
     pub(in crate::store) fn for_migrations(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
         // By this name it is seen whether Postgres works on a migration.
         let url = DatabaseUrl { application_name: Some(MIGRATION_NAME.to_owned()), ..url.clone() };
-        let session = format!("SET lock_timeout = {}; {SERVER_KEEPALIVE}", MIGRATION_LOCK_TIMEOUT.as_millis());
-        Self::with(&url, MIGRATION_NAME, session, Arc::default())
+        // Whatever the role has been told: a migration may take long.
+        let lock_timeout_ms = MIGRATION_LOCK_TIMEOUT.as_millis();
+        let session = format!("SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; {SERVER_KEEPALIVE}");
+        Self::with(&url, session, Arc::default())
     }
 
-    fn with(url: &DatabaseUrl, name: &str, session: String, health: Arc<PoolHealth>) -> Result<Self, sqlx::Error> {
+    fn with(url: &DatabaseUrl, session: String, health: Arc<PoolHealth>) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            hosts: host::hosts(url, name)?,
+            hosts: host::hosts(url)?,
             first: AtomicUsize::new(0),
             connect_limit: url.connect_timeout.unwrap_or(CONNECT_LIMIT),
             keepalive: host::keepalive(url),
@@ -95,8 +105,15 @@ impl Manager {
     /// Opens a connection at the first host that takes writes. While servers start, or none is writable, tries again for a while.
     ///
     /// # Errors
-    /// No host lets us in.
+    /// No host accepts the connection.
     pub(in crate::store) async fn open(&self) -> Result<Link, sqlx::Error> {
+        // Each host has its own limit, for connecting and (the first time) for finding out about a pooler.
+        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let limit = OPEN_LIMIT.max(self.connect_limit * hosts);
+        timeout(limit, self.open_with_retries()).await.map_err(|_| ConnectionProblem::ConnectLimit)?
+    }
+
+    async fn open_with_retries(&self) -> Result<Link, sqlx::Error> {
         let give_up_at = Instant::now() + OPEN_LIMIT;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -141,7 +158,8 @@ impl Manager {
                 let kept = tcp_keepalive::set_for_peers_on(port, &self.keepalive);
                 let _ = kept.inspect_err(|error| tracing::debug!(error.message = %error, "TCP keepalive could not be set"));
             }
-            let session_setup = if is_shared { IS_READ_ONLY.to_owned() } else { format!("{}; {IS_READ_ONLY}", self.session) };
+            let question = format!("SELECT {IS_READ_ONLY}, pg_backend_pid()");
+            let session_setup = if is_shared { question } else { format!("{}; {question}", self.session) };
             let row = sqlx::raw_sql(AssertSqlSafe(session_setup)).fetch_one(&mut raw).await?;
             if row.try_get::<bool, _>(0)? {
                 return Err(ConnectionProblem::ReadOnly.into());
@@ -149,7 +167,7 @@ impl Manager {
             // Where sessions are shared, another process may serve each statement: of none can be said that it is at rest.
             let pid = if is_shared { None } else { Some(row.try_get(1)?) };
             let statement = self.health.statements.of_connection(pid, Instant::now());
-            Ok(Link { raw, statement, generation, always_named: is_shared, begin: if is_shared { BEGIN_SHARED.as_str() } else { "BEGIN" } })
+            Ok(Link { raw, statement, generation, is_shared })
         };
         timeout(self.connect_limit, connecting).await.map_err(|_| ConnectionProblem::ConnectLimit)?
     }
@@ -160,9 +178,8 @@ const SERVER_KEEPALIVE: &str = "SET tcp_keepalives_idle = 30; SET tcp_keepalives
 
 /// What Postgres is told of each session of the pool.
 ///
-/// A database that hangs is told to callers as one that is away. What is asked for lies in memory or on a disk without a head, where a page
-/// costs about the same wherever it is: by Postgres's default of 4 it rather reads hundreds of rows in order than fifty from the index that
-/// fits. Nothing reads so much that other processes should help.
+/// Data is in memory or on an SSD, where a random page costs about as much as the next one: with the default of 4 the planner prefers reading
+/// hundreds of rows in order to fifty by the matching index. No statement reads enough to be worth parallel workers.
 fn session_settings() -> String {
     format!("{}; SET random_page_cost = 1.1; SET max_parallel_workers_per_gather = 0; {SERVER_KEEPALIVE}", timeouts("SET"))
 }
@@ -199,17 +216,17 @@ impl managed::Manager for Manager {
 
     async fn recycle(&self, link: &mut Link, about: &Metrics) -> RecycleResult<sqlx::Error> {
         if link.generation != self.health.generation() {
-            return Err(RecycleError::message("another connection went silent"));
+            return Err(RecycleError::message("an earlier connection failed"));
         }
         if about.age() > LIFETIME_LIMIT {
-            return Err(RecycleError::message("it is old"));
+            return Err(RecycleError::message("maximum lifetime exceeded"));
         }
         let idle_for = about.last_used();
         if idle_for > TRUSTED_FOR || self.health.needs_ping(idle_for) {
             match timeout(PING_LIMIT, link.raw.ping()).await {
                 Ok(answered) => answered?,
                 Err(_) => {
-                    self.health.record_silence();
+                    self.health.record_silence(link.generation);
                     return Err(RecycleError::Backend(ConnectionProblem::PingLimit.into()));
                 }
             }

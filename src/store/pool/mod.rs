@@ -1,17 +1,17 @@
 //! The one way to Postgres: a pool of connections on which everything has a time limit of ours.
 //!
-//! `STATEMENT_LIMIT` is above Postgres's own `statement_timeout`, so what exceeds it has no server behind it any more: a host that was
-//! lost, a network that was cut, a firewall that dropped the flow. Such a connection is closed hard and its place is free, so it costs one
-//! limit, once. Only servers that take writes are connected to.
+//! `STATEMENT_LIMIT` is above Postgres's own `statement_timeout`, so a statement that exceeds it means that the server is gone: a host was
+//! lost, a network was cut, a firewall dropped the flow. Such a connection is closed at once, which frees its place in the pool, so it costs
+//! one limit, once. Only writable servers are used.
 
 mod connection;
+mod connection_problem;
 mod host;
-mod statement_state;
 mod limits;
 mod manager;
-mod pooler;
 mod pool_health;
-mod connection_problem;
+mod pooler;
+mod statement_state;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,10 +26,10 @@ use sqlx::{Connection as _, Describe, Either, Execute, Executor, Postgres, SqlSt
 use tokio::time::{Instant, interval, timeout};
 
 pub(super) use connection::{Connection, Transaction};
-pub(super) use limits::ACQUIRE_LIMIT;
-pub(super) use manager::{Link, MIGRATION_NAME, Manager};
-use pool_health::PoolHealth;
 pub use connection_problem::ConnectionProblem;
+pub(super) use limits::ACQUIRE_LIMIT;
+pub(super) use manager::{IS_READ_ONLY, Link, MAY_BE_WORKING, MIGRATION_NAME, Manager};
+use pool_health::PoolHealth;
 
 use super::database_url::DatabaseUrl;
 
@@ -41,7 +41,7 @@ const MAX_CONNECTIONS: usize = 12;
 pub(super) struct Pool {
     connections: managed::Pool<Manager>,
     health: Arc<PoolHealth>,
-    set_commits_blocked: Arc<AtomicBool>,
+    commits_blocked: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -69,7 +69,7 @@ impl Pool {
             .map_err(|error| sqlx::Error::Configuration(error.into()))?;
         health.set_pool(connections.weak());
         close_idle(&connections);
-        Ok(Self { connections, health, set_commits_blocked: Arc::default() })
+        Ok(Self { connections, health, commits_blocked: Arc::default() })
     }
 
     /// A connection, in the order of asking.
@@ -112,7 +112,10 @@ impl Pool {
     pub(super) fn abandon(&self, not_running: &[i32]) {
         let lost = self.health.statements.abandon(not_running, Instant::now());
         if lost > 0 {
-            tracing::warn!(db.statements.lost = lost, "Postgres has finished statements, or never got them, whose answers have not come");
+            tracing::warn!(
+                db.statements.abandoned = lost,
+                "statements were abandoned: Postgres is no longer running them, but no answer arrived"
+            );
         }
     }
 
@@ -122,22 +125,22 @@ impl Pool {
     /// # Errors
     /// They are not.
     pub(super) fn ensure_writable(&self) -> Result<(), sqlx::Error> {
-        if self.set_commits_blocked.load(Ordering::Relaxed) { Err(ConnectionProblem::StandbyAway.into()) } else { Ok(()) }
+        if self.commits_blocked.load(Ordering::Relaxed) { Err(ConnectionProblem::StandbyAway.into()) } else { Ok(()) }
     }
 
     /// Notes whether commits wait for a standby.
     pub(super) fn set_commits_blocked(&self, wait: bool) {
-        self.set_commits_blocked.store(wait, Ordering::Relaxed);
+        self.commits_blocked.store(wait, Ordering::Relaxed);
     }
 
     /// A connection beside the pool's went silent although the server answers: the pool's may be no better.
     pub(super) fn report_silent_connection(&self) {
-        self.health.record_silence();
+        self.health.record_silence(self.health.generation());
     }
 
     /// The server was found to take no writes: its connections are closed.
     pub(super) fn report_read_only_server(&self) {
-        self.health.record_error(&ConnectionProblem::ReadOnly.into());
+        self.health.record_error(self.health.generation(), &ConnectionProblem::ReadOnly.into());
     }
 
     /// How many connections are open, and how many of these are idle.
@@ -155,10 +158,14 @@ impl Pool {
     pub(super) async fn close(&self) {
         let idle = self.connections.retain(|_, _| false).removed;
         self.connections.close();
-        let closing = idle.into_iter().map(|link| link.raw.close());
-        // Those that do not answer are dropped; Postgres sees them go.
-        let _ = timeout(limits::CLOSE_LIMIT, futures_util::future::join_all(closing)).await;
+        close_all(idle).await;
     }
+}
+
+/// Closes connections in an orderly way. Those that take too long are dropped, which Postgres sees too.
+async fn close_all(idle: Vec<Link>) {
+    let closing = idle.into_iter().map(|link| link.raw.close());
+    let _ = timeout(limits::CLOSE_LIMIT, futures_util::future::join_all(closing)).await;
 }
 
 /// Closes what nobody has used for a while, for as long as there is a pool.
@@ -169,9 +176,7 @@ fn close_idle(connections: &managed::Pool<Manager>) {
         loop {
             check.tick().await;
             let Some(connections) = connections.upgrade() else { return };
-            let idle = connections.retain(|_, about| about.last_used() < limits::IDLE_LIMIT).removed;
-            let closing = idle.into_iter().map(|link| link.raw.close());
-            let _ = timeout(limits::CLOSE_LIMIT, futures_util::future::join_all(closing)).await;
+            close_all(connections.retain(|_, about| about.last_used() < limits::IDLE_LIMIT).removed).await;
         }
     });
 }

@@ -1,8 +1,8 @@
-//! What one connection's trouble says of the others.
+//! What the failure of one connection says about the others of its pool.
 //!
-//! A connection that went silent, or whose server turned read-only, is rarely alone: all that were opened before are closed once they are
-//! free. An error makes every connection that was idle meanwhile show that it is alive before it is used again, so that after a restart of
-//! Postgres one caller hears of it, not one for each connection.
+//! A connection that went silent, or whose server turned read-only, is rarely alone: all that were opened before are closed after
+//! their current use. After any other error, connections that were idle at that time are pinged before they are used, so that a restart of
+//! Postgres fails one request, not one for each connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,11 +11,11 @@ use std::time::Duration;
 use deadpool::managed::WeakPool;
 use tokio::time::Instant;
 
-use super::statement_state::StatementRegistry;
-use super::manager::Manager;
 use super::connection_problem::ConnectionProblem;
+use super::manager::Manager;
+use super::statement_state::StatementRegistry;
 
-/// What is held against the connections of one pool.
+/// Failures seen on the connections of one pool.
 #[derive(Debug, Default)]
 pub(super) struct PoolHealth {
     /// Connections of an earlier generation are not used again.
@@ -44,20 +44,20 @@ impl PoolHealth {
         last_error_at.is_some_and(|at| at.elapsed() <= idle_for)
     }
 
-    /// A connection did not answer in time.
-    pub(super) fn record_silence(&self) {
-        self.close_all("went silent");
+    /// A connection of this generation did not answer in time.
+    pub(super) fn record_silence(&self, generation: u64) {
+        self.close_all(generation, "did not answer");
     }
 
-    /// A pooler was put before Postgres, taken away, or told another mode.
+    /// A pooler was put before Postgres, taken away, or switched to another mode.
     pub(super) fn record_pooler_change(&self) {
-        self.close_all("is shared in another way now");
+        self.close_all(self.generation(), "goes through a pooler in a different mode");
     }
 
-    /// A statement failed.
-    pub(super) fn record_error(&self, error: &sqlx::Error) {
+    /// A statement failed on a connection of this generation.
+    pub(super) fn record_error(&self, generation: u64, error: &sqlx::Error) {
         if is_read_only(error) {
-            self.close_all("reached a read-only server");
+            self.close_all(generation, "reached a read-only server");
         } else if Self::is_fatal(error) {
             *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
@@ -76,13 +76,16 @@ impl PoolHealth {
         }
     }
 
-    fn close_all(&self, what: &'static str) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Closes the connections of this generation, once: those that were opened since have nothing to do with it.
+    fn close_all(&self, generation: u64, what: &'static str) {
+        if self.generation.compare_exchange(generation, generation + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return;
+        }
         let Some(pool) = self.pool.get().and_then(WeakPool::upgrade) else { return };
         let closed = pool.retain(|_, _| false).removed.len();
         tracing::warn!(
             db.connections.closed = closed,
-            "a connection to Postgres {what}; idle ones were closed, others are when they are free"
+            "a connection to Postgres {what}; idle connections were closed, the others will be closed after use"
         );
     }
 }

@@ -12,16 +12,16 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::{Instant, timeout};
 
-use super::pool_health::PoolHealth;
 use super::connection_problem::ConnectionProblem;
+use super::pool_health::PoolHealth;
 use crate::causes::in_words;
 
-/// Who else uses the connections of Postgres on which our sessions run.
+/// How a pooler shares server connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sharing {
-    /// Nobody while a connection is open: there is no pooler, or one in session mode.
+    /// Not at all while a session lasts: there is no pooler, or one in session mode.
     None,
-    /// Everybody, transaction by transaction.
+    /// Transaction by transaction.
     ByTransaction,
     /// The same, and statements of the same name are mixed up.
     Unsafe,
@@ -35,7 +35,7 @@ pub(super) struct PoolerDetection {
     finding: tokio::sync::Mutex<()>,
 }
 
-/// For how long it is believed. A pooler can be put before Postgres, or told another mode, at any time.
+/// For how long the result is cached. A pooler can be put before Postgres, or switched to another mode, at any time.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often connections are compared. On a quiet pooler once is enough; on a busy one each look may meet the same pair by chance, so it takes
@@ -43,7 +43,7 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 const COMPARISONS: usize = 4;
 const COMPARISONS_TO_CLEAR: usize = 40;
 
-/// How long one answer may take before the pooler counts as one that has no connection to give.
+/// How long one answer may take before the pooler counts as exhausted.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 impl PoolerDetection {
@@ -66,12 +66,10 @@ impl PoolerDetection {
                 sharing
             }
             None => {
-                // Waits no longer than finding out takes.
-                let _turn = timeout(connect_limit * 2, self.finding.lock()).await.map_err(|_| ConnectionProblem::ConnectLimit)?;
-                match self.known() {
-                    Some((sharing, _)) => sharing,
-                    None => self.learn(compare(options, connect_limit, COMPARISONS).await?),
-                }
+                // In a task of its own: the result is kept although a caller's time may be up before it is there.
+                let (this, options) = (Arc::clone(self), options.clone());
+                let first = tokio::spawn(async move { this.first_check(&options, connect_limit).await });
+                first.await.map_err(|_| sqlx::Error::WorkerCrashed)??
             }
         };
         match sharing {
@@ -81,7 +79,15 @@ impl PoolerDetection {
         }
     }
 
-    /// What cannot be found out now leaves what is known.
+    async fn first_check(&self, options: &PgConnectOptions, connect_limit: Duration) -> Result<Sharing, sqlx::Error> {
+        let _turn = self.finding.lock().await;
+        match self.known() {
+            Some((sharing, _)) => Ok(sharing),
+            None => Ok(self.store(compare(options, connect_limit, COMPARISONS).await?)),
+        }
+    }
+
+    /// If it cannot be checked now, the last result stays.
     async fn recheck(&self, options: &PgConnectOptions, connect_limit: Duration, health: &PoolHealth) {
         let Ok(_turn) = self.finding.try_lock() else { return };
         let Some((before, at)) = self.known() else { return };
@@ -90,11 +96,11 @@ impl PoolerDetection {
         }
         let comparisons = if before == Sharing::None { COMPARISONS } else { COMPARISONS_TO_CLEAR };
         match compare(options, connect_limit, comparisons).await {
-            Ok(now) if self.learn(now) != before => health.record_pooler_change(),
+            Ok(now) if self.store(now) != before => health.record_pooler_change(),
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(error.message = in_words(&error), "whether a pooler is in front of Postgres could not be found out again");
-                self.learn(before);
+                tracing::debug!(error.message = in_words(&error), "could not check again for a pooler");
+                self.store(before);
             }
         }
     }
@@ -103,12 +109,10 @@ impl PoolerDetection {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, sharing: Sharing) -> Sharing {
+    fn store(&self, sharing: Sharing) -> Sharing {
         let before = self.known.lock().unwrap_or_else(PoisonError::into_inner).replace((sharing, Instant::now()));
         if before.map(|(before, _)| before) != Some(sharing) && sharing == Sharing::ByTransaction {
-            tracing::info!(
-                "a pooler in transaction mode is in front of Postgres: statements are prepared by name, and nothing is set per session"
-            );
+            tracing::info!("a pooler in transaction mode was detected: using named prepared statements and no session settings");
         }
         sharing
     }

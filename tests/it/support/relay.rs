@@ -1,4 +1,4 @@
-//! Stands between the service and its database, and lets connections go silent as a firewall or a lost host does.
+//! A TCP relay before a server, whose connections can go silent, as after a firewall dropped the flow or a host was lost.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A relay before a database.
+/// A relay before a server.
 pub struct Relay {
-    /// The database's URL, through the relay.
+    /// The server's URL, through the relay.
     pub url: String,
     /// Connections of an earlier generation are silent.
     generation: Arc<watch::Sender<u64>>,
 }
 
 impl Relay {
-    /// Before the database of this URL.
-    pub async fn before(database_url: &str) -> Self {
+    /// A relay before the server of this URL.
+    pub async fn before(server_url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut url = url::Url::parse(database_url).unwrap();
-        let database: SocketAddr = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap();
+        let mut url = url::Url::parse(server_url).unwrap();
+        let server_address: SocketAddr = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
         let generation = Arc::new(watch::channel(0).0);
         let watched = Arc::clone(&generation);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect(database).await else { continue };
+                let Ok(server) = TcpStream::connect(server_address).await else { continue };
                 let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
                 tokio::spawn(carry(from_client, to_server, watched.subscribe()));
                 tokio::spawn(carry(from_server, to_client, watched.subscribe()));
@@ -36,7 +36,7 @@ impl Relay {
         Self { url: url.into(), generation }
     }
 
-    /// From now on the connections that are open carry nothing, in either direction, for ever, and stay open. New ones work.
+    /// From now on the open connections carry nothing in either direction and stay open. New ones work.
     pub fn silence(&self) {
         self.generation.send_modify(|generation| *generation += 1);
     }
