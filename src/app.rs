@@ -17,6 +17,7 @@ use crate::chance::Chance;
 use crate::database_watch;
 use crate::front::{self, Front, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
+use crate::progress::WorkerProgress;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
 use crate::store::record::StepQueue;
@@ -32,7 +33,6 @@ use crate::worker::lanes::Lanes;
 use crate::worker::retention;
 use crate::worker::verification_worker::VerificationWorker;
 use crate::worker::webhook_job_worker::WebhookJobWorker;
-use crate::worker_progress::WorkerProgress;
 
 /// How long requests in hand may take after a stop was asked for.
 pub const GRACE: Duration = Duration::from_secs(8);

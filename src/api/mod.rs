@@ -48,11 +48,11 @@ use crate::domain::estimate::Prices;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::keyring::Keyring;
+use crate::progress::WorkerProgress;
 use crate::store::Store;
 use crate::store::accept_queue::AcceptQueue;
 use crate::vault::Vault;
 use crate::webhook::Vetting;
-use crate::worker_progress::WorkerProgress;
 
 use guard::Permissions;
 use problem::{FieldError, Problem};

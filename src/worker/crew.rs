@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::causes::in_words;
 use crate::measures::{CLAIMS, IN_HAND};
+use crate::progress::WorkerProgress;
 use crate::store::{Store, StoreError};
-use crate::worker_progress::WorkerProgress;
 
 /// One kind of work.
 pub trait Work: Send + Sync + 'static {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tableferry::progress::WorkerProgress;
 use tableferry::worker::crew::{self, Work};
-use tableferry::worker_progress::WorkerProgress;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
