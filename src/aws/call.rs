@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use super::error::classify;
+use super::clients;
+use super::error::{TIMED_OUT, classify};
 use super::operations::Operation;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::measures::{AWS_CALLS, THROTTLES};
@@ -16,6 +17,7 @@ use crate::measures::{AWS_CALLS, THROTTLES};
 #[derive(Debug)]
 pub(super) struct Call {
     operation: Operation,
+    began: Instant,
     seconds: f64,
     span: Span,
 }
@@ -32,7 +34,7 @@ where
         let span = if Span::current().is_none() { Span::none() } else { span_of(operation.method()) };
         let began = Instant::now();
         let answer = call.instrument(span.clone()).await;
-        (answer, Call { operation, seconds: began.elapsed().as_secs_f64(), span })
+        (answer, Call { operation, began, seconds: began.elapsed().as_secs_f64(), span })
     }
 }
 
@@ -54,6 +56,9 @@ impl Call {
         let outcome = failure.map_or("ok", |failure| failure.class.as_str());
         metrics::histogram!(AWS_CALLS, "rpc_system_name" => "aws-api", "rpc_method" => self.operation.method(), "outcome" => outcome)
             .record(self.seconds);
+        if failure.is_some_and(|failure| failure.code == TIMED_OUT) {
+            clients::timed_out(self.began);
+        }
         if failure.is_some_and(|failure| failure.class == FailureClass::Throttled) {
             metrics::counter!(THROTTLES, "rpc_method" => self.operation.method()).increment(1);
         }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How many clients of one service are kept.
 const MOST_CLIENTS: usize = 1024;
@@ -27,17 +27,14 @@ impl<C> Default for Clients<C> {
     }
 }
 
-/// At most once in this time: what times out meanwhile may have been sent before, and a region that does not answer must not make the clients of
-/// all other regions reconnect, and assume their roles, again and again.
-const RECONNECT_INTERVAL: Duration = Duration::from_secs(60);
-
 /// How often all clients reconnected, and when last. Process-wide: all clients share the network path.
 static RECONNECTS: Mutex<(u64, Option<Instant>)> = Mutex::new((0, None));
 
-/// A call timed out: the connections of all clients may have gone silent.
-pub(super) fn timed_out() {
+/// A call that was begun at this time timed out: the connections of all clients may have gone silent. A call that was begun before the
+/// last reconnect says nothing of those that were opened since.
+pub(super) fn timed_out(began: Instant) {
     let mut reconnects = RECONNECTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if reconnects.1.is_none_or(|at| at.elapsed() > RECONNECT_INTERVAL) {
+    if reconnects.1.is_none_or(|at| began > at) {
         *reconnects = (reconnects.0 + 1, Some(Instant::now()));
         tracing::debug!("a call to AWS timed out; the next ones use new connections");
     }

@@ -8,10 +8,12 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use super::clients;
 use super::roles::RoleNotAssumed;
 use crate::causes::{chain, in_words};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
+
+/// The code of a call that AWS did not answer in time.
+pub(super) const TIMED_OUT: &str = "TimedOut";
 
 /// What a failed call means.
 pub(super) fn classify<E, R>(error: &SdkError<E, R>) -> AwsFailure
@@ -25,10 +27,7 @@ where
             let message = context.err().message().unwrap_or("AWS gave no message").to_owned();
             AwsFailure { class: class_of(&code), code, message }
         }
-        SdkError::TimeoutError(_) => {
-            clients::timed_out();
-            unknown("TimedOut", "AWS did not answer in time".to_owned())
-        }
+        SdkError::TimeoutError(_) => unknown(TIMED_OUT, "AWS did not answer in time".to_owned()),
         SdkError::ResponseError(_) => unknown("BadResponse", in_words(error)),
         // Without credentials a call never leaves this process.
         _ if let Some(why) = chain(error).find_map(|cause| cause.downcast_ref::<RoleNotAssumed>()) => {
