@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -21,7 +22,7 @@ use crate::progress::WorkerProgress;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
 use crate::store::record::StepQueue;
-use crate::store::{Store, StoreError};
+use crate::store::{DatabaseProblem, Store, StoreError};
 use crate::telemetry;
 use crate::vault::Vault;
 use crate::webhook::{Limits, Names, Vetting, WebhookClient};
@@ -127,6 +128,7 @@ impl App {
             most_in_flight: settings.lanes.most_in_flight,
             admission: Admission::new(Arc::clone(&limits)),
             gauges: Arc::default(),
+            is_unprepared: AtomicBool::new(false),
             progress: WorkerProgress::default(),
             watcher: Watcher::default(),
             exports_due: Arc::new(Notify::new()),
@@ -216,7 +218,7 @@ impl App {
         });
         let server = tokio::spawn(serve(Front::new(Arc::clone(&self.limits), tls), listener, self.router(role), stopping.clone()));
         let watch = tokio::spawn(database_watch::run(self.store.clone(), stopping.clone()));
-        let ready = wait_for_database(&self.store, migrate, &stopping).await;
+        let ready = wait_for_database(&self.api, migrate, &stopping).await;
         if let Err(error) = ready {
             stopping.cancel();
             // Requests that are in hand get no more time than at any other stop.
@@ -280,15 +282,16 @@ async fn serve(front: Front, listener: TcpListener, router: Router, stopping: Ca
 }
 
 /// Waits until the database answers and has this version's schema. A database that is away is waited for; callers get 503 meanwhile.
-async fn wait_for_database(store: &Store, migrate: bool, stopping: &CancellationToken) -> Result<(), StoreError> {
+async fn wait_for_database(api: &ApiState, migrate: bool, stopping: &CancellationToken) -> Result<(), StoreError> {
     let mut logged = false;
     while !stopping.is_cancelled() {
         let prepared = tokio::select! {
-            prepared = prepare(store, migrate) => prepared,
+            prepared = prepare(&api.store, migrate) => prepared,
             () = stopping.cancelled() => return Ok(()),
         };
         match prepared {
             Ok(()) => {
+                api.is_unprepared.store(false, Ordering::Relaxed);
                 if logged {
                     tracing::info!("the database answers now");
                 }
@@ -303,6 +306,7 @@ async fn wait_for_database(store: &Store, migrate: bool, stopping: &Cancellation
             Err(_) => {}
         }
         logged = true;
+        api.is_unprepared.store(true, Ordering::Relaxed);
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
             () = stopping.cancelled() => {}
@@ -314,8 +318,18 @@ async fn wait_for_database(store: &Store, migrate: bool, stopping: &Cancellation
 /// Whether the database can be used, brought to this version's schema if that is wished.
 async fn prepare(store: &Store, migrate: bool) -> Result<(), StoreError> {
     store.check_connection().await?;
-    if migrate {
-        store.migrate().await?;
+    let migrated = if migrate { store.migrate().await } else { Ok(()) };
+    match (migrated, store.health().await) {
+        (Ok(()), Err(problem @ DatabaseProblem::OldSchema)) if migrate => {
+            tracing::warn!("the schema was migrated but is still old: does TABLEFERRY_DIRECT_DATABASE_URL name another database?");
+            Err(StoreError::Unhealthy(problem))
+        }
+        (Ok(()), health) => health.map_err(StoreError::Unhealthy),
+        // Migrations cannot be checked, but the schema is this version's.
+        (Err(error), Ok(())) if error.is_unavailable() => {
+            tracing::warn!(error.message = in_words(&error), "migrations could not be checked; the schema is current");
+            Ok(())
+        }
+        (Err(error), _) => Err(error),
     }
-    store.health().await.map_err(StoreError::Unhealthy)
 }

@@ -26,7 +26,12 @@ pub async fn run(store: Store, stop: CancellationToken) {
             // The same trouble in other words (another host, another cause) is no news.
             (Err(now), Some((_, before))) if discriminant(before) == discriminant(&now) => {}
             (Err(now), before) => {
-                tracing::warn!(error.message = now.log_text(), "the database cannot be used; asking again every two seconds");
+                if now == DatabaseProblem::OldSchema {
+                    // So it is at the first start, until it is migrated.
+                    tracing::info!("{now}");
+                } else {
+                    tracing::warn!(error.message = now.log_text(), "the database cannot be used; asking again every two seconds");
+                }
                 let since = before.as_ref().map_or_else(Instant::now, |(since, _)| *since);
                 problem = Some((since, now));
             }

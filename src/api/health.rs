@@ -1,5 +1,6 @@
 //! Health and metrics. No authentication, now or later.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -61,6 +62,9 @@ pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Probl
     }
     if let Err(problem) = state.store.health().await {
         return Err(not_ready(&problem.to_string()));
+    }
+    if state.is_unprepared.load(Ordering::Relaxed) {
+        return Err(not_ready("the process could not check or migrate the database's schema yet; its log says why"));
     }
     match state.accepts.failing_for() {
         Some(since) if since > FAILING_LIMIT => Err(not_ready(&format!("no new export could be stored for {} s", since.as_secs()))),

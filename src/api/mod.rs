@@ -28,6 +28,7 @@ pub mod webhooks;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -109,7 +110,9 @@ pub struct Parts {
     pub admission: Admission,
     /// The gauges that are read when somebody asks for metrics.
     pub gauges: Arc<Gauges>,
-    /// When the workers of this process last moved.
+    /// The database could not be prepared yet, so no worker runs: false until that has failed once.
+    pub is_unprepared: AtomicBool,
+    /// When the workers of this process last claimed work.
     pub progress: WorkerProgress,
     /// Wakes those who wait for an export.
     pub watcher: Watcher,

@@ -97,9 +97,11 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
         sqlx::Error::Protocol(_) => true,
         // Classes 08 connection, 53 resources, 57P shutdown and start-up; 25006 a read-only standby; 28 and 3D: not let in (yet);
         // 40 serialisation and deadlock; 42P01: the schema is not there yet; 55000: the database accepts no connections;
-        // 55P03 and 57014: a lock or a statement took too long.
+        // 55P03 and 57014: a lock or a statement took too long; 26000 and 42P05: a pooler mixes up prepared statements.
         sqlx::Error::Database(e) => e.code().is_some_and(|code| {
-            ["08", "53", "57P", "25006", "28", "3D", "40", "42P01", "55000", "55P03", "57014"].iter().any(|class| code.starts_with(class))
+            ["08", "53", "57P", "25006", "28", "3D", "40", "42P01", "55000", "55P03", "57014", "26000", "42P05"]
+                .iter()
+                .any(|class| code.starts_with(class))
         }),
         _ => false,
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::limits::{CONNECT_LIMIT, PING_LIMIT};
+use super::limits::PING_LIMIT;
 
 /// Why a connection cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum ConnectionProblem {
     #[error("an idle connection did not answer within {} s and was closed", PING_LIMIT.as_secs())]
     PingLimit,
     /// A host did not accept the connection within the time of `connect_timeout`.
-    #[error("connecting took longer than connect_timeout ({} s unless DATABASE_URL says otherwise)", CONNECT_LIMIT.as_secs())]
+    #[error("connecting took longer than connect_timeout")]
     ConnectLimit,
     /// The server takes no writes.
     #[error("the server is read-only (it is a standby, or default_transaction_read_only is on)")]

@@ -4,7 +4,7 @@
 //! their current use. After any other error, connections that were idle at that time are pinged before they are used, so that a restart of
 //! Postgres fails one request, not one for each connection.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(super) struct PoolHealth {
     /// Connections of an earlier generation are not used again.
     generation: AtomicU64,
     last_error_at: Mutex<Option<Instant>>,
+    /// A pooler may have been switched to transaction mode.
+    suspects_pooler: AtomicBool,
     /// What waits for an answer.
     pub(super) statements: StatementRegistry,
     pool: OnceLock<WeakPool<Manager>>,
@@ -49,6 +51,11 @@ impl PoolHealth {
         self.close_all(generation, "did not answer");
     }
 
+    /// Whether there was a sign of a pooler in transaction mode since the last call.
+    pub(super) fn take_pooler_suspicion(&self) -> bool {
+        self.suspects_pooler.swap(false, Ordering::Relaxed)
+    }
+
     /// A pooler was put before Postgres, taken away, or switched to another mode.
     pub(super) fn record_pooler_change(&self) {
         self.close_all(self.generation(), "goes through a pooler in a different mode");
@@ -59,6 +66,9 @@ impl PoolHealth {
         if is_read_only(error) {
             self.close_all(generation, "reached a read-only server");
         } else if Self::is_fatal(error) {
+            if error.as_database_error().and_then(|e| e.code()).is_some_and(|code| MIXED_UP.contains(&&*code)) {
+                self.suspects_pooler.store(true, Ordering::Relaxed);
+            }
             *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
@@ -67,11 +77,11 @@ impl PoolHealth {
     pub(super) fn is_fatal(error: &sqlx::Error) -> bool {
         match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-            // Classes 08 connection and 57P shutdown; 25P03 and 25P04: ended because it idled in a transaction, or that took too long;
+            // Classes 08 connection and 57P shutdown; 26000 and 42P05: prepared statements are mixed up; 25P03 and 25P04: ended because it idled in a transaction, or that took too long;
             // 25006: its server is read-only.
-            sqlx::Error::Database(e) => {
-                e.code().is_some_and(|code| ["08", "57P", "25P03", "25P04", READ_ONLY].iter().any(|class| code.starts_with(class)))
-            }
+            sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+                ["08", "57P", "25P03", "25P04", READ_ONLY, MIXED_UP[0], MIXED_UP[1]].iter().any(|class| code.starts_with(class))
+            }),
             _ => false,
         }
     }
@@ -89,6 +99,9 @@ impl PoolHealth {
         );
     }
 }
+
+/// SQLSTATEs of prepared statements that are not there, or that another client has prepared: a pooler switched to transaction mode.
+const MIXED_UP: [&str; 2] = ["26000", "42P05"];
 
 /// SQLSTATE of a statement that writes in a read-only transaction.
 const READ_ONLY: &str = "25006";

@@ -59,7 +59,11 @@ impl PoolerDetection {
     ) -> Result<bool, sqlx::Error> {
         let sharing = match self.known() {
             Some((sharing, at)) => {
-                if at.elapsed() > RECHECK_INTERVAL {
+                let is_suspect = health.take_pooler_suspicion();
+                if is_suspect {
+                    self.expire();
+                }
+                if is_suspect || at.elapsed() > RECHECK_INTERVAL {
                     let (this, options, health) = (Arc::clone(self), options.clone(), Arc::clone(health));
                     tokio::spawn(async move { this.recheck(&options, connect_limit, &health).await });
                 }
@@ -102,6 +106,13 @@ impl PoolerDetection {
                 tracing::debug!(error.message = in_words(&error), "could not check again for a pooler");
                 self.store(before);
             }
+        }
+    }
+
+    /// The result is to be checked again at once.
+    fn expire(&self) {
+        if let Some((_, at)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            *at = at.checked_sub(RECHECK_INTERVAL * 2).unwrap_or(*at);
         }
     }
 
