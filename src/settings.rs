@@ -31,7 +31,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `TABLEFERRY_TLS_CERT`, `TABLEFERRY_TLS_KEY`: the API is served by TLS.
     pub tls: Option<TlsFiles>,
-    /// `TABLEFERRY_MAX_CONNECTIONS`, `TABLEFERRY_MAX_REQUESTS`: what callers may take of the process.
+    /// `TABLEFERRY_MAX_CONNECTIONS`, `TABLEFERRY_MAX_REQUESTS`, `TABLEFERRY_PREFER_WAIT_MAX_S`: what callers may take of the process.
     pub limits: Limits,
     /// `TABLEFERRY_AUTH`: whether callers must say who they are.
     pub auth: Auth,
@@ -126,7 +126,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 34] = [
     "DATABASE_URL",
     "TABLEFERRY_DIRECT_DATABASE_URL",
     "TABLEFERRY_LISTEN",
@@ -134,6 +134,7 @@ const KEYS: [&str; 33] = [
     "TABLEFERRY_TLS_KEY",
     "TABLEFERRY_MAX_CONNECTIONS",
     "TABLEFERRY_MAX_REQUESTS",
+    "TABLEFERRY_PREFER_WAIT_MAX_S",
     "TABLEFERRY_AUTH",
     "TABLEFERRY_OIDC_ISSUER",
     "TABLEFERRY_OIDC_AUDIENCE",
@@ -267,10 +268,16 @@ impl Settings {
             Some(Ok(most @ 1..=1_000_000)) => Ok(most),
             Some(_) => Err(bad(key, "must be a whole number from 1 to 1000000")),
         };
+        let longest_wait = match get("TABLEFERRY_PREFER_WAIT_MAX_S").map(str::parse::<u64>) {
+            None => Limits::default().longest_wait,
+            Some(Ok(seconds @ 1..=3600)) => Duration::from_secs(seconds),
+            Some(_) => return Err(bad("TABLEFERRY_PREFER_WAIT_MAX_S", "must be a whole number of seconds from 1 to 3600")),
+        };
         let limits = Limits::default();
         let limits = Limits {
             connections: most("TABLEFERRY_MAX_CONNECTIONS", limits.connections)?,
             requests: most("TABLEFERRY_MAX_REQUESTS", limits.requests)?,
+            longest_wait,
             ..limits
         };
         let tls = match (get("TABLEFERRY_TLS_CERT"), get("TABLEFERRY_TLS_KEY")) {
@@ -476,6 +483,7 @@ mod tests {
             (&[("PGSSLMODE", "hunter2")], None, "PGSSLMODE"),
             (&[("TABLEFERRY_MAX_CONNECTIONS", "0")], None, "TABLEFERRY_MAX_CONNECTIONS"),
             (&[("TABLEFERRY_MAX_REQUESTS", "many")], None, "TABLEFERRY_MAX_REQUESTS"),
+            (&[("TABLEFERRY_PREFER_WAIT_MAX_S", "0")], None, "TABLEFERRY_PREFER_WAIT_MAX_S"),
             (&[("TABLEFERRY_TLS_CERT", "hunter2")], None, "TABLEFERRY_TLS_KEY"),
             (&[("TABLEFERRY_TLS_KEY", "hunter2")], None, "TABLEFERRY_TLS_CERT"),
             (&[("TABLEFERRY_WEBHOOK_SECRET", "hunter2")], None, "TABLEFERRY_WEBHOOK_SECRET"),

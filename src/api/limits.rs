@@ -72,6 +72,12 @@ impl Admission {
         Self { limits, requests, large_bodies: Arc::new(Semaphore::new(MOST_LARGE_BODIES)) }
     }
 
+    /// How long callers may wait for an export's end.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        self.limits.longest_wait
+    }
+
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.requests).try_acquire_owned().map_err(|_| {
             count_cut("requests_full");
@@ -85,7 +91,7 @@ impl Admission {
         let asks_aws = ASK_AWS.contains(&route) || request.uri().query().is_some_and(|query| query.contains("preflight"));
         let answer = if asks_aws { self.limits.aws_answer_time } else { self.limits.answer_time };
         let body = if request.body().is_end_stream() { Duration::ZERO } else { self.limits.body_time };
-        answer + body + prefer::wait(request.headers()).unwrap_or_default()
+        answer + body + prefer::wait(request.headers(), self.longest_wait()).unwrap_or_default()
     }
 }
 

@@ -10,6 +10,7 @@ mod fields;
 mod gauges;
 mod guard;
 mod health;
+mod home;
 mod limits;
 mod observe;
 pub mod openapi;
@@ -33,6 +34,7 @@ use std::sync::atomic::AtomicBool;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -149,6 +151,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(exports::cancel::cancel_export))
         .routes(routes!(exports::retry::retry_export))
         .routes(routes!(exports::events::list_events))
+        .routes(routes!(exports::events::stream_events))
         .routes(routes!(webhooks::deliveries::list_export_deliveries))
         .routes(routes!(webhooks::create::create_endpoint, webhooks::get::list_endpoints))
         .routes(routes!(webhooks::get::get_endpoint, webhooks::update::update_endpoint, webhooks::get::delete_endpoint))
@@ -192,7 +195,7 @@ pub fn router(state: ApiState) -> Router {
     let document = openapi::finish(document);
     let permissions = Permissions::of(&document);
     let admission = state.admission.clone();
-    let router = router.with_state(state.clone()).merge(SwaggerUi::new("/docs").url("/openapi.json", document));
+    let router = router.with_state(state.clone()).route("/", get(home::home)).merge(SwaggerUi::new("/docs").url("/openapi.json", document));
     with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), admission)
 }
 

@@ -7,8 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The longest wait.
-const LONGEST: u64 = 300;
+use super::ApiState;
 
 /// The header that says what preference was honoured.
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -17,24 +16,24 @@ pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-a
 #[derive(Debug, Clone, Copy)]
 pub struct Wait(pub Option<Duration>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Wait {
+impl FromRequestParts<ApiState> for Wait {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(wait(&parts.headers)))
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Infallible> {
+        Ok(Self(wait(&parts.headers, state.admission.longest_wait())))
     }
 }
 
-/// How long the caller wants to wait, at most [`LONGEST`] seconds. Unknown and malformed preferences are ignored, as RFC 7240 asks.
+/// How long the caller wants to wait, at most `longest`. Unknown and malformed preferences are ignored, as RFC 7240 asks.
 #[must_use]
-pub fn wait(headers: &HeaderMap) -> Option<Duration> {
+pub fn wait(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     let mut waits = preferences.filter_map(|preference| {
         let (name, value) = preference.split(';').next()?.split_once('=')?;
         let seconds = value.trim().trim_matches('"').parse::<u64>().ok()?;
         name.trim().eq_ignore_ascii_case("wait").then_some(seconds)
     });
-    waits.next().map(|seconds| Duration::from_secs(seconds.min(LONGEST)))
+    waits.next().map(|seconds| Duration::from_secs(seconds).min(longest))
 }
 
 /// The value of `Preference-Applied` for a wait.
@@ -53,14 +52,14 @@ mod tests {
             ("wait=10", Some(10)),
             ("respond-async, wait=10", Some(10)),
             ("Wait = \"5\"; foo=bar", Some(5)),
-            ("wait=99999", Some(300)),
+            ("wait=99999", Some(50)),
             ("wait=soon", None),
             ("return=minimal", None),
             ("", None),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", HeaderValue::from_static(value));
-            assert_eq!(wait(&headers).map(|d| d.as_secs()), seconds, "{value}");
+            assert_eq!(wait(&headers, Duration::from_secs(50)).map(|d| d.as_secs()), seconds, "{value}");
         }
     }
 }

@@ -29,6 +29,9 @@ pub struct Limits {
     pub answer_time: Duration,
     /// The same for requests that ask AWS, whose calls have time-outs of their own.
     pub aws_answer_time: Duration,
+    /// `TABLEFERRY_PREFER_WAIT_MAX_S`: the longest wait that a caller can ask for by `Prefer: wait`. Below the time-outs of proxies, which count a
+    /// slow answer as a failure of the server.
+    pub longest_wait: Duration,
     /// After which time without a request a connection gives its buffers back.
     pub rest_after: Duration,
     /// How often the files of the certificate are looked at.
@@ -49,6 +52,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(30),
             answer_time: Duration::from_secs(30),
             aws_answer_time: Duration::from_secs(120),
+            longest_wait: Duration::from_secs(50),
             rest_after: Duration::from_secs(1),
             tls_look_every: Duration::from_secs(5),
         }

@@ -30,6 +30,7 @@ const MATRIX: &[(&str, &str, Option<Scope>)] = &[
     ("POST", "/v1/exports/{id}/retry", WRITE),
     ("POST", "/v1/exports/{id}/verify", WRITE),
     ("GET", "/v1/exports/{id}/events", READ),
+    ("GET", "/v1/exports/{id}/events/stream", READ),
     ("GET", "/v1/exports/{id}/deliveries", READ),
     ("GET", "/v1/exports/{id}/manifest", READ),
     ("GET", "/v1/exports/{id}/files", READ),

@@ -57,6 +57,28 @@ async fn a_stream_of_an_export_that_is_deleted_ends() {
 }
 
 #[tokio::test]
+async fn a_client_that_reconnects_after_the_end_is_told_to_stop() {
+    let app = TestApp::start().await;
+    let id = app.create(&create_body()).await.expect(202).id();
+    let path = format!("/v1/exports/{id}/events/stream");
+    app.step_exports().await;
+    app.aws.finish_exports().await;
+    app.step_exports().await;
+    // As an EventSource does: the first time without an id, then with the last one. A polyfill sends it as a parameter.
+    let first = app.request(Method::GET, &path).header("last-event-id", "").send().await.unwrap();
+    assert_eq!(first.headers()["content-type"], "text/event-stream");
+    assert_eq!(first.headers()["x-accel-buffering"], "no");
+    assert_eq!(first.headers()["cache-control"], "no-cache, no-transform");
+    let last = read_stream(first).await.pop().unwrap().0;
+    app.send(app.request(Method::GET, &path).header("last-event-id", &last)).await.expect(204);
+    app.send(app.request(Method::GET, &format!("{path}?lastEventId={last}"))).await.expect(204);
+    let before = (last.parse::<i32>().unwrap() - 1).to_string();
+    let rest = app.request(Method::GET, &format!("{path}?lastEventId={before}")).send().await.unwrap();
+    assert_eq!(read_stream(rest).await.len(), 1);
+    app.send(app.request(Method::GET, &format!("{path}?lastEventId=x"))).await.expect_problem(400, "invalid-parameter");
+}
+
+#[tokio::test]
 async fn a_bad_last_event_id_is_told() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();

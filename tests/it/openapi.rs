@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use reqwest::Method;
 use serde_json::Value;
 use tableferry::api::exports::request::CreateExport;
 use tableferry::api::openapi;
@@ -86,4 +87,13 @@ async fn swagger_ui_is_served_from_this_process() {
     assert!(!page.text.contains("https://"), "nothing is loaded from elsewhere");
     app.get("/docs/swagger-ui-bundle.js").await.expect(200);
     assert!(app.get("/metrics").await.expect(200).text.contains("http_server_request_duration_seconds"));
+}
+
+#[tokio::test]
+async fn browsers_are_led_to_the_documentation() {
+    let app = TestApp::start().await;
+    let answer = app.send(app.request(Method::GET, "/").header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")).await.expect(200);
+    // The client has followed the redirection.
+    assert!(answer.text.to_lowercase().contains("swagger"), "{}", answer.text);
+    app.get("/").await.expect_problem(404, "not-found");
 }

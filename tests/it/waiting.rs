@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 
-use crate::support::{TestApp, create_body};
+use tableferry::front::Limits;
+
+use crate::support::{TestApp, TestOptions, create_body};
 
 #[tokio::test]
 async fn a_create_that_waits_answers_200_when_it_ends() {
     let app = TestApp::start().await;
-    let waiting = app.send(app.request(Method::POST, "/v1/exports").header("prefer", "wait=60").json(&create_body()));
+    let waiting = app.send(app.request(Method::POST, "/v1/exports").header("prefer", "wait=50").json(&create_body()));
     let driving = async {
         while app.step_exports().await == 0 {
             tokio::task::yield_now().await;
@@ -20,8 +22,17 @@ async fn a_create_that_waits_answers_200_when_it_ends() {
     let (answer, ()) = tokio::join!(waiting, driving);
     let answer = answer.expect(200);
     assert_eq!(answer.json["export_status"], "COMPLETED");
-    assert_eq!(answer.header("preference-applied"), "wait=60");
+    assert_eq!(answer.header("preference-applied"), "wait=50");
     assert_eq!(answer.header("retry-after"), "");
+}
+
+#[tokio::test]
+async fn a_wait_above_the_maximum_is_cut_to_it() {
+    let front = Limits { longest_wait: Duration::from_secs(1), ..Limits::default() };
+    let app = TestApp::start_with(TestOptions { front, ..TestOptions::default() }).await;
+    let create = app.request(Method::POST, "/v1/exports").header("prefer", "wait=3600").json(&create_body());
+    let answer = app.send(create).await.expect(202);
+    assert_eq!(answer.header("preference-applied"), "wait=1");
 }
 
 #[tokio::test]
@@ -44,7 +55,7 @@ async fn a_change_by_another_replica_is_seen() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let other = app.second_worker().await;
-    let waiting = app.send(app.request(Method::GET, &format!("/v1/exports/{id}")).header("prefer", "wait=60"));
+    let waiting = app.send(app.request(Method::GET, &format!("/v1/exports/{id}")).header("prefer", "wait=50"));
     let driving = async {
         tableferry::worker::crew::step(&other, Duration::ZERO).await.unwrap();
         app.aws.finish_exports().await;
@@ -58,7 +69,7 @@ async fn a_change_by_another_replica_is_seen() {
 async fn an_export_deleted_while_waited_for_is_not_found() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
-    let waiting = app.send(app.request(Method::GET, &format!("/v1/exports/{id}")).header("prefer", "wait=60"));
+    let waiting = app.send(app.request(Method::GET, &format!("/v1/exports/{id}")).header("prefer", "wait=50"));
     let deleting = app.send(app.request(Method::DELETE, &format!("/v1/exports/{id}?force=true")));
     let (answer, deleted) = tokio::join!(waiting, deleting);
     deleted.expect(204);

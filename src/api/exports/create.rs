@@ -46,7 +46,7 @@ problems! {
     params(
         ("preflight" = Option<bool>, Query, nullable = false, description = "Ask AWS first, and store nothing if a check fails; see POST /v1/exports/preflight"),
         ("Idempotency-Key" = Option<String>, Header, nullable = false, description = "1 to 255 visible ASCII characters of your choice; the same key with another body is refused", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
-        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end; the answer is 200 if it came", example = "wait=5"),
+        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 50, unless the operator has set another maximum; `Preference-Applied` says what was honoured) for the end; the answer is 200 if it came", example = "wait=5"),
     ),
     request_body(content = CreateExport, description = "What to export and where to; at most 256 KiB", example = json!({
         "table_arn": "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
@@ -24,10 +24,14 @@ use crate::api::query::Query;
 use crate::api::watch::GONE;
 use crate::domain::event::Event;
 use crate::domain::ids::ExportId;
+use crate::domain::invalid::Invalid;
 use crate::domain::timestamp::Timestamp;
 
 /// How long a stream lasts whose caller had to say who it is: a key may have been revoked meanwhile.
 const LONGEST_STREAM: Duration = Duration::from_secs(300);
+
+/// Tells nginx not to buffer an answer.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Something that happened to an export.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -79,9 +83,7 @@ problems! {
 
 /// Get an export's history
 ///
-/// Oldest first. With `Accept: text/event-stream` it is a live stream: what happened so far, then what happens, until the export has
-/// ended. A client that reconnects with `Last-Event-ID` misses nothing and sees nothing twice. Where callers must say who they are, a
-/// stream ends after five minutes, so that they do so again.
+/// Oldest first. With `Accept: text/event-stream` it is a live stream, as `GET /v1/exports/{id}/events/stream` always is.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/events",
@@ -90,9 +92,11 @@ problems! {
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
         ("Last-Event-ID" = Option<i32>, Header, nullable = false, description = "In a stream: the last event seen", minimum = 0),
+        ("lastEventId" = Option<i32>, Query, nullable = false, description = "The same, for clients that cannot set a header", minimum = 0),
     ),
     responses(
         (status = 200, description = "The history", content((EventList = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "In a stream: the export has ended, and its last event has been seen"),
         EventsProblems
     )
 )]
@@ -103,27 +107,91 @@ pub async fn list_events(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Query::of(query.as_deref()).finish()?;
-    let after = last_event_id(&headers)?;
+    let seen = last_seen(&headers, query.as_deref())?;
     let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
     drop(headers); // they hold the connection's buffer that they were read into
-    // Watched before it is read, so that no event falls between.
-    let version = state.watcher.watch(id);
-    state.watcher.in_turn(|| state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
     if wants_stream {
-        let until = calling.0.name.is_some().then(|| Instant::now() + LONGEST_STREAM);
-        let live = Live { state, id, version, after, until, waiting: VecDeque::new(), ended: false };
-        let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
-        return Ok(Sse::new(live.into_stream()).keep_alive(keep_alive).into_response());
+        return stream(state, id, &calling, seen).await;
     }
+    state.store.find(id).await?.ok_or_else(Problem::no_such_export)?;
     let events = Box::pin(state.store.events_after(id, 0)).await?;
     Ok(Json(EventList { events: events.iter().map(EventView::from).collect() }).into_response())
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<i32, Problem> {
-    let Some(value) = headers.get("last-event-id") else { return Ok(0) };
-    let sequence = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|n| *n >= 0);
-    sequence.ok_or_else(|| Problem::header("Last-Event-ID", "must be the id of an event of this export, a whole number"))
+/// Follow an export live
+///
+/// Server-sent events: what happened so far, then what happens, until the export has ended. The `data` of each is an `ExportEvent`, its `id`
+/// the event's `sequence`, its `event` the type. A client that reconnects with `Last-Event-ID` misses nothing and sees nothing twice; once the
+/// export has ended and everything was seen the answer is 204, at which browsers' `EventSource` stops. Where callers must authenticate, a
+/// stream ends after five minutes, so that they do so again.
+#[utoipa::path(
+    get,
+    path = "/v1/exports/{id}/events/stream",
+    tag = "Exports",
+    security(("bearer" = ["exports:read"])),
+    params(
+        ("id" = uuid::Uuid, Path, description = "The export's id"),
+        ("Last-Event-ID" = Option<i32>, Header, nullable = false, description = "The last event seen", minimum = 0),
+        ("lastEventId" = Option<i32>, Query, nullable = false, description = "The same, for clients that cannot set a header", minimum = 0),
+    ),
+    responses(
+        (status = 200, description = "The events", body = EventView, content_type = "text/event-stream"),
+        (status = 204, description = "The export has ended, and its last event has been seen"),
+        EventsProblems
+    )
+)]
+pub async fn stream_events(
+    State(state): State<ApiState>,
+    IdPath(id): IdPath,
+    calling: Calling,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let seen = last_seen(&headers, query.as_deref())?;
+    drop(headers); // they hold the connection's buffer that they were read into
+    stream(state, id, &calling, seen).await
+}
+
+/// A live stream after the event that was seen last.
+async fn stream(state: ApiState, id: ExportId, calling: &Calling, seen: Option<i32>) -> Result<Response, Problem> {
+    // Watched before it is read, so that no event falls between.
+    let version = state.watcher.watch(id);
+    let export = state.watcher.in_turn(|| state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
+    // An event is the version that it led to.
+    if export.status().is_end() && seen.is_some_and(|seen| seen >= export.version) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let until = calling.0.name.is_some().then(|| Instant::now() + LONGEST_STREAM);
+    let live = Live { state, id, version, after: seen.unwrap_or(0), until, waiting: VecDeque::new(), ended: false };
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
+    let mut response = Sse::new(live.into_stream()).keep_alive(keep_alive).into_response();
+    // nginx would hold back everything, the head included, until the stream ends. Others must not change or keep it.
+    response.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    Ok(response)
+}
+
+/// The last event that a client has seen, by the header that browsers send when they reconnect, or by the parameter that others send instead.
+/// Empty counts as none, as in the standard.
+fn last_seen(headers: &HeaderMap, query: Option<&str>) -> Result<Option<i32>, Problem> {
+    let mut query = Query::of(query);
+    let parameter = query.one("lastEventId", |text| read_event_id(text).ok_or_else(|| Invalid::new(EVENT_ID)));
+    query.finish()?;
+    let header = match headers.get("last-event-id") {
+        Some(value) => value.to_str().ok().and_then(read_event_id).ok_or_else(|| Problem::header("Last-Event-ID", EVENT_ID))?,
+        None => None,
+    };
+    Ok(header.or(parameter.flatten()))
+}
+
+const EVENT_ID: &str = "must be the id of an event of this export, a whole number";
+
+/// `None` if it is malformed.
+fn read_event_id(text: &str) -> Option<Option<i32>> {
+    match text.trim() {
+        "" => Some(None),
+        text => text.parse().ok().filter(|sequence| *sequence >= 0).map(Some),
+    }
 }
 
 /// That time; never, if there is none.

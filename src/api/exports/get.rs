@@ -28,7 +28,7 @@ problems! {
     security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 300) for the end", example = "wait=5"),
+        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 50, unless the operator has set another maximum; `Preference-Applied` says what was honoured) for the end", example = "wait=5"),
     ),
     responses(
         (status = 200, description = "The export as it stands", body = ExportView,
