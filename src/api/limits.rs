@@ -202,6 +202,7 @@ mod tests {
         assert_eq!(time("/v1/exports", "", ""), 30);
         assert_eq!(time("/v1/exports", "", "{}"), 60);
         assert_eq!(time("/v1/exports?preflight=true", "", "{}"), 150);
-        assert_eq!(time("/v1/exports", "wait=300", "{}"), 360);
+        assert_eq!(time("/v1/exports", "wait=50", "{}"), 110);
+        assert_eq!(time("/v1/exports", "wait=300", "{}"), 110);
     }
 }
