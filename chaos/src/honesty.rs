@@ -156,7 +156,7 @@ fn is_lie(look: &Seen, creates: &BTreeMap<Instant, Seen>) -> bool {
 mod tests {
     use super::*;
 
-    /// A thing seen every so many milliseconds for 20 s.
+    /// Observations at a fixed interval over 20 s.
     fn every(ms: u64, from: Instant, seen: impl Fn(u64) -> (Option<u64>, bool)) -> Vec<Seen> {
         let one = |at_ms| {
             let (life, well) = seen(at_ms);

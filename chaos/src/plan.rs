@@ -69,7 +69,7 @@ pub fn all_kinds(has_pooler: bool) -> Vec<usize> {
 /// The places in [`KINDS`] of these names, parted by commas.
 ///
 /// # Errors
-/// There is no kind of that name.
+/// The kind of trouble does not exist.
 pub fn kinds(names: &str) -> Result<Vec<usize>, String> {
     let place = |name: &str| KINDS.iter().position(|kind| *kind == name.trim());
     names.split(',').map(|name| place(name).ok_or_else(|| format!("no kind {name:?}; there are {}", KINDS.join(", ")))).collect()

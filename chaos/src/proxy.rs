@@ -1,4 +1,4 @@
-//! A TCP proxy that can refuse, cut, delay and hold back what passes, let open connections fall silent for ever, and lead new
+//! A TCP proxy that can refuse, cut, delay and hold back what passes, let open connections fall silent permanently, and lead new
 //! connections to another address.
 //!
 //! A connection that has fallen silent is as one whose flow a firewall drops: what is sent is accepted and lost, and neither side
@@ -78,7 +78,7 @@ impl Proxy {
         });
     }
 
-    /// Every connection that is open carries nothing any more, for ever. Those that are opened from now on work.
+    /// Open connections carry nothing from now on, permanently. New connections work.
     pub fn silence(&self, direction: Direction) {
         self.weather.send_modify(|weather| {
             weather.requests_silenced += u32::from(direction != Direction::Answers);
@@ -86,7 +86,7 @@ impl Proxy {
         });
     }
 
-    /// The next so many connections that send this command fall silent right after it: it is carried out, and its answer is lost.
+    /// The next connections that send this command, up to a given number, fall silent right after it: it is carried out, and its answer is lost.
     pub fn silence_on(&self, command: Command, times: u32) {
         self.silences.left.store(times, Ordering::Relaxed);
         self.weather.send_modify(|weather| weather.silent_command = Some(command));

@@ -134,7 +134,7 @@ pub enum Trouble {
         /// For how long.
         lasting: Duration,
     },
-    /// Every connection to Postgres that is open carries nothing any more, for ever; new ones work.
+    /// Open connections to Postgres carry nothing from now on, permanently; new connections work.
     Silent {
         /// Whose; `None` is every replica's.
         replica: Option<usize>,
