@@ -81,6 +81,7 @@ measures! {
     POLL_LAG = Histogram Seconds "tableferry_export_poll_lag_seconds" ["phase"] "How much later than it was due an export was taken up; starts include the wait for a place in flight";
     LIMIT_EXCEEDED = Counter Count "tableferry_aws_limit_exceeded_total" [] "Starts that AWS refused for now because as many exports run as it allows";
     THROTTLES = Counter Count "tableferry_aws_throttles_total" ["rpc_method"] "Calls that AWS throttled";
+    UNREADABLE_ROWS = Counter Count "tableferry_unreadable_rows_total" ["table"] "Reads of stored rows that this version cannot read; each was left out";
     FENCED_WRITES = Counter Count "tableferry_fenced_writes_total" ["worker"] "Results of workers that came too late and changed nothing";
     CLAIMS = Counter Count "tableferry_worker_claims_total" ["worker", "outcome"] "How often a worker asked the database for due work";
     SINCE_CLAIM = Gauge Seconds "tableferry_worker_since_claim_seconds" ["worker"] "Time since a worker of this process last claimed work, or learnt that none is due, or had all its task slots in use";

@@ -11,6 +11,7 @@ use super::page_token;
 use super::problem::{Problem, ProblemType};
 use super::query::Query;
 use crate::domain::invalid::Invalid;
+use crate::store::listed::Listed;
 
 /// What a page of fifty exports takes, and more: a body that begins small is copied each time it has doubled.
 const USUAL_BYTES: usize = 96 * 1024;
@@ -39,12 +40,12 @@ impl Paging {
         i64::try_from(self.size + 1).unwrap_or(i64::MAX)
     }
 
-    /// The page out of the rows that were read, and the token of the next one, if there is one.
-    pub fn cut<T>(&self, mut rows: Vec<T>, scope: &impl Debug, id: impl Fn(&T) -> Uuid) -> (Vec<T>, Option<String>) {
+    /// The page out of the rows that were read, less those that cannot be read, and the token of the next one, if there is one.
+    pub fn cut<T>(&self, mut rows: Vec<Listed<T>>, scope: &impl Debug) -> (Vec<T>, Option<String>) {
         let more = rows.len() > self.size;
         rows.truncate(self.size);
-        let next = rows.last().filter(|_| more).map(|last| page_token::after(id(last), scope));
-        (rows, next)
+        let next = rows.last().filter(|_| more).map(|last| page_token::after(last.id, scope));
+        (rows.into_iter().filter_map(|row| row.value).collect(), next)
     }
 }
 

@@ -32,15 +32,13 @@ use clients::Clients;
 use roles::RoleCredentials;
 
 use crate::domain::account::AccountRole;
+use crate::domain::timing::AWS_CALL_TIMEOUT;
 
 pub use exports::SearchScope;
 pub use operations::{ASSUME_ROLE, Operation};
 pub use s3::{is_access_denied, is_elsewhere};
 pub use s3_objects::{Bucket, ObjectBody};
 pub use turns::{TurnKind, Turns};
-
-/// How long one call may take, answer included.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -130,6 +128,6 @@ impl Aws {
 }
 
 fn base() -> aws_config::ConfigLoader {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(AWS_CALL_TIMEOUT).build();
     aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(RetryConfig::disabled()).timeout_config(timeouts)
 }

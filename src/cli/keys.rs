@@ -119,7 +119,9 @@ async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError>
         Table::new(&[column("NAME"), column("ID"), column("STATE"), column("SCOPES"), column("HOLDS FOR").rank(1), column("USED").rank(2)]);
     let mut before = None;
     loop {
-        let keys = store.list_api_keys(before, i64::try_from(PAGE).unwrap_or(i64::MAX)).await.map_err(asked)?;
+        let page = store.list_api_keys(before, i64::try_from(PAGE).unwrap_or(i64::MAX)).await.map_err(asked)?;
+        let next = page.last().filter(|_| page.len() == PAGE).map(|last| last.id);
+        let keys: Vec<_> = page.into_iter().filter_map(|listed| listed.value).collect();
         if json {
             for key in &keys {
                 let line = serde_json::to_string(&ApiKeyView::from(key)).map_err(|e| CliError::Output(e.into()))?;
@@ -129,10 +131,10 @@ async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError>
             let rows: Vec<_> = keys.iter().map(|key| row(key, now)).collect();
             screen.rows(&mut table, &rows).map_err(CliError::Output)?;
         }
-        match keys.last() {
-            Some(last) if keys.len() == PAGE => before = Some(last.id),
-            _ => return Ok(()),
+        if next.is_none() {
+            return Ok(());
         }
+        before = next;
     }
 }
 

@@ -35,6 +35,15 @@ impl TableArn {
         Ok(Self { region: parts.region, account_id: parts.account_id, table_name: name_start..text.len(), text: text.to_owned() })
     }
 
+    /// An ARN that the database holds: it was checked when it was stored, by the rules of that time. `None` if it has not even the parts of one.
+    #[must_use]
+    pub fn known(text: String) -> Option<Self> {
+        let starts: Vec<usize> = text.match_indices(':').map(|(at, _)| at + 1).collect();
+        let (region, account, resource) = (*starts.get(2)?, *starts.get(3)?, *starts.get(4)?);
+        let name = resource + text[resource..].find('/')? + 1;
+        Some(Self { region: region..account - 1, account_id: account..resource - 1, table_name: name..text.len(), text })
+    }
+
     /// The whole ARN.
     #[must_use]
     pub fn as_str(&self) -> &str {

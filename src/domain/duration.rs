@@ -28,6 +28,12 @@ impl CreateTimeout {
         Ok(Self { text: text.to_owned(), duration })
     }
 
+    /// A time-out that the database holds: its text and its length are not judged again.
+    #[must_use]
+    pub fn known(text: String, duration: Duration) -> Self {
+        Self { text, duration }
+    }
+
     /// The text as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -113,8 +113,19 @@ pub enum ExportState {
     Failed(Failed),
     /// Given up by the caller before AWS was asked.
     Cancelled,
-    /// It took longer than `timeouts.create`; AWS may still finish it if it had accepted it.
-    TimedOut(Option<Accepted>),
+    /// It took longer than `timeouts.create`.
+    TimedOut(TimedOut),
+}
+
+/// What was known of an export at AWS when it timed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimedOut {
+    /// AWS had not accepted it, and is not asked any more.
+    NotStarted,
+    /// A start got no answer, so AWS may run it. It is searched for (`src/domain/doubt.rs`).
+    InDoubt,
+    /// AWS had accepted it, and may still finish it.
+    Accepted(Accepted),
 }
 
 /// How an export came to nothing.
@@ -202,8 +213,11 @@ impl ExportState {
     pub fn accepted(&self) -> Option<&Accepted> {
         match self {
             Self::InProgress(accepted) | Self::Completed(accepted, _) | Self::Failed(Failed::ByAws { accepted, .. }) => Some(accepted),
-            Self::TimedOut(accepted) => accepted.as_ref(),
-            Self::Pending | Self::Cancelled | Self::Failed(Failed::Refused { .. }) => None,
+            Self::TimedOut(TimedOut::Accepted(accepted)) => Some(accepted),
+            Self::Pending
+            | Self::Cancelled
+            | Self::Failed(Failed::Refused { .. })
+            | Self::TimedOut(TimedOut::NotStarted | TimedOut::InDoubt) => None,
         }
     }
 }
@@ -213,6 +227,12 @@ impl Export {
     #[must_use]
     pub fn status(&self) -> ExportStatus {
         self.state.status()
+    }
+
+    /// When `timeouts.create` ends.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        self.created_at.plus(self.request.create_timeout.duration())
     }
 
     /// Whether `timeouts.create` has passed.

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::export::{Export, ExportState, Failed};
+use super::export::{Export, ExportState, Failed, TimedOut};
 use super::iam::{bucket_policy_statement, caller_statement, key_policy_statement, write_statement};
 use super::request::ExportRequest;
 use super::s3::Encryption;
+use super::timing::DOUBT_SEARCHED_FOR;
 
 /// Why an export came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -100,7 +101,7 @@ impl Failure {
         let (source, code, message) = match &export.state {
             ExportState::Failed(Failed::ByAws { code, message, .. }) => (FailureSource::Aws, code.clone(), message.clone()),
             ExportState::Failed(Failed::Refused { code, message }) => (FailureSource::Refused, code.clone(), message.clone()),
-            ExportState::TimedOut(accepted) => return Some(timed_out(export, accepted.is_some())),
+            ExportState::TimedOut(timed_out) => return Some(of_time_out(export, timed_out)),
             _ => return None,
         };
         let cause = FailureCause::of(&code, &message);
@@ -109,27 +110,42 @@ impl Failure {
     }
 }
 
-fn timed_out(export: &Export, accepted: bool) -> Failure {
+fn of_time_out(export: &Export, timed_out: &TimedOut) -> Failure {
     let timeout = export.request.create_timeout.as_str();
-    let (stood, hint) = if accepted {
-        (
+    let (stood, hint) = match timed_out {
+        TimedOut::Accepted(_) => (
             "AWS had not finished it",
-            "AWS still works on it, and its end is recorded and announced when it comes (AWS remembers exports for 90 days). Ask for a longer timeouts.create next time.",
-        )
-    } else {
-        (
+            "AWS still works on it, and its end is recorded and announced when it comes (AWS remembers exports for 90 days). Ask for a longer timeouts.create next time.".to_owned(),
+        ),
+        TimedOut::NotStarted => (
             "AWS had not accepted it",
-            "The events of this export say what kept AWS from accepting it. It will not be started any more; POST …/retry asks for it again.",
-        )
+            "The events of this export say what kept AWS from accepting it. It will not be started any more; POST …/retry asks for it again.".to_owned(),
+        ),
+        TimedOut::InDoubt => (
+            "a start of it got no answer, so AWS may have accepted it, but AWS had not confirmed that",
+            doubt_hint(export),
+        ),
     };
     Failure {
         code: "TimedOut".to_owned(),
         message: format!("{stood} within timeouts.create = {timeout}"),
         source: FailureSource::Tableferry,
         cause: FailureCause::TimedOut,
-        hint: Some(hint.to_owned()),
-        retryable: !accepted,
+        hint: Some(hint),
+        retryable: *timed_out == TimedOut::NotStarted,
     }
+}
+
+fn doubt_hint(export: &Export) -> String {
+    let (table, token) = (&export.request.table_arn, export.origin.client_token().map_or("", |token| token.as_str()));
+    format!(
+        "It is not started again, so that it is not billed twice. It is searched for in AWS's lists for {} hours after the time-out, and followed if it \
+         is found there. To see for yourself, list the exports of {} (aws dynamodb list-exports --region {}, then describe-export) and look for the client \
+         token {token}; POST /v1/exports/import adopts an export by its ARN. If AWS has none, create a new export.",
+        DOUBT_SEARCHED_FOR.as_secs() / 3600,
+        table.as_str(),
+        table.region(),
+    )
 }
 
 /// What to do about a cause, for this request.

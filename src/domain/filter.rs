@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::invalid::Invalid;
 use super::operators::count_operators;
@@ -84,7 +84,7 @@ impl FilterSpecification {
     /// The filter in the form callers send it; what was left out is absent.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut json = serde_json::Map::new();
+        let mut json = Map::new();
         for (name, expression) in [
             ("filter_expression", &self.filter_expression),
             ("projection_expression", &self.projection_expression),
@@ -108,7 +108,7 @@ impl FilterSpecification {
 
 /// Reads a map of placeholders, each of which begins with `mark`.
 fn placeholders<T>(
-    object: &serde_json::Map<String, Value>,
+    object: &Map<String, Value>,
     field: &str,
     mark: char,
     errors: &mut FilterErrors,
@@ -137,6 +137,39 @@ fn placeholders<T>(
         }
     }
     all
+}
+
+/// A filter that the database holds: it was checked when it was stored, by the rules of that time. `None` if it is no object of texts and values.
+#[must_use]
+pub fn known(json: Value) -> Option<FilterSpecification> {
+    let Value::Object(mut members) = json else { return None };
+    let mut expression = |name: &str| match members.remove(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) => Some(Some(Expression(text))),
+        Some(_) => None,
+    };
+    let filter_expression = expression("filter_expression")?;
+    let projection_expression = expression("projection_expression")?;
+    let key_condition_expression = expression("key_condition_expression")?;
+    let mut object = |name: &str| match members.remove(name) {
+        None | Some(Value::Null) => Some(Map::new()),
+        Some(Value::Object(object)) => Some(object),
+        Some(_) => None,
+    };
+    let names = object("expression_attribute_names")?.into_iter().map(|(name, value)| match value {
+        Value::String(text) => Some((name, text)),
+        _ => None,
+    });
+    Some(FilterSpecification {
+        filter_expression,
+        projection_expression,
+        key_condition_expression,
+        expression_attribute_names: names.collect::<Option<_>>()?,
+        expression_attribute_values: object("expression_attribute_values")?
+            .into_iter()
+            .map(|(name, value)| (name, AttributeValue(value)))
+            .collect(),
+    })
 }
 
 /// A member's name as a JSON pointer (RFC 6901).

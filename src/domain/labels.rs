@@ -38,6 +38,12 @@ impl Labels {
         Ok(Self(labels))
     }
 
+    /// Labels that the database holds: not judged again.
+    #[must_use]
+    pub fn known(labels: BTreeMap<String, String>) -> Self {
+        Self(labels)
+    }
+
     /// One label as filters name it and as it is stored to be found.
     #[must_use]
     pub fn entry(key: &str, value: &str) -> String {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::backoff::{Jitter, next_attempt_delay};
 use super::event::EventKind;
-use super::export::{Export, ExportState, ExportStatus, Failed, Origin};
+use super::export::{Export, ExportState, ExportStatus, Failed, Origin, TimedOut};
 use super::failure::Failure;
 use super::ids::{ClientToken, ExportId};
 use super::invalid::Invalid;
@@ -38,6 +38,12 @@ impl RetryPolicy {
             Ok(max_attempts @ 1..=10) => Ok(Self { max_attempts }),
             _ => Err(Invalid::new("must be a whole number from 1 (no retries) to 10")),
         }
+    }
+
+    /// A number that the database holds: not judged again.
+    #[must_use]
+    pub fn known(max_attempts: u32) -> Self {
+        Self { max_attempts }
     }
 
     /// How many exports are made for one request, the first included.
@@ -101,12 +107,16 @@ const NOW_WITHIN: Duration = Duration::from_secs(60);
 /// It has not ended, has ended well, or AWS may still end it well; the sentence says which.
 pub fn check_retryable(export: &Export) -> Result<(), Invalid> {
     match &export.state {
-        ExportState::Failed(_) | ExportState::Cancelled | ExportState::TimedOut(None) => Ok(()),
+        ExportState::Failed(_) | ExportState::Cancelled | ExportState::TimedOut(TimedOut::NotStarted) => Ok(()),
         ExportState::Pending | ExportState::InProgress(_) => {
             Err(Invalid::new(format!("the export is {}; it has not ended", export.status().as_str())))
         }
         ExportState::Completed(..) => Err(Invalid::new("the export is COMPLETED; create a new one to export again")),
-        ExportState::TimedOut(Some(_)) => {
+        ExportState::TimedOut(TimedOut::InDoubt) => Err(Invalid::new(
+            "the export is TIMED_OUT, but a start of it got no answer and AWS may have accepted it; its failure.hint says how to look at AWS. \
+             Create a new one to export again",
+        )),
+        ExportState::TimedOut(TimedOut::Accepted(_)) => {
             Err(Invalid::new("the export is TIMED_OUT, but AWS has accepted it and may still end it; create a new one to export again"))
         }
     }

@@ -21,6 +21,12 @@ pub struct S3Destination {
 pub struct S3Bucket(String);
 
 impl S3Bucket {
+    /// A name that the database holds: not judged again.
+    #[must_use]
+    pub fn known(text: String) -> Self {
+        Self(text)
+    }
+
     /// Reads a bucket's name.
     ///
     /// # Errors
@@ -53,6 +59,12 @@ impl S3Bucket {
 pub struct BucketOwner(String);
 
 impl BucketOwner {
+    /// An account id that the database holds: not judged again.
+    #[must_use]
+    pub fn known(text: String) -> Self {
+        Self(text)
+    }
+
     /// Reads an account id.
     ///
     /// # Errors
@@ -77,6 +89,12 @@ impl BucketOwner {
 pub struct S3Prefix(String);
 
 impl S3Prefix {
+    /// A prefix that the database holds: not judged again.
+    #[must_use]
+    pub fn known(text: String) -> Self {
+        Self(text)
+    }
+
     /// Reads a prefix. Empty means none: AWS refuses an empty one.
     ///
     /// # Errors
@@ -118,6 +136,12 @@ pub enum Encryption {
 pub struct KmsKeyId(String);
 
 impl KmsKeyId {
+    /// An id that the database holds: not judged again.
+    #[must_use]
+    pub fn known(text: String) -> Self {
+        Self(text)
+    }
+
     /// Reads a key's id.
     ///
     /// # Errors

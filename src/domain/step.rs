@@ -1,11 +1,11 @@
 //! What to do next with an export, and what an answer of AWS means: the whole decision, pure.
 //!
 //! A worker claims an export, asks [`decide`], makes the call that it names (if any), gives the answer to
-//! [`after_start`], [`after_search`] or [`after_describe`], and writes the [`Outcome`]. Every step may run twice.
+//! [`after_start`], [`after_describe`] or [`doubt::after_search`], and writes the [`Outcome`]. Every step may run twice.
 //!
 //! What holds: AWS is asked to start an export only with a token that was stored before; a token is not sent when it is
-//! older than [`TOKEN_LIFE`]; while a start may have been accepted unheard, nothing but that start is pursued; an export
-//! ends only by AWS's word, by a refusal before it started, or by its time-out.
+//! older than [`TOKEN_LIFE`]; while a start may have been accepted unheard, nothing but that start is pursued, and no other token is
+//! sent; an export ends only by AWS's word, by a refusal before it started, or by its time-out.
 
 use std::time::Duration;
 
@@ -13,22 +13,12 @@ use super::arn::ExportArn;
 use super::aws_failure::{AwsFailure, FailureClass};
 use super::backoff::{Jitter, PollBounds, poll_delay, retry_delay, slow_poll_delay};
 use super::description::{DescribedStatus, ExportDescription};
+use super::doubt;
 use super::event::EventKind;
-use super::export::{Accepted, Export, ExportState, Failed, Origin};
+use super::export::{Accepted, Export, ExportState, Failed, Origin, TimedOut};
 use super::ids::ClientToken;
 use super::timestamp::Timestamp;
-
-/// How long a token is sent: half an hour less than the 8 hours for which AWS honours it.
-pub const TOKEN_LIFE: Duration = Duration::from_secs(7 * 3600 + 1800);
-
-/// How long after it was sent AWS may still carry out a start whose answer was lost: longer than a call may take.
-pub const START_SETTLES: Duration = Duration::from_secs(15);
-
-/// When an export is due again whose start met a throttle or a full quota. Its lane decides when it is tried.
-pub const LANE_PAUSES: Duration = Duration::from_millis(500);
-
-/// How long AWS remembers an export.
-pub const AWS_MEMORY: Duration = Duration::from_secs(90 * 24 * 3600);
+use super::timing::{AWS_MEMORY, LANE_PAUSES, START_SETTLES, TOKEN_LIFE};
 
 /// An export in a worker's hand, and what the schedule knows of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +40,7 @@ pub struct Claimed {
 pub enum Decision {
     /// Call ExportTableToPointInTime with this token.
     Start(ClientToken),
-    /// Search the table's exports for the one that carries this token.
+    /// Search AWS's lists for the export that carries this token.
     FindByToken(ClientToken),
     /// Call DescribeExport.
     Describe(ExportArn),
@@ -118,7 +108,14 @@ pub fn decide(claimed: &Claimed, fresh_token: &ClientToken, around: &Surrounding
             _ => Decision::Start(client_token.clone()),
         },
         (ExportState::InProgress(accepted), _) => Decision::Describe(accepted.arn.clone()),
-        (ExportState::TimedOut(Some(accepted)), _) => {
+        (ExportState::TimedOut(TimedOut::InDoubt), Origin::Created { client_token, .. }) => {
+            if doubt::is_searched_for(export, now) {
+                Decision::FindByToken(client_token.clone())
+            } else {
+                Decision::Write(Box::new(doubt::give_up(export, now)))
+            }
+        }
+        (ExportState::TimedOut(TimedOut::Accepted(accepted)), _) => {
             let since = accepted.start_time.unwrap_or(export.created_at);
             if now.since(since) < AWS_MEMORY {
                 Decision::Describe(accepted.arn.clone())
@@ -151,26 +148,6 @@ pub fn after_start(claimed: &Claimed, answer: Result<ExportDescription, AwsFailu
             let in_doubt = claimed.in_doubt || failure.class.leaves_doubt();
             delay(claimed, &failure, in_doubt, around)
         }
-    }
-}
-
-/// What the search for an export by its token means: found, or certainly not there. `refused` is AWS's refusal of a repeated
-/// start, which may only be believed once the search has shown that the earlier start was not accepted.
-#[must_use]
-pub fn after_search(
-    claimed: &Claimed,
-    answer: Result<Option<ExportDescription>, AwsFailure>,
-    refused: Option<AwsFailure>,
-    fresh_token: &ClientToken,
-    around: &Surroundings,
-) -> Outcome {
-    let export = &claimed.export;
-    match (answer, refused) {
-        (Ok(Some(description)), _) => accept(export, &description, around),
-        (Ok(None), Some(refusal)) => refuse(export, refusal, around.now),
-        (Ok(None), None) if export.is_overdue(around.now) => time_out(export, around),
-        (Ok(None), None) => replace_token(export, fresh_token, around.now),
-        (Err(failure), _) => delay(claimed, &failure, true, around),
     }
 }
 
@@ -228,7 +205,7 @@ pub fn cancel(export: &Export, now: Timestamp) -> Change {
 }
 
 /// AWS accepted the export; it may even have ended already.
-fn accept(export: &Export, description: &ExportDescription, around: &Surroundings) -> Outcome {
+pub(super) fn accept(export: &Export, description: &ExportDescription, around: &Surroundings) -> Outcome {
     let mut after = export.changed(described_state(description), None, around.now);
     after.settle(description);
     if !matches!(after.state, ExportState::InProgress(_)) {
@@ -240,7 +217,7 @@ fn accept(export: &Export, description: &ExportDescription, around: &Surrounding
 }
 
 /// AWS's last word on the export.
-fn finish(export: &Export, description: &ExportDescription, now: Timestamp) -> Outcome {
+pub(super) fn finish(export: &Export, description: &ExportDescription, now: Timestamp) -> Outcome {
     let mut after = export.changed(described_state(description), None, now);
     after.settle(description);
     let (event, detail) = match &description.status {
@@ -253,7 +230,7 @@ fn finish(export: &Export, description: &ExportDescription, now: Timestamp) -> O
     Outcome { change: Some(Change { export: after, event, detail }), next: NextLook::Never }
 }
 
-fn refuse(export: &Export, failure: AwsFailure, now: Timestamp) -> Outcome {
+pub(super) fn refuse(export: &Export, failure: AwsFailure, now: Timestamp) -> Outcome {
     let detail = format!("AWS refused to start it: {failure}");
     let reason = format!("AWS refused to start it: {}", failure.code);
     let state = ExportState::Failed(Failed::Refused { code: failure.code, message: failure.message });
@@ -261,21 +238,24 @@ fn refuse(export: &Export, failure: AwsFailure, now: Timestamp) -> Outcome {
     Outcome { change: Some(change), next: NextLook::Never }
 }
 
+/// Ends an export of which no start is in doubt.
 fn time_out(export: &Export, around: &Surroundings) -> Outcome {
-    let accepted = export.state.accepted().cloned();
     let timeout = export.request.create_timeout.as_str();
-    let (reason, next) = if accepted.is_some() {
-        let age = around.now.since(export.created_at);
-        let delay = slow_poll_delay(age, around.jitter);
-        (
-            format!("AWS had not finished it within {timeout}; it is still followed, slowly"),
-            NextLook::After { delay, failures: 0, in_doubt: false },
-        )
+    let (timed_out, reason, next) = if let Some(accepted) = export.state.accepted().cloned() {
+        let reason = format!("AWS had not finished it within {timeout}; it is still followed, slowly");
+        (TimedOut::Accepted(accepted), reason, look_slowly(export, around))
     } else {
-        (format!("AWS had not accepted it within {timeout}; it will not be started"), NextLook::Never)
+        let reason = format!("AWS had not accepted it within {timeout}; it will not be started");
+        (TimedOut::NotStarted, reason, NextLook::Never)
     };
-    let after = export.changed(ExportState::TimedOut(accepted), Some(reason.clone()), around.now);
+    let after = export.changed(ExportState::TimedOut(timed_out), Some(reason.clone()), around.now);
     Outcome { change: Some(Change { export: after, event: EventKind::TimedOut, detail: reason }), next }
+}
+
+/// The next look at an export that is TIMED_OUT.
+pub(super) fn look_slowly(export: &Export, around: &Surroundings) -> NextLook {
+    let delay = slow_poll_delay(around.now.since(export.created_at), around.jitter);
+    NextLook::After { delay, failures: 0, in_doubt: false }
 }
 
 fn forget(export: &Export, now: Timestamp) -> Outcome {
@@ -334,22 +314,20 @@ fn delay(claimed: &Claimed, failure: &AwsFailure, in_doubt: bool, around: &Surro
     Outcome { change: Some(change), next: NextLook::After { delay, failures, in_doubt } }
 }
 
-fn look_again(export: &Export, around: &Surroundings) -> NextLook {
-    let age = around.now.since(export.created_at);
-    let delay = if matches!(export.state, ExportState::TimedOut(_)) {
-        slow_poll_delay(age, around.jitter)
-    } else {
-        // Whether its end is likely counts from AWS's start; without one nothing is known of it.
-        let started = export.state.accepted().and_then(|accepted| accepted.start_time);
-        let likely_end = started.and(export.estimate).and_then(|estimate| estimate.likely_end);
-        let age = likely_end.and(started).map_or(age, |started| around.now.since(started));
-        within_timeout(export, poll_delay(age, likely_end, around.bounds, around.jitter), around.now)
-    };
+pub(super) fn look_again(export: &Export, around: &Surroundings) -> NextLook {
+    if matches!(export.state, ExportState::TimedOut(_)) {
+        return look_slowly(export, around);
+    }
+    // Whether its end is likely counts from AWS's start; without one nothing is known of it.
+    let started = export.state.accepted().and_then(|accepted| accepted.start_time);
+    let likely_end = started.and(export.estimate).and_then(|estimate| estimate.likely_end);
+    let age = around.now.since(likely_end.and(started).unwrap_or(export.created_at));
+    let delay = within_timeout(export, poll_delay(age, likely_end, around.bounds, around.jitter), around.now);
     NextLook::After { delay, failures: 0, in_doubt: false }
 }
 
 /// A delay that does not sleep through the time-out. Never zero, so that a look that comes a little early is not repeated at once.
-fn within_timeout(export: &Export, delay: Duration, now: Timestamp) -> Duration {
-    let left = export.created_at.plus(export.request.create_timeout.duration()).since(now);
+pub(super) fn within_timeout(export: &Export, delay: Duration, now: Timestamp) -> Duration {
+    let left = export.deadline().since(now);
     if left.is_zero() { delay } else { delay.min(left + Duration::from_millis(10)) }
 }

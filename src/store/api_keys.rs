@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::listed::{Listed, listed};
 use super::{Store, StoreError};
 use crate::domain::caller::allow::{AllowList, Pattern};
 use crate::domain::caller::api_key::{ApiKey, KeyName};
@@ -52,11 +53,11 @@ impl TryFrom<KeyRow> for ApiKey {
 
 fn read_row(row: KeyRow) -> Result<ApiKey, crate::domain::invalid::Invalid> {
     let scopes: Result<Vec<_>, _> = row.scopes.iter().map(|scope| Scope::parse(scope)).collect();
-    let grant = Grant::new(Scopes::of(scopes?), AllowList::parse(&row.table_arns, &row.s3_buckets)?)?;
+    let grant = Grant::new(Scopes::of(scopes?), AllowList::known(row.table_arns, row.s3_buckets))?;
     Ok(ApiKey {
         id: row.id,
         lookup: row.lookup,
-        name: KeyName::parse(&row.name)?,
+        name: KeyName::known(row.name),
         grant,
         rate_per_s: row.rate_limit_per_s,
         created_at: row.created_at.into(),
@@ -138,9 +139,9 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer, or a row is inconsistent.
-    pub async fn list_api_keys(&self, before: Option<Uuid>, size: i64) -> Result<Vec<ApiKey>, StoreError> {
+    pub async fn list_api_keys(&self, before: Option<Uuid>, size: i64) -> Result<Vec<Listed<ApiKey>>, StoreError> {
         let rows = select_keys!("WHERE ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2", before, size);
-        rows.fetch_all(&self.pool).await?.into_iter().map(ApiKey::try_from).collect()
+        Ok(listed(rows.fetch_all(&self.pool).await?, |row: &KeyRow| row.id))
     }
 
     /// Revokes a key; one that is revoked stays so. The key as it is then; nothing if there is none.

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use super::deliveries::Ids;
-use super::record::follow;
 use super::rows::select_exports;
-use super::steps::{Alone, Step, write};
+use super::steps::{Bodies, Step, write};
 use super::{Store, StoreError};
 use crate::domain::caller::CallerName;
 use crate::domain::export::Export;
-use crate::domain::ids::ExportId;
+use crate::domain::ids::{DeliveryId, ExportId};
 use crate::domain::step::{Change, Claimed, NextLook, Outcome};
 
 impl Store {
-    /// Changes an export that is PENDING and of which no start is on its way to AWS, in the name of `by`. `Ok(None)` when there is no such
+    /// Changes an export that is PENDING and of which no start is on its way to AWS, in the name of `by`; the ids of its webhook deliveries are made of `delivery_id`. `Ok(None)` when there is no such
     /// export, `Err(export)` inside when it stands elsewhere.
     ///
     /// # Errors
@@ -23,7 +21,7 @@ impl Store {
         id: ExportId,
         change: impl FnOnce(&Export) -> Change,
         by: Option<&CallerName>,
-        ids: Ids<'_>,
+        delivery_id: DeliveryId,
     ) -> Result<Option<Result<Export, Box<Export>>>, StoreError> {
         let mut tx = self.pool.begin().await?;
         // The schedule's row is locked first, as claiming does, so that a claim and a cancellation cannot both win.
@@ -40,11 +38,10 @@ impl Store {
         let change = change(&export);
         let claimed = Claimed { export, claim: scheduled.claims, failures: 0, in_doubt: false, planned_delay: Duration::ZERO };
         let outcome = Outcome { change: Some(change), next: NextLook::Never };
-        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by)?], Alone::No).await?.is_empty() {
+        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by, delivery_id, Bodies::All)?]).await?.is_empty() {
             return Err(StoreError::Stale);
         }
         let Outcome { change: Some(change), .. } = outcome else { return Err(StoreError::Stale) };
-        follow(&mut tx, &change, ids).await?;
         tx.commit().await?;
         Ok(Some(Ok(change.export)))
     }

@@ -31,11 +31,12 @@ pub(super) struct StateColumns<'a> {
     pub(super) failure_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failure_message: Option<&'a str>,
+    pub(super) start_in_doubt: bool,
 }
 
 impl<'a> From<&'a Export> for StateColumns<'a> {
     fn from(export: &'a Export) -> Self {
-        use crate::domain::export::{ExportState, Failed};
+        use crate::domain::export::{ExportState, Failed, TimedOut};
         let accepted = export.state.accepted();
         let written = match &export.state {
             ExportState::Completed(_, written) => Some(written),
@@ -59,6 +60,7 @@ impl<'a> From<&'a Export> for StateColumns<'a> {
             failure_source: source,
             failure_code: code,
             failure_message: message,
+            start_in_doubt: export.state == ExportState::TimedOut(TimedOut::InDoubt),
         }
     }
 }

@@ -14,8 +14,9 @@ use super::{Store, StoreError};
 use crate::domain::backoff::MOST_DELIVERY_ATTEMPTS;
 use crate::domain::ids::DeliveryId;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::timing::DELIVERY_LEASE;
 use crate::domain::trace::TraceParent;
-use crate::domain::webhook::announcement::{Announcement, disabled_body, ping_body};
+use crate::domain::webhook::announcement::{disabled_body, ping_body};
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
 use crate::domain::webhook::endpoint::{Endpoint, EndpointId};
 use crate::domain::webhook::event_type::WebhookEventType;
@@ -65,39 +66,8 @@ pub struct AttemptEffect {
     pub was_sent: bool,
 }
 
-/// How long a claimed delivery stays in its worker's hand: longer than an attempt may take.
-const HOLD: Duration = Duration::from_secs(18);
-
 /// Where in the schedule a ping begins: its next attempt is the last.
 pub(super) const PING_BEGINS_AT: i32 = MOST_DELIVERY_ATTEMPTS.cast_signed() - 1;
-
-/// Writes the deliveries of an announcement: one for the callback, one for each endpoint that wants it. How many.
-pub(super) async fn announce(tx: &mut Connection, announcement: &Announcement<'_>, ids: Ids<'_>) -> Result<usize, StoreError> {
-    let endpoints = who_wants(tx, announcement.event_type, announcement.labels(), None).await?;
-    let callback = announcement.callback();
-    if endpoints.is_empty() && callback.is_none() {
-        return Ok(0);
-    }
-    let body = announcement.body();
-    if let Some(callback) = callback {
-        sqlx::query!(
-            "INSERT INTO webhook_deliveries (id, export_id, event_type, url, signing_secret, body, status, due_at, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', now(), $7)",
-            ids().0,
-            announcement.export_id().0,
-            announcement.event_type.as_str(),
-            callback.url.as_str(),
-            callback.secret.as_ref().map(Sealed::as_str),
-            body,
-            OffsetDateTime::from(announcement.at),
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    let event = Some((announcement.export_id().0, announcement.sequence));
-    insert_for(tx, &endpoints, event, announcement.event_type, &body, announcement.at, ids).await?;
-    Ok(endpoints.len() + usize::from(callback.is_some()))
-}
 
 /// Tells the other endpoints that one was disabled.
 pub(super) async fn tell_of_disabled(tx: &mut Connection, endpoint: &Endpoint, now: Timestamp, ids: Ids<'_>) -> Result<(), StoreError> {
@@ -256,7 +226,7 @@ impl Store {
             &receivers,
             &most,
             ahead.as_secs_f64(),
-            HOLD.as_secs_f64(),
+            DELIVERY_LEASE.as_secs_f64(),
             OffsetDateTime::from(now),
         )
         .fetch_all(&self.pool)

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::deliveries::PING_BEGINS_AT;
+use super::listed::{Listed, listed};
 use super::{Store, StoreError};
 use crate::domain::ids::{DeliveryId, ExportId};
 use crate::domain::timestamp::Timestamp;
@@ -50,14 +51,20 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(self.with_attempts(row.into_iter().collect()).await?.pop())
+        let row = self.with_attempts(row.into_iter().collect()).await?.pop();
+        row.map(Delivery::try_from).transpose()
     }
 
     /// At most `size` deliveries that match and are older than `before`, newest first, with their attempts.
     ///
     /// # Errors
-    /// The database does not answer, or a row is inconsistent.
-    pub async fn list_deliveries(&self, filter: &DeliveryFilter, before: Option<Uuid>, size: i64) -> Result<Vec<Delivery>, StoreError> {
+    /// The database does not answer.
+    pub async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        before: Option<Uuid>,
+        size: i64,
+    ) -> Result<Vec<Listed<Delivery>>, StoreError> {
         let mut tx = self.pool.begin().await?;
         // Planned anew with the values of this call, so that filters that are not given vanish from the plan.
         sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
@@ -79,7 +86,7 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
-        self.with_attempts(rows).await
+        Ok(listed(self.with_attempts(rows).await?, |(row, _)| row.id))
     }
 
     /// Makes a delivery due at once, whatever became of it, and gives it the whole schedule again (a ping one attempt). Whether there is such a delivery.
@@ -99,7 +106,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn with_attempts(&self, rows: Vec<DeliveryRow>) -> Result<Vec<Delivery>, StoreError> {
+    async fn with_attempts(&self, rows: Vec<DeliveryRow>) -> Result<Vec<(DeliveryRow, Vec<Attempt>)>, StoreError> {
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         let made = sqlx::query!(
             "SELECT delivery_id, attempt, at, duration_ms, status_code, error_class, error, response_excerpt FROM webhook_attempts
@@ -120,21 +127,29 @@ impl Store {
                 response_excerpt: row.response_excerpt,
             });
         }
-        rows.into_iter()
-            .map(|row| {
-                let unknown = || StoreError::InconsistentRow { table: "webhook_deliveries", id: row.id, what: "unknown status".into() };
-                Ok(Delivery {
-                    id: DeliveryId(row.id),
-                    endpoint_id: row.endpoint_id.map(EndpointId),
-                    export_id: row.export_id.map(ExportId),
-                    status: DeliveryStatus::parse(&row.status).ok_or_else(unknown)?,
-                    attempts: attempts.remove(&row.id).unwrap_or_default(),
-                    event_type: row.event_type,
-                    url: row.url,
-                    next_attempt_at: row.due_at.map(Timestamp::from),
-                    created_at: row.created_at.into(),
-                })
-            })
-            .collect()
+        let made = |row: DeliveryRow| {
+            let attempts = attempts.remove(&row.id).unwrap_or_default();
+            (row, attempts)
+        };
+        Ok(rows.into_iter().map(made).collect())
+    }
+}
+
+impl TryFrom<(DeliveryRow, Vec<Attempt>)> for Delivery {
+    type Error = StoreError;
+
+    fn try_from((row, attempts): (DeliveryRow, Vec<Attempt>)) -> Result<Self, StoreError> {
+        let unknown = || StoreError::InconsistentRow { table: "webhook_deliveries", id: row.id, what: "unknown status".into() };
+        Ok(Self {
+            id: DeliveryId(row.id),
+            endpoint_id: row.endpoint_id.map(EndpointId),
+            export_id: row.export_id.map(ExportId),
+            status: DeliveryStatus::parse(&row.status).ok_or_else(unknown)?,
+            attempts,
+            event_type: row.event_type,
+            url: row.url,
+            next_attempt_at: row.due_at.map(Timestamp::from),
+            created_at: row.created_at.into(),
+        })
     }
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::listed::{Listed, listed};
 use super::pool::Connection;
 use super::rows::LabelMap;
 use super::{Store, StoreError};
@@ -75,7 +76,7 @@ fn read_row(row: EndpointRow) -> Result<Endpoint, String> {
             url: WebhookUrl::stored(&row.url).map_err(text)?,
             description: row.description,
             event_types: event_types.map_err(text)?,
-            labels: Labels::new(row.labels.0).map_err(text)?,
+            labels: Labels::known(row.labels.0),
             headers: row.sealed_headers.map(|sealed| SealedHeaders { names: row.header_names, sealed: Sealed::known(sealed) }),
         },
         disabled,
@@ -119,9 +120,9 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer, or a row is inconsistent.
-    pub async fn list_endpoints(&self, before: Option<Uuid>, size: i64) -> Result<Vec<Endpoint>, StoreError> {
+    pub async fn list_endpoints(&self, before: Option<Uuid>, size: i64) -> Result<Vec<Listed<Endpoint>>, StoreError> {
         let rows = select_endpoints!("WHERE ($1::uuid IS NULL OR w.id < $1) ORDER BY w.id DESC LIMIT $2", before, size);
-        rows.fetch_all(&self.pool).await?.into_iter().map(Endpoint::try_from).collect()
+        Ok(listed(rows.fetch_all(&self.pool).await?, |row: &EndpointRow| row.id))
     }
 
     /// Changes an endpoint while nobody else does. `None` when there is no such endpoint.

@@ -3,6 +3,7 @@
 //! First the ids of the page, by a statement that has just the conditions that were asked for and is planned with their values where that
 //! matters, so that it is read from an index that fits them; then the exports.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::{Postgres, QueryBuilder};
@@ -10,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::listed::{Listed, readable};
 use super::page::{ExportFilter, Page};
 use super::pool::{ACQUIRE_LIMIT, Connection};
 use super::rows::select_exports;
@@ -26,14 +28,16 @@ impl Store {
     /// One page of the exports that match, newest first.
     ///
     /// # Errors
-    /// The database does not answer, or a row is inconsistent.
-    pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Export>, StoreError> {
+    /// The database does not answer.
+    pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Listed<Export>>, StoreError> {
         let mut connection = self.list_connection().await?;
         let mut ids = ids(filter, page);
         let ids: Vec<Uuid> = ids.build_query_scalar().persistent(may_keep_its_plan(filter)).fetch_all(&mut connection).await?;
-        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id DESC", &ids).fetch_all(&mut connection).await?;
+        let rows = select_exports!("WHERE e.id = ANY($1) ", &ids).fetch_all(&mut connection).await?;
         drop(connection);
-        rows.into_iter().map(Export::try_from).collect()
+        // By the ids: one that was deleted in between must not make the page look like the last.
+        let mut exports: HashMap<Uuid, Option<Export>> = rows.into_iter().map(|row| (row.id, readable(row))).collect();
+        Ok(ids.into_iter().map(|id| Listed { id, value: exports.remove(&id).flatten() }).collect())
     }
 
     /// A connection to read a list with, in the order of asking.

@@ -19,6 +19,7 @@ mod estimates;
 mod health;
 mod insert;
 mod list;
+pub mod listed;
 pub mod load;
 mod marks;
 mod migrate;

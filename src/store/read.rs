@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use super::listed::readable;
 use super::rows::{EventRow, select_exports};
 use super::{Store, StoreError};
 use crate::domain::event::Event;
@@ -69,7 +70,7 @@ impl Store {
     /// The history of an export after `sequence`, oldest first.
     ///
     /// # Errors
-    /// The database does not answer, or a row is inconsistent.
+    /// The database does not answer.
     pub async fn events_after(&self, id: ExportId, sequence: i32) -> Result<Vec<Event>, StoreError> {
         let rows = sqlx::query_as!(
             EventRow,
@@ -80,7 +81,7 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(Event::try_from).collect()
+        Ok(rows.into_iter().filter_map(readable).collect())
     }
 
     /// Those of these ARNs of AWS that no export here bears.

@@ -16,8 +16,8 @@ use crate::domain::description::Written;
 use crate::domain::duration::CreateTimeout;
 use crate::domain::estimate::{Estimate, EstimateBasis, LikelyEnd};
 use crate::domain::event::{Event, EventKind};
-use crate::domain::export::{Accepted, Export, ExportState, ExportStatus, Failed, Origin};
-use crate::domain::filter::FilterSpecification;
+use crate::domain::export::{Accepted, Export, ExportState, ExportStatus, Failed, Origin, TimedOut};
+use crate::domain::filter;
 use crate::domain::ids::{ClientToken, ExportId};
 use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType};
@@ -56,6 +56,7 @@ pub(super) struct ExportRow {
     pub(super) export_view_type: Option<String>,
     pub(super) filter_specification: Option<Value>,
     pub(super) create_timeout: String,
+    pub(super) create_timeout_ms: i64,
     pub(super) callback_url: Option<String>,
     pub(super) callback_secret: Option<String>,
     pub(super) labels: LabelMap,
@@ -73,6 +74,7 @@ pub(super) struct ExportRow {
     pub(super) failure_source: Option<String>,
     pub(super) failure_code: Option<String>,
     pub(super) failure_message: Option<String>,
+    pub(super) start_in_doubt: bool,
     pub(super) verify: bool,
     pub(super) verification: Option<StoredVerification>,
     pub(super) retry_max_attempts: i32,
@@ -112,10 +114,10 @@ macro_rules! select_exports {
             crate::store::rows::ExportRow,
             r#"SELECT e.id, e.version, e.created_at, e.created_by, e.updated_at, e.origin, e.table_arn, e.s3_bucket, e.s3_bucket_owner, e.s3_prefix,
                 e.s3_sse_algorithm, e.s3_sse_kms_key_id, e.export_format, e.export_type, e.export_time, e.export_from_time,
-                e.export_to_time, e.export_view_type, e.filter_specification, e.create_timeout, e.callback_url, e.callback_secret,
+                e.export_to_time, e.export_view_type, e.filter_specification, e.create_timeout, e.create_timeout_ms, e.callback_url, e.callback_secret,
                 e.labels AS "labels: crate::store::rows::LabelMap", e.client_token,
                 e.client_token_made_at, e.export_status, e.status_reason, e.export_arn, e.table_id, e.start_time, e.end_time,
-                e.item_count, e.billed_size_in_bytes, e.manifest_key, e.failure_source, e.failure_code, e.failure_message,
+                e.item_count, e.billed_size_in_bytes, e.manifest_key, e.failure_source, e.failure_code, e.failure_message, e.start_in_doubt,
                 e.verify, (SELECT to_jsonb(v) FROM export_verifications v WHERE v.export_id = e.id)
                     AS "verification: crate::store::rows::StoredVerification",
                 e.retry_max_attempts, e.attempt, e.retry_of,
@@ -198,7 +200,11 @@ fn read_state(row: &mut ExportRow) -> Result<ExportState, String> {
         (ExportStatus::Pending, None, None, None) => Ok(ExportState::Pending),
         (ExportStatus::Cancelled, None, None, None) => Ok(ExportState::Cancelled),
         (ExportStatus::InProgress, Some(accepted), None, None) => Ok(ExportState::InProgress(accepted)),
-        (ExportStatus::TimedOut, accepted, None, None) => Ok(ExportState::TimedOut(accepted)),
+        (ExportStatus::TimedOut, accepted, None, None) => Ok(ExportState::TimedOut(match (accepted, row.start_in_doubt) {
+            (Some(accepted), _) => TimedOut::Accepted(accepted),
+            (None, true) => TimedOut::InDoubt,
+            (None, false) => TimedOut::NotStarted,
+        })),
         (ExportStatus::Completed, Some(accepted), None, None) => {
             let written = Written {
                 end_time,
@@ -251,7 +257,7 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
     let encryption = match (row.s3_sse_algorithm.as_deref(), row.s3_sse_kms_key_id) {
         (None, None) => None,
         (Some("AES256"), None) => Some(Encryption::Aes256),
-        (Some("KMS"), key_id) => Some(Encryption::Kms { key_id: key_id.as_deref().map(KmsKeyId::parse).transpose().map_err(text)? }),
+        (Some("KMS"), key_id) => Some(Encryption::Kms { key_id: key_id.map(KmsKeyId::known) }),
         _ => return Err("s3_sse_algorithm does not go with the key".to_owned()),
     };
     let callback = match row.callback_url {
@@ -259,25 +265,21 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         None => None,
     };
     Ok(ExportRequest {
-        table_arn: TableArn::parse(&row.table_arn).map_err(text)?,
+        table_arn: TableArn::known(row.table_arn).ok_or("table_arn is no ARN")?,
         destination: S3Destination {
-            bucket: S3Bucket::parse(&row.s3_bucket).map_err(text)?,
-            bucket_owner: row.s3_bucket_owner.as_deref().map(BucketOwner::parse).transpose().map_err(text)?,
-            prefix: row.s3_prefix.as_deref().map(S3Prefix::parse).transpose().map_err(text)?.flatten(),
+            bucket: S3Bucket::known(row.s3_bucket),
+            bucket_owner: row.s3_bucket_owner.map(BucketOwner::known),
+            prefix: row.s3_prefix.map(S3Prefix::known),
             encryption,
         },
         format: ExportFormat::parse(&row.export_format).map_err(text)?,
         kind,
-        filter: row
-            .filter_specification
-            .map(|json| FilterSpecification::parse(&json))
-            .transpose()
-            .map_err(|errors| format!("filter_specification: {errors:?}"))?,
-        create_timeout: CreateTimeout::parse(&row.create_timeout).map_err(text)?,
+        filter: row.filter_specification.map(|json| filter::known(json).ok_or("filter_specification is no filter")).transpose()?,
+        create_timeout: CreateTimeout::known(row.create_timeout, Duration::from_millis(row.create_timeout_ms.unsigned_abs())),
         callback,
-        labels: Labels::new(row.labels.0).map_err(text)?,
+        labels: Labels::known(row.labels.0),
         verify: row.verify,
-        retry: RetryPolicy::parse(row.retry_max_attempts.into()).map_err(text)?,
+        retry: RetryPolicy::known(row.retry_max_attempts.unsigned_abs().into()),
     })
 }
 

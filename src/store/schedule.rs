@@ -9,18 +9,13 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::listed::readable;
 use super::rows::select_exports;
 use super::{Store, StoreError};
-use crate::causes::in_words;
 use crate::domain::export::Export;
 use crate::domain::step::Claimed;
 use crate::domain::timestamp::Timestamp;
-
-/// How long a claimed export stays in its worker's hand before another may take it: longer than an AWS call may take.
-pub const HOLD: Duration = Duration::from_secs(15);
-
-/// The same for looks, which do no harm if two take them: as long as looks usually are apart, so that an unchanged one costs one write.
-const LOOK_HOLD: Duration = Duration::from_secs(30);
+use crate::domain::timing::{POLL_LEASE, START_LEASE};
 
 /// What is to be done with a scheduled export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,7 +164,7 @@ impl Store {
                 s.start_sent_at AS "doubt_since: OffsetDateTime", 0::float8 AS "late_s!""#,
             limit,
             OffsetDateTime::from(now),
-            HOLD.as_secs_f64(),
+            START_LEASE.as_secs_f64(),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -213,8 +208,8 @@ impl Store {
             &most,
             ahead.as_secs_f64(),
             limit,
-            HOLD.as_secs_f64(),
-            i64::try_from(HOLD.as_millis()).unwrap_or(i64::MAX),
+            START_LEASE.as_secs_f64(),
+            i64::try_from(START_LEASE.as_millis()).unwrap_or(i64::MAX),
             in_doubt,
             OffsetDateTime::from(now),
         )
@@ -251,7 +246,7 @@ impl Store {
             &most,
             ahead.as_secs_f64(),
             limit,
-            i64::try_from(LOOK_HOLD.as_millis()).unwrap_or(i64::MAX),
+            i64::try_from(POLL_LEASE.as_millis()).unwrap_or(i64::MAX),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -269,18 +264,12 @@ impl Store {
         for row in rows {
             let id = row.id;
             let Some(scheduled) = schedule.remove(&id) else { continue };
-            match Export::try_from(row) {
-                Ok(export) => found.push(scheduled.with(export)),
-                // One bad row must not keep its neighbours waiting.
-                Err(error) => {
-                    tracing::error!(export.id = %id, error.message = in_words(&error), "an export cannot be read and is skipped");
-                }
-            }
+            found.extend(readable(row).map(|export| scheduled.with(export)));
         }
         Ok(found)
     }
 
-    /// Holds a claimed export for another [`HOLD`]. Whether it is still ours.
+    /// Holds a claimed export for another [`START_LEASE`]. Whether it is still ours.
     ///
     /// # Errors
     /// The database does not answer.
@@ -289,7 +278,7 @@ impl Store {
             "UPDATE export_schedule SET due_at = now() + $3 * interval '1 second' WHERE export_id = $1 AND claims = $2",
             claimed.export.id.0,
             claimed.claim,
-            HOLD.as_secs_f64(),
+            START_LEASE.as_secs_f64(),
         )
         .execute(&self.pool)
         .await?;

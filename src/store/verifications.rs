@@ -8,18 +8,16 @@ use std::time::Duration;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::listed::readable;
 use super::pool::Connection;
 use super::rows::select_exports;
 use super::{Store, StoreError};
-use crate::causes::in_words;
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::timing::VERIFICATION_LEASE;
 use crate::domain::verification::{Findings, Progress, Verification};
-
-/// How long a claimed verification stays in its worker's hand unless it is renewed.
-pub const HOLD: Duration = Duration::from_secs(45);
 
 /// A verification that a worker holds.
 #[derive(Debug, Clone)]
@@ -79,7 +77,7 @@ impl Store {
             RETURNING v.export_id, v.claims, v.failures",
             limit,
             ahead.as_secs_f64(),
-            HOLD.as_secs_f64(),
+            VERIFICATION_LEASE.as_secs_f64(),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -92,18 +90,13 @@ impl Store {
         for row in rows {
             let id = row.id;
             let Some(held) = claimed.iter().find(|row| row.export_id == id) else { continue };
-            match Export::try_from(row) {
-                Ok(export) => found.push(ClaimedVerification { export, claim: held.claims, failures: held.failures.unsigned_abs() }),
-                // One bad row must not keep its neighbours waiting.
-                Err(error) => {
-                    tracing::error!(export.id = %id, error.message = in_words(&error), "an export cannot be read and is not verified");
-                }
-            }
+            let (claim, failures) = (held.claims, held.failures.unsigned_abs());
+            found.extend(readable(row).map(|export| ClaimedVerification { export, claim, failures }));
         }
         Ok(found)
     }
 
-    /// Holds a claimed verification for another [`HOLD`]. Whether it is still ours.
+    /// Holds a claimed verification for another [`VERIFICATION_LEASE`]. Whether it is still ours.
     ///
     /// # Errors
     /// The database does not answer.
@@ -113,7 +106,7 @@ impl Store {
             WHERE export_id = $1 AND claims = $2 AND status = 'running'",
             claimed.export.id.0,
             claimed.claim,
-            HOLD.as_secs_f64(),
+            VERIFICATION_LEASE.as_secs_f64(),
         )
         .execute(&self.pool)
         .await?;

@@ -7,14 +7,15 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::deliveries::{Ids, insert_for};
+use super::listed::readable;
 use super::pool::Connection;
 use super::rows::select_exports;
 use super::{Store, StoreError};
-use crate::causes::in_words;
 use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::timing::WEBHOOK_JOB_LEASE;
 use crate::domain::webhook::announcement::Announcement;
 use crate::domain::webhook::endpoint::EndpointId;
 use crate::domain::webhook::event_type::WebhookEventType;
@@ -25,9 +26,6 @@ const BATCH: i64 = 200;
 
 /// A job pauses while its endpoint has so many deliveries waiting, so that what happens now does not wait behind what is replayed.
 const MOST_WAITING: i64 = 1000;
-
-/// How long a job that is worked on is left alone by others.
-const HOLD: Duration = Duration::from_secs(15);
 
 /// How long a job pauses.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -138,7 +136,7 @@ impl Store {
             RETURNING id",
             limit,
             ahead.as_secs_f64(),
-            HOLD.as_secs_f64(),
+            WEBHOOK_JOB_LEASE.as_secs_f64(),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -178,7 +176,7 @@ impl Store {
             examined,
             queued,
             done.then(|| OffsetDateTime::from(now)),
-            HOLD.as_secs_f64(),
+            WEBHOOK_JOB_LEASE.as_secs_f64(),
         )
         .execute(&mut *tx)
         .await?;
@@ -292,16 +290,5 @@ async fn replay_missing(tx: &mut Connection, job: &Job, ids: Ids<'_>) -> Result<
 /// These exports, by id.
 async fn exports_of(tx: &mut Connection, ids: &[Uuid]) -> Result<HashMap<Uuid, Export>, StoreError> {
     let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", ids).fetch_all(tx).await?;
-    let mut exports = HashMap::new();
-    for row in rows {
-        let id = row.id;
-        match Export::try_from(row) {
-            Ok(export) => drop(exports.insert(id, export)),
-            // One bad row must not keep its neighbours waiting.
-            Err(error) => {
-                tracing::error!(export.id = %id, error.message = in_words(&error), "an export cannot be read and its events are not replayed");
-            }
-        }
-    }
-    Ok(exports)
+    Ok(rows.into_iter().filter_map(readable).map(|export: Export| (export.id.0, export)).collect())
 }

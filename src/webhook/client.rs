@@ -25,6 +25,7 @@ use super::names::Names;
 use super::response::{self, Answer};
 use crate::causes::chain;
 use crate::domain::invalid::Invalid;
+use crate::domain::timing::DELIVERY_ATTEMPT_TIMEOUT;
 use crate::domain::trace::TraceParent;
 use crate::domain::webhook::endpoint::check_header;
 use crate::domain::webhook::url::{UrlPolicy, WebhookUrl};
@@ -42,7 +43,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attempt: Duration::from_secs(15), connect: Duration::from_secs(5), body: Duration::from_secs(3) }
+        Self { attempt: DELIVERY_ATTEMPT_TIMEOUT, connect: Duration::from_secs(5), body: Duration::from_secs(3) }
     }
 }
 

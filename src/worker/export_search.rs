@@ -1,11 +1,12 @@
-//! Searches AWS for an export by its client token, when a start may have been accepted without our hearing of it and must not be
-//! repeated any more.
+//! Searches AWS's lists for the export that carries a client token, when a start may have been accepted without our hearing of it and
+//! must not be repeated any more.
 //!
-//! First among the exports of the table, where it is nearly always found, then among all of the account: a table that was deleted
-//! or made anew hides its earlier exports. What a record here bears already, and what is older than the token, is not looked at. A
-//! search can be long, so the claim is renewed before each call, and a throttled call is made again after a pause.
+//! First among the exports of the table, where it is nearly always found, then among all of the account: a table that was deleted or
+//! made anew hides its earlier exports. What a record here bears already, and what AWS began long before the token was made, is not
+//! looked at. Nothing is assumed of the order of a list; a page token that AWS refuses begins the list again. A search can be long, so
+//! the lease is renewed before each call, and a throttled call is made again after a pause.
 
-use std::time::Duration;
+use std::collections::HashSet;
 
 use super::export_step::Stepper;
 use crate::aws::SearchScope;
@@ -14,22 +15,14 @@ use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::description::ExportDescription;
 use crate::domain::ids::ClientToken;
 use crate::domain::step::Claimed;
-
-/// Clocks differ: exports that AWS began this long before a token was made are looked at too.
-const SKEW: Duration = Duration::from_secs(600);
-
-/// The pause after a throttled call.
-const THROTTLED_PAUSE: Duration = Duration::from_secs(2);
-
-/// How many throttled calls in a row end a search; it is made again later.
-const MOST_THROTTLED: u32 = 30;
+use crate::domain::timing::{SEARCH_PAGES, SEARCH_PAUSE, SEARCH_PAUSE_SPREAD, SEARCH_RESTARTS, SEARCH_SKEW, SEARCH_THROTTLES};
 
 impl Stepper {
-    /// The export that carries the token; `None` says that AWS certainly knows none.
+    /// The export that carries the token; `None` if AWS's lists do not show it, which proves nothing.
     pub(super) async fn search(&self, claimed: &Claimed, token: &ClientToken) -> Result<Option<ExportDescription>, AwsFailure> {
         match self.search_in(SearchScope::Table, claimed, token).await {
             Ok(None) => self.search_in(SearchScope::Account, claimed, token).await,
-            // The table may be gone.
+            // The table may be gone, or its list may be of no use.
             Err(failure) if failure.class == FailureClass::Refused => self.search_in(SearchScope::Account, claimed, token).await,
             found => found,
         }
@@ -37,27 +30,36 @@ impl Stepper {
 
     async fn search_in(&self, scope: SearchScope, claimed: &Claimed, token: &ClientToken) -> Result<Option<ExportDescription>, AwsFailure> {
         let table = &claimed.export.request.table_arn;
-        let oldest = claimed.export.origin.token_made_at().unwrap_or(claimed.export.created_at).minus(SKEW);
-        let mut next_token = None;
-        loop {
-            let (arns, next) = self.patiently(claimed, || self.aws.list_page(table, scope, next_token.clone())).await?;
-            let young: Vec<String> =
-                arns.iter().filter(|arn| arn.began().is_none_or(|at| at >= oldest)).map(|arn| arn.as_str().to_owned()).collect();
-            // Lists are ordered by ARN, the youngest first, so a page that ends in an old one is the last that matters.
-            let ends_old = arns.last().and_then(ExportArn::began).is_some_and(|at| at < oldest);
-            let unknown = self.store.unknown_arns(&young).await.map_err(|_| interrupted("the database did not answer"))?;
+        let oldest = claimed.export.origin.token_made_at().unwrap_or(claimed.export.created_at).minus(SEARCH_SKEW);
+        let mut pages = Pages::default();
+        let mut described = HashSet::new();
+        // An export that is listed and cannot be described may be the one.
+        let mut not_described = None;
+        while let Some(page) = pages.next.take() {
+            let listed = self.patiently(claimed, || self.aws.list_page(table, scope, page.token())).await;
+            let (arns, next) = match listed {
+                Ok(listed) => listed,
+                Err(failure) => {
+                    pages.begin_again(&page, failure)?;
+                    continue;
+                }
+            };
+            let young = arns.iter().filter(|arn| arn.began().is_none_or(|at| at >= oldest)).map(|arn| arn.as_str().to_owned());
+            let new: Vec<String> = young.filter(|arn| described.insert(arn.clone())).collect();
+            let unknown = self.store.unknown_arns(&new).await.map_err(|_| interrupted("the database did not answer"))?;
             for arn in unknown.into_iter().map(ExportArn::known) {
-                // Also when AWS does not find what it just listed: then nothing is certain, and the search is made again.
-                let found = self.patiently(claimed, || self.aws.describe(table, &arn)).await?;
-                if found.client_token.as_ref() == Some(token) {
-                    return Ok(Some(found));
+                match self.patiently(claimed, || self.aws.describe(table, &arn)).await {
+                    Ok(found) if found.client_token.as_ref() == Some(token) => return Ok(Some(found)),
+                    Ok(_) => {}
+                    Err(failure) if failure.class == FailureClass::Unknown || failure.class == FailureClass::Throttled => {
+                        return Err(failure);
+                    }
+                    Err(failure) => not_described = Some(failure),
                 }
             }
-            next_token = next;
-            if next_token.is_none() || ends_old {
-                return Ok(None);
-            }
+            pages.follow(next)?;
         }
+        not_described.map_or(Ok(None), Err)
     }
 
     /// Makes a call of a search: only while the claim is ours, and again when AWS throttles it.
@@ -71,14 +73,76 @@ impl Stepper {
                 return Err(interrupted("another worker has the export"));
             }
             match call().await {
-                Err(failure) if failure.class == FailureClass::Throttled && throttled < MOST_THROTTLED => {
+                Err(failure) if failure.class == FailureClass::Throttled && throttled < SEARCH_THROTTLES => {
                     throttled += 1;
-                    tokio::time::sleep(self.chance.jitter().spread(THROTTLED_PAUSE, 0.5)).await;
+                    tokio::time::sleep(self.chance.jitter().spread(SEARCH_PAUSE, SEARCH_PAUSE_SPREAD)).await;
                 }
                 answer => return answer,
             }
         }
     }
+}
+
+/// The pages of a list, whose tokens are not trusted: they may be refused, lead back, or have no end.
+#[derive(Debug)]
+struct Pages {
+    next: Option<Page>,
+    tokens: HashSet<String>,
+    read: usize,
+    restarts: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Page {
+    First,
+    Of(String),
+}
+
+impl Page {
+    fn token(&self) -> Option<String> {
+        match self {
+            Self::First => None,
+            Self::Of(token) => Some(token.clone()),
+        }
+    }
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { next: Some(Page::First), tokens: HashSet::new(), read: 0, restarts: 0 }
+    }
+}
+
+impl Pages {
+    /// Goes on with the page of this token, if there is one.
+    fn follow(&mut self, token: Option<String>) -> Result<(), AwsFailure> {
+        self.read += 1;
+        let Some(token) = token else { return Ok(()) };
+        if !self.tokens.insert(token.clone()) {
+            return Err(unusable("ListExports leads back to a page that was read"));
+        }
+        if self.read >= SEARCH_PAGES {
+            return Err(unusable("ListExports has more pages than a search reads"));
+        }
+        self.next = Some(Page::Of(token));
+        Ok(())
+    }
+
+    /// Begins the list again if AWS refuses the token of this page.
+    fn begin_again(&mut self, page: &Page, failure: AwsFailure) -> Result<(), AwsFailure> {
+        if *page == Page::First || failure.class != FailureClass::Refused || self.restarts >= SEARCH_RESTARTS {
+            return Err(failure);
+        }
+        self.restarts += 1;
+        self.tokens.clear();
+        self.next = Some(Page::First);
+        Ok(())
+    }
+}
+
+/// A list of which not all can be read.
+fn unusable(why: &str) -> AwsFailure {
+    AwsFailure { class: FailureClass::Refused, code: "ListUnusable".to_owned(), message: why.to_owned() }
 }
 
 fn interrupted(why: &str) -> AwsFailure {

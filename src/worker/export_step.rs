@@ -11,9 +11,10 @@ use crate::chance::Chance;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::backoff::PollBounds;
 use crate::domain::description::ExportDescription;
+use crate::domain::doubt::after_search;
 use crate::domain::event::EventKind;
 use crate::domain::retry::{Fresh, NextAttempt, by_itself};
-use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_search, after_start, decide};
+use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_start, decide};
 use crate::measures::{EXPORT_EVENTS, FENCED_WRITES};
 use crate::store::record::StepQueue;
 use crate::store::{Store, StoreError};
@@ -70,6 +71,14 @@ impl Stepper {
         step.instrument(span).await
     }
 
+    /// Writes that an export waited too long for its start. No call is made: its claim does not say that a start may be on its way.
+    pub async fn time_out(&self, claimed: &Claimed) {
+        let fresh_token = self.chance.client_token();
+        if let Decision::Write(outcome) = decide(claimed, &fresh_token, &self.around()) {
+            self.write(claimed, *outcome).await;
+        }
+    }
+
     async fn take(&self, claimed: &Claimed, described: Option<ExportDescription>) -> (Outcome, Taken) {
         let request = &claimed.export.request;
         let fresh_token = self.chance.client_token();
@@ -85,13 +94,13 @@ impl Stepper {
             }
             Decision::FindByToken(token) => {
                 let found = self.search(claimed, &token).await;
-                (after_search(claimed, found, None, &fresh_token, &self.around()), Taken::Unclear)
+                (after_search(claimed, found, None, &self.around()), Taken::Unclear)
             }
             Decision::Start(token) => match self.aws.start(request, &token).await {
                 // An earlier start may have been accepted although AWS refuses this repetition: a table can be deleted meanwhile.
                 Err(refusal) if claimed.in_doubt && refusal.class == FailureClass::Refused => {
                     let found = self.search(claimed, &token).await;
-                    (after_search(claimed, found, Some(refusal), &fresh_token, &self.around()), Taken::Unclear)
+                    (after_search(claimed, found, Some(refusal), &self.around()), Taken::Unclear)
                 }
                 answer => {
                     let taken = taken(&answer);
@@ -104,7 +113,7 @@ impl Stepper {
     async fn write(&self, claimed: &Claimed, mut outcome: Outcome) {
         let fresh = Fresh { id: self.chance.export_id(), token: self.chance.client_token() };
         let next = outcome.change.as_mut().and_then(|change| by_itself(change, fresh, self.chance.jitter()));
-        match self.steps.record(claimed, &outcome, next.as_ref(), &|| self.chance.delivery_id()).await {
+        match self.steps.record(claimed, &outcome, next.as_ref(), self.chance.delivery_id()).await {
             Ok(deliveries) => {
                 if let Some(change) = &outcome.change {
                     log_change(change);

@@ -16,14 +16,11 @@ use super::export_step::{Stepper, Taken};
 use super::lanes::Lanes;
 use crate::causes::in_words;
 use crate::domain::description::ExportDescription;
-use crate::domain::step::{Claimed, LANE_PAUSES};
+use crate::domain::step::Claimed;
+use crate::domain::timing::{LANE_PAUSES, START_MARGIN};
 use crate::measures::{LIMIT_EXCEEDED, POLL_LAG};
 use crate::store::schedule::{ClaimedInLane, Phase};
 use crate::store::{Store, StoreError};
-
-/// How long after its claim a start may still be sent. The call takes up to ten seconds more and ends before the hold does, so
-/// a process that was paused for longer never asks AWS to start what another has taken over, or what was cancelled since.
-const START_MARGIN: Duration = Duration::from_secs(4);
 
 /// From how many exports of one table on a page of ListExports is asked instead of each export.
 const LIST_PAYS_FROM: usize = 3;
@@ -128,7 +125,7 @@ impl Work for ExportWorker {
         match &batch.work {
             BatchWork::TimeOut => {
                 for claimed in &batch.exports {
-                    self.stepper.step(claimed, None).await;
+                    self.stepper.time_out(claimed).await;
                 }
             }
             BatchWork::InLane(lane, phase) => {

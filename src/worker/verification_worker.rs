@@ -18,17 +18,15 @@ use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::domain::backoff::retry_delay;
 use crate::domain::event::EventKind;
+use crate::domain::timing::VERIFICATION_RENEWAL;
 use crate::domain::verification::{Findings, Progress, Verification};
 use crate::measures::{EXPORT_EVENTS, FENCED_WRITES, VERIFICATIONS};
-use crate::store::verifications::{ClaimedVerification, HOLD};
+use crate::store::verifications::ClaimedVerification;
 use crate::store::{Store, StoreError};
 use crate::telemetry::traces;
 
 /// How long a turn lasts, less the files in hand.
 pub const TURN: Duration = Duration::from_secs(10);
-
-/// How often the hold is renewed within a turn: a file may take many minutes.
-const RENEW: Duration = Duration::from_secs(HOLD.as_secs() / 3);
 
 /// Verifies completed exports.
 #[derive(Debug)]
@@ -132,7 +130,7 @@ impl VerificationWorker {
     /// claims it raises the number of the claim.
     async fn keep_hold(&self, claimed: &ClaimedVerification) {
         loop {
-            tokio::time::sleep(RENEW).await;
+            tokio::time::sleep(VERIFICATION_RENEWAL).await;
             match self.store.renew_verification(claimed).await {
                 Ok(true) => {}
                 Ok(false) => return,

@@ -11,6 +11,7 @@ mod bad_input;
 mod callbacks;
 mod create_export;
 mod database;
+mod differential;
 mod discover;
 mod estimates;
 mod events;

@@ -56,6 +56,11 @@ impl Dice {
         Jitter(self.0.f64())
     }
 
+    /// Seeds an order of its own.
+    pub fn seed(&mut self) -> u64 {
+        self.0.u64(..)
+    }
+
     /// An identifier.
     pub fn uuid(&mut self) -> Uuid {
         Uuid::from_u128(self.0.u128(..))

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use tableferry::domain::timing::AWS_CALL_TIMEOUT;
+
 use super::dice::Dice;
-use super::rules::CALL_TIMEOUT;
 
 /// How one call travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum AwsFault {
     ErrorAfter,
     /// ExportNotFoundException for an export that is there.
     NotFound,
+    /// A page token of a list is refused.
+    PageRefused,
 }
 
 /// What becomes of a write to the database.
@@ -61,7 +64,7 @@ pub struct Faults {
     lost: f64,
     unheard: f64,
     unheard_starts: f64,
-    aws: [(AwsFault, f64); 6],
+    aws: [(AwsFault, f64); 7],
     commit_failed: f64,
     commit_unheard: f64,
     /// A worker is paused at an event of its own.
@@ -71,6 +74,8 @@ pub struct Faults {
     short_pauses: bool,
     /// A claimed start is handed back unasked, because its lane is throttled.
     pub handed_back: f64,
+    /// How likely a list does not show an export.
+    pub hidden: f64,
     /// All of AWS's answers take seconds. This is no fault: it never heals.
     slow_aws: bool,
 }
@@ -85,6 +90,7 @@ impl Faults {
             AwsFault::ErrorBefore,
             AwsFault::ErrorAfter,
             AwsFault::NotFound,
+            AwsFault::PageRefused,
         ];
         Self {
             lost: dice.probability(),
@@ -97,6 +103,7 @@ impl Faults {
             crash: dice.probability() / 8.0,
             short_pauses: false,
             handed_back: dice.probability(),
+            hidden: dice.probability(),
             slow_aws: dice.chance(0.1),
         }
     }
@@ -134,6 +141,7 @@ impl Faults {
             crash: 0.0,
             short_pauses: self.short_pauses,
             handed_back: 0.0,
+            hidden: 0.0,
             slow_aws: self.slow_aws,
         };
     }
@@ -141,11 +149,12 @@ impl Faults {
     /// How a call travels that is sent now.
     pub fn travel(&self, is_start: bool, dice: &mut Dice) -> Travel {
         let done_after = match dice.below(10) {
+            // Two calls take longer than a lease.
+            _ if self.slow_aws => dice.millis(7600, 9500),
             0 => dice.millis(1000, 9500),
-            _ if self.slow_aws => dice.millis(2500, 9500),
             _ => dice.millis(5, 300),
         };
-        let given_up_after = if dice.chance(0.5) { CALL_TIMEOUT } else { dice.any_scale(0.005, 10.0) };
+        let given_up_after = if dice.chance(0.5) { AWS_CALL_TIMEOUT } else { dice.any_scale(0.005, 10.0) };
         if dice.chance(self.lost) {
             Travel::Lost { given_up_after }
         } else if dice.chance(if is_start { self.unheard_starts } else { self.unheard }) {

@@ -6,14 +6,16 @@ use tableferry::domain::aws_failure::FailureClass;
 use tableferry::domain::export::ExportStatus;
 use tableferry::domain::ids::{ClientToken, ExportId};
 use tableferry::domain::step::Outcome;
+use tableferry::domain::timing::AWS_CALL_TIMEOUT;
 use uuid::Uuid;
 
 use super::clients::{self, ClientAction};
 use super::faults::{AwsFault, Commit, Travel};
 use super::invariants::{Verdict, name};
-use super::model_aws::{Call, answer_in_words, call_in_words, failure};
+use super::model_aws::{Call, answer_in_words, call_in_words, failure, request_no};
+use super::model_store::Quotas;
 use super::model_worker::{Next, Step, Waits};
-use super::rules::{CALL_TIMEOUT, OLDEST_SENT_TOKEN};
+use super::rules::OLDEST_SENT_TOKEN;
 use super::world::{Event, World};
 
 impl World {
@@ -31,11 +33,14 @@ impl World {
                 self.trouble(length);
             }
             Event::Heal => self.heal(),
-            Event::Claim { worker, life, sent_at } => {
+            Event::Claim { worker, life, sent_at, workers_now } => {
                 let commit = self.faults.commit(&mut self.dice);
                 if commit != Commit::Failed {
                     let limit = 1 + self.dice.below(6);
-                    for ticket in self.store.claim(self.now, limit, &self.rules) {
+                    let quotas = Quotas { repeats: limit, starts: limit, polls: limit };
+                    let mut tickets = self.store.claim_overdue(workers_now, limit);
+                    tickets.extend(self.store.claim(self.now, workers_now, quotas, &self.rules));
+                    for ticket in tickets {
                         self.tell(|_| format!("worker {worker} claims {} ({commit:?}), {}", name(ticket.id), ticket.in_words()));
                         if commit == Commit::Known {
                             let latency = self.latency();
@@ -47,8 +52,12 @@ impl World {
             }
             Event::Done(call, step) => {
                 let fault = self.faults.at_aws(&mut self.dice);
-                let answer = self.aws.answer(&call, fault, self.now, &mut self.dice);
+                let accepted_before = self.aws.accepted.len();
+                let answer = self.aws.answer(&call, fault, self.faults.hidden, self.now, &mut self.dice);
                 self.tell(|_| format!("AWS does {}: {}", call_in_words(&call), answer_in_words(&answer)));
+                if self.aws.accepted.len() > accepted_before {
+                    self.check_start(&call)?;
+                }
                 if let Some(step) = step {
                     let latency = self.latency();
                     self.after(latency, Event::Hear(step, Box::new(answer)));
@@ -83,8 +92,8 @@ impl World {
         match event {
             Event::Look { worker, life, look_no } if self.workers[worker].look_no == look_no => {
                 self.workers[worker].looks_at = None;
-                let (latency, sent_at) = (self.latency(), self.now);
-                self.after(latency, Event::Claim { worker, life, sent_at });
+                let (latency, sent_at, workers_now) = (self.latency(), self.now, self.workers[worker].clock(self.now));
+                self.after(latency, Event::Claim { worker, life, sent_at, workers_now });
             }
             Event::Read { worker, life, sent_at, ticket } => {
                 let Some(claimed) = self.store.read(&ticket) else { return Ok(()) };
@@ -95,7 +104,7 @@ impl World {
                 self.after(latency, Event::Act(Box::new(step)));
             }
             Event::Act(mut step) => {
-                let next = if step.ticket.starting && self.dice.chance(self.faults.handed_back) {
+                let next = if step.ticket.starting && !step.ticket.overdue && self.dice.chance(self.faults.handed_back) {
                     Next::HandBack(Duration::from_millis(500))
                 } else {
                     let around = self.around(step.worker);
@@ -106,7 +115,7 @@ impl World {
             Event::Send(step, call) => return self.next(step, Next::Send(*call)),
             Event::Hear(mut step, mut answer) => {
                 // Paused for long: both the answer and the time-out are there, and either may be seen first.
-                if self.now.since(step.call_sent_at) > CALL_TIMEOUT && self.dice.chance(0.5) {
+                if self.now.since(step.call_sent_at) > AWS_CALL_TIMEOUT && self.dice.chance(0.5) {
                     *answer = self.given_up();
                 }
                 self.tell(|_| format!("worker {} hears for {}: {}", step.worker, name(step.claimed.export.id), answer_in_words(&answer)));
@@ -122,6 +131,7 @@ impl World {
     fn next(&mut self, mut step: Box<Step>, next: Next) -> Verdict {
         let latency = self.latency();
         match next {
+            Next::Nothing => {}
             Next::Record(outcome) => self.after(latency, Event::Record(step, outcome)),
             Next::HandBack(delay) => self.after(latency, Event::HandBack(step, delay)),
             Next::RenewAndSend(pause, call) => self.after(pause + latency, Event::Renew(step, Box::new(call))),
@@ -152,6 +162,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What has ended here is not started any more, unless its client deleted it while a start was on its way.
+    fn check_start(&self, call: &Call) -> Verdict {
+        let Call::Start(request, _) = call else { return Ok(()) };
+        let started = self.store.keys.get(&request_no(request)).and_then(|id| self.store.exports.get(id));
+        match started {
+            Some(export) if export.status().is_end() => Err(format!("{} is started at AWS after it had ended here", name(export.id))),
+            _ => Ok(()),
+        }
     }
 
     /// Only a token that was stored before is sent, and not when it is old.
@@ -246,7 +266,7 @@ impl World {
                 if commit != Commit::Failed {
                     let id = ExportId(Uuid::from_u128(u128::from(number) * 1000 + self.dice.below(1000) as u128));
                     let export = clients::new_export((*request).clone(), id, self.now, &mut self.dice);
-                    let id = self.store.accept(export, number);
+                    let id = self.store.accept(self.now, export, number);
                     self.wake_workers();
                     if commit == Commit::Known {
                         self.plan_regrets(id);
@@ -313,8 +333,8 @@ impl World {
     }
 
     fn trouble(&mut self, length: Duration) {
-        use AwsFault::{Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, Throttled};
-        let fault = self.dice.pick(&[Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, Throttled]);
+        use AwsFault::{Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, PageRefused, Throttled};
+        let fault = self.dice.pick(&[Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, PageRefused, Throttled]);
         self.tell(|_| format!("AWS answers {fault:?} to all that can meet it for {} s", length.as_secs()));
         let until = self.now.plus(length);
         self.aws.trouble = Some((fault, until));

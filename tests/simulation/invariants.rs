@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tableferry::domain::event::EventKind;
-use tableferry::domain::export::{Export, ExportState, Failed};
+use tableferry::domain::export::{Export, ExportState, Failed, TimedOut};
 use tableferry::domain::ids::ExportId;
-use tableferry::domain::step::AWS_MEMORY;
 use tableferry::domain::timestamp::Timestamp;
+use tableferry::domain::timing::{AWS_MEMORY, DOUBT_SEARCHED_FOR};
 use tableferry::domain::webhook::event_type::WebhookEventType;
 
 use super::model_aws::{ModelAws, request_no};
@@ -32,6 +32,8 @@ pub enum Standing {
     TimedOutFollowed,
     /// TIMED_OUT before AWS accepted it.
     TimedOutUnstarted,
+    /// TIMED_OUT, and a start of it got no answer.
+    TimedOutInDoubt,
 }
 
 impl Standing {
@@ -44,18 +46,22 @@ impl Standing {
             ExportState::Failed(Failed::ByAws { .. }) => Self::FailedByAws,
             ExportState::Failed(Failed::Refused { .. }) => Self::Refused,
             ExportState::Cancelled => Self::Cancelled,
-            ExportState::TimedOut(Some(_)) => Self::TimedOutFollowed,
-            ExportState::TimedOut(None) => Self::TimedOutUnstarted,
+            ExportState::TimedOut(TimedOut::Accepted(_)) => Self::TimedOutFollowed,
+            ExportState::TimedOut(TimedOut::NotStarted) => Self::TimedOutUnstarted,
+            ExportState::TimedOut(TimedOut::InDoubt) => Self::TimedOutInDoubt,
         }
     }
 
     /// The diagram in `src/domain/export.rs`, with the steps that stay where they are.
     fn may_become(self, next: Self) -> bool {
-        use Standing::{Cancelled, Completed, FailedByAws, InProgress, Pending, Refused, TimedOutFollowed, TimedOutUnstarted};
+        use Standing::{
+            Cancelled, Completed, FailedByAws, InProgress, Pending, Refused, TimedOutFollowed, TimedOutInDoubt, TimedOutUnstarted,
+        };
         match self {
             Pending => next != TimedOutFollowed,
             InProgress => matches!(next, InProgress | Completed | FailedByAws | TimedOutFollowed),
             TimedOutFollowed => matches!(next, TimedOutFollowed | Completed | FailedByAws),
+            TimedOutInDoubt => matches!(next, TimedOutInDoubt | TimedOutFollowed | Completed | FailedByAws),
             Completed | FailedByAws | Refused | Cancelled | TimedOutUnstarted => false,
         }
     }
@@ -73,6 +79,9 @@ struct Seen {
     standing: Standing,
     announced: Vec<&'static str>,
 }
+
+/// How far polls of TIMED_OUT exports are apart at most, and a little more.
+const SLOWEST_POLL: Duration = Duration::from_secs(7 * 3600);
 
 /// Watches the store and AWS.
 #[derive(Debug, Default)]
@@ -148,12 +157,17 @@ impl Witness {
                 return Err(format!("{} never ended: it is {standing:?}", name(*id)));
             }
             let number = request_no(&export.request);
-            // AWS tells of an end for 90 days; the slow look at a TIMED_OUT export may come seven hours after it.
-            let told_until = |began_at: Timestamp| began_at.plus(AWS_MEMORY - Duration::from_secs(7 * 3600));
+            // AWS tells of an end for 90 days; the slow poll of a TIMED_OUT export may come that long after it.
+            let told_until = |began_at: Timestamp| began_at.plus(AWS_MEMORY - SLOWEST_POLL);
             let hearable = |began_at, ends_at| healed_at.max(ends_at) < told_until(began_at);
             for started in aws.accepted.iter().filter(|started| started.request_no == number && hearable(started.began_at, started.ends_at))
             {
                 let wanted = if started.ends_well { Standing::Completed } else { Standing::FailedByAws };
+                // It may have been searched for in vain while AWS hid it, until that was given up.
+                let given_up = export.deadline().plus(DOUBT_SEARCHED_FOR - SLOWEST_POLL);
+                if standing == Standing::TimedOutInDoubt && healed_at >= given_up {
+                    continue;
+                }
                 if standing != wanted {
                     return Err(format!("{} is {standing:?}, but AWS says {wanted:?}", name(*id)));
                 }
@@ -168,7 +182,7 @@ fn check_schedule(id: ExportId, export: &Export, store: &ModelStore) -> Verdict 
     let forgotten = store.events.get(&id).and_then(|events| events.last()).is_some_and(|(_, kind)| *kind == EventKind::Forgotten);
     let wanted = match Standing::of(export) {
         Standing::Pending | Standing::InProgress => true,
-        Standing::TimedOutFollowed => !forgotten,
+        Standing::TimedOutFollowed | Standing::TimedOutInDoubt => !forgotten,
         _ => false,
     };
     match (wanted, store.schedule.contains_key(&id)) {

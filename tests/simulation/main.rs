@@ -10,7 +10,8 @@
 //! A failing seed tells its story. To see it again: `SIMULATION_SEED=123 cargo test --test simulation`. To run more than usual:
 //! `SIMULATION_SEEDS=100000 cargo test --release --test simulation`.
 //!
-//! The models follow the code by hand: who changes a rule in `src/store` or `src/worker` changes it here, in [`rules`].
+//! All times are those of `tableferry::domain::timing`. The model of the store is held against the real one by a differential test
+//! (`tests/it/differential.rs`); the model of the worker follows `src/worker` by hand, with the rules in [`rules`].
 
 mod clients;
 mod dice;
@@ -23,7 +24,8 @@ mod model_worker;
 mod rules;
 mod world;
 
-use rules::{ClaimFence, Rules, START_MARGIN};
+use rules::{ClaimFence, Rules};
+use tableferry::domain::timing::START_MARGIN;
 use world::{Failure, Tally, run};
 
 /// How many seeds run when nobody says otherwise.
@@ -36,7 +38,7 @@ const AS_BUILT: Rules = Rules {
     start_margin: Some(START_MARGIN),
     claim_marks_start: true,
     search_account: true,
-    search_trusts_not_found: false,
+    search_proves_absence: false,
     search_renews_hold: true,
     waits_after_doubt: true,
     keeps_token: true,
@@ -119,7 +121,7 @@ fn writes_without_a_fence_are_noticed() {
 
 #[test]
 fn a_start_that_is_sent_late_is_noticed() {
-    is_noticed(Rules { start_margin: None, ..AS_BUILT }, "but AWS has accepted its start");
+    is_noticed(Rules { start_margin: None, ..AS_BUILT }, "is started at AWS after it had ended here");
 }
 
 #[test]
@@ -129,13 +131,18 @@ fn cancelling_while_a_start_is_on_its_way_is_noticed() {
 
 #[test]
 fn a_search_that_overtakes_the_start_is_noticed() {
-    is_noticed(Rules { waits_after_doubt: false, ..AS_BUILT }, "but AWS has accepted its start");
+    is_noticed(Rules { waits_after_doubt: false, ..AS_BUILT }, "is started at AWS after it had ended here");
 }
 
 #[test]
 fn a_search_that_sees_too_little_is_noticed() {
-    is_noticed(Rules { search_account: false, ..AS_BUILT }, "but AWS has accepted its start");
-    is_noticed(Rules { search_trusts_not_found: true, ..AS_BUILT }, "but AWS has accepted its start");
+    is_noticed(Rules { search_account: false, ..AS_BUILT }, "is TimedOutInDoubt, but AWS says");
+}
+
+#[test]
+fn a_search_that_is_taken_for_proof_is_noticed() {
+    is_noticed(Rules { search_proves_absence: true, ..AS_BUILT }, "but AWS has accepted its start");
+    is_noticed(Rules { search_proves_absence: true, ..AS_BUILT }, "times at AWS");
 }
 
 #[test]

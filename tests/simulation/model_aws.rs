@@ -8,14 +8,11 @@ use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
 use tableferry::domain::description::{DescribedRequest, DescribedStatus, ExportDescription, Written};
 use tableferry::domain::ids::ClientToken;
 use tableferry::domain::request::ExportRequest;
-use tableferry::domain::step::AWS_MEMORY;
 use tableferry::domain::timestamp::Timestamp;
+use tableferry::domain::timing::{AWS_MEMORY, AWS_TOKEN_LIFE};
 
 use super::dice::Dice;
 use super::faults::AwsFault;
-
-/// For how long AWS answers a token with the export it started.
-const TOKEN_HONOURED: Duration = Duration::from_secs(8 * 3600);
 
 /// How many exports a page of ListExports holds here (AWS: 25).
 const PAGE: usize = 2;
@@ -27,7 +24,7 @@ pub enum Call {
     Start(Box<ExportRequest>, ClientToken),
     /// DescribeExport.
     Describe(ExportArn),
-    /// ListExports: of a table or of the account; the page before this ARN.
+    /// ListExports: of a table or of the account; the page of this token.
     List(Option<TableArn>, Option<String>),
 }
 
@@ -36,8 +33,8 @@ pub enum Call {
 pub enum Said {
     /// To a start or a look.
     Export(Box<ExportDescription>),
-    /// A page of ARNs with their beginnings, newest first, and whether there are more.
-    Page(Vec<(String, Timestamp)>, bool),
+    /// A page of ARNs with their beginnings, in whatever order, and the token of the next.
+    Page(Vec<(String, Timestamp)>, Option<String>),
 }
 
 /// An answer, or why there is none.
@@ -116,6 +113,8 @@ pub struct ModelAws {
     pub accepted_by_request: BTreeMap<u32, u32>,
     /// Until when every call meets this fault.
     pub trouble: Option<(AwsFault, Timestamp)>,
+    /// Lists are in an order of their own, of this seed; newest first without one.
+    pub shuffled: Option<u64>,
     /// A conflict of a token with changed parameters was answered. None of our calls may ever cause one.
     pub conflicts: u32,
 }
@@ -125,7 +124,7 @@ impl ModelAws {
     pub fn with_tables(tables: Vec<TableArn>) -> Self {
         let table = |arn| Table { arn, exists: true, recovery: true, generation: 0 };
         let tables = tables.into_iter().map(table).collect();
-        Self { tables, accepted: Vec::new(), accepted_by_request: BTreeMap::new(), trouble: None, conflicts: 0 }
+        Self { tables, accepted: Vec::new(), accepted_by_request: BTreeMap::new(), trouble: None, shuffled: None, conflicts: 0 }
     }
 
     /// Deletes a table, or makes it anew under the same name.
@@ -147,7 +146,7 @@ impl ModelAws {
     }
 
     /// Does one call, with this fault.
-    pub fn answer(&mut self, call: &Call, fault: Option<AwsFault>, now: Timestamp, dice: &mut Dice) -> Answer {
+    pub fn answer(&mut self, call: &Call, fault: Option<AwsFault>, hidden: f64, now: Timestamp, dice: &mut Dice) -> Answer {
         let lasting = self.trouble.filter(|(_, until)| now < *until).map(|(fault, _)| fault);
         let (class, code) = match lasting.or(fault) {
             Some(AwsFault::Throttled) => (FailureClass::Throttled, "ThrottlingException"),
@@ -155,16 +154,17 @@ impl ModelAws {
             Some(AwsFault::Denied) => (FailureClass::Denied, dice.pick(&["AccessDeniedException", "ExpiredTokenException"])),
             Some(AwsFault::ErrorBefore) => (FailureClass::Unknown, "InternalServerError"),
             Some(AwsFault::NotFound) if matches!(call, Call::Describe(_)) => (FailureClass::ExportNotFound, "ExportNotFoundException"),
+            Some(AwsFault::PageRefused) if matches!(call, Call::List(_, Some(_))) => (FailureClass::Refused, "ValidationException"),
             Some(AwsFault::ErrorAfter) => {
-                let _unheard = self.carry_out(call, now, dice);
+                let _unheard = self.carry_out(call, hidden, now, dice);
                 (FailureClass::Unknown, "InternalServerError")
             }
-            _ => return self.carry_out(call, now, dice),
+            _ => return self.carry_out(call, hidden, now, dice),
         };
         Err(failure(class, code))
     }
 
-    fn carry_out(&mut self, call: &Call, now: Timestamp, dice: &mut Dice) -> Answer {
+    fn carry_out(&mut self, call: &Call, hidden: f64, now: Timestamp, dice: &mut Dice) -> Answer {
         match call {
             Call::Start(request, token) => self.start(request, token, now, dice),
             Call::Describe(arn) => {
@@ -172,7 +172,7 @@ impl ModelAws {
                 let known = known.ok_or_else(|| failure(FailureClass::ExportNotFound, "ExportNotFoundException"))?;
                 Ok(Said::Export(Box::new(known.describe(now))))
             }
-            Call::List(table, before) => Ok(self.list(table.as_ref(), before.as_deref(), now)),
+            Call::List(table, page) => Ok(self.list(table.as_ref(), page.as_deref(), hidden, now, dice)),
         }
     }
 
@@ -185,7 +185,7 @@ impl ModelAws {
         if !table.recovery {
             return refused("PointInTimeRecoveryUnavailableException");
         }
-        let honoured = |export: &&AwsExport| export.token == *token && now.since(export.began_at) < TOKEN_HONOURED;
+        let honoured = |export: &&AwsExport| export.token == *token && now.since(export.began_at) < AWS_TOKEN_LIFE;
         if let Some(first) = self.accepted.iter().find(honoured) {
             if first.request != *request {
                 self.conflicts += 1;
@@ -211,20 +211,24 @@ impl ModelAws {
         Ok(Said::Export(Box::new(description)))
     }
 
-    /// Newest first. A table that was deleted or made anew shows none of its earlier exports.
-    fn list(&self, table: Option<&TableArn>, before: Option<&str>, now: Timestamp) -> Said {
+    /// A table that was deleted or made anew shows none of its earlier exports. A page's token is the last ARN of the page before.
+    fn list(&self, table: Option<&TableArn>, page: Option<&str>, hidden: f64, now: Timestamp, dice: &mut Dice) -> Said {
         let shows = |export: &&AwsExport| {
             let listed = table.is_none_or(|arn| {
                 let same = |t: &&Table| t.arn == *arn && t.exists && t.generation == export.generation;
                 export.request.table_arn == *arn && self.tables.iter().any(|t| same(&t))
             });
-            listed && export.is_remembered(now) && before.is_none_or(|before| export.arn.as_str() < before)
+            listed && export.is_remembered(now)
         };
         let mut arns: Vec<_> = self.accepted.iter().filter(shows).map(|e| (e.arn.as_str().to_owned(), e.began_at)).collect();
-        arns.sort_by(|a, b| b.0.cmp(&a.0));
-        let more = arns.len() > PAGE;
-        arns.truncate(PAGE);
-        Said::Page(arns, more)
+        let place = |arn: &str| self.shuffled.map(|seed| fastrand::Rng::with_seed(seed ^ number_of(arn)).u64(..));
+        arns.sort_by(|a, b| (place(&a.0), &b.0).cmp(&(place(&b.0), &a.0)));
+        let from = page.and_then(|page| arns.iter().position(|(arn, _)| arn == page)).map_or(0, |last| last + 1);
+        let more = arns.len() - from > PAGE;
+        let mut page: Vec<_> = arns.into_iter().skip(from).take(PAGE).collect();
+        let next = page.last().filter(|_| more).map(|(arn, _)| arn.clone());
+        page.retain(|_| !dice.chance(hidden));
+        Said::Page(page, next)
     }
 }
 
@@ -233,8 +237,8 @@ pub fn call_in_words(call: &Call) -> String {
     match call {
         Call::Start(request, token) => format!("start {} with token {}", request.table_arn.table_name(), short(token.as_str())),
         Call::Describe(arn) => format!("describe …{}", tail(arn.as_str())),
-        Call::List(Some(table), before) => format!("list {} before {:?}", table.table_name(), before.as_deref().map(tail)),
-        Call::List(None, before) => format!("list the account before {:?}", before.as_deref().map(tail)),
+        Call::List(Some(table), page) => format!("list {} after {:?}", table.table_name(), page.as_deref().map(tail)),
+        Call::List(None, page) => format!("list the account after {:?}", page.as_deref().map(tail)),
     }
 }
 
@@ -250,13 +254,18 @@ pub fn answer_in_words(answer: &Answer) -> String {
             let token = export.client_token.as_ref().map_or("?", |token| short(token.as_str()));
             format!("…{} of token {token} is {status}", tail(export.arn.as_str()))
         }
-        Ok(Said::Page(arns, more)) => format!("page of {} exports, more: {more}", arns.len()),
+        Ok(Said::Page(arns, more)) => format!("page of {} exports, more: {}", arns.len(), more.is_some()),
         Err(failure) => format!("{} ({})", failure.code, failure.class.as_str()),
     }
 }
 
 fn short(token: &str) -> &str {
     token.get(..8).unwrap_or(token)
+}
+
+/// The number at the end of an ARN, which counts what AWS accepted.
+fn number_of(arn: &str) -> u64 {
+    u64::from_str_radix(tail(arn), 16).expect("ARNs of the simulation end in a number")
 }
 
 fn tail(arn: &str) -> &str {

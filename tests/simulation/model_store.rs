@@ -1,4 +1,4 @@
-//! What the SQL in `src/store` does, on maps. Each function is one transaction.
+//! What the SQL in `src/store` does, on maps. Each function is one transaction. `tests/it/differential.rs` holds it against the SQL.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +8,10 @@ use tableferry::domain::export::{Export, ExportStatus};
 use tableferry::domain::ids::ExportId;
 use tableferry::domain::step::{self, Change, Claimed, NextLook, Outcome};
 use tableferry::domain::timestamp::Timestamp;
+use tableferry::domain::timing::{POLL_LEASE, START_LEASE};
 use tableferry::domain::webhook::announcement::Announcement;
 
-use super::rules::{ClaimFence, HOLD, Rules};
+use super::rules::{ClaimFence, Rules};
 
 /// A row of `export_schedule`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,8 +28,35 @@ pub struct Scheduled {
     pub failures: u32,
     /// Since when a start may be on its way.
     pub start_sent_at: Option<Timestamp>,
+    /// When `timeouts.create` ends; moved ahead by the claim that ends it.
+    pub deadline_at: Timestamp,
+    /// It is TIMED_OUT and followed slowly.
+    pub timed_out: bool,
     /// Told already that it waits for a place in flight.
     pub told_waiting: bool,
+}
+
+/// What is due in the lane of the model, of one phase.
+#[allow(dead_code, reason = "the simulation does not use it")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// Phase START, else FOLLOW.
+    pub starting: bool,
+    /// How many exports AWS has accepted, or may have; counted for starts.
+    pub in_flight: u32,
+    /// Starts in doubt are among what is due.
+    pub doubtful: bool,
+}
+
+/// How much may be claimed of each kind of due work.
+#[derive(Debug, Clone, Copy)]
+pub struct Quotas {
+    /// Starts in doubt.
+    pub repeats: usize,
+    /// Starts that AWS was not asked for.
+    pub starts: usize,
+    /// Polls.
+    pub polls: usize,
 }
 
 /// What a claim gives back, before the exports are read.
@@ -38,6 +66,8 @@ pub struct Ticket {
     pub id: ExportId,
     /// Claimed in phase START.
     pub starting: bool,
+    /// Claimed because it waited too long for its start.
+    pub overdue: bool,
     claim: i32,
     failures: u32,
     in_doubt: bool,
@@ -73,22 +103,24 @@ pub struct ModelStore {
 
 impl ModelStore {
     /// `accept`: stores an export, or finds the one that came with this idempotency key before.
-    pub fn accept(&mut self, export: Export, key: u32) -> ExportId {
+    pub fn accept(&mut self, now: Timestamp, export: Export, key: u32) -> ExportId {
         if let Some(known) = self.keys.get(&key) {
             return *known;
         }
-        let (id, created_at) = (export.id, export.created_at);
+        let (id, deadline_at) = (export.id, export.deadline());
         self.keys.insert(key, id);
         self.events.insert(id, vec![(export.version, EventKind::Created)]);
         self.schedule.insert(
             id,
             Scheduled {
                 starting: true,
-                due_at: created_at,
+                due_at: now,
                 delay: Duration::ZERO,
                 claims: 0,
                 failures: 0,
                 start_sent_at: None,
+                deadline_at,
+                timed_out: false,
                 told_waiting: false,
             },
         );
@@ -98,23 +130,66 @@ impl ModelStore {
 
     /// When the next row is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.schedule.values().map(|row| row.due_at).min()
+        let due = |row: &Scheduled| if row.starting && row.start_sent_at.is_none() { row.due_at.min(row.deadline_at) } else { row.due_at };
+        self.schedule.values().map(due).min()
     }
 
-    /// The claim of `claim_exports`: takes due rows and moves their due time ahead.
-    pub fn claim(&mut self, now: Timestamp, limit: usize, rules: &Rules) -> Vec<Ticket> {
-        let due = self.schedule.iter_mut().filter(|(_, row)| row.due_at <= now).take(limit);
-        due.map(|(id, row)| {
-            let planned_delay = if row.starting { HOLD } else { row.delay.min(HOLD) };
-            let in_doubt = row.start_sent_at.is_some();
+    /// `due_lanes`, of the only lane there is. Only the differential test asks: the workers of the simulation have no quotas.
+    #[allow(dead_code, reason = "the simulation does not use it")]
+    pub fn due(&self, now: Timestamp) -> Vec<Due> {
+        let rows = || self.schedule.values();
+        let is_due = |starting| rows().any(|row| row.starting == starting && row.due_at <= now);
+        let in_flight = rows().filter(|row| if row.starting { row.start_sent_at.is_some() } else { !row.timed_out }).count();
+        let doubtful = rows().any(|row| row.start_sent_at.is_some() && row.due_at <= now);
+        let starts = Due { starting: true, in_flight: u32::try_from(in_flight).expect("few"), doubtful };
+        let polls = Due { starting: false, in_flight: 0, doubtful: false };
+        [starts, polls].into_iter().filter(|due| is_due(due.starting)).collect()
+    }
+
+    /// `claim_overdue`: takes exports that wait for their start longer than they may by the clock of their worker, and moves their
+    /// deadline ahead.
+    pub fn claim_overdue(&mut self, workers_now: Timestamp, limit: usize) -> Vec<Ticket> {
+        let rows = self.schedule.iter().filter(|(_, row)| row.starting && row.start_sent_at.is_none() && row.deadline_at <= workers_now);
+        let mut overdue: Vec<_> = rows.map(|(id, row)| (row.deadline_at, *id)).collect();
+        overdue.sort();
+        let claimed = overdue.into_iter().take(limit).filter_map(|(_, id)| {
+            let row = self.schedule.get_mut(&id)?;
             row.claims += 1;
-            row.due_at = now.plus(planned_delay);
-            if row.starting && rules.claim_marks_start {
-                row.start_sent_at = row.start_sent_at.or(Some(now));
-            }
-            Ticket { id: *id, starting: row.starting, claim: row.claims, failures: row.failures, in_doubt, planned_delay }
-        })
-        .collect()
+            row.deadline_at = row.deadline_at.plus(START_LEASE);
+            let (claim, failures) = (row.claims, row.failures);
+            Some(Ticket { id, starting: true, overdue: true, claim, failures, in_doubt: false, planned_delay: row.delay })
+        });
+        claimed.collect()
+    }
+
+    /// The claim of `claim_exports`: takes due rows and moves their due time ahead. Starts in the order of their exports, those in doubt first;
+    /// polls in the order in which they are due. What is overdue by the clock of the worker is left to [`ModelStore::claim_overdue`].
+    pub fn claim(&mut self, now: Timestamp, workers_now: Timestamp, quotas: Quotas, rules: &Rules) -> Vec<Ticket> {
+        let due = |wanted: fn(&Scheduled) -> bool| {
+            let rows = self.schedule.iter().filter(move |(_, row)| row.due_at <= now && wanted(row));
+            rows.map(|(id, row)| (row.due_at, *id, row.deadline_at)).collect::<Vec<_>>()
+        };
+        let repeats = due(|row| row.starting && row.start_sent_at.is_some());
+        let mut starts = due(|row| row.starting && row.start_sent_at.is_none());
+        starts.retain(|(_, _, deadline_at)| *deadline_at > workers_now);
+        let mut polls = due(|row| !row.starting);
+        polls.sort();
+        let kinds = [(repeats, quotas.repeats), (starts, quotas.starts), (polls, quotas.polls)];
+        let picked = kinds.into_iter().flat_map(|(rows, most)| rows.into_iter().take(most).map(|(_, id, _)| id));
+        picked.collect::<Vec<_>>().into_iter().filter_map(|id| self.claim_one(id, now, rules)).collect()
+    }
+
+    fn claim_one(&mut self, id: ExportId, now: Timestamp, rules: &Rules) -> Option<Ticket> {
+        let row = self.schedule.get_mut(&id)?;
+        let planned_delay = if row.starting { START_LEASE } else { row.delay.min(POLL_LEASE) };
+        let in_doubt = row.start_sent_at.is_some();
+        row.claims += 1;
+        row.due_at = now.plus(planned_delay);
+        if row.starting && rules.claim_marks_start {
+            row.start_sent_at = row.start_sent_at.or(Some(now));
+        }
+        let (claim, failures) = (row.claims, row.failures);
+        Some(Ticket { id, starting: row.starting, overdue: false, claim, failures, in_doubt, planned_delay })
     }
 
     /// The second half of `claim_exports`: the exports are read after the claim was committed, so they may be newer.
@@ -147,7 +222,7 @@ impl ModelStore {
         Ok(())
     }
 
-    /// `reschedule`: the row that `record` leaves, if any.
+    /// The row of the schedule that `record` leaves, if any.
     fn rescheduled(&self, now: Timestamp, claimed: &Claimed, outcome: &Outcome, rules: &Rules) -> Result<Option<Scheduled>, Stale> {
         let id = claimed.export.id;
         let row = self.schedule.get(&id).ok_or(Stale)?;
@@ -164,7 +239,10 @@ impl ModelStore {
         let status = outcome.change.as_ref().map_or(claimed.export.status(), |change| change.export.status());
         let starting = status == ExportStatus::Pending;
         let start_sent_at = (starting && in_doubt).then(|| row.start_sent_at.unwrap_or(now));
-        Ok(Some(Scheduled { starting, due_at: now.plus(delay), delay, failures, start_sent_at, ..*row }))
+        // The column holds whole milliseconds.
+        let delay = Duration::from_millis(u64::try_from(delay.as_millis()).expect("a delay"));
+        let timed_out = status == ExportStatus::TimedOut;
+        Ok(Some(Scheduled { starting, due_at: now.plus(delay), delay, failures, start_sent_at, timed_out, ..*row }))
     }
 
     /// `unknown_arns`: whether an export here bears this ARN of AWS.
@@ -172,7 +250,7 @@ impl ModelStore {
         self.exports.values().any(|export| export.state.accepted().is_some_and(|accepted| accepted.arn.as_str() == arn))
     }
 
-    /// `write_change`: fenced by the version that the writer saw.
+    /// The change: fenced by the version that the writer saw.
     fn write_change(&mut self, seen_version: i32, change: &Change, rules: &Rules) -> Result<(), Stale> {
         let export = self.exports.get_mut(&change.export.id).ok_or(Stale)?;
         if rules.version_fence && export.version != seen_version {
@@ -186,7 +264,7 @@ impl ModelStore {
     /// `renew`: the hold of a claim begins anew, unless another has claimed the export since.
     pub fn renew(&mut self, now: Timestamp, claimed: &Claimed) -> Result<(), Stale> {
         let row = self.schedule.get_mut(&claimed.export.id).filter(|row| row.claims == claimed.claim).ok_or(Stale)?;
-        row.due_at = now.plus(HOLD);
+        row.due_at = now.plus(START_LEASE);
         Ok(())
     }
 

@@ -10,28 +10,21 @@
 //! than the hold leaves would send late, which nothing on this side of AWS can prevent. A look may in truth be answered by a
 //! page of ListExports; here it is always a DescribeExport.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tableferry::domain::arn::{ExportArn, TableArn};
 use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
 use tableferry::domain::description::ExportDescription;
+use tableferry::domain::doubt::after_search;
 use tableferry::domain::ids::ClientToken;
-use tableferry::domain::step::{Claimed, Decision, NextLook, Outcome, Surroundings, after_describe, after_search, after_start, decide};
+use tableferry::domain::step::{Claimed, Decision, NextLook, Outcome, Surroundings, after_describe, after_start, decide};
 use tableferry::domain::timestamp::Timestamp;
+use tableferry::domain::timing::{SEARCH_PAUSE, SEARCH_PAUSE_SPREAD, SEARCH_RESTARTS, SEARCH_SKEW, SEARCH_THROTTLES};
 
 use super::model_aws::{Answer, Call, Said};
 use super::model_store::Ticket;
 use super::rules::Rules;
-
-/// Exports that began this long before a token was made are described too (`SKEW` in `src/worker/export_search.rs`).
-const SEARCH_SKEW: Duration = Duration::from_secs(600);
-
-/// How many throttled calls in a row end a search.
-const MOST_THROTTLED: u32 = 30;
-
-/// The pause after a throttled call of a search.
-const THROTTLED_PAUSE: Duration = Duration::from_secs(2);
 
 /// A process that works.
 #[derive(Debug)]
@@ -99,7 +92,10 @@ pub struct Search {
     account: bool,
     refusal: Option<AwsFailure>,
     candidates: VecDeque<String>,
-    next_page_before: Option<String>,
+    described: BTreeSet<String>,
+    not_described: Option<AwsFailure>,
+    next_page: Option<String>,
+    restarts: u32,
 }
 
 /// What a step does next.
@@ -113,6 +109,8 @@ pub enum Next {
     Record(Box<Outcome>),
     /// It hands the export back unasked.
     HandBack(Duration),
+    /// It does nothing.
+    Nothing,
 }
 
 impl Step {
@@ -120,10 +118,13 @@ impl Step {
     pub fn act(&mut self, now: Timestamp, around: &Surroundings, rules: &Rules) -> Next {
         match decide(&self.claimed, &self.fresh_token, around) {
             Decision::Write(outcome) => Next::Record(outcome),
+            Decision::Describe(_) if self.ticket.overdue => Next::Nothing,
             Decision::Describe(arn) => {
                 self.waits = Waits::Described;
                 Next::Send(Call::Describe(arn))
             }
+            // What was claimed because it is overdue is written without a call, or left alone.
+            _ if self.ticket.overdue => Next::Nothing,
             Decision::FindByToken(token) => self.search(token, None, rules),
             Decision::Start(_) if rules.start_margin.is_some_and(|margin| now.since(self.claim_sent_at) > margin) => {
                 Next::HandBack(Duration::ZERO)
@@ -154,8 +155,18 @@ impl Step {
 
     fn search(&mut self, token: ClientToken, refusal: Option<AwsFailure>, rules: &Rules) -> Next {
         let call = Call::List(Some(self.table()), None);
-        let (candidates, next_page_before) = (VecDeque::new(), None);
-        let search = Search { call, throttled: 0, token, account: false, refusal, candidates, next_page_before };
+        let search = Search {
+            call,
+            throttled: 0,
+            token,
+            account: false,
+            refusal,
+            candidates: VecDeque::new(),
+            described: BTreeSet::new(),
+            not_described: None,
+            next_page: None,
+            restarts: 0,
+        };
         self.send_for(search, Duration::ZERO, rules)
     }
 
@@ -174,36 +185,48 @@ impl Step {
         is_known: impl Fn(&str) -> bool,
         rules: &Rules,
     ) -> Next {
-        let table = self.table();
+        let is_later_page = matches!(search.call, Call::List(_, Some(_)));
         let found = match answer {
-            Ok(Said::Page(arns, more)) => {
+            Ok(Said::Page(arns, next)) => {
                 let oldest = self.claimed.export.origin.token_made_at().unwrap_or(self.claimed.export.created_at).minus(SEARCH_SKEW);
-                let last_of_page = arns.last().map(|(arn, _)| arn.clone());
-                let of_table = format!("{}/export/", table.as_str());
-                let ours: Vec<_> = arns.into_iter().filter(|(arn, _)| arn.starts_with(&of_table)).collect();
-                let ends_old = ours.last().is_some_and(|(_, began_at)| *began_at < oldest);
-                search.next_page_before = last_of_page.filter(|_| more && !ends_old);
-                let young = ours.into_iter().filter(|(arn, began_at)| *began_at >= oldest && !is_known(arn));
-                search.candidates = young.map(|(arn, _)| arn).collect();
+                let of_table = format!("{}/export/", self.table().as_str());
+                let young = arns.into_iter().filter(|(arn, began_at)| arn.starts_with(&of_table) && *began_at >= oldest);
+                let new = young.map(|(arn, _)| arn).filter(|arn| search.described.insert(arn.clone()) && !is_known(arn));
+                search.candidates = new.collect();
+                search.next_page = next;
                 Ok(None)
             }
             Ok(Said::Export(export)) => Ok(Some(*export).filter(|export| export.client_token.as_ref() == Some(&search.token))),
-            Err(failure) if failure.class == FailureClass::Throttled && search.throttled < MOST_THROTTLED => {
+            Err(failure) if failure.class == FailureClass::Throttled && search.throttled < SEARCH_THROTTLES => {
                 search.throttled += 1;
-                return self.send_for(search, around.jitter.spread(THROTTLED_PAUSE, 0.5), rules);
+                return self.send_for(search, around.jitter.spread(SEARCH_PAUSE, SEARCH_PAUSE_SPREAD), rules);
             }
-            Err(failure) if rules.search_trusts_not_found && failure.class == FailureClass::ExportNotFound => Ok(None),
+            Err(failure) if is_later_page && failure.class == FailureClass::Refused && search.restarts < SEARCH_RESTARTS => {
+                search.restarts += 1;
+                search.call = Call::List((!search.account).then(|| self.table()), None);
+                return self.send_for(search, Duration::ZERO, rules);
+            }
+            Err(failure) if matches!(failure.class, FailureClass::Unknown | FailureClass::Throttled) => Err(failure),
+            Err(failure) if matches!(search.call, Call::Describe(_)) => {
+                search.not_described = Some(failure);
+                Ok(None)
+            }
+            Err(_) if !search.account => {
+                (search.candidates, search.next_page) = (VecDeque::new(), None);
+                Ok(None)
+            }
             Err(failure) => Err(failure),
         };
         if matches!(found, Ok(None)) {
             search.throttled = 0;
-            let scope = (!search.account).then_some(table);
+            let scope = (!search.account).then(|| self.table());
             let call = if let Some(arn) = search.candidates.pop_front() {
                 Some(Call::Describe(ExportArn::known(arn)))
-            } else if let Some(before) = search.next_page_before.take() {
-                Some(Call::List(scope, Some(before)))
+            } else if let Some(page) = search.next_page.take() {
+                Some(Call::List(scope, Some(page)))
             } else if rules.search_account && !search.account {
-                search.account = true;
+                (search.account, search.restarts, search.not_described) = (true, 0, None);
+                search.described.clear();
                 Some(Call::List(None, None))
             } else {
                 None
@@ -212,8 +235,18 @@ impl Step {
                 search.call = call;
                 return self.send_for(search, Duration::ZERO, rules);
             }
+            if rules.search_proves_absence {
+                let certain = Claimed { in_doubt: false, ..self.claimed.clone() };
+                if let Decision::Write(outcome) = decide(&certain, &self.fresh_token, around) {
+                    return Next::Record(outcome);
+                }
+            }
         }
-        Next::Record(Box::new(after_search(&self.claimed, found, search.refusal, &self.fresh_token, around)))
+        let found = found.and_then(|found| match search.not_described {
+            Some(failure) if found.is_none() => Err(failure),
+            _ => Ok(found),
+        });
+        Next::Record(Box::new(after_search(&self.claimed, found, search.refusal, around)))
     }
 
     fn table(&self) -> TableArn {

@@ -7,6 +7,7 @@ use tableferry::domain::aws_failure::FailureClass;
 use tableferry::domain::backoff::PollBounds;
 use tableferry::domain::step::{Outcome, Surroundings};
 use tableferry::domain::timestamp::Timestamp;
+use tableferry::domain::timing::MAXIMUM_CLOCK_SKEW;
 
 use super::clients::{self, ClientAction, Theme};
 use super::dice::Dice;
@@ -15,7 +16,7 @@ use super::invariants::{Verdict, Witness};
 use super::model_aws::{Answer, Call, ModelAws, failure};
 use super::model_store::{ModelStore, Ticket};
 use super::model_worker::{Step, Worker};
-use super::rules::{MOST_SKEW_S, Rules};
+use super::rules::Rules;
 
 /// How many events of the story are told when a run fails.
 const TOLD: usize = 60;
@@ -37,7 +38,7 @@ pub enum Event {
     /// A worker looks for work.
     Look { worker: usize, life: u32, look_no: u64 },
     /// A claim arrives at the database.
-    Claim { worker: usize, life: u32, sent_at: Timestamp },
+    Claim { worker: usize, life: u32, sent_at: Timestamp, workers_now: Timestamp },
     /// A worker reads the export that it claimed.
     Read { worker: usize, life: u32, sent_at: Timestamp, ticket: Ticket },
     /// A worker decides and sends.
@@ -113,8 +114,9 @@ impl World {
         let now = start();
         let faults = Faults::draw(&mut dice);
         let skews = dice.chance(0.5);
+        let most_skew_s = i64::try_from(MAXIMUM_CLOCK_SKEW.as_secs()).expect("seconds");
         let mut worker = || {
-            let clock_ahead_s = if skews { dice.between(-MOST_SKEW_S, MOST_SKEW_S) } else { 0 };
+            let clock_ahead_s = if skews { dice.between(-most_skew_s, most_skew_s) } else { 0 };
             Worker { life: 0, paused_until: now, clock_ahead_s, looks_at: None, look_no: 0 }
         };
         let workers = vec![worker(), worker(), worker()];
@@ -137,6 +139,7 @@ impl World {
             story: told.then(VecDeque::new),
             dice,
         };
+        world.aws.shuffled = world.dice.chance(0.5).then(|| world.dice.seed());
         let theme = world.dice.pick(&[Theme::Anything, Theme::Haste, Theme::Doubt, Theme::Age]);
         let horizon = match theme {
             Theme::Anything => world.dice.any_scale(120.0, 20.0 * 3600.0),

@@ -59,7 +59,7 @@ pub async fn list_api_keys(State(state): State<ApiState>, RawQuery(raw): RawQuer
     let paging = Paging::read(&mut query, &SCOPE);
     query.finish()?;
     let found = state.store.list_api_keys(paging.before, paging.size_and_one()).await?;
-    let (keys, next_page_token) = paging.cut(found, &SCOPE, |key| key.id);
+    let (keys, next_page_token) = paging.cut(found, &SCOPE);
     let list = ApiKeyList { api_keys: keys.iter().map(ApiKeyView::from).collect(), next_page_token };
     Ok(paging::respond(&list, "/v1/api-keys", raw.as_deref(), list.next_page_token.as_deref()))
 }

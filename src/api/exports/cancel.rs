@@ -41,11 +41,8 @@ pub async fn cancel_export(
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
     let cancel = |export: &Export| step::cancel(export, now);
-    let cancelled = state
-        .store
-        .cancel(id, cancel, calling.name().as_ref(), &|| state.chance.delivery_id())
-        .await?
-        .ok_or_else(Problem::no_such_export)?;
+    let cancelled =
+        state.store.cancel(id, cancel, calling.name().as_ref(), state.chance.delivery_id()).await?.ok_or_else(Problem::no_such_export)?;
     match cancelled {
         Ok(export) => {
             state.exports_changed.notify_waiters();

@@ -71,7 +71,7 @@ problems! {
 pub async fn list_exports(State(state): State<ApiState>, calling: Calling, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
     let (filter, paging) = read(raw.as_deref(), calling.0.grant.allow())?;
     let found = state.store.list(&filter, Page { size: paging.size_and_one(), before: paging.before }).await?;
-    let (exports, next_page_token) = paging.cut(found, &filter, |export| export.id.0);
+    let (exports, next_page_token) = paging.cut(found, &filter);
     let list = ExportList { exports: exports.iter().map(ExportView::from).collect(), next_page_token };
     Ok(paging::respond(&list, "/v1/exports", raw.as_deref(), list.next_page_token.as_deref()))
 }

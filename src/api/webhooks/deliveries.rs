@@ -194,7 +194,7 @@ async fn page(
     shown: fn(Delivery) -> DeliveryView,
 ) -> Result<Response, Problem> {
     let found = state.store.list_deliveries(filter, paging.before, paging.size_and_one()).await?;
-    let (deliveries, next_page_token) = paging.cut(found, filter, |delivery| delivery.id.0);
+    let (deliveries, next_page_token) = paging.cut(found, filter);
     let list = DeliveryList { deliveries: deliveries.into_iter().map(shown).collect(), next_page_token };
     Ok(paging::respond(&list, path, raw, list.next_page_token.as_deref()))
 }

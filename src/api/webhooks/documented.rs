@@ -15,7 +15,7 @@ use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::caller::CallerName;
 use crate::domain::description::Written;
 use crate::domain::duration::CreateTimeout;
-use crate::domain::export::{Accepted, Export, ExportState, Failed, Origin};
+use crate::domain::export::{Accepted, Export, ExportState, Failed, Origin, TimedOut};
 use crate::domain::ids::{ClientToken, ExportId};
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
@@ -194,7 +194,9 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
             let failed = Failed::ByAws { accepted, end_time: Some(ended), code: code.to_owned(), message: message.to_owned() };
             (ExportState::Failed(failed), ended, Some(message))
         }
-        WebhookEventType::ExportTimedOut => (ExportState::TimedOut(Some(accepted)), ended, Some("it took longer than timeouts.create")),
+        WebhookEventType::ExportTimedOut => {
+            (ExportState::TimedOut(TimedOut::Accepted(accepted)), ended, Some("it took longer than timeouts.create"))
+        }
         WebhookEventType::ExportCancelled => (ExportState::Cancelled, began, None),
         _ => {
             let written = Written {

@@ -57,7 +57,7 @@ pub async fn list_endpoints(State(state): State<ApiState>, RawQuery(raw): RawQue
     let paging = Paging::read(&mut query, &SCOPE);
     query.finish()?;
     let found = state.store.list_endpoints(paging.before, paging.size_and_one()).await?;
-    let (endpoints, next_page_token) = paging.cut(found, &SCOPE, |endpoint| endpoint.id.0);
+    let (endpoints, next_page_token) = paging.cut(found, &SCOPE);
     let list = EndpointList { webhook_endpoints: endpoints.iter().map(EndpointView::from).collect(), next_page_token };
     Ok(paging::respond(&list, "/v1/webhook-endpoints", raw.as_deref(), list.next_page_token.as_deref()))
 }

@@ -85,6 +85,13 @@ impl AllowList {
         Self { tables, buckets }
     }
 
+    /// Of patterns that the database holds: they are not judged again, and match as they did.
+    #[must_use]
+    pub fn known(tables: Vec<String>, buckets: Vec<String>) -> Self {
+        let patterns = |texts: Vec<String>| texts.into_iter().map(Pattern).collect();
+        Self { tables: patterns(tables), buckets: patterns(buckets) }
+    }
+
     /// Of patterns in words.
     ///
     /// # Errors
