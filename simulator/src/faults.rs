@@ -56,6 +56,12 @@ pub enum FaultKind {
     AccessDenied,
     /// ExpiredTokenException; the call is not handled.
     ExpiredCredentials,
+    /// A list comes in an order of its own, which stays the same. Only ListExports.
+    ShuffleList,
+    /// A list lacks every second export, the newest first. Only ListExports.
+    HideFromList,
+    /// A page token is refused, as AWS refuses one that it does not know. Only ListExports; a call without a token is answered.
+    RefusePageToken,
 }
 
 impl Fault {
@@ -106,6 +112,15 @@ pub(crate) struct Disturbance {
     pub(crate) delay_ms: Option<u64>,
     pub(crate) instead: Option<Instead>,
     pub(crate) drop_answer: bool,
+    pub(crate) list: ListDisturbance,
+}
+
+/// What happens to a list.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct ListDisturbance {
+    pub(crate) shuffle: bool,
+    pub(crate) hide: bool,
+    pub(crate) refuse_page_token: bool,
 }
 
 /// What a call meets with instead of being handled.
@@ -137,6 +152,9 @@ impl Disturbance {
         parts.extend(self.delay_ms.map(|ms| format!("delay {ms} ms")));
         parts.extend(self.instead.map(|instead| format!("{instead:?}")));
         parts.extend(self.drop_answer.then(|| "drop answer".to_owned()));
+        let list =
+            [(self.list.shuffle, "shuffle list"), (self.list.hide, "hide from list"), (self.list.refuse_page_token, "refuse page token")];
+        parts.extend(list.into_iter().filter(|(applies, _)| *applies).map(|(_, name)| name.to_owned()));
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
@@ -171,8 +189,11 @@ impl Faults {
         let about = |rule: &Fault| rule.is_about(operation, table, region) && !matches!(rule.kind, FaultKind::FailExport { .. });
         for at in 0..self.rules.len() {
             let settled = disturbance.instead.is_some() || disturbance.drop_answer;
-            let is_delay = matches!(self.rules[at].kind, FaultKind::Delay { .. });
-            if (settled && !is_delay) || !about(&self.rules[at]) || !self.strikes(at) {
+            let goes_with_others = matches!(
+                self.rules[at].kind,
+                FaultKind::Delay { .. } | FaultKind::ShuffleList | FaultKind::HideFromList | FaultKind::RefusePageToken
+            );
+            if (settled && !goes_with_others) || !about(&self.rules[at]) || !self.strikes(at) {
                 continue;
             }
             match self.rules[at].kind {
@@ -183,6 +204,9 @@ impl Faults {
                 FaultKind::AccessDenied => disturbance.instead = Some(Instead::AccessDenied),
                 FaultKind::ExpiredCredentials => disturbance.instead = Some(Instead::ExpiredCredentials),
                 FaultKind::Hang => disturbance.instead = Some(Instead::Hang),
+                FaultKind::ShuffleList => disturbance.list.shuffle = true,
+                FaultKind::HideFromList => disturbance.list.hide = true,
+                FaultKind::RefusePageToken => disturbance.list.refuse_page_token = true,
                 FaultKind::FailExport { .. } => {}
             }
         }

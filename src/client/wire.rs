@@ -152,6 +152,7 @@ pub struct Discovered {
     pub adopted: u64,
     pub not_adopted: Vec<NotAdopted>,
     pub next_page_token: Option<String>,
+    pub incomplete_reason: Option<String>,
 }
 
 /// An export that AWS remembers.

@@ -124,3 +124,38 @@ async fn what_is_asked_must_make_sense() {
     assert!(answer.json["not_adopted"][0]["detail"].as_str().unwrap().contains("ExportNotFoundException"));
     assert_eq!(app.stored_exports().await, 0);
 }
+
+#[tokio::test]
+async fn a_page_token_that_aws_refuses_begins_the_list_again() {
+    let app = TestApp::start().await;
+    start_elsewhere(&app, 60).await;
+    // The second page is refused once: nothing is missing, and nothing is listed twice.
+    app.aws.add_fault(Fault::new("ListExports", FaultKind::RefusePageToken).times(2));
+    let all = discover(&app, &json!({"table_arn": TABLE})).await.expect(200);
+    let arns: std::collections::BTreeSet<_> = exports(&all).iter().map(|export| export["arn"].to_string()).collect();
+    assert_eq!((arns.len(), exports(&all).len()), (60, 60));
+    assert_eq!((&all.json["next_page_token"], &all.json["incomplete_reason"]), (&Value::Null, &Value::Null));
+    // Refused for good: what can be listed is, the reason is told, and no token that AWS refuses is handed out.
+    app.aws.add_fault(Fault::new("ListExports", FaultKind::RefusePageToken));
+    let some = discover(&app, &json!({"table_arn": TABLE})).await.expect(200);
+    assert_eq!((exports(&some).len(), &some.json["next_page_token"]), (25, &Value::Null));
+    let reason = some.json["incomplete_reason"].as_str().unwrap();
+    assert!(reason.contains("ValidationException") && reason.contains("25 exports"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_page_token_that_has_died_between_two_calls_begins_the_list_again() {
+    let app = TestApp::start().await;
+    start_elsewhere(&app, 30).await;
+    app.aws.add_fault(Fault::new("DescribeExport", FaultKind::Throttle).times(1));
+    app.aws.add_fault(Fault::new("ListExports", FaultKind::ShuffleList));
+    let named = json!({"table_arn": TABLE, "adopt": true});
+    let first = discover(&app, &named).await.expect(200);
+    let token = first.json["next_page_token"].as_str().unwrap();
+    app.aws.add_fault(Fault::new("ListExports", FaultKind::RefusePageToken).times(1));
+    let rest = discover(&app, &json!({"table_arn": TABLE, "adopt": true, "page_token": token})).await.expect(200);
+    assert_eq!(
+        (&rest.json["adopted"], &rest.json["next_page_token"], &rest.json["incomplete_reason"]),
+        (&json!(30), &Value::Null, &Value::Null)
+    );
+}

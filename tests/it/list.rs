@@ -136,3 +136,50 @@ async fn waiting(app: &TestApp) -> i64 {
     let statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }
+
+#[tokio::test]
+async fn a_row_that_a_later_rule_would_refuse_is_read_as_it_was_stored() {
+    let app = TestApp::start().await;
+    let id = app.create(&create_body()).await.expect(202).id();
+    // Each breaks a rule of today; a rule that is tightened tomorrow is the same.
+    app.run_sql("UPDATE exports SET s3_bucket = 'a bucket of old', s3_prefix = E'tab\\there', create_timeout = '5000h'").await;
+    app.run_sql("UPDATE exports SET filter_specification = '{\"filter_expression\": \"a ==== b\"}'").await;
+    let listed = app.get("/v1/exports").await.expect(200);
+    assert_eq!(listed.json["exports"][0]["s3_bucket"], "a bucket of old");
+    assert_eq!(listed.json["exports"][0]["filter_specification"]["filter_expression"], "a ==== b");
+    assert_eq!(app.export(&id).await["timeouts"]["create"], "5000h");
+    app.step_exports().await;
+    assert_eq!(app.export(&id).await["export_status"], "FAILED", "the worker takes it to AWS, which refuses it");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hides_no_other() {
+    let app = TestApp::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(app.create(&create_body()).await.expect(202).id());
+    }
+    ids.reverse();
+    let [.., bad, _] = &ids[..] else { panic!("five") };
+    sqlx::query("UPDATE exports SET table_arn = 'no ARN' WHERE id = $1::uuid").bind(bad).execute(&app.pool).await.unwrap();
+    // Page by page: the one that is left out neither ends the list nor shifts a page.
+    let (mut listed, mut path) = (Vec::new(), "/v1/exports?page_size=2".to_owned());
+    loop {
+        let page = app.get(&path).await.expect(200);
+        listed.extend(page.json["exports"].as_array().unwrap().iter().map(|export| export["id"].as_str().unwrap().to_owned()));
+        let Some(token) = page.json["next_page_token"].as_str() else { break };
+        path = format!("/v1/exports?page_size=2&page_token={token}");
+    }
+    let readable: Vec<_> = ids.iter().filter(|id| *id != bad).cloned().collect();
+    assert_eq!(listed, readable);
+    app.step_exports().await;
+    for id in &readable {
+        assert_eq!(app.export(id).await["export_status"], "IN_PROGRESS");
+    }
+    app.get(&format!("/v1/exports/{bad}")).await.expect_problem(500, "internal");
+    let unknown = "UPDATE export_events SET type = 'export.of_the_future' WHERE export_id = $1::uuid AND sequence = 1";
+    sqlx::query(unknown).bind(&readable[0]).execute(&app.pool).await.unwrap();
+    assert_eq!(app.event_types(&readable[0]).await, ["export.started"]);
+    let metrics = app.get("/metrics").await.expect(200).text;
+    assert!(metrics.lines().any(|line| line.starts_with("tableferry_unreadable_rows_total{table=\"exports\"}")), "{metrics}");
+}

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use tableferry::domain::ids::ClientToken;
 use tableferry_simulator::{Fault, FaultKind};
 
-use crate::support::{TestApp, create_body, everything};
+use crate::support::{TABLE, TestApp, create_body, everything, plain_request};
 
 #[tokio::test]
 async fn an_answer_that_was_lost_does_not_start_a_second_export() {
@@ -107,22 +108,119 @@ async fn a_token_of_seven_and_a_half_hours_is_searched_for_and_found() {
 }
 
 #[tokio::test]
-async fn a_token_of_seven_and_a_half_hours_that_aws_does_not_know_is_replaced() {
+async fn a_token_of_seven_and_a_half_hours_that_was_never_sent_is_replaced() {
     let app = TestApp::start().await;
     let mut body = create_body();
     body["timeouts"] = json!({"create": "24h"});
-    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Error500).times(1));
-    let not_accepted = app.create(&body).await.expect(202);
+    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::AccessDenied).times(1));
+    let denied = app.create(&body).await.expect(202);
     app.step_exports().await;
     app.advance(Duration::from_secs(7 * 3600 + 1800)).await;
     app.step_exports().await;
     assert_eq!(app.calls("ExportTableToPointInTime"), 1, "the old token is not sent again");
     app.step_exports().await;
-    let started = app.export(&not_accepted.id()).await;
+    let started = app.export(&denied.id()).await;
     assert_eq!(started["export_status"], "IN_PROGRESS");
-    assert_ne!(started["client_token"], not_accepted.json["client_token"]);
+    assert_ne!(started["client_token"], denied.json["client_token"]);
     assert_eq!(app.aws.exports().len(), 1);
-    assert!(app.event_types(&not_accepted.id()).await.contains(&"export.token_replaced".to_owned()));
+    assert!(app.event_types(&denied.id()).await.contains(&"export.token_replaced".to_owned()));
+}
+
+/// How a list of AWS can be of no use.
+fn useless_lists() -> [(&'static str, Vec<FaultKind>); 4] {
+    [
+        ("shuffled", vec![FaultKind::ShuffleList]),
+        ("incomplete", vec![FaultKind::HideFromList]),
+        ("cut off", vec![FaultKind::RefusePageToken]),
+        ("all of it", vec![FaultKind::ShuffleList, FaultKind::HideFromList, FaultKind::RefusePageToken]),
+    ]
+}
+
+/// An export whose start AWS accepted without our hearing of it, among 60 younger ones, so that it is on the third page.
+async fn start_unheard(app: &TestApp, timeout: &str) -> String {
+    let mut body = create_body();
+    body["timeouts"] = json!({"create": timeout});
+    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
+    let id = app.create(&body).await.expect(202).id();
+    app.step_exports().await;
+    app.advance(Duration::from_secs(1)).await;
+    let elsewhere = app.another_aws().await;
+    for n in 0..60 {
+        elsewhere.start(&plain_request(TABLE), &ClientToken::known(format!("elsewhere {n}"))).await.unwrap();
+    }
+    id
+}
+
+#[tokio::test]
+async fn a_start_in_doubt_is_never_started_again_whatever_the_list_says() {
+    for (how, kinds) in useless_lists() {
+        let app = TestApp::start().await;
+        let id = start_unheard(&app, "24h").await;
+        for kind in kinds {
+            app.aws.add_fault(Fault::new("ListExports", kind));
+        }
+        app.advance(Duration::from_secs(7 * 3600 + 1800)).await;
+        // The token is too old to be sent again, and a search that finds nothing is no leave to make another.
+        for _ in 0..3 {
+            app.step_exports().await;
+        }
+        assert_eq!((app.calls("ExportTableToPointInTime"), app.aws.exports().len()), (61, 61), "{how}");
+        // Once the list shows it, it is followed as if nothing had been.
+        app.aws.clear_faults();
+        app.aws.finish_exports().await;
+        app.step_exports().await;
+        app.step_exports().await;
+        assert_eq!(app.export(&id).await["export_status"], "COMPLETED", "{how}");
+        assert_eq!(app.aws.exports().len(), 61, "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_in_doubt_ends_at_its_time_out_with_a_reason_and_is_still_found_later() {
+    for (how, kinds) in useless_lists().into_iter().skip(1) {
+        let app = TestApp::start().await;
+        let id = start_unheard(&app, "10m").await;
+        for kind in kinds {
+            app.aws.add_fault(Fault::new("ListExports", kind));
+        }
+        app.advance(Duration::from_secs(600)).await;
+        app.step_exports().await;
+        let ended = app.export(&id).await;
+        if how == "incomplete" && ended["export_status"] == "IN_PROGRESS" {
+            continue; // every second export is hidden, and it was not this one
+        }
+        assert_eq!(ended["export_status"], "TIMED_OUT", "{how}");
+        let reason = ended["status_reason"].as_str().unwrap();
+        assert!(reason.contains("a start of it got no answer") && reason.contains("AWS may run it"), "{how}: {reason}");
+        assert_eq!(ended["failure"]["retryable"], false, "{how}");
+        let hint = ended["failure"]["hint"].as_str().unwrap();
+        assert!(hint.contains(ended["client_token"].as_str().unwrap()) && hint.contains("list-exports"), "{how}: {hint}");
+        let again = app.send(app.request(Method::POST, &format!("/v1/exports/{id}/retry"))).await;
+        assert!(again.expect_problem(409, "not-retryable").json["detail"].as_str().unwrap().contains("AWS may have accepted it"));
+        // AWS ended it meanwhile; the search goes on after the time-out and takes it over.
+        app.aws.finish_exports().await;
+        app.aws.clear_faults();
+        app.step_exports().await;
+        assert_eq!(app.export(&id).await["export_status"], "COMPLETED", "{how}");
+        assert_eq!((app.calls("ExportTableToPointInTime"), app.aws.exports().len()), (61, 61), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_in_doubt_that_is_not_found_for_a_day_is_no_longer_searched_for() {
+    let app = TestApp::start().await;
+    let mut body = create_body();
+    body["timeouts"] = json!({"create": "10m"});
+    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Error500).times(1));
+    let id = app.create(&body).await.expect(202).id();
+    app.step_due_exports().await;
+    app.advance(Duration::from_secs(600)).await;
+    app.step_exports().await;
+    assert_eq!(app.export(&id).await["export_status"], "TIMED_OUT");
+    app.advance(Duration::from_secs(24 * 3600)).await;
+    app.step_exports().await;
+    assert_eq!(app.event_types(&id).await.last().unwrap(), "export.forgotten");
+    assert!(app.claim_everything().await.is_empty());
 }
 
 #[tokio::test]

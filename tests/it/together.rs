@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tableferry::domain::step::Claimed;
 
-use crate::support::{TestApp, create_body};
+use crate::support::{NOWHERE, TestApp, create_body};
 
 async fn step_at_once(app: &TestApp, claimed: &[Claimed]) {
     join_all(claimed.iter().map(|one| app.exports.stepper.step(one, None))).await;
@@ -63,4 +63,48 @@ async fn a_step_that_postgres_refuses_fails_alone() {
     app.step_exports().await;
     assert_eq!(app.export(&odd).await["export_status"], "IN_PROGRESS");
     assert_eq!(app.aws.exports().len(), 6);
+}
+
+#[tokio::test]
+async fn steps_that_endpoints_hear_of_are_written_in_groups_too() {
+    let app = TestApp::start().await;
+    let endpoint = app.endpoint_at(NOWHERE).await.id;
+    let picky = app.endpoint_of(&json!({"url": NOWHERE, "event_types": ["export.completed"], "labels": {"team": "a"}})).await.id;
+    let mut ids = Vec::new();
+    for n in 0..40 {
+        let mut body = create_body();
+        body["labels"] = json!({"team": if n % 2 == 0 { "a" } else { "b" }});
+        if n % 4 == 0 {
+            body["callback_url"] = json!(format!("{NOWHERE}/callback"));
+        }
+        ids.push(app.create(&body).await.expect(202).id());
+    }
+    step_at_once(&app, &app.claim_everything().await).await;
+    app.aws.finish_exports().await;
+    let before = written_in_groups(&app).await;
+    step_at_once(&app, &app.claim_everything().await).await;
+    assert!(written_in_groups(&app).await - before <= 3, "40 steps are written by a few statements");
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(app.export(id).await["export_status"], "COMPLETED");
+        let mut told: Vec<(Option<String>, String)> =
+            sqlx::query_as("SELECT endpoint_id::text, event_type FROM webhook_deliveries WHERE export_id = $1::uuid ORDER BY id")
+                .bind(id)
+                .fetch_all(&app.pool)
+                .await
+                .unwrap();
+        let mut wanted =
+            vec![(Some(endpoint.clone()), "export.started".to_owned()), (Some(endpoint.clone()), "export.completed".to_owned())];
+        wanted.extend((n % 2 == 0).then(|| (Some(picky.clone()), "export.completed".to_owned())));
+        wanted.extend((n % 4 == 0).then(|| (None, "export.completed".to_owned())));
+        told.sort();
+        wanted.sort();
+        assert_eq!(told, wanted, "export {n}");
+    }
+    let ids: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT id FROM webhook_deliveries").fetch_all(&app.pool).await.unwrap();
+    assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122), "{ids:?}");
+}
+
+/// How many transactions have changed exports: each leaves its own number in the rows that it wrote.
+async fn written_in_groups(app: &TestApp) -> i64 {
+    sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM export_events").fetch_one(&app.pool).await.unwrap()
 }

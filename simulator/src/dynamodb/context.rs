@@ -6,12 +6,14 @@ use super::error::ApiError;
 use super::input::{Input, Violations};
 use crate::arn::{TableArn, is_table_name};
 use crate::caller::Caller;
+use crate::faults::ListDisturbance;
 use crate::world::World;
 
 /// One call's surroundings.
 pub(crate) struct Context<'a> {
     pub(crate) world: &'a Arc<World>,
     pub(crate) caller: &'a Caller,
+    pub(crate) list: ListDisturbance,
 }
 
 /// A table's place: account, region and name.

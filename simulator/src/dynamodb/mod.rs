@@ -64,7 +64,7 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
                 kms::describe_key(&world, &caller, input.get("KeyId").and_then(Value::as_str))
             }
             Some(_) if for_kms.is_some() => Err(ApiError::unknown_operation()),
-            Some(input) => run(&Context { world: &world, caller: &caller }, &operation, Input(&input)).await,
+            Some(input) => run(&Context { world: &world, caller: &caller, list: disturbance.list }, &operation, Input(&input)).await,
             None => Err(ApiError::serialization("Unexpected token in the request body")),
         },
     };

@@ -1,5 +1,6 @@
 //! `POST /v1/exports/discover`: what AWS remembers, what of it is known here, and adoption of the rest.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -73,7 +74,7 @@ pub enum AdoptChoice {
 /// What AWS remembers of exports.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Discovered {
-    /// Exports as AWS lists them, the youngest of a table first. One may be listed by two answers.
+    /// Exports in AWS's order. One may be listed by two answers.
     pub exports: Vec<DiscoveredExport>,
     /// How many were adopted by this call.
     pub adopted: usize,
@@ -82,6 +83,9 @@ pub struct Discovered {
     /// For the rest, when one answer did not hold all; null when there is nothing more.
     #[schema(required)]
     pub next_page_token: Option<String>,
+    /// Why AWS's list could not be read to its end, and what to do; null when it was, or `next_page_token` leads on.
+    #[schema(required)]
+    pub incomplete_reason: Option<String>,
 }
 
 /// An export that AWS remembers.
@@ -247,6 +251,7 @@ impl Search<'_> {
     async fn list(&mut self) -> Result<(), Problem> {
         let Place { account_id, region, table } = self.wish.place.clone();
         let mut page = std::mem::take(&mut self.wish.page);
+        let (mut restarted, mut pages) = (false, HashSet::new());
         loop {
             if self.found.exports.len() + 25 > MOST_LISTED || !self.turn().await {
                 break;
@@ -254,12 +259,22 @@ impl Search<'_> {
             let token = (!page.is_empty()).then(|| page.clone());
             let (summaries, next) = match self.state.aws.list_summaries(&account_id, &region, table.as_ref(), token).await {
                 Ok(listed) => listed,
+                // AWS refuses page tokens that it gave, old ones above all.
+                Err(failure) if failure.class == FailureClass::Refused && !page.is_empty() => {
+                    if std::mem::replace(&mut restarted, true) {
+                        return Ok(self.end_early(&format!("AWS refuses the token of a page ({failure})")));
+                    }
+                    page.clear();
+                    pages.clear();
+                    continue;
+                }
                 Err(failure) if self.found.exports.is_empty() => return Err(of_aws(&failure, "list the exports")),
                 Err(_) => break,
             };
             let whole = self.take(summaries).await?;
             match next {
                 _ if !whole => break,
+                Some(next) if !pages.insert(next.clone()) => return Ok(self.end_early("AWS's list leads back to a page that was read")),
                 Some(next) => page = next,
                 None => return Ok(()),
             }
@@ -268,6 +283,15 @@ impl Search<'_> {
         token.extend(page.as_bytes());
         self.found.next_page_token = Some(URL_SAFE_NO_PAD.encode(token));
         Ok(())
+    }
+
+    /// Ends a list of which AWS does not give the rest.
+    fn end_early(&mut self, why: &str) {
+        let listed = self.found.exports.len();
+        let instead = if self.wish.place.table.is_none() { "list table by table (table_arn), or " } else { "" };
+        self.found.incomplete_reason = Some(format!(
+            "{why}; {listed} exports were listed. To reach the others, {instead}name them in adopt, or import them by their ARNs"
+        ));
     }
 
     /// Takes a page over, and adopts what is wished of it. Whether all of it was worked off.
@@ -281,6 +305,10 @@ impl Search<'_> {
             allow.is_everything() || ExportArn::parse(summary.arn.as_str()).is_ok_and(|(_, table)| allow.table(table.as_str()))
         };
         for summary in summaries.into_iter().filter(theirs) {
+            // Listed before: the list was begun again.
+            if self.found.exports.iter().any(|listed| listed.arn == summary.arn.as_str()) {
+                continue;
+            }
             let place = known.remove(summary.arn.as_str());
             if place.as_ref().is_some_and(|known| !allow.bucket(&known.s3_bucket)) {
                 continue;

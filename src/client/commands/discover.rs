@@ -65,6 +65,9 @@ impl Discover {
                     screen.note(&format!("Not adopted: {}: {}", clean(&not.arn), clean(&not.detail)));
                 }
             }
+            if let Some(reason) = &found.incomplete_reason {
+                screen.note(&format!("Not all is listed: {}", clean(reason)));
+            }
             let Some(next) = found.next_page_token else { return Ok(Outcome::Done) };
             if !self.all {
                 screen.note(&format!("There is more: --all, or --page-token {}", clean(&next)));

@@ -1,4 +1,4 @@
-//! ListExports: newest first within a table, 25 at a time.
+//! ListExports: newest first within a table, 25 at a time; faults may say otherwise.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -32,6 +32,9 @@ pub(in crate::dynamodb) async fn list(context: &Context<'_>, input: Input<'_>) -
         arn.ok_or_else(|| ApiError::invalid_request(format_args!("Provided nextToken is invalid: {token}")))
     });
     let after = after.transpose()?;
+    if let Some(token) = token.filter(|_| context.list.refuse_page_token) {
+        return Err(ApiError::invalid_request(format_args!("Provided nextToken is invalid: {token}")));
+    }
     context.world.finish_due().await;
     let now = context.world.clock.now();
     let account = table.as_ref().map_or(&context.caller.account, |table| &table.account);
@@ -41,13 +44,24 @@ pub(in crate::dynamodb) async fn list(context: &Context<'_>, input: Input<'_>) -
         let here = state.table(&table.account, &context.caller.region, &table.table);
         here.filter(|_| table.region == context.caller.region).map(|here| here.id.clone()).unwrap_or_default()
     });
-    let mut found = state.exports().rev().filter(|export| {
-        &export.account == account
-            && export.region == context.caller.region
-            && table_id.as_ref().is_none_or(|id| &export.table_id == id)
-            && after.as_ref().is_none_or(|after| &export.arn < after)
-            && !is_forgotten(export, now)
-    });
+    let mut listed: Vec<_> = state
+        .exports()
+        .rev()
+        .filter(|export| {
+            &export.account == account
+                && export.region == context.caller.region
+                && table_id.as_ref().is_none_or(|id| &export.table_id == id)
+                && !is_forgotten(export, now)
+        })
+        .collect();
+    if context.list.hide {
+        listed = listed.into_iter().skip(1).step_by(2).collect();
+    }
+    if context.list.shuffle {
+        listed.sort_by_key(|export| crc32fast::hash(export.arn.as_bytes()));
+    }
+    let from = after.and_then(|after| listed.iter().position(|export| export.arn == after)).map_or(0, |last| last + 1);
+    let mut found = listed.into_iter().skip(from);
     let most = usize::try_from(most.unwrap_or(MOST_RESULTS)).unwrap_or(25);
     let page: Vec<_> = found.by_ref().take(most).collect();
     let mut answer = json!({"ExportSummaries": page.iter().map(|export| json!({
