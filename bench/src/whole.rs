@@ -1,5 +1,5 @@
 //! Many small exports from nothing to COMPLETED, through every part of one process: accepted over HTTP, started at the simulator, looked at,
-//! and ended.
+//! and ended; without a webhook endpoint, and with one that hears of every end.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::Failed;
 use crate::database;
 use crate::load::{self, Client};
 use crate::processor;
+use crate::receivers::{Counter, counting};
 use crate::report::{Figure, Goal};
 use crate::stage::{Limits, Stage};
 
@@ -30,8 +31,21 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// One round.
 pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
+    let (without, mut figures) = run(program, None).await?;
+    let (with, _) = run(program, Some(Arc::default())).await?;
+    figures.push(Figure { name: "COMPLETED a second with an endpoint", value: with, goal: None });
+    figures.push(Figure { name: "ratio to none", value: with / without, goal: Some(Goal::AtLeast(0.85)) });
+    Ok(figures)
+}
+
+/// The exports that were COMPLETED a second, and all figures. With a counter, an endpoint hears of every end and is waited for.
+async fn run(program: &Path, heard: Option<Arc<Counter>>) -> Result<(f64, Vec<Figure>), Failed> {
     let stage = Stage::with_tables(program, ACCOUNTS).await?;
     let service = stage.service_with("all", Limits::None, &[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "1000")]).await?;
+    if let Some(heard) = &heard {
+        let endpoint = json!({"url": counting(Arc::clone(heard)).await?, "event_types": ["export.completed"]});
+        stage.post(format!("{}/v1/webhook-endpoints", service.url), &endpoint).await?;
+    }
     let before = (stage.postgres_cpu_s()?, processor::of(std::process::id())?);
     let began = Instant::now();
     let next = Arc::new(AtomicUsize::new(0));
@@ -68,6 +82,9 @@ pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = began.elapsed();
+    if let Some(heard) = &heard {
+        tokio::time::timeout(PATIENCE, heard.wait_for(EXPORTS)).await.map_err(|_| "not every end was delivered in time")?;
+    }
     let after = (stage.postgres_cpu_s()?, processor::of(std::process::id())?);
     let items: i64 = sqlx::query_scalar("SELECT coalesce(sum(item_count), 0)::bigint FROM exports").fetch_one(&mut connection).await?;
     if items != wanted * 10 {
@@ -75,11 +92,12 @@ pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     }
     #[expect(clippy::cast_precision_loss, reason = "ten thousand")]
     let rate = |time: Duration| EXPORTS as f64 / time.as_secs_f64();
-    Ok(vec![
+    let figures = vec![
         Figure { name: "accepted a second meanwhile", value: rate(accepted), goal: None },
         Figure { name: "COMPLETED a second", value: rate(took), goal: Some(Goal::AtLeast(1000.0)) },
         Figure { name: "service, processor seconds", value: service.cpu_s()?, goal: None },
         Figure { name: "Postgres, processor seconds", value: after.0 - before.0, goal: None },
         Figure { name: "simulator and load, processor seconds", value: after.1 - before.1, goal: None },
-    ])
+    ];
+    Ok((rate(took), figures))
 }
