@@ -279,7 +279,7 @@ impl fmt::Display for Problem {
             Self::ValueUnused(name) => {
                 write!(f, "Value provided in ExpressionAttributeValues unused in expressions: keys: {{{name}}}")
             }
-            Self::NotAValue(_) => f.write_str("ExpressionAttributeValues contains invalid value: it is no value that DynamoDB can store"),
+            Self::NotAValue(why) => write!(f, "ExpressionAttributeValues contains invalid value: {why}"),
             Self::SubstitutionsTooLong(bytes) => {
                 write!(f, "Expression attribute names and values have exceeded the maximum allowed size; size: {bytes}")
             }

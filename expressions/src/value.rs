@@ -76,6 +76,21 @@ pub enum NotAValue {
     TooDeep,
 }
 
+impl fmt::Display for NotAValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Form => "it must be an object with one type tag and a value that suits the tag",
+            Self::Number(NumberError::NotANumber) => "a number must be a decimal number",
+            Self::Number(NumberError::TooManyDigits) => "a number must have at most 38 significant digits",
+            Self::Number(NumberError::Overflow | NumberError::Underflow) => "a number's magnitude must be from 1E-130 to 9.99E+125",
+            Self::Duplicates => "a set must not hold anything twice",
+            Self::TooDeep => "lists and maps must nest at most 32 levels deep",
+        })
+    }
+}
+
+impl std::error::Error for NotAValue {}
+
 impl Kind {
     /// Every type, in the order in which AWS names them.
     pub const ALL: [Self; 10] = [Self::B, Self::Null, Self::Ss, Self::Bool, Self::L, Self::Bs, Self::N, Self::Ns, Self::S, Self::M];
