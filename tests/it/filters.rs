@@ -21,7 +21,7 @@ async fn what_aws_would_refuse_is_refused_first() {
         (json!({"filter_expression": "a ==== b"}), "filter_expression", "Syntax error; token: \"=\", near: \"===\""),
         (json!({"filter_expression": "a = :v"}), "filter_expression", "Add \":v\" to expression_attribute_values"),
         (
-            json!({"filter_expression": "a = :v", "expression_attribute_names": {"#t": "total"}, "expression_attribute_values": open}),
+            json!({"filter_expression": "a = :v", "expression_attribute_names": {"#t": "amount"}, "expression_attribute_values": open}),
             "expression_attribute_names/#t",
             "unused",
         ),
@@ -62,7 +62,7 @@ async fn what_aws_would_refuse_is_refused_first() {
 
 /// A table of orders, each with the day it was placed as its sort key.
 fn make_orders(app: &TestApp) {
-    let order = |customer: &str, day: u32, status: &str, total: &str| json!({"customer": {"S": customer}, "placed": {"N": day.to_string()}, "Status": {"S": status}, "total": {"N": total}});
+    let order = |customer: &str, day: u32, status: &str, amount: &str| json!({"customer": {"S": customer}, "placed": {"N": day.to_string()}, "Status": {"S": status}, "amount": {"N": amount}});
     let seed = json!({
         "name": "OrdersByDay", "partition_key": {"name": "customer", "kind": "S"}, "sort_key": {"name": "placed", "kind": "N"},
         "age": "5d", "recovery_age": "5d",
@@ -103,7 +103,7 @@ async fn exported(app: &TestApp, body: &Value, image: &str) -> (Value, Vec<Strin
 
 fn open_from_ten() -> Value {
     json!({
-        "filter_expression": "#s = :open AND total >= :least",
+        "filter_expression": "#s = :open AND amount >= :least",
         "expression_attribute_names": {"#s": "Status"},
         "expression_attribute_values": {":open": {"S": "open"}, ":least": {"N": "10"}},
     })
@@ -125,7 +125,7 @@ async fn a_filtered_full_export_holds_exactly_its_items() {
     body["export_time"] = json!(ago(7200));
     assert_eq!(exported(&app, &body, "Item").await.1, ["ada 10", "ada 2", "bob 2", "bob 3"]);
     let of_ada = json!({
-        "key_condition_expression": "customer = :c AND placed BETWEEN :from AND :to", "filter_expression": "total < :most",
+        "key_condition_expression": "customer = :c AND placed BETWEEN :from AND :to", "filter_expression": "amount < :most",
         "projection_expression": "customer, placed",
         "expression_attribute_values": {":c": {"S": "ada"}, ":from": {"N": "2"}, ":to": {"N": "10"}, ":most": {"N": "500"}},
     });
@@ -163,8 +163,8 @@ async fn a_preflight_holds_a_filter_against_the_tables_key() {
     for (body, status, words) in [
         (orders_body(open_from_ten()), "skipped", "Without a key condition"),
         (with("customer = :c", None, json!({":c": c})), "passed", "customer, placed"),
-        (with("total = :n", None, json!({":n": n})), "failed", "missed key schema element: customer"),
-        (with("customer = :c AND total > :n", None, json!({":c": c, ":n": n})), "failed", "missed key schema element: placed"),
+        (with("amount = :n", None, json!({":n": n})), "failed", "missed key schema element: customer"),
+        (with("customer = :c AND amount > :n", None, json!({":c": c, ":n": n})), "failed", "missed key schema element: placed"),
         (with("customer = :n", None, json!({":n": n})), "failed", "does not match schema type"),
         (with("customer = :c", Some("placed > :n"), json!({":c": c, ":n": n})), "failed", "move placed into it"),
     ] {

@@ -5,13 +5,13 @@ use time::Duration;
 
 use crate::client::Aws;
 
-fn order(key: &str, status: &str, total: u32) -> Value {
-    json!({"pk": {"S": key}, "Status": {"S": status}, "total": {"N": total.to_string()}, "lines": {"L": [{"S": "first"}, {"S": "second"}]}})
+fn order(key: &str, status: &str, amount: u32) -> Value {
+    json!({"pk": {"S": key}, "Status": {"S": status}, "amount": {"N": amount.to_string()}, "parts": {"L": [{"S": "first"}, {"S": "second"}]}})
 }
 
 fn open() -> Value {
     json!({
-        "FilterExpression": "#s = :open AND total >= :least",
+        "FilterExpression": "#s = :open AND amount >= :least",
         "ExpressionAttributeNames": {"#s": "Status"},
         "ExpressionAttributeValues": {":open": {"S": "open"}, ":least": {"N": "10"}},
     })
@@ -26,8 +26,8 @@ fn keys<'a>(records: &'a [Value], image: &str) -> Vec<&'a str> {
 
 async fn orders() -> Aws {
     let aws = Aws::start().await;
-    for (key, status, total) in [("a", "open", 9), ("b", "open", 10), ("c", "closed", 50), ("d", "open", 100)] {
-        aws.put(order(key, status, total), Duration::days(1));
+    for (key, status, amount) in [("a", "open", 9), ("b", "open", 10), ("c", "closed", 50), ("d", "open", 100)] {
+        aws.put(order(key, status, amount), Duration::days(1));
     }
     aws
 }
@@ -56,13 +56,13 @@ async fn a_key_condition_limits_what_is_billed_and_a_projection_what_is_written(
     let aws = orders().await;
     let whole = aws.finished(json!({})).await;
     let filter = json!({
-        "KeyConditionExpression": "pk = :d", "ProjectionExpression": "total, lines[1]", "ExpressionAttributeValues": {":d": {"S": "d"}},
+        "KeyConditionExpression": "pk = :d", "ProjectionExpression": "amount, parts[1]", "ExpressionAttributeValues": {":d": {"S": "d"}},
     });
     let done = aws.finished(json!({"FilterSpecification": filter})).await;
-    assert_eq!(aws.records(&done).await, [json!({"Item": {"total": {"N": "100"}, "lines": {"L": [{"S": "second"}]}}})]);
+    assert_eq!(aws.records(&done).await, [json!({"Item": {"amount": {"N": "100"}, "parts": {"L": [{"S": "second"}]}}})]);
     let bytes = |done: &Value| done["BilledSizeBytes"].as_u64().unwrap();
     assert!(bytes(&done) > 0 && bytes(&done) < bytes(&whole) / 2, "{} of {}", bytes(&done), bytes(&whole));
-    let nothing = json!({"KeyConditionExpression": "pk = :d", "FilterExpression": "attribute_not_exists(total)",
+    let nothing = json!({"KeyConditionExpression": "pk = :d", "FilterExpression": "attribute_not_exists(amount)",
         "ExpressionAttributeValues": {":d": {"S": "d"}}});
     let nothing = aws.finished(json!({"FilterSpecification": nothing})).await;
     assert_eq!((&nothing["ItemCount"], bytes(&nothing)), (&json!(0), bytes(&done)), "read, but not kept");
