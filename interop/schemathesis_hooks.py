@@ -60,6 +60,7 @@ BEYOND_A_SCHEMA = [
     *((place, words) for place in ("/callback_url", "/url") for words in URL_RULES),
     ("/headers", ""),
     ("/filter_specification/", "operators"),
+    ("/filter_specification/", "is refused by AWS"),
     ("/filter_specification/expression_attribute_", ""),
     ("/labels", ""),
     # What only the service's, or AWS's, own memory tells.

@@ -4,6 +4,7 @@
 //! checks. What counts is not only that nothing panics: each target says what must hold of whatever is accepted.
 
 mod bodies;
+mod expressions;
 mod json;
 mod search;
 mod targets;

@@ -1,6 +1,6 @@
 //! What is fuzzed: a parser, inputs to begin with, and words that it looks for.
 
-use crate::{bodies, texts};
+use crate::{bodies, expressions, texts};
 
 /// A parser under test.
 #[derive(Debug, Clone, Copy)]
@@ -32,5 +32,6 @@ pub const ALL: &[Target] = &[
     bodies::CREATE_EXPORT,
     bodies::WEBHOOK_ENDPOINT,
     bodies::FILTER,
+    expressions::EXPRESSION,
     bodies::FINGERPRINT,
 ];

@@ -10,6 +10,7 @@ mod clock;
 mod control;
 mod dynamodb;
 mod faults;
+mod filter;
 mod item;
 mod kms;
 mod limits;

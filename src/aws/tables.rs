@@ -1,7 +1,8 @@
 //! What AWS says of a table: that it is there, and how far back it can be recovered. The table is named by its ARN, so that a table
 //! of the same name in the caller's own account is never meant.
 
-use aws_sdk_dynamodb::types::PointInTimeRecoveryStatus;
+use aws_sdk_dynamodb::types::{KeyType, PointInTimeRecoveryStatus, TableDescription};
+use dynamodb_expressions::{KeyAttribute, KeySchema, Kind};
 
 use super::Aws;
 use super::call::ask;
@@ -25,6 +26,7 @@ impl Aws {
             status: found.table_status().map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
             created_at: found.creation_date_time().and_then(from_sdk_time),
             size_bytes: found.table_size_bytes().filter(|bytes| *bytes >= 0),
+            key: key_schema(found),
         })
     }
 
@@ -43,4 +45,15 @@ impl Aws {
             latest: recovery.latest_restorable_date_time().and_then(from_sdk_time),
         }))
     }
+}
+
+/// The table's primary key; none if the description has none.
+fn key_schema(table: &TableDescription) -> Option<KeySchema> {
+    let attribute = |key_type: &KeyType| {
+        let element = table.key_schema().iter().find(|element| element.key_type() == key_type)?;
+        let definition = table.attribute_definitions().iter().find(|definition| definition.attribute_name() == element.attribute_name());
+        let kind = definition.and_then(|definition| Kind::of_tag(definition.attribute_type().as_str()));
+        Some(KeyAttribute { name: element.attribute_name().to_owned(), kind })
+    };
+    Some(KeySchema { partition: attribute(&KeyType::Hash)?, sort: attribute(&KeyType::Range) })
 }

@@ -26,7 +26,6 @@ pub mod iam;
 pub mod ids;
 pub mod invalid;
 pub mod labels;
-pub mod operators;
 pub mod output;
 pub mod pace;
 pub mod preflight;

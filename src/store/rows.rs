@@ -17,7 +17,7 @@ use crate::domain::duration::CreateTimeout;
 use crate::domain::estimate::{Estimate, EstimateBasis, LikelyEnd};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::export::{Accepted, Export, ExportState, ExportStatus, Failed, Origin, TimedOut};
-use crate::domain::filter;
+use crate::domain::filter::FilterSpecification;
 use crate::domain::ids::{ClientToken, ExportId};
 use crate::domain::labels::Labels;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType};
@@ -274,7 +274,7 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         },
         format: ExportFormat::parse(&row.export_format).map_err(text)?,
         kind,
-        filter: row.filter_specification.map(|json| filter::known(json).ok_or("filter_specification is no filter")).transpose()?,
+        filter: row.filter_specification.map(|json| FilterSpecification::stored(&json)).transpose().map_err(text)?,
         create_timeout: CreateTimeout::known(row.create_timeout, Duration::from_millis(row.create_timeout_ms.unsigned_abs())),
         callback,
         labels: Labels::known(row.labels.0),

@@ -16,6 +16,7 @@ mod discover;
 mod estimates;
 mod events;
 mod failures;
+mod filters;
 mod forbidden;
 mod front;
 mod hostile_receivers;

@@ -7,6 +7,7 @@ mod snapshot;
 
 use std::io::Write as _;
 
+use dynamodb_expressions::NotAValue;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use time::OffsetDateTime;
@@ -25,6 +26,8 @@ pub(crate) enum OutputError {
     Gzip(#[from] std::io::Error),
     #[error("Ion: {0}")]
     Ion(#[from] ion_rs::IonError),
+    #[error("an item: {0}")]
+    Item(#[from] NotAValue),
 }
 
 /// What a written export amounts to.

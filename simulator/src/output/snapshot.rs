@@ -1,6 +1,12 @@
 //! What an export shows: the records of every partition, taken from a table's history.
+//!
+//! A filter is judged by an item as it is at the export's time; in an incremental export by the latest image of a changed item, and of a
+//! deleted one by the old image ("Filtering a table export"). A key condition limits what is read, and so what is billed; a filter
+//! expression and a projection only limit what is written.
 
 use std::sync::Arc;
+
+use dynamodb_expressions::{NotAValue, Specification};
 
 use crate::clock::micros;
 use crate::item::{Item, item_bytes};
@@ -26,8 +32,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes an export's records from a table. Images are shared, not copied.
-    pub(crate) fn take(table: &Table, scope: Scope, partitions: u32) -> Self {
+    /// Takes an export's records from a table. Images are shared, not copied, unless they are projected.
+    pub(crate) fn take(table: &Table, scope: Scope, partitions: u32, filter: Option<&Specification>) -> Result<Self, NotAValue> {
         let mut files = vec![Vec::new(); usize::try_from(partitions).unwrap_or(1)];
         let mut bytes = 0;
         for history in table.histories() {
@@ -37,14 +43,31 @@ impl Snapshot {
             }) else {
                 continue;
             };
+            if !filter.map_or(Ok(true), |filter| filter.reads(&of))? {
+                continue;
+            }
             bytes += size;
-            files[table.partition_of(&of, partitions)].push(record);
+            if filter.map_or(Ok(true), |filter| filter.keeps(&of))? {
+                files[table.partition_of(&of, partitions)].push(projected(record, filter));
+            }
         }
         let billed_size_bytes = match scope {
             Scope::Full { .. } => bytes,
             Scope::Incremental { .. } => bytes.max(INCREMENTAL_FLOOR_BYTES),
         };
-        Self { partitions: files, billed_size_bytes }
+        Ok(Self { partitions: files, billed_size_bytes })
+    }
+}
+
+/// A record with only the attributes that are asked for. The keys of a change stay.
+fn projected(record: Record, filter: Option<&Specification>) -> Record {
+    let Some(projection) = filter.and_then(Specification::projection) else { return record };
+    let apply = |image: Arc<Item>| Arc::new(projection.apply(&image));
+    match record {
+        Record::Item(item) => Record::Item(apply(item)),
+        Record::Change { write_micros, keys, new_image, old_image } => {
+            Record::Change { write_micros, keys, new_image: new_image.map(apply), old_image: old_image.map(apply) }
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Export, Failure, Finish, Outcome, World};
-use crate::output::{self, Snapshot};
+use crate::filter;
+use crate::output::{self, OutputError, Snapshot};
 use crate::s3::{Access, KeyCheck};
 
 impl World {
@@ -50,6 +51,15 @@ impl World {
         if let Some(failure) = export.doom.clone().or_else(|| self.obstacle(export, &keys)) {
             return Outcome::Failed(failure);
         }
+        let filter = export.request.filter_specification.as_ref().map(filter::read).transpose();
+        let filter = match filter {
+            Ok(filter) => filter,
+            // Accepted by an earlier version of the simulator, which checked less.
+            Err(faults) => {
+                let message = faults.first().map(ToString::to_string).unwrap_or_default();
+                return Outcome::Failed(Failure { code: "UNKNOWN".to_owned(), message });
+            }
+        };
         let snapshot = {
             let state = self.state();
             let Some(table) = state.table_by_id(&export.table_id) else {
@@ -58,9 +68,10 @@ impl World {
                     message: format!("Table not found: {}", export.request.table_arn),
                 });
             };
-            Snapshot::take(table, export.scope, self.partitions)
+            Snapshot::take(table, export.scope, self.partitions, filter.as_ref())
         };
-        match output::write(&self.store, export, &snapshot, ends_at) {
+        let written = snapshot.map_err(OutputError::from).and_then(|snapshot| output::write(&self.store, export, &snapshot, ends_at));
+        match written {
             Ok(written) => Outcome::Completed {
                 manifest_key: written.manifest_key,
                 item_count: written.item_count,

@@ -6,6 +6,7 @@ mod around;
 mod client;
 mod describing;
 mod faults;
+mod filtered_output;
 mod full_output;
 mod incremental_output;
 mod items;

@@ -106,9 +106,31 @@ async fn filters_are_checked_and_echoed() {
     with(json!({})).await.refused("ValidationException", &format!("{invalid} The specification can not be empty"));
     let long = with(json!({"FilterExpression": "a".repeat(4097)})).await;
     assert!(long.message().contains("Expression size has exceeded the maximum allowed size"));
-    with(json!({"KeyConditionExpression": "v = :v"}))
-        .await
-        .refused("ValidationException", &format!("{invalid} KeyConditionExpression: Query condition missed key schema element: pk"));
+    for (filter, message) in [
+        (
+            json!({"KeyConditionExpression": "v = :v", "ExpressionAttributeValues": {":v": {"S": "a"}}}),
+            "Query condition missed key schema element: pk",
+        ),
+        (
+            json!({"KeyConditionExpression": "pk = :v", "ExpressionAttributeValues": {":v": {"N": "1"}}}),
+            "One or more parameter values were invalid: Condition parameter type does not match schema type",
+        ),
+        (json!({"FilterExpression": "a ==== b"}), "Invalid FilterExpression: Syntax error; token: \"=\", near: \"===\""),
+        (
+            json!({"FilterExpression": "a = :v"}),
+            "Invalid FilterExpression: An expression attribute value used in expression is not defined; attribute value: :v",
+        ),
+        (
+            json!({"FilterExpression": "Status = :v", "ExpressionAttributeValues": {":v": {"S": "open"}}}),
+            "Invalid FilterExpression: Attribute name is a reserved keyword; reserved keyword: Status",
+        ),
+        (
+            json!({"FilterExpression": "attribute_exists(a)", "ExpressionAttributeNames": {"#t": "total"}}),
+            "Value provided in ExpressionAttributeNames unused in expressions: keys: {#t}",
+        ),
+    ] {
+        with(filter).await.refused("ValidationException", &format!("{invalid} {message}"));
+    }
     let named = json!({
         "KeyConditionExpression": "#k = :v", "FilterExpression": "pk <> :w", "ExpressionAttributeNames": {"#k": "pk"},
         "ExpressionAttributeValues": {":v": {"S": "a"}, ":w": {"S": "b"}},

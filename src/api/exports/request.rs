@@ -136,7 +136,8 @@ pub struct IncrementalExportSpecification {
     pub export_view_type: Option<ViewType>,
 }
 
-/// Which items are included. Expressions have at most 4 KB and 300 operators each.
+/// Which items are included. Expressions have at most 4 KB and 300 operators each. What AWS would refuse whatever the table is, such as an
+/// error of syntax, an undefined or unused placeholder or a reserved word, is refused here.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {

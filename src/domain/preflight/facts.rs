@@ -1,5 +1,6 @@
 //! What AWS and the database said, before it is judged.
 
+use dynamodb_expressions::KeySchema;
 use serde_json::Value;
 
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
@@ -46,6 +47,8 @@ pub struct TableFacts {
     pub created_at: Option<Timestamp>,
     /// Its size in bytes, as AWS counted it within the last six hours or so.
     pub size_bytes: Option<i64>,
+    /// Its primary key, if AWS told all of it.
+    pub key: Option<KeySchema>,
 }
 
 /// Point-in-time recovery of a table.

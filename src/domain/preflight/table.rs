@@ -114,3 +114,25 @@ pub(super) fn window(request: &ExportRequest, facts: &Facts) -> Finding {
     let end = to.map_or_else(|| "when AWS starts it".to_owned(), |to| to.to_string());
     passed(format!("The window from {from} to {end} can be recovered."))
 }
+
+/// AWS holds a filter against the table's key only if there is a key condition.
+pub(super) fn filter_keys(request: &ExportRequest, facts: &Facts) -> Finding {
+    let Some(filter) = &request.filter else { return skipped("There is no filter.") };
+    if filter.key_condition_expression.is_none() {
+        return skipped("Without a key condition a filter may name every attribute.");
+    }
+    let key = match &facts.table {
+        Ok(table) => table.key.as_ref(),
+        Err(failure) => {
+            let table = request.table_arn.as_str();
+            return unanswered("DescribeTable", &caller_statement(&["dynamodb:DescribeTable"], table), failure);
+        }
+    };
+    let Some(key) = key else { return skipped("DescribeTable did not tell the table's key.") };
+    let errors: Vec<String> = filter.key_errors(key).iter().map(|(at, invalid)| format!("{} {invalid}.", &at[1..])).collect();
+    if errors.is_empty() {
+        let names: Vec<&str> = key.attributes().map(|attribute| attribute.name.as_str()).collect();
+        return passed(format!("The filter suits the table's key ({}).", names.join(", ")));
+    }
+    failed(errors.join(" "), "Correct filter_specification.")
+}

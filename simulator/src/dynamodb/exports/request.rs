@@ -98,7 +98,7 @@ pub(super) fn check_couplings(request: &ExportRequest) -> Result<(), ApiError> {
         violations.pattern(Some(key), "s3SseKmsKeyId", KEY_PATTERN, fits);
         violations.report().map_err(ApiError::into_invalid_request)?;
     }
-    request.filter_specification.as_ref().map_or(Ok(()), filter::check_shape)
+    request.filter_specification.as_ref().map_or(Ok(()), |given| filter::check_shape(given).map(drop))
 }
 
 fn is_bucket(name: &str) -> bool {
