@@ -12,7 +12,7 @@ use super::input::{Input, Violations};
 use crate::item::{Item, MAX_ITEM_BYTES, item_bytes, normalise};
 use crate::world::Table;
 
-const PAGE_BYTES: u64 = 1024 * 1024;
+pub(super) const PAGE_BYTES: u64 = 1024 * 1024;
 const MOST_BATCH_WRITES: usize = 25;
 
 pub(super) fn put(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
@@ -154,7 +154,7 @@ fn checked_key(table: &Table, item: &Item) -> Result<String, ApiError> {
     table.key_of(item).map_err(ApiError::validation)
 }
 
-fn read(input: Input<'_>, member: &str) -> Result<Item, ApiError> {
+pub(super) fn read(input: Input<'_>, member: &str) -> Result<Item, ApiError> {
     let given = input.structure(member)?;
     let mut violations = Violations::default();
     violations.required(given.map(|_| ()), &member.to_lowercase());
@@ -169,7 +169,7 @@ fn old_attributes(input: Input<'_>, before: Option<Arc<Item>>) -> Result<Value, 
     })
 }
 
-fn refuse(input: Input<'_>, members: &[&str]) -> Result<(), ApiError> {
+pub(super) fn refuse(input: Input<'_>, members: &[&str]) -> Result<(), ApiError> {
     match members.iter().find(|member| input.0.contains_key(**member)) {
         Some(member) => Err(ApiError::validation(format!("{member} is not evaluated by this simulator"))),
         None => Ok(()),

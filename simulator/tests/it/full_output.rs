@@ -57,7 +57,7 @@ async fn the_chain_of_sums_holds_from_manifest_to_item() {
 
 #[tokio::test]
 async fn an_empty_table_gives_empty_files() {
-    let aws = Aws::with(|settings| settings.partitions = 3).await;
+    let aws = Aws::with(|settings| settings.partitions = Some(3)).await;
     let done = aws.finished(json!({})).await;
     assert_eq!(aws.files(&done).await.len(), 3);
     assert!(aws.lines(&done).await.is_empty());
