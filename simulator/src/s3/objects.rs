@@ -101,8 +101,7 @@ impl S3Service {
         let slice = Slice::of(&info, input.range, input.part_number)?;
         let mut answer = HeadObjectOutput::default();
         describe!(answer, input, info, slice);
-        let status = if slice.content_range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-        Ok(S3Response::with_status(answer, status))
+        Ok(S3Response::new(answer))
     }
 
     pub(super) async fn put_one(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
@@ -164,7 +163,10 @@ impl S3Service {
         self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
         let (info, _) = self.object(&input.bucket, &input.key, input.version_id.as_deref())?;
-        let asked = |name: &str| input.object_attributes.iter().any(|attribute| attribute.as_str() == name);
+        let asked = |name: &str| {
+            // Clients send one header with all of them.
+            input.object_attributes.iter().flat_map(|attributes| attributes.as_str().split(',')).any(|attribute| attribute.trim() == name)
+        };
         let mut answer = GetObjectAttributesOutput { last_modified: Some(info.modified_at.into()), ..GetObjectAttributesOutput::default() };
         if asked(ObjectAttributes::ETAG) {
             answer.e_tag = strong(&info.etag);

@@ -71,6 +71,7 @@ async fn parts_are_uploaded_copied_listed_and_put_together() {
     assert_eq!(part.header("content-range"), "bytes 5242880-5242883/5242884");
     let attributes = [("x-amz-object-attributes", "ETag,Checksum,ObjectParts,StorageClass,ObjectSize")];
     let about = s3(&aws, "GET", "exports/big%01?attributes", &attributes, "").await.ok();
+    assert!(about.element("ETag").ends_with("-2"), "{}", about.body);
     assert_eq!((about.element("ObjectSize"), about.element("StorageClass")), ("5242884", "STANDARD"));
     assert!(about.body.contains("<PartsCount>2</PartsCount>"), "{}", about.body);
     assert!(s3(&aws, "GET", "exports?uploads", &[], "").await.ok().body.contains("<IsTruncated>false</IsTruncated>"));
