@@ -7,6 +7,9 @@ use http::header::CONTENT_TYPE;
 /// What S3 lets a form have besides what its policy names.
 const IGNORED: &str = "name=\"x-ignore-signature\"";
 
+/// What stands for the file's name in a key.
+const FILE_NAME: &str = "${filename}";
+
 /// Whether a request carries a form.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with("multipart/form-data"))
@@ -27,8 +30,20 @@ pub(super) fn without_signature(body: &Bytes) -> (Bytes, Option<String>) {
             form.splice(at..at + name.len(), IGNORED.bytes());
         }
     }
+    // A key may ask for the name of the file.
+    if let Some(at) = find(&form, FILE_NAME) {
+        form.splice(at..at + FILE_NAME.len(), file_name(rest).iter().copied());
+    }
     form.extend_from_slice(rest);
     (Bytes::from(form), credential)
+}
+
+/// The name that the browser gives to the file.
+fn file_name(part: &[u8]) -> &[u8] {
+    let line = &part[..find(part, "\r\n").unwrap_or(part.len())];
+    let Some(at) = find(line, "filename=\"") else { return b"" };
+    let name = &line[at + "filename=\"".len()..];
+    &name[..find(name, "\"").unwrap_or(name.len())]
 }
 
 fn find(bytes: &[u8], text: &str) -> Option<usize> {
@@ -49,5 +64,8 @@ mod tests {
         assert_eq!(credential.as_deref(), Some("AKID/x"));
         assert!(left.contains("name=\"x-ignore-signature\"") && left.ends_with(&file), "{left}");
         assert!(!left.contains("X-Amz-Signature"));
+        let form = field("key", "up/${filename}") + "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n";
+        let (left, _) = without_signature(&Bytes::from(form));
+        assert!(String::from_utf8(left.to_vec()).unwrap().contains("up/a.txt\r\n"));
     }
 }
