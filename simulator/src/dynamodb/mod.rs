@@ -5,12 +5,15 @@ mod backups;
 mod context;
 mod error;
 mod exports;
+mod expressions;
 mod input;
 mod items;
 mod reads;
 mod tables;
 mod tags;
 mod time_to_live;
+mod update_expression;
+mod update_item;
 mod update_table;
 
 use std::sync::Arc;
@@ -111,8 +114,10 @@ async fn run(context: &Context<'_>, operation: &str, input: Input<'_>) -> Result
         "PutItem" => items::put(context, input),
         "DeleteItem" => items::delete(context, input),
         "BatchWriteItem" => items::batch_write(context, input),
-        "GetItem" => items::get(context, input),
-        "Scan" => items::scan(context, input),
+        "GetItem" => reads::get(context, input),
+        "Scan" => reads::scan(context, input),
+        "Query" => reads::query(context, input),
+        "UpdateItem" => update_item::update(context, input),
         "BatchGetItem" => reads::batch_get(context, input),
         _ => Err(ApiError::unknown_operation(operation)),
     }

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
-pub(crate) use size::{MAX_ITEM_BYTES, attribute_bytes, item_bytes};
+pub(crate) use number::add as add_numbers;
+pub(crate) use size::{MAX_ITEM_BYTES, item_bytes};
 
 /// An item: attribute names and their typed values, as they stand on the wire.
 pub(crate) type Item = Map<String, Value>;

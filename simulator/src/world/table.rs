@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dynamodb_expressions::attribute_bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use crate::clock::micros;
-use crate::item::{Item, attribute_bytes, item_bytes};
+use crate::item::{Item, item_bytes};
 
 /// How long behind now the latest restorable time of a table with backups stands.
 pub(crate) const RESTORABLE_LAG: Duration = Duration::minutes(5);

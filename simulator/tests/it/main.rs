@@ -5,6 +5,7 @@
 mod around;
 mod client;
 mod describing;
+mod expressions;
 mod faults;
 mod filtered_output;
 mod full_output;
