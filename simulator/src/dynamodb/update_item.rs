@@ -37,7 +37,7 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     let shown = match input.text("ReturnValues")? {
         Some("ALL_NEW") => Some(new),
         Some("UPDATED_NEW") => Some(touched(&new)),
-        Some("ALL_OLD") => before.map(|item| Arc::unwrap_or_clone(item)),
+        Some("ALL_OLD") => before.map(Arc::unwrap_or_clone),
         Some("UPDATED_OLD") => before.map(|item| touched(&item)),
         _ => None,
     };

@@ -163,7 +163,7 @@ impl ObjectStore {
         };
         let mut buckets = self.buckets();
         let kept = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
-        kept.journal.append(&Entry::Put { key: new.key.clone(), info: info.clone() })?;
+        kept.journal.append(&Entry::Put { key: new.key.clone(), info: Box::new(info.clone()) })?;
         if let Some(old) = kept.objects.insert(new.key, info.clone()).filter(|old| old.file != info.file) {
             files::remove(&self.root, bucket, &old.file);
         }
