@@ -22,7 +22,7 @@ pub(crate) struct Place {
 }
 
 impl Context<'_> {
-    /// AWS asks whose an ARN is before it looks at the rest of it: the caller's, or anybody's where the settings say so.
+    /// AWS checks the account in an ARN before the rest of it. It must be the caller's, unless the settings allow every account.
     pub(crate) fn admit(&self, arn: &str) -> Result<(), ApiError> {
         match owner_of(arn) {
             Some((_, _, account)) if account != self.caller.account && !self.world.any_account => Err(ApiError::access_denied()),

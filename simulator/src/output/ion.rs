@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::snapshot::Record;
 use crate::item::Item;
 
-/// From so many zeros after the point on a fraction is written with an exponent.
+/// A fraction with at least this many zeros after the point is written with an exponent.
 const MOST_LEADING_ZEROS: usize = 6;
 
 /// The text of one partition's file.

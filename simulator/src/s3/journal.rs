@@ -58,7 +58,7 @@ impl Journal {
             }
         }
         let Some(info) = info else { return Ok(None) };
-        // Written anew, so that it does not grow for ever.
+        // Written anew, so that it does not grow without end.
         let beside = path.with_extension("new");
         let mut journal = Self::create(&beside, &info)?;
         for (key, info) in &objects {

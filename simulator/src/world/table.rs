@@ -190,7 +190,7 @@ impl Table {
             let throughput = self.description.get("ProvisionedThroughput");
             let units = |name: &str| throughput.and_then(|throughput| throughput[name].as_f64()).unwrap_or_default();
             let partitions = units("ReadCapacityUnits") / PARTITION_READ_UNITS + units("WriteCapacityUnits") / PARTITION_WRITE_UNITS;
-            // A table of a thousand partitions is none for one machine.
+            // One machine cannot simulate more than a thousand partitions.
             (1..1_000).find(|count: &u32| f64::from(*count) >= partitions).map_or(1_000, u64::from)
         };
         u32::try_from(by_size.max(by_capacity).max(1)).unwrap_or(u32::MAX)

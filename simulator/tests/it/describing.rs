@@ -107,7 +107,7 @@ async fn every_way_not_to_find_an_export() {
     ask(&arn.replace("us-east-1", "eu-west-1")).await.refused("ExportNotFoundException", "Export not found: Invalid export arn");
     let elsewhere = aws.call_as(ACCOUNT, "eu-west-1", "DescribeExport", json!({"ExportArn": arn})).await;
     elsewhere.refused("ExportNotFoundException", "Export not found: Invalid export arn");
-    // Whose an ARN is comes before all else that is wrong with it.
+    // The account is checked before everything else in an ARN.
     for other in ["arn:qwerty:dynamodb:us-east-1", "arn:aws:qwerty:us-east-1", "arn:aws:dynamodb:qwerty"] {
         ask(&format!("{other}:000000000000:table/no-export-at-all")).await.refused("AccessDeniedException", "Access is denied");
     }
