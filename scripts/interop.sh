@@ -20,6 +20,7 @@ find_chromium() {
 missing=
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="python3-venv"
 command -v node >/dev/null && command -v npm >/dev/null || missing="$missing nodejs npm"
+command -v rclone >/dev/null || missing="$missing rclone"
 [ -n "${CHROMIUM:-}" ] || find_chromium >/dev/null || missing="$missing chromium"
 missing=${missing# }
 
@@ -57,6 +58,13 @@ install_pypi() {
         --requirement interop/requirements.txt --constraint interop/constraints.txt
 }
 
+install_s3fs() {
+    rm -rf "$work/venv-s3fs"
+    python3 -m venv "$work/venv-s3fs"
+    timeout 600 "$work/venv-s3fs/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        --requirement interop/requirements-s3fs.txt
+}
+
 install_npm() {
     cp interop/package.json interop/package-lock.json interop/.npmrc "$work/"
     (cd "$work" && timeout 600 npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier)
@@ -66,6 +74,7 @@ sum() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
 
 # The folder is part of the state, since an environment cannot be moved.
 once PyPI "$(sum interop/requirements.txt interop/constraints.txt) $(python3 --version) $PWD" install_pypi
+once s3fs "$(sum interop/requirements-s3fs.txt) $(python3 --version) $PWD" install_s3fs
 once npm "$(sum interop/package-lock.json)" install_npm
 
 # The same build as that of `make test`.

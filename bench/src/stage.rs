@@ -80,7 +80,8 @@ impl Stage {
         let options = Options { durable: true, ..Options::default() };
         let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
         let limits = tableferry_simulator::Limits::unlimited();
-        let settings = Settings { seed: Some(seed), speed, limits, any_account: true, partitions: 1, ..Settings::new(objects.join("s3")) };
+        let settings =
+            Settings { seed: Some(seed), speed, limits, any_account: true, partitions: Some(1), ..Settings::new(objects.join("s3")) };
         let simulator = Simulator::start(settings).await?;
         #[expect(clippy::disallowed_methods, reason = "a measurement talks to loopback only")]
         let http = reqwest::Client::builder().no_proxy().build()?;

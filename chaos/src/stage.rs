@@ -109,7 +109,7 @@ impl Stage {
             seed: Some(tables()),
             speed: arguments.speed,
             random_seed: seed,
-            partitions: 1,
+            partitions: Some(1),
             ..SimulatorSettings::new(folder.join("s3"))
         })
         .await?;

@@ -39,6 +39,15 @@ pub(crate) fn parse_export(text: &str) -> Option<(TableArn, String)> {
     (!id.is_empty() && !id.contains('/')).then(|| (arn, id.to_owned()))
 }
 
+/// The partition, service and account that a text names in the manner of an ARN, whatever else it holds.
+pub(crate) fn owner_of(text: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = text.splitn(6, ':');
+    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("arn"), Some(partition), Some(service), Some(_), Some(account), Some(_)) => Some((partition, service, account)),
+        _ => None,
+    }
+}
+
 fn parse_below_table(text: &str) -> Option<(TableArn, Option<&str>)> {
     let mut parts = text.splitn(6, ':');
     let (Some("arn"), Some(partition), Some("dynamodb"), Some(region), Some(account), Some(resource)) =

@@ -34,8 +34,9 @@ pub struct Settings {
     pub random_seed: u64,
     /// Starts with the clock standing still.
     pub freeze_clock: bool,
-    /// Data files per export: one per partition of the table.
-    pub partitions: u32,
+    /// Data files per export: one per partition of the table, of which AWS gives a table as many as its capacity and size ask for,
+    /// unless a number is set here.
+    pub partitions: Option<u32>,
 }
 
 impl Settings {
@@ -55,7 +56,7 @@ impl Settings {
             limits: Limits::default(),
             random_seed: 0,
             freeze_clock: false,
-            partitions: 4,
+            partitions: None,
         }
     }
 }

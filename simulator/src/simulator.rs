@@ -151,7 +151,7 @@ async fn serve_dynamodb(world: Arc<World>, listener: TcpListener, stop: Cancella
 
 async fn serve_s3(world: Arc<World>, listener: TcpListener, stop: CancellationToken) {
     let service = S3ServiceBuilder::new(S3Service::new(Arc::clone(&world))).build();
-    let front = S3Front::new(service, world.account_id.clone());
+    let front = S3Front::new(service, world);
     let service = service_fn(move |request| {
         let front = front.clone();
         async move { front.answer(request).await }

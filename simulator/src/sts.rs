@@ -1,5 +1,5 @@
-//! STS's AssumeRole (query protocol, XML answers): hands out credentials whose access key id is the role's account, which
-//! both listeners take as the caller's account.
+//! STS (query protocol, XML answers): AssumeRole hands out credentials whose access key id is the role's account, which both
+//! listeners take as the caller's account; GetCallerIdentity says which account that is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde_json::{Map, json};
 use time::Duration;
 use time::format_description::well_known::Rfc3339;
 
-use crate::arn::is_account_id;
+use crate::arn::{is_account_id, partition_of};
 use crate::caller::Caller;
 use crate::control::Call;
 use crate::faults::Instead;
@@ -46,6 +46,7 @@ pub(crate) async fn answer(world: &Arc<World>, caller: &Caller, body: &[u8]) -> 
         Some(Instead::ExpiredCredentials) => Err((403, "ExpiredToken", "The security token included in the request is expired".to_owned())),
         Some(Instead::Error500) => Err((500, "InternalFailure", "We encountered an internal error. Please try again.".to_owned())),
         None if operation == "AssumeRole" => assume(world, caller, &form),
+        None if operation == "GetCallerIdentity" => Ok(identity(caller)),
         None => Err((400, "InvalidAction", format!("Could not find operation {operation} for version 2011-06-15"))),
     };
     call.end(world, result.as_ref().map_or_else(|refusal| refusal.1, |_| "OK"), result.is_ok());
@@ -85,6 +86,16 @@ fn assume(world: &World, caller: &Caller, form: &BTreeMap<String, String>) -> Re
          <ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata></AssumeRoleResponse>",
         escape(name)
     ))
+}
+
+fn identity(caller: &Caller) -> String {
+    let (account, partition) = (&caller.account, partition_of(&caller.region));
+    format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+         <Arn>arn:{partition}:iam::{account}:user/caller</Arn><UserId>AIDASIMULATED</UserId><Account>{account}</Account>\
+         </GetCallerIdentityResult><ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata>\
+         </GetCallerIdentityResponse>"
+    )
 }
 
 /// STS says the same whether the role is missing, its trust policy says no, or the external id is another.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::ApiError;
 use super::input::{Input, Violations};
-use crate::arn::{TableArn, is_table_name};
+use crate::arn::{TableArn, is_table_name, owner_of, partition_of};
 use crate::caller::Caller;
 use crate::faults::ListDisturbance;
 use crate::world::World;
@@ -24,9 +24,12 @@ pub(crate) struct Place {
 }
 
 impl Context<'_> {
-    /// The account an ARN may be of: the caller's, or any where the settings say so.
-    pub(crate) fn admit(&self, account: &str) -> Result<(), ApiError> {
-        if account == self.caller.account || self.world.any_account { Ok(()) } else { Err(ApiError::access_denied()) }
+    /// AWS checks the account in an ARN before the rest of it. It must be the caller's, unless the settings allow every account.
+    pub(crate) fn admit(&self, arn: &str) -> Result<(), ApiError> {
+        match owner_of(arn) {
+            Some((_, _, account)) if account != self.caller.account && !self.world.any_account => Err(ApiError::access_denied()),
+            _ => Ok(()),
+        }
     }
 
     /// Reads `TableName`, which may be a name or an ARN.
@@ -42,10 +45,14 @@ impl Context<'_> {
     /// A table's place from its name or ARN.
     pub(crate) fn place(&self, given: &str) -> Result<Place, ApiError> {
         if given.starts_with("arn:") {
-            let arn = TableArn::parse(given).map_err(|_| ApiError::validation(format!("Invalid table ARN: {given}")))?;
-            self.admit(&arn.account)?;
+            self.admit(given)?;
+            let invalid = |what: &str| ApiError::validation(format!("1 validation error detected: Invalid {what} in '{given}'"));
+            let arn = TableArn::parse(given).map_err(|_| invalid("resource type"))?;
+            if arn.partition != partition_of(&self.caller.region) {
+                return Err(invalid("AWS partition"));
+            }
             if arn.region != self.caller.region {
-                return Err(ApiError::resource_not_found());
+                return Err(invalid("AWS region"));
             }
             return Ok(Place { account: arn.account, region: arn.region, name: arn.table });
         }

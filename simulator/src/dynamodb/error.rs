@@ -45,8 +45,10 @@ impl ApiError {
         Self { status: 400, namespace: SERVICE, code: "SerializationException", message: message.into() }
     }
 
-    pub(crate) fn unknown_operation() -> Self {
-        Self { status: 400, namespace: SERVICE, code: "UnknownOperationException", message: String::new() }
+    /// AWS sends no sentence. Here it may be an operation that AWS knows, so it says which.
+    pub(crate) fn unknown_operation(operation: &str) -> Self {
+        let message = format!("The simulator does not know the operation '{operation}'. Its README lists those that it knows.");
+        Self { status: 400, namespace: SERVICE, code: "UnknownOperationException", message }
     }
 
     pub(crate) fn access_denied() -> Self {
@@ -82,7 +84,6 @@ impl ApiError {
     pub(crate) fn body(&self) -> Value {
         let kind = format!("{}#{}", self.namespace, self.code);
         match self.code {
-            "UnknownOperationException" => json!({"__type": kind}),
             "SerializationException" | "AccessDeniedException" => json!({"__type": kind, "Message": self.message}),
             _ => json!({"__type": kind, "message": self.message}),
         }

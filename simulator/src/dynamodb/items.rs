@@ -1,6 +1,4 @@
-//! PutItem, DeleteItem, BatchWriteItem, GetItem, Scan: enough to fill a table and to look at it.
-//!
-//! Condition, filter, projection and update expressions are refused, never silently ignored.
+//! PutItem, DeleteItem, BatchWriteItem. Members that are not acted on are refused, never silently ignored.
 
 use std::sync::Arc;
 
@@ -8,29 +6,33 @@ use serde_json::{Map, Value, json};
 
 use super::context::Context;
 use super::error::ApiError;
+use super::expressions::Expressions;
 use super::input::{Input, Violations};
 use crate::item::{Item, MAX_ITEM_BYTES, item_bytes, normalise};
 use crate::world::Table;
 
-const PAGE_BYTES: u64 = 1024 * 1024;
 const MOST_BATCH_WRITES: usize = 25;
 
 pub(super) fn put(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
-    refuse(input, &["ConditionExpression", "Expected"])?;
+    refuse(input, &["Expected"])?;
+    let condition = Expressions::of_write(input)?;
     let item = read(input, "Item")?;
     let mut state = context.world.change();
     let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+    condition.require(table.get(&checked_key(table, &item)?))?;
     let before = write(table, Some(item), None, context.world.clock.now())?;
     old_attributes(input, before)
 }
 
 pub(super) fn delete(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
-    refuse(input, &["ConditionExpression", "Expected"])?;
+    refuse(input, &["Expected"])?;
+    let condition = Expressions::of_write(input)?;
     let key = read(input, "Key")?;
     let mut state = context.world.change();
     let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+    condition.require(table.get(&table.key_only(&key).map_err(ApiError::validation)?))?;
     let before = write(table, None, Some(&key), context.world.clock.now())?;
     old_attributes(input, before)
 }
@@ -84,55 +86,6 @@ pub(super) fn batch_write(context: &Context<'_>, input: Input<'_>) -> Result<Val
     Ok(json!({"UnprocessedItems": {}}))
 }
 
-pub(super) fn get(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
-    let place = context.table(input)?;
-    refuse(input, &["ProjectionExpression", "AttributesToGet"])?;
-    let key = read(input, "Key")?;
-    let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
-    let key = table.key_only(&key).map_err(ApiError::validation)?;
-    Ok(table.get(&key).map_or_else(|| json!({}), |item| json!({"Item": **item})))
-}
-
-pub(super) fn scan(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
-    let place = context.table(input)?;
-    refuse(input, &["FilterExpression", "ProjectionExpression", "AttributesToGet", "ScanFilter", "IndexName"])?;
-    let (limit, segment, segments) = (input.integer("Limit")?, input.integer("Segment")?, input.integer("TotalSegments")?);
-    let mut violations = Violations::default();
-    if let Some(limit) = limit {
-        violations.check(limit >= 1, "limit", limit, "have value greater than or equal to 1");
-    }
-    violations.report()?;
-    let count_only = input.text("Select")? == Some("COUNT");
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let start = input.structure("ExclusiveStartKey")?.map(|key| normalise(key.0)).transpose().map_err(ApiError::validation)?;
-    let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
-    let after = start.map(|key| table.key_only(&key)).transpose();
-    let after = after.map_err(|_| ApiError::validation("The provided starting key is invalid"))?;
-    let segments = segments.and_then(|segments| u32::try_from(segments).ok()).unwrap_or(1);
-    let segment = segment.and_then(|segment| usize::try_from(segment).ok()).unwrap_or(0);
-    let mut found: Vec<&Arc<Item>> = Vec::new();
-    let (mut bytes, mut more) = (0, false);
-    for (_, item) in table.scan_after(after.as_deref()).filter(|(_, item)| table.partition_of(item, segments) == segment) {
-        if found.len() >= limit || bytes >= PAGE_BYTES {
-            more = true;
-            break;
-        }
-        bytes += item_bytes(item);
-        found.push(item);
-    }
-    let mut answer = json!({"Count": found.len(), "ScannedCount": found.len()});
-    // Like AWS: a scan that stops at its limit gives a key even when nothing follows.
-    if let (true, Some(last)) = (more || found.len() == limit, found.last()) {
-        answer["LastEvaluatedKey"] = json!(table.key_attributes(last));
-    }
-    if !count_only {
-        answer["Items"] = found.into_iter().map(|item| json!(**item)).collect();
-    }
-    Ok(answer)
-}
-
 /// Writes an item, or deletes the one of a key; checks size and keys.
 pub(crate) fn write(
     table: &mut Table,
@@ -154,7 +107,7 @@ fn checked_key(table: &Table, item: &Item) -> Result<String, ApiError> {
     table.key_of(item).map_err(ApiError::validation)
 }
 
-fn read(input: Input<'_>, member: &str) -> Result<Item, ApiError> {
+pub(super) fn read(input: Input<'_>, member: &str) -> Result<Item, ApiError> {
     let given = input.structure(member)?;
     let mut violations = Violations::default();
     violations.required(given.map(|_| ()), &member.to_lowercase());
@@ -169,7 +122,7 @@ fn old_attributes(input: Input<'_>, before: Option<Arc<Item>>) -> Result<Value, 
     })
 }
 
-fn refuse(input: Input<'_>, members: &[&str]) -> Result<(), ApiError> {
+pub(super) fn refuse(input: Input<'_>, members: &[&str]) -> Result<(), ApiError> {
     match members.iter().find(|member| input.0.contains_key(**member)) {
         Some(member) => Err(ApiError::validation(format!("{member} is not evaluated by this simulator"))),
         None => Ok(()),

@@ -5,9 +5,16 @@ mod backups;
 mod context;
 mod error;
 mod exports;
+mod expressions;
 mod input;
 mod items;
+mod reads;
 mod tables;
+mod tags;
+mod time_to_live;
+mod update_expression;
+mod update_item;
+mod update_table;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +70,7 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
             Some(input) if for_kms.is_some() && operation == "DescribeKey" => {
                 kms::describe_key(&world, &caller, input.get("KeyId").and_then(Value::as_str))
             }
-            Some(_) if for_kms.is_some() => Err(ApiError::unknown_operation()),
+            Some(_) if for_kms.is_some() => Err(ApiError::unknown_operation(&operation)),
             Some(input) => run(&Context { world: &world, caller: &caller, list: disturbance.list }, &operation, Input(&input)).await,
             None => Err(ApiError::serialization("Unexpected token in the request body")),
         },
@@ -94,15 +101,25 @@ async fn run(context: &Context<'_>, operation: &str, input: Input<'_>) -> Result
         "CreateTable" => tables::create(context, input),
         "DeleteTable" => tables::delete(context, input),
         "DescribeTable" => tables::describe(context, input),
+        "UpdateTable" => update_table::update(context, input),
+        "DescribeTimeToLive" => time_to_live::describe(context, input),
+        "UpdateTimeToLive" => time_to_live::update(context, input),
+        "ListTagsOfResource" => tags::list(context, input),
+        "TagResource" => tags::add(context, input),
+        "UntagResource" => tags::remove(context, input),
+        "DescribeLimits" => Ok(tables::limits()),
         "ListTables" => tables::list(context, input),
         "UpdateContinuousBackups" => backups::update(context, input),
         "DescribeContinuousBackups" => backups::describe(context, input),
         "PutItem" => items::put(context, input),
         "DeleteItem" => items::delete(context, input),
         "BatchWriteItem" => items::batch_write(context, input),
-        "GetItem" => items::get(context, input),
-        "Scan" => items::scan(context, input),
-        _ => Err(ApiError::unknown_operation()),
+        "GetItem" => reads::get(context, input),
+        "Scan" => reads::scan(context, input),
+        "Query" => reads::query(context, input),
+        "UpdateItem" => update_item::update(context, input),
+        "BatchGetItem" => reads::batch_get(context, input),
+        _ => Err(ApiError::unknown_operation(operation)),
     }
 }
 
@@ -131,7 +148,7 @@ fn respond(world: &World, result: Result<Value, ApiError>) -> Response {
 
 /// The table a request is about, for rules and the log.
 pub(crate) fn table_of(input: &Map<String, Value>) -> Option<String> {
-    let named = ["TableName", "TableArn"].iter().find_map(|member| input.get(*member)?.as_str());
+    let named = ["TableName", "TableArn", "ResourceArn"].iter().find_map(|member| input.get(*member)?.as_str());
     match (named, input.get("ExportArn").and_then(Value::as_str)) {
         (Some(named), _) => Some(named.rsplit('/').next().unwrap_or(named).to_owned()),
         (None, Some(export)) => parse_export(export).map(|(arn, _)| arn.table),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::context::{Context, Place};
 use super::error::ApiError;
 use super::input::{Input, Violations};
+use super::tags;
 use crate::arn::{TableArn, partition_of};
 use crate::clock::epoch_seconds;
 use crate::world::{KeyAttribute, NewTable, State, Table};
@@ -18,6 +19,7 @@ pub(super) fn create(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     violations.one_of(billing, "billingMode", &["PROVISIONED", "PAY_PER_REQUEST"]);
     violations.report()?;
     let (partition_key, sort_key) = keys(input)?;
+    let tags = tags::read(input.list("Tags")?.map_or(&[][..], Vec::as_slice))?;
     let mut description = kept_members(input)?;
     let throughput = input.structure("ProvisionedThroughput")?;
     if billing == Some("PAY_PER_REQUEST") {
@@ -32,20 +34,27 @@ pub(super) fn create(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
             "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
         ));
     }
-    let units = |name| throughput.map_or(Ok(None), |throughput| throughput.integer(name)).map(|units| units.unwrap_or(0));
-    description.insert(
-        "ProvisionedThroughput".to_owned(),
-        json!({"ReadCapacityUnits": units("ReadCapacityUnits")?, "WriteCapacityUnits": units("WriteCapacityUnits")?, "NumberOfDecreasesToday": 0}),
-    );
+    description.insert("ProvisionedThroughput".to_owned(), shown_throughput(throughput)?);
+    if let Some(class) = input.text("TableClass")? {
+        description.insert("TableClassSummary".to_owned(), json!({"TableClass": class}));
+    }
     let now = context.world.clock.now();
     let mut state = context.world.change();
     if state.table(&place.account, &place.region, &place.name).is_some() {
         return Err(ApiError::modelled("ResourceInUseException", format!("Table already exists: {}", place.name)));
     }
-    let table = new_table(&mut state, place, now, (partition_key, sort_key), description);
+    let mut table = new_table(&mut state, place, now, (partition_key, sort_key), description);
+    table.tags = tags;
     let answer = json!({"TableDescription": describe_as(&table, "CREATING")});
     state.add_table(table);
     Ok(answer)
+}
+
+/// A table's throughput as its description shows it: zeros where it pays per request.
+pub(super) fn shown_throughput(throughput: Option<Input<'_>>) -> Result<Value, ApiError> {
+    let units = |name| throughput.map_or(Ok(None), |throughput| throughput.integer(name)).map(|units| units.unwrap_or(0));
+    let (reads, writes) = (units("ReadCapacityUnits")?, units("WriteCapacityUnits")?);
+    Ok(json!({"ReadCapacityUnits": reads, "WriteCapacityUnits": writes, "NumberOfDecreasesToday": 0}))
 }
 
 /// A table as the state wants it; its id is drawn here.
@@ -125,8 +134,14 @@ fn kept_members(input: Input<'_>) -> Result<Map<String, Value>, ApiError> {
 
 pub(super) fn delete(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
-    let gone = context.world.change().delete_table(&place.account, &place.region, &place.name);
-    let gone = gone.ok_or_else(|| not_found(&place.name))?;
+    let mut state = context.world.change();
+    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
+    if table.description.get("DeletionProtectionEnabled") == Some(&json!(true)) {
+        return Err(ApiError::validation(
+            "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+        ));
+    }
+    let gone = state.delete_table(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
     Ok(json!({"TableDescription": describe_as(&gone, "DELETING")}))
 }
 
@@ -161,11 +176,19 @@ pub(super) fn list(context: &Context<'_>, input: Input<'_>) -> Result<Value, Api
     Ok(answer)
 }
 
-fn not_found(name: &str) -> ApiError {
+/// AWS's initial quotas, which nothing here goes by.
+pub(super) fn limits() -> Value {
+    json!({
+        "AccountMaxReadCapacityUnits": 80_000, "AccountMaxWriteCapacityUnits": 80_000,
+        "TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000,
+    })
+}
+
+pub(super) fn not_found(name: &str) -> ApiError {
     ApiError::modelled("ResourceNotFoundException", format!("Requested resource not found: Table: {name} not found"))
 }
 
-fn describe_as(table: &Table, status: &str) -> Value {
+pub(super) fn describe_as(table: &Table, status: &str) -> Value {
     let mut schema = vec![json!({"AttributeName": table.partition_key.name, "KeyType": "HASH"})];
     schema.extend(table.sort_key.iter().map(|key| json!({"AttributeName": key.name, "KeyType": "RANGE"})));
     let mut description = Value::Object(table.description.clone());

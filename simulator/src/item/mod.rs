@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
+pub(crate) use number::add as add_numbers;
 pub(crate) use size::{MAX_ITEM_BYTES, item_bytes};
 
 /// An item: attribute names and their typed values, as they stand on the wire.
@@ -17,7 +18,15 @@ const DEEPEST: usize = 32;
 /// Checks every attribute and brings it into the form DynamoDB hands back (numbers without padding, for one).
 /// The error is AWS's sentence for it.
 pub(crate) fn normalise(item: &Item) -> Result<Item, String> {
-    item.iter().map(|(name, value)| Ok((name.clone(), attribute(value, 0)?))).collect()
+    item.iter().map(|(name, value)| Ok((checked_name(name)?, attribute(value, 0)?))).collect()
+}
+
+/// Names are not empty, at any depth.
+fn checked_name(name: &str) -> Result<String, String> {
+    if name.is_empty() {
+        return Err("One or more parameter values were invalid: Attribute names must have at least one character".to_owned());
+    }
+    Ok(name.to_owned())
 }
 
 fn attribute(value: &Value, depth: usize) -> Result<Value, String> {
@@ -45,7 +54,7 @@ fn attribute(value: &Value, depth: usize) -> Result<Value, String> {
         "M" => {
             let members = inner.as_object().ok_or_else(bad_type)?;
             let members: Result<Map<_, _>, String> =
-                members.iter().map(|(name, value)| Ok((name.clone(), attribute(value, depth + 1)?))).collect();
+                members.iter().map(|(name, value)| Ok((checked_name(name)?, attribute(value, depth + 1)?))).collect();
             Value::Object(members?)
         }
         "L" => {

@@ -1,6 +1,7 @@
 //! Data files in Amazon Ion text: one record per line, each with its version marker.
 //!
-//! Numbers are Ion decimals, binaries blobs; the three kinds of sets are lists annotated `$dynamodb_SS`, `_NS`, `_BS`.
+//! Numbers are Ion decimals, binaries blobs; the three kinds of sets are lists annotated `$dynamodb_SS`, `_NS`, `_BS`. An item stands in
+//! a field `Item`, a change in a field `Record`.
 
 use std::fmt::Write as _;
 
@@ -11,6 +12,9 @@ use serde_json::Value;
 
 use super::snapshot::Record;
 use crate::item::Item;
+
+/// A fraction with at least this many zeros after the point is written with an exponent.
+const MOST_LEADING_ZEROS: usize = 6;
 
 /// The text of one partition's file.
 pub(super) fn render(records: &[Record]) -> Result<String, IonError> {
@@ -27,23 +31,33 @@ fn line(record: &Record) -> Result<String, IonError> {
     match record {
         Record::Item(item) => Ok(format!("{{Item:{}}}", structure(item)?)),
         Record::Change { write_micros, keys, new_image, old_image } => {
-            let mut fields = vec![
-                format!("Metadata:{{WriteTimestampMicros:{}}}", decimal(&write_micros.to_string())?),
-                format!("Keys:{}", structure(keys)?),
-            ];
-            for (name, image) in [("NewImage", new_image), ("OldImage", old_image)] {
+            let mut fields = vec![format!("Keys:{}", structure(keys)?), format!("Metadata:{{WriteTimestampMicros:{write_micros}.}}")];
+            for (name, image) in [("OldImage", old_image), ("NewImage", new_image)] {
                 if let Some(image) = image {
                     fields.push(format!("{name}:{}", structure(image)?));
                 }
             }
-            Ok(format!("{{{}}}", fields.join(",")))
+            Ok(format!("{{Record:{{{}}}}}", fields.join(",")))
         }
     }
 }
 
 fn structure(item: &Item) -> Result<String, IonError> {
-    let fields = item.iter().map(|(name, value)| Ok(format!("{}:{}", scalar(Element::symbol(name.as_str()))?, attribute(value)?)));
+    let fields = item.iter().map(|(name, value)| Ok(format!("{}:{}", field_name(name)?, attribute(value)?)));
     Ok(format!("{{{}}}", fields.collect::<Result<Vec<_>, IonError>>()?.join(",")))
+}
+
+/// A field's name: bare where it reads as a word, quoted otherwise, and also where it looks like one of Ion's own symbols.
+fn field_name(name: &str) -> Result<String, IonError> {
+    let is_word = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'_');
+    if is_word && !["null", "true", "false", "nan"].contains(&name) {
+        return Ok(name.to_owned());
+    }
+    // A quoted symbol is written like a string, but for the quotes.
+    let text = scalar(Element::string(name))?;
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
+    Ok(format!("'{inner}'"))
 }
 
 fn attribute(value: &Value) -> Result<String, IonError> {
@@ -52,13 +66,13 @@ fn attribute(value: &Value) -> Result<String, IonError> {
     };
     match kind.as_str() {
         "S" => string(inner),
-        "N" => decimal(inner.as_str().unwrap_or_default()),
+        "N" => Ok(decimal(inner.as_str().unwrap_or_default())),
         "B" => blob(inner),
         "BOOL" => scalar(Element::boolean(inner.as_bool().unwrap_or_default())),
         "L" => list(inner, attribute),
         "M" => inner.as_object().map_or_else(|| structure(&Item::new()), structure),
         "SS" => Ok(format!("$dynamodb_SS::{}", list(inner, string)?)),
-        "NS" => Ok(format!("$dynamodb_NS::{}", list(inner, |element| decimal(element.as_str().unwrap_or_default()))?)),
+        "NS" => Ok(format!("$dynamodb_NS::{}", list(inner, |element| Ok(decimal(element.as_str().unwrap_or_default())))?)),
         "BS" => Ok(format!("$dynamodb_BS::{}", list(inner, blob)?)),
         _ => scalar(Element::null(IonType::Null)),
     }
@@ -73,9 +87,22 @@ fn string(inner: &Value) -> Result<String, IonError> {
     scalar(Element::string(inner.as_str().unwrap_or_default()))
 }
 
-/// A decimal, never an integer: Ion tells them apart by the point.
-fn decimal(plain: &str) -> Result<String, IonError> {
-    scalar(if plain.contains('.') { Element::read_one(plain)? } else { Element::read_one(format!("{plain}."))? })
+/// A decimal, never an integer: Ion tells them apart by the point. Zeros at the end of a whole number, and many at the beginning of a
+/// fraction, become an exponent, as AWS writes them: 600 is `6d2`.
+fn decimal(plain: &str) -> String {
+    let Some((whole, fraction)) = plain.split_once('.') else {
+        let digits = plain.trim_end_matches('0');
+        return match plain.len() - digits.len() {
+            0 => format!("{plain}."),
+            _ if digits.is_empty() || digits == "-" => "0.".to_owned(),
+            zeros => format!("{digits}d{zeros}"),
+        };
+    };
+    let digits = fraction.trim_start_matches('0');
+    if whole.trim_start_matches('-') == "0" && fraction.len() - digits.len() >= MOST_LEADING_ZEROS {
+        return format!("{}{digits}d-{}", whole.trim_end_matches('0'), fraction.len());
+    }
+    plain.to_owned()
 }
 
 fn blob(inner: &Value) -> Result<String, IonError> {
@@ -87,7 +114,7 @@ fn blob(inner: &Value) -> Result<String, IonError> {
 fn scalar(value: Element) -> Result<String, IonError> {
     let text: String = value.encode_as(WriteConfig::<v1_0::Text>::new(TextFormat::Compact))?;
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.trim_start_matches("$ion_1_0").trim().chars() {
+    for letter in text.trim().chars() {
         if letter.is_ascii_control() {
             // The library writes these as they are, which its own reader, rightly, refuses.
             let _ = write!(escaped, "\\x{:02x}", u32::from(letter));
@@ -126,5 +153,47 @@ mod tests {
         assert_eq!(read.get("two words").unwrap().as_string(), Some("$ion_1_0"));
         assert_eq!(read.get("null").unwrap().as_string(), Some("é\u{1}\n"));
         assert_eq!(read.get("Big"), Some(&Element::read_one("1d-20").unwrap()));
+    }
+
+    #[test]
+    fn names_like_ions_own_symbols_stay_whole() {
+        let names = ["$ion_1_0", "$ion_1_0abc", "$ion_1_0 x", "$7", "it's", "a\"b", "null", "", "ä\n", "plain_1"];
+        let mut inner: Item = names.iter().map(|name| ((*name).to_owned(), json!({"S": *name}))).collect();
+        inner.insert("map".to_owned(), json!({"M": {"$ion_1_0": {"N": "1"}}}));
+        let text = render(&[Record::Item(Arc::new(inner))]).unwrap();
+        let read = Element::read_all(text.as_bytes()).unwrap();
+        assert_eq!(read.len(), 1, "{text}");
+        let read = read.get(0).unwrap().as_struct().unwrap().get("Item").unwrap().as_struct().unwrap();
+        for name in names {
+            assert_eq!(read.get(name).and_then(Element::as_string), Some(name), "{text}");
+        }
+        assert!(read.get("map").unwrap().as_struct().unwrap().get("$ion_1_0").is_some(), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_written_as_aws_does() {
+        for (plain, written) in [
+            ("103", "103."),
+            ("600", "6d2"),
+            ("-20", "-2d1"),
+            ("0", "0."),
+            ("20240101", "20240101."),
+            ("1.5", "1.5"),
+            ("0.001", "0.001"),
+            ("0.000001", "0.000001"),
+            ("-0.0000001", "-1d-7"),
+        ] {
+            assert_eq!(decimal(plain), written);
+            assert_eq!(Element::read_one(written).unwrap().ion_type(), IonType::Decimal);
+        }
+    }
+
+    #[test]
+    fn a_change_stands_in_a_record() {
+        let item = |text: &str| json!({"pk": {"S": text}}).as_object().cloned().unwrap();
+        let change =
+            Record::Change { write_micros: 1_684_374_845_117_899, keys: item("a"), new_image: Some(Arc::new(item("a"))), old_image: None };
+        let text = render(&[change]).unwrap();
+        assert_eq!(text, "$ion_1_0 {Record:{Keys:{pk:\"a\"},Metadata:{WriteTimestampMicros:1684374845117899.},NewImage:{pk:\"a\"}}}\n");
     }
 }

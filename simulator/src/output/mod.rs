@@ -40,7 +40,7 @@ pub(crate) struct Written {
 /// Puts the empty object with which an export tries whether it may write.
 pub(crate) fn write_probe(store: &ObjectStore, export: &Export, at: OffsetDateTime) -> Result<(), StoreError> {
     let key = format!("{}/_started", export.own_folder());
-    store.put(&export.request.s3_bucket, NewObject::of(&key, Vec::new(), at))
+    store.put(&export.request.s3_bucket, NewObject::of(&key, Vec::new(), at)).map(|_| ())
 }
 
 /// Writes data files, then the manifests, the summary last: who sees it sees everything.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::checksums::Sum;
 use super::journal::Journal;
 
 /// What is known of a bucket besides its objects.
@@ -19,6 +20,9 @@ pub struct BucketInfo {
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What is known of an object besides its bytes.
@@ -31,6 +35,10 @@ pub(crate) struct ObjectInfo {
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) modified_at: OffsetDateTime,
     pub(crate) headers: Headers,
+    pub(crate) sum: Option<Sum>,
+    /// Of an object uploaded in parts: how large each was.
+    #[serde(default)]
+    pub(crate) part_sizes: Vec<u64>,
 }
 
 /// What a client said of an object when it put it there.
@@ -40,8 +48,37 @@ pub(crate) struct Headers {
     pub(crate) content_encoding: Option<String>,
     pub(crate) content_disposition: Option<String>,
     pub(crate) cache_control: Option<String>,
+    pub(crate) content_language: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option", default)]
+    pub(crate) expires: Option<OffsetDateTime>,
+    pub(crate) storage_class: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
 }
+
+impl Headers {
+    /// The storage class to show; an object has STANDARD unless it was put with another.
+    pub(super) fn class(&self) -> &str {
+        self.storage_class.as_deref().unwrap_or("STANDARD")
+    }
+}
+
+/// Reads the headers out of a request to put, copy or upload an object.
+macro_rules! headers {
+    ($input:expr) => {
+        $crate::s3::bucket::Headers {
+            content_type: $input.content_type.clone(),
+            content_encoding: $input.content_encoding.clone(),
+            content_disposition: $input.content_disposition.clone(),
+            cache_control: $input.cache_control.clone(),
+            content_language: $input.content_language.clone(),
+            expires: $input.expires.clone().map(time::OffsetDateTime::from),
+            storage_class: $input.storage_class.as_ref().map(|class| class.as_str().to_owned()),
+            metadata: $input.metadata.clone().into_iter().flatten().collect(),
+        }
+    };
+}
+
+pub(super) use headers;
 
 #[derive(Debug)]
 pub(super) struct Bucket {

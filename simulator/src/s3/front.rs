@@ -2,10 +2,13 @@
 //! transfer coding that comes with them. Anonymous requests pass too; a presigned URL past its time does not.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode, Uri};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPECT, HeaderName, HeaderValue, SERVER,
+};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use percent_encoding::percent_decode_str;
 use s3s::service::S3Service;
@@ -13,9 +16,11 @@ use time::format_description::well_known::Iso8601;
 use time::{OffsetDateTime, PrimitiveDateTime};
 use tower::ServiceExt as _;
 
-use super::chunked;
+use super::errors::{self, Ids};
+use super::{chunked, forms};
 use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::world::World;
 
 const SIGNATURE_HEADERS: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-decoded-content-length"];
 const SIGNATURE_PARAMETERS: [&str; 10] = [
@@ -35,32 +40,53 @@ const SIGNATURE_PARAMETERS: [&str; 10] = [
 #[derive(Clone)]
 pub(crate) struct S3Front {
     service: S3Service,
-    default_account: String,
+    world: Arc<World>,
 }
 
 impl S3Front {
-    pub(crate) fn new(service: S3Service, default_account: String) -> Self {
-        Self { service, default_account }
+    pub(crate) fn new(service: S3Service, world: Arc<World>) -> Self {
+        Self { service, world }
     }
 
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<hyper::body::Incoming>) -> Result<Response<s3s::Body>, Infallible> {
+        let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+        // AWS's clients of Python misread what follows an answer that comes without `100 Continue` to an empty PUT.
+        let closes = request.method() == Method::PUT
+            && request.headers().contains_key(EXPECT)
+            && request.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
+        let ids = Ids::draw(&mut self.world.state().request_ids);
+        let mut response = as_s3_writes_it(self.handle(request).await, &path, &ids);
+        let headers = response.headers_mut();
+        headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
+        for (name, value) in [("x-amz-request-id", ids.request), ("x-amz-id-2", ids.host)] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        if closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+
+    async fn handle(&self, request: Request<hyper::body::Incoming>) -> Response<s3s::Body> {
         let (mut parts, body) = request.into_parts();
-        let Ok(body) = body.collect().await else { return Ok(refusal(StatusCode::BAD_REQUEST, "IncompleteBody", "The body ended early")) };
+        let Ok(body) = body.collect().await else { return refusal(StatusCode::BAD_REQUEST, "IncompleteBody", "The body ended early") };
         let mut body = body.to_bytes();
         let presigned = Presigned::of(&parts.uri);
         if presigned.as_ref().is_some_and(|presigned| presigned.is_over(Clock::wall())) {
-            return Ok(refusal(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired"));
+            return refusal(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
         }
-        let caller = match &presigned {
-            Some(presigned) => Caller::of_credential(&presigned.credential, &self.default_account),
-            None => Caller::of_headers(&parts.headers, &self.default_account),
+        let mut caller = match &presigned {
+            Some(presigned) => Caller::of_credential(&presigned.credential, &self.world.account_id),
+            None => Caller::of_headers(&parts.headers, &self.world.account_id),
         };
         parts.uri = without_signature(&parts.uri);
         let sha256 = parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if sha256.starts_with("STREAMING-") {
             let Some(decoded) = chunked::decode(&body) else {
-                return Ok(refusal(StatusCode::BAD_REQUEST, "IncompleteBody", "The chunks of the body do not add up"));
+                return refusal(StatusCode::BAD_REQUEST, "IncompleteBody", "The chunks of the body do not add up");
             };
             for (name, value) in decoded.trailer {
                 if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -73,17 +99,48 @@ impl S3Front {
             parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(decoded.bytes.len()));
             body = Bytes::from(decoded.bytes);
         }
+        if parts.method == Method::POST && forms::is_form(&parts.headers) {
+            let (form, credential) = forms::without_signature(&body);
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(form.len()));
+            body = form;
+            if let Some(credential) = credential {
+                caller = Caller::of_credential(&credential, &self.world.account_id);
+            }
+        }
         parts.headers.remove(AUTHORIZATION);
         for name in SIGNATURE_HEADERS {
             parts.headers.remove(name);
         }
         parts.extensions.insert(caller);
         let request = Request::from_parts(parts, Full::new(body));
-        Ok(self.service.clone().oneshot(request).await.unwrap_or_else(|broken| {
+        self.service.clone().oneshot(request).await.unwrap_or_else(|broken| {
             tracing::error!(error = ?broken, "S3 could not answer");
             refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again.")
-        }))
+        })
     }
+}
+
+/// Errors get what they lack, and XML becomes well-formed. Objects, which have an ETag, are left alone.
+fn as_s3_writes_it(mut response: Response<s3s::Body>, path: &str, ids: &Ids) -> Response<s3s::Body> {
+    if response.status() == StatusCode::OK && response.headers().contains_key(CONTENT_RANGE) {
+        // s3s does so for GET alone.
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    let is_xml = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/xml"));
+    let bytes = response.body().bytes().filter(|_| is_xml && !response.headers().contains_key(ETAG));
+    let Some(text) = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()) else { return response };
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    let text = if is_error { errors::complete(text, path, ids) } else { text.to_owned() };
+    // Alone of all answers this one has its ETag without quotes.
+    let text = if text.contains("<GetObjectAttributesResponse") {
+        text.replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>")
+    } else {
+        text
+    };
+    let text = errors::without_control_characters(&text);
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, s3s::Body::from(Bytes::from(text)))
 }
 
 struct Presigned {
@@ -147,7 +204,7 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Response<s3s::Body>
     let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     let mut response = Response::new(s3s::Body::from(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     response
 }
 

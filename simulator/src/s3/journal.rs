@@ -18,7 +18,7 @@ pub(super) struct Journal {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Entry {
     Bucket(BucketInfo),
-    Put { key: String, info: ObjectInfo },
+    Put { key: String, info: Box<ObjectInfo> },
     Delete { key: String },
 }
 
@@ -49,7 +49,7 @@ impl Journal {
             match serde_json::from_str(&line?) {
                 Ok(Entry::Bucket(latest)) => info = Some(latest),
                 Ok(Entry::Put { key, info }) => {
-                    objects.insert(key, info);
+                    objects.insert(key, *info);
                 }
                 Ok(Entry::Delete { key }) => {
                     objects.remove(&key);
@@ -58,11 +58,11 @@ impl Journal {
             }
         }
         let Some(info) = info else { return Ok(None) };
-        // Written anew, so that it does not grow for ever.
+        // Written anew, so that it does not grow without end.
         let beside = path.with_extension("new");
         let mut journal = Self::create(&beside, &info)?;
         for (key, info) in &objects {
-            journal.append(&Entry::Put { key: key.clone(), info: info.clone() })?;
+            journal.append(&Entry::Put { key: key.clone(), info: Box::new(info.clone()) })?;
         }
         std::fs::rename(&beside, path)?;
         let journal = Self { path: path.to_owned(), file: OpenOptions::new().append(true).open(path)? };

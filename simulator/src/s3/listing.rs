@@ -34,10 +34,7 @@ pub(super) fn list(objects: &BTreeMap<String, ObjectInfo>, query: &Query<'_>) ->
         if !key.starts_with(query.prefix) {
             break;
         }
-        let folded = query.delimiter.filter(|delimiter| !delimiter.is_empty()).and_then(|delimiter| {
-            let rest = &key[query.prefix.len()..];
-            rest.find(delimiter).map(|at| key[..query.prefix.len() + at + delimiter.len()].to_owned())
-        });
+        let folded = fold(key, query.prefix, query.delimiter);
         let seen = |prefix: &String| last.as_ref() == Some(prefix) || query.after.is_some_and(|after| prefix.as_str() <= after);
         if folded.as_ref().is_some_and(seen) {
             continue;
@@ -57,6 +54,13 @@ pub(super) fn list(objects: &BTreeMap<String, ObjectInfo>, query: &Query<'_>) ->
     page
 }
 
+/// The part of a key up to the first delimiter after the prefix, if it has one there.
+pub(super) fn fold(key: &str, prefix: &str, delimiter: Option<&str>) -> Option<String> {
+    let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty())?;
+    let at = key.get(prefix.len()..)?.find(delimiter)?;
+    Some(key[..prefix.len() + at + delimiter.len()].to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use time::OffsetDateTime;
@@ -71,6 +75,8 @@ mod tests {
             etag: String::new(),
             modified_at: OffsetDateTime::UNIX_EPOCH,
             headers: Headers::default(),
+            sum: None,
+            part_sizes: Vec::new(),
         };
         keys.iter().map(|key| ((*key).to_owned(), info.clone())).collect()
     }

@@ -3,15 +3,26 @@
 //! Objects are kept by an index of our own, with the ETag S3 would give them; s3s does the protocol.
 
 mod bucket;
+mod buckets;
+mod checksums;
 mod chunked;
+mod conditions;
+mod copies;
+mod defaults;
+mod errors;
 mod files;
+mod forms;
 mod front;
 mod journal;
 mod keys;
 mod listing;
+mod lists;
 mod multipart;
+mod objects;
+mod operations;
 mod service;
 mod store;
+mod uploads;
 
 pub(crate) use bucket::Access;
 pub use bucket::BucketInfo;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 
 use super::bucket::{Access, Bucket, BucketInfo, Headers, ObjectInfo};
+use super::checksums::{Algorithm, Sum};
 use super::files::{self, OWN_FOLDER};
 use super::journal::{Entry, Journal};
 use super::listing::{Page, Query, list};
@@ -54,11 +55,14 @@ pub(crate) struct NewObject {
     pub(crate) etag: Option<String>,
     pub(crate) modified_at: OffsetDateTime,
     pub(crate) headers: Headers,
+    /// A checksum; without one S3 works out CRC64NVME.
+    pub(crate) sum: Option<Sum>,
+    pub(crate) part_sizes: Vec<u64>,
 }
 
 impl NewObject {
     pub(crate) fn of(key: &str, bytes: Vec<u8>, modified_at: OffsetDateTime) -> Self {
-        Self { key: key.to_owned(), bytes, etag: None, modified_at, headers: Headers::default() }
+        Self { key: key.to_owned(), bytes, etag: None, modified_at, headers: Headers::default(), sum: None, part_sizes: Vec::new() }
     }
 }
 
@@ -139,7 +143,8 @@ impl ObjectStore {
         self.buckets().get(name).map_or(Access::NoSuchBucket, |bucket| bucket.access(exporter, expected_owner))
     }
 
-    pub(crate) fn put(&self, bucket: &str, new: NewObject) -> Result<(), StoreError> {
+    /// Puts an object, and returns what is known of it.
+    pub(crate) fn put(&self, bucket: &str, new: NewObject) -> Result<ObjectInfo, StoreError> {
         if !self.buckets().contains_key(bucket) {
             return Err(StoreError::NoSuchBucket);
         }
@@ -153,15 +158,16 @@ impl ObjectStore {
             etag: new.etag.unwrap_or_else(|| plain_etag(&new.bytes)),
             modified_at: new.modified_at,
             headers: new.headers,
+            sum: Some(new.sum.unwrap_or_else(|| Sum::of(Algorithm::Crc64Nvme, &new.bytes))),
+            part_sizes: new.part_sizes,
         };
         let mut buckets = self.buckets();
         let kept = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
-        kept.journal.append(&Entry::Put { key: new.key.clone(), info: info.clone() })?;
-        let file = info.file.clone();
-        if let Some(old) = kept.objects.insert(new.key, info).filter(|old| old.file != file) {
+        kept.journal.append(&Entry::Put { key: new.key.clone(), info: Box::new(info.clone()) })?;
+        if let Some(old) = kept.objects.insert(new.key, info.clone()).filter(|old| old.file != info.file) {
             files::remove(&self.root, bucket, &old.file);
         }
-        Ok(())
+        Ok(info)
     }
 
     /// What is known of an object, and the file with its bytes; `None` when there is no such key.

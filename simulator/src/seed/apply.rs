@@ -56,6 +56,7 @@ pub(crate) fn add_bucket(world: &World, bucket: BucketSeed) -> Result<(), StoreE
         region: bucket.region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
         deny_exports: bucket.deny_exports,
         created_at: world.clock.now(),
+        tags: std::collections::BTreeMap::new(),
     };
     world.store.create_bucket(&bucket.name, info)
 }

@@ -68,7 +68,8 @@ impl World {
                     message: format!("Table not found: {}", export.request.table_arn),
                 });
             };
-            Snapshot::take(table, export.scope, self.partitions, filter.as_ref())
+            let partitions = self.partitions.unwrap_or_else(|| table.partitions());
+            Snapshot::take(table, export.scope, partitions, filter.as_ref())
         };
         let written = snapshot.map_err(OutputError::from).and_then(|snapshot| output::write(&self.store, export, &snapshot, ends_at));
         match written {

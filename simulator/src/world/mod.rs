@@ -34,7 +34,8 @@ pub(crate) struct World {
     pub(crate) account_id: String,
     pub(crate) any_account: bool,
     pub(crate) speed: f64,
-    pub(crate) partitions: u32,
+    /// How many partitions every table has, where that does not follow from the table.
+    pub(crate) partitions: Option<u32>,
     pub(crate) limits: Limits,
     faults: Mutex<Faults>,
     pub(crate) calls: Mutex<CallLog>,
@@ -63,7 +64,7 @@ impl World {
             account_id: settings.account_id.clone(),
             any_account: settings.any_account,
             speed: if settings.speed > 0.0 { settings.speed } else { 1.0 },
-            partitions: settings.partitions.max(1),
+            partitions: settings.partitions.map(|partitions| partitions.max(1)),
             limits: settings.limits.clone(),
             faults: Mutex::new(Faults::new(settings.random_seed)),
             calls: Mutex::new(CallLog::default()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dynamodb_expressions::attribute_bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -12,6 +13,16 @@ use crate::item::{Item, item_bytes};
 
 /// How long behind now the latest restorable time of a table with backups stands.
 pub(crate) const RESTORABLE_LAG: Duration = Duration::minutes(5);
+
+/// The limits of a key's two parts.
+const MOST_PARTITION_KEY_BYTES: u64 = 2_048;
+const MOST_SORT_KEY_BYTES: u64 = 1_024;
+/// What one partition serves and holds.
+const PARTITION_READ_UNITS: f64 = 3_000.0;
+const PARTITION_WRITE_UNITS: f64 = 1_000.0;
+const PARTITION_BYTES: u64 = 10_000_000_000;
+/// A new table that pays per request serves 12,000 reads and 4,000 writes.
+const PARTITIONS_ON_DEMAND: u64 = 4;
 
 /// One attribute of a primary key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +72,11 @@ pub(crate) struct Table {
     /// Members of the description that are kept and shown, but mean nothing here: indexes, billing, throughput.
     pub(crate) description: serde_json::Map<String, Value>,
     pub(crate) recovery: Option<PointInTimeRecovery>,
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, String>,
+    /// The attribute that says when an item may go, while time to live is on. Nothing here ever goes by it.
+    #[serde(default)]
+    pub(crate) time_to_live: Option<String>,
     /// Once deleted a table is kept only while an export of it is in progress.
     pub(crate) deleted: bool,
     /// By primary key, oldest version first.
@@ -95,6 +111,8 @@ impl Table {
             sort_key: new.sort_key,
             description: new.description,
             recovery: None,
+            tags: BTreeMap::new(),
+            time_to_live: None,
             deleted: false,
             items: BTreeMap::new(),
             live_items: 0,
@@ -137,6 +155,14 @@ impl Table {
                 "One or more parameter values were invalid: Type mismatch for key {name} expected: {kind} actual: {actual}"
             ));
         }
+        let (size, most, sentence) = if name == &self.partition_key.name {
+            (attribute_bytes(value), MOST_PARTITION_KEY_BYTES, "Size of hashkey has exceeded the maximum size limit of2048 bytes")
+        } else {
+            (attribute_bytes(value), MOST_SORT_KEY_BYTES, "Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
+        };
+        if size > most {
+            return Err(format!("One or more parameter values were invalid: {sentence}"));
+        }
         if value[kind].as_str() == Some("") {
             return Err(format!(
                 "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {name}"
@@ -149,6 +175,25 @@ impl Table {
     pub(crate) fn key_attributes(&self, item: &Item) -> Item {
         let names = std::iter::once(&self.partition_key).chain(&self.sort_key).map(|part| &part.name);
         names.filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect()
+    }
+
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.description.get("BillingModeSummary").is_some_and(|summary| summary["BillingMode"] == "PAY_PER_REQUEST")
+    }
+
+    /// How many partitions AWS gives a table of this capacity and size, by its published rules.
+    pub(crate) fn partitions(&self) -> u32 {
+        let by_size = self.live_bytes.div_ceil(PARTITION_BYTES);
+        let by_capacity = if self.is_on_demand() {
+            PARTITIONS_ON_DEMAND
+        } else {
+            let throughput = self.description.get("ProvisionedThroughput");
+            let units = |name: &str| throughput.and_then(|throughput| throughput[name].as_f64()).unwrap_or_default();
+            let partitions = units("ReadCapacityUnits") / PARTITION_READ_UNITS + units("WriteCapacityUnits") / PARTITION_WRITE_UNITS;
+            // One machine cannot simulate more than a thousand partitions.
+            (1..1_000).find(|count: &u32| f64::from(*count) >= partitions).map_or(1_000, u64::from)
+        };
+        u32::try_from(by_size.max(by_capacity).max(1)).unwrap_or(u32::MAX)
     }
 
     /// The partition an item lives in.

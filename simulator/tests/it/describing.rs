@@ -107,6 +107,15 @@ async fn every_way_not_to_find_an_export() {
     ask(&arn.replace("us-east-1", "eu-west-1")).await.refused("ExportNotFoundException", "Export not found: Invalid export arn");
     let elsewhere = aws.call_as(ACCOUNT, "eu-west-1", "DescribeExport", json!({"ExportArn": arn})).await;
     elsewhere.refused("ExportNotFoundException", "Export not found: Invalid export arn");
+    // The account is checked before everything else in an ARN.
+    for other in ["arn:qwerty:dynamodb:us-east-1", "arn:aws:qwerty:us-east-1", "arn:aws:dynamodb:qwerty"] {
+        ask(&format!("{other}:000000000000:table/no-export-at-all")).await.refused("AccessDeniedException", "Access is denied");
+    }
+    ask("arn:aws:dynamodb:us-east-1:qwerty:table/no-export-at-all").await.refused("AccessDeniedException", "Access is denied");
+    for other in [arn.replace("arn:aws:", "arn:aws-cn:"), arn.replace(":dynamodb:", ":s3:")] {
+        ask(&other).await.refused("AccessDeniedException", "Access is denied");
+    }
+    ask(&format!("qwerty:{ORDERS}")).await.refused("ValidationException", "Invalid Export ARN");
     let short = ask("arn").await;
     assert!(short.message().ends_with("Member must have length greater than or equal to 37"));
 }

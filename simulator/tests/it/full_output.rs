@@ -29,6 +29,7 @@ async fn the_chain_of_sums_holds_from_manifest_to_item() {
     }
     let summary = aws.json(&format!("{own}/manifest-summary.json")).await;
     assert_eq!(summary["version"], "2020-06-30");
+    assert!(summary.get("exportType").is_none(), "as in the recorded manifests of AWS's full exports");
     assert_eq!(summary["exportArn"], done["ExportArn"]);
     assert_eq!(summary["tableArn"], json!(ORDERS));
     assert_eq!(summary["tableId"], done["TableId"]);
@@ -57,7 +58,7 @@ async fn the_chain_of_sums_holds_from_manifest_to_item() {
 
 #[tokio::test]
 async fn an_empty_table_gives_empty_files() {
-    let aws = Aws::with(|settings| settings.partitions = 3).await;
+    let aws = Aws::with(|settings| settings.partitions = Some(3)).await;
     let done = aws.finished(json!({})).await;
     assert_eq!(aws.files(&done).await.len(), 3);
     assert!(aws.lines(&done).await.is_empty());

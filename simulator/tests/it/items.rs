@@ -28,10 +28,17 @@ async fn an_item_is_put_got_and_deleted() {
 #[tokio::test]
 async fn what_is_not_evaluated_is_refused() {
     let aws = Aws::start().await;
-    let put = json!({"TableName": "Orders", "Item": item(1), "ConditionExpression": "attribute_not_exists(pk)"});
-    assert_eq!(aws.call("PutItem", put).await.code(), "ValidationException");
-    let scan = json!({"TableName": "Orders", "FilterExpression": "n = :n"});
-    assert_eq!(aws.call("Scan", scan).await.code(), "ValidationException");
+    for (operation, member) in [
+        ("PutItem", "Expected"),
+        ("DeleteItem", "Expected"),
+        ("UpdateItem", "AttributeUpdates"),
+        ("Scan", "ScanFilter"),
+        ("Query", "IndexName"),
+    ] {
+        let input = json!({"TableName": "Orders", "Item": item(1), "Key": {"pk": {"S": "a"}}, member: {}});
+        let refused = aws.call(operation, input).await;
+        refused.refused("ValidationException", &format!("{member} is not evaluated by this simulator"));
+    }
 }
 
 #[tokio::test]

@@ -55,6 +55,9 @@ async fn a_bucket_has_a_region_and_an_owner() {
     let body = "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
     assert_eq!(put(&aws, "far-away", body).await.status(), 200);
     assert!(aws.s3("far-away?location").await.text().await.unwrap().contains("eu-west-1"));
+    assert!(put(&aws, "far-away", body).await.text().await.unwrap().contains("BucketAlreadyOwnedByYou"));
+    // In us-east-1 making a bucket again is a success, but not over a bucket elsewhere.
+    assert_eq!(put(&aws, BUCKET, "").await.status(), 200);
     assert!(put(&aws, "far-away", "").await.text().await.unwrap().contains("BucketAlreadyOwnedByYou"));
 }
 

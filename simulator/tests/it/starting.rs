@@ -52,6 +52,9 @@ async fn the_table_is_named_by_an_arn_of_the_callers_account_and_region() {
     with("").await.refused("ValidationException", "Invalid TableArn: Invalid Table ARN");
     with(&format!("{ORDERS}/index/by-date")).await.refused("ValidationException", "Invalid Request: Table ARN is invalid.");
     with(&ORDERS.replace(ACCOUNT, "999999999999")).await.refused("AccessDeniedException", "Access is denied");
+    // The account is checked before the resource.
+    let index = format!("{}/index/by-date", ORDERS.replace(ACCOUNT, "999999999999"));
+    with(&index).await.refused("AccessDeniedException", "Access is denied");
     for other in [format!("{TABLE}Nowhere"), ORDERS.replace(REGION, "eu-west-1"), ORDERS.replace("arn:aws:", "arn:aws-cn:")] {
         with(&other).await.refused("TableNotFoundException", &format!("Table not found: {other}"));
     }

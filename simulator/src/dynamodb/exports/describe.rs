@@ -22,8 +22,12 @@ pub(in crate::dynamodb) async fn describe(context: &Context<'_>, input: Input<'_
     violations.length(given, "exportArn", 37, 1024);
     violations.report()?;
     let given = given.unwrap_or_default();
+    context.admit(given)?;
+    let elsewhere = |(partition, service, _)| partition != arn::partition_of(&context.caller.region) || service != "dynamodb";
+    if arn::owner_of(given).is_some_and(elsewhere) {
+        return Err(ApiError::access_denied());
+    }
     let (table, _) = arn::parse_export(given).ok_or_else(|| ApiError::validation("Invalid Export ARN"))?;
-    context.admit(&table.account)?;
     if table.region != context.caller.region {
         return Err(not_found("Invalid export arn"));
     }

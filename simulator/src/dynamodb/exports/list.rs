@@ -22,10 +22,8 @@ pub(in crate::dynamodb) async fn list(context: &Context<'_>, input: Input<'_>) -
         violations.check(most <= MOST_RESULTS, "maxResults", most, "have value less than or equal to 25");
     }
     violations.report()?;
+    table_arn.map_or(Ok(()), |arn| context.admit(arn))?;
     let table = table_arn.map(request::table).transpose()?;
-    if let Some(table) = &table {
-        context.admit(&table.account)?;
-    }
     let after = token.map(|token| {
         let arn = BASE64.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let arn = arn.and_then(|text| text.strip_prefix(TOKEN_MARK).map(str::to_owned));

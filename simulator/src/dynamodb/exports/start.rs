@@ -1,4 +1,4 @@
-//! ExportTableToPointInTime. The order of checks is AWS's: throttle, shape, ARN, account, couplings, table, client token,
+//! ExportTableToPointInTime. The order of checks is AWS's: throttle, shape, account, ARN, couplings, table, client token,
 //! times and recovery, quota. A call refused by any of them leaves its client token free.
 
 use serde_json::{Value, json};
@@ -19,8 +19,8 @@ pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) 
     let world = context.world;
     throttle(context)?;
     let (request, token) = request::read(input)?;
+    context.admit(&request.table_arn)?;
     let arn = request::table(&request.table_arn)?;
-    context.admit(&arn.account)?;
     request::check_couplings(&request)?;
     let now = world.clock.now();
     let export = {
