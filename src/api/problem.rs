@@ -3,6 +3,7 @@
 //! A handler returns a [`Problem`]; the layer [`finish`] writes its document, and turns the bare 404, 405, 413 and 415 of
 //! the framework into problems too. Internals stay in the log.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::Instant;
 
@@ -12,7 +13,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::guard::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::causes::in_words;
@@ -244,6 +247,12 @@ impl ProblemType {
         }
     }
 
+    /// Its URI: a path of this service.
+    #[must_use]
+    pub fn uri(self) -> String {
+        format!("/problems/{}", self.describe().0)
+    }
+
     fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
@@ -258,6 +267,20 @@ impl ProblemType {
             status if status.is_client_error() => Self::InvalidParameter,
             _ => Self::Internal,
         }
+    }
+}
+
+impl PartialSchema for ProblemType {
+    fn schema() -> RefOr<Schema> {
+        let uris = Self::ALL.map(Self::uri);
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
+        schema.description(Some("The type of a problem: a path that can be looked up. Later versions may add some.")).into()
+    }
+}
+
+impl ToSchema for ProblemType {
+    fn name() -> Cow<'static, str> {
+        "ProblemType".into()
     }
 }
 
@@ -293,7 +316,7 @@ impl FieldError {
 #[schema(as = Problem)]
 pub struct ProblemDocument {
     /// A stable URI; GET it for an explanation.
-    #[schema(example = "/problems/validation-failed")]
+    #[schema(value_type = ProblemType)]
     pub r#type: String,
     /// The type in words.
     #[schema(example = "The request breaks one or more rules")]
@@ -360,9 +383,9 @@ impl Problem {
     }
 
     fn document(&self, instance: &str) -> Response {
-        let (name, status, title, _) = self.kind.describe();
+        let (_, status, title, _) = self.kind.describe();
         let document = ProblemDocument {
-            r#type: format!("/problems/{name}"),
+            r#type: self.kind.uri(),
             title,
             status: status.as_u16(),
             detail: self.detail.clone(),

@@ -44,7 +44,7 @@ fn response(kinds: &[ProblemType]) -> Response {
 }
 
 fn example(kind: ProblemType) -> Value {
-    let (name, status, title, _) = kind.describe();
+    let (_, status, title, _) = kind.describe();
     let (detail, errors) = match kind {
         ProblemType::ValidationFailed => (
             "2 errors; each is in errors",
@@ -78,7 +78,7 @@ fn example(kind: ProblemType) -> Value {
         _ => (title, json!([])),
     };
     json!({
-        "type": format!("/problems/{name}"),
+        "type": kind.uri(),
         "title": title,
         "status": status.as_u16(),
         "detail": detail,
