@@ -3,7 +3,6 @@
 //! A handler returns a [`Problem`]; the layer [`finish`] writes its document, and turns the bare 404, 405, 413 and 415 of
 //! the framework into problems too. Internals stay in the log.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::time::Instant;
 
@@ -13,9 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use serde::Serialize;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use super::guard::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::causes::in_words;
@@ -267,20 +264,6 @@ impl ProblemType {
             status if status.is_client_error() => Self::InvalidParameter,
             _ => Self::Internal,
         }
-    }
-}
-
-impl PartialSchema for ProblemType {
-    fn schema() -> RefOr<Schema> {
-        let uris = Self::ALL.map(Self::uri);
-        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
-        schema.description(Some("The type of a problem: a path that can be looked up. Later versions may add some.")).into()
-    }
-}
-
-impl ToSchema for ProblemType {
-    fn name() -> Cow<'static, str> {
-        "ProblemType".into()
     }
 }
 

@@ -1,11 +1,14 @@
 //! Documents the problems of a call in OpenAPI, with an example of each, from the same table that answers use.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{PROBLEM_JSON, ProblemType};
 
@@ -23,6 +26,20 @@ macro_rules! problems {
     };
 }
 pub(super) use problems;
+
+impl PartialSchema for ProblemType {
+    fn schema() -> RefOr<Schema> {
+        let uris = Self::ALL.map(Self::uri);
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
+        schema.description(Some("The type of a problem: a path that can be looked up. Later versions may add some.")).into()
+    }
+}
+
+impl ToSchema for ProblemType {
+    fn name() -> Cow<'static, str> {
+        "ProblemType".into()
+    }
+}
 
 /// The responses of these problems: one a status, with an example a type.
 pub(super) fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {

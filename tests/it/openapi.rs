@@ -19,10 +19,9 @@ pub fn committed_3_0() -> Value {
 
 #[tokio::test]
 async fn the_committed_document_is_fresh() {
-    for (form, committed) in [
-        (Form::Whole, include_str!("../../openapi/openapi.json")),
-        (Form::Version30, include_str!("../../openapi/openapi-3.0.json")),
-    ] {
+    for (form, committed) in
+        [(Form::Whole, include_str!("../../openapi/openapi.json")), (Form::Version30, include_str!("../../openapi/openapi-3.0.json"))]
+    {
         assert!(openapi::document(form).unwrap() == committed, "openapi/ is stale ({form:?}): run `make generate`");
     }
     let app = TestApp::start().await;
