@@ -98,13 +98,14 @@ pub enum Form {
 }
 
 impl Form {
-    /// That form of the finished document, as JSON for people.
-    fn write(self, document: &oa::OpenApi) -> Result<String, serde_json::Error> {
-        match self {
-            Self::Whole => document.to_pretty_json(),
-            Self::WithoutWebhooks => serde_json::to_string_pretty(&without_webhooks(serde_json::to_value(document)?)),
-            Self::Version30 => serde_json::to_string_pretty(&older::to_3_0(without_webhooks(serde_json::to_value(document)?))),
-        }
+    /// That form of the finished document.
+    fn of(self, document: &oa::OpenApi) -> Result<Value, serde_json::Error> {
+        let document = serde_json::to_value(document)?;
+        Ok(match self {
+            Self::Whole => document,
+            Self::WithoutWebhooks => without_webhooks(document),
+            Self::Version30 => older::to_3_0(without_webhooks(document)),
+        })
     }
 }
 
@@ -125,5 +126,10 @@ fn without_webhooks(mut document: Value) -> Value {
 /// The document cannot be written as JSON, which would be a mistake in a handler's annotation.
 pub fn document(form: Form) -> Result<String, serde_json::Error> {
     let (_, document) = super::routes().split_for_parts();
-    Ok(form.write(&finish(document, SAME_SERVER))? + "\n")
+    let document = finish(document, SAME_SERVER);
+    let text = match form {
+        Form::Whole => document.to_pretty_json()?, // in the order of OpenAPI's own pages
+        other => serde_json::to_string_pretty(&other.of(&document)?)?,
+    };
+    Ok(text + "\n")
 }
