@@ -64,7 +64,7 @@ pub struct CreateExport {
     /// How long things may take.
     pub timeouts: Option<Timeouts>,
     /// Where the end of this export is announced by a signed webhook (Standard Webhooks 1.0.0); https unless the operator allows more.
-    #[schema(format = "uri", max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$")]
+    #[schema(format = "iri", max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$")]
     pub callback_url: Option<String>,
     /// Signs that webhook: `whsec_` and the base64 of 24 to 64 random bytes. Never returned. Required when the operator has set none.
     #[schema(

@@ -28,7 +28,7 @@ use crate::vault::Vault;
 pub struct CreateEndpoint {
     /// Where it is: https, unless the operator allows more.
     #[schema(
-        format = "uri",
+        format = "iri",
         max_length = 2048,
         pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$",
         example = "https://hooks.example.com/tableferry"
@@ -57,7 +57,7 @@ pub struct UpdateEndpoint {
     /// Where it is now.
     #[schema(
         nullable = false,
-        format = "uri",
+        format = "iri",
         max_length = 2048,
         pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$",
         example = "https://hooks.example.com/tableferry"
