@@ -57,7 +57,10 @@ pub(super) fn to_3_0(mut document: Value) -> Value {
         schemas.values_mut().for_each(convert);
     }
     if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
-        paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut).for_each(name_scopes);
+        for call in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+            name_scopes(call);
+            join_successes(call);
+        }
     }
     convert_below(&mut document);
     document
@@ -75,6 +78,26 @@ fn name_scopes(call: &mut Value) {
     if !scopes.is_empty() {
         let said = call["description"].as_str().unwrap_or_default();
         call["description"] = format!("{said}\n\nNeeds the scope {}.", scopes.join(", ")).trim_start().into();
+    }
+}
+
+/// A success without a body, beside one with a body, is said in words: progenitor takes one kind of success a call.
+fn join_successes(call: &mut Value) {
+    let Some(answers) = call.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let is_success = |status: &str| status.starts_with('2');
+    if !answers.iter().any(|(status, answer)| is_success(status) && answer["content"].is_object()) {
+        return;
+    }
+    let bare: Vec<_> = answers.iter().filter(|(status, answer)| is_success(status) && answer["content"].is_null()).collect();
+    let said: String =
+        bare.iter().map(|(status, answer)| format!(". Or {status}: {}", answer["description"].as_str().unwrap_or_default())).collect();
+    let bare: Vec<_> = bare.into_iter().map(|(status, _)| status.clone()).collect();
+    for status in bare {
+        answers.remove(&status);
+    }
+    if let Some((_, answer)) = answers.iter_mut().find(|(status, _)| is_success(status)) {
+        let description = format!("{}{said}", answer["description"].as_str().unwrap_or_default());
+        answer["description"] = description.into();
     }
 }
 
@@ -239,7 +262,7 @@ mod tests {
             "paths": {"/a": {"get": {
                 "description": "Reads.",
                 "security": [{"bearer": ["a:read"]}, {}],
-                "responses": {"200": {"content": {"application/json": {
+                "responses": {"204": {"description": "Over"}, "200": {"description": "Live", "content": {"application/json": {
                     "schema": {"type": ["string", "null"]},
                     "example": {"schema": {"type": ["string", "null"]}},
                 }}}},
@@ -251,6 +274,8 @@ mod tests {
         let call = &after["paths"]["/a"]["get"];
         assert_eq!(call["description"], "Reads.\n\nNeeds the scope `a:read`.");
         assert_eq!(call["security"], json!([{"bearer": []}, {}]));
+        assert!(call["responses"]["204"].is_null());
+        assert_eq!(call["responses"]["200"]["description"], "Live. Or 204: Over");
         let content = &call["responses"]["200"]["content"]["application/json"];
         assert_eq!(content["schema"], json!({"type": "string", "nullable": true}));
         assert_eq!(content["example"], json!({"schema": {"type": ["string", "null"]}}));
