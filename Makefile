@@ -33,7 +33,7 @@ lint: setup ## check the formatting, the lints with and without the dev feature,
 	cargo clippy --locked --workspace -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --all-features --no-deps --document-private-items
 
-generate: setup ## make .sqlx, openapi/openapi.json and migrations/CHECKSUMS from the code
+generate: setup ## make .sqlx, openapi/ and migrations/CHECKSUMS from the code
 	scripts/check-migrations.sh --add
 	scripts/generate.sh write
 

@@ -58,13 +58,13 @@ def test_it_lists_and_reads_events(generated, client, place):
     models = generated("models")
     page = generated("api.exports.list_exports").sync(client=client, export_status=models.ExportStatus.COMPLETED, page_size=1)
     assert len(page.exports) == 1 and isinstance(page.exports[0], models.Export)
-    events = generated("api.exports.list_events").sync_detailed(page.exports[0].id, client=client)
+    events = generated("api.exports.list_export_events").sync_detailed(page.exports[0].id, client=client)
     assert events.status_code == 200
 
 
 def test_it_makes_a_webhook_endpoint_and_pings_it(generated, client):
     models, webhooks = generated("models"), lambda name: generated(f"api.webhooks.{name}")
-    completed = models.CreateEndpointEventTypesType0Item.EXPORT_COMPLETED
+    completed = models.EndpointEventType.EXPORT_COMPLETED
     labels = models.CreateEndpointLabelsType0.from_dict({"interop": "generated"})
     # Nobody listens there: what matters is that the attempt can be asked for and read.
     body = models.CreateEndpoint(url=f"http://127.0.0.1:{free_port()}/hook", event_types=[completed], labels=labels)
@@ -79,9 +79,9 @@ def test_it_makes_a_webhook_endpoint_and_pings_it(generated, client):
     delivery = wait_until("the ping has been tried", settled)
     assert delivery.endpoint_id == made.id and delivery.status == models.DeliveryStatus.EXHAUSTED
     assert [attempt.status_code for attempt in delivery.attempts] == [None]
-    rotated = webhooks("rotate_secret").sync(made.id, client=client, body=models.RotateSecret(overlap="0s"))
+    rotated = webhooks("rotate_endpoint_secret").sync(made.id, client=client, body=models.RotateSecret(overlap="0s"))
     assert rotated.secret != made.secret
-    keys = webhooks("list_public_keys").sync(client=client)
+    keys = webhooks("list_webhook_public_keys").sync(client=client)
     assert keys.keys[0].public_key.startswith("whpk_")
     listed = webhooks("list_endpoint_deliveries").sync(made.id, client=client)
     assert [one.id for one in listed.deliveries] == [ping.id]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Usage: scripts/generate.sh write|check
-# The two committed things that are made from the code: .sqlx (what the database says about each query) and
-# openapi/openapi.json. `write` makes them anew; `check` fails if that would change them. Both work on copies first, so
+# What is committed and made from the code: .sqlx (what the database says about each query) and the OpenAPI document, in openapi/, in
+# 3.1 and in 3.0. `write` makes them anew; `check` fails if that would change them. Both work on copies first, so
 # a failure changes nothing.
 set -eu
 mode=${1:-}
@@ -33,4 +33,5 @@ settle .sqlx # before the next step, which is compiled with it
 # The whole workspace, as tests and lints build it: the features of dependencies, and so their builds, are the same.
 cargo build --locked --quiet --workspace --all-features
 "${CARGO_TARGET_DIR:-target}/debug/tableferry" openapi >"$fresh/openapi/openapi.json"
-settle openapi/openapi.json
+"${CARGO_TARGET_DIR:-target}/debug/tableferry" openapi --openapi-version 3.0 >"$fresh/openapi/openapi-3.0.json"
+settle openapi

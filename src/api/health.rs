@@ -27,7 +27,7 @@ pub struct Health {
 ///
 /// Checks nothing outside the process. 503 if a worker has made no progress for 5 minutes: then restart the process.
 #[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "The process is alive", body = Health), LiveProblems))]
-pub async fn livez(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
+pub async fn get_liveness(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     match state.progress.stuck(Instant::now()) {
         Some((worker, since)) => {
             let detail = format!("the {worker} worker has made no progress for {} s", since.as_secs());
@@ -55,7 +55,7 @@ problems! {
 /// 200 if the database answers within 5 seconds, accepts writes and has this version's schema, new exports are being stored, and the process
 /// is not stopping. Otherwise `detail` says which of these does not hold.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "The process is ready", body = Health), ReadyProblems))]
-pub async fn readyz(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
+pub async fn get_readiness(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why: &str| Problem::new(ProblemType::Unavailable, why);
     if state.stopping.is_cancelled() {
         return Err(not_ready("the process is stopping"));
@@ -78,6 +78,8 @@ problems! {
 }
 
 /// Metrics for Prometheus
+///
+/// What this process counts and measures, in Prometheus's text format. 404 where the operator has switched them off.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -85,7 +87,7 @@ problems! {
     security(()),
     responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"), MetricsProblems)
 )]
-pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, Problem> {
+pub async fn get_metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, Problem> {
     let off = || Problem::new(ProblemType::NotFound, "metrics are switched off (TABLEFERRY_METRICS)");
     let handle = telemetry::metrics().ok_or_else(off)?;
     state.gauges.read(&state).await;

@@ -42,7 +42,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::auth::Gate;
 use crate::aws::Aws;
@@ -150,52 +150,53 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(exports::get::get_export, exports::delete::delete_export))
         .routes(routes!(exports::cancel::cancel_export))
         .routes(routes!(exports::retry::retry_export))
-        .routes(routes!(exports::events::list_events))
-        .routes(routes!(exports::events::stream_events))
+        .routes(routes!(exports::events::list_export_events))
+        .routes(routes!(exports::events::stream_export_events))
         .routes(routes!(webhooks::deliveries::list_export_deliveries))
         .routes(routes!(webhooks::create::create_endpoint, webhooks::get::list_endpoints))
         .routes(routes!(webhooks::get::get_endpoint, webhooks::update::update_endpoint, webhooks::get::delete_endpoint))
         .routes(routes!(webhooks::ping::ping_endpoint))
-        .routes(routes!(webhooks::secret::rotate_secret))
-        .routes(routes!(webhooks::jobs::recover))
-        .routes(routes!(webhooks::jobs::replay_missing))
-        .routes(routes!(webhooks::jobs::get_job))
+        .routes(routes!(webhooks::secret::rotate_endpoint_secret))
+        .routes(routes!(webhooks::jobs::recover_deliveries))
+        .routes(routes!(webhooks::jobs::replay_missing_events))
+        .routes(routes!(webhooks::jobs::get_webhook_job))
         .routes(routes!(webhooks::deliveries::list_endpoint_deliveries))
         .routes(routes!(webhooks::deliveries::get_delivery))
         .routes(routes!(webhooks::deliveries::resend_delivery))
-        .routes(routes!(webhooks::public_keys::list_public_keys))
-        .routes(routes!(exports::manifest::get_manifest))
-        .routes(routes!(exports::files::list_files))
-        .routes(routes!(exports::items::list_items))
+        .routes(routes!(webhooks::public_keys::list_webhook_public_keys))
+        .routes(routes!(exports::manifest::get_export_manifest))
+        .routes(routes!(exports::files::list_export_files))
+        .routes(routes!(exports::items::list_export_items))
         .routes(routes!(exports::verify::verify_export))
         .routes(routes!(api_keys::create::create_api_key, api_keys::get::list_api_keys))
         .routes(routes!(api_keys::get::get_api_key))
         .routes(routes!(api_keys::get::revoke_api_key))
-        .routes(routes!(health::livez))
-        .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
+        .routes(routes!(health::get_liveness))
+        .routes(routes!(health::get_readiness))
+        .routes(routes!(health::get_metrics))
         .routes(routes!(problems::explain_problem))
 }
 
 /// Health and metrics alone, for a process that only works.
 pub fn operations_router(state: ApiState) -> Router {
     let (router, _) = OpenApiRouter::new()
-        .routes(routes!(health::livez))
-        .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
+        .routes(routes!(health::get_liveness))
+        .routes(routes!(health::get_readiness))
+        .routes(routes!(health::get_metrics))
         .routes(routes!(problems::explain_problem))
         .split_for_parts();
     let admission = state.admission.clone();
     with_layers(router.with_state(state), admission)
 }
 
-/// The whole API: routes, Swagger UI at `/docs`, the document at `/openapi.json`, and every layer.
+/// The whole API: routes, Swagger UI at `/docs`, the document, and every layer.
 pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
-    let document = openapi::finish(document);
     let permissions = Permissions::of(&document);
+    let documents = openapi::Documents::of(document, openapi::SAME_SERVER);
     let admission = state.admission.clone();
-    let router = router.with_state(state.clone()).route("/", get(home::home)).merge(SwaggerUi::new("/docs").url("/openapi.json", document));
+    let swagger_ui = SwaggerUi::new("/docs").config(Config::from(openapi::DOCUMENT));
+    let router = router.with_state(state.clone()).route("/", get(home::home)).merge(swagger_ui).merge(documents.router());
     with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), admission)
 }
 

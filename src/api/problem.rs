@@ -244,6 +244,12 @@ impl ProblemType {
         }
     }
 
+    /// Its URI: a path of this service.
+    #[must_use]
+    pub fn uri(self) -> String {
+        format!("/problems/{}", self.describe().0)
+    }
+
     fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
@@ -293,7 +299,7 @@ impl FieldError {
 #[schema(as = Problem)]
 pub struct ProblemDocument {
     /// A stable URI; GET it for an explanation.
-    #[schema(example = "/problems/validation-failed")]
+    #[schema(value_type = ProblemType)]
     pub r#type: String,
     /// The type in words.
     #[schema(example = "The request breaks one or more rules")]
@@ -360,9 +366,9 @@ impl Problem {
     }
 
     fn document(&self, instance: &str) -> Response {
-        let (name, status, title, _) = self.kind.describe();
+        let (_, status, title, _) = self.kind.describe();
         let document = ProblemDocument {
-            r#type: format!("/problems/{name}"),
+            r#type: self.kind.uri(),
             title,
             status: status.as_u16(),
             detail: self.detail.clone(),

@@ -1,11 +1,14 @@
 //! Documents the problems of a call in OpenAPI, with an example of each, from the same table that answers use.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{PROBLEM_JSON, ProblemType};
 
@@ -23,6 +26,20 @@ macro_rules! problems {
     };
 }
 pub(super) use problems;
+
+impl PartialSchema for ProblemType {
+    fn schema() -> RefOr<Schema> {
+        let uris = Self::ALL.map(Self::uri);
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
+        schema.description(Some("The type of a problem: a path that can be looked up. Later versions may add some.")).into()
+    }
+}
+
+impl ToSchema for ProblemType {
+    fn name() -> Cow<'static, str> {
+        "ProblemType".into()
+    }
+}
 
 /// The responses of these problems: one a status, with an example a type.
 pub(super) fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
@@ -44,7 +61,7 @@ fn response(kinds: &[ProblemType]) -> Response {
 }
 
 fn example(kind: ProblemType) -> Value {
-    let (name, status, title, _) = kind.describe();
+    let (_, status, title, _) = kind.describe();
     let (detail, errors) = match kind {
         ProblemType::ValidationFailed => (
             "2 errors; each is in errors",
@@ -78,7 +95,7 @@ fn example(kind: ProblemType) -> Value {
         _ => (title, json!([])),
     };
     json!({
-        "type": format!("/problems/{name}"),
+        "type": kind.uri(),
         "title": title,
         "status": status.as_u16(),
         "detail": detail,

@@ -12,7 +12,7 @@ use super::problem_docs::problems;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemExplanation {
     /// The type's URI.
-    #[schema(example = "/problems/not-found")]
+    #[schema(value_type = ProblemType)]
     pub r#type: String,
     /// The type in words.
     pub title: &'static str,
@@ -40,7 +40,7 @@ problems! {
 )]
 pub async fn explain_problem(Path(name): Path<String>) -> Result<Json<ProblemExplanation>, Problem> {
     let kind = ProblemType::ALL.into_iter().find(|kind| kind.describe().0 == name);
-    let (name, status, title, explanation) =
-        kind.ok_or_else(|| Problem::new(ProblemType::NotFound, "there is no problem type of this name"))?.describe();
-    Ok(Json(ProblemExplanation { r#type: format!("/problems/{name}"), title, status: status.as_u16(), explanation }))
+    let kind = kind.ok_or_else(|| Problem::new(ProblemType::NotFound, "there is no problem type of this name"))?;
+    let (_, status, title, explanation) = kind.describe();
+    Ok(Json(ProblemExplanation { r#type: kind.uri(), title, status: status.as_u16(), explanation }))
 }

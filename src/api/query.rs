@@ -2,6 +2,7 @@
 
 use super::problem::{FieldError, Problem, ProblemType};
 use crate::domain::invalid::Invalid;
+use crate::domain::timestamp::Timestamp;
 
 /// A query that is being read.
 #[derive(Debug)]
@@ -59,6 +60,20 @@ fn clean(value: &str) -> Result<&str, Invalid> {
     if value.contains('\0') { Err(Invalid::new("must not contain NUL characters")) } else { Ok(value) }
 }
 
+/// The length of a date and a time to the second, after which an offset may follow.
+const BEFORE_OFFSET: usize = "2026-04-02T11:30:13".len();
+
+/// A time. A `+` that was not escaped arrives as a blank, so a blank before the offset is read as `+`: no time has one there.
+///
+/// # Errors
+/// As those of [`Timestamp::parse`].
+pub fn time(text: &str) -> Result<Timestamp, Invalid> {
+    match text.rsplit_once(' ') {
+        Some((time, offset)) if time.len() >= BEFORE_OFFSET => Timestamp::parse(&format!("{time}+{offset}")),
+        _ => Timestamp::parse(text),
+    }
+}
+
 /// `true` or `false`.
 ///
 /// # Errors
@@ -68,5 +83,52 @@ pub fn boolean(text: &str) -> Result<bool, Invalid> {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => Err(Invalid::new("must be true or false")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every offset that RFC 3339 can write, however a client writes it.
+    #[test]
+    fn a_time_means_the_same_however_its_offset_came() {
+        for minutes in -1439..=1439_i32 {
+            let (sign, hours, rest) = (if minutes < 0 { '-' } else { '+' }, minutes.abs() / 60, minutes.abs() % 60);
+            for time_of_day in ["2026-11-28T10:00:00", "2026-11-28T10:00:00.25"] {
+                let right = Timestamp::parse(&format!("{time_of_day}{sign}{hours:02}:{rest:02}")).unwrap();
+                for offset in [format!("{sign}{hours:02}:{rest:02}"), format!("{sign}{hours:02}{rest:02}")] {
+                    let text = format!("{time_of_day}{offset}");
+                    assert_eq!(Timestamp::parse(&text), Ok(right), "{text}");
+                    // As typed, with the sign unescaped, and as a careful client sends it.
+                    for raw in [format!("at={text}"), format!("at={}", text.replace('+', "%2B"))] {
+                        let mut query = Query::of(Some(&raw));
+                        assert_eq!(query.one("at", time), Some(right), "{raw}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_no_time_is_none_still() {
+        for text in [
+            "",
+            " ",
+            "2026-11-28 10:00",
+            "2026-11-28T10:00:00",
+            "2026-11-28T10:00:00 ",
+            "2026-11-28T10:00:00 Z",
+            "2026-11-28T10:00:00 +02:00",
+            "2026-11-28T10:00:00  02:00",
+            "2026-11-28T10:00:00 02:00:00",
+            "2026-11-28T10:00:00 200",
+            "2026-11-28T10:00:00 24:00",
+            "2026-11-28T10:00:00 2460",
+            "2026-11-28T10:00 02:00",
+            "2026-11-28T10:00:00 é2:00",
+        ] {
+            assert!(time(text).is_err(), "{text}");
+        }
     }
 }

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::openapi;
+use crate::api::openapi::{self, Form};
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
 use crate::chance::Chance;
@@ -46,7 +46,7 @@ enum Command {
     /// Bring the database to this version's schema, and end
     Migrate,
     /// Print the OpenAPI document
-    Openapi,
+    Openapi(Openapi),
     /// Work on what signs webhooks and what seals secrets
     #[command(subcommand)]
     Secrets(Secrets),
@@ -88,6 +88,24 @@ struct Serve {
     /// Leave the database's schema as it is; wait until it is this version's
     #[arg(long)]
     no_migrate: bool,
+}
+
+#[derive(Debug, Args)]
+struct Openapi {
+    /// The version of OpenAPI; 3.0 is for generators that do not know 3.1
+    #[arg(long, value_enum, default_value = "3.1")]
+    openapi_version: OpenapiVersion,
+    /// Leave out what receivers of webhooks are sent, for generators that fail on it; 3.0 never has it
+    #[arg(long)]
+    without_webhooks: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OpenapiVersion {
+    #[value(name = "3.1")]
+    V3_1,
+    #[value(name = "3.0")]
+    V3_0,
 }
 
 /// Why a command failed.
@@ -200,7 +218,7 @@ impl Command {
         match self {
             Self::Serve(serve) => serve_forever(serve, &settings).await,
             Self::Migrate => Ok(database(&settings)?.migrate().await.map_err(AppError::from)?),
-            Self::Openapi => print_openapi(),
+            Self::Openapi(which) => which.print(),
             Self::Secrets(secrets) => secrets.run(&settings).await,
             Self::Keys(keys) => keys.run(&settings).await,
             Self::Healthcheck { url } => healthcheck(url, &settings).await,
@@ -305,10 +323,17 @@ async fn wait_for_signal() {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the document is this command's output")]
-fn print_openapi() -> Result<(), CliError> {
-    print!("{}", openapi::document().map_err(CliError::Openapi)?);
-    Ok(())
+impl Openapi {
+    #[expect(clippy::print_stdout, reason = "the document is this command's output")]
+    fn print(self) -> Result<(), CliError> {
+        let form = match (self.openapi_version, self.without_webhooks) {
+            (OpenapiVersion::V3_0, _) => Form::Version30,
+            (OpenapiVersion::V3_1, false) => Form::Whole,
+            (OpenapiVersion::V3_1, true) => Form::WithoutWebhooks,
+        };
+        print!("{}", openapi::document(form).map_err(CliError::Openapi)?);
+        Ok(())
+    }
 }
 
 async fn healthcheck(url: Option<String>, settings: &Settings) -> Result<(), CliError> {

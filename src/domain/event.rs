@@ -1,5 +1,8 @@
 //! Events: what happened to an export, for its history and for webhooks.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use super::caller::CallerName;
 use super::export::ExportStatus;
 use super::timestamp::Timestamp;
@@ -22,31 +25,44 @@ pub struct Event {
 }
 
 /// What can happen to an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExportEventType)]
 pub enum EventKind {
     /// Accepted by this service.
+    #[serde(rename = "export.created")]
     Created,
     /// Adopted by this service.
+    #[serde(rename = "export.imported")]
     Imported,
     /// Accepted by AWS.
+    #[serde(rename = "export.started")]
     Started,
     /// A call to AWS failed and will be made again.
+    #[serde(rename = "export.delayed")]
     Delayed,
     /// AWS answers again after a failed call.
+    #[serde(rename = "export.resumed")]
     Resumed,
     /// The client token grew too old to be sent and was replaced.
+    #[serde(rename = "export.token_replaced")]
     TokenReplaced,
     /// Written.
+    #[serde(rename = "export.completed")]
     Completed,
     /// Failed at AWS, or refused.
+    #[serde(rename = "export.failed")]
     Failed,
     /// Given up by the caller.
+    #[serde(rename = "export.cancelled")]
     Cancelled,
     /// It took longer than `timeouts.create`.
+    #[serde(rename = "export.timed_out")]
     TimedOut,
     /// A timed-out export is followed no longer: AWS has forgotten it.
+    #[serde(rename = "export.forgotten")]
     Forgotten,
     /// What lies in S3 was compared with what AWS says it wrote.
+    #[serde(rename = "export.verified")]
     Verified,
 }
 

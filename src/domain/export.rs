@@ -151,6 +151,16 @@ pub enum Failed {
     },
 }
 
+/// How an export came to be known here, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportOrigin {
+    /// Asked for here.
+    Created,
+    /// Started elsewhere, and adopted.
+    Imported,
+}
+
 /// The status of an export: IN_PROGRESS, COMPLETED and FAILED mean what AWS means by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

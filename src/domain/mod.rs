@@ -20,6 +20,7 @@ pub mod event;
 pub mod export;
 pub mod failure;
 pub mod filter;
+pub mod filter_document;
 pub mod fingerprint;
 pub mod hex;
 pub mod iam;

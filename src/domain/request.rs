@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::arn::TableArn;
 use super::duration::CreateTimeout;
 use super::filter::FilterSpecification;
@@ -38,7 +41,8 @@ pub struct ExportRequest {
 }
 
 /// The format of the data files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExportFormat {
     /// DynamoDB JSON, one item a line.
     #[default]
@@ -47,14 +51,26 @@ pub enum ExportFormat {
     Ion,
 }
 
-/// What an incremental export writes of a changed item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What an incremental export writes of a changed item. `NEW_IMAGES`, as AWS's and Terraform's pages spell it, is accepted for `NEW_IMAGE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExportViewType {
     /// The item after the window and before it.
     #[default]
     NewAndOldImages,
     /// The item after the window.
+    #[serde(alias = "NEW_IMAGES")]
     NewImage,
+}
+
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExportType {
+    /// All items at a time.
+    FullExport,
+    /// The changes between two times.
+    IncrementalExport,
 }
 
 /// All items at a time, or the changes between two.
@@ -164,14 +180,43 @@ impl ExportViewType {
     }
 }
 
+impl ExportType {
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FullExport => "FULL_EXPORT",
+            Self::IncrementalExport => "INCREMENTAL_EXPORT",
+        }
+    }
+
+    /// From AWS's word.
+    ///
+    /// # Errors
+    /// It is another word.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "FULL_EXPORT" => Ok(Self::FullExport),
+            "INCREMENTAL_EXPORT" => Ok(Self::IncrementalExport),
+            _ => Err(Invalid::new("must be FULL_EXPORT or INCREMENTAL_EXPORT")),
+        }
+    }
+}
+
 impl ExportKind {
+    /// Its type.
+    #[must_use]
+    pub fn export_type(&self) -> ExportType {
+        match self {
+            Self::Full { .. } => ExportType::FullExport,
+            Self::Incremental { .. } => ExportType::IncrementalExport,
+        }
+    }
+
     /// AWS's word for it.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Full { .. } => "FULL_EXPORT",
-            Self::Incremental { .. } => "INCREMENTAL_EXPORT",
-        }
+        self.export_type().as_str()
     }
 }
 

@@ -1,5 +1,8 @@
 //! Where an export is written: bucket, owner, prefix, encryption. Limits are those of botocore's DynamoDB model.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::arn::is_account_id;
 use super::invalid::Invalid;
 
@@ -129,6 +132,30 @@ pub enum Encryption {
         /// Id, ARN or alias of the key.
         key_id: Option<KmsKeyId>,
     },
+}
+
+/// How objects are encrypted, in AWS's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum S3SseAlgorithm {
+    /// With keys that S3 manages.
+    Aes256,
+    /// With a key of KMS.
+    Kms,
+}
+
+impl S3SseAlgorithm {
+    /// From AWS's word.
+    ///
+    /// # Errors
+    /// It is another word.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "AES256" => Ok(Self::Aes256),
+            "KMS" => Ok(Self::Kms),
+            _ => Err(Invalid::new("must be AES256 or KMS")),
+        }
+    }
 }
 
 /// Id, ARN or alias of a KMS key: 1 to 2048 characters.

@@ -1,5 +1,6 @@
 //! Points in time: RFC 3339 with any offset in, UTC with `Z` out.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -18,14 +19,14 @@ const LONGEST: usize = "9999-12-31T23:59:59.999999999Z".len();
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// Reads RFC 3339 text with any offset.
+    /// Reads RFC 3339 text with any offset. The offset may be written without its colon, as many languages do.
     ///
     /// # Errors
     /// The text is not RFC 3339, or not representable in UTC between the years 0 and 9999.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong =
             || Invalid::new("must be a time in RFC 3339 form with an offset, such as 2026-04-02T11:30:13Z or 2026-04-02T11:30:13+01:00");
-        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
+        let parsed = OffsetDateTime::parse(&with_colon(text), &Rfc3339).map_err(|_| wrong())?;
         let utc = parsed.checked_to_offset(UtcOffset::UTC).ok_or_else(wrong)?;
         if !(1..=9999).contains(&utc.year()) {
             return Err(wrong());
@@ -86,6 +87,18 @@ impl Timestamp {
     }
 }
 
+/// The text with a colon in its offset, if it ends in `±hhmm`.
+fn with_colon(text: &str) -> Cow<'_, str> {
+    let offset = text.len().checked_sub("+hhmm".len()).and_then(|at| text.split_at_checked(at));
+    match offset {
+        Some((time, offset)) if offset.starts_with(['+', '-']) && offset.bytes().skip(1).all(|b| b.is_ascii_digit()) => {
+            let (hours, minutes) = offset.split_at("+hh".len());
+            Cow::Owned(format!("{time}{hours}:{minutes}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
 impl From<OffsetDateTime> for Timestamp {
     fn from(t: OffsetDateTime) -> Self {
         let utc = t.to_offset(UtcOffset::UTC);
@@ -123,13 +136,28 @@ mod tests {
         for text in ["2023-04-02T11:30:13.5Z", "2023-04-02T11:30:13.012Z", "2023-04-02T11:30:13.000001Z", "9999-12-31T23:59:59.999999Z"] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
         }
+        // Without the colon, as Python's %z writes it.
+        assert_eq!(Timestamp::parse("2023-04-02T11:30:13+0100").unwrap().to_string(), "2023-04-02T10:30:13Z");
+        assert_eq!(Timestamp::parse("2023-04-02T11:30:13.5-0130").unwrap().to_string(), "2023-04-02T13:00:13.5Z");
         let finest = Timestamp::parse("2023-04-02T11:30:13Z").unwrap().plus(Duration::from_nanos(123_456_789));
         assert_eq!(finest.to_string(), "2023-04-02T11:30:13.123456789Z");
     }
 
     #[test]
     fn absurd_times_are_refused_not_panicked_on() {
-        for text in ["", "yesterday", "2023-04-02", "2023-04-02T11:30:13", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"] {
+        for text in [
+            "",
+            "yesterday",
+            "2023-04-02",
+            "2023-04-02T11:30:13",
+            "2023-04-02T11:30:13+01",
+            "2023-04-02T11:30:13+2400",
+            "2023-0400",
+            "+0000",
+            "ü0000",
+            "0000-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59-23:59",
+        ] {
             assert!(Timestamp::parse(text).is_err(), "{text}");
         }
     }

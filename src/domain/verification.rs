@@ -110,8 +110,30 @@ impl Findings {
     }
 }
 
+/// Where a verification stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VerificationStatus {
+    /// Files are still being checked.
+    Running,
+    /// Nothing was found wrong.
+    Passed,
+    /// Something was found wrong.
+    Failed,
+}
+
 impl VerificationState {
-    /// The word callers and the database use.
+    /// The word that callers see.
+    #[must_use]
+    pub fn status(self) -> VerificationStatus {
+        match self {
+            Self::Running => VerificationStatus::Running,
+            Self::Passed { .. } => VerificationStatus::Passed,
+            Self::Failed { .. } => VerificationStatus::Failed,
+        }
+    }
+
+    /// The word that the database uses, which is the same.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -151,9 +173,8 @@ impl Verification {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Verification)]
 pub struct VerificationView {
-    /// `running`, `passed` or `failed`.
-    #[schema(example = "passed")]
-    pub status: &'static str,
+    /// Where it stands.
+    pub status: VerificationStatus,
     /// Whether every byte is read, or only what S3 says of each object.
     pub deep: bool,
     /// Files that were checked so far.
@@ -176,7 +197,7 @@ impl From<&Verification> for VerificationView {
     fn from(verification: &Verification) -> Self {
         let progress = &verification.progress;
         Self {
-            status: verification.state.as_str(),
+            status: verification.state.status(),
             deep: verification.deep,
             files_checked: progress.files_checked,
             files_total: progress.files_total,

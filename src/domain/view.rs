@@ -9,11 +9,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::estimate::EstimateBasis;
-use super::export::{Export, ExportState, ExportStatus, Failed, Origin};
+use super::export::{Export, ExportOrigin, ExportState, ExportStatus, Failed, Origin};
 use super::failure::Failure;
-use super::request::ExportKind;
+use super::filter_document::FilterDocument;
+use super::request::{ExportFormat, ExportKind, ExportType, ExportViewType};
 use super::retry::RetryPolicy;
-use super::s3::Encryption;
+use super::s3::{Encryption, S3SseAlgorithm};
 use super::timestamp::Timestamp;
 use super::verification::VerificationView;
 
@@ -47,31 +48,29 @@ pub struct ExportView<'a> {
     /// What every key begins with.
     #[schema(required, example = "daily")]
     pub s3_prefix: Option<&'a str>,
-    /// `AES256` or `KMS`; null until AWS settles it when it was left open.
-    #[schema(required, example = "AES256")]
-    pub s3_sse_algorithm: Option<&'static str>,
+    /// How the objects are encrypted; null until AWS settles it when it was left open.
+    #[schema(required)]
+    pub s3_sse_algorithm: Option<S3SseAlgorithm>,
     /// The KMS key, if one was named.
     #[schema(required)]
     pub s3_sse_kms_key_id: Option<&'a str>,
-    /// `DYNAMODB_JSON` or `ION`.
-    #[schema(example = "DYNAMODB_JSON")]
-    pub export_format: &'static str,
-    /// `FULL_EXPORT` or `INCREMENTAL_EXPORT`.
-    #[schema(example = "FULL_EXPORT")]
-    pub export_type: &'static str,
+    /// The format of the data files.
+    pub export_format: ExportFormat,
+    /// All items at a time, or the changes of a window.
+    pub export_type: ExportType,
     /// The time of a full export's snapshot; null until AWS settles it when it was left open.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub export_time: Option<Timestamp>,
     /// The window of an incremental export.
     #[schema(required)]
     pub incremental_export_specification: Option<WindowView>,
-    /// Which items are included, as asked for.
-    #[schema(required, value_type = Option<Object>)]
+    /// Which items are included, as asked for; what was left out of it is absent.
+    #[schema(required, value_type = Option<FilterDocument>)]
     pub filter_specification: Option<Value>,
     /// How long it may take.
     pub timeouts: TimeoutsView<'a>,
     /// Where its end is announced.
-    #[schema(required)]
+    #[schema(required, format = "uri")]
     pub callback_url: Option<&'a str>,
     /// The caller's own names for it.
     pub labels: &'a BTreeMap<String, String>,
@@ -118,9 +117,8 @@ pub struct ExportView<'a> {
     /// The export that repeats this one.
     #[schema(required)]
     pub retried_by: Option<Uuid>,
-    /// `created` here, or `imported`.
-    #[schema(example = "created")]
-    pub origin: &'static str,
+    /// Asked for here, or adopted.
+    pub origin: ExportOrigin,
     /// When it was accepted here.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -159,9 +157,8 @@ pub struct WindowView {
     /// End, exclusive; null until AWS settles it when it was left open.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub export_to_time: Option<Timestamp>,
-    /// `NEW_AND_OLD_IMAGES` or `NEW_IMAGE`.
-    #[schema(example = "NEW_AND_OLD_IMAGES")]
-    pub export_view_type: &'static str,
+    /// What is written of each changed item.
+    pub export_view_type: ExportViewType,
 }
 
 /// How long things may take.
@@ -186,13 +183,13 @@ impl<'a> From<&'a Export> for ExportView<'a> {
         let (export_time, window) = match &request.kind {
             ExportKind::Full { export_time } => (*export_time, None),
             ExportKind::Incremental { from, to, view } => {
-                (None, Some(WindowView { export_from_time: *from, export_to_time: *to, export_view_type: view.as_str() }))
+                (None, Some(WindowView { export_from_time: *from, export_to_time: *to, export_view_type: *view }))
             }
         };
         let (algorithm, key_id) = match &to.encryption {
             None => (None, None),
-            Some(Encryption::Aes256) => (Some("AES256"), None),
-            Some(Encryption::Kms { key_id }) => (Some("KMS"), key_id.as_ref()),
+            Some(Encryption::Aes256) => (Some(S3SseAlgorithm::Aes256), None),
+            Some(Encryption::Kms { key_id }) => (Some(S3SseAlgorithm::Kms), key_id.as_ref()),
         };
         Self {
             id: export.id.0,
@@ -206,8 +203,8 @@ impl<'a> From<&'a Export> for ExportView<'a> {
             s3_prefix: to.prefix.as_ref().map(|p| p.as_str()),
             s3_sse_algorithm: algorithm,
             s3_sse_kms_key_id: key_id.map(|k| k.as_str()),
-            export_format: request.format.as_str(),
-            export_type: request.kind.as_str(),
+            export_format: request.format,
+            export_type: request.kind.export_type(),
             export_time,
             incremental_export_specification: window,
             filter_specification: request.filter.as_ref().map(super::filter::FilterSpecification::to_json),
@@ -239,8 +236,8 @@ impl<'a> From<&'a Export> for ExportView<'a> {
             retry_of: export.attempt.retry_of.map(|id| id.0),
             retried_by: export.attempt.retried_by.map(|id| id.0),
             origin: match export.origin {
-                Origin::Created { .. } => "created",
-                Origin::Imported { .. } => "imported",
+                Origin::Created { .. } => ExportOrigin::Created,
+                Origin::Imported { .. } => ExportOrigin::Imported,
             },
             created_at: export.created_at,
             created_by: export.created_by.as_ref().map(|name| name.as_str()),

@@ -19,6 +19,7 @@ use crate::domain::trace::TraceParent;
 use crate::domain::webhook::announcement::{disabled_body, ping_body};
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
 use crate::domain::webhook::endpoint::{Endpoint, EndpointId};
+use crate::domain::webhook::error_class::ErrorClass;
 use crate::domain::webhook::event_type::WebhookEventType;
 use crate::domain::webhook::secret::Sealed;
 use crate::domain::webhook::share::DueReceiver;
@@ -290,7 +291,7 @@ impl Store {
             i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
             attempt.status_code.map(i32::from),
             attempt.error,
-            attempt.error_class,
+            attempt.error_class.map(ErrorClass::as_str),
             attempt.response_excerpt,
             effect.slow_for.map(|slow| slow.as_secs_f64()),
             effect.was_sent,

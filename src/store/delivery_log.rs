@@ -12,6 +12,7 @@ use crate::domain::ids::{DeliveryId, ExportId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::delivery::{Attempt, Delivery, DeliveryStatus};
 use crate::domain::webhook::endpoint::EndpointId;
+use crate::domain::webhook::error_class::ErrorClass;
 
 /// Which deliveries; every filter given must hold. An endpoint or an export is always given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,7 +123,7 @@ impl Store {
                 at: row.at.into(),
                 duration_ms: row.duration_ms.unsigned_abs(),
                 status_code: row.status_code.and_then(|code| u16::try_from(code).ok()),
-                error_class: row.error_class,
+                error_class: row.error_class.as_deref().and_then(ErrorClass::parse),
                 error: row.error,
                 response_excerpt: row.response_excerpt,
             });

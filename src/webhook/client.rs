@@ -28,6 +28,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::timing::DELIVERY_ATTEMPT_TIMEOUT;
 use crate::domain::trace::TraceParent;
 use crate::domain::webhook::endpoint::check_header;
+use crate::domain::webhook::error_class::ErrorClass;
 use crate::domain::webhook::url::{UrlPolicy, WebhookUrl};
 
 /// How long things may take.
@@ -104,37 +105,6 @@ pub enum Forbidden {
     /// Its name leads to addresses, and none may be reached.
     #[error("its name resolves to no address that may be reached")]
     Address,
-}
-
-/// Why there was no answer, in a word that stays the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "SendError says what they mean")]
-pub enum ErrorClass {
-    ForbiddenAddress,
-    InvalidUrl,
-    InvalidHeader,
-    NameNotFound,
-    ConnectionFailed,
-    TlsFailed,
-    TimedOut,
-    ConnectionLost,
-}
-
-impl ErrorClass {
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ForbiddenAddress => "forbidden_address",
-            Self::InvalidUrl => "invalid_url",
-            Self::InvalidHeader => "invalid_header",
-            Self::NameNotFound => "name_not_found",
-            Self::ConnectionFailed => "connection_failed",
-            Self::TlsFailed => "tls_failed",
-            Self::TimedOut => "timed_out",
-            Self::ConnectionLost => "connection_lost",
-        }
-    }
 }
 
 impl SendError {

@@ -5,7 +5,8 @@ mod names;
 mod response;
 mod signature;
 
-pub use client::{ErrorClass, Forbidden, Limits, Outgoing, SendError, WebhookClient};
+pub use crate::domain::webhook::error_class::ErrorClass;
+pub use client::{Forbidden, Limits, Outgoing, SendError, WebhookClient};
 pub use names::{LookUp, Names, SystemNames, Vetting};
 pub use response::Answer;
 pub use signature::{SEED_BYTES, SigningKey, sign};

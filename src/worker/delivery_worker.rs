@@ -15,9 +15,10 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
 use crate::domain::webhook::endpoint::{DisabledReason, EndpointId};
+use crate::domain::webhook::error_class::ErrorClass;
 use crate::domain::webhook::secret::{Sealed, WebhookSecret};
 use crate::domain::webhook::share::{InHand, MOST_AT_ONE, shares};
-use crate::domain::webhook::verdict::{Answered, Verdict, class_of_status, failed_too_long};
+use crate::domain::webhook::verdict::{Answered, Verdict, failed_too_long};
 use crate::keyring::Keyring;
 use crate::measures::{ENDPOINTS_DISABLED, FENCED_WRITES, WEBHOOK_ATTEMPTS, WEBHOOK_LAG};
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
@@ -25,9 +26,6 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::traces;
 use crate::vault::{Vault, VaultError};
 use crate::webhook::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
-
-/// The class of an attempt that could not be signed, which is no failure of the receiver's.
-const NOT_SIGNED: &str = "not_signed";
 
 /// Makes attempts of webhook deliveries.
 #[derive(Debug)]
@@ -168,12 +166,13 @@ impl DeliveryWorker {
         let (answered, attempt) = describe(answer, delivery.attempts + 1, at, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         let span = Span::current();
         span.record("http.response.status_code", attempt.status_code);
-        span.record("error.type", attempt.error_class.as_deref());
+        span.record("error.type", attempt.error_class.map(ErrorClass::as_str));
         if attempt.error_class.is_some() {
             span.record("otel.status_code", "ERROR");
         }
         let verdict = Verdict::of(answered, delivery.schedule_attempts, delivery.receiver_failures, self.chance.jitter());
-        let (outcome, effect) = effect_of(verdict, attempt.error_class.as_deref() != Some(NOT_SIGNED));
+        // What could not be signed is no failure of the receiver's.
+        let (outcome, effect) = effect_of(verdict, attempt.error_class != Some(ErrorClass::NotSigned));
         metrics::histogram!(WEBHOOK_ATTEMPTS, "outcome" => outcome).record(took.as_secs_f64());
         self.write(delivery, &attempt, verdict, effect).await;
     }
@@ -208,7 +207,7 @@ impl DeliveryWorker {
             tracing::warn!(
                 delivery.id = %delivery.id,
                 delivery.attempt = attempt.attempt,
-                error.type = attempt.error_class,
+                error.type = attempt.error_class.map(ErrorClass::as_str),
                 error.message = error,
                 retry_in_s = (effect.status == DeliveryStatus::Pending).then_some(effect.retry_in.as_secs()),
                 "a webhook was not delivered"
@@ -265,10 +264,10 @@ fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duratio
     let none = Attempt { attempt: number, at, duration_ms, status_code: None, error_class: None, error: None, response_excerpt: None };
     match answer {
         Ok(Answer { status_code: code, retry_after, excerpt }) => {
-            let class = class_of_status(code);
+            let class = ErrorClass::of_status(code);
             let attempt = Attempt {
                 status_code: Some(code),
-                error_class: class.map(str::to_owned),
+                error_class: class,
                 error: class.map(|_| format!("the receiver answered {code}")),
                 response_excerpt: Some(excerpt).filter(|text| !text.is_empty()),
                 ..none
@@ -277,10 +276,10 @@ fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duratio
         }
         Err(trouble) => {
             let class = match &trouble {
-                Trouble::Vault(_) | Trouble::NoSecret => NOT_SIGNED,
-                Trouble::Send(error) => error.class().as_str(),
+                Trouble::Vault(_) | Trouble::NoSecret => ErrorClass::NotSigned,
+                Trouble::Send(error) => error.class(),
             };
-            (Answered::Not, Attempt { error_class: Some(class.to_owned()), error: Some(in_words(&trouble)), ..none })
+            (Answered::Not, Attempt { error_class: Some(class), error: Some(in_words(&trouble)), ..none })
         }
     }
 }

@@ -83,6 +83,9 @@ async fn filters_alone_and_together() {
         (format!("created_after={hour_ago}&created_before={in_an_hour}"), vec![&incremental, &other, &plain]),
         (format!("created_before={hour_ago}"), vec![]),
         ("created_after=2020-01-01T00:00:00%2B01:00".to_owned(), vec![&incremental, &other, &plain]),
+        // As typed, without escaping; and as clients of other languages write an offset.
+        ("created_after=2020-01-01T00:00:00+01:00".to_owned(), vec![&incremental, &other, &plain]),
+        ("created_after=2020-01-01T00:00:00%2B0100&created_before=2020-01-02T00:00:00+0000".to_owned(), vec![]),
     ] {
         assert_eq!(ids(&app, &query).await.iter().collect::<Vec<_>>(), expected, "{query}");
     }

@@ -31,6 +31,7 @@ mod manifests;
 mod metrics;
 mod oidc;
 mod openapi;
+mod openapi_rules;
 mod policies;
 mod poolers;
 mod preflight;

@@ -5,20 +5,25 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::Value;
 use tableferry::api::exports::request::CreateExport;
-use tableferry::api::openapi;
+use tableferry::api::openapi::{self, Form};
 
 use crate::support::{TestApp, create_body};
 
-fn committed() -> Value {
+pub fn committed() -> Value {
     serde_json::from_str(include_str!("../../openapi/openapi.json")).unwrap()
+}
+
+pub fn committed_3_0() -> Value {
+    serde_json::from_str(include_str!("../../openapi/openapi-3.0.json")).unwrap()
 }
 
 #[tokio::test]
 async fn the_committed_document_is_fresh() {
-    assert!(
-        openapi::document().unwrap() == include_str!("../../openapi/openapi.json"),
-        "openapi/openapi.json is stale: run `make generate`"
-    );
+    for (form, committed) in
+        [(Form::Whole, include_str!("../../openapi/openapi.json")), (Form::Version30, include_str!("../../openapi/openapi-3.0.json"))]
+    {
+        assert!(openapi::document(form).unwrap() == committed, "openapi/ is stale ({form:?}): run `make generate`");
+    }
     let app = TestApp::start().await;
     assert_eq!(app.get("/openapi.json").await.expect(200).json, committed());
 }

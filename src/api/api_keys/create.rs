@@ -32,16 +32,16 @@ pub struct CreateApiKey {
     #[schema(min_items = 1, max_items = 4)]
     pub scopes: Vec<Scope>,
     /// The tables that it holds for: ARNs in which `*` stands for any text. Left out, all. Not with `webhooks:manage` or `admin`.
-    #[schema(max_items = 100, example = json!(null))]
+    #[schema(max_items = 100)]
     pub table_arns: Option<Vec<String>>,
     /// The buckets that it holds for, in the same way.
-    #[schema(max_items = 100, example = json!(null))]
+    #[schema(max_items = 100)]
     pub s3_buckets: Option<Vec<String>>,
     /// Requests a second in the long run, from each process of the service; left out, what the service gives everybody.
-    #[schema(minimum = 0.01, maximum = 100_000, example = json!(null))]
+    #[schema(minimum = 0.01, maximum = 100_000)]
     pub rate_limit_per_s: Option<f64>,
     /// When it stops to work (RFC 3339, any offset); left out, never.
-    #[schema(format = DateTime, example = json!(null))]
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
 }
 

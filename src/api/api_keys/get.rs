@@ -65,6 +65,8 @@ pub async fn list_api_keys(State(state): State<ApiState>, RawQuery(raw): RawQuer
 }
 
 /// Get the record of an API key
+///
+/// What it may do, and whether it was revoked. The key itself was shown once, when it was made.
 #[utoipa::path(
     get,
     path = "/v1/api-keys/{id}",

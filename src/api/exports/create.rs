@@ -60,16 +60,20 @@ problems! {
                 ("Location" = String, description = "The export's URL"),
                 ("Retry-After" = u32, description = "Seconds until another look makes sense"),
                 ("Preference-Applied" = String, description = "The wait that was honoured"),
-                ("Idempotent-Replayed" = String, description = "`true` if the key was known: this is the export it stands for"),
+                ("Idempotent-Replayed" = bool, description = "`true` if the key was known: this is the export it stands for; else absent"),
             ),
             links(
                 ("Get" = (operation_id = "get_export", parameters(("id" = "$response.body#/id")))),
                 ("Cancel" = (operation_id = "cancel_export", parameters(("id" = "$response.body#/id")))),
-                ("Events" = (operation_id = "list_events", parameters(("id" = "$response.body#/id")))),
+                ("Events" = (operation_id = "list_export_events", parameters(("id" = "$response.body#/id")))),
                 ("Delete" = (operation_id = "delete_export", parameters(("id" = "$response.body#/id")))),
             )),
         (status = 200, description = "It ended within the wait that `Prefer` asked for", body = ExportView,
-            headers(("Location" = String, description = "The export's URL"), ("Preference-Applied" = String, description = "The wait that was honoured"))),
+            headers(
+                ("Location" = String, description = "The export's URL"),
+                ("Preference-Applied" = String, description = "The wait that was honoured"),
+                ("Idempotent-Replayed" = bool, description = "`true` if the key was known: this is the export it stands for; else absent"),
+            )),
         CreateProblems
     )
 )]

@@ -48,16 +48,16 @@ pub struct DiscoverExports {
     )]
     pub table_arn: Option<String>,
     /// The account whose exports are listed, of all its tables, also of those that were deleted since.
-    #[schema(pattern = "^[0-9]{12}$", example = json!(null))]
+    #[schema(pattern = "^[0-9]{12}$")]
     pub account_id: Option<String>,
     /// The region whose exports are listed.
-    #[schema(pattern = "^[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$", example = json!(null))]
+    #[schema(pattern = "^[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$")]
     pub region: Option<String>,
     /// `true` adopts every export that is listed and not known; a list of ARNs (at most 100) adopts these; `false` adopts none.
     #[schema(value_type = Option<AdoptChoice>)]
     pub adopt: Option<Value>,
     /// `next_page_token` of the answer before, with the same place.
-    #[schema(pattern = "^[A-Za-z0-9_-]{11,}$", example = json!(null))]
+    #[schema(pattern = "^[A-Za-z0-9_-]{11,}$")]
     pub page_token: Option<String>,
 }
 
@@ -77,7 +77,7 @@ pub struct Discovered {
     /// Exports in AWS's order. One may be listed by two answers.
     pub exports: Vec<DiscoveredExport>,
     /// How many were adopted by this call.
-    pub adopted: usize,
+    pub adopted: u64,
     /// Those that were to be adopted and were not, with the reason.
     pub not_adopted: Vec<NotAdoptedExport>,
     /// For the rest, when one answer did not hold all; null when there is nothing more.

@@ -22,7 +22,8 @@ use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::api::watch::GONE;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::export::ExportStatus;
 use crate::domain::ids::ExportId;
 use crate::domain::invalid::Invalid;
 use crate::domain::timestamp::Timestamp;
@@ -41,14 +42,12 @@ pub struct EventView {
     #[schema(example = 2)]
     pub sequence: i32,
     /// What happened.
-    #[schema(example = "export.started")]
-    pub r#type: &'static str,
+    pub r#type: EventKind,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub timestamp: Timestamp,
     /// The status after it.
-    #[schema(example = "IN_PROGRESS")]
-    pub export_status: &'static str,
+    pub export_status: ExportStatus,
     /// What happened, in words.
     pub detail: String,
     /// Who made it happen; null if it was the service, AWS, or somebody who need not say who they are.
@@ -60,9 +59,9 @@ impl From<&Event> for EventView {
     fn from(event: &Event) -> Self {
         Self {
             sequence: event.sequence,
-            r#type: event.kind.as_str(),
+            r#type: event.kind,
             timestamp: event.at,
-            export_status: event.status.as_str(),
+            export_status: event.status,
             detail: event.detail.clone(),
             created_by: event.created_by.as_ref().map(|name| name.as_str().to_owned()),
         }
@@ -83,7 +82,8 @@ problems! {
 
 /// Get an export's history
 ///
-/// Oldest first. With `Accept: text/event-stream` it is a live stream, as `GET /v1/exports/{id}/events/stream` always is.
+/// Oldest first. With `Accept: text/event-stream` the answer is that of `GET /v1/exports/{id}/events/stream`, which is the call for generated
+/// clients.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/events",
@@ -91,16 +91,10 @@ problems! {
     security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("Last-Event-ID" = Option<i32>, Header, nullable = false, description = "In a stream: the last event seen", minimum = 0),
-        ("lastEventId" = Option<i32>, Query, nullable = false, description = "The same, for clients that cannot set a header", minimum = 0),
     ),
-    responses(
-        (status = 200, description = "The history", content((EventList = "application/json"), (String = "text/event-stream"))),
-        (status = 204, description = "In a stream: the export has ended, and its last event has been seen"),
-        EventsProblems
-    )
+    responses((status = 200, description = "The history", body = EventList), EventsProblems)
 )]
-pub async fn list_events(
+pub async fn list_export_events(
     State(state): State<ApiState>,
     IdPath(id): IdPath,
     calling: Calling,
@@ -140,7 +134,7 @@ pub async fn list_events(
         EventsProblems
     )
 )]
-pub async fn stream_events(
+pub async fn stream_export_events(
     State(state): State<ApiState>,
     IdPath(id): IdPath,
     calling: Calling,

@@ -51,7 +51,7 @@ pub struct FileView {
     #[schema(required)]
     pub size_bytes: Option<u64>,
     /// A URL from which anybody may GET it; null unless `presign` was given.
-    #[schema(required)]
+    #[schema(required, format = "uri")]
     pub url: Option<String>,
 }
 
@@ -77,7 +77,11 @@ problems! {
     ),
     responses((status = 200, description = "One page", body = FileList), FilesProblems)
 )]
-pub async fn list_files(State(state): State<ApiState>, IdPath(id): IdPath, RawQuery(query): RawQuery) -> Result<Json<FileList>, Problem> {
+pub async fn list_export_files(
+    State(state): State<ApiState>,
+    IdPath(id): IdPath,
+    RawQuery(query): RawQuery,
+) -> Result<Json<FileList>, Problem> {
     let mut query = Query::of(query.as_deref());
     let presign = query.one("presign", parse_presign);
     let size = query.one("page_size", |text| match text.parse() {

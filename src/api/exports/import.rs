@@ -46,8 +46,10 @@ problems! {
     security(("bearer" = ["exports:write"])),
     request_body(content = ImportExport),
     responses(
-        (status = 201, description = "Adopted", body = ExportView, headers(("Location" = String, description = "The export's URL"))),
-        (status = 200, description = "Known already", body = ExportView, headers(("Location" = String, description = "The export's URL"))),
+        (status = 201, description = "Adopted", body = ExportView,
+            headers(("Location" = String, description = "The export's URL"), ("Retry-After" = u32, description = "Seconds until another look makes sense; absent when it has ended"))),
+        (status = 200, description = "Known already", body = ExportView,
+            headers(("Location" = String, description = "The export's URL"), ("Retry-After" = u32, description = "Seconds until another look makes sense; absent when it has ended"))),
         ImportProblems
     )
 )]

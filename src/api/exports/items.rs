@@ -5,9 +5,11 @@ use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
 
 use super::IdPath;
 use super::completed::files_of;
+use super::manifest::any_object;
 use crate::api::ApiState;
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
@@ -26,8 +28,14 @@ const MOST_OPENED: usize = 100;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ItemList {
     /// Items of a full export; of an incremental one, changes with `Keys`, `NewImage`, `OldImage` and `Metadata`.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(schema_with = any_objects)]
     pub items: Vec<Value>,
+}
+
+/// A list of objects with any members.
+fn any_objects() -> Schema {
+    let about = "Items of a full export; of an incremental one, changes with `Keys`, `NewImage`, `OldImage` and `Metadata`.";
+    ArrayBuilder::new().items(any_object()).description(Some(about)).into()
 }
 
 /// The form in which items are given.
@@ -62,7 +70,11 @@ problems! {
     ),
     responses((status = 200, description = "Some items", body = ItemList), ItemsProblems)
 )]
-pub async fn list_items(State(state): State<ApiState>, IdPath(id): IdPath, RawQuery(query): RawQuery) -> Result<Json<ItemList>, Problem> {
+pub async fn list_export_items(
+    State(state): State<ApiState>,
+    IdPath(id): IdPath,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ItemList>, Problem> {
     let mut query = Query::of(query.as_deref());
     let limit = query.one("limit", |text| match text.parse() {
         Ok(limit @ 1..=100_usize) => Ok(limit),

@@ -12,14 +12,14 @@ use crate::api::guard::Calling;
 use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
-use crate::api::query::Query;
+use crate::api::query::{Query, time};
 use crate::domain::arn::TableArn;
 use crate::domain::caller::allow::AllowList;
 use crate::domain::export::ExportStatus;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
+use crate::domain::request::ExportType;
 use crate::domain::s3::S3Bucket;
-use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
 use crate::store::page::{ExportFilter, Page};
 
@@ -56,7 +56,7 @@ problems! {
         ("export_status" = Option<ExportStatus>, Query, nullable = false, description = "Exports of this status"),
         ("table_arn" = Option<String>, Query, nullable = false, description = "Exports of this table", pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
         ("s3_bucket" = Option<String>, Query, nullable = false, description = "Exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
-        ("export_type" = Option<super::request::ExportType>, Query, nullable = false, description = "Full or incremental exports"),
+        ("export_type" = Option<ExportType>, Query, nullable = false, description = "Full or incremental exports"),
         ("label" = Option<Vec<LabelFilter>>, Query, nullable = false, description = "Exports with this label, as `key:value`; may be given many times", style = Form, explode = true),
         ("created_after" = Option<String>, Query, nullable = false, description = "Created at or after this time (RFC 3339, any offset)", format = DateTime),
         ("created_before" = Option<String>, Query, nullable = false, description = "Created before this time (RFC 3339, any offset)", format = DateTime),
@@ -86,14 +86,10 @@ fn read(raw: Option<&str>, allow: &AllowList) -> Result<(ExportFilter, Paging), 
         status: status.map(ExportStatus::as_str),
         table_arn: query.one("table_arn", |text| TableArn::parse(text).map(|arn| arn.as_str().to_owned())),
         s3_bucket: query.one("s3_bucket", |text| S3Bucket::parse(text).map(|bucket| bucket.as_str().to_owned())),
-        export_type: query.one("export_type", |text| match text {
-            "FULL_EXPORT" => Ok("FULL_EXPORT"),
-            "INCREMENTAL_EXPORT" => Ok("INCREMENTAL_EXPORT"),
-            _ => Err(Invalid::new("must be FULL_EXPORT or INCREMENTAL_EXPORT")),
-        }),
+        export_type: query.one("export_type", ExportType::parse).map(ExportType::as_str),
         labels: read_labels(&mut query),
-        created_after: query.one("created_after", Timestamp::parse),
-        created_before: query.one("created_before", Timestamp::parse),
+        created_after: query.one("created_after", time),
+        created_before: query.one("created_before", time),
         allow: allow.clone(),
     };
     let paging = Paging::read(&mut query, &filter);

@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
 use super::IdPath;
 use super::completed::files_of;
@@ -27,7 +28,7 @@ const MOST_MEASURED: usize = 1000;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExportManifest {
     /// manifest-summary.json as AWS wrote it: members bear AWS's names, and what this service does not know is there too.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = summary_schema)]
     pub summary: Map<String, Value>,
     /// How many data files manifest-files.json names.
     pub files_count: u64,
@@ -38,6 +39,16 @@ pub struct ExportManifest {
     pub size_bytes: Option<u64>,
     /// The manifests themselves: manifest-summary.json and manifest-files.json, each with the file that holds its MD5 sum.
     pub objects: Vec<ManifestObject>,
+}
+
+/// An object with any members.
+pub(super) fn any_object() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(true)))
+}
+
+fn summary_schema() -> Schema {
+    let about = "manifest-summary.json as AWS wrote it: members bear AWS's names, and what this service does not know is there too.";
+    any_object().description(Some(about)).into()
 }
 
 /// A manifest, or the file that holds its sum.
@@ -53,7 +64,7 @@ pub struct ManifestObject {
     #[schema(required)]
     pub size_bytes: Option<u64>,
     /// A URL from which anybody may GET it; null unless `presign` was given.
-    #[schema(required)]
+    #[schema(required, format = "uri")]
     pub url: Option<String>,
 }
 
@@ -76,7 +87,7 @@ problems! {
     ),
     responses((status = 200, description = "What both manifests say", body = ExportManifest), ManifestProblems)
 )]
-pub async fn get_manifest(
+pub async fn get_export_manifest(
     State(state): State<ApiState>,
     IdPath(id): IdPath,
     RawQuery(query): RawQuery,

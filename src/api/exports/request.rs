@@ -11,11 +11,12 @@ use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::domain::arn::TableArn;
 use crate::domain::duration::CreateTimeout;
 use crate::domain::filter::FilterSpecification;
+use crate::domain::filter_document::FilterDocument;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
-use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportViewType, check_time, check_window};
+use crate::domain::request::{ExportFormat, ExportKind, ExportRequest, ExportType, ExportViewType, check_time, check_window};
 use crate::domain::retry::RetryPolicy;
-use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
+use crate::domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix, S3SseAlgorithm};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::domain::webhook::url::WebhookUrl;
@@ -44,81 +45,39 @@ pub struct CreateExport {
     #[schema(max_length = 1024, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", example = "daily")]
     pub s3_prefix: Option<String>,
     /// How the objects are encrypted; AWS chooses AES256 when it is left out.
-    #[schema(inline)]
-    pub s3_sse_algorithm: Option<SseAlgorithm>,
+    pub s3_sse_algorithm: Option<S3SseAlgorithm>,
     /// Id, ARN or alias of a KMS key in the bucket's region; only with `KMS`.
     #[schema(min_length = 1, max_length = 2048, pattern = "^[!-~]+$")]
     pub s3_sse_kms_key_id: Option<String>,
-    /// The format of the data files.
-    #[schema(inline, default = "DYNAMODB_JSON")]
-    pub export_format: Option<Format>,
-    /// All items at a time, or the changes of a window.
-    #[schema(inline, default = "FULL_EXPORT")]
+    /// The format of the data files; left out, it is DYNAMODB_JSON.
+    pub export_format: Option<ExportFormat>,
+    /// All items at a time, or the changes of a window; left out, it is FULL_EXPORT.
     pub export_type: Option<ExportType>,
     /// The time of a full export's snapshot (RFC 3339, any offset), within the last 35 days; fractions of a second are dropped.
     /// Left out, it is now.
-    #[schema(format = DateTime, example = json!(null))]
+    #[schema(format = DateTime)]
     pub export_time: Option<String>,
     /// The window of an incremental export; required with INCREMENTAL_EXPORT and refused without.
-    #[schema(inline, example = json!(null))]
     pub incremental_export_specification: Option<IncrementalExportSpecification>,
     /// Which items are included; at least one expression.
-    #[schema(inline, example = json!(null))]
-    pub filter_specification: Option<Filter>,
+    pub filter_specification: Option<FilterDocument>,
     /// How long things may take.
-    #[schema(inline)]
     pub timeouts: Option<Timeouts>,
     /// Where the end of this export is announced by a signed webhook (Standard Webhooks 1.0.0); https unless the operator allows more.
-    #[schema(max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$", example = json!(null))]
+    #[schema(format = "iri", max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$")]
     pub callback_url: Option<String>,
     /// Signs that webhook: `whsec_` and the base64 of 24 to 64 random bytes. Never returned. Required when the operator has set none.
-    #[schema(pattern = "^whsec_([A-Za-z0-9+/]{4}){8}(([A-Za-z0-9+/]{4}){0,13}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$", example = json!(null))]
+    #[schema(
+        pattern = "^whsec_([A-Za-z0-9+/]{4}){8}(([A-Za-z0-9+/]{4}){0,13}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$"
+    )]
     pub callback_secret: Option<String>,
     /// The caller's own names for the export: at most 32, keys of 1 to 63 characters without `:`, values of at most 255.
     #[schema(example = json!({"team": "orders"}))]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Verify it by itself once it is COMPLETED, as POST /v1/exports/{id}/verify does.
-    #[schema(default = false)]
+    /// Verify it by itself once it is COMPLETED, as POST /v1/exports/{id}/verify does; left out, it is not.
     pub verify: Option<bool>,
-    /// Whether it is asked for again by itself when it fails of something that can pass.
-    #[schema(inline)]
-    pub retry: Option<Retry>,
-}
-
-/// Server-side encryption.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[expect(missing_docs, reason = "AWS's words")]
-pub enum SseAlgorithm {
-    AES256,
-    KMS,
-}
-
-/// The format of the data files.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "AWS's words")]
-pub enum Format {
-    DynamodbJson,
-    Ion,
-}
-
-/// What is exported.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "AWS's words")]
-pub enum ExportType {
-    FullExport,
-    IncrementalExport,
-}
-
-/// What is written of a changed item. `NEW_IMAGES`, as AWS's and Terraform's pages spell it, is accepted for `NEW_IMAGE`.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "AWS's words")]
-pub enum ViewType {
-    NewAndOldImages,
-    NewImage,
-    NewImages,
+    /// Whether it is asked for again by itself when it fails of something that can pass; left out, it is not.
+    pub retry: Option<RetryWish>,
 }
 
 /// The window of an incremental export: 15 minutes to 24 hours, within the last 35 days.
@@ -131,30 +90,8 @@ pub struct IncrementalExportSpecification {
     /// End, exclusive; left out, it is when AWS starts the export.
     #[schema(format = DateTime)]
     pub export_to_time: Option<String>,
-    /// What is written of each changed item.
-    #[schema(inline, default = "NEW_AND_OLD_IMAGES")]
-    pub export_view_type: Option<ViewType>,
-}
-
-/// Which items are included. Expressions have at most 4 KB and 300 operators each. What AWS would refuse whatever the table is, such as an
-/// error of syntax, an undefined or unused placeholder or a reserved word, is refused here.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Filter {
-    /// Keeps items that match; all are read, and billed.
-    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
-    pub filter_expression: Option<String>,
-    /// The attributes to write.
-    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
-    pub projection_expression: Option<String>,
-    /// Reads one partition key only, and bills only that.
-    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
-    pub key_condition_expression: Option<String>,
-    /// Names for placeholders that begin with `#`.
-    pub expression_attribute_names: Option<BTreeMap<String, String>>,
-    /// Values for placeholders that begin with `:`, each in DynamoDB JSON such as `{"S": "open"}`.
-    #[schema(value_type = Option<BTreeMap<String, Object>>)]
-    pub expression_attribute_values: Option<BTreeMap<String, Value>>,
+    /// What is written of each changed item; left out, it is NEW_AND_OLD_IMAGES.
+    pub export_view_type: Option<ExportViewType>,
 }
 
 /// How long things may take.
@@ -162,16 +99,18 @@ pub struct Filter {
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
     /// From acceptance here to the end at AWS: whole numbers with h, m, s, ms; one second to 90 days.
-    #[schema(default = "60m", pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64, example = "60m")]
+    /// Left out, it is 60m.
+    #[schema(pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64, example = "60m")]
     pub create: Option<String>,
 }
 
 /// Whether an export is asked for again by itself.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// How many exports are made for this request, the first included; each is one of its own with its own id.
-    #[schema(minimum = 1, maximum = 10, default = 1)]
+#[schema(as = RetryPolicy)]
+pub struct RetryWish {
+    /// How many exports are made for this request, the first included; each is one of its own with its own id. Left out, it is 1: no retry.
+    #[schema(minimum = 1, maximum = 10)]
     pub max_attempts: Option<i64>,
 }
 
@@ -226,28 +165,21 @@ pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, n
 }
 
 fn read_encryption(fields: &mut Fields<'_>, errors: &mut Errors) -> Option<Encryption> {
-    let algorithm = fields.text("s3_sse_algorithm", errors, |text| match text {
-        "AES256" | "KMS" => Ok(text == "KMS"),
-        _ => Err(Invalid::new("must be AES256 or KMS")),
-    });
+    let algorithm = fields.text("s3_sse_algorithm", errors, S3SseAlgorithm::parse);
     let key_id = fields.text("s3_sse_kms_key_id", errors, KmsKeyId::parse);
     match (algorithm, key_id) {
-        (Some(true), key_id) => Some(Encryption::Kms { key_id }),
-        (kms, Some(_)) => {
+        (Some(S3SseAlgorithm::Kms), key_id) => Some(Encryption::Kms { key_id }),
+        (other, Some(_)) => {
             errors.push(FieldError::new(fields.pointer("s3_sse_kms_key_id"), &Invalid::new("is only allowed with s3_sse_algorithm KMS")));
-            kms.map(|_| Encryption::Aes256)
+            other.map(|_| Encryption::Aes256)
         }
-        (kms, None) => kms.map(|_| Encryption::Aes256),
+        (other, None) => other.map(|_| Encryption::Aes256),
     }
 }
 
 fn read_kind(fields: &mut Fields<'_>, errors: &mut Errors, now: Timestamp) -> Option<ExportKind> {
     let given = fields.value("export_type").is_some();
-    let incremental = fields.text("export_type", errors, |text| match text {
-        "FULL_EXPORT" => Ok(false),
-        "INCREMENTAL_EXPORT" => Ok(true),
-        _ => Err(Invalid::new("must be FULL_EXPORT or INCREMENTAL_EXPORT")),
-    });
+    let incremental = fields.text("export_type", errors, ExportType::parse).map(|kind| kind == ExportType::IncrementalExport);
     let time = |text: &str| check_time(Timestamp::parse(text)?, now);
     let export_time = fields.text("export_time", errors, time);
     let has_time = fields.value("export_time").is_some();

@@ -21,8 +21,7 @@ use crate::domain::view::ExportView;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyExport {
-    /// Read every byte of every data file, instead of asking S3 for length and ETag of each.
-    #[schema(default = false)]
+    /// Read every byte of every data file, instead of asking S3 for length and ETag of each. Left out, it is false.
     pub deep: Option<bool>,
 }
 

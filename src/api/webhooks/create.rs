@@ -47,7 +47,7 @@ problems! {
                 ("Get" = (operation_id = "get_endpoint", parameters(("id" = "$response.body#/id")))),
                 ("Change" = (operation_id = "update_endpoint", parameters(("id" = "$response.body#/id")))),
                 ("Ping" = (operation_id = "ping_endpoint", parameters(("id" = "$response.body#/id")))),
-                ("Rotate" = (operation_id = "rotate_secret", parameters(("id" = "$response.body#/id")))),
+                ("Rotate" = (operation_id = "rotate_endpoint_secret", parameters(("id" = "$response.body#/id")))),
                 ("Deliveries" = (operation_id = "list_endpoint_deliveries", parameters(("id" = "$response.body#/id")))),
                 ("Delete" = (operation_id = "delete_endpoint", parameters(("id" = "$response.body#/id")))),
             )),

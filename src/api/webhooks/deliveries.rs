@@ -105,6 +105,8 @@ pub async fn list_export_deliveries(
 }
 
 /// Get a delivery with every attempt
+///
+/// By the id that receivers see as `webhook-id`.
 #[utoipa::path(
     get,
     path = "/v1/deliveries/{id}",

@@ -8,6 +8,7 @@ use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Paths, Ref, Required, Response};
 use uuid::Uuid;
 
@@ -28,6 +29,9 @@ use crate::domain::webhook::announcement::{Announcement, disabled_body, ping_bod
 use crate::domain::webhook::endpoint::{DisabledEndpoint, DisabledReason, Endpoint, EndpointId, EndpointWish};
 use crate::domain::webhook::event_type::WebhookEventType;
 use crate::domain::webhook::url::{UrlPolicy, WebhookUrl};
+
+/// The tag of the section. Not that of any call: generators that write a file for each tag would write one over the other.
+pub(in crate::api) const TAG: &str = "Webhook events";
 
 /// What happened to an export.
 #[derive(Serialize, ToSchema)]
@@ -135,7 +139,8 @@ fn operation(kind: WebhookEventType) -> Operation {
              `webhook-id`; 410 disables the endpoint.",
         ))
         .operation_id(Some(format!("webhook_{}", kind.as_str().replace('.', "_"))))
-        .tag("Webhooks")
+        .tag(TAG)
+        .securities(Some(Vec::<SecurityRequirement>::new()))
         .parameter(header("webhook-id", "The same on every attempt: what was seen before can be dropped"))
         .parameter(header("webhook-timestamp", "The time of the attempt in seconds since the Unix epoch"))
         .parameter(header("webhook-signature", "One `v1,…` for each secret (HMAC-SHA256), one `v1a,…` for each public key (ed25519), separated by blanks"))

@@ -37,6 +37,8 @@ problems! {
 }
 
 /// List webhook endpoints, newest first
+///
+/// Disabled ones too. Secrets and the values of headers are never shown.
 #[utoipa::path(
     get,
     path = "/v1/webhook-endpoints",
@@ -63,6 +65,8 @@ pub async fn list_endpoints(State(state): State<ApiState>, RawQuery(raw): RawQue
 }
 
 /// Get a webhook endpoint
+///
+/// What it hears of, and whether and why it is disabled. Its secret and the values of its headers are never shown.
 #[utoipa::path(
     get,
     path = "/v1/webhook-endpoints/{id}",

@@ -21,10 +21,10 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::endpoint::EndpointId;
 use crate::domain::webhook::job::{Job, JobKind, JobView};
 
-/// From when on.
+/// What is sent again.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Since {
+pub struct ReplayWindow {
     /// What happened from this time on (RFC 3339, any offset), until now.
     #[schema(format = DateTime, example = "2026-04-02T11:30:13Z")]
     pub since: String,
@@ -50,14 +50,14 @@ problems! {
     tag = "Webhooks",
     security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
-    request_body(content = Since),
+    request_body(content = ReplayWindow),
     responses(
         (status = 202, description = "The job", body = JobView, headers(("Location" = String, description = "The job's URL")),
-            links(("Job" = (operation_id = "get_job", parameters(("id" = "$response.body#/id")))))),
+            links(("Job" = (operation_id = "get_webhook_job", parameters(("id" = "$response.body#/id")))))),
         JobProblems
     )
 )]
-pub async fn recover(
+pub async fn recover_deliveries(
     State(state): State<ApiState>,
     EndpointPath(id): EndpointPath,
     RawQuery(query): RawQuery,
@@ -78,14 +78,14 @@ pub async fn recover(
     tag = "Webhooks",
     security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
-    request_body(content = Since),
+    request_body(content = ReplayWindow),
     responses(
         (status = 202, description = "The job", body = JobView, headers(("Location" = String, description = "The job's URL")),
-            links(("Job" = (operation_id = "get_job", parameters(("id" = "$response.body#/id")))))),
+            links(("Job" = (operation_id = "get_webhook_job", parameters(("id" = "$response.body#/id")))))),
         JobProblems
     )
 )]
-pub async fn replay_missing(
+pub async fn replay_missing_events(
     State(state): State<ApiState>,
     EndpointPath(id): EndpointPath,
     RawQuery(query): RawQuery,
@@ -96,6 +96,8 @@ pub async fn replay_missing(
 }
 
 /// Get a job that sends again
+///
+/// How far it is, and how many deliveries are sent because of it.
 #[utoipa::path(
     get,
     path = "/v1/webhook-jobs/{id}",
@@ -104,7 +106,11 @@ pub async fn replay_missing(
     params(("id" = uuid::Uuid, Path, description = "The job's id")),
     responses((status = 200, description = "The job as it stands", body = JobView), GetJobProblems)
 )]
-pub async fn get_job(State(state): State<ApiState>, JobPath(id): JobPath, RawQuery(query): RawQuery) -> Result<Json<JobView>, Problem> {
+pub async fn get_webhook_job(
+    State(state): State<ApiState>,
+    JobPath(id): JobPath,
+    RawQuery(query): RawQuery,
+) -> Result<Json<JobView>, Problem> {
     Query::of(query.as_deref()).finish()?;
     let job = state.store.find_webhook_job(id).await?.ok_or_else(|| Problem::no_such("webhook job"))?;
     Ok(Json(JobView::from(&job)))

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{ArrayBuilder, Schema, SchemaType, Type};
 
 use crate::api::ApiState;
 use crate::api::exports::request::read_labels;
@@ -17,7 +18,7 @@ use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, MOST_HEADERS, SealedHeaders, check_header};
-use crate::domain::webhook::event_type::WebhookEventType;
+use crate::domain::webhook::event_type::{EndpointEventType, WebhookEventType};
 use crate::domain::webhook::url::WebhookUrl;
 use crate::vault::Vault;
 
@@ -26,22 +27,26 @@ use crate::vault::Vault;
 #[serde(deny_unknown_fields)]
 pub struct CreateEndpoint {
     /// Where it is: https, unless the operator allows more.
-    #[schema(max_length = 2048, pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$", example = "https://hooks.example.com/tableferry")]
+    #[schema(
+        format = "iri",
+        max_length = 2048,
+        pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$",
+        example = "https://hooks.example.com/tableferry"
+    )]
     pub url: String,
     /// What it is for.
     #[schema(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", example = "tells the warehouse team")]
     pub description: Option<String>,
     /// The types of events it hears of; left out or empty, every type.
     #[schema(schema_with = event_types_schema)]
-    pub event_types: Option<Vec<String>>,
+    pub event_types: Option<Vec<EndpointEventType>>,
     /// It hears only of exports that bear all of these labels; left out or empty, of every export.
     #[schema(example = json!({"team": "orders"}))]
     pub labels: Option<BTreeMap<String, String>>,
     /// Headers of its own, at most 16, sent with every request. Their values are kept sealed and never returned.
     #[schema(example = json!({"X-Api-Key": "a-key-of-the-receiver"}))]
     pub headers: Option<BTreeMap<String, String>>,
-    /// Send nothing to it for now.
-    #[schema(default = false)]
+    /// Send nothing to it for now; left out, it is false.
     pub disabled: Option<bool>,
 }
 
@@ -52,6 +57,7 @@ pub struct UpdateEndpoint {
     /// Where it is now.
     #[schema(
         nullable = false,
+        format = "iri",
         max_length = 2048,
         pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$",
         example = "https://hooks.example.com/tableferry"
@@ -62,7 +68,7 @@ pub struct UpdateEndpoint {
     pub description: Option<String>,
     /// The types of events it hears of; empty or null is every type.
     #[schema(schema_with = event_types_schema)]
-    pub event_types: Option<Vec<String>>,
+    pub event_types: Option<Vec<EndpointEventType>>,
     /// It hears only of exports that bear all of these labels.
     pub labels: Option<BTreeMap<String, String>>,
     /// Headers of its own; they replace those it had.
@@ -73,10 +79,9 @@ pub struct UpdateEndpoint {
 
 /// The types that an endpoint can choose among, each once.
 fn event_types_schema() -> Schema {
-    let choice = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(WebhookEventType::CHOICES.map(WebhookEventType::as_str)));
     ArrayBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
-        .items(choice)
+        .items(Ref::from_schema_name(EndpointEventType::name()))
         .unique_items(true)
         .description(Some("The types of events it hears of; empty is every type."))
         .examples([serde_json::json!(["export.completed", "export.failed"])])

@@ -30,8 +30,9 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSecret {
-    /// How long the old secrets sign along with the new one: whole numbers with h, m, s, ms; at most 720h. `0s` ends them at once.
-    #[schema(default = "24h", pattern = "^([0-9]{1,4}(h|m|s|ms)){1,4}$", example = "24h")]
+    /// How long the old secrets sign along with the new one: whole numbers with h, m, s, ms; at most 720h. `0s` ends them at once. Left out,
+    /// it is 24h.
+    #[schema(pattern = "^([0-9]{1,4}(h|m|s|ms)){1,4}$", example = "24h")]
     pub overlap: Option<String>,
 }
 
@@ -53,7 +54,7 @@ problems! {
     request_body(content = Option<RotateSecret>),
     responses((status = 200, description = "The endpoint, with its new secret", body = EndpointWithSecret), RotateProblems)
 )]
-pub async fn rotate_secret(
+pub async fn rotate_endpoint_secret(
     State(state): State<ApiState>,
     EndpointPath(id): EndpointPath,
     RawQuery(query): RawQuery,

@@ -5,6 +5,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::endpoint::EndpointId;
+use super::error_class::ErrorClass;
+use super::event_type::WebhookEventType;
 use crate::domain::ids::{DeliveryId, ExportId};
 use crate::domain::timestamp::Timestamp;
 
@@ -83,9 +85,9 @@ pub struct Attempt {
     /// The status of the receiver's answer; null when there was none.
     #[schema(required, example = 503)]
     pub status_code: Option<u16>,
-    /// What kind of error it was, in one stable word; null when it was delivered.
-    #[schema(required, example = "overloaded")]
-    pub error_class: Option<String>,
+    /// What kind of error it was; null when it was delivered.
+    #[schema(required)]
+    pub error_class: Option<ErrorClass>,
     /// What went wrong, in words; null when it was delivered, or the caller may not see it.
     #[schema(required, example = "the receiver answered 503")]
     pub error: Option<String>,
@@ -108,10 +110,10 @@ pub struct DeliveryView {
     #[schema(required)]
     pub export_id: Option<Uuid>,
     /// The event's type.
-    #[schema(example = "export.completed")]
+    #[schema(value_type = WebhookEventType)]
     pub event_type: String,
     /// Where it goes. Of an endpoint's URL only the host, where the caller may not manage endpoints.
-    #[schema(example = "https://hooks.example.com/tableferry")]
+    #[schema(format = "uri", example = "https://hooks.example.com/tableferry")]
     pub url: String,
     /// Where it stands.
     pub status: DeliveryStatus,

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::event_type::WebhookEventType;
+use super::event_type::{EndpointEventType, WebhookEventType};
 use super::secret::Sealed;
 use super::url::WebhookUrl;
 use crate::domain::caller::CallerName;
@@ -145,12 +145,13 @@ pub struct EndpointView {
     /// Its name here (UUIDv7).
     pub id: Uuid,
     /// Where it is.
-    #[schema(example = "https://hooks.example.com/tableferry")]
+    #[schema(format = "uri", example = "https://hooks.example.com/tableferry")]
     pub url: String,
     /// What it is for, in the caller's words.
     #[schema(required)]
     pub description: Option<String>,
     /// The types of events it hears of; empty is every type.
+    #[schema(value_type = Vec<EndpointEventType>)]
     pub event_types: Vec<WebhookEventType>,
     /// It hears only of exports that bear all of these; empty is every export.
     pub labels: std::collections::BTreeMap<String, String>,

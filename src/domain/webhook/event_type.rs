@@ -1,7 +1,11 @@
 //! The types of events that webhooks tell of.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::event::EventKind;
 use crate::domain::invalid::Invalid;
@@ -31,6 +35,24 @@ pub enum WebhookEventType {
     /// A test that somebody asked for. It goes to one endpoint, whatever its filters.
     #[serde(rename = "ping")]
     Ping,
+}
+
+/// A type that an endpoint can choose: what the OpenAPI document says of it. [`WebhookEventType::parse_choice`] reads it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EndpointEventType(String);
+
+impl PartialSchema for EndpointEventType {
+    fn schema() -> RefOr<Schema> {
+        let choices = WebhookEventType::CHOICES.map(WebhookEventType::as_str);
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(choices));
+        schema.description(Some("A type of events that an endpoint can choose to hear of.")).into()
+    }
+}
+
+impl ToSchema for EndpointEventType {
+    fn name() -> Cow<'static, str> {
+        "EndpointEventType".into()
+    }
 }
 
 impl WebhookEventType {

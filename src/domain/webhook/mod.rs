@@ -3,6 +3,7 @@
 pub mod announcement;
 pub mod delivery;
 pub mod endpoint;
+pub mod error_class;
 pub mod event_type;
 pub mod job;
 pub mod policy;

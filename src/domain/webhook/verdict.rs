@@ -64,19 +64,6 @@ impl Verdict {
     }
 }
 
-/// The stable word for what is wrong with a status; `None` for any 2xx.
-#[must_use]
-pub fn class_of_status(code: u16) -> Option<&'static str> {
-    match code {
-        200..=299 => None,
-        300..=399 => Some("redirected"),
-        410 => Some("gone"),
-        429 | 502 | 503 | 504 => Some("overloaded"),
-        400..=499 => Some("refused"),
-        _ => Some("receiver_error"),
-    }
-}
-
 /// Whether an endpoint has failed for so long that it is disabled.
 #[must_use]
 pub fn failed_too_long(failing_since: Timestamp, now: Timestamp) -> bool {

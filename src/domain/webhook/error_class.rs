@@ -1,0 +1,112 @@
+//! What kind of error an attempt at a delivery ended with: a word for each, the same in the database, in answers and in logs.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The kind of error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = DeliveryErrorClass)]
+pub enum ErrorClass {
+    /// The receiver answered 429, 502, 503 or 504.
+    Overloaded,
+    /// It answered another 4xx.
+    Refused,
+    /// It answered a status that is neither 2xx, 3xx nor 4xx.
+    ReceiverError,
+    /// It answered 410.
+    Gone,
+    /// It answered 3xx.
+    Redirected,
+    /// There was no answer in time.
+    TimedOut,
+    /// No connection could be made.
+    ConnectionFailed,
+    /// The connection broke off before an answer had come.
+    ConnectionLost,
+    /// The connection could not be secured.
+    TlsFailed,
+    /// The receiver's name was not found.
+    NameNotFound,
+    /// The operator does not allow the URL, or any address of its name.
+    ForbiddenAddress,
+    /// The URL cannot be used.
+    InvalidUrl,
+    /// A header of the endpoint's own cannot be sent.
+    InvalidHeader,
+    /// This service has nothing to sign with.
+    NotSigned,
+}
+
+impl ErrorClass {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::Overloaded,
+        Self::Refused,
+        Self::ReceiverError,
+        Self::Gone,
+        Self::Redirected,
+        Self::TimedOut,
+        Self::ConnectionFailed,
+        Self::ConnectionLost,
+        Self::TlsFailed,
+        Self::NameNotFound,
+        Self::ForbiddenAddress,
+        Self::InvalidUrl,
+        Self::InvalidHeader,
+        Self::NotSigned,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Refused => "refused",
+            Self::ReceiverError => "receiver_error",
+            Self::Gone => "gone",
+            Self::Redirected => "redirected",
+            Self::TimedOut => "timed_out",
+            Self::ConnectionFailed => "connection_failed",
+            Self::ConnectionLost => "connection_lost",
+            Self::TlsFailed => "tls_failed",
+            Self::NameNotFound => "name_not_found",
+            Self::ForbiddenAddress => "forbidden_address",
+            Self::InvalidUrl => "invalid_url",
+            Self::InvalidHeader => "invalid_header",
+            Self::NotSigned => "not_signed",
+        }
+    }
+
+    /// From that word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+
+    /// The kind of a receiver's status; `None` for any 2xx.
+    #[must_use]
+    pub fn of_status(code: u16) -> Option<Self> {
+        match code {
+            200..=299 => None,
+            300..=399 => Some(Self::Redirected),
+            410 => Some(Self::Gone),
+            429 | 502 | 503 | 504 => Some(Self::Overloaded),
+            400..=499 => Some(Self::Refused),
+            _ => Some(Self::ReceiverError),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_is_the_same_everywhere() {
+        for class in ErrorClass::ALL {
+            assert_eq!(ErrorClass::parse(class.as_str()), Some(class));
+            assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
+        }
+    }
+}
