@@ -61,7 +61,7 @@ pub enum AppError {
     Store(#[from] StoreError),
     /// The TLS library for webhooks cannot be set up.
     #[error("webhooks cannot be sent")]
-    Webhook(#[source] reqwest::Error),
+    Webhook(#[source] rustls::Error),
     /// The OIDC issuer cannot be asked: its authorities cannot be read, or the TLS library cannot be set up.
     #[error("the OIDC issuer cannot be asked")]
     Issuer(#[source] OidcError),

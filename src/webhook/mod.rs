@@ -1,11 +1,14 @@
 //! Webhooks: signing by Standard Webhooks 1.0.0, and sending to addresses that callers chose.
 
 mod client;
+mod dial;
+mod failure;
 mod names;
 mod response;
 mod signature;
 
-pub use client::{ErrorClass, Forbidden, Limits, Outgoing, SendError, WebhookClient};
+pub use client::{Limits, Outgoing, WebhookClient};
+pub use failure::{ErrorClass, Forbidden, Phase, SendError};
 pub use names::{LookUp, Names, SystemNames, Vetting};
 pub use response::Answer;
 pub use signature::{SEED_BYTES, SigningKey, sign};
