@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::process::tableferry;
 use crate::support::{LogCapture, Receiver, TestApp, create_body};
 
 const TOKEN: &str = "Bearer hunter2-hunter2";
@@ -77,4 +78,28 @@ async fn they_count_for_the_idempotency_key() {
     other["callback_headers"]["Authorization"] = json!("Bearer another");
     let refused = create(other).await.expect_problem(422, "idempotency-key-reused");
     assert!(!refused.text.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn the_command_line_client_sends_them() {
+    let (app, receiver) = (TestApp::start().await, Receiver::start().await);
+    let body = create_body();
+    let text = |name: &str| body[name].as_str().unwrap().to_owned();
+    let (table, bucket) = (text("table_arn"), text("s3_bucket"));
+    let create = |header: &str| {
+        let arguments =
+            ["export", "create", "--table-arn", &table, "--s3-bucket", &bucket, "--callback-url", &receiver.url, "--callback-header"];
+        let arguments: Vec<_> = arguments.into_iter().chain([header, "--callback-header", "X-Team:orders"]).collect();
+        tableferry(&arguments, &[("TABLEFERRY_SERVER", &app.url)]).output()
+    };
+    let output = create(&format!("Authorization: {TOKEN}")).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let id: String = sqlx::query_scalar("SELECT id::text FROM exports").fetch_one(&app.pool).await.unwrap();
+    app.send(app.request(Method::POST, &format!("/v1/exports/{id}/cancel"))).await.expect(200);
+    while app.step_deliveries().await > 0 {}
+    let heard = receiver.heard().remove(0);
+    assert_eq!((heard.header("authorization"), heard.header("x-team")), (TOKEN, "orders"));
+    // What is no header is told without being repeated.
+    let output = create("hunter2").await.unwrap();
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("NAME: VALUE"));
 }

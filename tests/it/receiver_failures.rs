@@ -22,7 +22,7 @@ const SHORT: Limits = Limits { attempt: Duration::from_millis(600), connect: Dur
 fn client(issued: &Issued, limits: Limits) -> WebhookClient {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(issued.authority.as_bytes()).unwrap()).unwrap();
-    let names = TestNames::default().with("here.example", &[&["127.0.0.1"]]);
+    let names = TestNames::default().with("here.example", &[&["127.0.0.1"]]).with("here.example.", &[&["127.0.0.1"]]);
     let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     WebhookClient::with_tls(policy(true, "", ""), Arc::new(names), limits, tls)
 }
