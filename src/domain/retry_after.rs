@@ -1,6 +1,6 @@
 //! `Retry-After` (RFC 9110, 10.2.3), in every form that is met: seconds, with a fraction too, and dates.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
@@ -36,7 +36,7 @@ fn date(value: &str) -> Option<Timestamp> {
     let zoned = value.strip_suffix("UTC").map(|rest| format!("{rest}GMT"));
     let value = zoned.as_deref().unwrap_or(value);
     if let Ok(then) = httpdate::parse_http_date(value) {
-        return Timestamp::from_unix_seconds(then.duration_since(UNIX_EPOCH).ok()?.as_secs_f64());
+        return Some(OffsetDateTime::from(then).into());
     }
     OffsetDateTime::parse(value, &Rfc2822).or_else(|_| OffsetDateTime::parse(value, &Rfc3339)).ok().map(Timestamp::from)
 }
