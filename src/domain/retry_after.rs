@@ -7,7 +7,7 @@ use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 use super::timestamp::Timestamp;
 
-/// Nobody here waits longer than this because somebody else asked for it.
+/// The longest wait that is honoured.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// How long to wait, at most [`LONGEST_RETRY_AFTER`]; zero if the date has passed. `None` if it is neither seconds nor a date.

@@ -8,8 +8,8 @@
 //! What comes back is bounded too: the whole attempt and the reading of the body in time, the body in length
 //! (`response.rs`), and the head by the HTTP library: at most 100 header lines and some 400 KiB, else the answer is none.
 //!
-//! Receivers are many, and not all go by the book. What can be understood without doubt is an answer: folded and malformed header
-//! lines are no reason to send a webhook again, nor is an answer that came before the whole request was read.
+//! Not every receiver follows the standard. An answer that can be understood counts: folded or malformed header lines are no reason to
+//! send a webhook again, nor is an answer that came before the whole request was read.
 
 use std::sync::Arc;
 use std::time::Duration;

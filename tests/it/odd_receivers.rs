@@ -1,4 +1,4 @@
-//! Receivers whose answers are not by the book: what curl takes for a complete 2xx counts as delivered.
+//! Receivers whose answers deviate from HTTP: what curl takes for a complete 2xx counts as delivered.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -61,7 +61,7 @@ impl KeySet {
 
 fn read_key(key: &Map<String, Value>) -> Option<Key> {
     let text = |name: &str| key.get(name).and_then(Value::as_str);
-    // What is there and is not what it must be is no reason to be generous: such a key is passed over too.
+    // A member of the wrong type is not the same as an absent one: such a key is ignored too.
     let absent = |name: &str| key.get(name).is_none_or(Value::is_null);
     let signs = absent("use") || text("use") == Some("sig");
     let verifies = |all: &Value| all.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"));

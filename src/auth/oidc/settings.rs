@@ -31,7 +31,7 @@ pub struct OidcSettings {
     pub issuer: Url,
     /// Other spellings of `iss` that the same keys sign.
     pub other_issuers: Vec<String>,
-    /// Tokens must be made for one of these. Empty: for nobody in particular, and then `client_ids` is not.
+    /// Tokens must have one of these in `aud`. Empty: they must have no `aud`, and `client_ids` is not empty.
     pub audiences: Vec<String>,
     /// Tokens must have been given to one of these clients. Empty: to any.
     pub client_ids: Vec<String>,
@@ -41,9 +41,9 @@ pub struct OidcSettings {
     pub scope_prefix: String,
     /// Where the keys are; by default the issuer's description says it.
     pub jwks_url: Option<Url>,
-    /// Authorities that vouch for the issuer's certificate, beside those of the machine.
+    /// Certificate authorities that are trusted for the issuer in addition to those of the machine.
     pub ca_file: Option<PathBuf>,
-    /// Holds a token that the issuer wants to see before it tells its keys.
+    /// Holds a bearer token that is sent when the keys are fetched.
     pub bearer_file: Option<PathBuf>,
 }
 
