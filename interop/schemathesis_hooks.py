@@ -42,6 +42,7 @@ BEYOND_A_SCHEMA = [
     ("/incremental_export_specification", "required when export_type is INCREMENTAL_EXPORT"),
     ("/s3_sse_kms_key_id", "only allowed with s3_sse_algorithm KMS"),
     ("/callback_secret", "only allowed with callback_url"),
+    ("/callback_headers", "only allowed with callback_url"),
     ("/filter_specification", "must have a"),
     ("/table_arn", "is required, unless account_id and region are given"),
     ("/account_id", "is required"),

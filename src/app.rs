@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Admission, ApiState, Parts, Watcher};
 use crate::auth::Gate;
+use crate::auth::oidc::OidcError;
 use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
@@ -60,10 +61,10 @@ pub enum AppError {
     Store(#[from] StoreError),
     /// The TLS library for webhooks cannot be set up.
     #[error("webhooks cannot be sent")]
-    Webhook(#[source] reqwest::Error),
-    /// The TLS library for the OIDC issuer cannot be set up.
+    Webhook(#[source] rustls::Error),
+    /// The OIDC issuer cannot be asked: its authorities cannot be read, or the TLS library cannot be set up.
     #[error("the OIDC issuer cannot be asked")]
-    Issuer(#[source] reqwest::Error),
+    Issuer(#[source] OidcError),
     /// The certificate cannot be used.
     #[error("TLS cannot be served (TABLEFERRY_TLS_CERT, TABLEFERRY_TLS_KEY)")]
     Tls(#[from] TlsError),

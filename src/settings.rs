@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::auth::oidc::OidcSettings;
+use crate::auth::oidc::settings::{self as oidc_settings, OidcSettings};
 use crate::domain::account::AccountRole;
 use crate::domain::backoff::PollBounds;
 use crate::domain::estimate::Prices;
@@ -35,7 +35,7 @@ pub struct Settings {
     pub limits: Limits,
     /// `TABLEFERRY_AUTH`: whether callers must say who they are.
     pub auth: Auth,
-    /// `TABLEFERRY_OIDC_ISSUER`, `TABLEFERRY_OIDC_AUDIENCE`, `TABLEFERRY_OIDC_SCOPE_CLAIM`: whose tokens are taken besides API keys.
+    /// `TABLEFERRY_OIDC_…` ([`oidc_settings::KEYS`]): whose tokens are taken besides API keys, and what they must say.
     pub oidc: Option<OidcSettings>,
     /// `TABLEFERRY_RATE_LIMIT_PER_S`, `TABLEFERRY_RATE_LIMIT_BURST`: what each caller may ask for, from this process.
     pub rate_limits: PaceLimits,
@@ -126,7 +126,7 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 40] = [
     "DATABASE_URL",
     "TABLEFERRY_DIRECT_DATABASE_URL",
     "TABLEFERRY_LISTEN",
@@ -137,8 +137,14 @@ const KEYS: [&str; 34] = [
     "TABLEFERRY_PREFER_WAIT_MAX_S",
     "TABLEFERRY_AUTH",
     "TABLEFERRY_OIDC_ISSUER",
+    "TABLEFERRY_OIDC_OTHER_ISSUERS",
     "TABLEFERRY_OIDC_AUDIENCE",
+    "TABLEFERRY_OIDC_CLIENT_IDS",
     "TABLEFERRY_OIDC_SCOPE_CLAIM",
+    "TABLEFERRY_OIDC_SCOPE_PREFIX",
+    "TABLEFERRY_OIDC_JWKS_URL",
+    "TABLEFERRY_OIDC_CA_FILE",
+    "TABLEFERRY_OIDC_BEARER_FILE",
     "TABLEFERRY_RATE_LIMIT_PER_S",
     "TABLEFERRY_RATE_LIMIT_BURST",
     "TABLEFERRY_POLL_INTERVAL_MIN_MS",
@@ -318,7 +324,7 @@ impl Settings {
                 Some("none") => Auth::None,
                 Some(_) => return Err(bad("TABLEFERRY_AUTH", "must be required or none")),
             },
-            oidc: read_oidc(values)?,
+            oidc: OidcSettings::read(values)?,
             rate_limits,
             poll,
             lanes,
@@ -351,30 +357,6 @@ impl Settings {
     }
 }
 
-/// An issuer is set with its audience, or not at all. Its keys must come over TLS, unless they come from this machine.
-fn read_oidc(values: &BTreeMap<&'static str, String>) -> Result<Option<OidcSettings>, SettingsError> {
-    const ISSUER: &str = "TABLEFERRY_OIDC_ISSUER";
-    const AUDIENCE: &str = "TABLEFERRY_OIDC_AUDIENCE";
-    const CLAIM: &str = "TABLEFERRY_OIDC_SCOPE_CLAIM";
-    let bad = |key, expected: &str| SettingsError::BadValue { key, expected: expected.to_owned() };
-    let Some(issuer) = values.get(ISSUER) else {
-        return match [AUDIENCE, CLAIM].into_iter().find(|key| values.contains_key(key)) {
-            Some(key) => Err(bad(key, "needs TABLEFERRY_OIDC_ISSUER")),
-            None => Ok(None),
-        };
-    };
-    let issuer = url::Url::parse(issuer).ok().filter(|url| {
-        let here = url.host_str().is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host));
-        (url.scheme() == "https" || (url.scheme() == "http" && here)) && url.query().is_none() && url.fragment().is_none()
-    });
-    let issuer = issuer.ok_or_else(|| bad(ISSUER, "must be the https URL of an OpenID Connect issuer, as its tokens have it in iss"))?;
-    let audience = values
-        .get(AUDIENCE)
-        .ok_or_else(|| bad(AUDIENCE, "must be set with TABLEFERRY_OIDC_ISSUER: what tokens for this service have in aud"))?;
-    let scope_claim = values.get(CLAIM).map_or("scope", String::as_str).to_owned();
-    Ok(Some(OidcSettings { issuer, audience: audience.clone(), scope_claim }))
-}
-
 fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError> {
     // TOML's own message quotes the line, which may hold a secret; the place is enough to find it.
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
@@ -391,7 +373,7 @@ fn read_file(text: &str) -> Result<BTreeMap<&'static str, String>, SettingsError
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Float(number) => number.to_string(),
             toml::Value::Boolean(yes) => yes.to_string(),
-            toml::Value::Array(entries) if LISTS.contains(&key) => join(key, entries)?,
+            toml::Value::Array(entries) if LISTS.contains(&key) || oidc_settings::LISTS.contains(&key) => join(key, entries)?,
             // [[accounts]], [price_usd_per_gb]: what the variable holds as JSON.
             list @ (toml::Value::Array(_) | toml::Value::Table(_)) if STRUCTURED.contains(&key) => {
                 serde_json::to_string(&list).map_err(|_| SettingsError::File(format!("{key} cannot be read")))?

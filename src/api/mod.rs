@@ -14,6 +14,7 @@ mod home;
 mod limits;
 mod observe;
 pub mod openapi;
+mod own_headers;
 pub mod page_token;
 mod paging;
 mod path;

@@ -29,7 +29,7 @@ use crate::store::{Store, StoreError};
 
 use failures::Failures;
 use known::Known;
-use oidc::{Oidc, OidcSettings};
+use oidc::{Oidc, OidcError, OidcSettings};
 use rates::Rates;
 
 /// How many credentials from addresses that are put off may wait for their look-up.
@@ -105,8 +105,8 @@ impl Gate {
     /// A gate that asks this database, and this issuer if there is one.
     ///
     /// # Errors
-    /// The TLS library cannot be set up.
-    pub fn new(auth: Auth, limits: PaceLimits, oidc: Option<OidcSettings>, store: Store, chance: Chance) -> Result<Self, reqwest::Error> {
+    /// The issuer's settings cannot be used.
+    pub fn new(auth: Auth, limits: PaceLimits, oidc: Option<OidcSettings>, store: Store, chance: Chance) -> Result<Self, OidcError> {
         let oidc = oidc.map(Oidc::new).transpose()?;
         let (known, failures, rates) = (Known::default(), Failures::default(), Rates::new(limits));
         let (line, turn) = (Semaphore::new(MOST_IN_LINE), Semaphore::new(1));

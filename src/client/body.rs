@@ -75,6 +75,9 @@ pub struct RequestArgs {
     /// A file that holds the secret (whsec_…) which signs that webhook; - is standard input
     #[arg(long, value_name = "FILE")]
     callback_secret_file: Option<PathBuf>,
+    /// A header that is sent along with that webhook, such as 'X-Team: orders'; may be repeated. Secret ones better by --from-file (callback_headers)
+    #[arg(long = "callback-header", value_name = "NAME: VALUE", value_parser = header)]
+    callback_headers: Vec<(String, String)>,
     /// A name of your own, such as team=orders; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     labels: Vec<(String, String)>,
@@ -119,8 +122,10 @@ impl RequestArgs {
         if let Some(file) = &self.callback_secret_file {
             body.insert("callback_secret".to_owned(), json!(read_text(file)?.trim()));
         }
-        if !self.labels.is_empty() {
-            change_in(&mut body, "labels", |labels| labels.extend(self.labels.iter().map(|(key, value)| (key.clone(), json!(value)))));
+        for (name, pairs) in [("labels", &self.labels), ("callback_headers", &self.callback_headers)] {
+            if !pairs.is_empty() {
+                change_in(&mut body, name, |inner| inner.extend(pairs.iter().map(|(key, value)| (key.clone(), json!(value)))));
+            }
         }
         if self.verify {
             body.insert("verify".to_owned(), json!(true));
@@ -163,6 +168,13 @@ impl RequestArgs {
 pub fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     pair.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "must be KEY=VALUE, such as team=orders".to_owned())
+}
+
+/// `Name: value`.
+pub fn header(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
+    // The value may be a secret: it is not repeated.
+    pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).ok_or_else(|| "must be NAME: VALUE".to_owned())
 }
 
 /// The JSON object that a file holds; `-` is standard input.

@@ -15,6 +15,8 @@ use super::screen::Screen;
 use super::words::span;
 use crate::causes::chain;
 use crate::chance::Chance;
+use crate::domain::retry_after::retry_after;
+use crate::domain::timestamp::Timestamp;
 
 /// How long an answer may take, beyond what the service was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -161,7 +163,7 @@ impl Connection {
             let (error, pause) = match self.once(call).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => {
-                    let (status, asked) = (response.status(), retry_after(response.headers()));
+                    let (status, asked) = (response.status(), asked_pause(response.headers(), self.chance.now()));
                     let error = self.refusal(response).await;
                     // 429 comes before anything is done. What a 503 has left behind is not known.
                     let again = status == StatusCode::TOO_MANY_REQUESTS || (call.repeat == Repeat::Safe && is_passing(status));
@@ -272,7 +274,7 @@ fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502..=504)
 }
 
-/// What `Retry-After` asks for, in seconds; this service sends no dates.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+/// What `Retry-After` asks for. This service says seconds; a proxy before it may say anything.
+fn asked_pause(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }

@@ -32,6 +32,7 @@ pub mod pace;
 pub mod preflight;
 pub mod request;
 pub mod retry;
+pub mod retry_after;
 pub mod s3;
 pub mod step;
 pub mod timestamp;

@@ -40,7 +40,7 @@ pub struct DueDelivery {
     pub url: String,
     /// What signs it: an endpoint's secrets, newest first, or the one that came with the export.
     pub secrets: Vec<Sealed>,
-    /// Headers of the endpoint's own.
+    /// Headers of the receiver's own: the endpoint's, or those that came with the export.
     pub headers: Option<Sealed>,
     /// The exact bytes to send.
     pub body: String,
@@ -211,10 +211,10 @@ impl Store {
             ), claimed AS (
                 UPDATE webhook_deliveries d SET due_at = now() + $4 * interval '1 second'
                 FROM due WHERE d.id = due.id
-                RETURNING d.id, d.endpoint_id, d.receiver, d.url, d.signing_secret, d.body, d.attempts, d.schedule_attempts, d.export_id
+                RETURNING d.id, d.endpoint_id, d.receiver, d.url, d.signing_secret, d.sealed_headers, d.body, d.attempts, d.schedule_attempts, d.export_id
             )
             SELECT c.id AS "id!", c.endpoint_id, c.receiver AS "receiver!", coalesce(w.url, c.url) AS "url!", c.signing_secret,
-                w.sealed_headers AS "sealed_headers?", c.body AS "body!", c.attempts AS "attempts!",
+                coalesce(w.sealed_headers, c.sealed_headers) AS "sealed_headers?", c.body AS "body!", c.attempts AS "attempts!",
                 c.schedule_attempts AS "schedule_attempts!", coalesce(r.failures, 0) AS "failures!", e.trace_parent AS "trace_parent?",
                 ARRAY (
                     SELECT s.sealed_secret FROM webhook_secrets s

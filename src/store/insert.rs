@@ -68,6 +68,8 @@ struct NewRow<'a> {
     callback_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     callback_secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback_headers: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
@@ -140,6 +142,7 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
             create_timeout_ms: milliseconds(request.create_timeout.duration()),
             callback_url: request.callback.as_ref().map(|callback| callback.url.as_str()),
             callback_secret: request.callback.as_ref().and_then(|callback| callback.secret.as_ref()).map(|secret| secret.as_str()),
+            callback_headers: request.callback.as_ref().and_then(|callback| callback.headers.as_ref()).map(|headers| headers.as_str()),
             labels: request.labels.as_map(),
             idempotency_key: new.key.map(|key| key.key.as_str()),
             request_fingerprint: new.key.map(|key| bytea(&key.fingerprint)),
@@ -208,14 +211,14 @@ pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>],
             INSERT INTO exports (id, version, created_at, created_by, updated_at, origin, table_arn, account_id, region, s3_bucket,
                 s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
                 export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
-                callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
+                callback_url, callback_secret, callback_headers, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message, retry_max_attempts, attempt, retry_of, estimate_basis,
                 estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify, trace_parent)
             SELECT id, version, created_at, created_by, updated_at, origin, table_arn, account_id, region, s3_bucket,
                 s3_bucket_owner, s3_prefix, s3_sse_algorithm, s3_sse_kms_key_id, export_format, export_type, export_time,
                 export_from_time, export_to_time, export_view_type, filter_specification, create_timeout, create_timeout_ms,
-                callback_url, callback_secret, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
+                callback_url, callback_secret, callback_headers, labels, idempotency_key, request_fingerprint, client_token, client_token_made_at,
                 export_status, status_reason, export_arn, table_id, start_time, end_time, item_count, billed_size_in_bytes,
                 manifest_key, failure_source, failure_code, failure_message, retry_max_attempts, attempt, retry_of, estimate_basis,
                 estimated_duration_ms, estimated_size_bytes, likely_end_from_ms, likely_end_to_ms, price_usd_per_gb, verify, trace_parent

@@ -6,9 +6,11 @@ use super::{Store, StoreError};
 use crate::domain::webhook::secret::Sealed;
 
 /// Where sealed things are: table, what names a row as text, column.
-const PLACES: [(&str, &str, &str); 5] = [
+const PLACES: [(&str, &str, &str); 7] = [
     ("exports", "id::text", "callback_secret"),
+    ("exports", "id::text", "callback_headers"),
     ("webhook_deliveries", "id::text", "signing_secret"),
+    ("webhook_deliveries", "id::text", "sealed_headers"),
     ("webhook_endpoints", "id::text", "sealed_headers"),
     ("webhook_secrets", "endpoint_id::text || '/' || generation", "sealed_secret"),
     ("webhook_signing_keys", "id::text", "sealed_private_key"),

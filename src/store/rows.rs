@@ -59,6 +59,7 @@ pub(super) struct ExportRow {
     pub(super) create_timeout_ms: i64,
     pub(super) callback_url: Option<String>,
     pub(super) callback_secret: Option<String>,
+    pub(super) callback_headers: Option<String>,
     pub(super) labels: LabelMap,
     pub(super) client_token: Option<String>,
     pub(super) client_token_made_at: Option<OffsetDateTime>,
@@ -115,6 +116,7 @@ macro_rules! select_exports {
             r#"SELECT e.id, e.version, e.created_at, e.created_by, e.updated_at, e.origin, e.table_arn, e.s3_bucket, e.s3_bucket_owner, e.s3_prefix,
                 e.s3_sse_algorithm, e.s3_sse_kms_key_id, e.export_format, e.export_type, e.export_time, e.export_from_time,
                 e.export_to_time, e.export_view_type, e.filter_specification, e.create_timeout, e.create_timeout_ms, e.callback_url, e.callback_secret,
+                e.callback_headers,
                 e.labels AS "labels: crate::store::rows::LabelMap", e.client_token,
                 e.client_token_made_at, e.export_status, e.status_reason, e.export_arn, e.table_id, e.start_time, e.end_time,
                 e.item_count, e.billed_size_in_bytes, e.manifest_key, e.failure_source, e.failure_code, e.failure_message, e.start_in_doubt,
@@ -261,7 +263,11 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         _ => return Err("s3_sse_algorithm does not go with the key".to_owned()),
     };
     let callback = match row.callback_url {
-        Some(url) => Some(Callback { url: WebhookUrl::stored(&url).map_err(text)?, secret: row.callback_secret.map(Sealed::known) }),
+        Some(url) => Some(Callback {
+            url: WebhookUrl::stored(&url).map_err(text)?,
+            secret: row.callback_secret.map(Sealed::known),
+            headers: row.callback_headers.map(Sealed::known),
+        }),
         None => None,
     };
     Ok(ExportRequest {

@@ -209,7 +209,7 @@ pub(super) async fn write(executor: impl PgExecutor<'_>, steps: &[&Step]) -> Res
                 export_to_time = held.export_to_time, export_view_type = held.export_view_type
             FROM held WHERE held.changes AND e.id = held.export_id AND e.version = held.claimed_version
             RETURNING e.id, held.version, held.event, held.updated_at, held.export_status, held.detail, held.created_by, held.verifies,
-                held.delivery_id, held.webhook_type, held.webhook_body, held.to_callback, e.labels, e.callback_url, e.callback_secret
+                held.delivery_id, held.webhook_type, held.webhook_body, held.to_callback, e.labels, e.callback_url, e.callback_secret, e.callback_headers
         ), due AS MATERIALIZED (
             SELECT * FROM held WHERE NOT changes OR export_id IN (SELECT id FROM changed)
         ), later AS (
@@ -228,8 +228,8 @@ pub(super) async fn write(executor: impl PgExecutor<'_>, steps: &[&Step]) -> Res
             SELECT id, false, 'running', now(), updated_at FROM changed WHERE verifies
             ON CONFLICT (export_id) DO NOTHING
         ), to_callbacks AS (
-            INSERT INTO webhook_deliveries (id, export_id, event_type, url, signing_secret, body, status, due_at, created_at)
-            SELECT delivery_id, id, webhook_type, callback_url, callback_secret, webhook_body, 'PENDING', now(), updated_at
+            INSERT INTO webhook_deliveries (id, export_id, event_type, url, signing_secret, sealed_headers, body, status, due_at, created_at)
+            SELECT delivery_id, id, webhook_type, callback_url, callback_secret, callback_headers, webhook_body, 'PENDING', now(), updated_at
             FROM changed WHERE to_callback
             RETURNING export_id
         ), to_endpoints AS (

@@ -1,9 +1,15 @@
 //! What is kept of a receiver's answer, and how little of it is read: a receiver may send anything, at any length and pace.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use reqwest::Response;
+use http_body_util::BodyExt as _;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::RETRY_AFTER;
 use tokio::time::{Instant, timeout_at};
+
+use crate::domain::retry_after::retry_after;
+use crate::domain::timestamp::Timestamp;
 
 /// How much of a body is read. A receiver that says a little more than it should can still say it to the end.
 const READ_BYTES: usize = 64 * 1024;
@@ -24,10 +30,13 @@ pub struct Answer {
 
 /// Reads an answer whose head has come. The body is read until it ends, breaks off, is long enough, or `deadline` comes; none of
 /// these changes what the head has said. `now_s` is in seconds since the Unix epoch.
-pub async fn read(mut response: Response, deadline: Instant, now_s: i64) -> Answer {
+pub async fn read(mut response: Response<Incoming>, deadline: Instant, now_s: i64) -> Answer {
     let status_code = response.status().as_u16();
-    let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| retry_after(v, now_s));
-    Answer { status_code, retry_after, excerpt: excerpt(&mut response, deadline).await }
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of this age of the world")]
+        retry_after(value.to_str().ok()?, Timestamp::from_unix_seconds(now_s as f64)?)
+    });
+    Answer { status_code, retry_after, excerpt: excerpt(response.body_mut(), deadline).await }
 }
 
 /// A body that comes in pieces.
@@ -36,20 +45,15 @@ trait Body {
     fn next(&mut self) -> impl Future<Output = Option<impl AsRef<[u8]> + Send>> + Send;
 }
 
-impl Body for Response {
+impl Body for Incoming {
     async fn next(&mut self) -> Option<impl AsRef<[u8]> + Send> {
-        self.chunk().await.ok().flatten()
+        loop {
+            // Trailers are no part of the body.
+            if let Ok(data) = self.frame().await?.ok()?.into_data() {
+                return Some(data);
+            }
+        }
     }
-}
-
-/// Seconds or an HTTP date (RFC 9110). A date that has passed means at once.
-fn retry_after(value: &str, now_s: i64) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let then = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(then.saturating_sub(Duration::from_secs(u64::try_from(now_s).unwrap_or(0))))
 }
 
 /// Reads a body piece by piece, and keeps its beginning.
@@ -76,27 +80,6 @@ fn whole_characters(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NOW_S: i64 = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT
-
-    #[test]
-    fn retry_after_in_both_forms() {
-        for (value, seconds) in [
-            ("120", Some(120)),
-            (" 0 ", Some(0)),
-            ("Sun, 06 Nov 1994 08:51:37 GMT", Some(120)),
-            ("Sunday, 06-Nov-94 08:51:37 GMT", Some(120)),
-            ("Sun Nov  6 08:51:37 1994", Some(120)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
-            ("", None),
-            ("-1", None),
-            ("1.5", None),
-            ("soon", None),
-            ("99999999999999999999999", None),
-        ] {
-            assert_eq!(retry_after(value, NOW_S), seconds.map(Duration::from_secs), "{value}");
-        }
-    }
 
     impl Body for std::vec::IntoIter<Vec<u8>> {
         async fn next(&mut self) -> Option<impl AsRef<[u8]> + Send> {

@@ -63,6 +63,16 @@ async fn every_offline_rule_is_checked_and_names_its_field() {
         (with(json!({"callback_url": "ftp://x/"})), "/callback_url"),
         (with(json!({"callback_secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"})), "/callback_secret"),
         (with(json!({"callback_url": "https://example.com/", "callback_secret": "hunter2"})), "/callback_secret"),
+        (with(json!({"callback_headers": {"X-Team": "orders"}})), "/callback_headers"),
+        (with(json!({"callback_url": "https://example.com/", "callback_headers": {"Host": "hunter2"}})), "/callback_headers/Host"),
+        (with(json!({"callback_url": "https://example.com/", "callback_headers": {"Webhook-Id": "x"}})), "/callback_headers/Webhook-Id"),
+        (with(json!({"callback_url": "https://example.com/", "callback_headers": {"X-A": "hunter2\r\nX-B: c"}})), "/callback_headers/X-A"),
+        (with(json!({"callback_url": "https://example.com/", "callback_headers": {"X-A": 5}})), "/callback_headers/X-A"),
+        (
+            with(json!({"callback_url": "https://example.com/", "callback_headers": (0..17).map(|i| (format!("X-{i}"), "x".to_owned()))
+                .collect::<std::collections::BTreeMap<_, _>>()})),
+            "/callback_headers",
+        ),
         (with(json!({"labels": {"a:b": "c"}})), "/labels/a:b"),
         (with(json!({"labels": {"a/b": 1}})), "/labels/a~1b"),
         (

@@ -95,6 +95,7 @@ async fn impossible_states_are_impossible_in_the_database_too() {
         ("client_token = NULL", "exports_created_has_token"),
         ("export_view_type = 'NEW_IMAGE'", "exports_window_iff_incremental"),
         ("callback_secret = 'x'", "exports_secret_needs_callback"),
+        ("callback_headers = 'x'", "exports_headers_need_callback"),
         ("idempotency_key = 'x'", "exports_fingerprint_with_key"),
         ("s3_sse_kms_key_id = 'x'", "exports_kms_key_needs_kms"),
         ("s3_prefix = ''", "exports_s3_prefix_check"),

@@ -12,22 +12,25 @@ use tableferry::settings::Auth;
 
 use crate::support::{Answer, Issuer, TestApp, TestOptions, create_body};
 
-const AUDIENCE: &str = "tableferry";
+pub const AUDIENCE: &str = "tableferry";
 
-async fn app_of(issuer: &Issuer) -> TestApp {
-    let oidc = OidcSettings { issuer: issuer.url.parse().unwrap(), audience: AUDIENCE.to_owned(), scope_claim: "scope".to_owned() };
+pub async fn app_of(issuer: &Issuer) -> TestApp {
+    app_with(OidcSettings::of(issuer.url.parse().unwrap(), AUDIENCE)).await
+}
+
+pub async fn app_with(oidc: OidcSettings) -> TestApp {
     TestApp::start_with(TestOptions { auth: Auth::Required, oidc: Some(oidc), ..TestOptions::default() }).await
 }
 
 /// What a good token says at this moment.
-fn claims(app: &TestApp, issuer: &Issuer) -> Value {
+pub fn claims(app: &TestApp, issuer: &Issuer) -> Value {
     let now = app.chance.now().unix_seconds();
     json!({
         "iss": issuer.url, "aud": AUDIENCE, "sub": "ci@example.com", "exp": now + 300, "nbf": now, "scope": "openid exports:read exports:write",
     })
 }
 
-async fn list_with(app: &TestApp, token: &str) -> Answer {
+pub async fn list_with(app: &TestApp, token: &str) -> Answer {
     app.call_as(token, Method::GET, "/v1/exports", None).await
 }
 
@@ -66,6 +69,8 @@ async fn every_flaw_of_a_token_is_refused() {
         ("sub", Value::Null, ""),
         ("iss", json!([issuer.url]), "another issuer"),
         ("sub", json!("ci\u{202e}moc"), "no name"),
+        ("token_use", json!("id"), "no access token"),
+        ("exp", json!("soon"), "exp"),
     ] {
         let mut claims = good.clone();
         if value.is_null() {
@@ -93,7 +98,7 @@ async fn a_token_cannot_choose_how_it_is_checked() {
     let mut forged = good.clone();
     forged["scope"] = json!("admin");
     let forged = URL_SAFE_NO_PAD.encode(forged.to_string());
-    let critical = issuer.token_that_asks_for(&good, "b64");
+    let critical = issuer.token_with(&good, |header| header.crit = Some(vec!["b64".to_owned()]));
     for wrong in [
         critical,
         format!("{}.{}.", header("none"), parts[1]),

@@ -20,6 +20,8 @@ async fn sealed(app: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT callback_secret FROM exports WHERE callback_secret IS NOT NULL
         UNION ALL SELECT signing_secret FROM webhook_deliveries WHERE signing_secret IS NOT NULL
+        UNION ALL SELECT callback_headers FROM exports WHERE callback_headers IS NOT NULL
+        UNION ALL SELECT sealed_headers FROM webhook_deliveries WHERE sealed_headers IS NOT NULL
         UNION ALL SELECT sealed_headers FROM webhook_endpoints WHERE sealed_headers IS NOT NULL
         UNION ALL SELECT sealed_secret FROM webhook_secrets
         UNION ALL SELECT sealed_private_key FROM webhook_signing_keys",
@@ -37,6 +39,7 @@ async fn with_secrets(receiver: &Receiver, keys: &'static [&'static str]) -> Tes
     let mut body = create_body();
     body["callback_url"] = json!(receiver.url);
     body["callback_secret"] = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    body["callback_headers"] = json!({"Authorization": "Bearer t"});
     app.export_to_end(&body).await;
     app.get("/v1/webhook-public-keys").await.expect(200);
     app
@@ -48,11 +51,11 @@ async fn everything_is_sealed_with_the_first_key() {
     for keys in [&[ENCRYPTION_KEY][..], &[]] {
         let app = with_secrets(&receiver, keys).await;
         let before = sealed(&app).await;
-        assert_eq!(before.len(), 5);
+        assert_eq!(before.len(), 7);
         let both = format!("{NEW_KEY},{ENCRYPTION_KEY}");
         let output = secrets(&app, &["reseal"], &both).await;
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && said.contains('5'), "{said}");
+        assert!(output.status.success() && said.contains('7'), "{said}");
         let after = sealed(&app).await;
         let new = after[0].split(':').nth(1).unwrap();
         assert!(after.iter().all(|text| text.starts_with(&format!("sealed:{new}:"))) && after.iter().all(|text| !before.contains(text)));
@@ -61,7 +64,10 @@ async fn everything_is_sealed_with_the_first_key() {
         let later = TestApp::start_with(options).await;
         let heard = receiver.heard().len();
         while later.step_deliveries().await > 0 {}
-        assert_eq!(receiver.heard().len(), heard + 3, "started and completed to the endpoint, completed to the callback");
+        let all = receiver.heard();
+        assert_eq!(all.len(), heard + 3, "started and completed to the endpoint, completed to the callback");
+        let with_token = all[heard..].iter().filter(|heard| heard.headers.get("authorization").is_some_and(|value| value == "Bearer t"));
+        assert_eq!(with_token.count(), 1);
         let again = secrets(&app, &["reseal"], NEW_KEY).await;
         assert!(again.status.success() && String::from_utf8(again.stderr).unwrap().contains('0'));
     }
@@ -74,7 +80,7 @@ async fn what_cannot_be_opened_is_told_and_left() {
     let before = sealed(&app).await;
     let output = secrets(&app, &["reseal"], NEW_KEY).await;
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && said.contains("5 could not be opened"), "{said}");
+    assert!(!output.status.success() && said.contains("7 could not be opened"), "{said}");
     assert_eq!(sealed(&app).await, before);
     let no_key = secrets(&app, &["reseal"], "").await;
     assert!(!no_key.status.success() && String::from_utf8(no_key.stderr).unwrap().contains("TABLEFERRY_ENCRYPTION_KEY"));

@@ -74,13 +74,9 @@ fn each_outside_has_one_room() {
     // Whoever has the driver's own connection can wait for it without a limit.
     nobody_names("src/store", &["store/pool/", "store/migrate.rs"], &["PgConnection", "PgPool", "connect_with"]);
     nobody_names("src", &["src/aws"], &["aws_sdk", "aws_config", "aws_smithy"]);
-    nobody_names(
-        "src",
-        &["src/webhook", "src/client", "src/dev", "src/cli/", "src/app.rs", "src/telemetry/traces", "src/auth"],
-        &["reqwest"],
-    );
+    nobody_names("src", &["src/client", "src/dev", "src/cli/", "src/app.rs", "src/telemetry/traces", "src/auth"], &["reqwest"]);
     nobody_names("src", &["src/telemetry/traces"], &["opentelemetry"]);
-    nobody_names("src", &["src/front"], &["hyper", "tokio_rustls"]);
+    nobody_names("src", &["src/front", "src/webhook"], &["hyper", "tokio_rustls"]);
     nobody_names("src", &["src/client"], &["indicatif", "console::", "clap_complete"]);
 }
 

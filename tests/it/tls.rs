@@ -3,32 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tableferry::front::{Limits, TlsFiles};
 use tokio::time::timeout;
 
 use crate::process::{free_address, tableferry, terminate};
-use crate::support::{LogCapture, Raw, TestApp, TestOptions, fresh_database};
+use crate::support::{Issued, LogCapture, Raw, TestApp, TestOptions, fresh_database, issue};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The certificate and key of a service, and the authority that vouches for it, in PEM.
-struct Issued {
-    cert: String,
-    key: String,
-    authority: String,
-}
-
-fn issue() -> Issued {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut authority = CertificateParams::new([]).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_cert = authority.self_signed(&authority_key).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let cert = params.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
-    Issued { cert: cert.pem(), key: key.serialize_pem(), authority: authority_cert.pem() }
-}
 
 /// A client that trusts this authority alone.
 #[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]

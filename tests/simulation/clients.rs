@@ -65,7 +65,7 @@ pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) 
         kind: ExportKind::Full { export_time: None },
         filter: None,
         create_timeout: CreateTimeout::parse(timeout).expect("a duration"),
-        callback: dice.chance(0.7).then_some(Callback { url, secret: None }),
+        callback: dice.chance(0.7).then_some(Callback { url, secret: None, headers: None }),
         labels: Labels::default(),
         verify: false,
         retry: RetryPolicy::default(),

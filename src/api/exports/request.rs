@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::api::fields::{Errors, Fields, kind};
+use crate::api::own_headers::read_headers;
 use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::domain::arn::TableArn;
 use crate::domain::duration::CreateTimeout;
@@ -71,6 +72,10 @@ pub struct CreateExport {
         pattern = "^whsec_([A-Za-z0-9+/]{4}){8}(([A-Za-z0-9+/]{4}){0,13}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$"
     )]
     pub callback_secret: Option<String>,
+    /// Headers that are sent along with that webhook, such as an `Authorization` for the receiver: at most 16. Never returned. Headers that frame or route the
+    /// message, and those of Standard Webhooks, are refused.
+    #[schema(example = json!(null))]
+    pub callback_headers: Option<BTreeMap<String, String>>,
     /// The caller's own names for the export: at most 32, keys of 1 to 63 characters without `:`, values of at most 255.
     #[schema(example = json!({"team": "orders"}))]
     pub labels: Option<BTreeMap<String, String>>,
@@ -225,7 +230,15 @@ fn read_callback(fields: &mut Fields<'_>, errors: &mut Errors, policy: &Callback
         let what = Invalid::new("is required with callback_url, since the operator has set no TABLEFERRY_WEBHOOK_SECRET");
         errors.push(FieldError::new(fields.pointer("callback_secret"), &what));
     }
-    url.map(|url| Callback { url, secret: secret.map(|secret| vault.seal(secret.expose())) })
+    let headers = read_headers("callback_headers", vault, fields, errors);
+    if fields.value("callback_headers").is_some() && !has_url {
+        errors.push(FieldError::new(fields.pointer("callback_headers"), &Invalid::new("is only allowed with callback_url")));
+    }
+    url.map(|url| Callback {
+        url,
+        secret: secret.map(|secret| vault.seal(secret.expose())),
+        headers: headers.map(|headers| headers.sealed),
+    })
 }
 
 /// Reads the field `labels`.

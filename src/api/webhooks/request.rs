@@ -10,14 +10,15 @@ use utoipa::openapi::schema::{ArrayBuilder, Schema, SchemaType, Type};
 
 use crate::api::ApiState;
 use crate::api::exports::request::read_labels;
-use crate::api::fields::{Errors, Fields, kind};
-use crate::api::problem::{FieldError, Problem, ProblemType};
+use crate::api::fields::{Errors, Fields};
+use crate::api::own_headers::read_headers;
+use crate::api::problem::{Problem, ProblemType};
 use crate::domain::caller::CallerName;
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::CallbackPolicy;
-use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, MOST_HEADERS, SealedHeaders, check_header};
+use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders};
 use crate::domain::webhook::event_type::{EndpointEventType, WebhookEventType};
 use crate::domain::webhook::url::WebhookUrl;
 use crate::vault::Vault;
@@ -159,7 +160,7 @@ pub fn read_fields(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &V
     });
     let event_types = read_event_types(&mut fields, &mut errors);
     let labels = read_labels(&mut fields, &mut errors);
-    let headers = read_headers(vault, &mut fields, &mut errors);
+    let headers = read_headers("headers", vault, &mut fields, &mut errors);
     let disabled = fields.boolean("disabled", &mut errors);
     fields.finish(&mut errors);
     if !errors.is_empty() {
@@ -186,29 +187,4 @@ fn read_event_types(fields: &mut Fields<'_>, errors: &mut Errors) -> Vec<Webhook
         seen.push(kind);
         Ok(kind)
     })
-}
-
-fn read_headers(vault: &Vault, fields: &mut Fields<'_>, errors: &mut Errors) -> Option<SealedHeaders> {
-    let at = fields.pointer("headers");
-    let members = fields.object("headers", errors)?;
-    let mut headers = BTreeMap::new();
-    for (name, value) in members.members() {
-        let checked = match value.as_str() {
-            Some(text) => check_header(name, text).map(|()| text),
-            None => Err(Invalid::new(format!("must be a string, not {}", kind(value)))),
-        };
-        match checked {
-            Ok(_) if headers.keys().any(|known: &String| known.eq_ignore_ascii_case(name)) => {
-                errors.push(FieldError::new(members.pointer(name), &Invalid::new("is named twice; names do not differ by case")));
-            }
-            Ok(text) => drop(headers.insert(name.clone(), text.to_owned())),
-            Err(error) => errors.push(FieldError::new(members.pointer(name), &error)),
-        }
-    }
-    if headers.len() > MOST_HEADERS {
-        errors.push(FieldError::new(at, &Invalid::new(format!("must hold at most {MOST_HEADERS} headers"))));
-    }
-    let names: Vec<_> = headers.keys().cloned().collect();
-    let sealed = (!names.is_empty()).then(|| vault.seal(&serde_json::json!(headers).to_string()))?;
-    Some(SealedHeaders { names, sealed })
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::endpoints::show;
-use crate::client::body::{change_in, key_value, read_object, set_texts};
+use crate::client::body::{change_in, header, key_value, read_object, set_texts};
 use crate::client::error::ClientError;
 use crate::client::exit::Outcome;
 use crate::client::session::Session;
@@ -76,12 +76,6 @@ pub struct Rotate {
     /// How long the old secrets sign along, such as 24h (the default); 0s ends them at once
     #[arg(long, value_name = "DURATION")]
     overlap: Option<String>,
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
-    // The value may be a secret: it is not repeated.
-    pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).ok_or_else(|| "must be NAME: VALUE".to_owned())
 }
 
 impl EndpointArgs {

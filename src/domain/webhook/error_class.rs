@@ -28,11 +28,39 @@ pub enum ErrorClass {
     TlsFailed,
     /// The receiver's name was not found.
     NameNotFound,
+    /// Nobody listens at the receiver's address.
+    ConnectionRefused,
+    /// There was no connection in time.
+    ConnectTimedOut,
+    /// The connection was reset before an answer had come.
+    ConnectionReset,
+    /// The look-up of the receiver's name took too long.
+    LookupTimedOut,
+    /// There was no secured connection in time.
+    TlsTimedOut,
+    /// The receiver speaks no version of TLS that this service speaks.
+    TlsVersion,
+    /// They have no cipher or key exchange in common.
+    TlsCipher,
+    /// HTTP/1.1 is not among the receiver's protocols.
+    TlsAlpn,
+    /// The receiver's certificate has expired.
+    CertificateExpired,
+    /// It is not valid yet.
+    CertificateNotYetValid,
+    /// It is for another name.
+    CertificateWrongName,
+    /// It is from an authority that this machine does not trust.
+    CertificateUnknownIssuer,
+    /// It has another flaw.
+    CertificateInvalid,
+    /// What came is not an answer of HTTP/1.x.
+    InvalidAnswer,
     /// The operator does not allow the URL, or any address of its name.
     ForbiddenAddress,
     /// The URL cannot be used.
     InvalidUrl,
-    /// A header of the endpoint's own cannot be sent.
+    /// A header of the receiver's own cannot be sent.
     InvalidHeader,
     /// This service has nothing to sign with.
     NotSigned,
@@ -40,7 +68,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 28] = [
         Self::Overloaded,
         Self::Refused,
         Self::ReceiverError,
@@ -51,6 +79,20 @@ impl ErrorClass {
         Self::ConnectionLost,
         Self::TlsFailed,
         Self::NameNotFound,
+        Self::ConnectionRefused,
+        Self::ConnectTimedOut,
+        Self::ConnectionReset,
+        Self::LookupTimedOut,
+        Self::TlsTimedOut,
+        Self::TlsVersion,
+        Self::TlsCipher,
+        Self::TlsAlpn,
+        Self::CertificateExpired,
+        Self::CertificateNotYetValid,
+        Self::CertificateWrongName,
+        Self::CertificateUnknownIssuer,
+        Self::CertificateInvalid,
+        Self::InvalidAnswer,
         Self::ForbiddenAddress,
         Self::InvalidUrl,
         Self::InvalidHeader,
@@ -71,6 +113,20 @@ impl ErrorClass {
             Self::ConnectionLost => "connection_lost",
             Self::TlsFailed => "tls_failed",
             Self::NameNotFound => "name_not_found",
+            Self::ConnectionRefused => "connection_refused",
+            Self::ConnectTimedOut => "connect_timed_out",
+            Self::ConnectionReset => "connection_reset",
+            Self::LookupTimedOut => "lookup_timed_out",
+            Self::TlsTimedOut => "tls_timed_out",
+            Self::TlsVersion => "tls_version",
+            Self::TlsCipher => "tls_cipher",
+            Self::TlsAlpn => "tls_alpn",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotYetValid => "certificate_not_yet_valid",
+            Self::CertificateWrongName => "certificate_wrong_name",
+            Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
+            Self::CertificateInvalid => "certificate_invalid",
+            Self::InvalidAnswer => "invalid_answer",
             Self::ForbiddenAddress => "forbidden_address",
             Self::InvalidUrl => "invalid_url",
             Self::InvalidHeader => "invalid_header",

@@ -31,4 +31,6 @@ pub struct Callback {
     pub url: WebhookUrl,
     /// The secret that came with the request; `None` signs with the service's own.
     pub secret: Option<Sealed>,
+    /// Headers of its own that came with the request: a sealed JSON object of names and values.
+    pub headers: Option<Sealed>,
 }

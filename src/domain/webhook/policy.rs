@@ -44,12 +44,6 @@ impl UrlPolicy {
         Self::new(true, self.0.hosts.clone(), self.0.ports.clone())
     }
 
-    /// Whether some receiver may be reached by plain http.
-    #[must_use]
-    pub fn allows_http_somewhere(&self) -> bool {
-        self.0.allow_private || !self.0.hosts.is_empty()
-    }
-
     /// Whether this name may be anywhere, and be reached by plain http.
     #[must_use]
     pub fn trusts_name(&self, name: &str) -> bool {

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 pub use super::policy::UrlPolicy;
 use super::policy::{is_host_name, without_last_dot};
@@ -110,7 +110,7 @@ impl WebhookUrl {
             Some(name) if !trusted && is_this_machine(name) => Err(Invalid::new(
                 "must not name the machine that the service runs on (the operator may allow it with TABLEFERRY_WEBHOOK_ALLOW_HOSTS)",
             )),
-            _ => policy.check_port(url.port_or_known_default().unwrap_or(0), plain_http),
+            _ => policy.check_port(self.port(), plain_http),
         }
     }
 
@@ -131,6 +131,30 @@ impl WebhookUrl {
             Some(Host::Ipv6(v6)) => Some(v6.into()),
             _ => None,
         }
+    }
+
+    /// The port, whether the URL says it or not.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port_or_known_default().unwrap_or(0)
+    }
+
+    /// Whether it is reached by TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The host and, unless it is the scheme's own, the port: what the header `host` says.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.0[Position::BeforeHost..Position::AfterPort]
+    }
+
+    /// The path and the query: what a request asks for.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.0[Position::BeforePath..Position::AfterQuery]
     }
 
     /// The URL as text.

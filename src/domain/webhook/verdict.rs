@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::backoff::{Jitter, delivery_delay};
+use crate::domain::retry_after::LONGEST_RETRY_AFTER;
 use crate::domain::timestamp::Timestamp;
-
-/// The longest that a receiver's `Retry-After` puts off one delivery: the longest delay of the schedule.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The longest that all deliveries of a receiver wait because one was answered with 429, 502, 503 or 504.
 const LONGEST_SLOWDOWN: Duration = Duration::from_secs(600);

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use super::{Issued, TlsListener};
 
 /// An issuer that stops with the test.
 pub struct Issuer {
@@ -26,16 +28,29 @@ pub struct Issuer {
 #[derive(Default)]
 struct Told {
     url: Mutex<String>,
-    keys: Mutex<Vec<Jwk>>,
+    keys: Mutex<Vec<Value>>,
+    /// What it wants to see first, if anything.
+    bearer: Mutex<Option<&'static str>>,
     away: AtomicBool,
     asked: AtomicUsize,
 }
 
 impl Issuer {
     pub async fn start() -> Self {
-        let told = Arc::new(Told::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        Self::start_on(listener, url)
+    }
+
+    /// One whose certificate is vouched for by an authority that nobody knows.
+    pub async fn start_with_tls(issued: &Issued) -> Self {
+        let listener = TlsListener::bind(issued).await;
+        let url = format!("https://{}", axum::serve::Listener::local_addr(&listener).unwrap());
+        Self::start_on(listener, url)
+    }
+
+    fn start_on(listener: impl axum::serve::Listener<Addr = std::net::SocketAddr>, url: String) -> Self {
+        let told = Arc::new(Told::default());
         told.url.lock().unwrap().clone_from(&url);
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(description))
@@ -50,10 +65,20 @@ impl Issuer {
     /// Signs with a new key of this id from now on; the old ones are told no more.
     pub fn rotate(&self, id: &str) {
         let (id, key) = new_key(id);
-        let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
-        jwk.common.key_id = Some(id.clone());
+        let mut jwk = json!(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap());
+        jwk["kid"] = json!(id);
         *self.told.keys.lock().unwrap() = vec![jwk];
         *self.key.lock().unwrap() = (id, key);
+    }
+
+    /// Changes the keys that it tells, whatever it signs with.
+    pub fn change_keys(&self, change: impl FnOnce(&mut Vec<Value>)) {
+        change(&mut self.told.keys.lock().unwrap());
+    }
+
+    /// Tells its keys only to those who show this token.
+    pub fn ask_for(&self, bearer: &'static str) {
+        *self.told.bearer.lock().unwrap() = Some(bearer);
     }
 
     /// Whether it answers.
@@ -66,17 +91,16 @@ impl Issuer {
         self.told.asked.load(Ordering::Relaxed)
     }
 
-    /// The same, with something that must be understood (`crit`).
-    pub fn token_that_asks_for(&self, claims: &Value, what: &str) -> String {
-        let (id, key) = &*self.key.lock().unwrap();
-        let header = Header { kid: Some(id.clone()), crit: Some(vec![what.to_owned()]), ..Header::new(Algorithm::ES256) };
-        encode(&header, claims, key).unwrap()
-    }
-
     /// A token with these claims, by the current key.
     pub fn token(&self, claims: &Value) -> String {
+        self.token_with(claims, |_| {})
+    }
+
+    /// The same, with another header.
+    pub fn token_with(&self, claims: &Value, change: impl FnOnce(&mut Header)) -> String {
         let (id, key) = &*self.key.lock().unwrap();
-        let header = Header { kid: Some(id.clone()), ..Header::new(Algorithm::ES256) };
+        let mut header = Header { kid: Some(id.clone()), ..Header::new(Algorithm::ES256) };
+        change(&mut header);
         encode(&header, claims, key).unwrap()
     }
 }
@@ -92,12 +116,21 @@ fn new_key(id: &str) -> (String, EncodingKey) {
     (id.to_owned(), EncodingKey::from_ec_der(pkcs8.as_ref()))
 }
 
-async fn description(State(told): State<Arc<Told>>) -> Json<Value> {
-    let url = told.url.lock().unwrap().clone();
-    Json(json!({"issuer": url, "jwks_uri": format!("{url}/keys")}))
+impl Told {
+    fn check(&self, headers: &HeaderMap) -> Result<(), StatusCode> {
+        let shown = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        if self.bearer.lock().unwrap().is_some_and(|bearer| shown != Some(bearer)) { Err(StatusCode::UNAUTHORIZED) } else { Ok(()) }
+    }
 }
 
-async fn keys(State(told): State<Arc<Told>>) -> Result<Json<Value>, StatusCode> {
+async fn description(State(told): State<Arc<Told>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    told.check(&headers)?;
+    let url = told.url.lock().unwrap().clone();
+    Ok(Json(json!({"issuer": url, "jwks_uri": format!("{url}/keys")})))
+}
+
+async fn keys(State(told): State<Arc<Told>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    told.check(&headers)?;
     if told.away.load(Ordering::Relaxed) {
         return Err(StatusCode::BAD_GATEWAY);
     }

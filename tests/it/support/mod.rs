@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod certificates;
 mod counter;
 mod database;
 mod files;
@@ -24,6 +25,7 @@ pub use answer::Answer;
 pub use app::{
     BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, everything, plain_request, policy,
 };
+pub use certificates::{Issued, TlsListener, issue, issue_with};
 pub use counter::Counter;
 pub use database::fresh_database;
 pub use files::{books_body, gunzip, gzip, md5_base64};
