@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{self as oa, Info, License};
+use utoipa::openapi::{self as oa, Info, License, Server};
 
 use super::exports::events::EventView;
 use super::exports::items::ItemFormat;
@@ -11,6 +11,7 @@ use super::exports::request::ExportType;
 use super::problem::{ProblemDocument, ProblemType};
 use super::webhooks::documented::{self, EndpointDisabledMessage, ExportMessage, PingMessage};
 use super::{guard, problem_docs};
+use crate::domain::public_url::PublicUrl;
 use crate::domain::view::ExportView;
 
 /// What is not said at a handler: title, tags, and schemas that only problems and streams use.
@@ -46,8 +47,18 @@ pub(super) fn finish(mut document: oa::OpenApi) -> oa::OpenApi {
     license.identifier = Some("Apache-2.0".to_owned());
     info.license = Some(license);
     document.info = info;
+    // Where the document is: right below a prefix of a proxy too, where the default, the root of the host, is not.
+    document.servers = Some(vec![Server::new("./")]);
     document.webhooks = Some(documented::section());
     secure(&mut document);
+    document
+}
+
+/// The document as it is served at this URL.
+pub(super) fn served_at(mut document: oa::OpenApi, public_url: &PublicUrl) -> oa::OpenApi {
+    if public_url.is_set() {
+        document.servers = Some(vec![Server::new(public_url.as_str())]);
+    }
     document
 }
 
