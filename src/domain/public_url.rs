@@ -1,12 +1,14 @@
 //! Where callers reach the service: the base of every link that it hands out.
 
+use std::sync::Arc;
+
 use url::Url;
 
 use super::invalid::Invalid;
 
-/// The URL under which callers know the service, without a slash at its end; empty if it is not set, and then links are relative.
+/// The URL under which callers know the service, without a slash at its end; empty if it is not set, and then links are relative. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PublicUrl(String);
+pub struct PublicUrl(Arc<str>);
 
 impl PublicUrl {
     /// Reads an absolute URL.
@@ -24,7 +26,7 @@ impl PublicUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(Invalid::new("must end with its path: a query or a fragment cannot be the beginning of other URLs"));
         }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        Ok(Self(url.as_str().trim_end_matches('/').into()))
     }
 
     /// Whether there is one.

@@ -18,6 +18,7 @@ pub mod promql;
 mod raw;
 mod receiver;
 mod relay;
+mod reverse_proxy;
 mod webhooks;
 
 pub use answer::Answer;
@@ -39,6 +40,7 @@ pub use program::{Ended, Outside, Program, migrate};
 pub use raw::Raw;
 pub use receiver::{Received, Receiver};
 pub use relay::Relay;
+pub use reverse_proxy::ReverseProxy;
 pub use webhooks::{NewEndpoint, Running};
 
 use std::time::Duration;

@@ -42,9 +42,14 @@ pub struct Ended {
 
 impl Outside {
     pub async fn start() -> Self {
+        Self::start_at(SPEED).await
+    }
+
+    /// Exports take so many times less than AWS takes.
+    pub async fn start_at(speed: f64) -> Self {
         let folder = Folder::new();
         let settings =
-            Settings { seed: Some(Seed::sample()), speed: SPEED, limits: Limits::unlimited(), ..Settings::new(folder.path().join("s3")) };
+            Settings { seed: Some(Seed::sample()), speed, limits: Limits::unlimited(), ..Settings::new(folder.path().join("s3")) };
         Self { simulator: Simulator::start(settings).await.unwrap(), folder }
     }
 
@@ -106,6 +111,16 @@ impl Program {
         }
         let sent = timeout(PATIENCE, request.send()).await.unwrap_or_else(|_| panic!("no answer to {path}: {}", self.log()));
         Answer::read(sent.unwrap()).await
+    }
+
+    /// Asks it from this address from now on.
+    pub fn asked_from(&mut self, address: std::net::IpAddr) {
+        self.http = reqwest::Client::builder().no_proxy().local_address(address).build().unwrap();
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     pub async fn create(&self, body: &Value) -> Answer {
