@@ -10,13 +10,13 @@ from programs import WORK, Http, free_port, program
 
 
 @contextmanager
-def nginx(name, url):
-    """Gives the URL of an nginx before the service at this one. Its settings are Debian's, but for where it listens, writes and leads to."""
+def nginx(name, url, path="/"):
+    """Gives the URL of an nginx before the service at this one, which is below this path there. Its settings are Debian's, but for where it listens, writes and leads to."""
     folder = WORK / "data" / f"{name}-nginx"
     folder.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{free_port()}"
     site = folder / "site.conf"
-    site.write_text(f"server {{ listen {address}; location / {{ proxy_pass {url}; }} }}\n")
+    site.write_text(f"server {{ listen {address}; location {path} {{ proxy_pass {url}/; }} }}\n")
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     shipped = Path("/etc/nginx/nginx.conf").read_text()
     for theirs, ours in [
@@ -31,8 +31,8 @@ def nginx(name, url):
     # One process, which goes when it is told to.
     (folder / "nginx.conf").write_text(f"daemon off;\nmaster_process off;\n{shipped}")
     command = ["/usr/sbin/nginx", "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"]
-    with program(f"{name}-nginx", command, ready=lambda: Http(f"http://{address}").is_ok("/readyz")):
-        yield f"http://{address}"
+    with program(f"{name}-nginx", command, ready=lambda: Http(f"http://{address}").is_ok(f"{path}readyz")):
+        yield f"http://{address}{path}".rstrip("/")
 
 
 class Relay:
