@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::process::tableferry;
-use crate::support::{Answer, Outside, Program, ReverseProxy, create_body, fresh_database};
+use crate::support::{Answer, Outside, Program, ReverseProxy, client_with, create_body, fresh_database};
 
 /// As fast as AWS: no export ends while a test looks at it.
 const LIKE_AWS: f64 = 1.0;
@@ -41,7 +41,7 @@ fn addresses(replicas: &[Program; 2]) -> [&str; 2] {
 
 /// A client that calls from [`CALLER`].
 fn caller() -> Client {
-    Client::builder().no_proxy().local_address(CALLER).build().unwrap()
+    client_with(|client| client.local_address(CALLER))
 }
 
 async fn get(client: &Client, url: String) -> Answer {

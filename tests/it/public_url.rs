@@ -3,7 +3,7 @@
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 
-use crate::support::{Receiver, TestApp, TestOptions, create_body};
+use crate::support::{Receiver, TestApp, TestOptions, client_with, create_body};
 
 const PUBLIC_URL: &str = "https://exports.example.com/tableferry";
 
@@ -13,7 +13,7 @@ async fn start(public_url: &'static str) -> TestApp {
 
 /// Where this leads; redirects are not followed.
 async fn redirect(app: &TestApp, path: &str) -> (StatusCode, String) {
-    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+    let client = client_with(|client| client.redirect(Policy::none()));
     let answer = client.get(format!("{}{path}", app.url)).header("accept", "text/html").send().await.unwrap();
     (answer.status(), answer.headers()["location"].to_str().unwrap().to_owned())
 }

@@ -399,6 +399,11 @@ pub fn policy(allow_private: bool, hosts: &str, ports: &str) -> UrlPolicy {
 
 /// A client for loopback.
 #[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]
+pub fn client_with(make: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
+    make(reqwest::Client::builder().no_proxy()).build().unwrap()
+}
+
+/// The usual one.
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    client_with(|client| client)
 }

@@ -23,7 +23,8 @@ mod webhooks;
 
 pub use answer::Answer;
 pub use app::{
-    BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, everything, plain_request, policy,
+    BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, client_with, create_body, everything, plain_request,
+    policy,
 };
 pub use counter::Counter;
 pub use database::fresh_database;

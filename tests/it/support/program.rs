@@ -10,7 +10,7 @@ use tableferry_simulator::{Limits, Seed, Settings, Simulator};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Folder, LOOK_EVERY, client};
+use super::{Answer, Folder, LOOK_EVERY, client, client_with};
 use crate::process::{PATIENCE, free_address, tableferry, terminate};
 
 /// So fast that a sample export is done within a second or so.
@@ -115,7 +115,7 @@ impl Program {
 
     /// Asks it from this address from now on.
     pub fn asked_from(&mut self, address: std::net::IpAddr) {
-        self.http = reqwest::Client::builder().no_proxy().local_address(address).build().unwrap();
+        self.http = client_with(|client| client.local_address(address));
     }
 
     /// Where it listens.
