@@ -9,7 +9,7 @@ WITH_POSTGRES = cargo run --locked --quiet --package private-postgres -- run --
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help setup setup-test run test poolers postgres-versions lint generate check-generated interop chaos bench fuzz supply-chain sbom
+.PHONY: help setup setup-test run test poolers proxies postgres-versions lint generate check-generated interop chaos bench fuzz supply-chain sbom
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ help: ## print this list
 setup: ## install what is missing: Postgres, a C compiler and git from Debian's packages
 	@scripts/setup.sh
 
-setup-test: # what tests need besides: PgBouncer
+setup-test: # what tests need besides: PgBouncer, nginx, HAProxy
 	@scripts/setup.sh test
 
 run: setup ## start everything, export a sample table before your eyes, stay up until Ctrl-C
@@ -44,10 +44,13 @@ check-generated: setup ## fail if `make generate` would change something
 poolers: setup-test ## test behind PgBouncer: this machine's, and a newer one of Debian's
 	scripts/poolers.sh $(ARGS)
 
+proxies: setup-test ## test behind nginx and HAProxy, as Debian ships them and as docs/proxies.md recommends
+	$(WITH_POSTGRES) cargo test --locked --workspace --all-features --test it -- proxies $(ARGS)
+
 postgres-versions: setup-test ## test on every major version of Postgres that is supported; VERSIONS="14 18"
 	scripts/postgres-versions.sh $(VERSIONS)
 
-interop: setup ## let other people's clients use the service and the simulator
+interop: setup-test ## let other people's clients use the service and the simulator
 	scripts/interop.sh $(ARGS)
 
 # ROUNDS, SEED, ROUND_S (seconds a round), PAUSE_S (the longest SIGSTOP), ARGS="--only silent", ARGS="--pooler session"; docs/chaos.md says what

@@ -140,8 +140,8 @@ def simulator(name, *options):
 
 
 @contextmanager
-def service(name, dynamodb, s3, key_scope=None):
-    """Gives the URL of a service with a fresh database, whose AWS is at these URLs, and None. With a scope callers must say who they are,
+def service(name, dynamodb, s3, key_scope=None, **more):
+    """Gives the URL of a service with a fresh database and `more` settings, whose AWS is at these URLs, and None. With a scope callers must say who they are,
     and an API key with this scope takes the place of None."""
     database = f"interop_{name.replace('-', '_')}_{os.getpid()}"
     admin = os.environ["DATABASE_URL"]
@@ -164,7 +164,7 @@ def service(name, dynamodb, s3, key_scope=None):
         TABLEFERRY_WEBHOOK_ALLOW_PRIVATE="true",
         AWS_ENDPOINT_URL_DYNAMODB=dynamodb,
         AWS_ENDPOINT_URL_S3=s3,
-    )
+    ) | more
     url = f"http://{address}"
     key = _new_key(environment, key_scope) if key_scope else None
     with program(name, [BINARIES / "tableferry", "serve"], environment, ready=lambda: Http(url).is_ok("/readyz")):

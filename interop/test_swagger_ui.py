@@ -1,18 +1,30 @@
 """Proves that a person with a browser and no internet can use /docs: headless Chromium opens it, sees the calls, tries out
-POST /v1/exports and gets a 202. The page as seen is kept as .work/swagger.png."""
+POST /v1/exports and gets a 202, also below a path of nginx. The page as seen is kept as .work/swagger.png."""
 
 import json
 import os
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from programs import WORK, own_environment
+from reverse_proxy import nginx
 
 QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-def test_try_it_out_gets_a_202_and_nothing_leaves_this_machine(place):
+@pytest.fixture(params=["straight", "below a path"])
+def docs(place, request):
+    """Where Swagger UI is."""
+    if request.param == "straight":
+        yield f"{place.url}/docs"
+    else:
+        with nginx("swagger", place.url, "/tableferry/") as url:
+            yield f"{url}/docs/"
+
+
+def test_try_it_out_gets_a_202_and_nothing_leaves_this_machine(place, docs):
     asked, errors = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -22,7 +34,7 @@ def test_try_it_out_gets_a_202_and_nothing_leaves_this_machine(place):
         page.set_default_timeout(20_000)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{place.url}/docs")
+        page.goto(docs)
 
         for call in ["post-/v1/exports", "get-/v1/exports", "get-/v1/exports/{id}", "delete-/v1/exports/{id}", "get-/livez"]:
             method, path = call.split("-", 1)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Usage: scripts/setup.sh [test]
 # Installs what the project needs and the machine lacks: Postgres's server programs, a C compiler and git, from Debian's
-# packages; with `test`, PgBouncer too, which only tests use. Says what to do about what it cannot install. Where
+# packages; with `test`, PgBouncer, nginx and HAProxy too, which only tests use. Says what to do about what it cannot install. Where
 # everything is there, it takes no time.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,6 +17,14 @@ has_postgres() {
 
 has_pgbouncer() {
     [ -x "${TABLEFERRY_TEST_PGBOUNCER:-/usr/sbin/pgbouncer}" ]
+}
+
+has_nginx() {
+    [ -x /usr/sbin/nginx ] && [ -r /etc/nginx/nginx.conf ]
+}
+
+has_haproxy() {
+    [ -x /usr/sbin/haproxy ] && [ -r /etc/haproxy/haproxy.cfg ]
 }
 
 has_c_compiler() {
@@ -41,9 +49,9 @@ without_main_cluster() {
     return "$status"
 }
 
-# Debian's pgbouncer starts a service when it is installed, now and whenever the machine starts. Tests start their own, so
+# Debian's pgbouncer, nginx and haproxy start a service when they are installed, now and whenever the machine starts. Tests start their own, so
 # that is forbidden for this one installation, by the file that Debian asks, and taken back for later.
-without_pgbouncer_service() {
+without_services() {
     policy=/usr/sbin/policy-rc.d
     if [ -e "$policy" ]; then
         policy= # there is a rule here already: left alone, and what it let start is stopped below
@@ -54,12 +62,14 @@ without_pgbouncer_service() {
     status=0
     "$@" || status=$?
     [ -z "$policy" ] || as_root rm -f "$policy"
-    if [ "$status" = 0 ] && [ -d /run/systemd/system ]; then
-        as_root systemctl --quiet disable --now pgbouncer >&2 || status=$?
-    elif [ "$status" = 0 ]; then
-        ! command -v systemctl >/dev/null || as_root systemctl --quiet disable pgbouncer 2>/dev/null || status=$?
-        as_root update-rc.d pgbouncer disable >&2 || status=$?
-    fi
+    for service in $services; do
+        if [ "$status" = 0 ] && [ -d /run/systemd/system ]; then
+            as_root systemctl --quiet disable --now "$service" >&2 || status=$?
+        elif [ "$status" = 0 ]; then
+            ! command -v systemctl >/dev/null || as_root systemctl --quiet disable "$service" 2>/dev/null || status=$?
+            as_root update-rc.d "$service" disable >&2 || status=$?
+        fi
+    done
     return "$status"
 }
 
@@ -72,7 +82,13 @@ missing=
 has_c_compiler || missing="gcc libc6-dev"
 has_postgres || missing="$missing postgresql"
 command -v git >/dev/null || missing="$missing git"
-[ "${1:-}" != test ] || has_pgbouncer || missing="$missing pgbouncer"
+services=
+if [ "${1:-}" = test ]; then
+    has_pgbouncer || services="$services pgbouncer"
+    has_nginx || services="$services nginx"
+    has_haproxy || services="$services haproxy"
+fi
+missing="$missing$services"
 missing=${missing# }
 
 if [ -n "$missing" ]; then
@@ -88,10 +104,8 @@ if [ -n "$missing" ]; then
     fi
     say "installing $missing"
     as_root apt-get -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
-    case $missing in
-        *pgbouncer) quietly="without_pgbouncer_service without_main_cluster" ;;
-        *) quietly=without_main_cluster ;;
-    esac
+    quietly=without_main_cluster
+    [ -z "$services" ] || quietly="without_services $quietly"
     # shellcheck disable=SC2086 # several words
     $quietly apt_install $missing
     if ! has_c_compiler || ! has_postgres; then

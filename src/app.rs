@@ -17,7 +17,7 @@ use crate::aws::Aws;
 use crate::causes::in_words;
 use crate::chance::Chance;
 use crate::database_watch;
-use crate::front::{self, Front, Tls, TlsError, TlsFiles};
+use crate::front::{self, Front, Proxies, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
 use crate::progress::WorkerProgress;
 use crate::settings::{Retention, Settings};
@@ -95,6 +95,7 @@ pub struct App {
     pub verifications: Arc<VerificationWorker>,
     api: ApiState,
     limits: Arc<front::Limits>,
+    proxies: Arc<Proxies>,
     tls: Option<TlsFiles>,
     retention: Retention,
 }
@@ -108,6 +109,8 @@ impl App {
         if settings.metrics {
             telemetry::record_metrics();
         }
+        let store = store.with_public_url(settings.public_url.clone());
+        let proxies = Arc::new(settings.proxies.clone());
         let aws = Arc::new(aws);
         let chance = Chance::default();
         let vault = Vault::new(&settings.encryption_keys);
@@ -128,6 +131,9 @@ impl App {
             prices,
             most_in_flight: settings.lanes.most_in_flight,
             admission: Admission::new(Arc::clone(&limits)),
+            proxies: Arc::clone(&proxies),
+            public_url: settings.public_url.clone(),
+            cors_origins: settings.cors_origins.clone(),
             gauges: Arc::default(),
             is_unprepared: AtomicBool::new(false),
             progress: WorkerProgress::default(),
@@ -181,6 +187,7 @@ impl App {
             verifications: Arc::new(verifications),
             api,
             limits,
+            proxies,
             tls: settings.tls.clone(),
             retention: settings.retention,
         })
@@ -217,7 +224,8 @@ impl App {
                 stopping.cancel();
             }
         });
-        let server = tokio::spawn(serve(Front::new(Arc::clone(&self.limits), tls), listener, self.router(role), stopping.clone()));
+        let front = Front::new(Arc::clone(&self.limits), tls).behind(Arc::clone(&self.proxies));
+        let server = tokio::spawn(serve(front, listener, self.router(role), stopping.clone()));
         let watch = tokio::spawn(database_watch::run(self.store.clone(), stopping.clone()));
         let ready = wait_for_database(&self.api, migrate, &stopping).await;
         if let Err(error) = ready {

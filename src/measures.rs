@@ -140,7 +140,7 @@ pub fn describe() {
 }
 
 /// Why connections and requests are cut.
-pub const CUT_REASONS: [&str; 13] = [
+pub const CUT_REASONS: [&str; 14] = [
     "connections_full",
     "crowded",
     "idle_gave_way",
@@ -149,6 +149,7 @@ pub const CUT_REASONS: [&str; 13] = [
     "write_time",
     "tls_handshake",
     "tls_handshake_time",
+    "proxy_header",
     "requests_full",
     "body_size",
     "body_time",

@@ -13,11 +13,13 @@ use crate::auth::oidc::settings::{self as oidc_settings, OidcSettings};
 use crate::domain::account::AccountRole;
 use crate::domain::backoff::PollBounds;
 use crate::domain::estimate::Prices;
+use crate::domain::origins::Origins;
 use crate::domain::pace::{LaneLimits, PaceLimits};
+use crate::domain::public_url::PublicUrl;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use crate::domain::webhook::secret::WebhookSecret;
-use crate::front::{Limits, TlsFiles};
+use crate::front::{Limits, Proxies, TlsFiles};
 use crate::vault::VaultKey;
 
 /// Everything that can be set.
@@ -31,6 +33,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `TABLEFERRY_TLS_CERT`, `TABLEFERRY_TLS_KEY`: the API is served by TLS.
     pub tls: Option<TlsFiles>,
+    /// `TABLEFERRY_PUBLIC_URL`: where callers reach the service, the base of links.
+    pub public_url: PublicUrl,
+    /// `TABLEFERRY_TRUSTED_PROXIES`, `TABLEFERRY_PROXY_PROTOCOL`: who says where requests come from.
+    pub proxies: Proxies,
+    /// `TABLEFERRY_CORS_ORIGINS`: web pages that may call from a browser.
+    pub cors_origins: Option<Origins>,
     /// `TABLEFERRY_MAX_CONNECTIONS`, `TABLEFERRY_MAX_REQUESTS`, `TABLEFERRY_PREFER_WAIT_MAX_S`: what callers may take of the process.
     pub limits: Limits,
     /// `TABLEFERRY_AUTH`: whether callers must say who they are.
@@ -126,12 +134,16 @@ pub enum SettingsError {
     File(String),
 }
 
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 44] = [
     "DATABASE_URL",
     "TABLEFERRY_DIRECT_DATABASE_URL",
     "TABLEFERRY_LISTEN",
     "TABLEFERRY_TLS_CERT",
     "TABLEFERRY_TLS_KEY",
+    "TABLEFERRY_PUBLIC_URL",
+    "TABLEFERRY_TRUSTED_PROXIES",
+    "TABLEFERRY_PROXY_PROTOCOL",
+    "TABLEFERRY_CORS_ORIGINS",
     "TABLEFERRY_MAX_CONNECTIONS",
     "TABLEFERRY_MAX_REQUESTS",
     "TABLEFERRY_PREFER_WAIT_MAX_S",
@@ -170,7 +182,13 @@ const KEYS: [&str; 40] = [
 ];
 
 /// Settings that the file may hold as lists too.
-const LISTS: [&str; 3] = ["TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "TABLEFERRY_WEBHOOK_PORTS", "TABLEFERRY_ENCRYPTION_KEY"];
+const LISTS: [&str; 5] = [
+    "TABLEFERRY_TRUSTED_PROXIES",
+    "TABLEFERRY_CORS_ORIGINS",
+    "TABLEFERRY_WEBHOOK_ALLOW_HOSTS",
+    "TABLEFERRY_WEBHOOK_PORTS",
+    "TABLEFERRY_ENCRYPTION_KEY",
+];
 
 /// Keys whose value is JSON, and may be a table or a list of tables in the file.
 const STRUCTURED: [&str; 2] = ["TABLEFERRY_ACCOUNTS", "TABLEFERRY_PRICE_USD_PER_GB"];
@@ -304,6 +322,16 @@ impl Settings {
             Some("false") => Ok(false),
             Some(_) => Err(bad(key, "must be true or false")),
         };
+        let speak_proxy_protocol = boolean("TABLEFERRY_PROXY_PROTOCOL", false)?;
+        let proxies = match get("TABLEFERRY_TRUSTED_PROXIES") {
+            Some(list) => Proxies::parse(list, speak_proxy_protocol).map_err(|e| bad("TABLEFERRY_TRUSTED_PROXIES", &e.to_string()))?,
+            None if speak_proxy_protocol => {
+                return Err(bad("TABLEFERRY_PROXY_PROTOCOL", "needs TABLEFERRY_TRUSTED_PROXIES: whose headers are taken"));
+            }
+            None => Proxies::default(),
+        };
+        let public_url = get("TABLEFERRY_PUBLIC_URL").map(PublicUrl::parse).transpose();
+        let cors_origins = get("TABLEFERRY_CORS_ORIGINS").map(Origins::parse).transpose();
         let allow_private = boolean("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", false)?;
         let allow_hosts = get("TABLEFERRY_WEBHOOK_ALLOW_HOSTS").map(HostList::parse).transpose();
         let allow_hosts = allow_hosts.map_err(|e| bad("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", &e.to_string()))?;
@@ -318,6 +346,9 @@ impl Settings {
                 .parse()
                 .map_err(|_| bad("TABLEFERRY_LISTEN", "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080"))?,
             tls,
+            public_url: public_url.map_err(|e| bad("TABLEFERRY_PUBLIC_URL", &e.to_string()))?.unwrap_or_default(),
+            proxies,
+            cors_origins: cors_origins.map_err(|e| bad("TABLEFERRY_CORS_ORIGINS", &e.to_string()))?,
             limits,
             auth: match get("TABLEFERRY_AUTH") {
                 None | Some("required") => Auth::Required,
@@ -467,6 +498,10 @@ mod tests {
             (&[("TABLEFERRY_MAX_REQUESTS", "many")], None, "TABLEFERRY_MAX_REQUESTS"),
             (&[("TABLEFERRY_PREFER_WAIT_MAX_S", "0")], None, "TABLEFERRY_PREFER_WAIT_MAX_S"),
             (&[("TABLEFERRY_TLS_CERT", "hunter2")], None, "TABLEFERRY_TLS_KEY"),
+            (&[("TABLEFERRY_PUBLIC_URL", "https://:hunter2@exports.example.com")], None, "TABLEFERRY_PUBLIC_URL"),
+            (&[("TABLEFERRY_TRUSTED_PROXIES", "hunter2")], None, "TABLEFERRY_TRUSTED_PROXIES"),
+            (&[("TABLEFERRY_PROXY_PROTOCOL", "true")], None, "TABLEFERRY_TRUSTED_PROXIES"),
+            (&[("TABLEFERRY_CORS_ORIGINS", "hunter2")], None, "TABLEFERRY_CORS_ORIGINS"),
             (&[("TABLEFERRY_TLS_KEY", "hunter2")], None, "TABLEFERRY_TLS_CERT"),
             (&[("TABLEFERRY_WEBHOOK_SECRET", "hunter2")], None, "TABLEFERRY_WEBHOOK_SECRET"),
             (&[("TABLEFERRY_WEBHOOK_ALLOW_HOSTS", "https://hunter2")], None, "TABLEFERRY_WEBHOOK_ALLOW_HOSTS"),

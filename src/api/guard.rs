@@ -5,10 +5,9 @@
 
 use std::collections::HashMap;
 use std::future::{Future, ready};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -19,6 +18,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
 use super::ApiState;
+use super::client_address;
 use super::exports::IdPath;
 use super::problem::{FieldError, Problem, ProblemType};
 use crate::auth::Refusal;
@@ -137,7 +137,7 @@ async fn let_in(
     request: Request,
 ) -> (Option<Standing>, Result<Request, Box<Response>>) {
     let (mut parts, body) = request.into_parts();
-    let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let from = client_address::of(&parts.extensions);
     let caller = match state.gate.admit(credentials(&parts.headers), from).await {
         Ok(caller) => caller,
         Err(refusal) => return (None, Err(Box::new(refused(refusal)))),

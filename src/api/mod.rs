@@ -5,6 +5,8 @@
 
 pub mod api_keys;
 mod body;
+mod client_address;
+mod cors;
 pub mod exports;
 mod fields;
 mod gauges;
@@ -12,6 +14,7 @@ mod guard;
 mod health;
 mod home;
 mod limits;
+mod links;
 mod observe;
 pub mod openapi;
 mod own_headers;
@@ -49,8 +52,11 @@ use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::chance::Chance;
 use crate::domain::estimate::Prices;
+use crate::domain::origins::Origins;
+use crate::domain::public_url::PublicUrl;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
+use crate::front::Proxies;
 use crate::keyring::Keyring;
 use crate::progress::WorkerProgress;
 use crate::store::Store;
@@ -111,6 +117,12 @@ pub struct Parts {
     pub most_in_flight: u32,
     /// How many requests may be worked on.
     pub admission: Admission,
+    /// What stands before the service.
+    pub proxies: Arc<Proxies>,
+    /// Where callers reach the service.
+    pub public_url: PublicUrl,
+    /// Web pages that may call from a browser, if any may.
+    pub cors_origins: Option<Origins>,
     /// The gauges that are read when somebody asks for metrics.
     pub gauges: Arc<Gauges>,
     /// The database could not be prepared yet, so no worker runs: false until that has failed once.
@@ -186,29 +198,59 @@ pub fn operations_router(state: ApiState) -> Router {
         .routes(routes!(health::get_metrics))
         .routes(routes!(problems::explain_problem))
         .split_for_parts();
-    let admission = state.admission.clone();
-    with_layers(router.with_state(state), admission)
+    let surroundings = Surroundings::from(&state);
+    with_layers(router.with_state(state), surroundings)
 }
 
 /// The whole API: routes, Swagger UI at `/docs`, the document, and every layer.
 pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
     let permissions = Permissions::of(&document);
-    let documents = openapi::Documents::of(document, openapi::SAME_SERVER);
-    let admission = state.admission.clone();
-    let swagger_ui = SwaggerUi::new("/docs").config(Config::from(openapi::DOCUMENT));
+    let server_url = if state.public_url.is_set() { state.public_url.as_str() } else { openapi::SAME_SERVER };
+    let documents = openapi::Documents::of(document, server_url);
+    let surroundings = Surroundings::from(&state);
+    // Relative, it is found below a prefix of a proxy too.
+    let document_url = if state.public_url.is_set() { state.public_url.to(openapi::DOCUMENT) } else { format!("..{}", openapi::DOCUMENT) };
+    let swagger_ui = SwaggerUi::new("/docs").config(Config::from(document_url));
     let router = router.with_state(state.clone()).route("/", get(home::home)).merge(swagger_ui).merge(documents.router());
-    with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), admission)
+    with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), surroundings)
+}
+
+/// What the layers around every route need.
+struct Surroundings {
+    admission: Admission,
+    proxies: Arc<Proxies>,
+    public_url: PublicUrl,
+    cors_origins: Option<Origins>,
+}
+
+impl From<&ApiState> for Surroundings {
+    fn from(state: &ApiState) -> Self {
+        let (proxies, public_url, cors_origins) = (Arc::clone(&state.proxies), state.public_url.clone(), state.cors_origins.clone());
+        Self { admission: state.admission.clone(), proxies, public_url, cors_origins }
+    }
+}
+
+#[cfg(test)]
+impl Surroundings {
+    /// Nothing but what bounds requests.
+    fn of(admission: Admission) -> Self {
+        Self { admission, proxies: Arc::default(), public_url: PublicUrl::default(), cors_origins: None }
+    }
 }
 
 /// Every layer, the outermost first. As one, since each `Router::layer` costs every request a box. None is an `async fn` that has the request: such a
 /// future keeps room for the request twice or more until it is answered, which may be long.
-fn with_layers(router: Router, admission: Admission) -> Router {
+fn with_layers(router: Router, surroundings: Surroundings) -> Router {
+    let Surroundings { admission, proxies, public_url, cors_origins } = surroundings;
     let layers = ServiceBuilder::new()
+        .map_request(move |request| client_address::find(&proxies, request))
         .map_request(observe::only_good_request_ids)
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(from_fn(observe::observe))
+        .option_layer(cors_origins.as_ref().map(cors::layer))
+        .map_response(move |response| links::make_absolute(&public_url, response))
         .layer(from_fn(problem::finish))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn_with_state(admission, limits::admit))

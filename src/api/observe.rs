@@ -15,13 +15,14 @@ use metrics::{Gauge, Histogram};
 use tracing::field::{Empty, Value};
 use tracing::{Instrument as _, Span};
 
+use super::client_address;
 use super::problem::{Problem, ProblemType};
 use super::trace;
 use crate::measures::{HTTP_ACTIVE, HTTP_REQUESTS};
 use crate::telemetry::traces;
 
 /// Names a request, in logs and to its caller.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What is asked all the time and tells nobody anything.
 const UNTOLD: [&str; 3] = ["/livez", "/readyz", "/metrics"];
@@ -72,6 +73,7 @@ fn span(request: &Request, method: &'static str, route: &str, trace_id: Option<i
         http.response.status_code = Empty,
         url.path = request.uri().path(),
         request.id = request_id,
+        client.address = client_address::of(request.extensions()).map(tracing::field::display),
         trace_id,
     )
 }
@@ -160,7 +162,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
-    use crate::api::{Admission, with_layers};
+    use crate::api::{Admission, Surroundings, with_layers};
     use crate::front::Front;
 
     async fn panics() {
@@ -170,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_problem_and_the_next_request_is_served() {
         let router = Router::new().route("/panics", get(panics)).route("/works", get(async || "works"));
-        let router = with_layers(router, Admission::new(Arc::default()));
+        let router = with_layers(router, Surroundings::of(Admission::new(Arc::default())));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         tokio::spawn(Front::new(Arc::default(), None).serve(listener, router, std::future::pending()));

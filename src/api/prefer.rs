@@ -36,6 +36,13 @@ pub fn wait(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     waits.next().map(|seconds| Duration::from_secs(seconds).min(longest))
 }
 
+/// How long an answer is held back for a wait. Long ones end a second early, so that the answer is there before a proxy's time-out of the same length:
+/// HAProxy gives up after 50 s as Debian ships it, which is the longest wait unless the operator says otherwise.
+#[must_use]
+pub fn held_for(wait: Duration) -> Duration {
+    if wait > Duration::from_secs(10) { wait - Duration::from_secs(1) } else { wait }
+}
+
 /// The value of `Preference-Applied` for a wait.
 #[must_use]
 pub fn applied(wait: Duration) -> HeaderValue {
@@ -45,6 +52,13 @@ pub fn applied(wait: Duration) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_waits_end_a_little_early() {
+        for (wait, held) in [(0, 0), (1, 1), (10, 10), (11, 10), (50, 49), (3600, 3599)] {
+            assert_eq!(held_for(Duration::from_secs(wait)), Duration::from_secs(held), "{wait}");
+        }
+    }
 
     #[test]
     fn reads_wait_among_other_preferences() {

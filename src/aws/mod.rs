@@ -9,6 +9,7 @@ mod clients;
 mod convert;
 mod error;
 mod exports;
+mod http;
 mod keys;
 mod operations;
 mod roles;
@@ -129,5 +130,8 @@ impl Aws {
 
 fn base() -> aws_config::ConfigLoader {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(AWS_CALL_TIMEOUT).build();
-    aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(RetryConfig::disabled()).timeout_config(timeouts)
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http::client())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
 }

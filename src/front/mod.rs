@@ -7,6 +7,8 @@
 mod connection;
 mod limits;
 mod places;
+mod proxies;
+mod proxy_header;
 mod spoken;
 mod tls;
 mod visit;
@@ -16,19 +18,24 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::causes::in_words;
+use crate::log_limit::LogLimit;
 use crate::measures::{CUT, HTTP_CONNECTIONS};
 use connection::Connection;
 use places::{Place, Places};
 
 pub use limits::Limits;
+pub use proxies::{Proxies, ProxiesError};
 pub use tls::{Tls, TlsError, TlsFiles};
+
+/// Lines about proxies that do not say who is behind them.
+static NO_HEADER: LogLimit = LogLimit::new();
 
 /// How long the listener pauses when the system gives it no connection although one is there.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -47,6 +54,7 @@ pub fn count_cut(reason: &'static str) {
 pub struct Front {
     limits: Arc<Limits>,
     tls: Option<Arc<Tls>>,
+    proxies: Arc<Proxies>,
     places: Arc<Places>,
 }
 
@@ -55,7 +63,13 @@ impl Front {
     #[must_use]
     pub fn new(limits: Arc<Limits>, tls: Option<Arc<Tls>>) -> Self {
         let places = Places::new(limits.connections);
-        Self { limits, tls, places }
+        Self { limits, tls, proxies: Arc::default(), places }
+    }
+
+    /// The same, behind these proxies.
+    #[must_use]
+    pub fn behind(self, proxies: Arc<Proxies>) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Takes connections until `stopped`. Then requests in hand are finished, and what is idle is closed; it returns when nobody is left.
@@ -95,9 +109,10 @@ impl Front {
         };
         prepare(&stream, &self.limits);
         let connection = Connection { peer, router: router.clone(), limits: Arc::clone(&self.limits), closing: closing.clone() };
-        match &self.tls {
-            None => drop(tokio::spawn(serve_plain(connection, stream, place))),
-            Some(tls) => drop(tokio::spawn(serve_tls(connection, stream, place, Arc::clone(tls)))),
+        match (&self.tls, self.proxies.expect_header(peer.ip())) {
+            (None, false) => drop(tokio::spawn(serve_plain(connection, stream, place))),
+            (Some(tls), false) => drop(tokio::spawn(serve_tls(connection, stream, place, Arc::clone(tls)))),
+            (tls, true) => drop(tokio::spawn(serve_behind_proxy(connection, stream, place, tls.clone()))),
         }
     }
 }
@@ -105,6 +120,33 @@ impl Front {
 async fn serve_plain(connection: Connection, stream: TcpStream, place: Place) {
     let _open = Open::count();
     connection.serve(stream, &place).await;
+}
+
+/// Hears from the proxy who is behind it, then goes on as with everybody.
+async fn serve_behind_proxy(connection: Connection, mut stream: TcpStream, place: Place, tls: Option<Arc<Tls>>) {
+    let header = tokio::select! {
+        header = tokio::time::timeout(connection.limits.head_time, proxy_header::read(&mut stream)) => header,
+        () = connection.closing.cancelled() => return,
+        () = place.visit().asked_to_leave() => return,
+    };
+    let peer = match header {
+        Ok(Ok(caller)) => caller.unwrap_or(connection.peer),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            if let Some(more) = NO_HEADER.allow(Instant::now()) {
+                let said = "a connection from a trusted proxy does not begin with a header of the PROXY protocol";
+                tracing::warn!(client.address = %connection.peer.ip(), log.suppressed = more, "{said}");
+            }
+            return count_cut("proxy_header");
+        }
+        // Gone before it said anything whole, as those do that only look whether the port is open.
+        Ok(Err(_)) => return,
+        Err(_) => return count_cut("head_time"),
+    };
+    let connection = Connection { peer, ..connection };
+    match tls {
+        None => Box::pin(serve_plain(connection, stream, place)).await,
+        Some(tls) => Box::pin(serve_tls(connection, stream, place, tls)).await,
+    }
 }
 
 async fn serve_tls(connection: Connection, stream: TcpStream, place: Place, tls: Arc<Tls>) {

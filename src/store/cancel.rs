@@ -38,7 +38,7 @@ impl Store {
         let change = change(&export);
         let claimed = Claimed { export, claim: scheduled.claims, failures: 0, in_doubt: false, planned_delay: Duration::ZERO };
         let outcome = Outcome { change: Some(change), next: NextLook::Never };
-        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by, delivery_id, Bodies::All)?]).await?.is_empty() {
+        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by, delivery_id, Bodies::All, &self.public_url)?]).await?.is_empty() {
             return Err(StoreError::Stale);
         }
         let Outcome { change: Some(change), .. } = outcome else { return Err(StoreError::Stale) };

@@ -42,6 +42,8 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
+use crate::domain::public_url::PublicUrl;
+
 pub use error::StoreError;
 pub use health::DatabaseProblem;
 pub use pool::ConnectionProblem;
@@ -62,6 +64,8 @@ pub struct Store {
     health: Arc<Health>,
     /// A place for each list that may be read.
     lists: Arc<Semaphore>,
+    /// The base of links in webhooks.
+    public_url: PublicUrl,
 }
 
 impl Store {
@@ -84,7 +88,14 @@ impl Store {
             direct: Arc::new(Manager::for_migrations(&direct).map_err(refused(direct_name))?),
             health: Arc::default(),
             lists: Arc::new(Semaphore::new(MOST_LISTS)),
+            public_url: PublicUrl::default(),
         })
+    }
+
+    /// The same, but webhooks that it writes hold links that begin with this URL.
+    #[must_use]
+    pub fn with_public_url(self, public_url: PublicUrl) -> Self {
+        Self { public_url, ..self }
     }
 
     /// Brings the schema to this version's. Replicas that start together take turns.

@@ -49,7 +49,7 @@ impl StepQueue {
         if outcome.change.is_none() && fits_the_plan(claimed, outcome.next) {
             return Ok(0);
         }
-        let step = |bodies| Step::of(claimed, outcome, None, delivery_id, bodies);
+        let step = |bodies| Step::of(claimed, outcome, None, delivery_id, bodies, &self.store.public_url);
         if let Some(next) = next_attempt {
             return self.write_with_next(&step(Bodies::All)?, next).await;
         }

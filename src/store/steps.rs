@@ -14,6 +14,7 @@ use super::schedule::Phase;
 use crate::domain::caller::CallerName;
 use crate::domain::export::ExportStatus;
 use crate::domain::ids::{DeliveryId, ExportId};
+use crate::domain::public_url::PublicUrl;
 use crate::domain::step::{Change, Claimed, NextLook, Outcome};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::announcement::Announcement;
@@ -92,7 +93,8 @@ pub(super) enum Bodies {
 }
 
 impl Step {
-    /// What is to be written of this outcome; `by` is the caller who made it happen, if it was one. `delivery_id` is a new one.
+    /// What is to be written of this outcome; `by` is the caller who made it happen, if it was one. `delivery_id` is a new one; links in
+    /// webhooks begin with `public_url`.
     ///
     /// # Errors
     /// None that can happen: the row has a form in JSON.
@@ -102,6 +104,7 @@ impl Step {
         by: Option<&CallerName>,
         delivery_id: DeliveryId,
         bodies: Bodies,
+        public_url: &PublicUrl,
     ) -> Result<Self, StoreError> {
         let status = outcome.change.as_ref().map_or(claimed.export.status(), |change| change.export.status());
         let (delay, failures, in_doubt) = match outcome.next {
@@ -118,7 +121,10 @@ impl Step {
             in_doubt,
             timed_out: status == ExportStatus::TimedOut,
             changes: outcome.change.is_some(),
-            changed: outcome.change.as_ref().map(|change| ChangedRow::of(change, by, AnnouncedRow::of(change, delivery_id, bodies))),
+            changed: outcome
+                .change
+                .as_ref()
+                .map(|change| ChangedRow::of(change, by, AnnouncedRow::of(change, delivery_id, bodies, public_url))),
         };
         Ok(Self { export_id: claimed.export.id, row: as_json(&row)? })
     }
@@ -146,10 +152,10 @@ impl<'a> ChangedRow<'a> {
 }
 
 impl AnnouncedRow {
-    fn of(change: &Change, delivery_id: DeliveryId, bodies: Bodies) -> Option<Self> {
+    fn of(change: &Change, delivery_id: DeliveryId, bodies: Bodies, public_url: &PublicUrl) -> Option<Self> {
         let announcement = Announcement::of(change)?;
         let to_callback = announcement.callback().is_some();
-        let webhook_body = (to_callback || bodies == Bodies::All).then(|| announcement.body());
+        let webhook_body = (to_callback || bodies == Bodies::All).then(|| announcement.body(public_url));
         Some(Self { delivery_id: delivery_id.0, webhook_type: announcement.event_type.as_str(), webhook_body, to_callback })
     }
 }

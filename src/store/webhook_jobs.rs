@@ -14,6 +14,7 @@ use super::{Store, StoreError};
 use crate::domain::caller::CallerName;
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
+use crate::domain::public_url::PublicUrl;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::timing::WEBHOOK_JOB_LEASE;
 use crate::domain::webhook::announcement::Announcement;
@@ -161,7 +162,7 @@ impl Store {
         }
         let (cursor, examined, queued) = match job.kind {
             JobKind::Recover => recover(&mut tx, &job).await?,
-            JobKind::ReplayMissing => replay_missing(&mut tx, &job, ids).await?,
+            JobKind::ReplayMissing => replay_missing(&mut tx, &job, &self.public_url, ids).await?,
         };
         let done = examined < BATCH;
         let cursor = cursor.or(job.cursor);
@@ -245,7 +246,7 @@ async fn recover(tx: &mut Connection, job: &Job) -> Result<Done, StoreError> {
     Ok((last, count, count))
 }
 
-async fn replay_missing(tx: &mut Connection, job: &Job, ids: Ids<'_>) -> Result<Done, StoreError> {
+async fn replay_missing(tx: &mut Connection, job: &Job, public_url: &PublicUrl, ids: Ids<'_>) -> Result<Done, StoreError> {
     let endpoint =
         sqlx::query!("SELECT url, event_types, labels FROM webhook_endpoints WHERE id = $1", job.endpoint_id.0).fetch_one(&mut *tx).await?;
     let from = job.cursor.unwrap_or(Cursor { at: job.since, id: Uuid::nil(), sequence: -1 });
@@ -282,7 +283,7 @@ async fn replay_missing(tx: &mut Connection, job: &Job, ids: Ids<'_>) -> Result<
         let (Some(export), Some(kind)) = (exports.get(&event.export_id), kind) else { continue };
         let late = Announcement::late(export, kind, event.sequence, event.at.into());
         let what = Some((event.export_id, event.sequence));
-        queued += insert_for(tx, &to, what, kind, &late.body(), late.at, ids).await?;
+        queued += insert_for(tx, &to, what, kind, &late.body(public_url), late.at, ids).await?;
     }
     Ok((last, examined, i64::try_from(queued).unwrap_or(i64::MAX)))
 }

@@ -27,7 +27,7 @@ use crate::measures::EXPORT_EVENTS;
 use crate::store::accept::{Acceptance, KeyedRequest};
 
 /// Says that the answer is that of an earlier request with the same key.
-const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(in crate::api) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 problems! {
     /// What can go wrong.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::api::ApiState;
 use crate::api::limits::now_waits;
-use crate::api::prefer::{PREFERENCE_APPLIED, applied};
+use crate::api::prefer::{PREFERENCE_APPLIED, applied, held_for};
 use crate::api::problem::Problem;
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
@@ -41,7 +41,7 @@ pub(super) fn respond_with_location(state: &ApiState, status: StatusCode, export
 
 /// The export when it has ended, when `wait` has passed, or when the process stops; `None` when there is none (any more).
 pub(super) async fn wait_for_end(state: &ApiState, id: ExportId, wait: Duration) -> Result<Option<Export>, Problem> {
-    let deadline = tokio::time::Instant::now() + wait;
+    let deadline = tokio::time::Instant::now() + held_for(wait);
     // Watched before it is read, so that no change falls between.
     let mut version = state.watcher.watch(id);
     loop {

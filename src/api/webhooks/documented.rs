@@ -20,12 +20,13 @@ use crate::domain::export::{Accepted, Export, ExportState, Failed, Origin, Timed
 use crate::domain::ids::{ClientToken, ExportId};
 use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
+use crate::domain::public_url::PublicUrl;
 use crate::domain::request::{ExportFormat, ExportKind, ExportRequest};
 use crate::domain::retry::{Attempt, RetryPolicy};
 use crate::domain::s3::{S3Bucket, S3Destination};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
-use crate::domain::webhook::announcement::{Announcement, disabled_body, ping_body};
+use crate::domain::webhook::announcement::{Announcement, Links, disabled_body, ping_body};
 use crate::domain::webhook::endpoint::{DisabledEndpoint, DisabledReason, Endpoint, EndpointId, EndpointWish};
 use crate::domain::webhook::event_type::WebhookEventType;
 use crate::domain::webhook::url::{UrlPolicy, WebhookUrl};
@@ -52,6 +53,10 @@ pub struct ExportMessage {
 pub struct ExportData {
     /// The export as it was when this happened; in an event that was replayed, as it was then.
     pub export: ExportView<'static>,
+    /// Where to look further. Only where the operator has set `TABLEFERRY_PUBLIC_URL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub links: Option<Links>,
 }
 
 /// An endpoint was disabled by this service. The other endpoints hear of it.
@@ -158,7 +163,7 @@ fn example(kind: WebhookEventType) -> Value {
         Ok(match kind {
             WebhookEventType::EndpointDisabled => disabled_body(&endpoint, at),
             WebhookEventType::Ping => ping_body(&endpoint, at),
-            _ => Announcement::late(&export, kind, 3, at).body(),
+            _ => Announcement::late(&export, kind, 3, at).body(&PublicUrl::parse("https://exports.example.com")?),
         })
     });
     body.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::Callback;
 use super::endpoint::{DisabledEndpoint, Endpoint};
 use super::event_type::WebhookEventType;
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
+use crate::domain::public_url::PublicUrl;
 use crate::domain::step::Change;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
@@ -57,15 +60,38 @@ impl<'a> Announcement<'a> {
         self.export.request.callback.as_ref().filter(|_| self.event_type.is_end())
     }
 
-    /// The body.
+    /// The body, with links if callers' URL of the service is known.
     #[must_use]
-    pub fn body(&self) -> String {
-        json!({
+    pub fn body(&self, public_url: &PublicUrl) -> String {
+        let mut body = json!({
             "type": self.event_type.as_str(),
             "timestamp": self.at,
             "data": { "export": ExportView::from(self.export) },
-        })
-        .to_string()
+        });
+        if let Some(links) = Links::of(self.export.id, public_url) {
+            body["data"]["links"] = json!(links);
+        }
+        body.to_string()
+    }
+}
+
+/// Where a person or a program finds what a webhook is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExportLinks)]
+pub struct Links {
+    /// The export, as `GET /v1/exports/{id}` answers it.
+    #[schema(example = "https://exports.example.com/v1/exports/019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b")]
+    pub export: String,
+    /// Its page in the console; null where there is no console.
+    #[schema(required)]
+    pub console: Option<String>,
+}
+
+impl Links {
+    /// The links of an export; nothing if callers' URL of the service is not known.
+    #[must_use]
+    pub fn of(export: ExportId, public_url: &PublicUrl) -> Option<Self> {
+        public_url.is_set().then(|| Self { export: public_url.to(&format!("/v1/exports/{export}")), console: None })
     }
 }
 

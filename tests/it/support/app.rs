@@ -17,14 +17,16 @@ use tableferry::domain::backoff::PollBounds;
 use tableferry::domain::duration::CreateTimeout;
 use tableferry::domain::estimate::Prices;
 use tableferry::domain::labels::Labels;
+use tableferry::domain::origins::Origins;
 use tableferry::domain::pace::{LaneLimits, PaceLimits};
+use tableferry::domain::public_url::PublicUrl;
 use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
 use tableferry::domain::retry::RetryPolicy;
 use tableferry::domain::s3::{S3Bucket, S3Destination};
 use tableferry::domain::step::Claimed;
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
-use tableferry::front::{Limits, TlsFiles};
+use tableferry::front::{Limits, Proxies, TlsFiles};
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::store::record::StepQueue;
@@ -86,6 +88,11 @@ pub struct TestOptions {
     pub front: Limits,
     /// The API by TLS.
     pub tls: Option<TlsFiles>,
+    /// Where callers reach it, and what stands before it, as in the settings; empty means not set.
+    pub public_url: &'static str,
+    pub trusted_proxies: &'static str,
+    pub proxy_protocol: bool,
+    pub cors_origins: &'static str,
 }
 
 impl Default for TestOptions {
@@ -108,6 +115,10 @@ impl Default for TestOptions {
             rate_limits: PaceLimits { burst: 1e5, rate_per_s: 1e5 },
             front: Limits::default(),
             tls: None,
+            public_url: "",
+            trusted_proxies: "",
+            proxy_protocol: false,
+            cors_origins: "",
         }
     }
 }
@@ -130,6 +141,11 @@ pub struct TestApp {
     stop: CancellationToken,
     _simulator: Simulator,
     _folder: Folder,
+}
+
+/// A setting that is set.
+fn set(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// A body that is accepted.
@@ -184,6 +200,9 @@ impl TestApp {
             direct_database_url: None,
             listen: ([127, 0, 0, 1], 0).into(),
             tls: options.tls,
+            public_url: set(options.public_url).map(|url| PublicUrl::parse(url).unwrap()).unwrap_or_default(),
+            proxies: set(options.trusted_proxies).map(|list| Proxies::parse(list, options.proxy_protocol).unwrap()).unwrap_or_default(),
+            cors_origins: set(options.cors_origins).map(|list| Origins::parse(list).unwrap()),
             limits: options.front,
             auth: options.auth,
             oidc: options.oidc,
@@ -380,6 +399,11 @@ pub fn policy(allow_private: bool, hosts: &str, ports: &str) -> UrlPolicy {
 
 /// A client for loopback.
 #[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]
+pub fn client_with(make: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
+    make(reqwest::Client::builder().no_proxy()).build().unwrap()
+}
+
+/// The usual one.
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    client_with(|client| client)
 }

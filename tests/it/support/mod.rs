@@ -19,11 +19,13 @@ pub mod promql;
 mod raw;
 mod receiver;
 mod relay;
+mod reverse_proxy;
 mod webhooks;
 
 pub use answer::Answer;
 pub use app::{
-    BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, create_body, everything, plain_request, policy,
+    BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, client_with, create_body, everything, plain_request,
+    policy,
 };
 pub use certificates::{Issued, TlsListener, issue, issue_with};
 pub use counter::Counter;
@@ -41,6 +43,7 @@ pub use program::{Ended, Outside, Program, migrate};
 pub use raw::Raw;
 pub use receiver::{Received, Receiver};
 pub use relay::Relay;
+pub use reverse_proxy::ReverseProxy;
 pub use webhooks::{NewEndpoint, Running};
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use tableferry_simulator::{Limits, Seed, Settings, Simulator};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Folder, LOOK_EVERY, client};
+use super::{Answer, Folder, LOOK_EVERY, client, client_with};
 use crate::process::{PATIENCE, free_address, tableferry, terminate};
 
 /// So fast that a sample export is done within a second or so.
@@ -42,9 +42,14 @@ pub struct Ended {
 
 impl Outside {
     pub async fn start() -> Self {
+        Self::start_at(SPEED).await
+    }
+
+    /// Exports take so many times less than AWS takes.
+    pub async fn start_at(speed: f64) -> Self {
         let folder = Folder::new();
         let settings =
-            Settings { seed: Some(Seed::sample()), speed: SPEED, limits: Limits::unlimited(), ..Settings::new(folder.path().join("s3")) };
+            Settings { seed: Some(Seed::sample()), speed, limits: Limits::unlimited(), ..Settings::new(folder.path().join("s3")) };
         Self { simulator: Simulator::start(settings).await.unwrap(), folder }
     }
 
@@ -106,6 +111,16 @@ impl Program {
         }
         let sent = timeout(PATIENCE, request.send()).await.unwrap_or_else(|_| panic!("no answer to {path}: {}", self.log()));
         Answer::read(sent.unwrap()).await
+    }
+
+    /// Asks it from this address from now on.
+    pub fn asked_from(&mut self, address: std::net::IpAddr) {
+        self.http = client_with(|client| client.local_address(address));
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     pub async fn create(&self, body: &Value) -> Answer {

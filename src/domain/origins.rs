@@ -1,0 +1,71 @@
+//! Which web pages may call the API from a browser.
+
+use url::{Origin, Url};
+
+use super::invalid::Invalid;
+
+/// Origins of web pages, as browsers send them in `Origin`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// Every page.
+    Any,
+    /// Pages of these origins.
+    These(Vec<String>),
+}
+
+impl Origins {
+    /// Reads a list with commas, or `*`.
+    ///
+    /// # Errors
+    /// An entry is no origin: a browser would never send it, so it would be without effect.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        text.split(',').map(|entry| read(entry.trim())).collect::<Result<_, _>>().map(Self::These)
+    }
+}
+
+/// An origin in the form that browsers send: scheme, host, and the port if it is not the scheme's own.
+fn read(entry: &str) -> Result<String, Invalid> {
+    let invalid = || {
+        Invalid::new(
+            "must be * or a list of origins with commas, each a scheme and a host (and a port), \
+             without a path, such as https://console.example.com,http://localhost:3000",
+        )
+    };
+    let url = Url::parse(entry).map_err(|_| invalid())?;
+    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    match url.origin() {
+        origin @ Origin::Tuple(..) if plain && url.path() == "/" && matches!(url.scheme(), "http" | "https") => {
+            Ok(origin.ascii_serialization())
+        }
+        _ => Err(invalid()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_kept_as_browsers_send_them() {
+        let these = |origins: &[&str]| Ok(Origins::These(origins.iter().map(|origin| (*origin).to_owned()).collect()));
+        assert_eq!(Origins::parse("*"), Ok(Origins::Any));
+        assert_eq!(Origins::parse("https://console.example.com"), these(&["https://console.example.com"]));
+        let mixed = "HTTPS://Console.Example.com:443/, http://localhost:3000 ,http://[::1]:3000";
+        assert_eq!(Origins::parse(mixed), these(&["https://console.example.com", "http://localhost:3000", "http://[::1]:3000"]));
+        for text in [
+            "",
+            "console.example.com",
+            "https://a.example/path",
+            "https://*.example.com/x",
+            "null",
+            "*,https://a.example",
+            "file:///x",
+            "https://u@a.example",
+        ] {
+            assert!(Origins::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The proxies before the service: whose word counts on where a request comes from, and whether they say it by the PROXY protocol.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// The proxies that are trusted. None unless it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// `TABLEFERRY_TRUSTED_PROXIES`: where they connect from.
+    trusted: Vec<IpNet>,
+    /// `TABLEFERRY_PROXY_PROTOCOL`: whether each of their connections begins with a header of the PROXY protocol.
+    speak_proxy_protocol: bool,
+}
+
+/// Why a list of proxies cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProxiesError {
+    /// Something in the list is neither an address nor a network.
+    #[error("must be a list of addresses and networks with commas, such as 10.0.3.7,10.1.0.0/16,fd00:1234::/64")]
+    List,
+    /// Everybody could then say that they are somebody else.
+    #[error("must not hold a network of all addresses: every caller could choose the address that it is taken for")]
+    Everybody,
+}
+
+impl Proxies {
+    /// Reads a list with commas.
+    ///
+    /// # Errors
+    /// An entry is neither an address nor a network, or is all there are.
+    pub fn parse(list: &str, speak_proxy_protocol: bool) -> Result<Self, ProxiesError> {
+        let read = |entry: &str| {
+            let network = entry.parse::<IpNet>().or_else(|_| entry.parse().map(|address: IpAddr| IpNet::from(address.to_canonical())));
+            network.map(|network| network.trunc()).map_err(|_| ProxiesError::List)
+        };
+        let trusted: Vec<_> = list.split(',').map(|entry| read(entry.trim())).collect::<Result<_, _>>()?;
+        if trusted.iter().any(|network| network.prefix_len() == 0) {
+            return Err(ProxiesError::Everybody);
+        }
+        Ok(Self { trusted, speak_proxy_protocol })
+    }
+
+    /// Whether none is trusted, so that every connection's own address is its caller's.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        self.trusted.is_empty()
+    }
+
+    /// Whether this is the address of a trusted proxy.
+    #[must_use]
+    pub fn trust(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether a connection from this address begins with a header of the PROXY protocol. From nobody else: a caller who sends one is refused as
+    /// one who does not speak HTTP.
+    #[must_use]
+    pub fn expect_header(&self, peer: IpAddr) -> bool {
+        self.speak_proxy_protocol && self.trust(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_listed_is_trusted() {
+        let proxies = Proxies::parse("10.0.3.7, 10.1.2.3/16,fd00:1234::/64,::1", true).unwrap();
+        for (address, trusted) in [
+            ("10.0.3.7", true),
+            ("::ffff:10.0.3.7", true),
+            ("10.0.3.8", false),
+            ("10.1.255.255", true),
+            ("10.2.0.0", false),
+            ("fd00:1234::9", true),
+            ("fd00:1234:0:1::9", false),
+            ("::1", true),
+            ("127.0.0.1", false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!((proxies.trust(address), proxies.expect_header(address)), (trusted, trusted), "{address}");
+        }
+        assert!(!Proxies::parse("10.0.3.7", false).unwrap().expect_header("10.0.3.7".parse().unwrap()));
+        assert!(Proxies::default().are_none() && !Proxies::default().trust("10.0.3.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_list_of_proxies_is_refused() {
+        for text in ["", "nginx", "10.0.0.0/33", "10.0.3.7;10.0.3.8", "10.0.3.7,", "10.0.3.7:80"] {
+            assert_eq!(Proxies::parse(text, false), Err(ProxiesError::List), "{text}");
+        }
+        for text in ["0.0.0.0/0", "10.0.3.7,::/0"] {
+            assert_eq!(Proxies::parse(text, false), Err(ProxiesError::Everybody), "{text}");
+        }
+    }
+}
