@@ -5,6 +5,7 @@
 
 mod bodies;
 mod json;
+mod records;
 mod search;
 mod targets;
 mod texts;

@@ -1,6 +1,6 @@
 //! What is fuzzed: a parser, inputs to begin with, and words that it looks for.
 
-use crate::{bodies, texts};
+use crate::{bodies, records, texts};
 
 /// A parser under test.
 #[derive(Debug, Clone, Copy)]
@@ -33,4 +33,6 @@ pub const ALL: &[Target] = &[
     bodies::WEBHOOK_ENDPOINT,
     bodies::FILTER,
     bodies::FINGERPRINT,
+    records::DYNAMODB_JSON,
+    records::ION,
 ];
