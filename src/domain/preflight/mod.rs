@@ -31,6 +31,8 @@ pub enum CheckName {
     ExportTime,
     /// The window of an incremental export can be recovered.
     IncrementalWindow,
+    /// S3 creates buckets of this name.
+    BucketName,
     /// There is such a bucket.
     BucketExists,
     /// The bucket's region is the table's.
@@ -45,12 +47,13 @@ pub enum CheckName {
 
 impl CheckName {
     /// Every check, in the order in which they are told.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Request,
         Self::TableExists,
         Self::PointInTimeRecovery,
         Self::ExportTime,
         Self::IncrementalWindow,
+        Self::BucketName,
         Self::BucketExists,
         Self::BucketRegion,
         Self::BucketOwner,
@@ -66,7 +69,7 @@ impl CheckName {
             Self::TableExists | Self::PointInTimeRecovery => "/table_arn",
             Self::ExportTime => "/export_time",
             Self::IncrementalWindow => "/incremental_export_specification",
-            Self::BucketExists | Self::BucketRegion => "/s3_bucket",
+            Self::BucketName | Self::BucketExists | Self::BucketRegion => "/s3_bucket",
             Self::BucketOwner => "/s3_bucket_owner",
             Self::KmsKey => "/s3_sse_kms_key_id",
         }
@@ -182,6 +185,7 @@ pub fn judge(request: &ExportRequest, facts: &Facts) -> Report {
             CheckName::PointInTimeRecovery => table::recovery(request, facts),
             CheckName::ExportTime => table::export_time(request, facts),
             CheckName::IncrementalWindow => table::window(request, facts),
+            CheckName::BucketName => bucket::name_rules(request, facts),
             CheckName::BucketExists => bucket::exists(request, facts),
             CheckName::BucketRegion => bucket::region(request, facts),
             CheckName::BucketOwner => bucket::owner(request, facts),
