@@ -2,7 +2,7 @@
 //!
 //! Who may use whom: `app → {front, api → auth, worker} → {store, output → {aws, proof}, webhook} → domain`. The domain is pure; only [`store`] names
 //! sqlx, only [`aws`] names the AWS SDK, only [`webhook`] sends to addresses that callers chose. `tests/it/tidy.rs` holds
-//! these walls. [`client`] stands beside them: it uses a running service, and of these only the domain. ARCHITECTURE.md tells how an export travels through the house.
+//! these walls. [`client`] stands beside them: it uses a running service, and of these only the domain and the readers of [`proof`]. ARCHITECTURE.md tells how an export travels through the house.
 
 pub mod api;
 pub mod app;

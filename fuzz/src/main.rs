@@ -6,6 +6,7 @@
 mod bodies;
 mod expressions;
 mod json;
+mod records;
 mod search;
 mod targets;
 mod texts;

@@ -1,6 +1,6 @@
 //! What is fuzzed: a parser, inputs to begin with, and words that it looks for.
 
-use crate::{bodies, expressions, texts};
+use crate::{bodies, expressions, records, texts};
 
 /// A parser under test.
 #[derive(Debug, Clone, Copy)]
@@ -34,4 +34,6 @@ pub const ALL: &[Target] = &[
     bodies::FILTER,
     expressions::EXPRESSION,
     bodies::FINGERPRINT,
+    records::DYNAMODB_JSON,
+    records::ION,
 ];

@@ -16,7 +16,7 @@ pub const EXIT_STATUSES: &str = "Exit status:
   7  the service cannot be reached, or is unavailable
   8  the API key is missing, wrong, or not allowed to do this
   9  there is no such export, endpoint or delivery
- 10  a check failed: verify, preflight, or the sum of a downloaded file";
+ 10  a check failed: verify, preflight, or a downloaded file that is not what the manifest says";
 
 /// How a command that was carried out ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use console::{Style, Term};
 
 use super::table::{Cell, Table};
+use super::words::clean_json;
 
 /// Standard output and standard error of a command.
 #[derive(Debug, Clone, Copy)]
@@ -21,9 +22,9 @@ impl Screen {
         writeln!(io::stdout().lock(), "{text}")
     }
 
-    /// Writes JSON as it came, with a line end.
+    /// Writes JSON as it came, with a line end; control characters in it are written as escapes.
     pub fn json(self, text: &str) -> io::Result<()> {
-        self.line(text.trim_end())
+        self.line(&clean_json(text.trim_end()))
     }
 
     /// Writes a piece of a result as it is.

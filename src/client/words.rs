@@ -9,6 +9,19 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
+/// JSON of others with the control characters beyond ASCII's first 32, which would steer a terminal, as escapes: the same values.
+pub fn clean_json(json: &str) -> String {
+    let mut clean = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // In JSON such characters stand only within strings.
+            '\u{7f}'..='\u{9f}' => clean += &format!("\\u{:04x}", u32::from(c)),
+            _ => clean.push(c),
+        }
+    }
+    clean
+}
+
 /// The same on one line, for a column.
 pub fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -108,6 +121,7 @@ mod tests {
 
     #[test]
     fn texts_of_others_do_not_steer_the_terminal() {
+        assert_eq!(clean_json("{\"é\u{2028}\":\"\u{7f}\u{9b}2J\u{85}\u{a0}\"}"), "{\"é\u{2028}\":\"\\u007f\\u009b2J\\u0085\u{a0}\"}");
         assert_eq!(clean("a\u{1b}[2Jb\u{7}\r"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}");
     }
 }

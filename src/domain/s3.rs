@@ -35,8 +35,8 @@ impl S3Bucket {
     /// # Errors
     /// It is an ARN or a URL, or has a length or characters that no bucket has.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if text.starts_with("arn:") || text.contains("://") {
-            return Err(Invalid::new("must be the bucket's name alone, not its ARN or URL"));
+        if let Some(place) = Pasted::of(text) {
+            return Err(place.for_bucket());
         }
         let ends = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
         let bytes = text.as_bytes();
@@ -54,6 +54,87 @@ impl S3Bucket {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Which of S3's rules for new buckets the name breaks, if any: DynamoDB accepts it all the same. Buckets of us-east-1 from before
+    /// March 2018 may have longer names, upper case and underscores.
+    ///
+    /// The rules: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+    #[must_use]
+    pub fn broken_rule(&self) -> Option<String> {
+        let name = self.0.as_str();
+        let starts = RESERVED_PREFIXES.iter().find(|prefix| name.starts_with(**prefix));
+        let ends = RESERVED_SUFFIXES.iter().find(|suffix| name.ends_with(**suffix));
+        if name.len() > 63 {
+            Some("it has more than 63 characters".to_owned())
+        } else if name.bytes().any(|b| b.is_ascii_uppercase()) {
+            Some("it has upper-case letters".to_owned())
+        } else if name.contains('_') {
+            Some("it has an underscore".to_owned())
+        } else if name.contains("..") {
+            Some("it has two periods side by side".to_owned())
+        } else if name.parse::<std::net::Ipv4Addr>().is_ok() {
+            Some("it is formatted as an IP address".to_owned())
+        } else if let Some(prefix) = starts {
+            Some(format!("it begins with {prefix}, which is reserved"))
+        } else {
+            ends.map(|suffix| format!("it ends with {suffix}, which is reserved"))
+        }
+    }
+}
+
+/// What no name of a new bucket may begin with.
+const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+
+/// What no name of a new bucket may end with.
+const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+/// A whole address that was given where a part of it belongs: `s3://bucket/prefix`, another URL, or an ARN.
+struct Pasted<'a> {
+    what: &'static str,
+    /// The bucket and what follows, if that can be told.
+    parts: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Pasted<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let lower = text.get(..6).unwrap_or(text).to_ascii_lowercase();
+        let (what, rest) = if lower.starts_with("s3://") {
+            ("URL", Some(&text[5..]))
+        } else if lower.starts_with("arn:") {
+            ("ARN", text.split_once(":s3:::").map(|(_, rest)| rest))
+        } else if text.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()))
+        {
+            ("URL", None)
+        } else {
+            return None;
+        };
+        let parts = rest.map(|rest| rest.split_once('/').unwrap_or((rest, "")));
+        Some(Self { what, parts: parts.filter(|(bucket, _)| S3Bucket::parse(bucket).is_ok()) })
+    }
+
+    fn for_bucket(&self) -> Invalid {
+        let what = self.what;
+        Invalid::new(match self.parts {
+            Some((bucket, "")) => format!("must be the bucket's name alone, not its {what}: {bucket}"),
+            Some((bucket, prefix)) => {
+                format!("must be the bucket's name alone, not its {what}: set s3_bucket to {bucket} and s3_prefix to {prefix}")
+            }
+            None => format!("must be the bucket's name alone, not its {what}, such as my-exports"),
+        })
+    }
+
+    fn for_prefix(&self) -> Invalid {
+        let what = self.what;
+        Invalid::new(match self.parts {
+            Some((bucket, "")) => {
+                format!("must be what keys begin with, not the {what} of a bucket: leave it out, and set s3_bucket to {bucket}")
+            }
+            Some((bucket, prefix)) => {
+                format!("must be what keys begin with, without the bucket: set s3_bucket to {bucket} and s3_prefix to {prefix}")
+            }
+            None => format!("must be what keys begin with, not an {what}: such as exports/daily"),
+        })
     }
 }
 
@@ -96,6 +177,20 @@ impl S3Prefix {
     #[must_use]
     pub fn known(text: String) -> Self {
         Self(text)
+    }
+
+    /// Reads the prefix of a request. What somebody has pasted by mistake is refused here only: S3 takes it, so exports of AWS may have it.
+    ///
+    /// # Errors
+    /// It is a URL or an ARN, has a part `.` or `..`, or is no prefix.
+    pub fn of_request(text: &str) -> Result<Option<Self>, Invalid> {
+        match Pasted::of(text) {
+            Some(place) => Err(place.for_prefix()),
+            None if text.split('/').any(|part| matches!(part, "." | "..")) => Err(Invalid::new(
+                "must not have a part . or .. between slashes: clients resolve it in URLs, so no presigned URL would lead to the files",
+            )),
+            None => Self::parse(text),
+        }
     }
 
     /// Reads a prefix. Empty means none: AWS refuses an empty one.
@@ -200,6 +295,58 @@ mod tests {
         }
         for bad in ["", "ab", "-abc", "abc-", "a bc", "arn:aws:s3:::abc", "s3://abc", "a\0bc", "üabc", &"a".repeat(256)] {
             assert!(S3Bucket::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_address_is_refused_with_the_fix() {
+        let bucket = |text: &str| S3Bucket::parse(text).unwrap_err().to_string();
+        let prefix = |text: &str| S3Prefix::of_request(text).unwrap_err().to_string();
+        for text in ["s3://my-exports/daily/new", "S3://my-exports/daily/new", "arn:aws-cn:s3:::my-exports/daily/new"] {
+            assert!(bucket(text).ends_with("set s3_bucket to my-exports and s3_prefix to daily/new"), "{}", bucket(text));
+            assert!(prefix(text).ends_with("set s3_bucket to my-exports and s3_prefix to daily/new"), "{}", prefix(text));
+        }
+        for text in ["s3://my-exports", "s3://my-exports/", "arn:aws:s3:::my-exports"] {
+            assert!(bucket(text).ends_with(": my-exports"), "{}", bucket(text));
+            assert!(prefix(text).contains("leave it out, and set s3_bucket to my-exports"), "{}", prefix(text));
+        }
+        for text in ["https://my-exports.s3.amazonaws.com/daily", "arn:aws:dynamodb:us-east-1:123456789012:table/T", "s3://", "s3:///daily"]
+        {
+            assert!(bucket(text).contains("the bucket's name alone") && prefix(text).contains("what keys begin with"), "{text}");
+        }
+        for good in ["s3", "a:b", "arn", "a/arn:aws:s3:::b", "//x", "://x", "a/b://c", "...", "a/.b/c."] {
+            assert!(S3Prefix::of_request(good).is_ok(), "{good}");
+        }
+        for bad in [".", "..", "a/./b", "../a", "a/.."] {
+            assert!(S3Prefix::of_request(bad).is_err(), "{bad}");
+        }
+        // An export that was started elsewhere may have it.
+        assert!(S3Prefix::parse("s3://my-exports/daily").is_ok() && S3Prefix::parse("a/./b").is_ok());
+    }
+
+    #[test]
+    fn names_that_no_new_bucket_may_have() {
+        let long = "a".repeat(64);
+        for (name, why) in [
+            ("My-bucket", "upper-case"),
+            ("my_bucket", "underscore"),
+            (long.as_str(), "63 characters"),
+            ("a..b", "two periods"),
+            ("192.168.5.4", "IP address"),
+            ("xn--bucket", "begins with xn--"),
+            ("sthree-configurator-x", "begins with sthree-"),
+            ("amzn-s3-demo-bucket", "begins with amzn-s3-demo-"),
+            ("bucket-s3alias", "ends with -s3alias"),
+            ("bucket--ol-s3", "ends with --ol-s3"),
+            ("bucket.mrap", "ends with .mrap"),
+            ("bucket--x-s3", "ends with --x-s3"),
+            ("bucket--table-s3", "ends with --table-s3"),
+        ] {
+            let told = S3Bucket::parse(name).unwrap().broken_rule().unwrap();
+            assert!(told.contains(why), "{name}: {told}");
+        }
+        for name in ["my-exports", "a.b-c.1", "1.2.3", "999.1.1.1", &"a".repeat(63)] {
+            assert_eq!(S3Bucket::parse(name).unwrap().broken_rule(), None, "{name}");
         }
     }
 

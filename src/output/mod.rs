@@ -16,6 +16,7 @@ use crate::proof::Malformed;
 use crate::proof::inspect::{Figures, inspect};
 use crate::proof::manifest::{MOST_SUMMARY_BYTES, Summary};
 use crate::proof::preview::preview;
+use crate::proof::records::malformed;
 
 pub use lines::{FileLines, RawLine};
 
@@ -123,7 +124,8 @@ impl ExportFiles {
     pub async fn inspect(&self, key: &str) -> Result<Option<(ObjectFacts, Figures)>, AwsFailure> {
         let Some(body) = self.noted(self.bucket.get(key, 0).await)? else { return Ok(None) };
         let facts = body.facts.clone();
-        let figures = pipe::through(body, inspect).await?.map_err(|error| pipe::broken(&error))?;
+        let format = self.output.format;
+        let figures = pipe::through(body, move |reader| inspect(reader, format)).await?.map_err(|error| pipe::broken(&error))?;
         Ok(Some((facts, figures)))
     }
 
@@ -136,7 +138,7 @@ impl ExportFiles {
         let body = self.noted(self.bucket.get(key, 0).await)?.ok_or_else(|| ReadError::Missing { key: key.to_owned() })?;
         let format = self.output.format;
         let read = pipe::through(body, move |reader| preview(reader, format, limit, most_bytes)).await?;
-        read.map_err(|error: io::Error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Malformed>()) {
+        read.map_err(|error: io::Error| match malformed(&error) {
             Some(what) => ReadError::Malformed { key: key.to_owned(), what: what.clone() },
             None => pipe::broken(&error).into(),
         })

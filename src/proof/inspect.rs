@@ -1,12 +1,12 @@
-//! Reads a whole data file once, as a stream: its MD5 sum, whether it is whole gzip, and how many items it holds.
+//! Reads a whole data file once, as a stream: its MD5 sum, whether it is whole gzip, and how many items it holds. Each of them is checked.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use md5::{Digest as _, Md5};
 
-/// How much decompressed text is held at a time.
-const TEXT_BYTES: usize = 128 * 1024;
+use super::Malformed;
+use super::records::{Records, malformed};
+use crate::domain::request::ExportFormat;
 
 /// What the bytes of a data file amount to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,17 +15,18 @@ pub struct Figures {
     pub md5: [u8; 16],
     /// How many bytes.
     pub size_bytes: u64,
-    /// How many items, or why the bytes are not whole gzip.
-    pub items: Result<u64, String>,
+    /// How many items, or why the bytes are not those of items.
+    pub items: Result<u64, Malformed>,
 }
 
-/// Reads a data file to its end. Items are lines, in DynamoDB JSON as in Ion text; an object without bytes has none.
+/// Reads a data file to its end. An object without bytes has no items.
 ///
 /// # Errors
-/// The reader failed. Bytes that are no gzip are no error: the figures say so.
-pub fn inspect(reader: impl BufRead) -> io::Result<Figures> {
+/// The reader failed. Bytes that are no gzip, or no items, are no error: the figures say so.
+pub fn inspect(reader: impl BufRead, format: ExportFormat) -> io::Result<Figures> {
     let mut hashed = Hashed { reader, md5: Md5::new(), size_bytes: 0, failure: None };
-    let items = count_items(&mut hashed).map_err(|error| error.to_string());
+    let items = count_items(&mut hashed, format)
+        .map_err(|error| malformed(&error).cloned().unwrap_or_else(|| Malformed::new(format!("could not be read: {error}"))));
     let drained = hashed.drain();
     if let Some(failure) = hashed.failure {
         return Err(failure);
@@ -34,66 +35,13 @@ pub fn inspect(reader: impl BufRead) -> io::Result<Figures> {
     Ok(Figures { md5: hashed.md5.finalize().into(), size_bytes: hashed.size_bytes, items })
 }
 
-fn count_items(mut hashed: impl BufRead) -> io::Result<u64> {
-    if hashed.fill_buf()?.is_empty() {
-        return Ok(0);
+fn count_items(hashed: impl BufRead, format: ExportFormat) -> io::Result<u64> {
+    let mut records = Records::new(hashed, format);
+    let mut items = 0;
+    while records.next::<false>()?.is_some() {
+        items += 1;
     }
-    let mut text = BufReader::with_capacity(TEXT_BYTES, MultiGzDecoder::new(hashed));
-    let mut lines = LineCount::default();
-    loop {
-        let piece = text.fill_buf()?;
-        if piece.is_empty() {
-            return Ok(lines.total());
-        }
-        lines.add(piece);
-        let length = piece.len();
-        text.consume(length);
-    }
-}
-
-/// Counts lines that hold something besides Ion's version marker.
-#[derive(Debug, Default)]
-struct LineCount {
-    lines: u64,
-    /// The first bytes of the line that is being read.
-    begun: Vec<u8>,
-}
-
-/// Ion's version marker; a line may consist of it alone.
-const ION_MARKER: &[u8] = b"$ion_1_0";
-
-/// How much of a line is looked at to tell whether it is empty or a marker alone, in bytes.
-const BEGINNING: usize = 64;
-
-impl LineCount {
-    fn add(&mut self, piece: &[u8]) {
-        let mut from = 0;
-        for end in memchr::memchr_iter(b'\n', piece) {
-            self.begin(&piece[from..end]);
-            self.end();
-            from = end + 1;
-        }
-        self.begin(&piece[from..]);
-    }
-
-    fn begin(&mut self, part: &[u8]) {
-        let room = BEGINNING.saturating_sub(self.begun.len());
-        self.begun.extend_from_slice(&part[..part.len().min(room)]);
-    }
-
-    fn end(&mut self) {
-        let line = self.begun.trim_ascii();
-        if !line.is_empty() && line != ION_MARKER {
-            self.lines += 1;
-        }
-        self.begun.clear();
-    }
-
-    /// A last line without its end counts as well.
-    fn total(mut self) -> u64 {
-        self.end();
-        self.lines
-    }
+    Ok(items)
 }
 
 /// Hashes what is consumed, and keeps the reader's own failure apart from gzip's.
@@ -153,7 +101,7 @@ impl<R: BufRead> BufRead for Hashed<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{BufReader, Write as _};
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
@@ -178,45 +126,58 @@ mod tests {
         }
     }
 
-    fn figures(bytes: &[u8]) -> Figures {
-        let whole = inspect(bytes).unwrap();
+    fn figures(bytes: &[u8], format: ExportFormat) -> Figures {
+        let whole = inspect(bytes, format).unwrap();
         for size in [1, 7, 1000] {
-            assert_eq!(inspect(BufReader::new(Dribble(bytes, size))).unwrap(), whole);
+            assert_eq!(inspect(BufReader::new(Dribble(bytes, size)), format).unwrap(), whole);
         }
         assert_eq!(whole.md5, <[u8; 16]>::from(Md5::digest(bytes)));
         assert_eq!(whole.size_bytes, u64::try_from(bytes.len()).unwrap());
         whole
     }
 
+    const JSON: ExportFormat = ExportFormat::DynamodbJson;
+    const ION: ExportFormat = ExportFormat::Ion;
+
     #[test]
-    fn items_are_lines() {
+    fn items_are_records() {
         let lines: String = (0..5000).map(|n| format!("{{\"Item\":{{\"pk\":{{\"N\":\"{n}\"}}}}}}\n")).collect();
-        assert_eq!(figures(&gzip(lines.as_bytes())).items, Ok(5000));
-        assert_eq!(figures(&gzip(lines.trim_end().as_bytes())).items, Ok(5000));
-        assert_eq!(figures(&gzip(b"")).items, Ok(0));
-        assert_eq!(figures(b"").items, Ok(0));
-        assert_eq!(figures(&gzip(b"$ion_1_0 {Item:{a:1.}}\n$ion_1_0 {Item:{a:2.}}\n")).items, Ok(2));
-        assert_eq!(figures(&gzip(b"$ion_1_0\n{Item:{a:1.}}\n\n{Item:{a:2.}}")).items, Ok(2));
+        assert_eq!(figures(&gzip(lines.as_bytes()), JSON).items, Ok(5000));
+        assert_eq!(figures(&gzip(lines.trim_end().as_bytes()), JSON).items, Ok(5000));
+        assert_eq!(figures(&gzip(b""), JSON).items, Ok(0));
+        assert_eq!(figures(b"", ION).items, Ok(0));
+        assert_eq!(figures(&gzip(b"$ion_1_0 {Item:{a:1.}}\n$ion_1_0 {Item:{a:2.}}\n"), ION).items, Ok(2));
+        assert_eq!(figures(&gzip(b"$ion_1_0\n{Item:{a:1.}}\n\n{Item:{a:2.}}"), ION).items, Ok(2));
+        // Not by lines: the second of a line counts too.
+        assert_eq!(figures(&gzip(b"$ion_1_0 {Item:{a:1.}} {Item:{\na:2.}}\n"), ION).items, Ok(2));
+    }
+
+    #[test]
+    fn what_is_no_item_is_told_and_hashed_to_its_end() {
+        for (text, format) in [("{\"Item\":{}}\n{\"Other\":1}\n", JSON), ("{Item:{}}\n{Other:1}\n", ION), ("{Item:{}}\n", JSON)] {
+            assert!(figures(&gzip(text.as_bytes()), format).items.unwrap_err().to_string().contains("no record of an export"), "{text}");
+        }
     }
 
     #[test]
     fn members_of_gzip_follow_one_another() {
-        let bytes = [gzip(b"{}\n{}\n"), gzip(b"{}\n")].concat();
-        assert_eq!(figures(&bytes).items, Ok(3));
+        let bytes = [gzip(b"{\"Item\":{}}\n{\"Item\":{}}\n"), gzip(b"{\"Item\":{}}\n")].concat();
+        assert_eq!(figures(&bytes, JSON).items, Ok(3));
     }
 
     #[test]
     fn broken_gzip_is_told_and_hashed_to_its_end() {
         let good = gzip(&b"{\"Item\":{}}\n".repeat(10_000));
-        assert!(figures(&good[..good.len() - 9]).items.is_err());
-        assert!(figures(&good[..good.len() - 3]).items.is_err());
-        assert!(figures(&good[..6]).items.is_err());
+        let told = |bytes: &[u8]| figures(bytes, JSON).items.unwrap_err().to_string();
+        for broken in [&good[..good.len() - 9], &good[..good.len() - 3], &good[..6]] {
+            assert!(told(broken).contains("not whole gzip"));
+        }
         let mut flipped = good.clone();
         let last = flipped.len() - 6;
         flipped[last] ^= 1;
-        assert!(figures(&flipped).items.is_err());
-        assert!(figures(b"no gzip at all, and longer than a header").items.is_err());
-        assert!(figures(&[good, b"trailing".to_vec()].concat()).items.is_err());
+        assert!(told(&flipped).contains("not whole gzip"));
+        assert!(told(b"no gzip at all, and longer than a header").contains("not whole gzip"));
+        assert!(told(&[good, b"trailing".to_vec()].concat()).contains("not whole gzip"));
     }
 
     #[test]
@@ -228,7 +189,7 @@ mod tests {
             }
         }
         let good = gzip(&b"{\"Item\":{}}\n".repeat(10_000));
-        let error = inspect(BufReader::new(good[..20].chain(Failing))).unwrap_err();
+        let error = inspect(BufReader::new(good[..20].chain(Failing)), JSON).unwrap_err();
         assert_eq!(error.to_string(), "gone");
     }
 }

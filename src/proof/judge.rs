@@ -47,13 +47,12 @@ pub fn judge_totals(output: &Output, summary: &Summary, files_key: &str, lines: 
     if let (Some(described), Some(summed)) = (described, summed)
         && described != summed
     {
-        findings
-            .push(Finding::new(&output.summary_key, format!("has itemCount {summed}, but AWS said that {described} items were written")));
+        findings.push(Finding::new(&output.summary_key, format!("has itemCount {summed}, but AWS said that {}", were_written(described))));
     }
     if let (Some(total), Some(items)) = (summed.or(described), lines.items)
         && total != items
     {
-        findings.push(Finding::new(files_key, format!("names files with {items} items together, but {total} were written")));
+        findings.push(Finding::new(files_key, format!("names files with {} together, but {}", items_in_words(items), were_written(total))));
     }
     findings
 }
@@ -90,8 +89,8 @@ pub fn judge_file(output: &Output, line: &FileLine, facts: Option<&ObjectFacts>,
         wrong(format!("has the MD5 sum {md5}; the manifest says {named}"));
     }
     match (&figures.items, line.item_count) {
-        (Err(error), _) => wrong(format!("is not whole gzip: {error}")),
-        (Ok(seen), Some(named)) if *seen != named => wrong(format!("has {seen} items; the manifest says {named}")),
+        (Err(what), _) => wrong(what.to_string()),
+        (Ok(seen), Some(named)) if *seen != named => wrong(format!("has {}; the manifest says {named}", items_in_words(*seen))),
         _ => {}
     }
     findings
@@ -102,7 +101,22 @@ pub fn judge_file(output: &Output, line: &FileLine, facts: Option<&ObjectFacts>,
 pub fn judge_counted(output: &Output, summary: &Summary, files_key: &str, counted: u64) -> Option<Finding> {
     let total = summary.item_count().or(output.item_count)?;
     (total != counted)
-        .then(|| Finding::new(files_key, format!("names files in which {counted} items were counted, but {total} were written")))
+        .then(|| Finding::new(files_key, format!("names files in which {} counted, but {}", were(counted), were_written(total))))
+}
+
+/// `1 item`, `2 items`.
+fn items_in_words(items: u64) -> String {
+    format!("{items} item{}", if items == 1 { "" } else { "s" })
+}
+
+/// `1 item was`, `2 items were`.
+fn were(items: u64) -> String {
+    format!("{} {}", items_in_words(items), if items == 1 { "was" } else { "were" })
+}
+
+/// `1 item was written`.
+fn were_written(items: u64) -> String {
+    format!("{} written", were(items))
 }
 
 /// A file of this export cannot be older than the export.

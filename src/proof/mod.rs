@@ -2,11 +2,15 @@
 //! from a test, and no more than a buffer of them is held at a time.
 
 pub mod attribute;
+pub mod dynamodb_json;
 pub mod inspect;
 pub mod ion;
+mod ion_text;
 pub mod judge;
 pub mod manifest;
+pub mod number;
 pub mod preview;
+pub mod records;
 
 use std::fmt;
 

@@ -81,3 +81,54 @@ async fn no_more_is_read_than_asked_for() {
         assert_eq!(problem.pointers(), [format!("#query/{pointer}")]);
     }
 }
+
+/// What AWS does not write is told, with its place and without its text; nothing is given in its stead.
+#[tokio::test]
+async fn what_is_no_record_is_refused() {
+    let app = TestApp::start().await;
+    let mut ion_body = create_body();
+    ion_body["export_format"] = json!("ION");
+    let cases = [
+        (create_body(), "{\"Other\":1}\n[1]\n\"x\"\n", "line 1, byte "),
+        (create_body(), "{\"Item\":{}}\n[1]\n", "line 2, byte "),
+        (create_body(), "{\"Item\":{}} {\"Item\":{}}\n", "line 1, byte "),
+        (create_body(), "{\"Item\":{\"a\":{\"Q\":\"secret\"}}}\n", "line 1, byte "),
+        (ion_body.clone(), "$ion_1_0 {Item:{secret:1.}}\n$ion_1_0 {Item:{m:{:1.},secret:2.}}\n", "line 2, byte "),
+        (ion_body.clone(), "$ion_1_0 {Item:{secret:", "line 1, byte "),
+    ];
+    for (body, text, place) in cases {
+        let id = app.export_to_end(&body).await;
+        let key = app.fullest_file(&id).await;
+        for line in app.file_lines(&id).await {
+            app.s3_put(line["dataFileS3Key"].as_str().unwrap(), &gzip(text)).await;
+        }
+        let problem = app.get(&format!("/v1/exports/{id}/items?limit=100")).await.expect_problem(422, "output-unreadable");
+        let detail = problem.json["detail"].as_str().unwrap();
+        assert!(detail.contains("has no record of an export on ") && detail.contains(place), "{text}: {detail}");
+        assert!(!detail.contains("secret") && !detail.contains('\n'), "{text}: {detail}");
+        let verification = app.verified(&id, true).await;
+        let problems = verification["problems"].as_array().unwrap();
+        let told = problems.iter().any(|problem| problem["key"] == key && problem["detail"].as_str().unwrap().contains(place));
+        assert!(verification["status"] == "failed" && told, "{text}: {verification}");
+    }
+}
+
+/// Ion has no lines: what stands beside another record is a record too.
+#[tokio::test]
+async fn ion_is_read_by_its_grammar() {
+    let app = TestApp::start().await;
+    let mut body = create_body();
+    body["export_format"] = json!("ION");
+    let id = app.export_to_end(&body).await;
+    let text = "$ion_1_0 {Item:{a:1.}} {Item:{\n a:2.\n}}$ion_1_0{Item:{a:3.}} {Record:{Keys:{a:4.},Metadata:{WriteTimestampMicros:1.}}}";
+    for line in app.file_lines(&id).await {
+        app.s3_put(line["dataFileS3Key"].as_str().unwrap(), &gzip(text)).await;
+    }
+    let read = items(&app, &id, "?limit=4&format=json").await;
+    assert_eq!(
+        read,
+        [json!({"a": 1}), json!({"a": 2}), json!({"a": 3}), json!({"Keys": {"a": 4}, "Metadata": {"WriteTimestampMicros": 1}})]
+    );
+    let verification = app.verified(&id, true).await;
+    assert_eq!(verification["items_counted"], 16, "{verification}");
+}

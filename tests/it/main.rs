@@ -16,6 +16,7 @@ mod create_export;
 mod database;
 mod differential;
 mod discover;
+mod download;
 mod estimates;
 mod events;
 mod failures;

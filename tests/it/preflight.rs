@@ -8,13 +8,14 @@ use tableferry_simulator::{Age, BucketSeed, Fault, FaultKind, TableSeed};
 
 use crate::support::{Answer, BUCKET, TABLE, TestApp, TestOptions, ago, create_body};
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "request",
     "table_exists",
     "point_in_time_recovery",
     "export_time",
     "incremental_window",
     "filter_keys",
+    "bucket_name",
     "bucket_exists",
     "bucket_region",
     "bucket_owner",
@@ -245,4 +246,27 @@ async fn a_flood_of_preflights_waits_for_its_turns() {
     let skipped = all.iter().filter(|answer| checks(answer)["table_exists"]["status"] == "skipped").count();
     assert_eq!(asked + skipped, 12);
     assert!((5..=12).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
+async fn a_name_that_s3_gives_to_no_bucket_is_a_warning() {
+    let app = TestApp::start().await;
+    for name in ["Tableferry_Exports", "192.168.5.4", "tableferry-exports--x-s3"] {
+        let body = with(json!({"s3_bucket": name}));
+        let found = checks(&preflight(&app, &body).await.expect(200));
+        is(&found["bucket_name"], "warning", &[name, "us-east-1", "March 2018"]);
+        let reason = app.create(&body).await.expect(202).json["status_reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("Warning: S3 creates no bucket of this name"), "{reason}");
+    }
+    let found = checks(&preflight(&app, &create_body()).await.expect(200));
+    is(&found["bucket_name"], "passed", &[]);
+    assert_eq!(app.create(&create_body()).await.expect(202).json["status_reason"], "accepted; AWS has not been asked yet");
+    for (field, value) in
+        [("s3_bucket", "s3://my-exports/daily"), ("s3_prefix", "s3://my-exports/daily"), ("s3_prefix", "arn:aws:s3:::my-exports/daily")]
+    {
+        let refused = app.create(&with(json!({field: value}))).await.expect_problem(422, "validation-failed");
+        let error = &refused.json["errors"][0];
+        assert_eq!(error["pointer"], format!("/{field}"));
+        assert!(error["detail"].as_str().unwrap().ends_with("set s3_bucket to my-exports and s3_prefix to daily"), "{error}");
+    }
 }

@@ -82,23 +82,8 @@ fn each_outside_has_one_room() {
 
 #[test]
 fn the_client_is_a_caller_like_any_other() {
-    let rooms = [
-        "api",
-        "app",
-        "aws",
-        "cli",
-        "dev",
-        "front",
-        "keyring",
-        "output",
-        "proof",
-        "settings",
-        "store",
-        "telemetry",
-        "vault",
-        "webhook",
-        "worker",
-    ];
+    let rooms =
+        ["api", "app", "aws", "cli", "dev", "front", "keyring", "output", "settings", "store", "telemetry", "vault", "webhook", "worker"];
     let inside: Vec<_> = rooms.iter().map(|room| format!("crate::{room}::")).collect();
     let inside: Vec<_> = inside.iter().map(String::as_str).collect();
     nobody_names("src/client", &[], &inside);

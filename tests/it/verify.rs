@@ -152,7 +152,7 @@ async fn manifests_that_do_not_agree_are_found() {
         app.put_manifest(&key, &kept.collect::<String>()).await;
         key
     };
-    finds(&app, &body, false, line_lost, &["items together, but 39 were written"]).await;
+    finds(&app, &body, false, line_lost, &["items together, but 39 items were written"]).await;
     let summary_gone = async |app: &TestApp, id: &str| {
         let key = app.files_key(id).await.replace("manifest-files", "manifest-summary");
         app.s3_delete(&key).await;
@@ -207,7 +207,7 @@ async fn a_wrong_number_of_items_is_found_by_counting() {
     app.put_manifest(&key, &lines.iter().map(|line| format!("{line}\n")).collect::<String>()).await;
     let deep = app.verified(&id, true).await;
     assert_eq!(deep["status"], "failed");
-    assert!(deep["problems"][0]["detail"].as_str().unwrap().contains("were counted, but 39 were written"), "{deep}");
+    assert!(deep["problems"][0]["detail"].as_str().unwrap().contains("were counted, but 39 items were written"), "{deep}");
 }
 
 #[tokio::test]

@@ -170,9 +170,9 @@ async fn store_new(
         created_by: calling.name(),
         updated_at: now,
         origin: Origin::Created { client_token: state.chance.client_token(), token_made_at: now },
+        status_reason: Some(accepted_in_words(&request)),
         request,
         state: ExportState::Pending,
-        status_reason: Some("accepted; AWS has not been asked yet".to_owned()),
         verification: None,
         attempt: Attempt::default(),
         estimate: None, // made when it is stored
@@ -190,6 +190,14 @@ async fn store_new(
             Err(Problem::new(ProblemType::IdempotencyKeyReused, "this Idempotency-Key came before with another request"))
         }
     }
+}
+
+/// Why a new export is PENDING, with what its caller should know at once.
+fn accepted_in_words(request: &ExportRequest) -> String {
+    let warning = request.destination.bucket.broken_rule().map(|why| {
+        format!(". Warning: S3 creates no bucket of this name ({why}); unless it is one of us-east-1 from before March 2018, the export will fail")
+    });
+    format!("accepted; AWS has not been asked yet{}", warning.unwrap_or_default())
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

@@ -16,7 +16,7 @@ use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::domain::invalid::Invalid;
 use crate::output::ReadError;
-use crate::proof::attribute::plain_record;
+use crate::proof::attribute::{plain_record, without_wrapper};
 
 /// How much text of items is read: items may have 400 KB each.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -56,8 +56,9 @@ problems! {
 /// Look at some items of a COMPLETED export
 ///
 /// The first ones of its files, whatever their order; no more is read than that takes. Items of ION exports are given in the same form as
-/// those of DYNAMODB_JSON. In plain JSON a number is a number where a double holds it exactly and a string otherwise, binary values are
-/// base64, and sets are arrays. Fewer items than asked for come when the export has no more, or when they are very large.
+/// those of DYNAMODB_JSON. In plain JSON a whole number of at most 2^53 in magnitude is an integer, a fraction of at most 15 significant
+/// digits a number, and any other number a string of all its digits; binary values are base64, and sets are arrays. Fewer items than asked
+/// for come when the export has no more, or when they are very large.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/items",
@@ -110,12 +111,4 @@ async fn read(state: &ApiState, id: crate::domain::ids::ExportId, limit: usize) 
         bytes += length;
     }
     Ok(records)
-}
-
-/// The item of a record of a full export; a change as it is.
-fn without_wrapper(record: Value) -> Value {
-    match record {
-        Value::Object(mut parts) if parts.len() == 1 && parts.contains_key("Item") => parts.remove("Item").unwrap_or_default(),
-        other => other,
-    }
 }

@@ -129,7 +129,7 @@ pub fn read(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, n
     let table_arn = fields.required_text("table_arn", &mut errors, TableArn::parse);
     let bucket = fields.required_text("s3_bucket", &mut errors, S3Bucket::parse);
     let bucket_owner = fields.text("s3_bucket_owner", &mut errors, BucketOwner::parse);
-    let prefix = fields.text("s3_prefix", &mut errors, S3Prefix::parse).flatten();
+    let prefix = fields.text("s3_prefix", &mut errors, S3Prefix::of_request).flatten();
     let encryption = read_encryption(&mut fields, &mut errors);
     let format = fields.text("export_format", &mut errors, ExportFormat::parse).unwrap_or_default();
     let kind = read_kind(&mut fields, &mut errors, now);

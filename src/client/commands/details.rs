@@ -106,16 +106,26 @@ fn estimate(export: &Export, now: Timestamp) -> Option<String> {
     Some(format!("{when}, {basis}{bill}{cost}"))
 }
 
+/// How far a verification has come.
+fn far(verification: &Verification) -> String {
+    let running = verification.status == "running";
+    let checked = count(verification.files_checked);
+    let files = match verification.files_total {
+        None if running => return "reading the manifests".to_owned(),
+        None => counted(verification.files_checked, "file"),
+        Some(total) => format!("{checked} of {}", counted(total, "file")),
+    };
+    let items = counted(verification.items_counted, "item");
+    match (verification.deep, running) {
+        (false, _) => files,
+        (true, true) => format!("{files}, reading every byte, {items} so far"),
+        (true, false) => format!("{files}, every byte read, {items}"),
+    }
+}
+
 /// How a verification stands, in a line, and what it found below.
 pub(super) fn verification(verification: &Verification) -> String {
-    let of = verification.files_total.map_or_else(String::new, |total| format!(" of {}", count(total)));
-    let deep =
-        if verification.deep { format!(", every byte read, {}", counted(verification.items_counted, "item")) } else { String::new() };
-    let mut text = format!(
-        "{} ({}{of} files{deep})",
-        status_style(&verification.status).apply_to(clean(&verification.status)),
-        count(verification.files_checked)
-    );
+    let mut text = format!("{} ({})", status_style(&verification.status).apply_to(clean(&verification.status)), far(verification));
     for finding in &verification.problems {
         text += &format!("\n{}: {}", clean(&finding.key), clean(&finding.detail));
     }

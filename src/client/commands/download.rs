@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
 use crate::client::download::{Wish, download};
@@ -12,7 +12,8 @@ use crate::client::session::Session;
 
 /// What to download.
 ///
-/// Keys are laid out below the folder as they are in S3: FOLDER/PREFIX/AWSDynamoDB/… A download that was broken off goes on where it was.
+/// Keys are laid out below the folder as they are in S3: FOLDER/PREFIX/AWSDynamoDB/… What a file system does not take is written as %XX (docs/loading.md).
+/// A download that was broken off goes on where it was.
 #[derive(Debug, Args)]
 pub struct Download {
     /// The export's id
@@ -20,6 +21,9 @@ pub struct Download {
     /// Where to
     #[arg(default_value = ".")]
     folder: PathBuf,
+    /// original: the files as AWS wrote them; json: also their items as plain JSON lines, FILE.jsonl beside each data file
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Original)]
+    format: Format,
     /// How many files side by side
     #[arg(long, short = 'j', value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     parallel: u8,
@@ -28,9 +32,19 @@ pub struct Download {
     presign: String,
 }
 
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The files as AWS wrote them.
+    Original,
+    /// Their items too, as plain JSON lines.
+    Json,
+}
+
 impl Download {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
-        let wish = Wish { id: self.id.to_string(), folder: self.folder, parallel: self.parallel.into(), presign: self.presign };
+        let plain = self.format == Format::Json;
+        let wish = Wish { id: self.id.to_string(), folder: self.folder, parallel: self.parallel.into(), presign: self.presign, plain };
         let summary = download(session, wish).await?;
         if session.screen.json {
             let text = serde_json::to_string(&summary).map_err(|error| ClientError::Other(error.to_string()))?;

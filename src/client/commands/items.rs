@@ -36,7 +36,7 @@ impl Items {
             session.screen.json(&answer.text)?;
         } else {
             let list: ItemList = answer.read()?;
-            list.items.iter().try_for_each(|item| session.screen.line(item.get()))?;
+            list.items.iter().try_for_each(|item| session.screen.json(item.get()))?;
         }
         Ok(Outcome::Done)
     }

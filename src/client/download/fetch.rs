@@ -102,6 +102,9 @@ impl Fetcher {
             bar.at(expected.size_bytes);
             return Ok(Fetched { worth, bytes: 0, was_there: true });
         }
+        if key.split('/').any(|part| matches!(part, "." | "..")) {
+            return Err(Failed::NotFetched("its key has a part . or .., which no URL can carry; get it with AWS's own tools".to_owned()));
+        }
         let mut url = url.ok_or_else(|| Failed::NotFetched("the service gives no URL for it".to_owned()))?;
         let http = self.http(&url).ok_or_else(|| Failed::NotFetched("the service gives a URL that cannot be used".to_owned()))?;
         let part = part_of(target);

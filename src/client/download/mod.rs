@@ -6,6 +6,7 @@
 mod bars;
 mod fetch;
 mod place;
+mod plain;
 mod sums;
 mod urls;
 
@@ -17,11 +18,13 @@ use tokio::task::JoinSet;
 
 use super::error::ClientError;
 use super::session::Session;
-use super::wire::{ExportFile, Manifest};
+use super::wire::{Export, ExportFile, Manifest};
 use super::words::{clean, counted, size};
+use crate::domain::request::ExportFormat;
 use bars::Bars;
 use fetch::{Failed, Fetched, Fetcher};
 use place::place;
+use plain::write_plain;
 use sums::{Expected, Sum, Worth};
 use urls::{Source, Urls};
 
@@ -36,6 +39,8 @@ pub struct Wish {
     pub parallel: usize,
     /// How long URLs are good for.
     pub presign: String,
+    /// Whether the items are also written as plain JSON lines.
+    pub plain: bool,
 }
 
 /// What came of it.
@@ -53,6 +58,8 @@ pub struct Summary {
     pub manifests: u64,
     /// Bytes that came over the network.
     pub bytes_downloaded: u64,
+    /// Items that were written as plain JSON lines; null unless that was asked for.
+    pub items_written: Option<u64>,
     /// Files whose length is right and whose sum nobody said.
     pub unproven: Vec<String>,
     /// Files that are not there, or not right.
@@ -70,11 +77,21 @@ pub struct FailedFile {
     pub is_wrong: bool,
 }
 
+/// A file that is done with.
+struct Ended {
+    key: String,
+    is_data: bool,
+    /// The file, and how many of its items were written.
+    fetched: Result<(Fetched, u64), Failed>,
+}
+
 /// A download under way.
 struct Download {
     fetcher: Arc<Fetcher>,
     wish: Wish,
-    running: JoinSet<(String, bool, Result<Fetched, Failed>)>,
+    running: JoinSet<Ended>,
+    /// The format of the data files, if their items are wanted.
+    format: Option<ExportFormat>,
     summary: Summary,
     done: u64,
 }
@@ -82,15 +99,28 @@ struct Download {
 /// Downloads all files of an export, its manifests too.
 pub async fn download(session: &Session, wish: Wish) -> Result<Summary, ClientError> {
     let urls = Urls::new(session.clone(), wish.id.clone(), wish.presign.clone());
+    let format = if wish.plain { Some(format_of(session, &wish.id).await?) } else { None };
     let manifest: Manifest = urls.manifest().await?;
     let bars = Bars::new(session.screen);
     let fetcher = Arc::new(Fetcher::new(urls, bars, session.chance.clone()));
-    let summary = Summary { export_id: wish.id.clone(), folder: wish.folder.clone(), ..Summary::default() };
-    let mut download = Download { fetcher, wish, running: JoinSet::new(), summary, done: 0 };
+    let summary =
+        Summary { export_id: wish.id.clone(), folder: wish.folder.clone(), items_written: wish.plain.then_some(0), ..Summary::default() };
+    let mut download = Download { fetcher, wish, running: JoinSet::new(), format, summary, done: 0 };
     let ended = download.run(&manifest).await;
     download.fetcher.bars.finish();
     ended?;
     Ok(download.summary)
+}
+
+/// The format of an export's data files.
+async fn format_of(session: &Session, id: &str) -> Result<ExportFormat, ClientError> {
+    let call = session.service.get(&["v1", "exports", id]);
+    let export: Export = session.service.send(call).await?.read()?;
+    match export.export_format.as_str() {
+        "DYNAMODB_JSON" => Ok(ExportFormat::DynamodbJson),
+        "ION" => Ok(ExportFormat::Ion),
+        other => Err(ClientError::Other(format!("items in {} cannot be read by this version", clean(other)))),
+    }
 }
 
 impl Download {
@@ -123,26 +153,35 @@ impl Download {
             self.take_one().await?;
         }
         let target = place(&self.wish.folder, &file.key);
-        let (Some(size_bytes), Ok(target)) = (file.size_bytes, &target) else {
-            let detail = target.err().unwrap_or_else(|| "is missing in S3".to_owned());
-            self.fail(&file.key, detail, true);
+        let Some(size_bytes) = file.size_bytes else {
+            self.fail(&file.key, "is missing in S3".to_owned(), true);
             return Ok(());
         };
         self.fetcher.bars.expect(size_bytes);
         let expected = Expected { size_bytes, md5: file.md5, etag: file.etag };
-        let (fetcher, target, is_data) = (Arc::clone(&self.fetcher), target.clone(), source != Source::Manifest);
+        let (fetcher, is_data) = (Arc::clone(&self.fetcher), source != Source::Manifest);
+        let plain = self.format.filter(|_| is_data);
         self.running.spawn(async move {
-            let fetched = fetcher.fetch(&file.key, &target, &expected, file.url, &source).await;
-            (file.key, is_data, fetched)
+            let fetched = async {
+                let fetched = fetcher.fetch(&file.key, &target, &expected, file.url, &source).await?;
+                let items = match plain {
+                    Some(format) => write_plain(&target, format, file.item_count).await?,
+                    None => 0,
+                };
+                Ok((fetched, items))
+            };
+            let fetched = fetched.await;
+            Ended { key: file.key, is_data, fetched }
         });
         Ok(())
     }
 
     async fn take_one(&mut self) -> Result<(), ClientError> {
         let Some(ended) = self.running.join_next().await else { return Ok(()) };
-        let (key, is_data, fetched) = ended.map_err(|error| ClientError::Other(format!("a download broke off: {error}")))?;
+        let Ended { key, is_data, fetched } = ended.map_err(|error| ClientError::Other(format!("a download broke off: {error}")))?;
         match fetched {
-            Ok(Fetched { worth, bytes, was_there }) => {
+            Ok((Fetched { worth, bytes, was_there }, items)) => {
+                self.summary.items_written = self.summary.items_written.map(|before| before + items);
                 match (is_data, was_there) {
                     (true, true) => self.summary.files_present += 1,
                     (true, false) => self.summary.files_downloaded += 1,
@@ -173,8 +212,7 @@ impl Download {
     async fn check_manifests(&mut self, manifest: &Manifest) {
         for object in &manifest.objects {
             let Some(name) = object.key.strip_suffix(".json") else { continue };
-            let places = (place(&self.wish.folder, &object.key), place(&self.wish.folder, &format!("{name}.md5")));
-            let (Ok(json), Ok(md5)) = places else { continue };
+            let (json, md5) = (place(&self.wish.folder, &object.key), place(&self.wish.folder, &format!("{name}.md5")));
             // One that was not downloaded has been reported.
             let (Ok(sum), Ok(said)) = (Sum::of_file(&json).await, tokio::fs::read_to_string(&md5).await) else { continue };
             if sum.base64() != said.trim() {
@@ -194,6 +232,9 @@ impl Summary {
             present => format!("; {} there already", counted(present, "file")),
         };
         let mut text = format!("Downloaded {files} ({}) to {}{there}.", size(self.bytes_downloaded), self.folder.display());
+        if let Some(items) = self.items_written {
+            text += &format!(" Wrote {} as JSON lines, in a .jsonl file beside each data file.", counted(items, "item"));
+        }
         text += match (self.failed.is_empty(), self.unproven.len()) {
             (true, 0) => " Every checksum matches.".to_owned(),
             (true, unproven) => format!(" The manifest has no checksum of {}; all others match.", counted(unproven as u64, "file")),

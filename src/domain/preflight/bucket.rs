@@ -15,6 +15,23 @@ fn look_statement(request: &ExportRequest) -> String {
     caller_statement(&["s3:ListBucket"], &format!("arn:{}:s3:::{}", request.table_arn.partition(), name(request)))
 }
 
+/// DynamoDB accepts names that S3 gives to no new bucket. Old buckets have such names, so it is never certain that there is none.
+pub(super) fn name_rules(request: &ExportRequest, facts: &Facts) -> Finding {
+    let bucket = name(request);
+    let Some(why) = request.destination.bucket.broken_rule() else {
+        return passed("S3 creates buckets of such a name.");
+    };
+    match &facts.bucket {
+        Ok(BucketLook::Seen { .. } | BucketLook::Elsewhere { .. } | BucketLook::Closed { region: Some(_) }) => {
+            passed(format!("S3 creates no new bucket named {bucket} ({why}), but this one exists."))
+        }
+        _ => warning(
+            format!("S3 creates no bucket named {bucket}: {why}. Only buckets of us-east-1 from before March 2018 may have such a name."),
+            "Correct s3_bucket, unless it is such an old bucket.",
+        ),
+    }
+}
+
 pub(super) fn exists(request: &ExportRequest, facts: &Facts) -> Finding {
     let bucket = name(request);
     match &facts.bucket {

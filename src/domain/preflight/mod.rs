@@ -33,6 +33,8 @@ pub enum CheckName {
     IncrementalWindow,
     /// The filter's key condition suits the table's key, and its filter expression stays off it.
     FilterKeys,
+    /// S3 creates buckets of this name.
+    BucketName,
     /// There is such a bucket.
     BucketExists,
     /// The bucket's region is the table's.
@@ -47,13 +49,14 @@ pub enum CheckName {
 
 impl CheckName {
     /// Every check, in the order in which they are told.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Request,
         Self::TableExists,
         Self::PointInTimeRecovery,
         Self::ExportTime,
         Self::IncrementalWindow,
         Self::FilterKeys,
+        Self::BucketName,
         Self::BucketExists,
         Self::BucketRegion,
         Self::BucketOwner,
@@ -70,7 +73,7 @@ impl CheckName {
             Self::ExportTime => "/export_time",
             Self::IncrementalWindow => "/incremental_export_specification",
             Self::FilterKeys => "/filter_specification",
-            Self::BucketExists | Self::BucketRegion => "/s3_bucket",
+            Self::BucketName | Self::BucketExists | Self::BucketRegion => "/s3_bucket",
             Self::BucketOwner => "/s3_bucket_owner",
             Self::KmsKey => "/s3_sse_kms_key_id",
         }
@@ -187,6 +190,7 @@ pub fn judge(request: &ExportRequest, facts: &Facts) -> Report {
             CheckName::ExportTime => table::export_time(request, facts),
             CheckName::IncrementalWindow => table::window(request, facts),
             CheckName::FilterKeys => table::filter_keys(request, facts),
+            CheckName::BucketName => bucket::name_rules(request, facts),
             CheckName::BucketExists => bucket::exists(request, facts),
             CheckName::BucketRegion => bucket::region(request, facts),
             CheckName::BucketOwner => bucket::owner(request, facts),

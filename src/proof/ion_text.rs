@@ -1,0 +1,200 @@
+//! Where a record ends in Ion text: follows brackets, strings, symbols, blobs and comments by Ion's grammar, not by lines, and holds no text itself.
+//!
+//! It only divides the text; what stands in each part is read by Amazon's own library. So a part that is divided wrongly cannot be
+//! taken for a record: the library refuses it, or finds another number of values in it than one.
+
+/// How deep containers may be nested: DynamoDB takes 32 levels, and a record adds up to three.
+const MOST_DEPTH: u32 = 64;
+
+/// Follows the text of one record after the other.
+#[derive(Debug)]
+pub struct Framing {
+    state: State,
+    depth: u32,
+    most_values: u32,
+    /// Commas outside of strings: about as many as there are values.
+    commas: u32,
+}
+
+/// What the last byte belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Plain,
+    /// After `/`: a comment, or not.
+    Slash,
+    LineComment,
+    BlockComment,
+    /// After `*` in a comment.
+    BlockCommentStar,
+    /// After `{`: a struct, or a blob if another follows.
+    Brace,
+    Blob,
+    /// After `}` in a blob.
+    BlobBrace,
+    Text,
+    TextEscape,
+    /// After `'`: a symbol, or a long string if two more follow.
+    Quote,
+    /// After `''`: an empty symbol, or a long string.
+    TwoQuotes,
+    Symbol,
+    SymbolEscape,
+    Long,
+    LongEscape,
+    /// After so many quotes that may end a long string.
+    LongQuote,
+    LongTwoQuotes,
+}
+
+impl Framing {
+    /// At the beginning of a text whose records have at most so many values.
+    pub fn new(most_values: u32) -> Self {
+        Self { state: State::Plain, depth: 0, most_values, commas: 0 }
+    }
+
+    /// Goes on with more text. How many bytes of it end the record, or `None` if it goes on beyond.
+    ///
+    /// # Errors
+    /// It is nested too deeply, has too many values, or closes what is not open.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<Option<usize>, &'static str> {
+        let mut at = 0;
+        while at < piece.len() {
+            // Most of the text is inside of strings.
+            if self.state == State::Text {
+                let Some(found) = memchr::memchr2(b'"', b'\\', &piece[at..]) else { return Ok(None) };
+                at += found;
+            }
+            let before = self.depth;
+            self.step(piece[at])?;
+            at += 1;
+            if before == 1 && self.depth == 0 {
+                self.commas = 0;
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the text may end here.
+    pub fn is_between_records(&self) -> bool {
+        self.depth == 0 && matches!(self.state, State::Plain | State::LineComment | State::TwoQuotes)
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), &'static str> {
+        self.state = match (self.state, byte) {
+            (State::Plain, _) => return self.plain(byte),
+            (State::Slash, b'/') => State::LineComment,
+            (State::Slash, b'*') => State::BlockComment,
+            (State::Brace, b'{') => State::Blob,
+            (State::Brace, _) => {
+                self.open()?;
+                return self.plain(byte);
+            }
+            // Neither a comment nor a long string.
+            (State::Slash | State::TwoQuotes, _) if !(self.state == State::TwoQuotes && byte == b'\'') => return self.plain(byte),
+            (State::LineComment, b'\n' | b'\r') => State::Plain,
+            (State::BlockComment | State::BlockCommentStar, b'*') => State::BlockCommentStar,
+            (State::BlockCommentStar, b'/') => State::Plain,
+            (State::BlockComment | State::BlockCommentStar, _) => State::BlockComment,
+            (State::Blob, b'}') => State::BlobBrace,
+            (State::BlobBrace, b'}') => State::Plain,
+            (State::BlobBrace, _) => State::Blob,
+            (State::Text, b'"') => State::Plain,
+            (State::Text, b'\\') => State::TextEscape,
+            (State::TextEscape, _) => State::Text,
+            (State::Quote, b'\'') => State::TwoQuotes,
+            (State::Symbol, b'\'') => State::Plain,
+            (State::Quote | State::Symbol, b'\\') => State::SymbolEscape,
+            (State::Quote | State::Symbol | State::SymbolEscape, _) => State::Symbol,
+            (State::TwoQuotes, _) => State::Long,
+            (State::Long | State::LongQuote | State::LongTwoQuotes, b'\\') => State::LongEscape,
+            (State::Long, b'\'') => State::LongQuote,
+            (State::LongQuote, b'\'') => State::LongTwoQuotes,
+            (State::LongTwoQuotes, b'\'') => State::Plain,
+            (State::LongEscape | State::LongQuote | State::LongTwoQuotes, _) => State::Long,
+            (unchanged, _) => unchanged,
+        };
+        Ok(())
+    }
+
+    fn plain(&mut self, byte: u8) -> Result<(), &'static str> {
+        self.state = match byte {
+            b'"' => State::Text,
+            b'\'' => State::Quote,
+            b'/' => State::Slash,
+            b'{' => State::Brace,
+            _ => State::Plain,
+        };
+        match byte {
+            b'[' | b'(' => self.open()?,
+            b'}' | b']' | b')' => self.depth = self.depth.checked_sub(1).ok_or("it closes a bracket that is not open")?,
+            b',' => {
+                self.commas += 1;
+                if self.commas > self.most_values {
+                    return Err("it has more values than any item");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), &'static str> {
+        self.depth += 1;
+        if self.depth > MOST_DEPTH { Err("it is nested deeper than any item") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The parts of a text, the same in pieces of any size, and whether it may end there.
+    fn parts(text: &str) -> (Vec<String>, bool) {
+        let cut = |size: usize| {
+            let (mut framing, mut parts, mut part) = (Framing::new(10), Vec::new(), Vec::new());
+            for mut piece in text.as_bytes().chunks(size) {
+                while let Some(end) = framing.feed(piece).unwrap() {
+                    part.extend_from_slice(&piece[..end]);
+                    parts.push(String::from_utf8(std::mem::take(&mut part)).unwrap());
+                    piece = &piece[end..];
+                }
+                part.extend_from_slice(piece);
+            }
+            parts.push(String::from_utf8(part).unwrap());
+            (parts, framing.is_between_records())
+        };
+        let whole = cut(text.len().max(1));
+        for size in 1..8 {
+            assert_eq!(cut(size), whole, "{text} in pieces of {size}");
+        }
+        whole
+    }
+
+    #[test]
+    fn records_end_with_their_last_bracket() {
+        for (text, expected) in [
+            ("{a:1}{b:2}", vec!["{a:1}", "{b:2}", ""]),
+            ("$ion_1_0 {a:{b:[1,(2)]}}\n$ion_1_0\n{b:2}\n", vec!["$ion_1_0 {a:{b:[1,(2)]}}", "\n$ion_1_0\n{b:2}", "\n"]),
+            (r#"{a:"}\"}"}{b:'}\'}'}"#, vec![r#"{a:"}\"}"}"#, r#"{b:'}\'}'}"#, ""]),
+            (r"{a:'''}'}''}\'''}'''}{b:''}", vec![r"{a:'''}'}''}\'''}'''}", "{b:''}", ""]),
+            ("{a:{{YQ==}}}{b:{{ }}}", vec!["{a:{{YQ==}}}", "{b:{{ }}}", ""]),
+            ("{a:1 // }\n}/* } **/{b:2}//{", vec!["{a:1 // }\n}", "/* } **/{b:2}", "//{"]),
+            ("5 {a:1} x::{b:2}", vec!["5 {a:1}", " x::{b:2}", ""]),
+        ] {
+            assert_eq!(parts(text), (expected.into_iter().map(str::to_owned).collect(), true), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_noticed() {
+        for text in ["{", "{a:1", "{a:\"", "'a", "'''a", "{{YQ==}", "/* a", "{a:1}{"] {
+            assert!(!parts(text).1, "{text}");
+        }
+        assert!(Framing::new(10).feed(b"}").is_err());
+        assert!(Framing::new(10).feed(&b"[".repeat(65)).is_err());
+        assert!(Framing::new(10).feed(&b"1,".repeat(10)).is_ok());
+        assert!(Framing::new(10).feed(&b"1,".repeat(11)).is_err());
+    }
+}
