@@ -38,7 +38,7 @@ pub fn inspect(reader: impl BufRead, format: ExportFormat) -> io::Result<Figures
 fn count_items(hashed: impl BufRead, format: ExportFormat) -> io::Result<u64> {
     let mut records = Records::new(hashed, format);
     let mut items = 0;
-    while records.next::<false>()?.is_some() {
+    while records.read_next::<false>()?.is_some() {
         items += 1;
     }
     Ok(items)

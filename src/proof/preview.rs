@@ -17,7 +17,7 @@ pub fn preview(reader: impl BufRead, format: ExportFormat, limit: usize, most_by
     let bytes = |records: &Records<_>| usize::try_from(records.text_bytes()).unwrap_or(usize::MAX);
     let mut items = Vec::new();
     while items.len() < limit && (bytes(&records) < most_bytes || items.is_empty()) {
-        match records.next::<true>()? {
+        match records.read_next::<true>()? {
             Some(item) => items.push(item),
             None => break,
         }

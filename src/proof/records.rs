@@ -68,7 +68,7 @@ impl<R: BufRead> Records<R> {
     ///
     /// # Errors
     /// The reader failed, or (of kind `InvalidData`, with a [`Malformed`] inside) the bytes are not what an export has.
-    pub fn next<const KEEP: bool>(&mut self) -> io::Result<Option<Value>> {
+    pub fn read_next<const KEEP: bool>(&mut self) -> io::Result<Option<Value>> {
         loop {
             self.pass();
             let part = self.take_part()?;
@@ -194,7 +194,7 @@ mod tests {
         let mut records = Records::new(&bytes[..], format);
         let mut all = Vec::new();
         loop {
-            match records.next::<true>() {
+            match records.read_next::<true>() {
                 Ok(Some(record)) => all.push(record.to_string()),
                 Ok(None) => break,
                 Err(error) => return Err(malformed(&error).unwrap().to_string()),
@@ -281,10 +281,10 @@ mod tests {
             let bytes = encoder.finish().unwrap();
             let mut records = Records::new(&bytes[..], format);
             records.most_bytes = 500_000;
-            let error = records.next::<false>().unwrap_err();
+            let error = records.read_next::<false>().unwrap_err();
             assert!(error.to_string().contains("longer than any item"), "{error}");
             assert!(records.record.len() < 600_000);
         }
-        assert!(MOST_RECORD_BYTES > 2 * 400_000 / 3 * 135);
+        const { assert!(MOST_RECORD_BYTES > 2 * 400_000 / 3 * 135) };
     }
 }

@@ -285,7 +285,7 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         callback,
         labels: Labels::known(row.labels.0),
         verify: row.verify,
-        retry: RetryPolicy::known(row.retry_max_attempts.unsigned_abs().into()),
+        retry: RetryPolicy::known(row.retry_max_attempts.unsigned_abs()),
     })
 }
 

@@ -39,7 +39,7 @@ mod rules;
 
 use clients::Theme;
 use dice::Dice;
-use model_store::{Due, ModelStore, Quotas, Scheduled, Ticket};
+use model_store::{ModelStore, Quotas, Scheduled, Ticket};
 use rules::{ClaimFence, Rules};
 
 /// The lane of every export of the simulation.
@@ -91,6 +91,23 @@ async fn the_store_and_its_model_do_the_same() {
     }
     let missing: Vec<_> = NOTEWORTHY.iter().filter(|what| !met.contains(**what)).collect();
     assert!(missing.is_empty(), "the scripts did not meet {missing:?}");
+}
+
+/// What is due of one phase in the only lane there is. The workers of the simulation have no quotas, so its model of the store has no `due_lanes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    starting: bool,
+    in_flight: u32,
+    doubtful: bool,
+}
+
+fn due(model: &ModelStore, now: Timestamp) -> BTreeSet<Due> {
+    let rows = || model.schedule.values();
+    let in_flight = rows().filter(|row| if row.starting { row.start_sent_at.is_some() } else { !row.timed_out }).count();
+    let doubtful = rows().any(|row| row.start_sent_at.is_some() && row.due_at <= now);
+    let starts = Due { starting: true, in_flight: u32::try_from(in_flight).unwrap(), doubtful };
+    let polls = Due { starting: false, in_flight: 0, doubtful: false };
+    [starts, polls].into_iter().filter(|due| rows().any(|row| row.starting == due.starting && row.due_at <= now)).collect()
 }
 
 /// Both stores, and what a script knows.
@@ -197,7 +214,7 @@ impl Pair {
                 Due { starting: due.phase == Phase::Start, in_flight: due.in_flight, doubtful: due.doubtful }
             })
             .collect();
-        assert_eq!(due, self.model.due(self.now).into_iter().collect(), "what is due");
+        assert_eq!(due, due(&self.model, self.now), "what is due");
         if due.iter().any(|due| due.doubtful) {
             self.meet("due in doubt");
         }

@@ -36,18 +36,6 @@ pub struct Scheduled {
     pub told_waiting: bool,
 }
 
-/// What is due in the lane of the model, of one phase.
-#[allow(dead_code, reason = "the simulation does not use it")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Due {
-    /// Phase START, else FOLLOW.
-    pub starting: bool,
-    /// How many exports AWS has accepted, or may have; counted for starts.
-    pub in_flight: u32,
-    /// Starts in doubt are among what is due.
-    pub doubtful: bool,
-}
-
 /// How much may be claimed of each kind of due work.
 #[derive(Debug, Clone, Copy)]
 pub struct Quotas {
@@ -132,18 +120,6 @@ impl ModelStore {
     pub fn next_due(&self) -> Option<Timestamp> {
         let due = |row: &Scheduled| if row.starting && row.start_sent_at.is_none() { row.due_at.min(row.deadline_at) } else { row.due_at };
         self.schedule.values().map(due).min()
-    }
-
-    /// `due_lanes`, of the only lane there is. Only the differential test asks: the workers of the simulation have no quotas.
-    #[allow(dead_code, reason = "the simulation does not use it")]
-    pub fn due(&self, now: Timestamp) -> Vec<Due> {
-        let rows = || self.schedule.values();
-        let is_due = |starting| rows().any(|row| row.starting == starting && row.due_at <= now);
-        let in_flight = rows().filter(|row| if row.starting { row.start_sent_at.is_some() } else { !row.timed_out }).count();
-        let doubtful = rows().any(|row| row.start_sent_at.is_some() && row.due_at <= now);
-        let starts = Due { starting: true, in_flight: u32::try_from(in_flight).expect("few"), doubtful };
-        let polls = Due { starting: false, in_flight: 0, doubtful: false };
-        [starts, polls].into_iter().filter(|due| is_due(due.starting)).collect()
     }
 
     /// `claim_overdue`: takes exports that wait for their start longer than they may by the clock of their worker, and moves their

@@ -262,7 +262,8 @@ impl Search<'_> {
                 // AWS refuses page tokens that it gave, old ones above all.
                 Err(failure) if failure.class == FailureClass::Refused && !page.is_empty() => {
                     if std::mem::replace(&mut restarted, true) {
-                        return Ok(self.end_early(&format!("AWS refuses the token of a page ({failure})")));
+                        self.end_early(&format!("AWS refuses the token of a page ({failure})"));
+                        return Ok(());
                     }
                     page.clear();
                     pages.clear();
@@ -274,7 +275,10 @@ impl Search<'_> {
             let whole = self.take(summaries).await?;
             match next {
                 _ if !whole => break,
-                Some(next) if !pages.insert(next.clone()) => return Ok(self.end_early("AWS's list leads back to a page that was read")),
+                Some(next) if !pages.insert(next.clone()) => {
+                    self.end_early("AWS's list leads back to a page that was read");
+                    return Ok(());
+                }
                 Some(next) => page = next,
                 None => return Ok(()),
             }

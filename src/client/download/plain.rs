@@ -31,7 +31,7 @@ fn write(file: &Path, format: ExportFormat, item_count: Option<u64>) -> Result<u
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, File::create(&part).map_err(on_disk(&part))?);
     let mut items = 0;
     let read = loop {
-        match records.next::<true>() {
+        match records.read_next::<true>() {
             Ok(Some(record)) => {
                 items += 1;
                 let line = without_wrapper(plain_record(&record));
