@@ -118,6 +118,9 @@ pub fn describe() {
     for worker in ["exports", "deliveries", "verifications"] {
         metrics::counter!(FENCED_WRITES, "worker" => worker).increment(0);
     }
+    for table in ["exports", "export_events", "webhook_endpoints", "webhook_deliveries", "webhook_jobs", "api_keys"] {
+        metrics::counter!(UNREADABLE_ROWS, "table" => table).increment(0);
+    }
     for reason in ["gone", "failing"] {
         metrics::counter!(ENDPOINTS_DISABLED, "reason" => reason).increment(0);
     }

@@ -108,7 +108,8 @@ impl Aws {
     /// the settings name one, else the process's own.
     fn config(&self, account_id: &str, region: &str) -> SdkConfig {
         let region = Region::new(region.to_owned());
-        let config = self.config.to_builder().region(region.clone());
+        // Connections of its own: a client that is built anew (`clients.rs`) must not find those that went silent.
+        let config = self.config.to_builder().region(region.clone()).http_client(http::client());
         match self.roles.get(account_id) {
             Some(role) => {
                 let credentials = RoleCredentials::new(role.clone(), self.config.clone(), region);

@@ -244,7 +244,6 @@ mod tests {
             "{Item:{a:$9}}",
             "{Item:{$10:1.}}",
             "{Item:{$0:1.}}",
-            "{Item:{a:{{aGk}}}}",
             "{Item:{a:nan}}",
             "$ion_1_1 {Item:{}}",
             "{Item:{a:\"\u{1}\"}}",

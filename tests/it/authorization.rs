@@ -236,7 +236,7 @@ async fn exports_that_aws_knows_are_adopted_by_whom_they_belong_to() {
     let found = app.call_as(&half, Method::POST, "/v1/exports/discover", Some(&discover)).await.expect(200);
     assert_eq!(
         found.json,
-        json!({"exports": [], "adopted": 0, "not_adopted": [], "next_page_token": null}),
+        json!({"exports": [], "adopted": 0, "not_adopted": [], "next_page_token": null, "incomplete_reason": null}),
         "of what is not theirs nothing is said"
     );
     let named = json!({"table_arn": TABLE, "adopt": [arn]});

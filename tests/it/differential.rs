@@ -101,7 +101,7 @@ struct Due {
     doubtful: bool,
 }
 
-fn due(model: &ModelStore, now: Timestamp) -> BTreeSet<Due> {
+fn due_in(model: &ModelStore, now: Timestamp) -> BTreeSet<Due> {
     let rows = || model.schedule.values();
     let in_flight = rows().filter(|row| if row.starting { row.start_sent_at.is_some() } else { !row.timed_out }).count();
     let doubtful = rows().any(|row| row.start_sent_at.is_some() && row.due_at <= now);
@@ -214,7 +214,7 @@ impl Pair {
                 Due { starting: due.phase == Phase::Start, in_flight: due.in_flight, doubtful: due.doubtful }
             })
             .collect();
-        assert_eq!(due, due(&self.model, self.now), "what is due");
+        assert_eq!(due, due_in(&self.model, self.now), "what is due");
         if due.iter().any(|due| due.doubtful) {
             self.meet("due in doubt");
         }

@@ -152,7 +152,7 @@ async fn cancelled_requests_release_their_connections() {
     {
         let readers = futures_util::future::join_all((0..6).map(|_| app.get(&path)));
         let gone = async {
-            while count_waiting(&mut direct, "FROM exports").await < 6 {}
+            while count_waiting(&mut direct, "SELECT e.id, e.version").await < 6 {}
             relay.silence();
         };
         // Dropped here, in the middle of their statements.

@@ -74,7 +74,7 @@ pub struct CreateExport {
     pub callback_secret: Option<String>,
     /// Headers that are sent along with that webhook, such as an `Authorization` for the receiver: at most 16. Never returned. Headers that frame or route the
     /// message, and those of Standard Webhooks, are refused.
-    #[schema(example = json!(null))]
+    #[schema(example = json!({"Authorization": "Bearer of-the-receiver"}))]
     pub callback_headers: Option<BTreeMap<String, String>>,
     /// The caller's own names for the export: at most 32, keys of 1 to 63 characters without `:`, values of at most 255.
     #[schema(example = json!({"team": "orders"}))]

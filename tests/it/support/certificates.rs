@@ -27,6 +27,8 @@ pub fn issue() -> Issued {
 pub fn issue_with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
+    // A name of its own: of two authorities of one name, the other's key would be tried.
+    authority.distinguished_name.push(rcgen::DnType::CommonName, authority_key.serialize_pem().get(40..80).unwrap_or_default());
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_cert = authority.self_signed(&authority_key).unwrap();
     let key = KeyPair::generate().unwrap();
