@@ -48,7 +48,9 @@ def text_of(item):
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     """Sixty files as AWS writes them; the first and some others are empty, and what is odd comes last."""
-    folder = tmp_path_factory.mktemp("raw")
+    root = tmp_path_factory.mktemp("raw")
+    folder = root / "daily" / "AWSDynamoDB" / "an-export" / "data"
+    folder.mkdir(parents=True)
     items = odd_items()
     for number in range(60):
         own = [] if number % 10 == 0 else items[:200][number * 4 : number * 4 + 4] if number < 50 else items[number::60]
@@ -56,7 +58,7 @@ def raw(tmp_path_factory):
             file.writelines(text_of(item) + "\n" for item in own)
     with gzip.open(folder / "999.json.gz", "wt", encoding="utf-8", newline="") as file:
         file.writelines(text_of(item) + "\n" for item in items)
-    return folder
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def downloaded(place, tmp_path_factory):
     folder = tmp_path_factory.mktemp("downloaded")
     command = [BINARIES / "tableferry", "export", "download", export["id"], folder, "--format", "json", "--quiet"]
     subprocess.run(command, env=own_environment(TABLEFERRY_SERVER=place.url), check=True, timeout=120, stdin=subprocess.DEVNULL)
-    return next(Path(folder).glob("odd/AWSDynamoDB/*/data"))
+    return folder
 
 
 def as_boto3(value):
@@ -127,7 +129,7 @@ def test_every_recipe_is_executed():
 @pytest.mark.parametrize("tool", TOOLS)
 def test_files_as_aws_writes_them(tool, raw, downloaded):
     for folder in (raw, downloaded):
-        lines = [line for file in glob.glob(f"{folder}/*.json.gz") for line in gzip.open(file, "rt", encoding="utf-8", newline="\n")]
+        lines = [line for file in glob.glob(f"{folder}/**/*.json.gz", recursive=True) for line in gzip.open(file, "rt", encoding="utf-8", newline="\n")]
         items = [json.loads(line)["Item"] for line in lines]
         rows = rows_of(tool, folder)
         assert sorted(same(row[0]) for row in rows) == sorted(same(line) for line in lines)
@@ -139,7 +141,7 @@ def test_plain_json_lines(tool, downloaded):
     rows = rows_of(f"{tool} plain", downloaded)
     expected = sorted((item["pk"]["S"], Decimal(item["id"]["N"])) for item in odd_items())
     assert sorted((row[1], Decimal(row[2])) for row in rows) == expected
-    lines = [line for file in glob.glob(f"{downloaded}/*.jsonl") for line in open(file, encoding="utf-8", newline="\n")]
+    lines = [line for file in glob.glob(f"{downloaded}/**/*.jsonl", recursive=True) for line in open(file, encoding="utf-8", newline="\n")]
     assert sorted(same(row[0]) for row in rows) == sorted(same(line) for line in lines)
 
 
@@ -165,7 +167,7 @@ def test_plain_json_lines_hold_every_value(downloaded):
         return sorted(inner) if kind in ("SS", "BS") else inner
 
     seen = {}
-    for file in glob.glob(f"{downloaded}/*.jsonl"):
+    for file in glob.glob(f"{downloaded}/**/*.jsonl", recursive=True):
         for line in open(file, encoding="utf-8", newline="\n"):
             item = json.loads(line, parse_float=Decimal)
             seen[item["pk"]] = item

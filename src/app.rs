@@ -130,6 +130,7 @@ impl App {
             vetting: Vetting::new(settings.webhook_urls.clone(), Arc::clone(&names)),
             prices,
             most_in_flight: settings.lanes.most_in_flight,
+            poll_bounds: settings.poll,
             admission: Admission::new(Arc::clone(&limits)),
             proxies: Arc::clone(&proxies),
             public_url: settings.public_url.clone(),

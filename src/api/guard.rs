@@ -85,6 +85,14 @@ pub(super) fn is_closed(call: &Operation) -> bool {
     access(call) != Access::Open
 }
 
+/// The scope that a call needs, if it needs one.
+pub(super) fn scope_of(call: &Operation) -> Option<Scope> {
+    match access(call) {
+        Access::Scope(scope) => Some(scope),
+        Access::Open | Access::Nobody => None,
+    }
+}
+
 /// What the document says of one call: `[{}]` is open, `[{"bearer": [scope]}]` needs the scope.
 fn access(call: &Operation) -> Access {
     let said = serde_json::to_value(&call.security).unwrap_or_default();

@@ -51,6 +51,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::auth::Gate;
 use crate::aws::Aws;
 use crate::chance::Chance;
+use crate::domain::backoff::PollBounds;
 use crate::domain::estimate::Prices;
 use crate::domain::origins::Origins;
 use crate::domain::public_url::PublicUrl;
@@ -115,6 +116,8 @@ pub struct Parts {
     pub prices: Arc<Prices>,
     /// How many exports may be in flight in an account and region.
     pub most_in_flight: u32,
+    /// Bounds of the delay between two polls of an export.
+    pub poll_bounds: PollBounds,
     /// How many requests may be worked on.
     pub admission: Admission,
     /// What stands before the service.

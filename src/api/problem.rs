@@ -388,6 +388,9 @@ impl Problem {
     }
 }
 
+/// What a problem says of a change of which it is not known whether it was stored. [`finished`] leaves it out where nothing was to be changed.
+pub(super) const UNKNOWN_OUTCOME: &str = "; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat";
+
 /// Lines about requests that failed because the database is unavailable.
 static NO_DATABASE: LogLimit = LogLimit::new();
 
@@ -401,11 +404,7 @@ impl From<StoreError> for Problem {
                     "a request failed because the database is unavailable"
                 );
             }
-            let what = error.unavailable_because();
-            return Self::new(
-                ProblemType::Unavailable,
-                format!("{what}; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat"),
-            );
+            return Self::new(ProblemType::Unavailable, format!("{}{UNKNOWN_OUTCOME}", error.unavailable_because()));
         }
         if matches!(error, StoreError::Crowded) {
             return Self::new(
@@ -452,6 +451,10 @@ fn finished(response: Response, path: &str, method: &Method) -> Response {
         }
         None => Problem::new(ProblemType::of_status(status), "the request could not be served"),
     };
+    let mut problem = problem;
+    if method.is_safe() {
+        problem.detail = problem.detail.replace(UNKNOWN_OUTCOME, "; try again");
+    }
     let mut document = problem.document(path);
     for name in [header::ALLOW, header::WWW_AUTHENTICATE, RATE_LIMIT, RATE_LIMIT_POLICY] {
         if let Some(value) = response.headers().get(&name) {

@@ -75,7 +75,7 @@ pub struct RequestArgs {
     /// A file that holds the secret (whsec_…) which signs that webhook; - is standard input
     #[arg(long, value_name = "FILE")]
     callback_secret_file: Option<PathBuf>,
-    /// A header that is sent along with that webhook, such as 'X-Team: orders'; may be repeated. Secret ones better by --from-file (callback_headers)
+    /// A header that is sent along with that webhook, such as 'X-Team: orders'; may be repeated. For secrets use --from-file (callback_headers)
     #[arg(long = "callback-header", value_name = "NAME: VALUE", value_parser = header)]
     callback_headers: Vec<(String, String)>,
     /// A name of your own, such as team=orders; may be repeated

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// An export.
 #[derive(Debug, Clone, Deserialize)]
@@ -14,6 +15,13 @@ pub struct Export {
     pub table_arn: String,
     pub s3_bucket: String,
     pub s3_prefix: Option<String>,
+    pub s3_bucket_owner: Option<String>,
+    pub s3_sse_algorithm: Option<String>,
+    pub s3_sse_kms_key_id: Option<String>,
+    pub filter_specification: Option<Value>,
+    pub timeouts: Option<Timeouts>,
+    pub retry: Option<Retry>,
+    pub attempt: Option<u32>,
     pub export_format: String,
     pub export_type: String,
     pub export_time: Option<String>,
@@ -36,11 +44,24 @@ pub struct Export {
     pub created_by: Option<String>,
 }
 
+/// How long an export may take.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Timeouts {
+    pub create: String,
+}
+
+/// How often an export is attempted.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Retry {
+    pub max_attempts: u32,
+}
+
 /// The window of an incremental export.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Window {
     pub export_from_time: String,
     pub export_to_time: Option<String>,
+    pub export_view_type: Option<String>,
 }
 
 /// Why an export came to nothing.

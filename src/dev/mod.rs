@@ -7,6 +7,9 @@ mod places;
 mod receiver;
 mod sample;
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +147,8 @@ impl Dev {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let text = VaultKey::text(&Chance::default().secret_bytes());
-                std::fs::write(&path, &text).map_err(broken)?;
+                let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(broken)?;
+                file.write_all(text.as_bytes()).map_err(broken)?;
                 text
             }
             Err(error) => return Err(broken(error)),

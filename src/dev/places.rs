@@ -74,6 +74,7 @@ pub fn farewell(service: &str, simulator: &Simulator) {
         "\nIt stays up. Try it yourself:\n  Swagger UI   {service}/docs\n  The exports  curl {service}/v1/exports\n  \
          DynamoDB     aws dynamodb list-tables --endpoint-url {dynamodb} --region us-east-1\n  \
          The files    aws s3 ls --recursive s3://tableferry-exports/ --endpoint-url {s3}\n\
-         (the AWS CLI wants some credentials; any will do, such as AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test)\n\nCtrl-C stops everything.\n"
+         (the AWS CLI wants some credentials; any will do, such as AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test.\n \
+         Commands in the hints of failures are meant for AWS: give them the same --endpoint-url here.)\n\nCtrl-C stops everything.\n"
     ));
 }

@@ -7,11 +7,14 @@
 //! searched for a day longer.
 
 use super::aws_failure::AwsFailure;
-use super::backoff::retry_delay;
+use super::backoff::{retry_delay, slow_poll_delay};
 use super::description::ExportDescription;
 use super::event::EventKind;
 use super::export::{Export, ExportState, TimedOut};
-use super::step::{Change, Claimed, NextLook, Outcome, Surroundings, accept, described_state, finish, look_slowly, refuse, within_timeout};
+use super::request::ExportKind;
+use super::step::{
+    Change, Claimed, NextLook, Outcome, Surroundings, accept, described_state, finish, look_slowly, refuse, within_timeout, would_search,
+};
 use super::timestamp::Timestamp;
 use super::timing::{DOUBT_SEARCHED_FOR, START_SETTLES};
 
@@ -28,7 +31,7 @@ pub fn after_search(
     match (answer, refused) {
         (Ok(Some(description)), _) if timed_out => found_late(export, &description, around),
         (Ok(Some(description)), _) => accept(export, &description, around),
-        (Ok(None), Some(refusal)) if is_about_the_request(&refusal) => refuse(export, refusal, around.now),
+        (Ok(None), Some(refusal)) if is_about_the_request(&refusal, export) => refuse(export, refusal, around.now),
         _ if timed_out => Outcome { change: None, next: look_slowly(export, around) },
         (answer, refused) => {
             let why = in_words(answer.err().as_ref(), refused.as_ref());
@@ -37,9 +40,10 @@ pub fn after_search(
     }
 }
 
-/// Whether AWS refuses the request itself, which is the same as in the first start: then it cannot have accepted that one.
-fn is_about_the_request(refusal: &AwsFailure) -> bool {
-    refusal.code == "ValidationException"
+/// Whether AWS refuses the request itself, which is the same as in the first start: then it cannot have accepted that one. A request that
+/// names a time can have been good when it was first sent.
+fn is_about_the_request(refusal: &AwsFailure, export: &Export) -> bool {
+    refusal.code == "ValidationException" && matches!(export.request.kind, ExportKind::Full { export_time: None })
 }
 
 /// Whether an export that timed out in doubt is still searched for.
@@ -51,7 +55,7 @@ pub(super) fn is_searched_for(export: &Export, now: Timestamp) -> bool {
 pub(super) fn give_up(export: &Export, now: Timestamp) -> Outcome {
     let hours = DOUBT_SEARCHED_FOR.as_secs() / 3600;
     let reason = format!(
-        "a start of it got no answer, and AWS's lists did not show it for {hours} h after its time-out; it is no longer searched for"
+        "the answer to a start request was lost, and AWS's lists did not show the export within {hours} h after its time-out; the search has ended"
     );
     let after = export.changed(export.state.clone(), Some(reason.clone()), now);
     Outcome { change: Some(Change { export: after, event: EventKind::Forgotten, detail: reason }), next: NextLook::Never }
@@ -61,17 +65,23 @@ fn in_words(failed: Option<&AwsFailure>, refused: Option<&AwsFailure>) -> String
     let repeated = refused.map(|refusal| format!(" (AWS refuses to repeat it: {})", refusal.code)).unwrap_or_default();
     let searched = match failed {
         Some(failure) => format!("the search for it failed ({})", failure.code),
-        None => "AWS's lists do not show it".to_owned(),
+        None => "AWS's lists do not show the export".to_owned(),
     };
-    format!("a start of it got no answer{repeated}, and {searched}")
+    format!("the answer to a start request was lost{repeated}, and {searched}")
 }
 
 /// Still in doubt: another step follows, a repeated start if the token is good for it, or a search.
 fn search_again(claimed: &Claimed, why: &str, around: &Surroundings) -> Outcome {
     let export = &claimed.export;
     let failures = claimed.failures.saturating_add(1);
-    let delay = within_timeout(export, retry_delay(failures, around.jitter), around.now).max(START_SETTLES);
-    let reason = format!("{why}; AWS may run it, so it is looked for again");
+    // A repeated start is one call; a search reads all lists of an account.
+    let delay = if would_search(export, around.now) {
+        slow_poll_delay(around.now.since(export.created_at), around.jitter)
+    } else {
+        retry_delay(failures, around.jitter)
+    };
+    let delay = within_timeout(export, delay, around.now).max(START_SETTLES);
+    let reason = format!("{why}; AWS may be running it, so the search continues");
     let change = (export.status_reason.as_ref() != Some(&reason)).then(|| Change {
         export: export.changed(export.state.clone(), Some(reason.clone()), around.now),
         event: EventKind::Delayed,
@@ -82,8 +92,9 @@ fn search_again(claimed: &Claimed, why: &str, around: &Surroundings) -> Outcome 
 
 fn time_out(export: &Export, why: &str, around: &Surroundings) -> Outcome {
     let timeout = export.request.create_timeout.as_str();
-    let reason =
-        format!("AWS had not confirmed it within {timeout}: {why}. AWS may run it; it is not started again, and searched for slowly");
+    let reason = format!(
+        "AWS did not confirm it within {timeout}: {why}. AWS may be running it; it is not started again, and the search continues at longer intervals"
+    );
     let after = export.changed(ExportState::TimedOut(TimedOut::InDoubt), Some(reason.clone()), around.now);
     Outcome { change: Some(Change { export: after, event: EventKind::TimedOut, detail: reason }), next: look_slowly(export, around) }
 }

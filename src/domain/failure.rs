@@ -122,7 +122,7 @@ fn of_time_out(export: &Export, timed_out: &TimedOut) -> Failure {
             "The events of this export say what kept AWS from accepting it. It will not be started any more; POST …/retry asks for it again.".to_owned(),
         ),
         TimedOut::InDoubt => (
-            "a start of it got no answer, so AWS may have accepted it, but AWS had not confirmed that",
+            "the answer to a start request was lost; AWS may have accepted it, but did not confirm it",
             doubt_hint(export),
         ),
     };
@@ -139,9 +139,9 @@ fn of_time_out(export: &Export, timed_out: &TimedOut) -> Failure {
 fn doubt_hint(export: &Export) -> String {
     let (table, token) = (&export.request.table_arn, export.origin.client_token().map_or("", |token| token.as_str()));
     format!(
-        "It is not started again, so that it is not billed twice. It is searched for in AWS's lists for {} hours after the time-out, and followed if it \
-         is found there. To see for yourself, list the exports of {} (aws dynamodb list-exports --region {}, then describe-export) and look for the client \
-         token {token}; POST /v1/exports/import adopts an export by its ARN. If AWS has none, create a new export.",
+        "It is not started again, so that it is not billed twice. AWS's lists are searched for it until {} hours after the time-out, and it is followed if \
+         it is found. To check, list the exports of {} (aws dynamodb list-exports --region {}, then describe-export) and look for the client token \
+         {token}. If AWS has it, POST /v1/exports/import with its ARN; if not, create a new export.",
         DOUBT_SEARCHED_FOR.as_secs() / 3600,
         table.as_str(),
         table.region(),

@@ -113,7 +113,7 @@ pub fn check_retryable(export: &Export) -> Result<(), Invalid> {
         }
         ExportState::Completed(..) => Err(Invalid::new("the export is COMPLETED; create a new one to export again")),
         ExportState::TimedOut(TimedOut::InDoubt) => Err(Invalid::new(
-            "the export is TIMED_OUT, but a start of it got no answer and AWS may have accepted it; its failure.hint says how to look at AWS. \
+            "the export is TIMED_OUT, but AWS may have accepted a start whose answer was lost; failure.hint says how to check. \
              Create a new one to export again",
         )),
         ExportState::TimedOut(TimedOut::Accepted(_)) => {

@@ -134,7 +134,7 @@ fn token_is_old(export: &Export, now: Timestamp) -> bool {
 }
 
 /// Whether a start that is in doubt is searched for at this time, rather than repeated.
-fn would_search(export: &Export, now: Timestamp) -> bool {
+pub(super) fn would_search(export: &Export, now: Timestamp) -> bool {
     export.is_overdue(now) || token_is_old(export, now)
 }
 

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::number::is_number;
@@ -109,6 +110,15 @@ fn once<E: Error>(mut names: Vec<Cow<'_, str>>) -> Result<(), E> {
     Ok(())
 }
 
+/// The longest value in the metadata of a change, in bytes of JSON.
+const MOST_METADATA_BYTES: usize = 4096;
+
+/// One more value.
+fn count<E: Error>(left: &Cell<u32>) -> Result<(), E> {
+    left.set(left.get().checked_sub(1).ok_or_else(|| E::custom("it has more values than any DynamoDB item"))?);
+    Ok(())
+}
+
 macro_rules! seed {
     ($what:ty, $ask:ident, $expecting:literal, { $($visit:tt)* }) => {
         impl<'de, const KEEP: bool> DeserializeSeed<'de> for Seed<'_, KEEP, $what> {
@@ -171,8 +181,7 @@ seed!(Attributes, deserialize_map, "attributes", {
 
 seed!(Attribute, deserialize_map, "an attribute's value with its type", {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let left = self.left.get().checked_sub(1).ok_or_else(|| A::Error::custom("it has more values than any item"))?;
-        self.left.set(left);
+        count(self.left)?;
         let Some(tag) = map.next_key_seed(Name)? else { return Err(A::Error::custom("it has an attribute value without a type")) };
         let value = match &*tag {
             "S" => map.next_value_seed(self.next(Text(Kind::String)))?,
@@ -210,6 +219,7 @@ seed!(Set, deserialize_seq, "a set", {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut all = Vec::new();
         while let Some(value) = seq.next_element_seed(self.next(Text(self.what.0)))? {
+            count(self.left)?;
             if KEEP {
                 all.push(value);
             }
@@ -221,7 +231,7 @@ seed!(Set, deserialize_seq, "a set", {
 seed!(Text, deserialize_str, "a text", {
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
         match self.what.0 {
-            Kind::Number if !is_number(text) => return Err(E::custom("it has a number that is none")),
+            Kind::Number if !is_number(text) => return Err(E::custom("it has a malformed number")),
             Kind::Binary if BASE64.decode(text).is_err() => return Err(E::custom("it has a binary value that is not base64")),
             _ => {}
         }
@@ -242,7 +252,14 @@ seed!(Metadata, deserialize_map, "metadata", {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let (mut members, mut names) = (Map::new(), Vec::new());
         while let Some(name) = map.next_key_seed(Name)? {
-            members.insert(name.clone().into_owned(), map.next_value::<Value>()?);
+            let value: &RawValue = map.next_value()?;
+            if value.get().len() > MOST_METADATA_BYTES {
+                return Err(A::Error::custom("it has longer metadata than any change"));
+            }
+            count(self.left)?;
+            if KEEP {
+                members.insert(name.clone().into_owned(), serde_json::from_str(value.get()).map_err(A::Error::custom)?);
+            }
             names.push(name);
         }
         once(names)?;
@@ -313,9 +330,9 @@ mod tests {
             (item(r#""secret""#), "another type"),
             (item(r#"{"S":1}"#), "another type"),
             (item(r#"{"N":1}"#), "another type"),
-            (item(r#"{"N":"secret"}"#), "a number that is none"),
-            (item(r#"{"N":""}"#), "a number that is none"),
-            (item(r#"{"NS":["1","NaN"]}"#), "a number that is none"),
+            (item(r#"{"N":"secret"}"#), "a malformed number"),
+            (item(r#"{"N":""}"#), "a malformed number"),
+            (item(r#"{"NS":["1","NaN"]}"#), "a malformed number"),
             (item(r#"{"B":"aGk"}"#), "not base64"),
             (item(r#"{"B":"secret!"}"#), "not base64"),
             (item(r#"{"BS":["aGk=","a"]}"#), "not base64"),

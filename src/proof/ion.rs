@@ -146,7 +146,7 @@ fn plain(decimal: &Decimal) -> String {
     let sign = if decimal.is_less_than_zero() { "-" } else { "" };
     let exponent = decimal.exponent();
     // DynamoDB's numbers have at most 130 digits after the point or before it; others are left with their exponent.
-    if exponent.unsigned_abs() > 1000 {
+    if exponent.unsigned_abs() > 200 {
         return format!("{sign}{digits}E{exponent}");
     }
     let places = usize::try_from(exponent.unsigned_abs()).unwrap_or_default();

@@ -12,9 +12,15 @@ pub struct Framing {
     state: State,
     depth: u32,
     most_values: u32,
-    /// Commas outside of strings: about as many as there are values.
+    /// Commas and colons of a record outside of strings: about as many as there are values, and as there are names and annotations.
     commas: u32,
+    colons: u32,
+    /// Bytes of values and their annotations outside of structs.
+    bytes_between: u32,
 }
+
+/// How many bytes may stand between two records beside blanks, comments and the text of strings: enough for `$ion_1_0` a few times.
+const MOST_BYTES_BETWEEN: u32 = 100;
 
 /// What the last byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,7 +56,7 @@ enum State {
 impl Framing {
     /// At the beginning of a text whose records have at most so many values.
     pub fn new(most_values: u32) -> Self {
-        Self { state: State::Plain, depth: 0, most_values, commas: 0 }
+        Self { state: State::Plain, depth: 0, most_values, commas: 0, colons: 0, bytes_between: 0 }
     }
 
     /// Goes on with more text. How many bytes of it end the record, or `None` if it goes on beyond.
@@ -69,7 +75,7 @@ impl Framing {
             self.step(piece[at])?;
             at += 1;
             if before == 1 && self.depth == 0 {
-                self.commas = 0;
+                (self.commas, self.colons, self.bytes_between) = (0, 0, 0);
                 return Ok(Some(at));
             }
         }
@@ -126,13 +132,21 @@ impl Framing {
             b'{' => State::Brace,
             _ => State::Plain,
         };
+        if self.depth == 0 && !byte.is_ascii_whitespace() {
+            self.bytes_between += 1;
+            if self.bytes_between > MOST_BYTES_BETWEEN {
+                return Err("there is text that belongs to no record");
+            }
+        }
         match byte {
-            b'[' | b'(' => self.open()?,
-            b'}' | b']' | b')' => self.depth = self.depth.checked_sub(1).ok_or("it closes a bracket that is not open")?,
-            b',' => {
-                self.commas += 1;
-                if self.commas > self.most_values {
-                    return Err("it has more values than any item");
+            b'(' => return Err("it has an Ion S-expression, which no export has"),
+            b'[' => self.open()?,
+            b'}' | b']' => self.depth = self.depth.checked_sub(1).ok_or("it closes a bracket that is not open")?,
+            b',' | b':' => {
+                let count = if byte == b',' { &mut self.commas } else { &mut self.colons };
+                *count += 1;
+                if *count > self.most_values {
+                    return Err("it has more values than any DynamoDB item");
                 }
             }
             _ => {}
@@ -176,7 +190,7 @@ mod tests {
     fn records_end_with_their_last_bracket() {
         for (text, expected) in [
             ("{a:1}{b:2}", vec!["{a:1}", "{b:2}", ""]),
-            ("$ion_1_0 {a:{b:[1,(2)]}}\n$ion_1_0\n{b:2}\n", vec!["$ion_1_0 {a:{b:[1,(2)]}}", "\n$ion_1_0\n{b:2}", "\n"]),
+            ("$ion_1_0 {a:{b:[1,[2]]}}\n$ion_1_0\n{b:2}\n", vec!["$ion_1_0 {a:{b:[1,[2]]}}", "\n$ion_1_0\n{b:2}", "\n"]),
             (r#"{a:"}\"}"}{b:'}\'}'}"#, vec![r#"{a:"}\"}"}"#, r#"{b:'}\'}'}"#, ""]),
             (r"{a:'''}'}''}\'''}'''}{b:''}", vec![r"{a:'''}'}''}\'''}'''}", "{b:''}", ""]),
             ("{a:{{YQ==}}}{b:{{ }}}", vec!["{a:{{YQ==}}}", "{b:{{ }}}", ""]),
@@ -196,5 +210,9 @@ mod tests {
         assert!(Framing::new(10).feed(&b"[".repeat(65)).is_err());
         assert!(Framing::new(10).feed(&b"1,".repeat(10)).is_ok());
         assert!(Framing::new(10).feed(&b"1,".repeat(11)).is_err());
+        assert!(Framing::new(10).feed(b"{Item:{a:(5 5)}}").is_err());
+        assert!(Framing::new(10).feed(&[b"{a:".to_vec(), b"a::".repeat(6)].concat()).is_err());
+        assert!(Framing::new(10).feed(&b"5 ".repeat(101)).is_err());
+        assert!(Framing::new(10).feed(&[b" ".repeat(10_000), b"// a comment\n".repeat(1000), b"$ion_1_0 {}".to_vec()].concat()).is_ok());
     }
 }

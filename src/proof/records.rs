@@ -15,8 +15,8 @@ use crate::domain::request::ExportFormat;
 /// 135 in DynamoDB JSON, and a change has two images. That makes 36 MB.
 pub const MOST_RECORD_BYTES: usize = 40 * 1024 * 1024;
 
-/// The most values of one record: in DynamoDB each takes a byte at least, and a change has two images.
-const MOST_VALUES: u32 = 1_000_000;
+/// The most values of one record: in DynamoDB an element of a list takes two bytes at least, and a change has two images.
+const MOST_VALUES: u32 = 450_000;
 
 /// How much is decompressed at a time.
 const TEXT_BYTES: usize = 64 * 1024;
@@ -117,7 +117,7 @@ impl<R: BufRead> Records<R> {
             self.text.consume(length);
             match end {
                 Err(what) => return Err(self.malformed(what, 0)),
-                _ if self.record.len() > self.most_bytes => return Err(self.malformed("it is longer than any item", 0)),
+                _ if self.record.len() > self.most_bytes => return Err(self.malformed("it is longer than any DynamoDB item", 0)),
                 Ok(Some(_)) => return Ok(Part::Record),
                 Ok(None) => {}
             }
@@ -282,7 +282,7 @@ mod tests {
             let mut records = Records::new(&bytes[..], format);
             records.most_bytes = 500_000;
             let error = records.read_next::<false>().unwrap_err();
-            assert!(error.to_string().contains("longer than any item"), "{error}");
+            assert!(error.to_string().contains("longer than any DynamoDB item"), "{error}");
             assert!(records.record.len() < 600_000);
         }
         const { assert!(MOST_RECORD_BYTES > 2 * 400_000 / 3 * 135) };

@@ -1,4 +1,4 @@
-//! Cancels and deletes exports for callers.
+//! What callers do to exports: cancels them, settles a start in doubt, deletes them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::rows::select_exports;
 use super::steps::{Bodies, Step, write};
 use super::{Store, StoreError};
 use crate::domain::caller::CallerName;
-use crate::domain::export::Export;
+use crate::domain::export::{Export, ExportState, TimedOut};
 use crate::domain::ids::{DeliveryId, ExportId};
 use crate::domain::step::{Change, Claimed, NextLook, Outcome};
 
@@ -46,7 +46,46 @@ impl Store {
         Ok(Some(Ok(change.export)))
     }
 
-    /// Forgets an export that has ended, or any with `force`. `None` when there is no such export, `Some(false)` when it has not ended.
+    /// Writes what AWS says of an export that is TIMED_OUT with a start in doubt, in the name of `by`, whether it is still searched for or not.
+    /// The export after it; `None` if there is no such doubt.
+    ///
+    /// # Errors
+    /// The database does not answer, or the export changed at this moment.
+    pub async fn settle_doubt(
+        &self,
+        id: ExportId,
+        outcome: impl FnOnce(&Claimed) -> Outcome,
+        by: Option<&CallerName>,
+        delivery_id: DeliveryId,
+    ) -> Result<Option<Export>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // After the search has ended there is no row: whoever writes holds one.
+        sqlx::query!(
+            "INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at, timed_out)
+            SELECT id, account_id || '/' || region, now(), 0, 'FOLLOW', created_at + create_timeout_ms * interval '1 millisecond', true
+            FROM exports WHERE id = $1 AND start_in_doubt
+            ON CONFLICT (export_id) DO NOTHING",
+            id.0
+        )
+        .execute(&mut *tx)
+        .await?;
+        let claim = sqlx::query_scalar!("SELECT claims FROM export_schedule WHERE export_id = $1 FOR UPDATE", id.0);
+        let Some(claim) = claim.fetch_optional(&mut *tx).await? else { return Ok(None) };
+        let Some(row) = select_exports!("WHERE e.id = $1", id.0).fetch_optional(&mut *tx).await? else { return Ok(None) };
+        let export = Export::try_from(row)?;
+        if export.state != ExportState::TimedOut(TimedOut::InDoubt) {
+            return Ok(None);
+        }
+        let claimed = Claimed { export, claim, failures: 0, in_doubt: false, planned_delay: Duration::ZERO };
+        let outcome = outcome(&claimed);
+        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by, delivery_id, Bodies::All, &self.public_url)?]).await?.is_empty() {
+            return Err(StoreError::Stale);
+        }
+        tx.commit().await?;
+        Ok(outcome.change.map(|change| change.export))
+    }
+
+    /// Deletes an export that has ended, or any with `force`. `None` when there is no such export, `Some(false)` when it has not ended.
     ///
     /// # Errors
     /// The database does not answer.

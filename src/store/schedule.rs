@@ -158,7 +158,8 @@ impl Store {
                 LIMIT $1
                 FOR UPDATE SKIP LOCKED
             )
-            UPDATE export_schedule s SET claims = s.claims + 1, deadline_at = s.deadline_at + $3 * interval '1 second'
+            UPDATE export_schedule s SET claims = s.claims + 1, due_at = greatest(s.due_at, now() + $3 * interval '1 second'),
+                deadline_at = s.deadline_at + $3 * interval '1 second'
             FROM due WHERE s.export_id = due.export_id
             RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, s.delay_ms AS "planned_ms!",
                 s.start_sent_at AS "doubt_since: OffsetDateTime", 0::float8 AS "late_s!""#,

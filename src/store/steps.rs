@@ -243,7 +243,7 @@ pub(super) async fn write(executor: impl PgExecutor<'_>, steps: &[&Step]) -> Res
             SELECT (replace(left(c.delivery_id::text, 15), '-', '') || left(hash, 3) || '8' || substr(hash, 4, 15))::uuid,
                 w.id, w.url, c.id, c.version, c.webhook_type, c.webhook_body, 'PENDING', now(), c.updated_at
             FROM changed c JOIN endpoints w
-                ON (w.event_types = '{}' OR c.webhook_type = ANY (w.event_types)) AND w.labels <@ c.labels,
+                ON c.webhook_type IS NOT NULL AND (w.event_types = '{}' OR c.webhook_type = ANY (w.event_types)) AND w.labels <@ c.labels,
                 LATERAL md5(c.delivery_id::text || w.id::text) AS hash
             ON CONFLICT (endpoint_id, export_id, event_sequence) DO NOTHING
             RETURNING export_id

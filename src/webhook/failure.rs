@@ -21,7 +21,7 @@ pub enum SendError {
     /// An extra header cannot be sent.
     #[error("an extra header has a name or value that cannot be sent")]
     Header,
-    /// The name has no address, or nobody answers for it.
+    /// The name has no address, or it does not resolve.
     #[error("the receiver's name was not found")]
     NameNotFound(#[source] io::Error),
     /// No connection could be made.

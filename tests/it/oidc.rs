@@ -60,7 +60,7 @@ async fn every_flaw_of_a_token_is_refused() {
         ("iss", json!("https://other.example"), "another issuer"),
         ("aud", json!("other"), "another audience"),
         ("exp", json!(now - 31), "expired"),
-        ("nbf", json!(now + 120), "not good yet"),
+        ("nbf", json!(now + 120), "not valid yet"),
         ("scope", json!("openid"), "no scope"),
         ("sub", json!(""), "no name"),
         ("iss", Value::Null, "iss"),
@@ -69,7 +69,7 @@ async fn every_flaw_of_a_token_is_refused() {
         ("sub", Value::Null, ""),
         ("iss", json!([issuer.url]), "another issuer"),
         ("sub", json!("ci\u{202e}moc"), "no name"),
-        ("token_use", json!("id"), "no access token"),
+        ("token_use", json!("id"), "not an access token"),
         ("exp", json!("soon"), "exp"),
     ] {
         let mut claims = good.clone();

@@ -58,8 +58,8 @@ async fn cognito_names_a_client_in_place_of_an_audience() {
         ("client_id", json!(["1example23456789"]), "client that is not allowed"),
         ("client_id", Value::Null, "no client"),
         ("azp", json!("another"), "client that is not allowed"),
-        ("token_use", json!("id"), "no access token"),
-        ("token_use", Value::Null, "no access token"),
+        ("token_use", json!("id"), "not an access token"),
+        ("token_use", Value::Null, "not an access token"),
         // An ID token of the same client.
         ("aud", json!("1example23456789"), "another audience"),
         ("scope", json!("exports:read"), "no scope"),

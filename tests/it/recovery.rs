@@ -191,12 +191,12 @@ async fn a_start_in_doubt_ends_at_its_time_out_with_a_reason_and_is_still_found_
         }
         assert_eq!(ended["export_status"], "TIMED_OUT", "{how}");
         let reason = ended["status_reason"].as_str().unwrap();
-        assert!(reason.contains("a start of it got no answer") && reason.contains("AWS may run it"), "{how}: {reason}");
+        assert!(reason.contains("the answer to a start request was lost") && reason.contains("AWS may be running it"), "{how}: {reason}");
         assert_eq!(ended["failure"]["retryable"], false, "{how}");
         let hint = ended["failure"]["hint"].as_str().unwrap();
         assert!(hint.contains(ended["client_token"].as_str().unwrap()) && hint.contains("list-exports"), "{how}: {hint}");
         let again = app.send(app.request(Method::POST, &format!("/v1/exports/{id}/retry"))).await;
-        assert!(again.expect_problem(409, "not-retryable").json["detail"].as_str().unwrap().contains("AWS may have accepted it"));
+        assert!(again.expect_problem(409, "not-retryable").json["detail"].as_str().unwrap().contains("AWS may have accepted a start"));
         // AWS ended it meanwhile; the search goes on after the time-out and takes it over.
         app.aws.finish_exports().await;
         app.aws.clear_faults();
@@ -221,6 +221,23 @@ async fn a_start_in_doubt_that_is_not_found_for_a_day_is_no_longer_searched_for(
     app.step_exports().await;
     assert_eq!(app.event_types(&id).await.last().unwrap(), "export.forgotten");
     assert!(app.claim_everything().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_start_in_doubt_that_somebody_found_at_aws_is_settled_by_its_import() {
+    let app = TestApp::start().await;
+    let id = start_unheard(&app, "10m").await;
+    let arn = app.aws.exports()[0].arn.clone();
+    app.aws.add_fault(Fault::new("ListExports", FaultKind::RefusePageToken));
+    app.advance(Duration::from_secs(600)).await;
+    app.step_exports().await;
+    app.advance(Duration::from_secs(24 * 3600)).await;
+    app.step_exports().await;
+    assert_eq!(app.event_types(&id).await.last().unwrap(), "export.forgotten");
+    let imported = app.post("/v1/exports/import", &json!({"export_arn": arn})).await.expect(200);
+    assert_eq!((imported.id(), &imported.json["export_status"], &imported.json["arn"]), (id.clone(), &json!("COMPLETED"), &json!(arn)));
+    assert!(app.claim_everything().await.is_empty());
+    assert_eq!(app.aws.exports().len(), 61);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 use tableferry::domain::step::Claimed;
+use tableferry_simulator::{Fault, FaultKind};
 
 use crate::support::{NOWHERE, TestApp, create_body};
 
@@ -107,4 +108,19 @@ async fn steps_that_endpoints_hear_of_are_written_in_groups_too() {
 /// How many transactions have changed exports: each leaves its own number in the rows that it wrote.
 async fn written_in_groups(app: &TestApp) -> i64 {
     sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM export_events").fetch_one(&app.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn steps_that_no_webhook_tells_of_are_written_beside_an_endpoint_that_hears_of_everything() {
+    let app = TestApp::start().await;
+    app.endpoint_at(NOWHERE).await;
+    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::AccessDenied).times(2));
+    let ids = [app.create(&create_body()).await.expect(202).id(), app.create(&create_body()).await.expect(202).id()];
+    step_at_once(&app, &app.claim_everything().await).await;
+    for id in &ids {
+        assert_eq!(app.event_types(id).await, ["export.created", "export.delayed"]);
+        assert!(app.export(id).await["status_reason"].as_str().unwrap().contains("AWS denies the call"));
+    }
+    let deliveries: i64 = sqlx::query_scalar("SELECT count(*) FROM webhook_deliveries").fetch_one(&app.pool).await.unwrap();
+    assert_eq!(deliveries, 0);
 }

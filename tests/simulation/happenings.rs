@@ -38,7 +38,7 @@ impl World {
                 if commit != Commit::Failed {
                     let limit = 1 + self.dice.below(6);
                     let quotas = Quotas { repeats: limit, starts: limit, polls: limit };
-                    let mut tickets = self.store.claim_overdue(workers_now, limit);
+                    let mut tickets = self.store.claim_overdue(self.now, workers_now, limit);
                     tickets.extend(self.store.claim(self.now, workers_now, quotas, &self.rules));
                     for ticket in tickets {
                         self.tell(|_| format!("worker {worker} claims {} ({commit:?}), {}", name(ticket.id), ticket.in_words()));

@@ -123,14 +123,15 @@ impl ModelStore {
     }
 
     /// `claim_overdue`: takes exports that wait for their start longer than they may by the clock of their worker, and moves their
-    /// deadline ahead.
-    pub fn claim_overdue(&mut self, workers_now: Timestamp, limit: usize) -> Vec<Ticket> {
+    /// deadline ahead, and their due time, so that nobody starts them meanwhile.
+    pub fn claim_overdue(&mut self, now: Timestamp, workers_now: Timestamp, limit: usize) -> Vec<Ticket> {
         let rows = self.schedule.iter().filter(|(_, row)| row.starting && row.start_sent_at.is_none() && row.deadline_at <= workers_now);
         let mut overdue: Vec<_> = rows.map(|(id, row)| (row.deadline_at, *id)).collect();
         overdue.sort();
         let claimed = overdue.into_iter().take(limit).filter_map(|(_, id)| {
             let row = self.schedule.get_mut(&id)?;
             row.claims += 1;
+            row.due_at = row.due_at.max(now.plus(START_LEASE));
             row.deadline_at = row.deadline_at.plus(START_LEASE);
             let (claim, failures) = (row.claims, row.failures);
             Some(Ticket { id, starting: true, overdue: true, claim, failures, in_doubt: false, planned_delay: row.delay })

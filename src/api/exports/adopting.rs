@@ -6,10 +6,12 @@ use crate::api::{ApiState, trace};
 use crate::domain::adopt::adopt;
 use crate::domain::arn::{ExportArn, TableArn};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
+use crate::domain::doubt::after_search;
 use crate::domain::estimate::estimate;
 use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::invalid::Invalid;
+use crate::domain::step::{Claimed, Surroundings};
 use crate::measures::EXPORT_EVENTS;
 use crate::store::StoreError;
 use crate::store::accept::Acceptance;
@@ -66,12 +68,18 @@ pub(super) fn of_aws(failure: &AwsFailure, what: &str) -> Problem {
 pub(super) async fn adopt_one(state: &ApiState, calling: &Calling, table_arn: &TableArn, arn: &ExportArn) -> Result<Adoption, NotAdopted> {
     let check = |export: &Export| calling.check_adoption(&export.request).map_err(|problem| NotAdopted::Forbidden(Box::new(problem)));
     let described = state.aws.describe(table_arn, arn).await.map_err(NotAdopted::Aws)?;
-    // One of our own of which AWS's answer has not arrived here yet: its worker will hear of it.
+    // One of our own of which AWS's answer has not arrived here: its worker will hear of it, unless it timed out and the search has ended.
     if let Some(token) = &described.client_token
         && let Some(known) = state.store.find_created_by_token(table_arn.as_str(), token.as_str()).await?
     {
         check(&known)?;
-        return Ok(Adoption::Known(Box::new(known)));
+        let around = Surroundings { now: state.chance.now(), jitter: state.chance.jitter(), bounds: state.poll_bounds };
+        let found = |claimed: &Claimed| after_search(claimed, Ok(Some(described.clone())), None, &around);
+        let settled = state.store.settle_doubt(known.id, found, calling.name().as_ref(), state.chance.delivery_id()).await?;
+        if settled.is_some() {
+            state.exports_due.notify_one();
+        }
+        return Ok(Adoption::Known(Box::new(settled.unwrap_or(known))));
     }
     let mut export = adopt(state.chance.export_id(), table_arn.clone(), &described, state.chance.now()).map_err(NotAdopted::Unusable)?;
     check(&export)?;

@@ -46,7 +46,7 @@ problems! {
     params(
         ("preflight" = Option<bool>, Query, nullable = false, description = "Ask AWS first, and store nothing if a check fails; see POST /v1/exports/preflight"),
         ("Idempotency-Key" = Option<String>, Header, nullable = false, description = "1 to 255 visible ASCII characters of your choice; the same key with another body is refused", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
-        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 50, unless the operator has set another maximum; `Preference-Applied` says what was honoured) for the end; the answer is 200 if it came", example = "wait=5"),
+        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 50, unless the operator has set another maximum; `Preference-Applied` says what was honoured) for the end; the answer is 200 if it came"),
     ),
     request_body(content = CreateExport, description = "What to export and where to; at most 256 KiB", example = json!({
         "table_arn": "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",
@@ -58,7 +58,7 @@ problems! {
         (status = 202, description = "Accepted: stored, and worked on from now on", body = ExportView,
             headers(
                 ("Location" = String, description = "The export's URL"),
-                ("Retry-After" = u32, description = "Seconds until another look makes sense"),
+                ("Retry-After" = u32, description = "Seconds to wait before polling again"),
                 ("Preference-Applied" = String, description = "The wait that was honoured"),
                 ("Idempotent-Replayed" = bool, description = "`true` if the key was known: this is the export it stands for; else absent"),
             ),
@@ -195,7 +195,7 @@ async fn store_new(
 /// Why a new export is PENDING, with what its caller should know at once.
 fn accepted_in_words(request: &ExportRequest) -> String {
     let warning = request.destination.bucket.broken_rule().map(|why| {
-        format!(". Warning: S3 creates no bucket of this name ({why}); unless it is one of us-east-1 from before March 2018, the export will fail")
+        format!(". Warning: S3 does not allow new buckets with this name ({why}); the export fails unless the bucket already exists")
     });
     format!("accepted; AWS has not been asked yet{}", warning.unwrap_or_default())
 }

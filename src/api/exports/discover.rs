@@ -74,7 +74,7 @@ pub enum AdoptChoice {
 /// What AWS remembers of exports.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Discovered {
-    /// Exports in AWS's order. One may be listed by two answers.
+    /// Exports in the order in which AWS lists them. An export can appear in two answers.
     pub exports: Vec<DiscoveredExport>,
     /// How many were adopted by this call.
     pub adopted: u64,
@@ -262,7 +262,7 @@ impl Search<'_> {
                 // AWS refuses page tokens that it gave, old ones above all.
                 Err(failure) if failure.class == FailureClass::Refused && !page.is_empty() => {
                     if std::mem::replace(&mut restarted, true) {
-                        self.end_early(&format!("AWS refuses the token of a page ({failure})"));
+                        self.end_early(&format!("AWS rejected its page token ({failure})"));
                         return Ok(());
                     }
                     page.clear();
@@ -276,12 +276,17 @@ impl Search<'_> {
             match next {
                 _ if !whole => break,
                 Some(next) if !pages.insert(next.clone()) => {
-                    self.end_early("AWS's list leads back to a page that was read");
+                    self.end_early("AWS returned a page token that leads back to a page already read");
                     return Ok(());
                 }
                 Some(next) => page = next,
                 None => return Ok(()),
             }
+        }
+        // The list was begun again, and the token that would lead on may be rejected like the one before: without an end.
+        if restarted && !self.wish.all {
+            self.end_early("AWS rejected a page token, and the list is longer than one answer");
+            return Ok(());
         }
         let mut token = self.wish.place.mark().to_vec();
         token.extend(page.as_bytes());

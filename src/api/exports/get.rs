@@ -28,12 +28,12 @@ problems! {
     security(("bearer" = ["exports:read"])),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 50, unless the operator has set another maximum; `Preference-Applied` says what was honoured) for the end", example = "wait=5"),
+        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 50, unless the operator has set another maximum; `Preference-Applied` says what was honoured) for the end"),
     ),
     responses(
         (status = 200, description = "The export as it stands", body = ExportView,
             headers(
-                ("Retry-After" = u32, description = "Seconds until another look makes sense; absent when it has ended"),
+                ("Retry-After" = u32, description = "Seconds to wait before polling again; absent once the export has ended"),
                 ("Preference-Applied" = String, description = "The wait that was honoured"),
             )),
         GetProblems

@@ -47,9 +47,9 @@ problems! {
     request_body(content = ImportExport),
     responses(
         (status = 201, description = "Adopted", body = ExportView,
-            headers(("Location" = String, description = "The export's URL"), ("Retry-After" = u32, description = "Seconds until another look makes sense; absent when it has ended"))),
+            headers(("Location" = String, description = "The export's URL"), ("Retry-After" = u32, description = "Seconds to wait before polling again; absent once the export has ended"))),
         (status = 200, description = "Known already", body = ExportView,
-            headers(("Location" = String, description = "The export's URL"), ("Retry-After" = u32, description = "Seconds until another look makes sense; absent when it has ended"))),
+            headers(("Location" = String, description = "The export's URL"), ("Retry-After" = u32, description = "Seconds to wait before polling again; absent once the export has ended"))),
         ImportProblems
     )
 )]

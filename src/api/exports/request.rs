@@ -50,9 +50,9 @@ pub struct CreateExport {
     /// Id, ARN or alias of a KMS key in the bucket's region; only with `KMS`.
     #[schema(min_length = 1, max_length = 2048, pattern = "^[!-~]+$")]
     pub s3_sse_kms_key_id: Option<String>,
-    /// The format of the data files; left out, it is DYNAMODB_JSON.
+    /// The format of the data files. Default: DYNAMODB_JSON.
     pub export_format: Option<ExportFormat>,
-    /// All items at a time, or the changes of a window; left out, it is FULL_EXPORT.
+    /// All items at a time, or the changes of a window. Default: FULL_EXPORT.
     pub export_type: Option<ExportType>,
     /// The time of a full export's snapshot (RFC 3339, any offset), within the last 35 days; fractions of a second are dropped.
     /// Left out, it is now.
@@ -79,9 +79,9 @@ pub struct CreateExport {
     /// The caller's own names for the export: at most 32, keys of 1 to 63 characters without `:`, values of at most 255.
     #[schema(example = json!({"team": "orders"}))]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Verify it by itself once it is COMPLETED, as POST /v1/exports/{id}/verify does; left out, it is not.
+    /// Verify it by itself once it is COMPLETED, as POST /v1/exports/{id}/verify does. Default: no.
     pub verify: Option<bool>,
-    /// Whether it is asked for again by itself when it fails of something that can pass; left out, it is not.
+    /// Whether it is asked for again by itself when it fails of something that can pass. Default: no.
     pub retry: Option<RetryWish>,
 }
 
@@ -92,10 +92,10 @@ pub struct IncrementalExportSpecification {
     /// Start, inclusive (RFC 3339, any offset).
     #[schema(format = DateTime)]
     pub export_from_time: String,
-    /// End, exclusive; left out, it is when AWS starts the export.
+    /// End, exclusive. Default: when AWS starts the export.
     #[schema(format = DateTime)]
     pub export_to_time: Option<String>,
-    /// What is written of each changed item; left out, it is NEW_AND_OLD_IMAGES.
+    /// What is written of each changed item. Default: NEW_AND_OLD_IMAGES.
     pub export_view_type: Option<ExportViewType>,
 }
 

@@ -38,9 +38,9 @@ problems! {
     params(("id" = uuid::Uuid, Path, description = "The id of the export that came to nothing")),
     responses(
         (status = 202, description = "Accepted: a new export", body = ExportView,
-            headers(("Location" = String, description = "The new export's URL"), ("Retry-After" = u32, description = "Seconds until another look makes sense"))),
+            headers(("Location" = String, description = "The new export's URL"), ("Retry-After" = u32, description = "Seconds to wait before polling again"))),
         (status = 200, description = "It was retried before: the export that repeats it", body = ExportView,
-            headers(("Location" = String, description = "That export's URL"), ("Retry-After" = u32, description = "Seconds until another look makes sense; absent when it has ended"))),
+            headers(("Location" = String, description = "That export's URL"), ("Retry-After" = u32, description = "Seconds to wait before polling again; absent once the export has ended"))),
         RetryProblems
     )
 )]

@@ -74,13 +74,18 @@ fn finish(mut document: oa::OpenApi, server_url: &str) -> oa::OpenApi {
 fn secure(document: &mut oa::OpenApi) {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
         "An API key (`tferry_…`), or a token of the OIDC issuer that the operator has set. Not needed where TABLEFERRY_AUTH is none. \
-         The roles named at a call are the scope it needs; `admin` holds all.",
+         Each call names the scope that it needs; `admin` holds all.",
     ));
     let components = document.components.get_or_insert_default();
     components.security_schemes.insert(guard::SCHEME.to_owned(), SecurityScheme::Http(scheme.build()).into());
     let refusals = problem_docs::responses(&[ProblemType::Unauthenticated, ProblemType::Forbidden, ProblemType::RateLimited]);
     for call in answers::calls(document).filter(|call| guard::is_closed(call)) {
         call.responses.responses.extend(refusals.clone());
+        // Swagger UI does not show the scopes of a bearer token, and OpenAPI 3.0 has none.
+        if let Some(scope) = guard::scope_of(call) {
+            let said = call.description.take().map_or_else(String::new, |said| said.trim_end().to_owned() + "\n\n");
+            call.description = Some(format!("{said}Needs the scope `{}`.", scope.as_str()));
+        }
         // Where TABLEFERRY_AUTH is none nobody must say who they are, and a client that was made from this document must not insist.
         call.security.get_or_insert_default().push(SecurityRequirement::default());
     }

@@ -1,6 +1,6 @@
 //! The document in OpenAPI 3.0, for generators that do not know 3.1: made from the 3.1 form, so that both say the same.
 //!
-//! What 3.0 cannot say is left out or said in words: the section `webhooks`, the names of a map's members, the scope of a call.
+//! What 3.0 cannot say is left out or said in words: the section `webhooks`, the names of a map's members.
 //! `nullable` beside `allOf` is how 3.0 documents commonly say that a reference may be null, and how generators read it.
 
 use serde_json::{Map, Value, json};
@@ -58,7 +58,7 @@ pub(super) fn to_3_0(mut document: Value) -> Value {
     }
     if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
         for call in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-            name_scopes(call);
+            drop_scopes(call);
             join_successes(call);
         }
     }
@@ -66,18 +66,12 @@ pub(super) fn to_3_0(mut document: Value) -> Value {
     document
 }
 
-/// In 3.0 only OAuth has scopes, so a call says in words which it needs.
-fn name_scopes(call: &mut Value) {
-    let mut scopes = Vec::new();
+/// In 3.0 only OAuth has scopes; descriptions name them.
+fn drop_scopes(call: &mut Value) {
     for requirement in call.get_mut("security").and_then(Value::as_array_mut).into_iter().flatten() {
         for needed in requirement.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            scopes.extend(needed.as_array_mut().into_iter().flat_map(|needed| needed.drain(..)));
+            *needed = Value::Array(Vec::new());
         }
-    }
-    let scopes: Vec<_> = scopes.iter().filter_map(Value::as_str).map(|scope| format!("`{scope}`")).collect();
-    if !scopes.is_empty() {
-        let said = call["description"].as_str().unwrap_or_default();
-        call["description"] = format!("{said}\n\nNeeds the scope {}.", scopes.join(", ")).trim_start().into();
     }
 }
 

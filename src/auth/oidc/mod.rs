@@ -144,7 +144,7 @@ impl Oidc {
             return Err(Refusal::Token("it is expired"));
         }
         if time("nbf").is_some_and(|nbf| nbf.is_none_or(|from| from > now.plus(LEEWAY))) {
-            return Err(Refusal::Token("it is not good yet"));
+            return Err(Refusal::Token("it is not valid yet (nbf)"));
         }
         // A list is not what the standard allows.
         match claims.get("iss") {
@@ -156,11 +156,11 @@ impl Oidc {
         self.settings.check_client(&claims).map_err(Refusal::Token)?;
         // Cognito says so which of its tokens this is; an ID token tells an application who somebody is, and asks for nothing.
         if claims.get("token_use").is_some_and(|kind| kind != "access") {
-            return Err(Refusal::Token("it is no access token (token_use)"));
+            return Err(Refusal::Token("it is not an access token (token_use)"));
         }
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
         if subject.is_empty() || subject.len() > 255 || subject.chars().any(is_unseen) {
-            return Err(Refusal::Token("its sub is no name"));
+            return Err(Refusal::Token("its sub is missing or unusable"));
         }
         let caller = Caller { name: Some(CallerName::of_subject(subject)), grant: self.grant(&claims)?, rate_per_s: None };
         Ok((caller, Some(expires)))
@@ -203,7 +203,7 @@ impl Oidc {
             *asked = Some(now);
             match told {
                 Ok(set) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Keys { set, told_at: now })),
-                Err(why) => tracing::warn!(error.message = why, "the OIDC issuer did not tell its keys"),
+                Err(why) => tracing::warn!(error.message = why, "cannot fetch the OIDC issuer's keys"),
             }
         }
         // Another request may have asked meanwhile. Old keys are better than none.
@@ -216,17 +216,19 @@ impl Oidc {
 
     /// Asks the issuer where its keys are, unless that is set, and for them.
     async fn ask(&self) -> Result<KeySet, String> {
-        let place = match &self.settings.jwks_url {
-            Some(url) => url.clone(),
-            None => self.discover().await?,
+        let (place, is_set) = match &self.settings.jwks_url {
+            Some(url) => (url.clone(), true),
+            None => (self.discover().await?, false),
         };
-        KeySet::read(&self.get(place.as_str()).await?)
+        // The token is for the issuer; its description may name a place anywhere.
+        let with_bearer = is_set || place.origin() == self.settings.issuer.origin();
+        KeySet::read(&self.get(place.as_str(), with_bearer).await?)
     }
 
     async fn discover(&self) -> Result<Url, String> {
         let issuer = &self.settings.issuer;
         let place = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
-        let discovery: Discovery = self.get(&place).await?;
+        let discovery: Discovery = self.get(&place, true).await?;
         if !self.settings.is_issuer(&discovery.issuer) {
             return Err("its description names another issuer".to_owned());
         }
@@ -237,9 +239,9 @@ impl Oidc {
         Ok(keys)
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, String> {
+    async fn get<T: serde::de::DeserializeOwned>(&self, url: &str, with_bearer: bool) -> Result<T, String> {
         let mut request = self.http.get(url);
-        if let Some(path) = &self.settings.bearer_file {
+        if let Some(path) = self.settings.bearer_file.as_ref().filter(|_| with_bearer) {
             // Read each time: Kubernetes renews such files.
             let token = tokio::fs::read_to_string(path).await.map_err(|e| format!("TABLEFERRY_OIDC_BEARER_FILE cannot be read: {e}"))?;
             request = request.bearer_auth(token.trim());

@@ -35,7 +35,7 @@ pub struct OidcSettings {
     pub audiences: Vec<String>,
     /// Tokens must have been given to one of these clients. Empty: to any.
     pub client_ids: Vec<String>,
-    /// The claims that hold scopes: words with spaces between, or a list. All of them count.
+    /// The claims that hold scopes: space-separated words, or a list. All of them count.
     pub scope_claims: Vec<String>,
     /// What the scopes of this service begin with in tokens.
     pub scope_prefix: String,
@@ -81,7 +81,7 @@ impl OidcSettings {
             Some(text) => {
                 let entries: Vec<_> = text.split(',').map(|entry| entry.trim().to_owned()).collect();
                 if entries.iter().any(String::is_empty) {
-                    Err(bad(key, "must be a list with commas between and no empty entry"))
+                    Err(bad(key, "must be a comma-separated list without empty entries"))
                 } else {
                     Ok(entries)
                 }

@@ -48,7 +48,8 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
     });
     let window = export.incremental_export_specification.as_ref().map(|window| {
         let to = window.export_to_time.as_deref().map_or_else(|| "when AWS starts it".to_owned(), time);
-        format!("{} to {to}", time(&window.export_from_time))
+        let view = window.export_view_type.as_deref().map_or_else(String::new, |view| format!(", {}", clean(view)));
+        format!("{} to {to}{view}", time(&window.export_from_time))
     });
     let labels = export.labels.iter().map(|(key, value)| format!("{}={}", clean(key), clean(value))).collect::<Vec<_>>().join(", ");
     let ended = export.end_time.is_some() || !matches!(export.export_status.as_str(), "PENDING" | "IN_PROGRESS");
@@ -64,6 +65,11 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
         ("Type", Some(format!("{}, {}", clean(&export.export_type), clean(&export.export_format)))),
         ("As of", at(&export.export_time)),
         ("Window", window),
+        ("Filter", export.filter_specification.as_ref().map(|filter| clean(&filter.to_string()))),
+        ("Bucket owner", text(&export.s3_bucket_owner)),
+        ("Encryption", encryption(export)),
+        ("Time-out", export.timeouts.as_ref().map(|timeouts| clean(&timeouts.create)).filter(|create| create != DEFAULT_TIMEOUT)),
+        ("Attempt", attempt(export)),
         ("Labels", (!labels.is_empty()).then_some(labels)),
         ("Callback", text(&export.callback_url)),
         ("Created", Some(format!("{} ({}){}", time(&export.created_at), ago(&export.created_at, now), by(export.created_by.as_deref())))),
@@ -78,6 +84,22 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
         ("Retry of", text(&export.retry_of)),
         ("Retried by", text(&export.retried_by)),
     ]
+}
+
+/// The time-out that is not worth a line.
+const DEFAULT_TIMEOUT: &str = "60m";
+
+/// Encryption by a key of KMS; S3's own keys are the default.
+fn encryption(export: &Export) -> Option<String> {
+    let algorithm = export.s3_sse_algorithm.as_deref().filter(|algorithm| *algorithm != "AES256")?;
+    let key = export.s3_sse_kms_key_id.as_deref().unwrap_or("the bucket's default key");
+    Some(format!("{}, {}", clean(algorithm), clean(key)))
+}
+
+/// Which of how many attempts it is, if there may be more than one.
+fn attempt(export: &Export) -> Option<String> {
+    let (attempt, most) = (export.attempt?, export.retry.as_ref()?.max_attempts);
+    (most > 1).then(|| format!("{attempt} of at most {most}"))
 }
 
 /// Who made it, if that is known.

@@ -66,7 +66,7 @@ impl Discover {
                 }
             }
             if let Some(reason) = &found.incomplete_reason {
-                screen.note(&format!("Not all is listed: {}", clean(reason)));
+                screen.note(&format!("The list is incomplete: {}", clean(reason)));
             }
             let Some(next) = found.next_page_token else { return Ok(Outcome::Done) };
             if !self.all {

@@ -13,7 +13,7 @@ use crate::client::session::Session;
 /// What to download.
 ///
 /// Keys are laid out below the folder as they are in S3: FOLDER/PREFIX/AWSDynamoDB/… What a file system does not take is written as %XX (docs/loading.md).
-/// A download that was broken off goes on where it was.
+/// An interrupted download resumes.
 #[derive(Debug, Args)]
 pub struct Download {
     /// The export's id

@@ -25,7 +25,7 @@ pub struct EndpointArgs {
     /// It hears only of exports with this label; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     labels: Vec<(String, String)>,
-    /// A header of its own, such as 'X-Team: orders'; may be repeated. Secret ones better by --from-file
+    /// A header of its own, such as 'X-Team: orders'; may be repeated. For secrets use --from-file
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
     /// A file that holds it as JSON, with the API's names; - is standard input. Flags go before what it says

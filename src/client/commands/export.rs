@@ -38,11 +38,11 @@ pub enum Export {
     Wait(Wait),
     /// Show an export's history, or follow it
     Events(Events),
-    /// Give an export up while AWS was not asked
+    /// Cancel an export that AWS has not been asked to start
     Cancel(One),
-    /// Ask again for an export that came to nothing
+    /// Retry an export that failed, was cancelled, or timed out before AWS accepted it
     Retry(One),
-    /// Forget an export's record; exported data stays
+    /// Delete an export's record; exported data stays
     Delete(Delete),
     /// Show what both manifests in S3 say
     Manifest(One),
@@ -75,7 +75,7 @@ pub struct Wait {
     timeout: Option<Duration>,
 }
 
-/// What to forget.
+/// What to delete.
 #[derive(Debug, Args)]
 pub struct Delete {
     /// The export's id

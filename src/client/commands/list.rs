@@ -1,6 +1,6 @@
 //! `tableferry export list`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::details::destination;
 use crate::client::body::key_value;
@@ -16,18 +16,18 @@ use crate::client::words::{ago, count, one_line, size};
 /// Which exports.
 #[derive(Debug, Args)]
 pub struct List {
-    /// PENDING, IN_PROGRESS, COMPLETED, FAILED, CANCELLED or TIMED_OUT
-    #[arg(long, value_name = "STATUS")]
-    export_status: Option<String>,
+    /// With this status
+    #[arg(long, value_name = "STATUS", ignore_case = true)]
+    export_status: Option<Status>,
     /// Of this table
     #[arg(long, value_name = "ARN")]
     table_arn: Option<String>,
     /// To this bucket
     #[arg(long, value_name = "BUCKET")]
     s3_bucket: Option<String>,
-    /// FULL_EXPORT or INCREMENTAL_EXPORT
-    #[arg(long, value_name = "TYPE")]
-    export_type: Option<String>,
+    /// Of this type
+    #[arg(long, value_name = "TYPE", ignore_case = true)]
+    export_type: Option<Type>,
     /// With this label; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     labels: Vec<(String, String)>,
@@ -41,14 +41,42 @@ pub struct List {
     how_much: HowMuch,
 }
 
+/// A status, as the API writes it; also in lower case and with hyphens.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Status {
+    Pending,
+    #[value(alias = "IN-PROGRESS")]
+    InProgress,
+    Completed,
+    Failed,
+    Cancelled,
+    #[value(alias = "TIMED-OUT")]
+    TimedOut,
+}
+
+/// A type, likewise.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Type {
+    #[value(alias = "FULL-EXPORT", alias = "FULL")]
+    FullExport,
+    #[value(alias = "INCREMENTAL-EXPORT", alias = "INCREMENTAL")]
+    IncrementalExport,
+}
+
+fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
 impl List {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let mut call = session.service.get(&["v1", "exports"]);
         let filters = [
-            ("export_status", self.export_status.map(|status| status.to_ascii_uppercase().replace('-', "_"))),
+            ("export_status", self.export_status.map(word)),
             ("table_arn", self.table_arn),
             ("s3_bucket", self.s3_bucket),
-            ("export_type", self.export_type),
+            ("export_type", self.export_type.map(word)),
             ("created_after", self.created_after),
             ("created_before", self.created_before),
         ];

@@ -22,7 +22,7 @@ pub enum Webhook {
     Get(One),
     /// Change an endpoint: what is not named stays
     Update(UpdateEndpoint),
-    /// Forget an endpoint
+    /// Delete an endpoint
     Delete(One),
     /// Send a test to an endpoint
     Ping(One),
@@ -34,7 +34,7 @@ pub enum Webhook {
     Delivery(Delivery),
     /// Send a delivery again, at once
     Resend(Delivery),
-    /// Send again what came to nothing since a time
+    /// Send again what failed for good since a time
     Recover(Since),
     /// Send what an endpoint wants and never got since a time
     ReplayMissing(Since),

@@ -13,7 +13,7 @@ pub(super) fn error(fault: &Fault) -> (String, Invalid) {
         Problem::TooLong(_) => Invalid::new(format!("must be at most 4 KB ({MAX_EXPRESSION_BYTES} bytes) long")),
         Problem::TooManyOperators(_) => Invalid::new(format!("must have at most {MAX_OPERATORS} operators and functions")),
         Problem::NotAValue(NotAValue::Form) => not_a_value(),
-        Problem::NotAValue(why) => Invalid::new(format!("is no value that DynamoDB has: {why}")),
+        Problem::NotAValue(why) => Invalid::new(format!("is not a valid DynamoDB value: {why}")),
         Problem::SubstitutionsTooLong(_) => Invalid::new(format!("must have at most 2 MB in {NAMES} and {VALUES} together")),
         problem => Invalid::new(format!("is refused by AWS: {}. {}", problem.to_string().trim_end_matches(';'), fix(problem))),
     };
@@ -50,7 +50,7 @@ fn fix(problem: &Problem) -> String {
         P::UnknownType(_) => "Give one of these types".to_owned(),
         P::SamePath { .. } => "Compare it with a value or another attribute".to_owned(),
         P::BoundTypes { .. } => "Give two bounds of the same type".to_owned(),
-        P::BoundOrder { .. } => "Exchange the bounds".to_owned(),
+        P::BoundOrder { .. } => "Swap the bounds".to_owned(),
         P::PathsOverlap(..) | P::PathsConflict(..) => "Leave one of them out".to_owned(),
         P::KeyInFilter(name) => {
             format!("Beside a {KEY_CONDITION} a filter may name only other attributes: move {name} into it, or leave {KEY_CONDITION} out")
@@ -75,7 +75,7 @@ fn fix(problem: &Problem) -> String {
         | P::PlaceholderForm(_)
         | P::NotAValue(_)
         | P::SubstitutionsTooLong(_) => format!(
-            "A key condition compares the partition key with a value by =, and may compare the sort key by =, <, <=, >, >=, BETWEEN or begins_with, connected by AND; other conditions belong into {FILTER}"
+            "A key condition compares the partition key with a value by =, and may compare the sort key by =, <, <=, >, >=, BETWEEN or begins_with, connected by AND; other conditions belong in {FILTER}"
         ),
     }
 }

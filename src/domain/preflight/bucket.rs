@@ -26,7 +26,7 @@ pub(super) fn name_rules(request: &ExportRequest, facts: &Facts) -> Finding {
             passed(format!("S3 creates no new bucket named {bucket} ({why}), but this one exists."))
         }
         _ => warning(
-            format!("S3 creates no bucket named {bucket}: {why}. Only buckets of us-east-1 from before March 2018 may have such a name."),
+            format!("S3 does not allow new buckets named {bucket}: {why}. Older buckets may have such names."),
             "Correct s3_bucket, unless it is such an old bucket.",
         ),
     }

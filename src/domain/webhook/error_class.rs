@@ -28,7 +28,7 @@ pub enum ErrorClass {
     TlsFailed,
     /// The receiver's name was not found.
     NameNotFound,
-    /// Nobody listens at the receiver's address.
+    /// The receiver refused the connection.
     ConnectionRefused,
     /// There was no connection in time.
     ConnectTimedOut,
@@ -52,7 +52,7 @@ pub enum ErrorClass {
     CertificateWrongName,
     /// It is from an authority that this machine does not trust.
     CertificateUnknownIssuer,
-    /// It has another flaw.
+    /// It is invalid for another reason.
     CertificateInvalid,
     /// What came is not an answer of HTTP/1.x.
     InvalidAnswer,
