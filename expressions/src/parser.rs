@@ -22,6 +22,9 @@ pub fn parse_condition(expression: &str) -> Result<Condition, Problem> {
     check_length(expression)?;
     let mut parser = Parser { tokens: Tokens::of(expression), operators: 0, operand_depth: 0, redundant_brackets: false };
     let condition = parser.whole()?;
+    if depth(&condition) > MAX_CONDITION_DEPTH {
+        return Err(Problem::TooDeep);
+    }
     if parser.redundant_brackets { Err(Problem::RedundantParentheses) } else { Ok(condition) }
 }
 
@@ -41,6 +44,24 @@ pub fn parse_projection(expression: &str) -> Result<Vec<Path>, Problem> {
         }
     }
     if tokens.peek().kind == TokenKind::End { Ok(paths) } else { Err(tokens.unexpected()) }
+}
+
+/// How deep AND, OR and NOT may nest. What comes after the parser walks conditions recursively, on the stack of its caller. AWS was seen to
+/// accept 149 levels, and only a chain of NOTs gets beyond that within [`MAX_OPERATORS`].
+const MAX_CONDITION_DEPTH: usize = 151;
+
+/// How deep a condition nests, found without recursion.
+fn depth(condition: &Condition) -> usize {
+    let (mut deepest, mut waiting) = (0, vec![(condition, 1)]);
+    while let Some((condition, depth)) = waiting.pop() {
+        deepest = deepest.max(depth);
+        match condition {
+            Condition::And(a, b) | Condition::Or(a, b) => waiting.extend([(&**a, depth + 1), (&**b, depth + 1)]),
+            Condition::Not(inner) => waiting.push((inner, depth + 1)),
+            Condition::Compare { .. } | Condition::Between { .. } | Condition::In { .. } | Condition::Call(_) => {}
+        }
+    }
+    deepest
 }
 
 fn check_length(expression: &str) -> Result<(), Problem> {

@@ -12,6 +12,11 @@ use crate::vault::Vault;
 pub(super) fn read_headers(field: &'static str, vault: &Vault, fields: &mut Fields<'_>, errors: &mut Errors) -> Option<SealedHeaders> {
     let at = fields.pointer(field);
     let members = fields.object(field, errors)?;
+    // Before each is compared with the others: a body may name very many.
+    if members.members().count() > MOST_HEADERS {
+        errors.push(FieldError::new(at, &Invalid::new(format!("must hold at most {MOST_HEADERS} headers"))));
+        return None;
+    }
     let mut headers = BTreeMap::new();
     for (name, value) in members.members() {
         let checked = match value.as_str() {
@@ -20,14 +25,11 @@ pub(super) fn read_headers(field: &'static str, vault: &Vault, fields: &mut Fiel
         };
         match checked {
             Ok(_) if headers.keys().any(|known: &String| known.eq_ignore_ascii_case(name)) => {
-                errors.push(FieldError::new(members.pointer(name), &Invalid::new("is named twice; names do not differ by case")));
+                errors.push(FieldError::new(members.pointer(name), &Invalid::new("is given twice (header names are case-insensitive)")));
             }
             Ok(text) => drop(headers.insert(name.clone(), text.to_owned())),
             Err(error) => errors.push(FieldError::new(members.pointer(name), &error)),
         }
-    }
-    if headers.len() > MOST_HEADERS {
-        errors.push(FieldError::new(at, &Invalid::new(format!("must hold at most {MOST_HEADERS} headers"))));
     }
     let names: Vec<_> = headers.keys().cloned().collect();
     let sealed = (!names.is_empty()).then(|| vault.seal(&serde_json::json!(headers).to_string()))?;

@@ -10,6 +10,7 @@ use ion_rs::{Decimal, Element, IonError, IonType, Sequence, Struct};
 use serde_json::{Map, Value, json};
 
 use super::dynamodb_json::Wrong;
+use super::number::is_number;
 
 /// What is wrong with a record, in words.
 type Refusal = &'static str;
@@ -138,6 +139,7 @@ fn number(value: &Element) -> Option<String> {
         IonType::Decimal => value.as_decimal().map(|decimal| plain(&decimal)),
         _ => None,
     }
+    .filter(|digits| is_number(digits))
 }
 
 /// Digits without an exponent, as DynamoDB JSON has them.

@@ -15,9 +15,14 @@ pub struct Framing {
     /// Commas and colons of a record outside of strings: about as many as there are values, and as there are names and annotations.
     commas: u32,
     colons: u32,
+    /// How many digits stand beside each other, hexadecimal ones and the marks between them included.
+    digits: u32,
     /// Bytes of values and their annotations outside of structs.
     bytes_between: u32,
 }
+
+/// The most digits of a number: DynamoDB's have 38, and 130 zeros at most beside them. Reading an integer takes time by the square of its digits.
+const MOST_DIGITS: u32 = 400;
 
 /// How many bytes may stand between two records beside blanks, comments and the text of strings: enough for `$ion_1_0` a few times.
 const MOST_BYTES_BETWEEN: u32 = 100;
@@ -56,7 +61,7 @@ enum State {
 impl Framing {
     /// At the beginning of a text whose records have at most so many values.
     pub fn new(most_values: u32) -> Self {
-        Self { state: State::Plain, depth: 0, most_values, commas: 0, colons: 0, bytes_between: 0 }
+        Self { state: State::Plain, depth: 0, most_values, commas: 0, colons: 0, digits: 0, bytes_between: 0 }
     }
 
     /// Goes on with more text. How many bytes of it end the record, or `None` if it goes on beyond.
@@ -132,7 +137,11 @@ impl Framing {
             b'{' => State::Brace,
             _ => State::Plain,
         };
-        if self.depth == 0 && !byte.is_ascii_whitespace() {
+        self.digits = if byte.is_ascii_hexdigit() || matches!(byte, b'_' | b'x' | b'X') { self.digits + 1 } else { 0 };
+        if self.digits > MOST_DIGITS {
+            return Err("it has a number of more digits than any of DynamoDB's");
+        }
+        if self.depth == 0 && !byte.is_ascii_whitespace() && byte != b'/' {
             self.bytes_between += 1;
             if self.bytes_between > MOST_BYTES_BETWEEN {
                 return Err("there is text that belongs to no record");
@@ -213,6 +222,8 @@ mod tests {
         assert!(Framing::new(10).feed(b"{Item:{a:(5 5)}}").is_err());
         assert!(Framing::new(10).feed(&[b"{a:".to_vec(), b"a::".repeat(6)].concat()).is_err());
         assert!(Framing::new(10).feed(&b"5 ".repeat(101)).is_err());
+        assert!(Framing::new(10).feed(&[b"{a:".to_vec(), b"9".repeat(401), b"}".to_vec()].concat()).is_err());
+        assert!(Framing::new(10).feed(&[b"{a:\"".to_vec(), b"9".repeat(4001), b"\"}".to_vec()].concat()).is_ok());
         assert!(Framing::new(10).feed(&[b" ".repeat(10_000), b"// a comment\n".repeat(1000), b"$ion_1_0 {}".to_vec()].concat()).is_ok());
     }
 }

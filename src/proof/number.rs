@@ -14,7 +14,7 @@ const MOST_PLACES: i64 = 300;
 /// Whether a text is a decimal number, as DynamoDB writes one.
 #[must_use]
 pub fn is_number(text: &str) -> bool {
-    Decimal::of(text).is_some()
+    Decimal::of(text).is_some_and(|decimal| decimal.is_of_dynamodb())
 }
 
 /// A number in plain JSON. A whole number of at most 2^53 in magnitude is a JSON integer, a fraction of at most 15 significant digits
@@ -63,6 +63,11 @@ impl Decimal {
         }
         let exponent = exponent.checked_add(i64::try_from(whole.len()).ok()? - leading)?;
         Some(Self { negative, digits, exponent })
+    }
+
+    /// Whether DynamoDB can hold it: 38 digits, from 1E-130 to 9.99…E+125 ("Supported data types", numbers).
+    fn is_of_dynamodb(&self) -> bool {
+        self.digits.len() <= 38 && (self.digits.is_empty() || (-129..=126).contains(&self.exponent))
     }
 
     fn is_whole(&self) -> bool {

@@ -256,7 +256,7 @@ async fn a_name_that_s3_gives_to_no_bucket_is_a_warning() {
         let found = checks(&preflight(&app, &body).await.expect(200));
         is(&found["bucket_name"], "warning", &[name, "does not allow new buckets"]);
         let reason = app.create(&body).await.expect(202).json["status_reason"].as_str().unwrap().to_owned();
-        assert!(reason.contains("Warning: S3 creates no bucket of this name"), "{reason}");
+        assert!(reason.contains("Warning: S3 does not allow new buckets with this name"), "{reason}");
     }
     let found = checks(&preflight(&app, &create_body()).await.expect(200));
     is(&found["bucket_name"], "passed", &[]);

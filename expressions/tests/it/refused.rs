@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dynamodb_expressions::{Fault, Given, Place, parse_condition};
+use dynamodb_expressions::{Fault, Given, Place, Problem, parse_condition};
 use serde_json::{Value, json};
 
 use crate::{check_filter, words};
@@ -105,6 +105,10 @@ fn the_deepest_nesting_ends_in_an_error() {
     let brackets = "(".repeat(2046) + "a<b" + &")".repeat(2046);
     assert!(parse_condition(&brackets).is_err());
     // DynamoDB was seen to accept 149 levels.
+    let negated = |levels: usize| "not ".repeat(levels) + "a<b";
+    assert!(parse_condition(&negated(150)).is_ok());
+    assert_eq!(parse_condition(&negated(151)), Err(Problem::TooDeep));
+    assert_eq!(parse_condition(&negated(299)), Err(Problem::TooDeep));
     let nested = "a<b ".to_owned() + &"or (a<b ".repeat(149) + &")".repeat(149);
     assert!(check_filter(&nested, &Value::Null).is_ok());
 }

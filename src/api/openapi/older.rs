@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_name_their_scope_and_examples_stay() {
+    fn calls_lose_their_scopes_and_examples_stay() {
         let before = json!({
             "openapi": "3.1.0",
             "info": {"title": "t", "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(after["openapi"], "3.0.3");
         assert!(after["info"]["license"]["identifier"].is_null() && after["info"]["license"]["url"].is_string());
         let call = &after["paths"]["/a"]["get"];
-        assert_eq!(call["description"], "Reads.\n\nNeeds the scope `a:read`.");
+        assert_eq!(call["description"], "Reads.");
         assert_eq!(call["security"], json!([{"bearer": []}, {}]));
         assert!(call["responses"]["204"].is_null());
         assert_eq!(call["responses"]["200"]["description"], "Live. Or 204: Over");
