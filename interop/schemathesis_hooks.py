@@ -42,7 +42,6 @@ BEYOND_A_SCHEMA = [
     ("/incremental_export_specification", "required when export_type is INCREMENTAL_EXPORT"),
     ("/s3_sse_kms_key_id", "only allowed with s3_sse_algorithm KMS"),
     ("/callback_secret", "only allowed with callback_url"),
-    ("/callback_headers", "only allowed with callback_url"),
     ("/filter_specification", "must have a"),
     ("/table_arn", "is required, unless account_id and region are given"),
     ("/account_id", "is required"),
@@ -61,6 +60,7 @@ BEYOND_A_SCHEMA = [
     # Texts with a grammar, or keys of maps, for which the generator of the document has no words.
     *((place, words) for place in ("/callback_url", "/url") for words in URL_RULES),
     ("/headers", ""),
+    ("/callback_headers", ""),
     ("/filter_specification/", "operators"),
     ("/filter_specification/", "is refused by AWS"),
     ("/filter_specification/expression_attribute_", ""),

@@ -79,7 +79,7 @@ impl Aws {
         from_description(answer.export_description())
     }
 
-    /// The exports of a table that AWS lists as IN_PROGRESS on the first page of ListExports (the 25 youngest), as descriptions
+    /// The exports of a table that AWS lists as IN_PROGRESS on the first page of ListExports (25 exports), as descriptions
     /// that say no more than that.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Aws {
         Ok((summaries.collect(), page.next_token().map(str::to_owned)))
     }
 
-    /// One page of ListExports (at most 25), the youngest first: the ARNs of this table's exports, and the token of the next page.
+    /// One page of ListExports (at most 25, in whatever order): the ARNs of this table's exports, and the token of the next page.
     ///
     /// # Errors
     /// AWS refuses or does not answer.

@@ -40,7 +40,7 @@ pub enum EventKind {
     /// A call to AWS failed and will be made again.
     #[serde(rename = "export.delayed")]
     Delayed,
-    /// AWS answers again after a failed call.
+    /// AWS answers again after a failed call, or a timed-out export was found at AWS.
     #[serde(rename = "export.resumed")]
     Resumed,
     /// The client token grew too old to be sent and was replaced.
@@ -58,7 +58,7 @@ pub enum EventKind {
     /// It took longer than `timeouts.create`.
     #[serde(rename = "export.timed_out")]
     TimedOut,
-    /// A timed-out export is followed no longer: AWS has forgotten it.
+    /// A timed-out export is no longer followed or searched for.
     #[serde(rename = "export.forgotten")]
     Forgotten,
     /// What lies in S3 was compared with what AWS says it wrote.

@@ -14,7 +14,7 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Reads a list with commas, or `*`.
+    /// Reads a comma-separated list, or `*`.
     ///
     /// # Errors
     /// An entry is no origin: a browser would never send it, so it would be without effect.
@@ -30,14 +30,14 @@ impl Origins {
 fn read(entry: &str) -> Result<String, Invalid> {
     let invalid = || {
         Invalid::new(
-            "must be * or a list of origins with commas, each a scheme and a host (and a port), \
+            "must be * or a comma-separated list of origins, each a scheme and a host (and a port), \
              without a path, such as https://console.example.com,http://localhost:3000",
         )
     };
     let url = Url::parse(entry).map_err(|_| invalid())?;
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     match url.origin() {
-        origin @ Origin::Tuple(..) if plain && url.path() == "/" && matches!(url.scheme(), "http" | "https") => {
+        origin @ Origin::Tuple(..) if plain && url.path() == "/" && matches!(url.scheme(), "http" | "https") && !entry.contains('*') => {
             Ok(origin.ascii_serialization())
         }
         _ => Err(invalid()),
@@ -57,6 +57,7 @@ mod tests {
         assert_eq!(Origins::parse(mixed), these(&["https://console.example.com", "http://localhost:3000", "http://[::1]:3000"]));
         for text in [
             "",
+            "https://*.example.com",
             "console.example.com",
             "https://a.example/path",
             "https://*.example.com/x",

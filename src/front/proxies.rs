@@ -32,7 +32,8 @@ impl Proxies {
     pub fn parse(list: &str, speak_proxy_protocol: bool) -> Result<Self, ProxiesError> {
         let read = |entry: &str| {
             let network = entry.parse::<IpNet>().or_else(|_| entry.parse().map(|address: IpAddr| IpNet::from(address.to_canonical())));
-            network.map(|network| network.trunc()).map_err(|_| ProxiesError::List)
+            // Addresses are compared in their IPv4 form, so a network of IPv4-mapped ones would never hold any.
+            network.map(|network| network.trunc()).ok().filter(|network| !is_mapped(network)).ok_or(ProxiesError::List)
         };
         let trusted: Vec<_> = list.split(',').map(|entry| read(entry.trim())).collect::<Result<_, _>>()?;
         if trusted.iter().any(|network| network.prefix_len() == 0) {
@@ -62,6 +63,11 @@ impl Proxies {
     }
 }
 
+/// Whether it lies within ::ffff:0:0/96, IPv4 written as IPv6.
+fn is_mapped(network: &IpNet) -> bool {
+    matches!(network, IpNet::V6(v6) if v6.network().to_ipv4_mapped().is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_proxies_is_refused() {
-        for text in ["", "nginx", "10.0.0.0/33", "10.0.3.7;10.0.3.8", "10.0.3.7,", "10.0.3.7:80"] {
+        for text in ["::ffff:10.0.0.0/104", "", "nginx", "10.0.0.0/33", "10.0.3.7;10.0.3.8", "10.0.3.7,", "10.0.3.7:80"] {
             assert_eq!(Proxies::parse(text, false), Err(ProxiesError::List), "{text}");
         }
         for text in ["0.0.0.0/0", "10.0.3.7,::/0"] {

@@ -210,7 +210,7 @@ fn every_call_has_a_name_of_verb_and_noun_a_summary_and_a_description() {
         let security = call["security"].as_array().unwrap();
         assert_eq!(security.last(), Some(&json!({})), "{at}: clients without credentials are refused by their own types");
     }
-    assert_eq!(document["servers"], json!([{"url": "./"}]));
+    assert_eq!(document["servers"], json!([{"url": "."}]));
 }
 
 #[test]

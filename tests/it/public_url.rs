@@ -40,7 +40,7 @@ async fn links_in_headers_begin_with_the_public_url() {
 #[tokio::test]
 async fn the_document_is_served_with_the_public_url() {
     for (public_url, server, document) in
-        [(PUBLIC_URL, PUBLIC_URL, "https://exports.example.com/tableferry/openapi.json"), ("", "./", "../openapi.json")]
+        [(PUBLIC_URL, PUBLIC_URL, "https://exports.example.com/tableferry/openapi.json"), ("", ".", "../openapi.json")]
     {
         let app = start(public_url).await;
         let served = app.get("/openapi.json").await.expect(200).json;

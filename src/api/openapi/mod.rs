@@ -26,7 +26,7 @@ pub(super) const DOCUMENT: &str = "/openapi.json";
 pub(super) const DOCUMENT_3_0: &str = "/openapi-3.0.json";
 
 /// Where the calls are, unless it is said: beside the document, also below a prefix of a proxy.
-pub(super) const SAME_SERVER: &str = "./";
+pub(super) const SAME_SERVER: &str = ".";
 
 /// What is not said at a handler: title, tags, and schemas that only problems and streams use.
 #[derive(OpenApi)]
