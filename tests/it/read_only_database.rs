@@ -21,6 +21,8 @@ async fn read_only_sessions_are_closed_and_writes_resume() {
     let app = TestApp::start().await;
     let mut direct = PgConnection::connect(&app.database_url).await.unwrap();
     app.create(&create_body()).await.expect(202);
+    // It has checked the schema, which it could not do afterwards.
+    while app.get("/readyz").await.status != 200 {}
     read_only(&mut direct, true).await;
     let end =
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
