@@ -27,6 +27,8 @@ pub struct ExportRow {
     pub export_arn: Option<String>,
     /// Where its end is announced.
     pub callback_url: Option<String>,
+    /// It is TIMED_OUT, a start of it got no answer, and it is searched for.
+    pub start_in_doubt: bool,
 }
 
 /// One line of an export's history.
@@ -67,7 +69,7 @@ pub fn address_in(url: &str) -> Result<SocketAddr, Failed> {
 /// # Errors
 /// The database does not answer.
 pub async fn exports(pool: &PgPool) -> Result<Vec<ExportRow>, sqlx::Error> {
-    let sql = "SELECT id, version, idempotency_key, client_token, export_status, export_arn, callback_url FROM exports";
+    let sql = "SELECT id, version, idempotency_key, client_token, export_status, export_arn, callback_url, start_in_doubt FROM exports";
     sqlx::query_as(sql).fetch_all(pool).await
 }
 

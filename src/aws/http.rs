@@ -22,13 +22,21 @@ const IPV6_ADDRESSES: [&str; 2] = ["fd00:ec2::254", "fd00:ec2::23"];
 /// Variables that name another such place.
 const PLACES: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
 
-/// The client for every call.
-pub(super) fn client() -> SharedHttpClient {
+/// The variables that name a proxy; the SDK reads them in lower case too.
+const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
+
+/// A client for calls, with connections of its own. `None` where no proxy is named: then the SDK's own does, which costs less to make.
+pub(super) fn client() -> Option<SharedHttpClient> {
+    #[expect(clippy::disallowed_methods, reason = "the SDK reads the same variables by itself")]
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !PROXIES.iter().any(|name| is_set(name) || is_set(&name.to_ascii_lowercase())) {
+        return None;
+    }
     #[expect(clippy::disallowed_methods, reason = "the SDK reads the same two variables by itself")]
     let named = PLACES.iter().filter_map(|name| std::env::var(name).ok());
     let hosts = named.filter_map(|url| Some(Url::parse(&url).ok()?.host()?.to_owned())).collect();
     let by_proxy = with_proxy(ProxyConfig::from_env);
-    SharedHttpClient::new(ByAddress { by_proxy, direct: with_proxy(ProxyConfig::disabled), direct_hosts: Direct(hosts) })
+    Some(SharedHttpClient::new(ByAddress { by_proxy, direct: with_proxy(ProxyConfig::disabled), direct_hosts: Direct(hosts) }))
 }
 
 /// As the SDK's own client, but for the proxy.

@@ -109,7 +109,8 @@ impl Aws {
     fn config(&self, account_id: &str, region: &str) -> SdkConfig {
         let region = Region::new(region.to_owned());
         // Connections of its own: a client that is built anew (`clients.rs`) must not find those that went silent.
-        let config = self.config.to_builder().region(region.clone()).http_client(http::client());
+        let mut config = self.config.to_builder().region(region.clone());
+        config.set_http_client(http::client());
         match self.roles.get(account_id) {
             Some(role) => {
                 let credentials = RoleCredentials::new(role.clone(), self.config.clone(), region);
@@ -131,8 +132,9 @@ impl Aws {
 
 fn base() -> aws_config::ConfigLoader {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(AWS_CALL_TIMEOUT).build();
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http::client())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    match http::client() {
+        Some(client) => loader.http_client(client),
+        None => loader,
+    }
 }

@@ -162,7 +162,7 @@ mod tests {
 
     fn record() -> Record {
         let (id, status) = (ID.to_owned(), "COMPLETED".to_owned());
-        Record { id, key: String::new(), token: None, arn: None, status, has_callback: true, labels: BTreeMap::new() }
+        Record { id, key: String::new(), token: None, arn: None, status, in_doubt: false, has_callback: true, labels: BTreeMap::new() }
     }
 
     fn webhook(webhook_id: &str, event_type: &str) -> Webhook {

@@ -29,7 +29,7 @@ pub fn judge(row: &ExportRow, events: &[EventRow], is_scheduled: bool) -> Vec<Vi
             wrong("end states left", format!("{end} happened more than once"));
         }
     }
-    let is_followed = !is_end(&row.export_status) || (row.export_status == "TIMED_OUT" && row.export_arn.is_some());
+    let is_followed = !is_end(&row.export_status) || (row.export_status == "TIMED_OUT" && (row.export_arn.is_some() || row.start_in_doubt));
     if !is_end(&row.export_status) && !is_scheduled {
         wrong("work left lying", format!("it is {}, but nobody looks at it any more", row.export_status));
     }
@@ -66,6 +66,7 @@ mod tests {
             export_status: status.to_owned(),
             export_arn: None,
             callback_url: None,
+            start_in_doubt: false,
         };
         let event = |(sequence, event_type, status): &(i32, &str, &str)| EventRow {
             export_id: Uuid::nil(),

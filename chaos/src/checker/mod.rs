@@ -81,6 +81,8 @@ pub struct Record {
     pub arn: Option<String>,
     /// Where it stands.
     pub status: String,
+    /// Whether it says that AWS may run it.
+    pub in_doubt: bool,
     /// Whether somebody is told of its end.
     pub has_callback: bool,
     /// Its labels, as they were asked for.
@@ -149,6 +151,7 @@ fn kept(row: &database::ExportRow, orders: &BTreeMap<String, Order>) -> Record {
         token: row.client_token.clone(),
         arn: row.export_arn.clone(),
         status: row.export_status.clone(),
+        in_doubt: row.start_in_doubt,
         has_callback: row.callback_url.is_some(),
     }
 }
@@ -168,6 +171,7 @@ fn deleted(key: &str, order: &Order) -> Option<Record> {
         token: text("client_token"),
         arn: text("arn"),
         status: text("export_status").unwrap_or_default(),
+        in_doubt: seen["export_status"] == "TIMED_OUT" && seen["arn"].is_null() && seen["failure"]["retryable"] == false,
         has_callback: !seen["callback_url"].is_null(),
         labels: labels(order),
     })
