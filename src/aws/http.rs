@@ -27,7 +27,6 @@ const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
 /// A client for calls, with connections of its own. `None` where no proxy is named: then the SDK's own does, which costs less to make.
 pub(super) fn client() -> Option<SharedHttpClient> {
-    #[expect(clippy::disallowed_methods, reason = "the SDK reads the same variables by itself")]
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if !PROXIES.iter().any(|name| is_set(name) || is_set(&name.to_ascii_lowercase())) {
         return None;
