@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::prefer;
-use super::problem::{Problem, ProblemType, UNKNOWN_OUTCOME};
+use super::problem::{Problem, ProblemType};
 use crate::front::{Crowded, Limits, count_cut};
 
 /// The largest body.
@@ -104,7 +104,7 @@ pub fn admit(State(admission): State<Admission>, request: Request, next: Next) -
         Ok((work, time)) => Either::Right(timeout(time, WORK.scope(work, next.run(request))).map(|answer| {
             answer.unwrap_or_else(|_| {
                 count_cut("answer_time");
-                Problem::new(ProblemType::Unavailable, format!("the answer took too long{UNKNOWN_OUTCOME}")).into_response()
+                Problem::with_unknown_outcome("the answer took too long").into_response()
             })
         })),
         Err(problem) => Either::Left(Either::Right(ready(problem.into_response()))),

@@ -274,6 +274,8 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     retry_after_s: Option<u64>,
+    /// Whether a change was stored is not known.
+    outcome_is_unknown: bool,
 }
 
 /// One field, parameter or header that breaks a rule.
@@ -321,7 +323,13 @@ impl Problem {
     /// A problem of this type.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let retry_after_s = (kind.describe().1 == StatusCode::SERVICE_UNAVAILABLE).then_some(2);
-        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after_s }
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after_s, outcome_is_unknown: false }
+    }
+
+    /// The service is unavailable, and whether the request changed anything is not known.
+    #[must_use]
+    pub fn with_unknown_outcome(detail: impl Into<String>) -> Self {
+        Self { outcome_is_unknown: true, ..Self::new(ProblemType::Unavailable, detail) }
     }
 
     /// A problem with fields, parameters or headers. One at least.
@@ -365,13 +373,18 @@ impl Problem {
         Self::new(ProblemType::NotFound, format!("there is no {what} of this id; it was never known here or has been deleted"))
     }
 
-    fn document(&self, instance: &str) -> Response {
+    fn document(&self, instance: &str, method: &Method) -> Response {
+        let what_now = match (self.outcome_is_unknown, method.is_safe()) {
+            (false, _) => "",
+            (true, true) => "; try again",
+            (true, false) => "; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat",
+        };
         let (_, status, title, _) = self.kind.describe();
         let document = ProblemDocument {
             r#type: self.kind.uri(),
             title,
             status: status.as_u16(),
-            detail: self.detail.clone(),
+            detail: format!("{}{what_now}", self.detail),
             instance: instance.to_owned(),
             errors: self.errors.clone(),
         };
@@ -388,9 +401,6 @@ impl Problem {
     }
 }
 
-/// What a problem says of a change of which it is not known whether it was stored. [`finished`] leaves it out where nothing was to be changed.
-pub(super) const UNKNOWN_OUTCOME: &str = "; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat";
-
 /// Lines about requests that failed because the database is unavailable.
 static NO_DATABASE: LogLimit = LogLimit::new();
 
@@ -404,7 +414,7 @@ impl From<StoreError> for Problem {
                     "a request failed because the database is unavailable"
                 );
             }
-            return Self::new(ProblemType::Unavailable, format!("{}{UNKNOWN_OUTCOME}", error.unavailable_because()));
+            return Self::with_unknown_outcome(error.unavailable_because());
         }
         if matches!(error, StoreError::Crowded) {
             return Self::new(
@@ -451,11 +461,7 @@ fn finished(response: Response, path: &str, method: &Method) -> Response {
         }
         None => Problem::new(ProblemType::of_status(status), "the request could not be served"),
     };
-    let mut problem = problem;
-    if method.is_safe() {
-        problem.detail = problem.detail.replace(UNKNOWN_OUTCOME, "; try again");
-    }
-    let mut document = problem.document(path);
+    let mut document = problem.document(path, method);
     for name in [header::ALLOW, header::WWW_AUTHENTICATE, RATE_LIMIT, RATE_LIMIT_POLICY] {
         if let Some(value) = response.headers().get(&name) {
             document.headers_mut().insert(name, value.clone());

@@ -12,6 +12,7 @@ mod exports;
 mod http;
 mod keys;
 mod operations;
+pub mod pages;
 mod roles;
 mod s3;
 mod s3_objects;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::pool::Transaction;
 use super::rows::select_exports;
 use super::steps::{Bodies, Step, write};
 use super::{Store, StoreError};
@@ -38,11 +39,8 @@ impl Store {
         let change = change(&export);
         let claimed = Claimed { export, claim: scheduled.claims, failures: 0, in_doubt: false, planned_delay: Duration::ZERO };
         let outcome = Outcome { change: Some(change), next: NextLook::Never };
-        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by, delivery_id, Bodies::All, &self.public_url)?]).await?.is_empty() {
-            return Err(StoreError::Stale);
-        }
-        let Outcome { change: Some(change), .. } = outcome else { return Err(StoreError::Stale) };
-        tx.commit().await?;
+        let step = Step::of(&claimed, &outcome, by, delivery_id, Bodies::All, &self.public_url)?;
+        let change = write_last(tx, &step, outcome).await?.ok_or(StoreError::Stale)?;
         Ok(Some(Ok(change.export)))
     }
 
@@ -78,11 +76,8 @@ impl Store {
         }
         let claimed = Claimed { export, claim, failures: 0, in_doubt: false, planned_delay: Duration::ZERO };
         let outcome = outcome(&claimed);
-        if write(&mut *tx, &[&Step::of(&claimed, &outcome, by, delivery_id, Bodies::All, &self.public_url)?]).await?.is_empty() {
-            return Err(StoreError::Stale);
-        }
-        tx.commit().await?;
-        Ok(outcome.change.map(|change| change.export))
+        let step = Step::of(&claimed, &outcome, by, delivery_id, Bodies::All, &self.public_url)?;
+        Ok(write_last(tx, &step, outcome).await?.map(|change| change.export))
     }
 
     /// Deletes an export that has ended, or any with `force`. `None` when there is no such export, `Some(false)` when it has not ended.
@@ -113,4 +108,13 @@ impl Store {
         tx.commit().await?;
         Ok(row.known.then_some(row.deleted))
     }
+}
+
+/// Writes a step as the last thing of its transaction. The change that it wrote, if there was one.
+async fn write_last(mut tx: Transaction, step: &Step, outcome: Outcome) -> Result<Option<Change>, StoreError> {
+    if write(&mut *tx, &[step]).await?.is_empty() {
+        return Err(StoreError::Stale);
+    }
+    tx.commit().await?;
+    Ok(outcome.change)
 }

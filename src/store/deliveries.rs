@@ -2,10 +2,8 @@
 //!
 //! An endpoint's deliveries go to where it is now; a callback's to the URL that came with the export.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -73,27 +71,17 @@ pub(super) const PING_BEGINS_AT: i32 = MOST_DELIVERY_ATTEMPTS.cast_signed() - 1;
 /// Tells the other endpoints that one was disabled.
 pub(super) async fn tell_of_disabled(tx: &mut Connection, endpoint: &Endpoint, now: Timestamp, ids: Ids<'_>) -> Result<(), StoreError> {
     let kind = WebhookEventType::EndpointDisabled;
-    let others = who_wants(tx, kind, &BTreeMap::new(), Some(endpoint.id)).await?;
-    insert_for(tx, &others, None, kind, &disabled_body(endpoint, now), now, ids).await.map(drop)
-}
-
-/// Endpoints that are not disabled and want events of this type and these labels, with their URLs.
-async fn who_wants(
-    tx: &mut Connection,
-    kind: WebhookEventType,
-    labels: &BTreeMap<String, String>,
-    but: Option<EndpointId>,
-) -> Result<Vec<(Uuid, String)>, StoreError> {
-    let rows = sqlx::query!(
+    // An endpoint has no labels, so those that want labels do not hear of it.
+    let others = sqlx::query!(
         "SELECT id, url FROM webhook_endpoints
-        WHERE disabled_at IS NULL AND (event_types = '{}' OR $1 = ANY (event_types)) AND labels <@ $2 AND id IS DISTINCT FROM $3",
+        WHERE disabled_at IS NULL AND (event_types = '{}' OR $1 = ANY (event_types)) AND labels = '{}' AND id <> $2",
         kind.as_str(),
-        json!(labels),
-        but.map(|id| id.0),
+        endpoint.id.0,
     )
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.url)).collect())
+    let others: Vec<_> = others.into_iter().map(|row| (row.id, row.url)).collect();
+    insert_for(tx, &others, None, kind, &disabled_body(endpoint, now), now, ids).await.map(drop)
 }
 
 /// Writes one delivery for each of these endpoints, unless it got that event before. How many were written.

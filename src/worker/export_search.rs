@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use super::export_step::Stepper;
 use crate::aws::SearchScope;
+use crate::aws::pages::{Page, Pages, Unusable};
 use crate::domain::arn::ExportArn;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::description::ExportDescription;
@@ -31,11 +32,11 @@ impl Stepper {
     async fn search_in(&self, scope: SearchScope, claimed: &Claimed, token: &ClientToken) -> Result<Option<ExportDescription>, AwsFailure> {
         let table = &claimed.export.request.table_arn;
         let oldest = claimed.export.origin.token_made_at().unwrap_or(claimed.export.created_at).minus(SEARCH_SKEW);
-        let mut pages = Pages::default();
+        let mut pages = Pages::beginning_with(Page::First, SEARCH_RESTARTS, SEARCH_PAGES);
         let mut described = HashSet::new();
         // An export that is listed and cannot be described may be the one.
         let mut not_described = None;
-        while let Some(page) = pages.next.take() {
+        while let Some(page) = pages.next_page() {
             let listed = self.patiently(claimed, || self.aws.list_page(table, scope, page.token())).await;
             let (arns, next) = match listed {
                 Ok(listed) => listed,
@@ -57,7 +58,7 @@ impl Stepper {
                     Err(failure) => not_described = Some(failure),
                 }
             }
-            pages.follow(next)?;
+            pages.follow(next).map_err(unusable)?;
         }
         not_described.map_or(Ok(None), Err)
     }
@@ -83,66 +84,13 @@ impl Stepper {
     }
 }
 
-/// The pages of a list, whose tokens are not trusted: they may be refused, lead back, or have no end.
-#[derive(Debug)]
-struct Pages {
-    next: Option<Page>,
-    tokens: HashSet<String>,
-    read: usize,
-    restarts: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Page {
-    First,
-    Of(String),
-}
-
-impl Page {
-    fn token(&self) -> Option<String> {
-        match self {
-            Self::First => None,
-            Self::Of(token) => Some(token.clone()),
-        }
-    }
-}
-
-impl Default for Pages {
-    fn default() -> Self {
-        Self { next: Some(Page::First), tokens: HashSet::new(), read: 0, restarts: 0 }
-    }
-}
-
-impl Pages {
-    /// Goes on with the page of this token, if there is one.
-    fn follow(&mut self, token: Option<String>) -> Result<(), AwsFailure> {
-        self.read += 1;
-        let Some(token) = token else { return Ok(()) };
-        if !self.tokens.insert(token.clone()) {
-            return Err(unusable("ListExports leads back to a page that was read"));
-        }
-        if self.read >= SEARCH_PAGES {
-            return Err(unusable("ListExports has more pages than a search reads"));
-        }
-        self.next = Some(Page::Of(token));
-        Ok(())
-    }
-
-    /// Begins the list again if AWS refuses the token of this page.
-    fn begin_again(&mut self, page: &Page, failure: AwsFailure) -> Result<(), AwsFailure> {
-        if *page == Page::First || failure.class != FailureClass::Refused || self.restarts >= SEARCH_RESTARTS {
-            return Err(failure);
-        }
-        self.restarts += 1;
-        self.tokens.clear();
-        self.next = Some(Page::First);
-        Ok(())
-    }
-}
-
 /// A list of which not all can be read.
-fn unusable(why: &str) -> AwsFailure {
-    AwsFailure { class: FailureClass::Refused, code: "ListUnusable".to_owned(), message: why.to_owned() }
+fn unusable(why: Unusable) -> AwsFailure {
+    let message = match why {
+        Unusable::LeadsBack => "ListExports leads back to a page that was read",
+        Unusable::TooLong => "ListExports has more pages than a search reads",
+    };
+    AwsFailure { class: FailureClass::Refused, code: "ListUnusable".to_owned(), message: message.to_owned() }
 }
 
 fn interrupted(why: &str) -> AwsFailure {

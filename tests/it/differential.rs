@@ -40,27 +40,13 @@ mod rules;
 use clients::Theme;
 use dice::Dice;
 use model_store::{ModelStore, Quotas, Scheduled, Ticket};
-use rules::{ClaimFence, Rules};
+use rules::AS_BUILT;
 
 /// The lane of every export of the simulation.
 const LANE: &str = "123456789012/eu-west-1";
 
 /// How many steps a script has.
 const STEPS: usize = 250;
-
-/// How the store is built, as the simulation has it.
-const AS_BUILT: Rules = Rules {
-    version_fence: true,
-    claim_fence: ClaimFence::Starts,
-    start_margin: None,
-    claim_marks_start: true,
-    search_account: true,
-    search_proves_absence: false,
-    search_renews_hold: true,
-    waits_after_doubt: true,
-    keeps_token: true,
-    delivers: true,
-};
 
 /// What a script must have met, taken over all seeds: where nothing happens, nothing is compared.
 const NOTEWORTHY: [&str; 12] = [

@@ -137,6 +137,7 @@ impl World {
             Next::RenewAndSend(pause, call) => self.after(pause + latency, Event::Renew(step, Box::new(call))),
             Next::Send(call) => {
                 self.check_token(&step, &call)?;
+                self.check_lease(&step, &call)?;
                 step.call_sent_at = self.now;
                 let travel = self.faults.travel(matches!(call, Call::Start(..)), &mut self.dice);
                 self.tell(|_| {
@@ -188,6 +189,15 @@ impl World {
         let age = self.now.since(*token_made_at);
         if age > OLDEST_SENT_TOKEN {
             return Err(format!("{} is started with a token that is {} s old", name(id), age.as_secs()));
+        }
+        Ok(())
+    }
+
+    /// While AWS may still carry out a start, nobody else works on its export (the first inequality in `src/domain/timing.rs`).
+    fn check_lease(&self, step: &Step, call: &Call) -> Verdict {
+        let carried_out_by = self.now.plus(AWS_CALL_TIMEOUT);
+        if matches!(call, Call::Start(..)) && self.store.may_be_claimed_before(&step.ticket, carried_out_by) {
+            return Err(format!("{} is started when its lease has ended or is about to", name(step.claimed.export.id)));
         }
         Ok(())
     }

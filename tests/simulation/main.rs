@@ -24,26 +24,11 @@ mod model_worker;
 mod rules;
 mod world;
 
-use rules::{ClaimFence, Rules};
-use tableferry::domain::timing::START_MARGIN;
+use rules::{AS_BUILT, ClaimFence, Rules};
 use world::{Failure, Tally, run};
 
 /// How many seeds run when nobody says otherwise.
 const SEEDS: u64 = 1000;
-
-/// The rules as they are in `src`. The tests below break them one by one.
-const AS_BUILT: Rules = Rules {
-    version_fence: true,
-    claim_fence: ClaimFence::Starts,
-    start_margin: Some(START_MARGIN),
-    claim_marks_start: true,
-    search_account: true,
-    search_proves_absence: false,
-    search_renews_hold: true,
-    waits_after_doubt: true,
-    keeps_token: true,
-    delivers: true,
-};
 
 /// What must happen in a thousand seeds at least a few times: where nothing goes wrong, nothing is proven.
 const NOTEWORTHY: [&str; 14] = [
@@ -121,7 +106,7 @@ fn writes_without_a_fence_are_noticed() {
 
 #[test]
 fn a_start_that_is_sent_late_is_noticed() {
-    is_noticed(Rules { start_margin: None, ..AS_BUILT }, "is started at AWS after it had ended here");
+    is_noticed(Rules { start_margin: None, ..AS_BUILT }, "is started when its lease has ended");
 }
 
 #[test]

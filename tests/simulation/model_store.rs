@@ -169,6 +169,12 @@ impl ModelStore {
         Some(Ticket { id, starting: row.starting, overdue: false, claim, failures, in_doubt, planned_delay })
     }
 
+    /// Whether another worker may claim the export before this time, while the holder of this claim works on it. An export that its client
+    /// deleted meanwhile is claimed by nobody.
+    pub fn may_be_claimed_before(&self, ticket: &Ticket, time: Timestamp) -> bool {
+        self.schedule.get(&ticket.id).is_some_and(|row| row.claims != ticket.claim || row.due_at < time)
+    }
+
     /// The second half of `claim_exports`: the exports are read after the claim was committed, so they may be newer.
     pub fn read(&self, ticket: &Ticket) -> Option<Claimed> {
         let export = self.exports.get(&ticket.id)?.clone();

@@ -45,3 +45,17 @@ pub struct Rules {
     /// The delivery is written with the change it announces.
     pub delivers: bool,
 }
+
+/// The rules as they are in `src`. The simulation breaks them one by one.
+pub const AS_BUILT: Rules = Rules {
+    version_fence: true,
+    claim_fence: ClaimFence::Starts,
+    start_margin: Some(START_MARGIN),
+    claim_marks_start: true,
+    search_account: true,
+    search_proves_absence: false,
+    search_renews_hold: true,
+    waits_after_doubt: true,
+    keeps_token: true,
+    delivers: true,
+};

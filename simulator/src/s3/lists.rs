@@ -41,12 +41,8 @@ impl S3Service {
         let encoding = Encoding::of(input.encoding_type.as_ref());
         let max_keys = most(input.max_keys)?;
         let token = input.continuation_token.as_deref().map(after_token).transpose()?;
-        let query = Query {
-            prefix: input.prefix.as_deref().unwrap_or_default(),
-            delimiter: input.delimiter.as_deref(),
-            after: token.as_deref().or(input.start_after.as_deref()),
-            max_keys: usize::try_from(max_keys).unwrap_or_default(),
-        };
+        let after = token.as_deref().or(input.start_after.as_deref());
+        let query = query(input.prefix.as_deref(), input.delimiter.as_deref(), after, max_keys);
         let page = self.store.list(&input.bucket, &query)?;
         let owner = input.fetch_owner.unwrap_or_default().then(|| owner(&bucket));
         Ok(S3Response::new(ListObjectsV2Output {
@@ -71,12 +67,8 @@ impl S3Service {
         let input = req.input;
         let encoding = Encoding::of(input.encoding_type.as_ref());
         let max_keys = most(input.max_keys)?;
-        let query = Query {
-            prefix: input.prefix.as_deref().unwrap_or_default(),
-            delimiter: input.delimiter.as_deref(),
-            after: input.marker.as_deref(),
-            max_keys: usize::try_from(max_keys).unwrap_or_default(),
-        };
+        let after = input.marker.as_deref();
+        let query = query(input.prefix.as_deref(), input.delimiter.as_deref(), after, max_keys);
         let page = self.store.list(&input.bucket, &query)?;
         // Without a delimiter clients go on after the last key.
         let next_marker = page.next.as_deref().filter(|_| input.delimiter.is_some()).map(|next| encoding.text(next));
@@ -100,12 +92,8 @@ impl S3Service {
         let input = req.input;
         let encoding = Encoding::of(input.encoding_type.as_ref());
         let max_keys = most(input.max_keys)?;
-        let query = Query {
-            prefix: input.prefix.as_deref().unwrap_or_default(),
-            delimiter: input.delimiter.as_deref(),
-            after: input.key_marker.as_deref(),
-            max_keys: usize::try_from(max_keys).unwrap_or_default(),
-        };
+        let after = input.key_marker.as_deref();
+        let query = query(input.prefix.as_deref(), input.delimiter.as_deref(), after, max_keys);
         let page = self.store.list(&input.bucket, &query)?;
         let versions: Vec<ObjectVersion> = page
             .objects
@@ -140,6 +128,10 @@ impl S3Service {
             ..ListObjectVersionsOutput::default()
         }))
     }
+}
+
+fn query<'a>(prefix: Option<&'a str>, delimiter: Option<&'a str>, after: Option<&'a str>, max_keys: i32) -> Query<'a> {
+    Query { prefix: prefix.unwrap_or_default(), delimiter, after, max_keys: usize::try_from(max_keys).unwrap_or_default() }
 }
 
 fn most(asked: Option<i32>) -> S3Result<i32> {

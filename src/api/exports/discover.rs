@@ -1,6 +1,5 @@
 //! `POST /v1/exports/discover`: what AWS remembers, what of it is known here, and adoption of the rest.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -22,6 +21,7 @@ use crate::api::problem::{FieldError, Problem, ProblemType};
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::aws::TurnKind;
+use crate::aws::pages::{Page, Pages, is_token_refused};
 use crate::domain::arn::{ExportArn, TableArn, is_account_id, is_region};
 use crate::domain::aws_failure::FailureClass;
 use crate::domain::description::ExportSummary;
@@ -180,8 +180,8 @@ struct Wish {
     place: Place,
     all: bool,
     named: Vec<(ExportArn, TableArn)>,
-    /// AWS's token of the page to begin with; empty is the first.
-    page: String,
+    /// The page to begin with.
+    page: Page,
 }
 
 /// A search under way.
@@ -250,48 +250,49 @@ impl Search<'_> {
     /// Lists page by page. What cannot be listed in time, or is refused later, is left to the next call.
     async fn list(&mut self) -> Result<(), Problem> {
         let Place { account_id, region, table } = self.wish.place.clone();
-        let mut page = std::mem::take(&mut self.wish.page);
-        let (mut restarted, mut pages) = (false, HashSet::new());
-        loop {
+        // The time bounds how many are read.
+        let mut pages = Pages::beginning_with(self.wish.page.clone(), 1, usize::MAX);
+        while let Some(page) = pages.next_page() {
             if self.found.exports.len() + 25 > MOST_LISTED || !self.turn().await {
-                break;
+                self.leave_rest(&pages, &page);
+                return Ok(());
             }
-            let token = (!page.is_empty()).then(|| page.clone());
-            let (summaries, next) = match self.state.aws.list_summaries(&account_id, &region, table.as_ref(), token).await {
+            let (summaries, next) = match self.state.aws.list_summaries(&account_id, &region, table.as_ref(), page.token()).await {
                 Ok(listed) => listed,
-                // AWS refuses page tokens that it gave, old ones above all.
-                Err(failure) if failure.class == FailureClass::Refused && !page.is_empty() => {
-                    if std::mem::replace(&mut restarted, true) {
-                        self.end_early(&format!("AWS rejected its page token ({failure})"));
-                        return Ok(());
+                Err(failure) => {
+                    match pages.begin_again(&page, failure) {
+                        Ok(()) => continue,
+                        Err(failure) if is_token_refused(&page, &failure) => {
+                            self.end_early(&format!("AWS rejected its page token ({failure})"))
+                        }
+                        Err(failure) if self.found.exports.is_empty() => return Err(of_aws(&failure, "list the exports")),
+                        Err(_) => self.leave_rest(&pages, &page),
                     }
-                    page.clear();
-                    pages.clear();
-                    continue;
-                }
-                Err(failure) if self.found.exports.is_empty() => return Err(of_aws(&failure, "list the exports")),
-                Err(_) => break,
-            };
-            let whole = self.take(summaries).await?;
-            match next {
-                _ if !whole => break,
-                Some(next) if !pages.insert(next.clone()) => {
-                    self.end_early("AWS returned a page token that leads back to a page already read");
                     return Ok(());
                 }
-                Some(next) => page = next,
-                None => return Ok(()),
+            };
+            if !self.take(summaries).await? {
+                self.leave_rest(&pages, &page);
+                return Ok(());
+            }
+            if pages.follow(next).is_err() {
+                self.end_early("AWS returned a page token that leads back to a page already read");
+                return Ok(());
             }
         }
+        Ok(())
+    }
+
+    /// Leaves this page, and what comes after it, to the next call.
+    fn leave_rest(&mut self, pages: &Pages, page: &Page) {
         // The list was begun again, and the token that would lead on may be rejected like the one before: without an end.
-        if restarted && !self.wish.all {
+        if pages.have_restarted() && !self.wish.all {
             self.end_early("AWS rejected a page token, and the list is longer than one answer");
-            return Ok(());
+            return;
         }
         let mut token = self.wish.place.mark().to_vec();
-        token.extend(page.as_bytes());
+        token.extend(page.token().unwrap_or_default().as_bytes());
         self.found.next_page_token = Some(URL_SAFE_NO_PAD.encode(token));
-        Ok(())
     }
 
     /// Ends a list of which AWS does not give the rest.
@@ -374,7 +375,7 @@ fn read(body: &Map<String, Value>) -> Result<Wish, Problem> {
     let page = fields.text("page_token", &mut errors, |text| read_token(text, place.as_ref()));
     fields.finish(&mut errors);
     match place.filter(|_| errors.is_empty()) {
-        Some(place) => Ok(Wish { place, all, named, page: page.unwrap_or_default() }),
+        Some(place) => Ok(Wish { place, all, named, page: page.unwrap_or(Page::First) }),
         None => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
     }
 }
@@ -412,10 +413,14 @@ fn read_adopt(fields: &mut Fields<'_>, errors: &mut Errors, place: Option<&Place
     (false, arns)
 }
 
-fn read_token(text: &str, place: Option<&Place>) -> Result<String, Invalid> {
+fn read_token(text: &str, place: Option<&Place>) -> Result<Page, Invalid> {
     let wrong = || Invalid::new("must be a next_page_token of this call, used with the same place as before");
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
     let (mark, page) = bytes.split_at_checked(8).ok_or_else(wrong)?;
     let fits = place.is_none_or(|place| place.mark() == mark);
-    if fits { String::from_utf8(page.to_vec()).map_err(|_| wrong()) } else { Err(wrong()) }
+    if !fits {
+        return Err(wrong());
+    }
+    let token = String::from_utf8(page.to_vec()).map_err(|_| wrong())?;
+    Ok(if token.is_empty() { Page::First } else { Page::Of(token) })
 }
