@@ -13,8 +13,8 @@
 //!
 //! A rule that neither confirms is not enforced. In particular: `IN` is documented with 100 values, while DynamoDB was seen to accept
 //! 99, so only more than 100 are refused; attribute names of exports are documented with 250 bytes, the API's model says 65,535, so
-//! the length of names is not checked here; a limit on the depth of brackets is not documented, and 149 levels were seen to be
-//! accepted, so only more than that is refused, to protect whoever reads it, and what breaks another rule for certain.
+//! the length of names is not checked here; a limit on the depth of nesting is not documented, and 149 levels were seen to be
+//! accepted, so only deeper nesting is refused, to bound the stack that evaluating it needs.
 
 mod ast;
 mod evaluate;

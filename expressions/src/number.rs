@@ -16,10 +16,10 @@ pub struct Number {
     point: i64,
 }
 
-/// Why a text is no number of DynamoDB's.
+/// Why a text is not a valid DynamoDB number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumberError {
-    /// It is no decimal number.
+    /// It is not a decimal number.
     NotANumber,
     /// It has more than 38 significant digits.
     TooManyDigits,
