@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the binary is made of. A change of these that is not committed is told, and nothing else is.
-const MADE_OF: [&str; 6] = [".sqlx", "Cargo.lock", "Cargo.toml", "build.rs", "migrations", "src"];
+const MADE_OF: [&str; 7] = [".sqlx", "Cargo.lock", "Cargo.toml", "build.rs", "crates", "migrations", "src"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_COMMIT");

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Usage: scripts/interop.sh [ARGUMENTS OF PYTEST]
-# Lets clients that nobody here wrote use the service and the simulator: see interop/README.md. Installs them where they
+# Lets clients that nobody here wrote use the service and the simulator: see testing/interop/README.md. Installs them where they
 # are missing, builds the binaries, and runs the checks beside a throwaway Postgres. Ends with "N passed, M failed".
 set -eu
 cd "$(dirname "$0")/.."
-work=interop/.work
+work=testing/interop/.work
 mkdir -p "$work"
 
 say() { echo "interop: $*" >&2; }
@@ -55,30 +55,30 @@ install_pypi() {
     rm -rf "$work/venv"
     python3 -m venv "$work/venv"
     timeout 1200 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-        --requirement interop/requirements.txt --constraint interop/constraints.txt
+        --requirement testing/interop/requirements.txt --constraint testing/interop/constraints.txt
 }
 
 install_s3fs() {
     rm -rf "$work/venv-s3fs"
     python3 -m venv "$work/venv-s3fs"
     timeout 600 "$work/venv-s3fs/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-        --requirement interop/requirements-s3fs.txt
+        --requirement testing/interop/requirements-s3fs.txt
 }
 
 install_npm() {
-    cp interop/package.json interop/package-lock.json interop/.npmrc "$work/"
+    cp testing/interop/package.json testing/interop/package-lock.json testing/interop/.npmrc "$work/"
     (cd "$work" && timeout 600 npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier)
 }
 
 sum() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
 
 # The folder is part of the state, since an environment cannot be moved.
-once PyPI "$(sum interop/requirements.txt interop/constraints.txt) $(python3 --version) $PWD" install_pypi
-once s3fs "$(sum interop/requirements-s3fs.txt) $(python3 --version) $PWD" install_s3fs
-once npm "$(sum interop/package-lock.json)" install_npm
+once PyPI "$(sum testing/interop/requirements.txt testing/interop/constraints.txt) $(python3 --version) $PWD" install_pypi
+once s3fs "$(sum testing/interop/requirements-s3fs.txt) $(python3 --version) $PWD" install_s3fs
+once npm "$(sum testing/interop/package-lock.json)" install_npm
 
 # The same build as that of `make test`.
 cargo build --locked --quiet --workspace --all-features
 
 PYTHONDONTWRITEBYTECODE=1 cargo run --locked --quiet --package private-postgres -- run -- \
-    "$work/venv/bin/python" -m pytest --rootdir interop -c interop/pytest.ini "${@:-interop}" </dev/null
+    "$work/venv/bin/python" -m pytest --rootdir testing/interop -c testing/interop/pytest.ini "${@:-testing/interop}" </dev/null

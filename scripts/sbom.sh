@@ -11,7 +11,8 @@ to=${1:-target/sbom}
 # cargo-cyclonedx writes beside each Cargo.toml, so it works on a copy of what says which crates there are.
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-members=$(sed -n 's/^members = \[\(.*\)\]$/\1/p' Cargo.toml | tr -d '",')
+# shellcheck disable=SC2046 # several words, some of them patterns
+members=$(echo $(sed -n 's/^members = \[\(.*\)\]$/\1/p' Cargo.toml | tr -d '",'))
 [ -n "$members" ] || { echo "sbom: Cargo.toml names no members" >&2; exit 1; }
 for place in . $members; do
     mkdir -p "$copy/$place"

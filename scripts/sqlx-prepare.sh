@@ -10,8 +10,8 @@ for migration in migrations/[0-9]*.sql; do
     psql -X -q -v ON_ERROR_STOP=1 -f "$migration" "$DATABASE_URL"
 done
 
-touch src/lib.rs # cargo does not know that the database is an input too
-SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$folder cargo check --locked --quiet --workspace --all-features --all-targets
+touch crates/store/src/lib.rs # cargo does not know that the database is an input too
+SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$folder cargo check --locked --quiet --package tableferry-store --all-targets
 
 if [ -z "$(ls "$folder")" ]; then
     echo "sqlx-prepare: the macros saved nothing" >&2

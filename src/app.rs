@@ -14,10 +14,10 @@ use crate::api::{self, Admission, ApiState, Parts, Watcher};
 use crate::auth::Gate;
 use crate::auth::oidc::OidcError;
 use crate::aws::Aws;
-use crate::causes::in_words;
-use crate::chance::Chance;
+use crate::telemetry::error_chain::in_words;
+use crate::clock::Chance;
 use crate::database_watch;
-use crate::front::{self, Front, Proxies, Tls, TlsError, TlsFiles};
+use crate::listener::{self, Front, Proxies, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
 use crate::progress::WorkerProgress;
 use crate::settings::{Retention, Settings};
@@ -25,8 +25,8 @@ use crate::store::accept_queue::AcceptQueue;
 use crate::store::record::StepQueue;
 use crate::store::{DatabaseProblem, Store, StoreError};
 use crate::telemetry;
-use crate::vault::Vault;
-use crate::webhook::{Limits, Names, Vetting, WebhookClient};
+use crate::webhooks::vault::Vault;
+use crate::webhooks::{Limits, Names, Vetting, WebhookClient};
 use crate::worker::crew;
 use crate::worker::delivery_worker::DeliveryWorker;
 use crate::worker::export_step::Stepper;
@@ -94,7 +94,7 @@ pub struct App {
     /// Verifies completed exports.
     pub verifications: Arc<VerificationWorker>,
     api: ApiState,
-    limits: Arc<front::Limits>,
+    limits: Arc<listener::Limits>,
     proxies: Arc<Proxies>,
     tls: Option<TlsFiles>,
     retention: Retention,
@@ -106,7 +106,7 @@ impl App {
     /// # Errors
     /// The TLS library cannot be set up.
     pub fn new(settings: &Settings, store: Store, aws: Aws, names: Arc<dyn Names>) -> Result<Self, AppError> {
-        if settings.metrics {
+        if settings.telemetry.metrics {
             telemetry::record_metrics();
         }
         let store = store.with_public_url(settings.public_url.clone());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::measures::DATABASE_WRITABLE;
+use crate::telemetry::metrics_catalog::DATABASE_WRITABLE;
 use crate::store::{DatabaseProblem, Store};
 
 /// How often it is asked.

@@ -2,12 +2,12 @@
 
 use tokio::sync::OnceCell;
 
-use crate::chance::Chance;
+use crate::clock::Chance;
 use crate::domain::timestamp::Timestamp;
 use crate::store::signing_keys::StoredKey;
 use crate::store::{Store, StoreError};
-use crate::vault::Vault;
-use crate::webhook::SigningKey;
+use crate::webhooks::vault::Vault;
+use crate::webhooks::SigningKey;
 
 /// The keys of this service.
 #[derive(Debug)]

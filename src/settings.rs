@@ -19,8 +19,9 @@ use crate::domain::public_url::PublicUrl;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use crate::domain::webhook::secret::WebhookSecret;
-use crate::front::{Limits, Proxies, TlsFiles};
-use crate::vault::VaultKey;
+use crate::telemetry::{LogFormat, TelemetrySettings};
+use crate::listener::{Limits, Proxies, TlsFiles};
+use crate::webhooks::vault::VaultKey;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -64,19 +65,9 @@ pub struct Settings {
     pub webhook_urls: UrlPolicy,
     /// `TABLEFERRY_ENCRYPTION_KEY`: seal secrets in the database; the first seals, all open.
     pub encryption_keys: Vec<VaultKey>,
-    /// `TABLEFERRY_METRICS`: whether metrics are recorded and told at `/metrics`.
-    pub metrics: bool,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set, and `OTEL_SDK_DISABLED` is not `true`: traces are sent
-    /// there. All else about traces OpenTelemetry reads from the environment by itself.
-    pub traces: bool,
-    /// `TABLEFERRY_LOG`: tracing filter; `None` is [`DEFAULT_LOG`].
-    pub log: Option<String>,
-    /// `TABLEFERRY_LOG_FORMAT`: `text` or `json`; `None` is text on a terminal.
-    pub log_format: Option<LogFormat>,
+    /// `TABLEFERRY_METRICS`, `TABLEFERRY_LOG`, `TABLEFERRY_LOG_FORMAT`, `OTEL_…`: metrics, logs and traces.
+    pub telemetry: TelemetrySettings,
 }
-
-/// What is logged unless it is said: everything worth knowing, less the statements that sqlx finds slow.
-pub const DEFAULT_LOG: &str = "info,sqlx=error";
 
 /// How long things are kept; `None` is forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,15 +90,6 @@ pub enum Auth {
     Required,
     /// Whoever reaches the API may use it.
     None,
-}
-
-/// The form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Why settings cannot be used. No message repeats a value, since a value may be a secret in the wrong place.
@@ -234,7 +216,9 @@ impl Settings {
         }
         // An empty value is how Compose files and unit files say "not set".
         values.retain(|_, value| !value.is_empty());
-        Ok(Self { traces: collector && !disabled, ..Self::from_values(&values)? })
+        let mut settings = Self::from_values(&values)?;
+        settings.telemetry.traces = collector && !disabled;
+        Ok(settings)
     }
 
     fn from_values(values: &BTreeMap<&'static str, String>) -> Result<Self, SettingsError> {
@@ -369,14 +353,16 @@ impl Settings {
             webhook_secret: secret.map_err(|e| bad("TABLEFERRY_WEBHOOK_SECRET", &e.to_string()))?,
             webhook_urls: UrlPolicy::new(allow_private, allow_hosts.unwrap_or_default(), ports),
             encryption_keys: encryption_keys.map_err(|e| bad("TABLEFERRY_ENCRYPTION_KEY", &e.to_string()))?,
-            metrics: boolean("TABLEFERRY_METRICS", true)?,
-            traces: false, // only the environment says it
-            log: get("TABLEFERRY_LOG").map(str::to_owned),
-            log_format: match get("TABLEFERRY_LOG_FORMAT") {
-                None => None,
-                Some("text") => Some(LogFormat::Text),
-                Some("json") => Some(LogFormat::Json),
-                Some(_) => return Err(bad("TABLEFERRY_LOG_FORMAT", "must be text or json")),
+            telemetry: TelemetrySettings {
+                metrics: boolean("TABLEFERRY_METRICS", true)?,
+                traces: false, // only the environment says it
+                log: get("TABLEFERRY_LOG").map(str::to_owned),
+                log_format: match get("TABLEFERRY_LOG_FORMAT") {
+                    None => None,
+                    Some("text") => Some(LogFormat::Text),
+                    Some("json") => Some(LogFormat::Json),
+                    Some(_) => return Err(bad("TABLEFERRY_LOG_FORMAT", "must be text or json")),
+                },
             },
         })
     }

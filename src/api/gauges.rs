@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::ApiState;
-use crate::measures::{ACCEPTS_WAITING, DATABASE_UP, DB_CONNECTION_LIMIT, DB_CONNECTIONS, EXPORTS_OPEN, OLDEST_DUE, SINCE_CLAIM};
+use crate::telemetry::metrics_catalog::{ACCEPTS_WAITING, DATABASE_UP, DB_CONNECTION_LIMIT, DB_CONNECTIONS, EXPORTS_OPEN, OLDEST_DUE, SINCE_CLAIM};
 use crate::store::load::{Load, OPEN_STATES, WORK};
 
 /// For how long they are kept.

@@ -28,7 +28,7 @@ use crate::domain::caller::scope::Scope;
 use crate::domain::caller::{Caller, CallerName};
 use crate::domain::invalid::Invalid;
 use crate::domain::request::ExportRequest;
-use crate::measures::RATE_LIMITED;
+use crate::telemetry::metrics_catalog::RATE_LIMITED;
 
 /// The scheme of `security(…)` at handlers.
 pub(super) const SCHEME: &str = "bearer";

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::prefer;
 use super::problem::{Problem, ProblemType};
-use crate::front::{Crowded, Limits, count_cut};
+use crate::listener::{Crowded, Limits, count_cut};
 
 /// The largest body.
 pub const MOST_BODY_BYTES: usize = 256 * 1024;

@@ -50,20 +50,20 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::auth::Gate;
 use crate::aws::Aws;
-use crate::chance::Chance;
+use crate::clock::Chance;
 use crate::domain::backoff::PollBounds;
 use crate::domain::estimate::Prices;
 use crate::domain::origins::Origins;
 use crate::domain::public_url::PublicUrl;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
-use crate::front::Proxies;
+use crate::listener::Proxies;
 use crate::keyring::Keyring;
 use crate::progress::WorkerProgress;
 use crate::store::Store;
 use crate::store::accept_queue::AcceptQueue;
-use crate::vault::Vault;
-use crate::webhook::Vetting;
+use crate::webhooks::vault::Vault;
+use crate::webhooks::Vetting;
 
 use guard::Permissions;
 use problem::{FieldError, Problem};

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, Span};
 use super::client_address;
 use super::problem::{Problem, ProblemType};
 use super::trace;
-use crate::measures::{HTTP_ACTIVE, HTTP_REQUESTS};
+use crate::telemetry::metrics_catalog::{HTTP_ACTIVE, HTTP_REQUESTS};
 use crate::telemetry::traces;
 
 /// Names a request, in logs and to its caller.
@@ -163,7 +163,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use crate::api::{Admission, Surroundings, with_layers};
-    use crate::front::Front;
+    use crate::listener::Front;
 
     async fn panics() {
         panic!("hunter2");

@@ -6,7 +6,7 @@ use super::fields::{Errors, Fields, kind};
 use super::problem::FieldError;
 use crate::domain::invalid::Invalid;
 use crate::domain::webhook::endpoint::{MOST_HEADERS, SealedHeaders, check_header};
-use crate::vault::Vault;
+use crate::webhooks::vault::Vault;
 
 /// Reads a field that holds headers for a receiver.
 pub(super) fn read_headers(field: &'static str, vault: &Vault, fields: &mut Fields<'_>, errors: &mut Errors) -> Option<SealedHeaders> {

@@ -15,9 +15,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::guard::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use crate::causes::in_words;
+use crate::telemetry::error_chain::in_words;
 use crate::domain::invalid::Invalid;
-use crate::log_limit::LogLimit;
+use crate::telemetry::log_limit::LogLimit;
 use crate::store::StoreError;
 
 /// The media type of problem documents.

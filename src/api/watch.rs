@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::causes::in_words;
+use crate::telemetry::error_chain::in_words;
 use crate::domain::ids::ExportId;
 use crate::store::Store;
 

@@ -3,7 +3,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::Refusal;
-use crate::causes::in_words;
+use crate::telemetry::error_chain::in_words;
 use crate::domain::caller::secret::ApiKeySecret;
 use crate::domain::caller::{Caller, CallerName};
 use crate::domain::timestamp::Timestamp;

@@ -18,12 +18,12 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::chance::Chance;
+use crate::clock::Chance;
 use crate::domain::caller::secret::{ApiKeySecret, PREFIX};
 use crate::domain::caller::{Caller, CallerName};
 use crate::domain::pace::PaceLimits;
 use crate::domain::timestamp::Timestamp;
-use crate::measures::AUTH_FAILURES;
+use crate::telemetry::metrics_catalog::AUTH_FAILURES;
 use crate::settings::Auth;
 use crate::store::{Store, StoreError};
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{CliError, database};
 use crate::app::AppError;
-use crate::chance::Chance;
+use crate::clock::Chance;
 use crate::client::screen::Screen;
 use crate::client::table::{Table, column};
 use crate::client::words::ago;
@@ -168,7 +168,7 @@ async fn revoke(store: &Store, name_or_id: &str, now: Timestamp) -> Result<(), C
 
 /// What the database said; that it lacks the table of keys means that it was never migrated.
 fn asked(error: StoreError) -> CliError {
-    if crate::causes::in_words(&error).contains("\"api_keys\" does not exist") {
+    if crate::telemetry::error_chain::in_words(&error).contains("\"api_keys\" does not exist") {
         return CliError::Key("the database has not this version's schema yet: run tableferry migrate first".to_owned());
     }
     AppError::from(error).into()

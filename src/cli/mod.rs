@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::openapi::{self, Form};
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
-use crate::chance::Chance;
+use crate::clock::Chance;
 use crate::client::ClientCommand;
 use crate::client::commands::Completions;
 use crate::domain::duration::parse_duration;
@@ -24,9 +24,9 @@ use crate::keyring::Keyring;
 use crate::settings::{Auth, Settings, SettingsError};
 use crate::store::{Resealed, Store};
 use crate::telemetry::{self, TelemetryError};
-use crate::vault::Vault;
+use crate::webhooks::vault::Vault;
 use crate::version::{COMMIT, VERSION};
-use crate::webhook::SystemNames;
+use crate::webhooks::SystemNames;
 
 /// DynamoDB table exports to S3, run as a service.
 #[derive(Debug, Parser)]
@@ -191,9 +191,9 @@ impl Cli {
         #[cfg(feature = "dev")]
         if let Command::Dev(_) = &self.command {
             // The sample export tells its own story; trouble is still shown.
-            settings.log.get_or_insert_with(|| "warn".to_owned());
+            settings.telemetry.log.get_or_insert_with(|| "warn".to_owned());
         }
-        let traces = telemetry::start(&settings)?;
+        let traces = telemetry::start(&settings.telemetry)?;
         let done = self.command.run(settings).await;
         if let Some(traces) = traces {
             traces.finish().await;

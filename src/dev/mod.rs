@@ -21,13 +21,13 @@ use tableferry_simulator::{Simulator, StartError};
 
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
-use crate::chance::Chance;
+use crate::clock::Chance;
 use crate::cli::stop_signal;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::settings::{Auth, Settings};
 use crate::store::{Store, StoreError};
-use crate::vault::VaultKey;
-use crate::webhook::SystemNames;
+use crate::webhooks::vault::VaultKey;
+use crate::webhooks::SystemNames;
 
 /// How `tableferry dev` runs.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{DevError, places};
 use crate::domain::webhook::secret::WebhookSecret;
-use crate::webhook::sign;
+use crate::webhooks::sign;
 
 /// A running receiver.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::causes::in_words;
-use crate::measures::{CLAIMS, IN_HAND};
+use crate::telemetry::error_chain::in_words;
+use crate::telemetry::metrics_catalog::{CLAIMS, IN_HAND};
 use crate::progress::WorkerProgress;
 use crate::store::{Store, StoreError};
 

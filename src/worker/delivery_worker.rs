@@ -9,8 +9,8 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::crew::Work;
-use crate::causes::in_words;
-use crate::chance::Chance;
+use crate::telemetry::error_chain::in_words;
+use crate::clock::Chance;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
@@ -20,12 +20,12 @@ use crate::domain::webhook::secret::{Sealed, WebhookSecret};
 use crate::domain::webhook::share::{InHand, MOST_AT_ONE, shares};
 use crate::domain::webhook::verdict::{Answered, Verdict, failed_too_long};
 use crate::keyring::Keyring;
-use crate::measures::{ENDPOINTS_DISABLED, FENCED_WRITES, WEBHOOK_ATTEMPTS, WEBHOOK_LAG};
+use crate::telemetry::metrics_catalog::{ENDPOINTS_DISABLED, FENCED_WRITES, WEBHOOK_ATTEMPTS, WEBHOOK_LAG};
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
 use crate::telemetry::traces;
-use crate::vault::{Vault, VaultError};
-use crate::webhook::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
+use crate::webhooks::vault::{Vault, VaultError};
+use crate::webhooks::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
 
 /// Makes attempts of webhook deliveries.
 #[derive(Debug)]

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::crew::Work;
 use super::export_step::{Stepper, Taken};
 use super::lanes::Lanes;
-use crate::causes::in_words;
+use crate::telemetry::error_chain::in_words;
 use crate::domain::description::ExportDescription;
 use crate::domain::step::Claimed;
 use crate::domain::timing::{LANE_PAUSES, START_MARGIN};
-use crate::measures::{LIMIT_EXCEEDED, POLL_LAG};
+use crate::telemetry::metrics_catalog::{LIMIT_EXCEEDED, POLL_LAG};
 use crate::store::schedule::{ClaimedInLane, Phase};
 use crate::store::{Store, StoreError};
 

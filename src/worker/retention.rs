@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::causes::in_words;
-use crate::chance::Chance;
-use crate::measures::REMOVED;
+use crate::telemetry::error_chain::in_words;
+use crate::clock::Chance;
+use crate::telemetry::metrics_catalog::REMOVED;
 use crate::settings::Retention;
 use crate::store::{Store, StoreError};
 

@@ -14,9 +14,9 @@ use crate::aws::{Aws, is_access_denied};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::output::{Output, md5_key};
 use crate::domain::verification::{Finding, Findings, Progress};
-use crate::output::{ExportFiles, FileLines, RawLine, ReadError, SIDE_BY_SIDE};
-use crate::proof::judge::{Lines, judge_counted, judge_file, judge_sum, judge_summary, judge_totals};
-use crate::proof::manifest::{Summary, md5_of, parse_md5};
+use crate::export_reader::{ExportFiles, FileLines, RawLine, ReadError, SIDE_BY_SIDE};
+use crate::export_files::judge::{Lines, judge_counted, judge_file, judge_sum, judge_summary, judge_totals};
+use crate::export_files::manifest::{Summary, md5_of, parse_md5};
 use crate::store::verifications::ClaimedVerification;
 
 /// How many data files of one export are read side by side.

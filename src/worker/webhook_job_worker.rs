@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::crew::Work;
-use crate::causes::in_words;
-use crate::chance::Chance;
+use crate::telemetry::error_chain::in_words;
+use crate::clock::Chance;
 use crate::store::webhook_jobs::Batch;
 use crate::store::{Store, StoreError};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tableferry::domain::webhook::secret::WebhookSecret;
-use tableferry::webhook::sign;
+use tableferry::webhooks::sign;
 
 use crate::support::{Receiver, TestApp, create_body};
 

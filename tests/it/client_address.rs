@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use tableferry::front::Limits;
+use tableferry::listener::Limits;
 use tableferry::settings::Auth;
 use tokio::io::AsyncWriteExt as _;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tableferry::webhook::{ErrorClass, Limits, Outgoing, SendError, WebhookClient};
+use tableferry::webhooks::{ErrorClass, Limits, Outgoing, SendError, WebhookClient};
 
 use crate::support::{Counter, HOSTILE, Receiver, TestApp, TestNames, TestOptions, create_body, inside, policy};
 
@@ -26,7 +26,7 @@ fn outgoing(url: &str) -> Outgoing<'_> {
 /// The class and the text of an attempt that must fail.
 async fn failure(client: &WebhookClient, url: &str) -> (ErrorClass, String) {
     let error: SendError = client.send(outgoing(url)).await.unwrap_err();
-    (error.class(), tableferry::causes::in_words(&error))
+    (error.class(), tableferry::telemetry::error_chain::in_words(&error))
 }
 
 /// What was written of the only attempt.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use sqlx::{Connection as _, PgConnection};
-use tableferry::front::Limits;
+use tableferry::listener::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;

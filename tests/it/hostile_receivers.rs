@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tableferry::causes::in_words;
-use tableferry::webhook::{Answer, ErrorClass, Limits, Outgoing, SendError, WebhookClient};
+use tableferry::telemetry::error_chain::in_words;
+use tableferry::webhooks::{Answer, ErrorClass, Limits, Outgoing, SendError, WebhookClient};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tableferry::measures::{self, Kind, Measure};
+use tableferry::telemetry::metrics_catalog::{self, Kind, Measure};
 
 use crate::support::promql::{Selector, selectors};
 use crate::support::{TestApp, create_body};
@@ -21,7 +21,7 @@ fn constants() -> BTreeMap<String, &'static Measure> {
     let lines = text.lines().filter_map(|line| line.trim().split_once(" = "));
     let named = lines.filter_map(|(constant, rest)| {
         let name = rest.split('"').nth(1)?;
-        Some((constant.to_owned(), measures::ALL.iter().find(|m| m.name == name)?))
+        Some((constant.to_owned(), metrics_catalog::ALL.iter().find(|m| m.name == name)?))
     });
     named.collect()
 }
@@ -66,7 +66,7 @@ fn macro_calls(text: &str, macros: &[&str]) -> Vec<(String, Vec<String>)> {
 #[test]
 fn only_described_metrics_are_recorded_and_all_of_them() {
     let constants = constants();
-    assert_eq!(constants.len(), measures::ALL.len());
+    assert_eq!(constants.len(), metrics_catalog::ALL.len());
     let mut recorded = BTreeSet::new();
     for (path, text) in sources("src") {
         for (name, arguments) in macro_calls(&text, &["metrics::counter", "metrics::gauge", "metrics::histogram"]) {
@@ -75,18 +75,18 @@ fn only_described_metrics_are_recorded_and_all_of_them() {
             assert_eq!(name, format!("metrics::{}", measure.kind.as_str()), "{}: {}", path.display(), measure.name);
             let labels: BTreeSet<_> = arguments[1..].iter().map(|a| a.split("=>").next().unwrap().trim().trim_matches('"')).collect();
             assert_eq!(labels, measure.labels.iter().copied().collect(), "{}: {}", path.display(), measure.name);
-            if !path.ends_with("measures.rs") || measure.name == measures::TARGET_INFO {
+            if !path.ends_with("measures.rs") || measure.name == metrics_catalog::TARGET_INFO {
                 recorded.insert(measure.name);
             }
         }
     }
-    let all: BTreeSet<_> = measures::ALL.iter().map(|m| m.name).collect();
+    let all: BTreeSet<_> = metrics_catalog::ALL.iter().map(|m| m.name).collect();
     assert_eq!(recorded, all, "every metric is recorded somewhere");
 }
 
 #[test]
 fn names_follow_the_conventions() {
-    for measure in measures::ALL {
+    for measure in metrics_catalog::ALL {
         let Measure { name, kind, unit, .. } = measure;
         assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
         let base = name.trim_end_matches("_total");
@@ -99,7 +99,7 @@ fn names_follow_the_conventions() {
 #[test]
 fn the_guide_has_every_metric_with_its_labels() {
     let guide = read("docs/observability.md");
-    for Measure { name, kind, labels, .. } in measures::ALL {
+    for Measure { name, kind, labels, .. } in metrics_catalog::ALL {
         let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` | {} |", kind.as_str())));
         let row = row.unwrap_or_else(|| panic!("docs/observability.md has no row | `{name}` | {} |", kind.as_str()));
         for label in *labels {
@@ -108,7 +108,7 @@ fn the_guide_has_every_metric_with_its_labels() {
     }
     let rows =
         guide.lines().filter(|l| l.starts_with("| `") && [" | counter |", " | gauge |", " | histogram |"].iter().any(|k| l.contains(k)));
-    assert_eq!(rows.count(), measures::ALL.len(), "the guide describes a metric that does not exist");
+    assert_eq!(rows.count(), metrics_catalog::ALL.len(), "the guide describes a metric that does not exist");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn check(place: &str, expression: &str) {
         };
         let mut allowed = vec!["job", "instance"];
         if name != "up" {
-            let base = |kind: Kind, name: &str| measures::ALL.iter().find(|m| m.kind == kind && m.name == name);
+            let base = |kind: Kind, name: &str| metrics_catalog::ALL.iter().find(|m| m.kind == kind && m.name == name);
             let suffix = ["_bucket", "_sum", "_count"].iter().find_map(|s| Some((*s, base(Kind::Histogram, name.strip_suffix(s)?)?)));
             let measure = match suffix {
                 Some((suffix, histogram)) => {

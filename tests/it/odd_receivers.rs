@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tableferry::causes::in_words;
-use tableferry::webhook::{Answer, Limits, Outgoing, SendError, WebhookClient};
+use tableferry::telemetry::error_chain::in_words;
+use tableferry::webhooks::{Answer, Limits, Outgoing, SendError, WebhookClient};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tableferry::causes::in_words;
-use tableferry::webhook::{ErrorClass, Limits, Outgoing, WebhookClient};
+use tableferry::telemetry::error_chain::in_words;
+use tableferry::webhooks::{ErrorClass, Limits, Outgoing, WebhookClient};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;

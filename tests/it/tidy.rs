@@ -1,4 +1,4 @@
-//! The walls of the house, held by reading the source.
+//! What holds for all files and is not checked by the compiler: boundaries, sizes, links.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,86 +38,38 @@ fn nobody_names(folder: &str, except: &[&str], words: &[&str]) {
     }
 }
 
+// Which crate may use which is in the Cargo.toml of each; here is what Cargo cannot hold.
+
 #[test]
-fn the_domain_is_pure() {
-    nobody_names(
-        "src/domain",
-        &[],
-        &[
-            "sqlx",
-            "axum",
-            "aws_sdk",
-            "aws_config",
-            "reqwest",
-            "tokio",
-            "async fn",
-            ".await",
-            "crate::store",
-            "crate::api",
-            "crate::aws",
-            "crate::worker",
-            "crate::webhook::",
-        ],
-    );
+fn the_parsers_of_export_files_are_pure() {
+    nobody_names("crates/export-files", &[], &["tokio", "async fn", ".await"]);
+    nobody_names("crates/domain", &[], &["tokio", "async fn", ".await", "std::fs", "std::net::Tcp"]);
 }
 
 #[test]
-fn proofs_are_pure_over_bytes() {
-    let outside =
-        ["tokio", "async fn", ".await", "crate::store", "crate::api", "crate::aws", "crate::worker", "crate::webhook::", "crate::output"];
-    nobody_names("src/proof", &[], &outside);
+fn a_connection_of_the_driver_is_not_used_outside_the_pool() {
+    // It could be waited for without a limit.
+    nobody_names("crates/store", &["store/src/pool/", "store/src/migrate.rs"], &["PgConnection", "PgPool", "connect_with"]);
 }
 
 #[test]
-fn each_outside_has_one_room() {
-    nobody_names("src", &["src/store"], &["sqlx::"]);
-    // Whoever has the driver's own connection can wait for it without a limit.
-    nobody_names("src/store", &["store/pool/", "store/migrate.rs"], &["PgConnection", "PgPool", "connect_with"]);
-    nobody_names("src", &["src/aws"], &["aws_sdk", "aws_config", "aws_smithy"]);
-    nobody_names("src", &["src/client", "src/dev", "src/cli/", "src/app.rs", "src/telemetry/traces", "src/auth"], &["reqwest"]);
-    nobody_names("src", &["src/telemetry/traces"], &["opentelemetry"]);
-    nobody_names("src", &["src/front", "src/webhook"], &["hyper", "tokio_rustls"]);
-    nobody_names("src", &["src/client"], &["indicatif", "console::", "clap_complete"]);
+fn http_clients_are_used_where_operators_name_the_address() {
+    nobody_names("src", &["src/dev", "src/auth", "src/cli/", "src/app.rs"], &["reqwest"]);
 }
 
 #[test]
-fn the_client_is_a_caller_like_any_other() {
-    let rooms =
-        ["api", "app", "aws", "cli", "dev", "front", "keyring", "output", "settings", "store", "telemetry", "vault", "webhook", "worker"];
-    let inside: Vec<_> = rooms.iter().map(|room| format!("crate::{room}::")).collect();
-    let inside: Vec<_> = inside.iter().map(String::as_str).collect();
-    nobody_names("src/client", &[], &inside);
-    nobody_names("src", &["src/client", "src/cli/", "src/lib.rs"], &["crate::client::"]);
-}
-
-#[test]
-fn rooms_use_only_those_below_them() {
-    nobody_names("src/api", &[], &["crate::worker", "crate::app", "crate::cli"]);
-    nobody_names("src/worker", &[], &["crate::api", "crate::app", "crate::cli"]);
-    for room in ["src/store", "src/aws", "src/webhook", "src/auth"] {
-        nobody_names(room, &[], &["crate::api", "crate::worker", "crate::app", "crate::cli"]);
-    }
-    nobody_names("src/output", &[], &["crate::api", "crate::worker", "crate::app", "crate::cli", "crate::store", "crate::webhook"]);
-    let above = [
-        "crate::api",
-        "crate::store",
-        "crate::aws",
-        "crate::output",
-        "crate::webhook",
-        "crate::worker",
-        "crate::domain",
-        "crate::settings",
-    ];
-    nobody_names("src/front", &[], &above);
-    nobody_names("src/store", &[], &["crate::aws", "crate::output", "crate::proof", "crate::webhook"]);
-    nobody_names("src/aws", &[], &["crate::output", "crate::proof", "crate::store", "crate::webhook"]);
+fn modules_of_the_service_use_only_those_below_them() {
+    nobody_names("src/api", &[], &["crate::worker", "crate::app", "crate::cli", "crate::settings", "crate::dev"]);
+    nobody_names("src/worker", &[], &["crate::api", "crate::auth", "crate::app", "crate::cli", "crate::dev"]);
+    nobody_names("src/auth", &[], &["crate::api", "crate::worker", "crate::app", "crate::cli", "crate::settings", "crate::dev"]);
+    nobody_names("src", &["src/cli/"], &["crate::client::"]);
 }
 
 #[test]
 fn files_say_what_they_are_for_and_stay_small() {
     let mut long = Vec::new();
     let mut all = 0;
-    for folder in ["src", "tests", "simulator", "private-postgres"] {
+    for folder in ["src", "crates", "tests", "testing"] {
         for (path, text) in sources(folder) {
             assert!(text.starts_with("//! "), "{} does not open with what it is for", path.display());
             let lines = text.lines().count();
@@ -135,7 +87,7 @@ fn files_say_what_they_are_for_and_stay_small() {
 fn documents_name_only_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut documents: Vec<_> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "simulator/README.md"].iter().map(|d| root.join(d)).collect();
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "testing/simulator/README.md"].iter().map(|d| root.join(d)).collect();
     documents
         .extend(fs::read_dir(root.join("docs")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
     for document in documents {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tableferry::front::{Limits, TlsFiles};
+use tableferry::listener::{Limits, TlsFiles};
 use tokio::time::timeout;
 
 use crate::process::{free_address, tableferry, terminate};

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tableferry::measures::{self, Kind};
+use tableferry::telemetry::metrics_catalog::{self, Kind};
 use tableferry_simulator::{Fault, FaultKind};
 use tokio::net::TcpListener;
 use tokio::process::Child;
@@ -80,7 +80,7 @@ fn families(text: &str) -> Vec<(String, Vec<String>)> {
             .collect();
         labels.sort();
         let bare = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
-        let family = bare.filter(|bare| measures::ALL.iter().any(|m| m.kind == Kind::Histogram && m.name == *bare));
+        let family = bare.filter(|bare| metrics_catalog::ALL.iter().any(|m| m.kind == Kind::Histogram && m.name == *bare));
         (family.unwrap_or(name).to_owned(), labels)
     });
     read.collect()
@@ -139,7 +139,7 @@ async fn a_run_is_one_trace_and_shows_every_metric() {
 
     // Every metric, each with its type and its labels.
     let seen = families(&metrics);
-    for measure in measures::ALL {
+    for measure in metrics_catalog::ALL {
         assert!(
             metrics.contains(&format!("# TYPE {} {}\n", measure.name, measure.kind.as_str())),
             "{} is missing\n{metrics}",
@@ -150,7 +150,7 @@ async fn a_run_is_one_trace_and_shows_every_metric() {
         let of_it: HashSet<_> = seen.iter().filter(|(name, _)| name == measure.name).map(|(_, labels)| labels.clone()).collect();
         assert_eq!(of_it, HashSet::from([labels]), "{}", measure.name);
     }
-    let known: HashSet<_> = measures::ALL.iter().map(|m| m.name).collect();
+    let known: HashSet<_> = metrics_catalog::ALL.iter().map(|m| m.name).collect();
     assert!(seen.iter().all(|(name, _)| known.contains(name.as_str())), "{metrics}");
     for line in ["tableferry_database_up 1", "tableferry_exports_open{state=\"in_progress\"} 0"] {
         assert!(metrics.lines().any(|l| l == line), "{line}\n{metrics}");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 
-use tableferry::front::Limits;
+use tableferry::listener::Limits;
 
 use crate::support::{TestApp, TestOptions, create_body};
 

@@ -12,7 +12,7 @@ use crate::domain::event::EventKind;
 use crate::domain::export::Export;
 use crate::domain::invalid::Invalid;
 use crate::domain::step::{Claimed, Surroundings};
-use crate::measures::EXPORT_EVENTS;
+use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 use crate::store::StoreError;
 use crate::store::accept::Acceptance;
 

@@ -14,7 +14,7 @@ use crate::domain::event::EventKind;
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::step;
 use crate::domain::view::ExportView;
-use crate::measures::EXPORT_EVENTS;
+use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 
 problems! {
     /// What can go wrong.

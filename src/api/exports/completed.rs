@@ -9,7 +9,7 @@ use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
 use crate::domain::output::Output;
-use crate::output::{ExportFiles, ReadError};
+use crate::export_reader::{ExportFiles, ReadError};
 
 /// The export of this id, if it is COMPLETED.
 pub(super) async fn completed(state: &ApiState, id: ExportId) -> Result<(Export, Output), Problem> {

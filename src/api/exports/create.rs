@@ -23,7 +23,7 @@ use crate::domain::request::ExportRequest;
 use crate::domain::retry::Attempt;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
-use crate::measures::EXPORT_EVENTS;
+use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 use crate::store::accept::{Acceptance, KeyedRequest};
 
 /// Says that the answer is that of an earlier request with the same key.

@@ -18,8 +18,8 @@ use crate::api::query::Query;
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::duration::parse_presign;
 use crate::domain::invalid::Invalid;
-use crate::output::{ExportFiles, ReadError, SIDE_BY_SIDE};
-use crate::proof::manifest::FileLine;
+use crate::export_reader::{ExportFiles, ReadError, SIDE_BY_SIDE};
+use crate::export_files::manifest::FileLine;
 
 /// One page of an export's data files, in the order of its manifest.
 #[derive(Debug, Serialize, ToSchema)]

@@ -15,8 +15,8 @@ use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::domain::invalid::Invalid;
-use crate::output::ReadError;
-use crate::proof::attribute::{plain_record, without_wrapper};
+use crate::export_reader::ReadError;
+use crate::export_files::attribute::{plain_record, without_wrapper};
 
 /// How much text of items is read: items may have 400 KB each.
 const MOST_BYTES: usize = 16 * 1024 * 1024;

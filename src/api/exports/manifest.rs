@@ -19,7 +19,7 @@ use crate::api::query::Query;
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::duration::parse_presign;
 use crate::domain::output::md5_key;
-use crate::output::{ExportFiles, ReadError, SIDE_BY_SIDE};
+use crate::export_reader::{ExportFiles, ReadError, SIDE_BY_SIDE};
 
 /// How many files are measured for `size_bytes`: each is a call.
 const MOST_MEASURED: usize = 1000;

@@ -22,7 +22,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::domain::webhook::{Callback, CallbackPolicy};
-use crate::vault::Vault;
+use crate::webhooks::vault::Vault;
 
 // This type documents the body; `read` reads it, so that all errors are reported at once.
 /// A request for an export. Fields bear the names of Terraform's `aws_dynamodb_table_export`. Unknown fields are refused.

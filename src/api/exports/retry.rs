@@ -17,7 +17,7 @@ use crate::domain::request::{ExportKind, check_time, check_window};
 use crate::domain::retry::{Fresh, again, check_retryable};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
-use crate::measures::EXPORT_EVENTS;
+use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 use crate::store::accept::Acceptance;
 
 problems! {

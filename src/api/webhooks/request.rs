@@ -21,7 +21,7 @@ use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders};
 use crate::domain::webhook::event_type::{EndpointEventType, WebhookEventType};
 use crate::domain::webhook::url::WebhookUrl;
-use crate::vault::Vault;
+use crate::webhooks::vault::Vault;
 
 /// A new endpoint. Its secret is made by this service.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::Refusal;
-use crate::causes::in_words;
+use crate::telemetry::error_chain::in_words;
 use crate::domain::caller::allow::AllowList;
 use crate::domain::caller::{Caller, CallerName, Grant};
 use crate::domain::timestamp::Timestamp;

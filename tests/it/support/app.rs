@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tableferry::app::{App, Role};
 use tableferry::auth::oidc::OidcSettings;
 use tableferry::aws::Aws;
-use tableferry::chance::Chance;
+use tableferry::clock::Chance;
 use tableferry::domain::account::AccountRole;
 use tableferry::domain::arn::TableArn;
 use tableferry::domain::backoff::PollBounds;
@@ -26,13 +26,14 @@ use tableferry::domain::s3::{S3Bucket, S3Destination};
 use tableferry::domain::step::Claimed;
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
-use tableferry::front::{Limits, Proxies, TlsFiles};
+use tableferry::listener::{Limits, Proxies, TlsFiles};
+use tableferry::telemetry::TelemetrySettings;
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::store::record::StepQueue;
 use tableferry::store::schedule::{Kind, Quota};
-use tableferry::vault::VaultKey;
-use tableferry::webhook::Names;
+use tableferry::webhooks::vault::VaultKey;
+use tableferry::webhooks::Names;
 use tableferry::worker::crew;
 use tableferry::worker::delivery_worker::DeliveryWorker;
 use tableferry::worker::export_step::Stepper;
@@ -215,10 +216,7 @@ impl TestApp {
             webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
             webhook_urls: policy(options.allow_private, options.allow_hosts, options.ports),
             encryption_keys: options.encryption_keys.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
-            metrics: true,
-            traces: false,
-            log: Some("off".to_owned()),
-            log_format: None,
+            telemetry: TelemetrySettings { metrics: true, traces: false, log: Some("off".to_owned()), log_format: None },
         };
         let store = Store::connect_lazily(settings.database_url.as_ref().unwrap(), None).unwrap();
         store.migrate().await.unwrap();

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use tableferry::webhook::{LookUp, Names};
+use tableferry::webhooks::{LookUp, Names};
 
 /// An address that looks public; nothing is ever sent there.
 const PUBLIC: &str = "93.184.216.34";

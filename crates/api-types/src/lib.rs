@@ -1,0 +1,1 @@
+//! The JSON that callers of the API and receivers of webhooks see.

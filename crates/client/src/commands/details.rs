@@ -1,0 +1,159 @@
+//! One export for people.
+
+use uuid::Uuid;
+
+use crate::connection::Answer;
+use crate::error::ClientError;
+use crate::exit::Outcome;
+use crate::screen::status_style;
+use crate::session::Session;
+use crate::wait;
+use crate::wire::{Export, Verification};
+use crate::words::{ago, between, clean, count, counted, dollars, size, span, time};
+use tableferry_domain::timestamp::Timestamp;
+
+/// `tableferry export get`.
+pub(super) async fn get(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
+    let (answer, export) = wait::look(session, &id.to_string()).await?;
+    show(session, &answer, &export)?;
+    Ok(Outcome::Done)
+}
+
+/// Shows an export.
+pub(super) fn show(session: &Session, answer: &Answer, export: &Export) -> Result<(), ClientError> {
+    if session.screen.json {
+        return Ok(session.screen.json(&answer.text)?);
+    }
+    Ok(session.screen.fields(&fields(export, session.chance.now()))?)
+}
+
+/// Shows an export that was made just now; with `--quiet` only its id.
+pub(super) fn show_made(session: &Session, answer: &Answer) -> Result<Export, ClientError> {
+    let export: Export = answer.read()?;
+    if session.screen.quiet && !session.screen.json {
+        session.screen.line(&export.id)?;
+    } else {
+        show(session, answer, &export)?;
+    }
+    Ok(export)
+}
+
+fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)> {
+    let text = |text: &Option<String>| text.as_deref().map(clean);
+    let at = |at: &Option<String>| at.as_deref().map(time);
+    let took = export.start_time.as_deref().zip(export.end_time.as_deref()).and_then(|(start, end)| between(start, end));
+    let billed = export.billed_size_in_bytes.map(|bytes| match export.billed_cost {
+        Some(cost) => format!("{} ({})", size(bytes), dollars(cost)),
+        None => size(bytes),
+    });
+    let window = export.incremental_export_specification.as_ref().map(|window| {
+        let to = window.export_to_time.as_deref().map_or_else(|| "when AWS starts it".to_owned(), time);
+        let view = window.export_view_type.as_deref().map_or_else(String::new, |view| format!(", {}", clean(view)));
+        format!("{} to {to}{view}", time(&window.export_from_time))
+    });
+    let labels = export.labels.iter().map(|(key, value)| format!("{}={}", clean(key), clean(value))).collect::<Vec<_>>().join(", ");
+    let ended = export.end_time.is_some() || !matches!(export.export_status.as_str(), "PENDING" | "IN_PROGRESS");
+    let failure = export.failure.as_ref();
+    vec![
+        ("Export", Some(clean(&export.id))),
+        ("Status", Some(status_style(&export.export_status).bold().apply_to(clean(&export.export_status)).to_string())),
+        ("Reason", text(&export.status_reason)),
+        ("Failure", failure.map(|failure| format!("{}: {}", clean(&failure.code), clean(&failure.message)))),
+        ("Hint", failure.and_then(|failure| text(&failure.hint))),
+        ("Table", Some(clean(&export.table_arn))),
+        ("To", Some(destination(export))),
+        ("Type", Some(format!("{}, {}", clean(&export.export_type), clean(&export.export_format)))),
+        ("As of", at(&export.export_time)),
+        ("Window", window),
+        ("Filter", export.filter_specification.as_ref().map(|filter| clean(&filter.to_string()))),
+        ("Bucket owner", text(&export.s3_bucket_owner)),
+        ("Encryption", encryption(export)),
+        ("Time-out", export.timeouts.as_ref().map(|timeouts| clean(&timeouts.create)).filter(|create| create != DEFAULT_TIMEOUT)),
+        ("Attempt", attempt(export)),
+        ("Labels", (!labels.is_empty()).then_some(labels)),
+        ("Callback", text(&export.callback_url)),
+        ("Created", Some(format!("{} ({}){}", time(&export.created_at), ago(&export.created_at, now), by(export.created_by.as_deref())))),
+        ("Started", at(&export.start_time)),
+        ("Ended", at(&export.end_time).map(|at| took.map_or_else(|| at.clone(), |took| format!("{at} (took {})", span(took))))),
+        ("Estimate", (!ended).then(|| estimate(export, now)).flatten()),
+        ("Items", export.item_count.map(count)),
+        ("Billed", billed),
+        ("Manifest", text(&export.manifest_files_s3_key)),
+        ("ARN", text(&export.arn)),
+        ("Verified", export.verification.as_ref().map(verification)),
+        ("Retry of", text(&export.retry_of)),
+        ("Retried by", text(&export.retried_by)),
+    ]
+}
+
+/// The time-out that is not worth a line.
+const DEFAULT_TIMEOUT: &str = "60m";
+
+/// Encryption by a key of KMS; S3's own keys are the default.
+fn encryption(export: &Export) -> Option<String> {
+    let algorithm = export.s3_sse_algorithm.as_deref().filter(|algorithm| *algorithm != "AES256")?;
+    let key = export.s3_sse_kms_key_id.as_deref().unwrap_or("the bucket's default key");
+    Some(format!("{}, {}", clean(algorithm), clean(key)))
+}
+
+/// Which of how many attempts it is, if there may be more than one.
+fn attempt(export: &Export) -> Option<String> {
+    let (attempt, most) = (export.attempt?, export.retry.as_ref()?.max_attempts);
+    (most > 1).then(|| format!("{attempt} of at most {most}"))
+}
+
+/// Who made it, if that is known.
+fn by(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" by {}", clean(name)))
+}
+
+/// `s3://bucket/prefix`.
+pub(super) fn destination(export: &Export) -> String {
+    let prefix = export.s3_prefix.as_deref().map_or_else(String::new, |prefix| format!("/{}", clean(prefix)));
+    format!("s3://{}{prefix}", clean(&export.s3_bucket))
+}
+
+fn estimate(export: &Export, now: Timestamp) -> Option<String> {
+    let estimate = export.estimate.as_ref()?;
+    let end = Timestamp::parse(&estimate.expected_end_time).ok()?;
+    let left = end.since(now);
+    let when = if left.is_zero() { "longer than estimated".to_owned() } else { format!("about {} left", span(left)) };
+    let basis = match estimate.basis.as_str() {
+        "past_exports_of_this_table" => "by past exports of this table",
+        "similar_size" => "by exports of a similar size",
+        _ => "by what AWS usually takes",
+    };
+    let bill = estimate.size_in_bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+    let cost = estimate.cost.map(|cost| format!(", {}", dollars(cost))).unwrap_or_default();
+    Some(format!("{when}, {basis}{bill}{cost}"))
+}
+
+/// How far a verification has come.
+fn far(verification: &Verification) -> String {
+    let running = verification.status == "running";
+    let checked = count(verification.files_checked);
+    let files = match verification.files_total {
+        None if running => return "reading the manifests".to_owned(),
+        None => counted(verification.files_checked, "file"),
+        Some(total) => format!("{checked} of {}", counted(total, "file")),
+    };
+    let items = counted(verification.items_counted, "item");
+    match (verification.deep, running) {
+        (false, _) => files,
+        (true, true) => format!("{files}, reading every byte, {items} so far"),
+        (true, false) => format!("{files}, every byte read, {items}"),
+    }
+}
+
+/// How a verification stands, in a line, and what it found below.
+pub(super) fn verification(verification: &Verification) -> String {
+    let mut text = format!("{} ({})", status_style(&verification.status).apply_to(clean(&verification.status)), far(verification));
+    for finding in &verification.problems {
+        text += &format!("\n{}: {}", clean(&finding.key), clean(&finding.detail));
+    }
+    let more = verification.problems_total.saturating_sub(verification.problems.len() as u64);
+    if more > 0 {
+        text += &format!("\nand {} more", count(more));
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! `tableferry export verify`.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::details::verification;
+use super::duration;
+use crate::connection::Answer;
+use crate::error::ClientError;
+use crate::exit::Outcome;
+use crate::progress::Files;
+use crate::session::Session;
+use crate::wait::{PATIENCE, look};
+use crate::wire::Export;
+use crate::words::span;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The export's id
+    id: Uuid,
+    /// Read every byte and count every item
+    #[arg(long)]
+    deep: bool,
+    /// Wait until all files are checked; exit status 0 if nothing is wrong, 10 if something is
+    #[arg(long)]
+    wait: bool,
+    /// Give up waiting after so long; the verification goes on
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
+    timeout: Option<Duration>,
+}
+
+impl Verify {
+    pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
+        let id = self.id.to_string();
+        let call = session.service.post(&["v1", "exports", &id, "verify"]).json(&json!({"deep": self.deep})).repeatable();
+        let answer = session.service.send(call).await?;
+        let export: Export = answer.read()?;
+        if !self.wait {
+            show(session, &answer, &export)?;
+            session.screen.note("It goes on in the background; --wait waits for its end.");
+            return Ok(Outcome::Done);
+        }
+        let bar = Files::checked(session.screen);
+        let checked = match self.timeout {
+            None => Ok(until_checked(session, &id, &bar).await),
+            Some(limit) => tokio::time::timeout(limit, until_checked(session, &id, &bar)).await,
+        };
+        bar.finish();
+        let Ok(checked) = checked else {
+            session.screen.note(&format!("It is not over within {}, and goes on.", span(self.timeout.unwrap_or_default())));
+            return Ok(Outcome::StillRunning);
+        };
+        let (answer, export) = checked?;
+        show(session, &answer, &export)?;
+        let passed = export.verification.is_some_and(|verification| verification.status == "passed");
+        Ok(if passed { Outcome::Done } else { Outcome::CheckFailed })
+    }
+}
+
+fn show(session: &Session, answer: &Answer, export: &Export) -> Result<(), ClientError> {
+    match &export.verification {
+        Some(found) if !session.screen.json => session.screen.fields(&[("Verification", Some(verification(found)))])?,
+        _ => session.screen.json(&answer.text)?,
+    }
+    Ok(())
+}
+
+async fn until_checked(session: &Session, id: &str, bar: &Files) -> Result<(Answer, Export), ClientError> {
+    let mut lost_at = None::<Instant>;
+    let mut told = None;
+    loop {
+        match look(session, id).await {
+            Ok((answer, export)) => match &export.verification {
+                Some(verification) if verification.status == "running" => {
+                    lost_at = None;
+                    bar.show(verification.files_checked, verification.files_total);
+                    if !session.screen.draws_progress() && told != Some(verification.files_checked) {
+                        told = Some(verification.files_checked);
+                        session.screen.note(&super::details::verification(verification));
+                    }
+                }
+                _ => return Ok((answer, export)),
+            },
+            Err(error) if error.may_pass() && lost_at.get_or_insert_with(Instant::now).elapsed() < PATIENCE => {
+                bar.note("The service does not answer; trying again.");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

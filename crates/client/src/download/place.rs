@@ -1,0 +1,152 @@
+//! Where an object of S3 goes on the disk: its key laid out below a folder, never outside of it, and no two keys in one file.
+//!
+//! Keys are laid out as they are, wherever that works. What no file system takes, or what would lead elsewhere, is written as `%` and two
+//! hexadecimal digits; so is `%` itself. A folder or name that is too long is replaced by `%~` and its SHA-256 sum.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use tableferry_domain::hex::hex;
+
+/// The longest name in bytes: 255 is the most of common file systems, and `.jsonl.part` is added.
+const MOST_NAME: usize = 240;
+
+/// The longest folder of a key in bytes, so that whole paths stay below the 1,024 bytes of macOS.
+const MOST_FOLDER: usize = 640;
+
+/// What is added to the name of a file that has not come whole yet.
+const PART: &str = ".part";
+
+/// What is added to the name of a data file for its items in plain JSON.
+const PLAIN: &str = ".jsonl";
+
+/// The file of a key below a folder.
+pub fn place(folder: &Path, key: &str) -> PathBuf {
+    let (parents, name) = key.rsplit_once('/').map_or((None, key), |(parents, name)| (Some(parents), name));
+    let mut path = folder.to_owned();
+    if let Some(parents) = parents {
+        let parts: Vec<_> = parents.split('/').map(encoded).collect();
+        let length: usize = parts.iter().map(|part| part.len() + 1).sum();
+        if length > MOST_FOLDER || parts.iter().any(|part| part.len() > MOST_NAME) {
+            path.push(sum(parents));
+        } else {
+            path.extend(parts);
+        }
+    }
+    let mut encoded = encoded(name);
+    // Files of ours end so.
+    for ours in [PART, PLAIN] {
+        if let Some(stem) = encoded.strip_suffix(ours) {
+            encoded = format!("{stem}%2E{}", &ours[1..]);
+        }
+    }
+    path.push(if encoded.len() > MOST_NAME { sum(name) } else { encoded });
+    path
+}
+
+/// Where the bytes that have come so far are kept.
+pub fn part_of(target: &Path) -> PathBuf {
+    beside(target, PART)
+}
+
+/// Where the items of a data file are written in plain JSON.
+pub fn plain_of(target: &Path) -> PathBuf {
+    beside(target, PLAIN)
+}
+
+fn beside(target: &Path, suffix: &str) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    target.with_file_name(name)
+}
+
+/// A part of a key as a name of a file.
+fn encoded(part: &str) -> String {
+    // No part holds a /, so %2F stands for nothing else.
+    match part {
+        "" => return "%2F".to_owned(),
+        "." | ".." => return part.replace('.', "%2E"),
+        _ => {}
+    }
+    let mut name = String::with_capacity(part.len());
+    for (at, c) in part.char_indices() {
+        let is_last = at + c.len_utf8() == part.len();
+        // Drives, streams, patterns and ends that get lost, where there are such things.
+        let is_odd = cfg!(windows) && (matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') || (is_last && matches!(c, '.' | ' ')));
+        if c == '%' || c == '\\' || c.is_control() || is_odd {
+            let mut bytes = [0; 4];
+            c.encode_utf8(&mut bytes).bytes().for_each(|byte| name += &format!("%{byte:02X}"));
+        } else {
+            name.push(c);
+        }
+    }
+    name
+}
+
+/// A name for what is too long. Encoded names never hold `%~`.
+fn sum(text: &str) -> String {
+    format!("%~{}", hex(&Sha256::digest(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Component;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_laid_out_below_the_folder() {
+        let path = place(Path::new("out"), "daily/AWSDynamoDB/0179-ab/data/x.json.gz");
+        assert_eq!(path, Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz"));
+        assert_eq!(part_of(&path), Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz.part"));
+        assert_eq!(plain_of(&path), Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz.jsonl"));
+        for (key, path) in [
+            ("a//b", "a/%2F/b"),
+            ("/lead/b", "%2F/lead/b"),
+            ("dot/./x", "dot/%2E/x"),
+            ("../../x", "%2E%2E/%2E%2E/x"),
+            ("a\\b/x", "a%5Cb/x"),
+            ("100%/x y+é", "100%25/x y+é"),
+            ("a\u{85}\n/x", "a%C2%85%0A/x"),
+            ("a/", "a/%2F"),
+            ("", "%2F"),
+            ("a/x.part", "a/x%2Epart"),
+            ("a/x.jsonl", "a/x%2Ejsonl"),
+        ] {
+            assert_eq!(place(Path::new(""), key), Path::new(path), "{key}");
+        }
+    }
+
+    #[test]
+    fn long_keys_get_names_that_fit() {
+        for key in [format!("{}/AWSDynamoDB/data/x", "p".repeat(900)), format!("{}x", "p/".repeat(500)), format!("a/{}", "é".repeat(500))]
+        {
+            let path = place(Path::new("out"), &key);
+            assert!(path.as_os_str().len() < 900, "{key}");
+            assert!(path.iter().all(|name| name.len() <= MOST_NAME), "{key}");
+            assert_eq!(path, place(Path::new("out"), &key));
+        }
+        let long = "p".repeat(900);
+        assert_eq!(place(Path::new("o"), &format!("{long}/x")).parent(), place(Path::new("o"), &format!("{long}/y")).parent());
+    }
+
+    #[test]
+    fn no_key_leads_outside_and_no_two_into_one_file() {
+        let parts = ["", ".", "..", "a", "%", "%2F", "%2E", "\\", "x.part", "x.jsonl", "x", "a\0", "x%2Epart", "%7E", "%~", "C:"];
+        let mut keys: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+        keys.extend(parts.iter().flat_map(|a| parts.iter().map(move |b| format!("{a}/{b}"))));
+        keys.extend(["p", "q"].map(|c| format!("{}/x", c.repeat(900))));
+        let folder = Path::new("out");
+        let mut files = HashSet::new();
+        for key in &keys {
+            let path = place(folder, key);
+            let below = path.strip_prefix(folder).unwrap();
+            assert!(below.components().all(|part| matches!(part, Component::Normal(_))), "{key:?}: {path:?}");
+            for file in [part_of(&path), plain_of(&path), part_of(&plain_of(&path)), path] {
+                assert!(files.insert(file.clone()), "{key:?}: {file:?}");
+            }
+        }
+    }
+}

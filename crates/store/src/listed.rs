@@ -1,0 +1,43 @@
+//! Rows that are read one by one, so that one that cannot be read does not hide the others.
+//!
+//! What is stored was checked when it was stored and is trusted; a row that still cannot be read was changed by hand, or written by a newer
+//! version. It is left out, logged, and counted.
+
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use super::StoreError;
+use tableferry_telemetry::error_chain::in_words;
+use tableferry_telemetry::log_limit::LogLimit;
+use tableferry_telemetry::metrics_catalog::UNREADABLE_ROWS;
+
+/// A row of a list: its id, by which lists are paged, and what it holds, unless it cannot be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed<T> {
+    /// The row's key.
+    pub id: Uuid,
+    /// What it holds.
+    pub value: Option<T>,
+}
+
+/// Reads each row. The order stays.
+pub(super) fn listed<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>, id: impl Fn(&R) -> Uuid) -> Vec<Listed<T>> {
+    rows.into_iter().map(|row| Listed { id: id(&row), value: readable(row) }).collect()
+}
+
+/// Reads a row; `None` if it cannot be read.
+pub(super) fn readable<R, T: TryFrom<R, Error = StoreError>>(row: R) -> Option<T> {
+    static LINES: LogLimit = LogLimit::new();
+    match T::try_from(row) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let table = if let StoreError::InconsistentRow { table, .. } = &error { table } else { "unknown" };
+            metrics::counter!(UNREADABLE_ROWS, "table" => table).increment(1);
+            if let Some(suppressed) = LINES.allow(Instant::now()) {
+                tracing::error!(error.message = in_words(&error), log.suppressed = suppressed, "a row cannot be read and is left out");
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Claims exports that are due, lane by lane. Claiming reschedules: a worker that dies has delayed a look, not lost an export.
+//!
+//! Due times are the database's time. Each claim raises `claims`; whoever writes what became of a start repeats the number
+//! of its claim, so a worker that wakes up after another has claimed the export changes nothing. While a START row is claimed
+//! its `start_sent_at` is set, so that nobody cancels an export whose start is on its way; the writer of the result clears it
+//! when AWS certainly did not accept.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::listed::readable;
+use super::rows::select_exports;
+use super::{Store, StoreError};
+use tableferry_domain::export::Export;
+use tableferry_domain::step::Claimed;
+use tableferry_domain::timestamp::Timestamp;
+use tableferry_domain::timing::{POLL_LEASE, START_LEASE};
+
+/// What is to be done with a scheduled export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// AWS is to be asked to start it.
+    Start,
+    /// AWS is asked how it goes.
+    Follow,
+}
+
+impl Phase {
+    /// The word in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "START",
+            Self::Follow => "FOLLOW",
+        }
+    }
+}
+
+/// A lane (`<account>/<region>`) with due work of one phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueLane {
+    /// The lane.
+    pub lane: String,
+    /// The phase of the work.
+    pub phase: Phase,
+    /// How many exports of the lane AWS has accepted, or may have; only counted where starts are due.
+    pub in_flight: u32,
+    /// Starts in doubt are among what is due.
+    pub doubtful: bool,
+}
+
+/// What kind of due work a quota is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Starts that AWS was not asked for yet: each needs a place in flight.
+    Start,
+    /// Starts in doubt, to be repeated or searched for: they hold their place already.
+    Repeat,
+    /// Looks.
+    Follow,
+}
+
+/// How much of a lane's due work of one kind may be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// The lane.
+    pub lane: String,
+    /// The kind of the work.
+    pub kind: Kind,
+    /// How many exports.
+    pub most: i64,
+}
+
+/// A claimed export and the lane it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimedInLane {
+    /// The lane.
+    pub lane: String,
+    /// The phase of the work.
+    pub phase: Phase,
+    /// How much later than it was due it was claimed.
+    pub late: Duration,
+    /// The export.
+    pub claimed: Claimed,
+}
+
+impl Store {
+    /// The lanes with work that is due within `ahead` from now. Walks the index from lane to lane, to what is due first in each, so its
+    /// cost follows the number of lanes, not of exports.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn due_lanes(&self, ahead: Duration) -> Result<Vec<DueLane>, StoreError> {
+        let rows = sqlx::query!(
+            r#"WITH RECURSIVE lanes AS (
+                (SELECT lane, phase, due_at FROM export_schedule ORDER BY lane, phase, due_at LIMIT 1)
+                UNION ALL
+                SELECT next.lane, next.phase, next.due_at FROM lanes, LATERAL (
+                    SELECT s.lane, s.phase, s.due_at FROM export_schedule s
+                    WHERE (s.lane, s.phase) > (lanes.lane, lanes.phase) ORDER BY s.lane, s.phase, s.due_at LIMIT 1
+                ) next
+            )
+            SELECT lane AS "lane!", phase AS "phase!",
+                CASE phase WHEN 'START' THEN
+                    (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.phase = 'FOLLOW' AND NOT f.timed_out)
+                    + (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL)
+                ELSE 0 END AS "in_flight!",
+                phase = 'START' AND EXISTS (
+                    SELECT FROM export_schedule f
+                    WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL AND f.due_at <= now() + $1 * interval '1 second'
+                ) AS "doubtful!"
+            FROM lanes
+            WHERE due_at <= now() + $1 * interval '1 second'"#,
+            ahead.as_secs_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let lanes = rows.into_iter().map(|row| DueLane {
+            lane: row.lane,
+            phase: if row.phase == "START" { Phase::Start } else { Phase::Follow },
+            in_flight: u32::try_from(row.in_flight).unwrap_or(u32::MAX),
+            doubtful: row.doubtful,
+        });
+        Ok(lanes.collect())
+    }
+
+    /// Claims due exports within these quotas, at most `limit`: starts in the order in which the exports were created, looks in the
+    /// order in which they are due. `ahead` as in [`Store::due_lanes`]; what is overdue at `now` is left to [`Store::claim_overdue`].
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn claim_exports(
+        &self,
+        quotas: &[Quota],
+        limit: i64,
+        ahead: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedInLane>, StoreError> {
+        let of = |kind: Kind| quotas.iter().filter(|quota| quota.kind == kind).collect::<Vec<_>>();
+        let mut claimed = self.claim_starts(&of(Kind::Repeat), true, limit, ahead, now).await?;
+        claimed.extend(self.claim_starts(&of(Kind::Start), false, limit, ahead, now).await?);
+        claimed.extend(self.claim_looks(&of(Kind::Follow), limit, ahead).await?);
+        self.with_exports(claimed).await
+    }
+
+    /// Claims exports that wait for their start longer than they may, whatever their lane: they time out without a call.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn claim_overdue(&self, limit: i64, now: Timestamp) -> Result<Vec<ClaimedInLane>, StoreError> {
+        let rows = sqlx::query_as!(
+            ScheduleRow,
+            r#"WITH due AS MATERIALIZED (
+                SELECT export_id FROM export_schedule
+                WHERE phase = 'START' AND start_sent_at IS NULL AND deadline_at <= $2
+                ORDER BY deadline_at
+                LIMIT $1
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE export_schedule s SET claims = s.claims + 1, due_at = greatest(s.due_at, now() + $3 * interval '1 second'),
+                deadline_at = s.deadline_at + $3 * interval '1 second'
+            FROM due WHERE s.export_id = due.export_id
+            RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, s.delay_ms AS "planned_ms!",
+                s.start_sent_at AS "doubt_since: OffsetDateTime", 0::float8 AS "late_s!""#,
+            limit,
+            OffsetDateTime::from(now),
+            START_LEASE.as_secs_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        self.with_exports(rows).await
+    }
+
+    async fn claim_starts(
+        &self,
+        quotas: &[&Quota],
+        in_doubt: bool,
+        limit: i64,
+        ahead: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleRow>, StoreError> {
+        if quotas.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (lanes, most) = columns(quotas);
+        let rows = sqlx::query_as!(
+            ScheduleRow,
+            r#"WITH due AS MATERIALIZED (
+                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
+                    SELECT s.export_id, s.start_sent_at, s.due_at FROM export_schedule s
+                    WHERE s.lane = quota.lane AND s.phase = 'START' AND s.due_at <= now() + $3 * interval '1 second'
+                        AND (s.start_sent_at IS NOT NULL) = $7 AND ($7 OR s.deadline_at > $8)
+                    ORDER BY s.export_id
+                    LIMIT quota.most
+                    FOR UPDATE SKIP LOCKED
+                ) picked
+                LIMIT $4
+            )
+            UPDATE export_schedule s SET
+                claims = s.claims + 1,
+                due_at = now() + $5 * interval '1 second',
+                start_sent_at = coalesce(s.start_sent_at, now())
+            FROM due WHERE s.export_id = due.export_id
+            RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, $6::bigint AS "planned_ms!",
+                due.start_sent_at AS "doubt_since: OffsetDateTime",
+                extract(epoch FROM now() - due.due_at)::float8 AS "late_s!""#,
+            &lanes,
+            &most,
+            ahead.as_secs_f64(),
+            limit,
+            START_LEASE.as_secs_f64(),
+            i64::try_from(START_LEASE.as_millis()).unwrap_or(i64::MAX),
+            in_doubt,
+            OffsetDateTime::from(now),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    async fn claim_looks(&self, quotas: &[&Quota], limit: i64, ahead: Duration) -> Result<Vec<ScheduleRow>, StoreError> {
+        if quotas.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (lanes, most) = columns(quotas);
+        // A delay up to the hold is written by the claim itself, so that an unchanged look costs one write.
+        let rows = sqlx::query_as!(
+            ScheduleRow,
+            r#"WITH due AS MATERIALIZED (
+                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
+                    SELECT s.export_id, s.due_at FROM export_schedule s
+                    WHERE s.lane = quota.lane AND s.phase = 'FOLLOW' AND s.due_at <= now() + $3 * interval '1 second'
+                    ORDER BY s.due_at
+                    LIMIT quota.most
+                    FOR UPDATE SKIP LOCKED
+                ) picked
+                LIMIT $4
+            )
+            UPDATE export_schedule s SET
+                claims = s.claims + 1,
+                due_at = now() + LEAST(s.delay_ms, $5) * interval '1 millisecond'
+            FROM due WHERE s.export_id = due.export_id
+            RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, LEAST(s.delay_ms, $5) AS "planned_ms!",
+                s.start_sent_at AS "doubt_since: OffsetDateTime", extract(epoch FROM now() - due.due_at)::float8 AS "late_s!""#,
+            &lanes,
+            &most,
+            ahead.as_secs_f64(),
+            limit,
+            i64::try_from(POLL_LEASE.as_millis()).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows)
+    }
+
+    async fn with_exports(&self, claimed: Vec<ScheduleRow>) -> Result<Vec<ClaimedInLane>, StoreError> {
+        if claimed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<_> = claimed.iter().map(|row| row.export_id).collect();
+        let mut schedule: std::collections::HashMap<_, _> = claimed.into_iter().map(|row| (row.export_id, row)).collect();
+        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", &ids).fetch_all(&self.pool).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id;
+            let Some(scheduled) = schedule.remove(&id) else { continue };
+            found.extend(readable(row).map(|export| scheduled.with(export)));
+        }
+        Ok(found)
+    }
+
+    /// Holds a claimed export for another [`START_LEASE`]. Whether it is still ours.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn renew(&self, claimed: &Claimed) -> Result<bool, StoreError> {
+        let renewed = sqlx::query!(
+            "UPDATE export_schedule SET due_at = now() + $3 * interval '1 second' WHERE export_id = $1 AND claims = $2",
+            claimed.export.id.0,
+            claimed.claim,
+            START_LEASE.as_secs_f64(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(renewed.rows_affected() == 1)
+    }
+
+    /// Hands back a claimed export that AWS was not asked for, to be due after `delay`.
+    ///
+    /// # Errors
+    /// The database does not answer; then the export is due when the hold ends.
+    pub async fn unclaim(&self, claimed: &Claimed, delay: Duration) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE export_schedule SET due_at = now() + $3 * interval '1 second', start_sent_at = CASE WHEN $4 THEN start_sent_at END
+            WHERE export_id = $1 AND claims = $2",
+            claimed.export.id.0,
+            claimed.claim,
+            delay.as_secs_f64(),
+            claimed.in_doubt,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Tells the exports of a lane that wait for a place in flight that they do; each is told once.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn tell_waiting(&self, lane: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH waiting AS MATERIALIZED (
+                SELECT export_id FROM export_schedule
+                WHERE lane = $1 AND phase = 'START' AND NOT told_waiting AND start_sent_at IS NULL AND due_at <= now()
+                ORDER BY export_id
+                LIMIT 500
+                FOR UPDATE SKIP LOCKED
+            ), marked AS (
+                UPDATE export_schedule s SET told_waiting = true FROM waiting WHERE s.export_id = waiting.export_id
+            ), changed AS (
+                UPDATE exports e SET version = version + 1, updated_at = $3, status_reason = $2
+                FROM waiting WHERE e.id = waiting.export_id AND e.export_status = 'PENDING'
+                RETURNING e.id, e.version
+            )
+            INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
+            SELECT id, version, 'export.delayed', $3, 'PENDING', $2 FROM changed",
+            lane,
+            reason,
+            OffsetDateTime::from(now),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+/// What a claim gives back.
+struct ScheduleRow {
+    export_id: uuid::Uuid,
+    lane: String,
+    phase: String,
+    claims: i32,
+    failures: i32,
+    planned_ms: i64,
+    doubt_since: Option<OffsetDateTime>,
+    late_s: f64,
+}
+
+impl ScheduleRow {
+    fn with(self, export: Export) -> ClaimedInLane {
+        let claimed = Claimed {
+            export,
+            claim: self.claims,
+            failures: self.failures.unsigned_abs(),
+            in_doubt: self.doubt_since.is_some(),
+            planned_delay: Duration::from_millis(self.planned_ms.unsigned_abs()),
+        };
+        ClaimedInLane {
+            lane: self.lane,
+            phase: if self.phase == "START" { Phase::Start } else { Phase::Follow },
+            late: Duration::try_from_secs_f64(self.late_s).unwrap_or_default(), // less than nothing in tests, which step ahead
+            claimed,
+        }
+    }
+}
+
+fn columns(quotas: &[&Quota]) -> (Vec<String>, Vec<i64>) {
+    quotas.iter().map(|quota| (quota.lane.clone(), quota.most)).unzip()
+}
