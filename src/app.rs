@@ -1,4 +1,5 @@
-//! The composition root: asks every room for what it makes, wires it, runs it until it is told to stop.
+//! The composition root: asks every room for what it makes, wires it, runs it until it is told to
+//! stop.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,17 +15,17 @@ use crate::api::{self, Admission, ApiState, Parts, Watcher};
 use crate::auth::Gate;
 use crate::auth::oidc::OidcError;
 use crate::aws::Aws;
-use crate::telemetry::error_chain::in_words;
 use crate::clock::Chance;
 use crate::database_watch;
-use crate::listener::{self, Front, Proxies, Tls, TlsError, TlsFiles};
 use crate::keyring::Keyring;
+use crate::listener::{self, Front, Proxies, Tls, TlsError, TlsFiles};
 use crate::progress::WorkerProgress;
 use crate::settings::{Retention, Settings};
 use crate::store::accept_queue::AcceptQueue;
 use crate::store::record::StepQueue;
 use crate::store::{DatabaseProblem, Store, StoreError};
 use crate::telemetry;
+use crate::telemetry::error_chain::in_words;
 use crate::webhooks::vault::Vault;
 use crate::webhooks::{Limits, Names, Vetting, WebhookClient};
 use crate::worker::crew;
@@ -62,7 +63,8 @@ pub enum AppError {
     /// The TLS library for webhooks cannot be set up.
     #[error("webhooks cannot be sent")]
     Webhook(#[source] rustls::Error),
-    /// The OIDC issuer cannot be asked: its authorities cannot be read, or the TLS library cannot be set up.
+    /// The OIDC issuer cannot be asked: its authorities cannot be read, or the TLS library cannot
+    /// be set up.
     #[error("the OIDC issuer cannot be asked")]
     Issuer(#[source] OidcError),
     /// The certificate cannot be used.
@@ -101,11 +103,17 @@ pub struct App {
 }
 
 impl App {
-    /// Wires a service on this database and this AWS; `names` tells where receivers of webhooks are.
+    /// Wires a service on this database and this AWS; `names` tells where receivers of webhooks
+    /// are.
     ///
     /// # Errors
     /// The TLS library cannot be set up.
-    pub fn new(settings: &Settings, store: Store, aws: Aws, names: Arc<dyn Names>) -> Result<Self, AppError> {
+    pub fn new(
+        settings: &Settings,
+        store: Store,
+        aws: Aws,
+        names: Arc<dyn Names>,
+    ) -> Result<Self, AppError> {
         if settings.telemetry.metrics {
             telemetry::record_metrics();
         }
@@ -116,7 +124,13 @@ impl App {
         let vault = Vault::new(&settings.encryption_keys);
         let keyring = Arc::new(Keyring::new(store.clone(), vault.clone(), chance.clone()));
         let prices = Arc::new(settings.prices.clone());
-        let gate = Gate::new(settings.auth, settings.rate_limits, settings.oidc.clone(), store.clone(), chance.clone());
+        let gate = Gate::new(
+            settings.auth,
+            settings.rate_limits,
+            settings.oidc.clone(),
+            store.clone(),
+            chance.clone(),
+        );
         let limits = Arc::new(settings.limits.clone());
         let api = ApiState::from(Parts {
             store: store.clone(),
@@ -162,10 +176,15 @@ impl App {
             changed: Arc::clone(&api.exports_changed),
             deliveries: Arc::clone(&api.deliveries_due),
         };
-        let exports = ExportWorker { stepper, lanes: Lanes::new(settings.lanes), stopping: api.stopping.clone() };
+        let exports = ExportWorker {
+            stepper,
+            lanes: Lanes::new(settings.lanes),
+            stopping: api.stopping.clone(),
+        };
         let deliveries = DeliveryWorker {
             store: store.clone(),
-            client: WebhookClient::new(settings.webhook_urls.clone(), names, Limits::default()).map_err(AppError::Webhook)?,
+            client: WebhookClient::new(settings.webhook_urls.clone(), names, Limits::default())
+                .map_err(AppError::Webhook)?,
             vault,
             keyring,
             default_secret: settings.webhook_secret.clone(),
@@ -202,10 +221,12 @@ impl App {
         }
     }
 
-    /// Runs in this role until `stop`: then readyz fails, nothing more is claimed, and what is in hand is finished.
+    /// Runs in this role until `stop`: then readyz fails, nothing more is claimed, and what is in
+    /// hand is finished.
     ///
     /// # Errors
-    /// The certificate cannot be used, or the schema cannot be brought to this version's, for another reason than a database that is away.
+    /// The certificate cannot be used, or the schema cannot be brought to this version's, for
+    /// another reason than a database that is away.
     pub async fn run(
         self,
         role: Role,
@@ -240,13 +261,27 @@ impl App {
         if role != Role::Worker {
             let watcher = self.api.watcher.clone();
             tasks.push(tokio::spawn({
-                let (store, changed, stopping) = (self.store.clone(), Arc::clone(&self.api.exports_changed), stopping.clone());
+                let (store, changed, stopping) = (
+                    self.store.clone(),
+                    Arc::clone(&self.api.exports_changed),
+                    stopping.clone(),
+                );
                 async move { watcher.run(store, changed, stopping).await }
             }));
         }
         if role != Role::Api {
-            tasks.push(tokio::spawn(crew::run(self.exports, progress.clone(), Arc::clone(&self.api.exports_due), stopping.clone())));
-            tasks.push(tokio::spawn(crew::run(self.deliveries, progress.clone(), Arc::clone(&self.api.deliveries_due), stopping.clone())));
+            tasks.push(tokio::spawn(crew::run(
+                self.exports,
+                progress.clone(),
+                Arc::clone(&self.api.exports_due),
+                stopping.clone(),
+            )));
+            tasks.push(tokio::spawn(crew::run(
+                self.deliveries,
+                progress.clone(),
+                Arc::clone(&self.api.deliveries_due),
+                stopping.clone(),
+            )));
             tasks.push(tokio::spawn(crew::run(
                 self.webhook_jobs,
                 progress.clone(),
@@ -259,7 +294,12 @@ impl App {
                 Arc::clone(&self.api.verifications_due),
                 stopping.clone(),
             )));
-            tasks.push(tokio::spawn(retention::run(self.store.clone(), self.retention, self.chance.clone(), stopping.clone())));
+            tasks.push(tokio::spawn(retention::run(
+                self.store.clone(),
+                self.retention,
+                self.chance.clone(),
+                stopping.clone(),
+            )));
         }
         stopping.cancelled().await;
         tracing::info!("stopping: nothing new is begun, what is in hand is finished");
@@ -282,8 +322,8 @@ impl App {
 }
 
 async fn serve(front: Front, listener: TcpListener, router: Router, stopping: CancellationToken) {
-    // Requests that wait see `stopping` themselves and answer with what they have. Connections are taken a moment longer, so
-    // that whoever asks readyz hears that no more should be sent here.
+    // Requests that wait see `stopping` themselves and answer with what they have. Connections are
+    // taken a moment longer, so that whoever asks readyz hears that no more should be sent here.
     let stopped = async move {
         stopping.cancelled().await;
         tokio::time::sleep(DRAIN).await;
@@ -291,8 +331,13 @@ async fn serve(front: Front, listener: TcpListener, router: Router, stopping: Ca
     front.serve(listener, router, stopped).await;
 }
 
-/// Waits until the database answers and has this version's schema. A database that is away is waited for; callers get 503 meanwhile.
-async fn wait_for_database(api: &ApiState, migrate: bool, stopping: &CancellationToken) -> Result<(), StoreError> {
+/// Waits until the database answers and has this version's schema. A database that is away is
+/// waited for; callers get 503 meanwhile.
+async fn wait_for_database(
+    api: &ApiState,
+    migrate: bool,
+    stopping: &CancellationToken,
+) -> Result<(), StoreError> {
     let mut logged = false;
     while !stopping.is_cancelled() {
         let prepared = tokio::select! {
@@ -311,7 +356,10 @@ async fn wait_for_database(api: &ApiState, migrate: bool, stopping: &Cancellatio
             // The health check logs it.
             Err(StoreError::Unhealthy(_)) => {}
             Err(error) if !logged => {
-                tracing::warn!(error.message = in_words(&error), "the database does not answer; trying again every second");
+                tracing::warn!(
+                    error.message = in_words(&error),
+                    "the database does not answer; trying again every second"
+                );
             }
             Err(_) => {}
         }
@@ -328,16 +376,25 @@ async fn wait_for_database(api: &ApiState, migrate: bool, stopping: &Cancellatio
 /// Whether the database can be used, brought to this version's schema if that is wished.
 async fn prepare(store: &Store, migrate: bool) -> Result<(), StoreError> {
     store.check_connection().await?;
-    let migrated = if migrate { store.migrate().await } else { Ok(()) };
+    let migrated = if migrate {
+        store.migrate().await
+    } else {
+        Ok(())
+    };
     match (migrated, store.health().await) {
         (Ok(()), Err(problem @ DatabaseProblem::OldSchema)) if migrate => {
-            tracing::warn!("the schema was migrated but is still old: does TABLEFERRY_DIRECT_DATABASE_URL name another database?");
+            tracing::warn!(
+                "the schema was migrated but is still old: does TABLEFERRY_DIRECT_DATABASE_URL name another database?"
+            );
             Err(StoreError::Unhealthy(problem))
         }
         (Ok(()), health) => health.map_err(StoreError::Unhealthy),
         // Migrations cannot be checked, but the schema is this version's.
         (Err(error), Ok(())) if error.is_unavailable() => {
-            tracing::warn!(error.message = in_words(&error), "migrations could not be checked; the schema is current");
+            tracing::warn!(
+                error.message = in_words(&error),
+                "migrations could not be checked; the schema is current"
+            );
             Ok(())
         }
         (Err(error), _) => Err(error),

@@ -1,12 +1,13 @@
-//! Asks after the database's health every two seconds, and logs when it changes: once for an outage, whoever else meets it.
+//! Asks after the database's health every two seconds, and logs when it changes: once for an
+//! outage, whoever else meets it.
 
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry::metrics_catalog::DATABASE_WRITABLE;
 use crate::store::{DatabaseProblem, Store};
+use crate::telemetry::metrics_catalog::DATABASE_WRITABLE;
 
 /// How often it is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -20,7 +21,10 @@ pub async fn run(store: Store, stop: CancellationToken) {
         match (health, &mut problem) {
             (Ok(()), None) => {}
             (Ok(()), Some((since, _))) => {
-                tracing::info!(outage.duration_s = since.elapsed().as_secs_f64(), "the database answers and takes writes again");
+                tracing::info!(
+                    outage.duration_s = since.elapsed().as_secs_f64(),
+                    "the database answers and takes writes again"
+                );
                 problem = None;
             }
             // The same trouble in other words (another host, another cause) is no news.
@@ -30,9 +34,14 @@ pub async fn run(store: Store, stop: CancellationToken) {
                     // So it is at the first start, until it is migrated.
                     tracing::info!("{now}");
                 } else {
-                    tracing::warn!(error.message = now.log_text(), "the database cannot be used; asking again every two seconds");
+                    tracing::warn!(
+                        error.message = now.log_text(),
+                        "the database cannot be used; asking again every two seconds"
+                    );
                 }
-                let since = before.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+                let since = before
+                    .as_ref()
+                    .map_or_else(Instant::now, |(since, _)| *since);
                 problem = Some((since, now));
             }
         }

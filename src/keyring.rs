@@ -1,4 +1,5 @@
-//! The ed25519 keys of this service: one for all replicas, kept sealed in the database, made by the first that needs it.
+//! The ed25519 keys of this service: one for all replicas, kept sealed in the database, made by the
+//! first that needs it.
 
 use tokio::sync::OnceCell;
 
@@ -6,8 +7,8 @@ use crate::clock::Chance;
 use crate::domain::timestamp::Timestamp;
 use crate::store::signing_keys::StoredKey;
 use crate::store::{Store, StoreError};
-use crate::webhooks::vault::Vault;
 use crate::webhooks::SigningKey;
+use crate::webhooks::vault::Vault;
 
 /// The keys of this service.
 #[derive(Debug)]
@@ -23,7 +24,12 @@ impl Keyring {
     /// A ring on this database.
     #[must_use]
     pub fn new(store: Store, vault: Vault, chance: Chance) -> Self {
-        Self { store, vault, chance, made: OnceCell::new() }
+        Self {
+            store,
+            vault,
+            chance,
+            made: OnceCell::new(),
+        }
     }
 
     /// The keys that sign at this time, newest first. The first call makes one if there is none.
@@ -39,7 +45,8 @@ impl Keyring {
         self.store.signing_keys(now).await
     }
 
-    /// Those of the keys that can be used here. One that cannot be opened is told in the log, and webhooks go out without its signature.
+    /// Those of the keys that can be used here. One that cannot be opened is told in the log, and
+    /// webhooks go out without its signature.
     ///
     /// # Errors
     /// The database does not answer.
@@ -69,7 +76,11 @@ impl Keyring {
         self.make(now, Some(old_until)).await
     }
 
-    async fn make(&self, now: Timestamp, old_until: Option<Timestamp>) -> Result<String, StoreError> {
+    async fn make(
+        &self,
+        now: Timestamp,
+        old_until: Option<Timestamp>,
+    ) -> Result<String, StoreError> {
         let seed = self.chance.secret_bytes();
         let key = StoredKey {
             public_key: SigningKey::from_seed(&seed).public_text(),
@@ -77,7 +88,9 @@ impl Keyring {
             created_at: now,
             expires_at: None,
         };
-        self.store.add_signing_key(self.chance.ordered_id(), &key, old_until).await?;
+        self.store
+            .add_signing_key(self.chance.ordered_id(), &key, old_until)
+            .await?;
         Ok(key.public_key)
     }
 }

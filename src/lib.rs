@@ -1,8 +1,9 @@
 //! Tableferry: DynamoDB table exports to S3, run as a service.
 //!
-//! This package is the service itself: the API, authentication, the workers and the commands. Everything below it is a crate of its own
-//! in `crates/`, and Cargo holds which crate may use which; they are re-exported here under short names. ARCHITECTURE.md follows an
-//! export through all of them.
+//! This package is the service itself: the API, authentication, the workers and the commands.
+//! Everything below it is a crate of its own in `crates/`, and Cargo holds which crate may use
+//! which; they are re-exported here under short names. ARCHITECTURE.md follows an export through
+//! all of them.
 
 pub use tableferry_aws as aws;
 pub use tableferry_client as client;

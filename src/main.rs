@@ -6,16 +6,21 @@ use std::time::Duration;
 use clap::Parser as _;
 use tableferry::cli::Cli;
 
-/// Gives back what a rush of requests needed, and is faster than the system's where many threads share it.
+/// Gives back what a rush of requests needed, and is faster than the system's where many threads
+/// share it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long the process waits, at its end, for threads that may block: a look-up of a name or the read of a file may hang.
+/// How long the process waits, at its end, for threads that may block: a look-up of a name or the
+/// read of a file may hang.
 const BLOCKED_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("tableferry: the runtime cannot be started\n  because: {error}");

@@ -22,23 +22,46 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
 }
 
 async fn read_json(request: Request) -> Result<Value, Problem> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !(essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))) {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    if !(essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json")))
+    {
         return Err(not_json());
     }
     let bytes = read_body(request.into_body()).await?;
-    serde_json::from_slice(&bytes).map_err(|e| Problem::new(ProblemType::MalformedJson, format!("the body is not JSON: {e}")))
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Problem::new(
+            ProblemType::MalformedJson,
+            format!("the body is not JSON: {e}"),
+        )
+    })
 }
 
 fn object(value: Value) -> Result<Map<String, Value>, Problem> {
     let Value::Object(object) = value else {
         let error = FieldError::new("", &Invalid::new("the body must be a JSON object"));
-        return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![error]));
+        return Err(Problem::with_errors(
+            ProblemType::ValidationFailed,
+            vec![error],
+        ));
     };
     let mut errors = Vec::new();
     find_nul_in(&object, &String::new, &mut errors);
-    if errors.is_empty() { Ok(object) } else { Err(Problem::with_errors(ProblemType::ValidationFailed, errors)) }
+    if errors.is_empty() {
+        Ok(object)
+    } else {
+        Err(Problem::with_errors(ProblemType::ValidationFailed, errors))
+    }
 }
 
 /// The JSON object of a request's body, or an empty one when there is no body, or a null.
@@ -64,20 +87,31 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonObject {
 }
 
 fn not_json() -> Problem {
-    Problem::new(ProblemType::UnsupportedMediaType, "send the body with Content-Type: application/json")
+    Problem::new(
+        ProblemType::UnsupportedMediaType,
+        "send the body with Content-Type: application/json",
+    )
 }
 
-/// Postgres keeps no NUL characters, and no field of ours needs one. Where a value stands, `at`, is worked out only if it has one.
+/// Postgres keeps no NUL characters, and no field of ours needs one. Where a value stands, `at`, is
+/// worked out only if it has one.
 fn find_nul(value: &Value, at: &dyn Fn() -> String, errors: &mut Vec<FieldError>) {
     match value {
         Value::String(text) if text.contains('\0') => errors.push(FieldError::new(at(), &nul())),
-        Value::Array(all) => all.iter().enumerate().for_each(|(i, v)| find_nul(v, &|| format!("{}/{i}", at()), errors)),
+        Value::Array(all) => all
+            .iter()
+            .enumerate()
+            .for_each(|(i, v)| find_nul(v, &|| format!("{}/{i}", at()), errors)),
         Value::Object(all) => find_nul_in(all, at, errors),
         _ => {}
     }
 }
 
-fn find_nul_in(members: &Map<String, Value>, at: &dyn Fn() -> String, errors: &mut Vec<FieldError>) {
+fn find_nul_in(
+    members: &Map<String, Value>,
+    at: &dyn Fn() -> String,
+    errors: &mut Vec<FieldError>,
+) {
     for (name, v) in members {
         let at = || format!("{}{}", at(), pointer(name));
         if name.contains('\0') {

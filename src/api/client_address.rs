@@ -1,8 +1,10 @@
-//! Where a request comes from: the address of its connection, or what trusted proxies say in `Forwarded` (RFC 7239) or `X-Forwarded-For`.
+//! Where a request comes from: the address of its connection, or what trusted proxies say in
+//! `Forwarded` (RFC 7239) or `X-Forwarded-For`.
 //!
-//! Each proxy adds the address that it was called from at the end, so the list is read from its end: as long as an address belongs to a trusted
-//! proxy, the one before it is believed. What a caller wrote in front of that is never looked at. What cannot be read ends the search, and so do two
-//! headers that disagree: most proxies write one of them and pass on the other as it came.
+//! Each proxy adds the address that it was called from at the end, so the list is read from its
+//! end: as long as an address belongs to a trusted proxy, the one before it is believed. What a
+//! caller wrote in front of that is never looked at. What cannot be read ends the search, and so do
+//! two headers that disagree: most proxies write one of them and pass on the other as it came.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -31,30 +33,67 @@ pub(super) fn find(proxies: &Proxies, mut request: Request) -> Request {
 
 /// Where a request comes from.
 pub(super) fn of(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ClientAddress>().map(|address| address.0).or_else(|| peer(extensions))
+    extensions
+        .get::<ClientAddress>()
+        .map(|address| address.0)
+        .or_else(|| peer(extensions))
 }
 
-/// Who is at the other end of the connection; with the PROXY protocol, at the other end of the proxy's.
+/// Who is at the other end of the connection; with the PROXY protocol, at the other end of the
+/// proxy's.
 fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+    extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0.ip())
 }
 
 /// Who is behind the proxies: the nearest that is none of them, as far as they say.
 fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> IpAddr {
-    let lines = |name: HeaderName| headers.get_all(name).into_iter().map(|line| line.as_bytes()).collect::<Vec<_>>();
+    let lines = |name: HeaderName| {
+        headers
+            .get_all(name)
+            .into_iter()
+            .map(|line| line.as_bytes())
+            .collect::<Vec<_>>()
+    };
     let (standard, usual) = (lines(header::FORWARDED), lines(X_FORWARDED_FOR));
-    let by_standard = || nearest(peer, standard.iter().rev().flat_map(|line| forwarded_from_end(line)), proxies);
-    let by_custom = || nearest(peer, usual.iter().rev().flat_map(|line| x_forwarded_for_from_end(line)), proxies);
+    let by_standard = || {
+        nearest(
+            peer,
+            standard
+                .iter()
+                .rev()
+                .flat_map(|line| forwarded_from_end(line)),
+            proxies,
+        )
+    };
+    let by_custom = || {
+        nearest(
+            peer,
+            usual
+                .iter()
+                .rev()
+                .flat_map(|line| x_forwarded_for_from_end(line)),
+            proxies,
+        )
+    };
     match (standard.is_empty(), usual.is_empty()) {
         (true, true) => peer,
         (false, true) => by_standard(),
         (true, false) => by_custom(),
-        (false, false) => Some(by_standard()).filter(|address| *address == by_custom()).unwrap_or(peer),
+        (false, false) => Some(by_standard())
+            .filter(|address| *address == by_custom())
+            .unwrap_or(peer),
     }
 }
 
-/// The first hop from the end that is no trusted proxy, or the last one before something that cannot be read.
-fn nearest(peer: IpAddr, hops_from_end: impl Iterator<Item = Option<IpAddr>>, proxies: &Proxies) -> IpAddr {
+/// The first hop from the end that is no trusted proxy, or the last one before something that
+/// cannot be read.
+fn nearest(
+    peer: IpAddr,
+    hops_from_end: impl Iterator<Item = Option<IpAddr>>,
+    proxies: &Proxies,
+) -> IpAddr {
     let mut nearest = peer;
     for hop in hops_from_end {
         match hop {
@@ -67,11 +106,13 @@ fn nearest(peer: IpAddr, hops_from_end: impl Iterator<Item = Option<IpAddr>>, pr
 
 /// The addresses of a line of `X-Forwarded-For`, the last first; `None` for what is none.
 fn x_forwarded_for_from_end(line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
-    line.rsplit(|byte| *byte == b',').map(|hop| address(std::str::from_utf8(hop).ok()?.trim()))
+    line.rsplit(|byte| *byte == b',')
+        .map(|hop| address(std::str::from_utf8(hop).ok()?.trim()))
 }
 
-/// The addresses of a line of `Forwarded`, the last first; `None` for an element without one. A line that is not written as the standard says is a
-/// single such element: where it is cut might be the caller's choice.
+/// The addresses of a line of `Forwarded`, the last first; `None` for an element without one. A
+/// line that is not written as the standard says is a single such element: where it is cut might be
+/// the caller's choice.
 fn forwarded_from_end(line: &[u8]) -> Vec<Option<IpAddr>> {
     let elements = std::str::from_utf8(line).ok().and_then(read_forwarded);
     let mut hops = elements.unwrap_or_else(|| vec![None]);
@@ -121,7 +162,10 @@ fn read_forwarded(line: &str) -> Option<Vec<Option<IpAddr>>> {
 /// A token or a quoted string, and what follows it.
 fn read_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.bytes().position(|byte| !is_token(byte)).unwrap_or(text.len());
+        let end = text
+            .bytes()
+            .position(|byte| !is_token(byte))
+            .unwrap_or(text.len());
         return (end > 0).then(|| (text[..end].into(), &text[end..]));
     };
     let mut value = String::new();
@@ -159,7 +203,12 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// A port, or a made-up name in its place (RFC 7239).
 fn is_port(text: &str) -> bool {
-    let made_up = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let made_up = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
     text.parse::<u16>().is_ok() || text.strip_prefix('_').is_some_and(made_up)
 }
 
@@ -175,7 +224,10 @@ mod tests {
         let proxies = Proxies::parse("10.0.0.0/8,fd00::/8", false).unwrap();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            map.append(
+                name.clone(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         behind(PROXY.parse().unwrap(), &map, &proxies).to_string()
     }
@@ -186,7 +238,10 @@ mod tests {
             ("203.0.113.7", "203.0.113.7"),
             ("203.0.113.7:51000", "203.0.113.7"),
             ("198.51.100.1, 203.0.113.7", "203.0.113.7"),
-            ("198.51.100.1,203.0.113.7 ,10.0.0.9, 10.0.0.8", "203.0.113.7"),
+            (
+                "198.51.100.1,203.0.113.7 ,10.0.0.9, 10.0.0.8",
+                "203.0.113.7",
+            ),
             ("2001:db8::7", "2001:db8::7"),
             ("[2001:db8::7]:443", "2001:db8::7"),
             ("::ffff:203.0.113.7", "203.0.113.7"),
@@ -202,9 +257,15 @@ mod tests {
         }
         for (line, address) in [
             ("for=203.0.113.7", "203.0.113.7"),
-            ("For=\"203.0.113.7:51000\";proto=https;by=10.0.0.1", "203.0.113.7"),
+            (
+                "For=\"203.0.113.7:51000\";proto=https;by=10.0.0.1",
+                "203.0.113.7",
+            ),
             ("proto=https ; for=\"[2001:db8::7]\"", "2001:db8::7"),
-            ("for=198.51.100.1, for=203.0.113.7;host=\"a,b;for=1.2.3.4\"", "203.0.113.7"),
+            (
+                "for=198.51.100.1, for=203.0.113.7;host=\"a,b;for=1.2.3.4\"",
+                "203.0.113.7",
+            ),
             ("for=203.0.113.7, for=\"10.0.0.9:_x\"", "203.0.113.7"),
             ("for=\"\\203.0.113.7\"", "203.0.113.7"),
             ("for=203.0.113.7, for=_hidden", PROXY),
@@ -228,11 +289,38 @@ mod tests {
     fn lines_are_one_list_and_two_headers_must_agree() {
         let (standard, usual) = (header::FORWARDED, X_FORWARDED_FOR);
         for (headers, address) in [
-            (vec![(usual.clone(), "198.51.100.1"), (usual.clone(), "203.0.113.7")], "203.0.113.7"),
-            (vec![(usual.clone(), "203.0.113.7"), (usual.clone(), "10.0.0.9")], "203.0.113.7"),
-            (vec![(standard.clone(), "for=\""), (standard.clone(), "for=203.0.113.7")], "203.0.113.7"),
-            (vec![(standard.clone(), "for=203.0.113.7"), (usual.clone(), "198.51.100.1, 203.0.113.7")], "203.0.113.7"),
-            (vec![(standard.clone(), "for=198.51.100.1"), (usual.clone(), "203.0.113.7")], PROXY),
+            (
+                vec![
+                    (usual.clone(), "198.51.100.1"),
+                    (usual.clone(), "203.0.113.7"),
+                ],
+                "203.0.113.7",
+            ),
+            (
+                vec![(usual.clone(), "203.0.113.7"), (usual.clone(), "10.0.0.9")],
+                "203.0.113.7",
+            ),
+            (
+                vec![
+                    (standard.clone(), "for=\""),
+                    (standard.clone(), "for=203.0.113.7"),
+                ],
+                "203.0.113.7",
+            ),
+            (
+                vec![
+                    (standard.clone(), "for=203.0.113.7"),
+                    (usual.clone(), "198.51.100.1, 203.0.113.7"),
+                ],
+                "203.0.113.7",
+            ),
+            (
+                vec![
+                    (standard.clone(), "for=198.51.100.1"),
+                    (usual.clone(), "203.0.113.7"),
+                ],
+                PROXY,
+            ),
             (vec![(standard, "garbage"), (usual, "203.0.113.7")], PROXY),
             (vec![], PROXY),
         ] {
@@ -242,9 +330,27 @@ mod tests {
 
     /// Text of the characters that these headers are made of.
     fn made_up(random: &mut fastrand::Rng) -> String {
-        const PIECES: [&str; 16] =
-            ["for=", "FOR=", "\"", "\\", ",", ";", "=", " ", "[", "]", ":", "10.0.0.9", "203.0.113.99", "::1", "_x", "unknown"];
-        (0..random.usize(..12)).map(|_| PIECES[random.usize(..PIECES.len())]).collect()
+        const PIECES: [&str; 16] = [
+            "for=",
+            "FOR=",
+            "\"",
+            "\\",
+            ",",
+            ";",
+            "=",
+            " ",
+            "[",
+            "]",
+            ":",
+            "10.0.0.9",
+            "203.0.113.99",
+            "::1",
+            "_x",
+            "unknown",
+        ];
+        (0..random.usize(..12))
+            .map(|_| PIECES[random.usize(..PIECES.len())])
+            .collect()
     }
 
     #[test]
@@ -253,15 +359,32 @@ mod tests {
         for _ in 0..50_000 {
             let theirs = made_up(&mut random);
             // The proxy adds to the caller's line, or adds a line.
-            for (name, ours) in [(X_FORWARDED_FOR, "203.0.113.7"), (header::FORWARDED, "for=203.0.113.7")] {
+            for (name, ours) in [
+                (X_FORWARDED_FOR, "203.0.113.7"),
+                (header::FORWARDED, "for=203.0.113.7"),
+            ] {
                 let joined = format!("{theirs}, {ours}");
                 let address = found(&[(name.clone(), &joined)]);
-                assert!(["203.0.113.7", PROXY].contains(&address.as_str()), "{address}: {joined}");
-                assert_eq!(found(&[(name.clone(), &theirs), (name.clone(), ours)]), "203.0.113.7", "{theirs}");
+                assert!(
+                    ["203.0.113.7", PROXY].contains(&address.as_str()),
+                    "{address}: {joined}"
+                );
+                assert_eq!(
+                    found(&[(name.clone(), &theirs), (name.clone(), ours)]),
+                    "203.0.113.7",
+                    "{theirs}"
+                );
                 // A proxy that writes one header and passes on the other.
-                let other = if name == X_FORWARDED_FOR { header::FORWARDED } else { X_FORWARDED_FOR };
+                let other = if name == X_FORWARDED_FOR {
+                    header::FORWARDED
+                } else {
+                    X_FORWARDED_FOR
+                };
                 let address = found(&[(other, &theirs), (name, ours)]);
-                assert!(["203.0.113.7", PROXY].contains(&address.as_str()), "{address}: {theirs}");
+                assert!(
+                    ["203.0.113.7", PROXY].contains(&address.as_str()),
+                    "{address}: {theirs}"
+                );
             }
         }
     }
@@ -275,7 +398,9 @@ mod tests {
             let peer: SocketAddr = "192.0.2.1:5".parse().unwrap();
             request.extensions_mut().insert(ConnectInfo(peer));
             for name in [X_FORWARDED_FOR, header::FORWARDED] {
-                request.headers_mut().append(name, HeaderValue::from_str(&theirs).unwrap());
+                request
+                    .headers_mut()
+                    .append(name, HeaderValue::from_str(&theirs).unwrap());
             }
             let request = find(&Proxies::parse("10.0.0.0/8", false).unwrap(), request);
             assert_eq!(of(request.extensions()), Some(peer.ip()), "{theirs}");

@@ -1,4 +1,5 @@
-//! CORS: which web pages may call the API from a browser, and which headers of an answer they may read.
+//! CORS: which web pages may call the API from a browser, and which headers of an answer they may
+//! read.
 
 use std::time::Duration;
 
@@ -14,11 +15,16 @@ use crate::domain::origins::Origins;
 /// How long a browser need not ask again whether it may make a call.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
-/// Pages of these origins may make every call and read every header that callers need. Never with cookies: callers say who they are by a header.
+/// Pages of these origins may make every call and read every header that callers need. Never with
+/// cookies: callers say who they are by a header.
 pub(super) fn layer(origins: &Origins) -> CorsLayer {
     let origins = match origins {
         Origins::Any => AllowOrigin::any(),
-        Origins::These(these) => AllowOrigin::list(these.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())),
+        Origins::These(these) => AllowOrigin::list(
+            these
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+        ),
     };
     let exposed = [
         header::LOCATION,
@@ -33,7 +39,14 @@ pub(super) fn layer(origins: &Origins) -> CorsLayer {
     ];
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed)
         .max_age(MAX_AGE)

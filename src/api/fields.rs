@@ -1,4 +1,5 @@
-//! Reads the fields of a JSON object one by one and collects everything that is wrong, so that a caller hears of all errors at once.
+//! Reads the fields of a JSON object one by one and collects everything that is wrong, so that a
+//! caller hears of all errors at once.
 
 use serde_json::{Map, Value};
 
@@ -21,7 +22,11 @@ impl<'a> Fields<'a> {
     /// Begins to read an object that stands at this JSON pointer (empty for the body itself).
     #[must_use]
     pub fn of(object: &'a Map<String, Value>, at: &str) -> Self {
-        Self { object, at: at.to_owned(), known: Vec::new() }
+        Self {
+            object,
+            at: at.to_owned(),
+            known: Vec::new(),
+        }
     }
 
     /// The pointer of a field.
@@ -39,13 +44,23 @@ impl<'a> Fields<'a> {
     }
 
     /// A string, read by `parse`; `None` when it is left out or wrong.
-    pub fn text<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
+    pub fn text<T>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
         let value = self.value(name)?;
         let parsed = match value.as_str() {
             Some(text) => parse(text),
-            None => Err(Invalid::new(format!("must be a string, not {}", kind(value)))),
+            None => Err(Invalid::new(format!(
+                "must be a string, not {}",
+                kind(value)
+            ))),
         };
-        parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
+        parsed
+            .map_err(|e| errors.push(FieldError::new(self.pointer(name), &e)))
+            .ok()
     }
 
     /// A string that must be there.
@@ -56,7 +71,10 @@ impl<'a> Fields<'a> {
         parse: impl FnOnce(&str) -> Result<T, Invalid>,
     ) -> Option<T> {
         if self.object.get(name).is_none_or(Value::is_null) {
-            errors.push(FieldError::new(self.pointer(name), &Invalid::new("is required")));
+            errors.push(FieldError::new(
+                self.pointer(name),
+                &Invalid::new("is required"),
+            ));
         }
         self.text(name, errors, parse)
     }
@@ -72,20 +90,33 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number, read by `parse`; `None` when it is left out or wrong.
-    pub fn whole_number<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(i64) -> Result<T, Invalid>) -> Option<T> {
+    pub fn whole_number<T>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+        parse: impl FnOnce(i64) -> Result<T, Invalid>,
+    ) -> Option<T> {
         let value = self.value(name)?;
         let parsed = match value.as_i64().or_else(|| without_fraction(value)) {
             Some(number) => parse(number),
             // A whole number that is too large is out of every range of ours.
             None if value.is_u64() => parse(i64::MAX),
-            None => {
-                Err(Invalid::new(format!("must be a whole number, not {}", if value.is_number() { "a fraction" } else { kind(value) })))
-            }
+            None => Err(Invalid::new(format!(
+                "must be a whole number, not {}",
+                if value.is_number() {
+                    "a fraction"
+                } else {
+                    kind(value)
+                }
+            ))),
         };
-        parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
+        parsed
+            .map_err(|e| errors.push(FieldError::new(self.pointer(name), &e)))
+            .ok()
     }
 
-    /// A list of strings, each read by `parse`; empty when it is left out. Each that is wrong is named by its place.
+    /// A list of strings, each read by `parse`; empty when it is left out. Each that is wrong is
+    /// named by its place.
     pub fn texts<T>(
         &mut self,
         name: &'static str,
@@ -94,21 +125,31 @@ impl<'a> Fields<'a> {
         mut parse: impl FnMut(&str) -> Result<T, Invalid>,
     ) -> Vec<T> {
         let at = self.pointer(name);
-        let Some(value) = self.value(name) else { return Vec::new() };
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
         let list = match value.as_array() {
             Some(list) if list.len() <= most => list,
             Some(_) => {
-                errors.push(FieldError::new(at, &Invalid::new(format!("must have at most {most} entries"))));
+                errors.push(FieldError::new(
+                    at,
+                    &Invalid::new(format!("must have at most {most} entries")),
+                ));
                 return Vec::new();
             }
             None => {
-                errors.push(FieldError::new(at, &Invalid::new(format!("must be an array, not {}", kind(value)))));
+                errors.push(FieldError::new(
+                    at,
+                    &Invalid::new(format!("must be an array, not {}", kind(value))),
+                ));
                 return Vec::new();
             }
         };
         let mut read = Vec::new();
         for (place, one) in list.iter().enumerate() {
-            let text = one.as_str().ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one))));
+            let text = one
+                .as_str()
+                .ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one))));
             match text.and_then(&mut parse) {
                 Ok(one) => read.push(one),
                 Err(e) => errors.push(FieldError::new(format!("{at}/{place}"), &e)),
@@ -118,10 +159,20 @@ impl<'a> Fields<'a> {
     }
 
     /// A number, read by `parse`; `None` when it is left out or wrong.
-    pub fn number<T>(&mut self, name: &'static str, errors: &mut Errors, parse: impl FnOnce(f64) -> Result<T, Invalid>) -> Option<T> {
+    pub fn number<T>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+        parse: impl FnOnce(f64) -> Result<T, Invalid>,
+    ) -> Option<T> {
         let value = self.value(name)?;
-        let parsed = value.as_f64().ok_or_else(|| Invalid::new(format!("must be a number, not {}", kind(value)))).and_then(parse);
-        parsed.map_err(|e| errors.push(FieldError::new(self.pointer(name), &e))).ok()
+        let parsed = value
+            .as_f64()
+            .ok_or_else(|| Invalid::new(format!("must be a number, not {}", kind(value))))
+            .and_then(parse);
+        parsed
+            .map_err(|e| errors.push(FieldError::new(self.pointer(name), &e)))
+            .ok()
     }
 
     /// An object within.
@@ -131,7 +182,10 @@ impl<'a> Fields<'a> {
         match value.as_object() {
             Some(object) => Some(Fields::of(object, &at)),
             None => {
-                errors.push(FieldError::new(at, &Invalid::new(format!("must be an object, not {}", kind(value)))));
+                errors.push(FieldError::new(
+                    at,
+                    &Invalid::new(format!("must be an object, not {}", kind(value))),
+                ));
                 None
             }
         }
@@ -144,17 +198,27 @@ impl<'a> Fields<'a> {
 
     /// Reports every field that was not asked for.
     pub fn finish(self, errors: &mut Errors) {
-        for name in self.object.keys().filter(|name| !self.known.contains(&name.as_str())) {
+        for name in self
+            .object
+            .keys()
+            .filter(|name| !self.known.contains(&name.as_str()))
+        {
             let what = format!("is not a known field; known are {}", self.known.join(", "));
             errors.push(FieldError::new(self.pointer(name), &Invalid::new(what)));
         }
     }
 }
 
-/// A whole number that is written with a point, such as 5.0: JSON makes no difference. Beyond 2^53 the point hides digits.
+/// A whole number that is written with a point, such as 5.0: JSON makes no difference. Beyond 2^53
+/// the point hides digits.
 fn without_fraction(value: &Value) -> Option<i64> {
-    let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0)?;
-    #[expect(clippy::cast_possible_truncation, reason = "whole, and bounded just above")]
+    let number = value
+        .as_f64()
+        .filter(|number| number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole, and bounded just above"
+    )]
     Some(number as i64)
 }
 

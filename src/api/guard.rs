@@ -1,7 +1,8 @@
-//! Who may make which call: the layer that lets callers in, counts what they ask for, and keeps each to what is theirs.
+//! Who may make which call: the layer that lets callers in, counts what they ask for, and keeps
+//! each to what is theirs.
 //!
-//! What a call needs is said once, by `security(…)` at its handler: the OpenAPI document shows it, and [`Permissions`] reads it from there.
-//! A call of which nothing is said is made by nobody.
+//! What a call needs is said once, by `security(…)` at its handler: the OpenAPI document shows it,
+//! and [`Permissions`] reads it from there. A call of which nothing is said is made by nobody.
 
 use std::collections::HashMap;
 use std::future::{Future, ready};
@@ -67,16 +68,34 @@ impl Permissions {
                 (Method::DELETE, &item.delete),
                 (Method::PATCH, &item.patch),
             ];
-            calls.into_iter().filter_map(|(method, call)| Some((method, access(call.as_ref()?)))).collect()
+            calls
+                .into_iter()
+                .filter_map(|(method, call)| Some((method, access(call.as_ref()?))))
+                .collect()
         };
-        Self(Arc::new(document.paths.paths.iter().map(|(path, item)| (path.clone(), calls(item))).collect()))
+        Self(Arc::new(
+            document
+                .paths
+                .paths
+                .iter()
+                .map(|(path, item)| (path.clone(), calls(item)))
+                .collect(),
+        ))
     }
 
     /// Who may make this call; nothing if there is none, and the router says so.
     fn access(&self, method: &Method, route: &str) -> Option<Access> {
         // The router answers HEAD as it answers GET.
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.0.get(route)?.iter().find(|(known, _)| known == method).map(|(_, access)| *access)
+        let method = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        self.0
+            .get(route)?
+            .iter()
+            .find(|(known, _)| known == method)
+            .map(|(_, access)| *access)
     }
 }
 
@@ -96,12 +115,20 @@ pub(super) fn scope_of(call: &Operation) -> Option<Scope> {
 /// What the document says of one call: `[{}]` is open, `[{"bearer": [scope]}]` needs the scope.
 fn access(call: &Operation) -> Access {
     let said = serde_json::to_value(&call.security).unwrap_or_default();
-    let Some([requirement]) = said.as_array().map(Vec::as_slice) else { return Access::Nobody };
-    if requirement.as_object().is_some_and(serde_json::Map::is_empty) {
+    let Some([requirement]) = said.as_array().map(Vec::as_slice) else {
+        return Access::Nobody;
+    };
+    if requirement
+        .as_object()
+        .is_some_and(serde_json::Map::is_empty)
+    {
         return Access::Open;
     }
     match requirement[SCHEME].as_array().map(Vec::as_slice) {
-        Some([scope]) => scope.as_str().and_then(|scope| Scope::parse(scope).ok()).map_or(Access::Nobody, Access::Scope),
+        Some([scope]) => scope
+            .as_str()
+            .and_then(|scope| Scope::parse(scope).ok())
+            .map_or(Access::Nobody, Access::Scope),
         _ => Access::Nobody,
     }
 }
@@ -113,12 +140,17 @@ pub(super) fn guard(
     next: Next,
 ) -> impl Future<Output = Response> {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let access = route.as_ref().and_then(|route| permissions.access(request.method(), route.as_str()));
-    let (Some(route), Some(access)) = (route, access.filter(|access| *access != Access::Open)) else {
+    let access = route
+        .as_ref()
+        .and_then(|route| permissions.access(request.method(), route.as_str()));
+    let (Some(route), Some(access)) = (route, access.filter(|access| *access != Access::Open))
+    else {
         return Either::Left(next.run(request));
     };
     if !state.gate.is_closed() {
-        request.extensions_mut().insert(Calling(state.gate.anybody()));
+        request
+            .extensions_mut()
+            .insert(Calling(state.gate.anybody()));
         return Either::Left(next.run(request));
     }
     // Boxed, so that nothing of it is kept while the request is answered.
@@ -137,7 +169,8 @@ pub(super) fn guard(
     }))
 }
 
-/// The request with its caller if that caller may make it, else the answer; and where the caller stands, if that is counted.
+/// The request with its caller if that caller may make it, else the answer; and where the caller
+/// stands, if that is counted.
 async fn let_in(
     state: ApiState,
     access: Access,
@@ -155,9 +188,13 @@ async fn let_in(
         Some(wait) => {
             metrics::counter!(RATE_LIMITED).increment(1);
             if standing.is_some_and(|standing| standing.is_news) {
-                tracing::warn!(caller.name = caller.name.as_ref().map(CallerName::as_str), "a caller asks more often than it may");
+                tracing::warn!(
+                    caller.name = caller.name.as_ref().map(CallerName::as_str),
+                    "a caller asks more often than it may"
+                );
             }
-            let detail = "this caller asks more often than it may; RateLimit-Policy says how often that is";
+            let detail =
+                "this caller asks more often than it may; RateLimit-Policy says how often that is";
             Err(Problem::new(ProblemType::RateLimited, detail).retry_after(wait))
         }
         None => check(&state, access, &caller, route.as_str(), &mut parts).await,
@@ -166,17 +203,34 @@ async fn let_in(
         parts.extensions.insert(Calling(caller));
         Request::from_parts(parts, body)
     });
-    (standing, let_in.map_err(|problem| Box::new(problem.into_response())))
+    (
+        standing,
+        let_in.map_err(|problem| Box::new(problem.into_response())),
+    )
 }
 
 /// Whether this caller may make this call, of this record.
-async fn check(state: &ApiState, access: Access, caller: &Caller, route: &str, parts: &mut Parts) -> Result<(), Problem> {
+async fn check(
+    state: &ApiState,
+    access: Access,
+    caller: &Caller,
+    route: &str,
+    parts: &mut Parts,
+) -> Result<(), Problem> {
     match access {
         Access::Scope(scope) if caller.grant.scopes().allow(scope) => {}
         Access::Scope(scope) => {
-            return Err(Problem::new(ProblemType::Forbidden, format!("this call needs the scope {}", scope.as_str())));
+            return Err(Problem::new(
+                ProblemType::Forbidden,
+                format!("this call needs the scope {}", scope.as_str()),
+            ));
         }
-        Access::Open | Access::Nobody => return Err(Problem::new(ProblemType::Forbidden, "nobody may make this call")),
+        Access::Open | Access::Nobody => {
+            return Err(Problem::new(
+                ProblemType::Forbidden,
+                "nobody may make this call",
+            ));
+        }
     }
     let allow = caller.grant.allow();
     if allow.is_everything() || !route.starts_with(OF_AN_EXPORT) {
@@ -207,28 +261,45 @@ fn refused(refusal: Refusal) -> Response {
         }
         Refusal::TooMany { retry_after } => {
             let detail = "many credentials from this address were refused, and too many wait to be looked up; try again later";
-            return Problem::new(ProblemType::RateLimited, detail).retry_after(retry_after).into_response();
+            return Problem::new(ProblemType::RateLimited, detail)
+                .retry_after(retry_after)
+                .into_response();
         }
         Refusal::Missing => {
-            return challenge("Bearer realm=\"tableferry\"", "send an API key as Authorization: Bearer tferry_…".to_owned());
+            return challenge(
+                "Bearer realm=\"tableferry\"",
+                "send an API key as Authorization: Bearer tferry_…".to_owned(),
+            );
         }
-        Refusal::Malformed => "this is no API key: it has a typo, or was cut off, or is something else".to_owned(),
+        Refusal::Malformed => {
+            "this is no API key: it has a typo, or was cut off, or is something else".to_owned()
+        }
         Refusal::Unknown => "there is no such API key".to_owned(),
         Refusal::Ended(why) => format!("the API key is {why}"),
         Refusal::Token(why) => format!("the token is not taken: {why}"),
     };
-    challenge("Bearer realm=\"tableferry\", error=\"invalid_token\"", detail)
+    challenge(
+        "Bearer realm=\"tableferry\", error=\"invalid_token\"",
+        detail,
+    )
 }
 
 fn challenge(challenge: &'static str, detail: String) -> Response {
     let mut response = Problem::new(ProblemType::Unauthenticated, detail).into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response.headers_mut().insert(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static(challenge),
+    );
     response
 }
 
-/// Tells a caller where they stand: how many at once, in which time, how many are left, and when all are back.
+/// Tells a caller where they stand: how many at once, in which time, how many are left, and when
+/// all are back.
 fn tell(standing: &Standing, headers: &mut HeaderMap) {
-    let (burst, window_s) = (standing.burst.floor(), (standing.burst / standing.rate_per_s).ceil());
+    let (burst, window_s) = (
+        standing.burst.floor(),
+        (standing.burst / standing.rate_per_s).ceil(),
+    );
     let (left, full_s) = (standing.left.floor(), standing.full_in.as_secs_f64().ceil());
     let policy = HeaderValue::try_from(format!("\"default\";q={burst};w={window_s}"));
     let stands = HeaderValue::try_from(format!("\"default\";r={left};t={full_s}"));
@@ -255,7 +326,10 @@ impl Calling {
 
     /// Whether the caller may see and ask for exports of this table to this bucket.
     pub(super) fn may(&self, request: &ExportRequest) -> bool {
-        self.0.grant.allow().export(request.table_arn.as_str(), request.destination.bucket.as_str())
+        self.0.grant.allow().export(
+            request.table_arn.as_str(),
+            request.destination.bucket.as_str(),
+        )
     }
 
     /// Refuses a request for what is not the caller's, naming the fields.
@@ -268,7 +342,11 @@ impl Calling {
         if !allow.bucket(request.destination.bucket.as_str()) {
             errors.push(FieldError::new("/s3_bucket", &not_yours("bucket")));
         }
-        if errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::Forbidden, errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::with_errors(ProblemType::Forbidden, errors))
+        }
     }
 
     /// Refuses to adopt an export of what is not the caller's, whether it is known here or not.
@@ -276,8 +354,13 @@ impl Calling {
         if self.may(request) {
             return Ok(());
         }
-        let invalid = Invalid::new("names an export of a table or bucket that this API key does not hold for");
-        Err(Problem::with_errors(ProblemType::Forbidden, vec![FieldError::new("/export_arn", &invalid)]))
+        let invalid = Invalid::new(
+            "names an export of a table or bucket that this API key does not hold for",
+        );
+        Err(Problem::with_errors(
+            ProblemType::Forbidden,
+            vec![FieldError::new("/export_arn", &invalid)],
+        ))
     }
 
     /// Refuses a table that is not the caller's; `pointer` says where it is named.
@@ -285,13 +368,18 @@ impl Calling {
         if self.0.grant.allow().table(table.as_str()) {
             return Ok(());
         }
-        Err(Problem::with_errors(ProblemType::Forbidden, vec![FieldError::new(pointer, &not_yours("table"))]))
+        Err(Problem::with_errors(
+            ProblemType::Forbidden,
+            vec![FieldError::new(pointer, &not_yours("table"))],
+        ))
     }
 }
 
 /// What is wrong with naming what is not the caller's.
 fn not_yours(what: &str) -> Invalid {
-    Invalid::new(format!("names a {what} that this API key does not hold for"))
+    Invalid::new(format!(
+        "names a {what} that this API key does not hold for"
+    ))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Calling {
@@ -299,6 +387,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Calling {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let calling = parts.extensions.get::<Self>().cloned();
-        calling.ok_or_else(|| Problem::new(ProblemType::Internal, "nobody was let in to make this call"))
+        calling.ok_or_else(|| {
+            Problem::new(ProblemType::Internal, "nobody was let in to make this call")
+        })
     }
 }

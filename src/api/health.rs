@@ -25,12 +25,16 @@ pub struct Health {
 
 /// Liveness
 ///
-/// Checks nothing outside the process. 503 if a worker has made no progress for 5 minutes: then restart the process.
+/// Checks nothing outside the process. 503 if a worker has made no progress for 5 minutes: then
+/// restart the process.
 #[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "The process is alive", body = Health), LiveProblems))]
 pub async fn get_liveness(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     match state.progress.stuck(Instant::now()) {
         Some((worker, since)) => {
-            let detail = format!("the {worker} worker has made no progress for {} s", since.as_secs());
+            let detail = format!(
+                "the {worker} worker has made no progress for {} s",
+                since.as_secs()
+            );
             Err(Problem::new(ProblemType::Unavailable, detail))
         }
         None => Ok(Json(Health { status: "ok" })),
@@ -52,8 +56,9 @@ problems! {
 
 /// Readiness
 ///
-/// 200 if the database answers within 5 seconds, accepts writes and has this version's schema, new exports are being stored, and the process
-/// is not stopping. Otherwise `detail` says which of these does not hold.
+/// 200 if the database answers within 5 seconds, accepts writes and has this version's schema, new
+/// exports are being stored, and the process is not stopping. Otherwise `detail` says which of
+/// these does not hold.
 #[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "The process is ready", body = Health), ReadyProblems))]
 pub async fn get_readiness(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why: &str| Problem::new(ProblemType::Unavailable, why);
@@ -64,10 +69,15 @@ pub async fn get_readiness(State(state): State<ApiState>) -> Result<Json<Health>
         return Err(not_ready(&problem.to_string()));
     }
     if state.is_unprepared.load(Ordering::Relaxed) {
-        return Err(not_ready("the process could not check or migrate the database's schema yet; its log says why"));
+        return Err(not_ready(
+            "the process could not check or migrate the database's schema yet; its log says why",
+        ));
     }
     match state.accepts.failing_for() {
-        Some(since) if since > FAILING_LIMIT => Err(not_ready(&format!("no new export could be stored for {} s", since.as_secs()))),
+        Some(since) if since > FAILING_LIMIT => Err(not_ready(&format!(
+            "no new export could be stored for {} s",
+            since.as_secs()
+        ))),
         _ => Ok(Json(Health { status: "ok" })),
     }
 }
@@ -79,7 +89,8 @@ problems! {
 
 /// Metrics for Prometheus
 ///
-/// What this process counts and measures, in Prometheus's text format. 404 where the operator has switched them off.
+/// What this process counts and measures, in Prometheus's text format. 404 where the operator has
+/// switched them off.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -88,10 +99,18 @@ problems! {
     responses((status = 200, description = "Metrics in Prometheus's text format", body = String, content_type = "text/plain"), MetricsProblems)
 )]
 pub async fn get_metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, Problem> {
-    let off = || Problem::new(ProblemType::NotFound, "metrics are switched off (TABLEFERRY_METRICS)");
+    let off = || {
+        Problem::new(
+            ProblemType::NotFound,
+            "metrics are switched off (TABLEFERRY_METRICS)",
+        )
+    };
     let handle = telemetry::metrics().ok_or_else(off)?;
     state.gauges.read(&state).await;
     telemetry::process::record();
     handle.run_upkeep();
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()))
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        handle.render(),
+    ))
 }

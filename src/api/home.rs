@@ -1,4 +1,5 @@
-//! `GET /`: leads browsers to the documentation; everybody else asks for something that is not there.
+//! `GET /`: leads browsers to the documentation; everybody else asks for something that is not
+//! there.
 
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -10,9 +11,16 @@ const DOCS: &str = "/docs/";
 
 /// Answers 303 to browsers, which ask for HTML.
 pub(super) async fn home(headers: HeaderMap) -> Response {
-    let wants_html = headers.get_all(header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")));
+    let wants_html = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")));
     if wants_html {
         return Redirect::to(DOCS).into_response();
     }
-    Problem::new(ProblemType::NotFound, "there is nothing at this URL; the API is below /v1, its documentation at /docs").into_response()
+    Problem::new(
+        ProblemType::NotFound,
+        "there is nothing at this URL; the API is below /v1, its documentation at /docs",
+    )
+    .into_response()
 }

@@ -1,8 +1,8 @@
-//! What a request may cost: how many are worked on at once, how large a body is and how long it may take to come, how long an answer may take.
-//! What a connection may cost is `src/front`'s.
+//! What a request may cost: how many are worked on at once, how large a body is and how long it may
+//! take to come, how long an answer may take. What a connection may cost is `src/front`'s.
 //!
-//! A request is counted as work while its handler runs. Who still sends a body, or waits for an export's end, is not: many can, and they cost
-//! little, so they keep nobody out.
+//! A request is counted as work while its handler runs. Who still sends a body, or waits for an
+//! export's end, is not: many can, and they cost little, so they keep nobody out.
 
 use std::cell::Cell;
 use std::future::{Future, ready};
@@ -29,7 +29,8 @@ pub const MOST_BODY_BYTES: usize = 256 * 1024;
 /// A body up to this size costs no more than its connection.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
 
-/// How many larger bodies are held at once, so that many clients that send slowly do not fill the memory.
+/// How many larger bodies are held at once, so that many clients that send slowly do not fill the
+/// memory.
 const MOST_LARGE_BODIES: usize = 256;
 
 /// Answered whatever else goes on: whoever watches the service must not take it for dead.
@@ -69,7 +70,11 @@ impl Admission {
     #[must_use]
     pub fn new(limits: Arc<Limits>) -> Self {
         let requests = Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)));
-        Self { limits, requests, large_bodies: Arc::new(Semaphore::new(MOST_LARGE_BODIES)) }
+        Self {
+            limits,
+            requests,
+            large_bodies: Arc::new(Semaphore::new(MOST_LARGE_BODIES)),
+        }
     }
 
     /// How long callers may wait for an export's end.
@@ -87,26 +92,47 @@ impl Admission {
 
     /// How long this request may take.
     fn time_for(&self, request: &Request) -> Duration {
-        let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        let asks_aws = ASK_AWS.contains(&route) || request.uri().query().is_some_and(|query| query.contains("preflight"));
-        let answer = if asks_aws { self.limits.aws_answer_time } else { self.limits.answer_time };
-        let body = if request.body().is_end_stream() { Duration::ZERO } else { self.limits.body_time };
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or("", MatchedPath::as_str);
+        let asks_aws = ASK_AWS.contains(&route)
+            || request
+                .uri()
+                .query()
+                .is_some_and(|query| query.contains("preflight"));
+        let answer = if asks_aws {
+            self.limits.aws_answer_time
+        } else {
+            self.limits.answer_time
+        };
+        let body = if request.body().is_end_stream() {
+            Duration::ZERO
+        } else {
+            self.limits.body_time
+        };
         answer + body + prefer::wait(request.headers(), self.longest_wait()).unwrap_or_default()
     }
 }
 
 /// Lets a request be worked on if there is room for it, for as long as it may take.
-pub fn admit(State(admission): State<Admission>, request: Request, next: Next) -> impl Future<Output = Response> {
+pub fn admit(
+    State(admission): State<Admission>,
+    request: Request,
+    next: Next,
+) -> impl Future<Output = Response> {
     if ALWAYS.contains(&request.uri().path()) {
         return Either::Left(Either::Left(next.run(request)));
     }
     match work(admission, &request) {
-        Ok((work, time)) => Either::Right(timeout(time, WORK.scope(work, next.run(request))).map(|answer| {
-            answer.unwrap_or_else(|_| {
-                count_cut("answer_time");
-                Problem::with_unknown_outcome("the answer took too long").into_response()
-            })
-        })),
+        Ok((work, time)) => Either::Right(timeout(time, WORK.scope(work, next.run(request))).map(
+            |answer| {
+                answer.unwrap_or_else(|_| {
+                    count_cut("answer_time");
+                    Problem::with_unknown_outcome("the answer took too long").into_response()
+                })
+            },
+        )),
         Err(problem) => Either::Left(Either::Right(ready(problem.into_response()))),
     }
 }
@@ -115,7 +141,8 @@ pub fn admit(State(admission): State<Admission>, request: Request, next: Next) -
 fn work(admission: Admission, request: &Request) -> Result<(Work, Duration), Problem> {
     if request.extensions().get::<Crowded>().is_some() {
         count_cut("crowded");
-        let detail = "more connections are open than this process takes; nothing was changed; try again";
+        let detail =
+            "more connections are open than this process takes; nothing was changed; try again";
         return Err(Problem::new(ProblemType::Unavailable, detail));
     }
     if declared_bytes(request).is_some_and(|bytes| bytes > MOST_BODY_BYTES as u64) {
@@ -123,14 +150,28 @@ fn work(admission: Admission, request: &Request) -> Result<(Work, Duration), Pro
     }
     let place = Cell::new(Some(admission.place()?));
     let time = admission.time_for(request);
-    Ok((Work { admission, place, large_body: Cell::default() }, time))
+    Ok((
+        Work {
+            admission,
+            place,
+            large_body: Cell::default(),
+        },
+        time,
+    ))
 }
 
 fn declared_bytes(request: &Request) -> Option<u64> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    request
+        .headers()
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
-/// From here on the request only waits for something to happen: others may be worked on in its place.
+/// From here on the request only waits for something to happen: others may be worked on in its
+/// place.
 pub fn now_waits() {
     let _ = WORK.try_with(|work| (work.place.take(), work.large_body.take()));
 }
@@ -147,11 +188,16 @@ pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
     // Without the layer nothing is counted, and the same bounds hold.
     let admission = admission.unwrap_or_else(|_| Admission::new(Arc::default()));
     let time = admission.limits.body_time;
-    let (bytes, large) = timeout(time, collect(body, &admission)).await.unwrap_or_else(|_| {
-        count_cut("body_time");
-        let detail = format!("the body did not come within {} seconds; nothing was changed", time.as_secs());
-        Err(Problem::new(ProblemType::RequestTimeout, detail))
-    })?;
+    let (bytes, large) = timeout(time, collect(body, &admission))
+        .await
+        .unwrap_or_else(|_| {
+            count_cut("body_time");
+            let detail = format!(
+                "the body did not come within {} seconds; nothing was changed",
+                time.as_secs()
+            );
+            Err(Problem::new(ProblemType::RequestTimeout, detail))
+        })?;
     let place = admission.place()?;
     let _ = WORK.try_with(|work| {
         work.place.set(Some(place));
@@ -160,13 +206,21 @@ pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
     Ok(bytes)
 }
 
-async fn collect(body: Body, admission: &Admission) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Problem> {
+async fn collect(
+    body: Body,
+    admission: &Admission,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Problem> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut bytes = Vec::with_capacity(declared.min(SMALL_BODY_BYTES));
     let mut large = None;
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Problem::new(ProblemType::MalformedJson, "the body broke off before its end"))?;
+        let piece = piece.map_err(|_| {
+            Problem::new(
+                ProblemType::MalformedJson,
+                "the body broke off before its end",
+            )
+        })?;
         if bytes.len() + piece.len() > MOST_BODY_BYTES {
             return Err(too_large());
         }
@@ -183,7 +237,10 @@ async fn collect(body: Body, admission: &Admission) -> Result<(Bytes, Option<Own
 
 fn too_large() -> Problem {
     count_cut("body_size");
-    Problem::new(ProblemType::PayloadTooLarge, format!("the body is larger than {MOST_BODY_BYTES} bytes"))
+    Problem::new(
+        ProblemType::PayloadTooLarge,
+        format!("the body is larger than {MOST_BODY_BYTES} bytes"),
+    )
 }
 
 #[cfg(test)]
@@ -194,7 +251,11 @@ mod tests {
     fn what_was_asked_for_takes_its_time() {
         let admission = Admission::new(Arc::default());
         let time = |uri: &str, prefer: &str, body: &'static str| {
-            let request = Request::builder().uri(uri).header("prefer", prefer).body(Body::from(body)).unwrap();
+            let request = Request::builder()
+                .uri(uri)
+                .header("prefer", prefer)
+                .body(Body::from(body))
+                .unwrap();
             admission.time_for(&request).as_secs()
         };
         assert_eq!(time("/v1/exports", "", ""), 30);

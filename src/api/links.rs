@@ -1,4 +1,5 @@
-//! Links in headers, which begin with `TABLEFERRY_PUBLIC_URL` if that is set. Done in one place for all answers, so that no handler can forget it.
+//! Links in headers, which begin with `TABLEFERRY_PUBLIC_URL` if that is set. Done in one place for
+//! all answers, so that no handler can forget it.
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
@@ -8,14 +9,22 @@ use crate::domain::public_url::PublicUrl;
 /// Puts the public URL before the paths in `Location` and `Link`. Without one they stay relative.
 pub(super) fn make_absolute(public_url: &PublicUrl, mut response: Response) -> Response {
     if public_url.is_set() {
-        rewrite(&mut response, header::LOCATION, |location| location.starts_with('/').then(|| public_url.to(location)));
-        rewrite(&mut response, header::LINK, |link| Some(link.replace("</", &format!("<{}/", public_url.as_str()))));
+        rewrite(&mut response, header::LOCATION, |location| {
+            location.starts_with('/').then(|| public_url.to(location))
+        });
+        rewrite(&mut response, header::LINK, |link| {
+            Some(link.replace("</", &format!("<{}/", public_url.as_str())))
+        });
     }
     response
 }
 
 fn rewrite(response: &mut Response, name: HeaderName, to: impl Fn(&str) -> Option<String>) {
-    let new = response.headers().get(&name).and_then(|value| to(value.to_str().ok()?)).and_then(|new| HeaderValue::try_from(new).ok());
+    let new = response
+        .headers()
+        .get(&name)
+        .and_then(|value| to(value.to_str().ok()?))
+        .and_then(|new| HeaderValue::try_from(new).ok());
     if let Some(new) = new {
         response.headers_mut().insert(name, new);
     }

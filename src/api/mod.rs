@@ -1,7 +1,9 @@
-//! HTTP in: wire JSON becomes domain values here and nowhere else, and domain values become wire JSON again.
+//! HTTP in: wire JSON becomes domain values here and nowhere else, and domain values become wire
+//! JSON again.
 //!
-//! [`router`] shows every route and layer on one page. Every error is a problem document ([`problem`]). Nothing here calls
-//! AWS to accept an export; a preflight and an adoption do, to tell the truth at once.
+//! [`router`] shows every route and layer on one page. Every error is a problem document
+//! ([`problem`]). Nothing here calls AWS to accept an export; a preflight and an adoption do, to
+//! tell the truth at once.
 
 pub mod api_keys;
 mod body;
@@ -57,13 +59,13 @@ use crate::domain::origins::Origins;
 use crate::domain::public_url::PublicUrl;
 use crate::domain::webhook::CallbackPolicy;
 use crate::domain::webhook::url::WebhookUrl;
-use crate::listener::Proxies;
 use crate::keyring::Keyring;
+use crate::listener::Proxies;
 use crate::progress::WorkerProgress;
 use crate::store::Store;
 use crate::store::accept_queue::AcceptQueue;
-use crate::webhooks::vault::Vault;
 use crate::webhooks::Vetting;
+use crate::webhooks::vault::Vault;
 
 use guard::Permissions;
 use problem::{FieldError, Problem};
@@ -73,7 +75,8 @@ pub use limits::Admission;
 pub use problem::ProblemType;
 pub use watch::Watcher;
 
-/// What handlers work with, shared by all: cloned several times a request, so a clone must cost nothing.
+/// What handlers work with, shared by all: cloned several times a request, so a clone must cost
+/// nothing.
 #[derive(Debug, Clone)]
 pub struct ApiState(Arc<Parts>);
 
@@ -149,28 +152,47 @@ pub struct Parts {
 }
 
 impl ApiState {
-    /// Refuses a receiver whose name leads where it must not; `pointer` says where the URL stands in the body.
+    /// Refuses a receiver whose name leads where it must not; `pointer` says where the URL stands
+    /// in the body.
     async fn vet(&self, pointer: &str, url: &WebhookUrl) -> Result<(), Problem> {
         let vetted = self.vetting.vet(url).await;
-        vetted.map_err(|e| Problem::with_errors(ProblemType::ValidationFailed, vec![FieldError::new(pointer, &e)]))
+        vetted.map_err(|e| {
+            Problem::with_errors(
+                ProblemType::ValidationFailed,
+                vec![FieldError::new(pointer, &e)],
+            )
+        })
     }
 }
 
 /// Every documented route.
 fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(exports::create::create_export, exports::list::list_exports))
+        .routes(routes!(
+            exports::create::create_export,
+            exports::list::list_exports
+        ))
         .routes(routes!(exports::import::import_export))
         .routes(routes!(exports::discover::discover_exports))
         .routes(routes!(exports::preflight::preflight_export))
-        .routes(routes!(exports::get::get_export, exports::delete::delete_export))
+        .routes(routes!(
+            exports::get::get_export,
+            exports::delete::delete_export
+        ))
         .routes(routes!(exports::cancel::cancel_export))
         .routes(routes!(exports::retry::retry_export))
         .routes(routes!(exports::events::list_export_events))
         .routes(routes!(exports::events::stream_export_events))
         .routes(routes!(webhooks::deliveries::list_export_deliveries))
-        .routes(routes!(webhooks::create::create_endpoint, webhooks::get::list_endpoints))
-        .routes(routes!(webhooks::get::get_endpoint, webhooks::update::update_endpoint, webhooks::get::delete_endpoint))
+        .routes(routes!(
+            webhooks::create::create_endpoint,
+            webhooks::get::list_endpoints
+        ))
+        .routes(routes!(
+            webhooks::get::get_endpoint,
+            webhooks::update::update_endpoint,
+            webhooks::get::delete_endpoint
+        ))
         .routes(routes!(webhooks::ping::ping_endpoint))
         .routes(routes!(webhooks::secret::rotate_endpoint_secret))
         .routes(routes!(webhooks::jobs::recover_deliveries))
@@ -184,7 +206,10 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(exports::files::list_export_files))
         .routes(routes!(exports::items::list_export_items))
         .routes(routes!(exports::verify::verify_export))
-        .routes(routes!(api_keys::create::create_api_key, api_keys::get::list_api_keys))
+        .routes(routes!(
+            api_keys::create::create_api_key,
+            api_keys::get::list_api_keys
+        ))
         .routes(routes!(api_keys::get::get_api_key))
         .routes(routes!(api_keys::get::revoke_api_key))
         .routes(routes!(health::get_liveness))
@@ -209,14 +234,29 @@ pub fn operations_router(state: ApiState) -> Router {
 pub fn router(state: ApiState) -> Router {
     let (router, document) = routes().split_for_parts();
     let permissions = Permissions::of(&document);
-    let server_url = if state.public_url.is_set() { state.public_url.as_str() } else { openapi::SAME_SERVER };
+    let server_url = if state.public_url.is_set() {
+        state.public_url.as_str()
+    } else {
+        openapi::SAME_SERVER
+    };
     let documents = openapi::Documents::of(document, server_url);
     let surroundings = Surroundings::from(&state);
     // Relative, it is found below a prefix of a proxy too.
-    let document_url = if state.public_url.is_set() { state.public_url.to(openapi::DOCUMENT) } else { format!("..{}", openapi::DOCUMENT) };
+    let document_url = if state.public_url.is_set() {
+        state.public_url.to(openapi::DOCUMENT)
+    } else {
+        format!("..{}", openapi::DOCUMENT)
+    };
     let swagger_ui = SwaggerUi::new("/docs").config(Config::from(document_url));
-    let router = router.with_state(state.clone()).route("/", get(home::home)).merge(swagger_ui).merge(documents.router());
-    with_layers(router.layer(from_fn_with_state((state, permissions), guard::guard)), surroundings)
+    let router = router
+        .with_state(state.clone())
+        .route("/", get(home::home))
+        .merge(swagger_ui)
+        .merge(documents.router());
+    with_layers(
+        router.layer(from_fn_with_state((state, permissions), guard::guard)),
+        surroundings,
+    )
 }
 
 /// What the layers around every route need.
@@ -229,8 +269,17 @@ struct Surroundings {
 
 impl From<&ApiState> for Surroundings {
     fn from(state: &ApiState) -> Self {
-        let (proxies, public_url, cors_origins) = (Arc::clone(&state.proxies), state.public_url.clone(), state.cors_origins.clone());
-        Self { admission: state.admission.clone(), proxies, public_url, cors_origins }
+        let (proxies, public_url, cors_origins) = (
+            Arc::clone(&state.proxies),
+            state.public_url.clone(),
+            state.cors_origins.clone(),
+        );
+        Self {
+            admission: state.admission.clone(),
+            proxies,
+            public_url,
+            cors_origins,
+        }
     }
 }
 
@@ -238,14 +287,25 @@ impl From<&ApiState> for Surroundings {
 impl Surroundings {
     /// Nothing but what bounds requests.
     fn of(admission: Admission) -> Self {
-        Self { admission, proxies: Arc::default(), public_url: PublicUrl::default(), cors_origins: None }
+        Self {
+            admission,
+            proxies: Arc::default(),
+            public_url: PublicUrl::default(),
+            cors_origins: None,
+        }
     }
 }
 
-/// Every layer, the outermost first. As one, since each `Router::layer` costs every request a box. None is an `async fn` that has the request: such a
-/// future keeps room for the request twice or more until it is answered, which may be long.
+/// Every layer, the outermost first. As one, since each `Router::layer` costs every request a box.
+/// None is an `async fn` that has the request: such a future keeps room for the request twice or
+/// more until it is answered, which may be long.
 fn with_layers(router: Router, surroundings: Surroundings) -> Router {
-    let Surroundings { admission, proxies, public_url, cors_origins } = surroundings;
+    let Surroundings {
+        admission,
+        proxies,
+        public_url,
+        cors_origins,
+    } = surroundings;
     let layers = ServiceBuilder::new()
         .map_request(move |request| client_address::find(&proxies, request))
         .map_request(observe::only_good_request_ids)

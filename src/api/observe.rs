@@ -27,7 +27,8 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// What is asked all the time and tells nobody anything.
 const UNTOLD: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// Logs and measures a request, as part of its caller's trace. Routes are named by their template, so that metrics stay few.
+/// Logs and measures a request, as part of its caller's trace. Routes are named by their template,
+/// so that metrics stay few.
 pub fn observe(request: Request, next: Next) -> impl Future<Output = Response> {
     let began = Instant::now();
     let active = Active::begin();
@@ -38,7 +39,9 @@ pub fn observe(request: Request, next: Next) -> impl Future<Output = Response> {
     let (span, trace_parent) = if UNTOLD.contains(&route) {
         (Span::none(), of_caller)
     } else {
-        traces::begin(of_caller, |trace_id| span(&request, method, route, trace_id))
+        traces::begin(of_caller, |trace_id| {
+            span(&request, method, route, trace_id)
+        })
     };
     let recorded = trace_parent.is_some_and(|parent| parent.is_recorded());
     let answer = trace::within(trace_parent, next.run(request)).map(move |response| {
@@ -46,7 +49,8 @@ pub fn observe(request: Request, next: Next) -> impl Future<Output = Response> {
         let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
         let (status, elapsed) = (response.status().as_u16(), began.elapsed());
         if recorded {
-            // For the trace alone: every field that comes late makes the log's lines of this span anew.
+            // For the trace alone: every field that comes late makes the log's lines of this span
+            // anew.
             let span = Span::current();
             span.record("http.response.status_code", status);
             if status >= 500 {
@@ -54,15 +58,29 @@ pub fn observe(request: Request, next: Next) -> impl Future<Output = Response> {
             }
         }
         requests(method, route, status).record(elapsed.as_secs_f64());
-        tracing::debug!(http.response.status_code = status, duration_ms = elapsed.as_secs_f64() * 1000.0, "request served");
+        tracing::debug!(
+            http.response.status_code = status,
+            duration_ms = elapsed.as_secs_f64() * 1000.0,
+            "request served"
+        );
         response
     });
     answer.instrument(span)
 }
 
-/// Every log line of the request bears what this says. At the level of errors, so that it is there whatever `TABLEFERRY_LOG` leaves out.
-fn span(request: &Request, method: &'static str, route: &str, trace_id: Option<impl Value>) -> Span {
-    let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+/// Every log line of the request bears what this says. At the level of errors, so that it is there
+/// whatever `TABLEFERRY_LOG` leaves out.
+fn span(
+    request: &Request,
+    method: &'static str,
+    route: &str,
+    trace_id: Option<impl Value>,
+) -> Span {
+    let request_id = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default();
     tracing::error_span!(
         "request",
         otel.name = format_args!("{method} {route}"),
@@ -78,11 +96,17 @@ fn span(request: &Request, method: &'static str, route: &str, trace_id: Option<i
     )
 }
 
-/// Takes away a request id that is no good, so that a new one is made: callers may send anything, and it goes into logs and back.
+/// Takes away a request id that is no good, so that a new one is made: callers may send anything,
+/// and it goes into logs and back.
 pub fn only_good_request_ids(mut request: Request) -> Request {
     let mut given = request.headers().get_all(REQUEST_ID).iter();
     let first = given.next().map(|id| id.as_bytes());
-    let good = |id: &[u8]| (1..=128).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b));
+    let good = |id: &[u8]| {
+        (1..=128).contains(&id.len())
+            && id
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b))
+    };
     if first.is_some_and(|id| !good(id)) || given.next().is_some() {
         request.headers_mut().remove(REQUEST_ID);
     }
@@ -92,11 +116,15 @@ pub fn only_good_request_ids(mut request: Request) -> Request {
 /// What measures the requests of each route, by method and status.
 type OfRoutes = HashMap<String, Vec<(&'static str, u16, Histogram)>>;
 
-/// What measures requests of this kind. Kept, since looking it up by its labels costs more than measuring; routes and methods are few.
+/// What measures requests of this kind. Kept, since looking it up by its labels costs more than
+/// measuring; routes and methods are few.
 fn requests(method: &'static str, route: &str, status: u16) -> Histogram {
     static KEPT: LazyLock<RwLock<OfRoutes>> = LazyLock::new(RwLock::default);
     let of_route = |kept: &OfRoutes| {
-        let (.., histogram) = kept.get(route)?.iter().find(|(m, s, _)| *m == method && *s == status)?;
+        let (.., histogram) = kept
+            .get(route)?
+            .iter()
+            .find(|(m, s, _)| *m == method && *s == status)?;
         Some(histogram.clone())
     };
     if let Some(histogram) = of_route(&KEPT.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -109,7 +137,9 @@ fn requests(method: &'static str, route: &str, status: u16) -> Histogram {
         "http_response_status_code" => status.to_string()
     );
     let mut kept = KEPT.write().unwrap_or_else(PoisonError::into_inner);
-    kept.entry(route.to_owned()).or_default().push((method, status, histogram.clone()));
+    kept.entry(route.to_owned())
+        .or_default()
+        .push((method, status, histogram.clone()));
     histogram
 }
 
@@ -148,8 +178,14 @@ fn known_method(method: &axum::http::Method) -> &'static str {
 
 /// A handler panicked: the caller gets a problem, the log the panic.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-    tracing::error!(exception.message = words.unwrap_or_default(), "a handler panicked");
+    let words = panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(
+        exception.message = words.unwrap_or_default(),
+        "a handler panicked"
+    );
     Problem::new(ProblemType::Internal, "the error was logged").into_response()
 }
 
@@ -171,18 +207,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_problem_and_the_next_request_is_served() {
-        let router = Router::new().route("/panics", get(panics)).route("/works", get(async || "works"));
+        let router = Router::new()
+            .route("/panics", get(panics))
+            .route("/works", get(async || "works"));
         let router = with_layers(router, Surroundings::of(Admission::new(Arc::default())));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        tokio::spawn(Front::new(Arc::default(), None).serve(listener, router, std::future::pending()));
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        tokio::spawn(Front::new(Arc::default(), None).serve(
+            listener,
+            router,
+            std::future::pending(),
+        ));
         client
             .write_all(b"GET /panics HTTP/1.1\r\nhost: t\r\n\r\nGET /works HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
             .await
             .unwrap();
         let mut text = String::new();
         client.read_to_string(&mut text).await.unwrap();
-        assert!(text.starts_with("HTTP/1.1 500 ") && text.contains("\"type\":\"/problems/internal\""), "{text}");
-        assert!(text.contains("HTTP/1.1 200 ") && text.ends_with("works") && !text.contains("hunter2"), "{text}");
+        assert!(
+            text.starts_with("HTTP/1.1 500 ") && text.contains("\"type\":\"/problems/internal\""),
+            "{text}"
+        );
+        assert!(
+            text.contains("HTTP/1.1 200 ") && text.ends_with("works") && !text.contains("hunter2"),
+            "{text}"
+        );
     }
 }

@@ -22,11 +22,19 @@ pub fn after(id: Uuid, scope: &impl Debug) -> String {
 /// # Errors
 /// It is no token of this service, or was given for another list or other filters.
 pub fn read(token: &str, scope: &impl Debug) -> Result<Uuid, Invalid> {
-    let wrong = || Invalid::new("must be a next_page_token of this service, used with the same filters as the page before");
+    let wrong = || {
+        Invalid::new(
+            "must be a next_page_token of this service, used with the same filters as the page before",
+        )
+    };
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
     let (id, given) = bytes.split_at_checked(16).ok_or_else(wrong)?;
     let id = Uuid::from_slice(id).map_err(|_| wrong())?;
-    if given == list_mark(id, scope) { Ok(id) } else { Err(wrong()) }
+    if given == list_mark(id, scope) {
+        Ok(id)
+    } else {
+        Err(wrong())
+    }
 }
 
 /// Eight bytes that tie a token to what it was given for.
@@ -54,11 +62,16 @@ pub fn at_offset(id: Uuid, offset: u64) -> String {
 /// # Errors
 /// It is no token of this service, or was given for another export.
 pub fn read_offset(token: &str, id: Uuid) -> Result<u64, Invalid> {
-    let wrong = || Invalid::new("must be a next_page_token of this service, of the same export's files");
+    let wrong =
+        || Invalid::new("must be a next_page_token of this service, of the same export's files");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
     let (offset, given) = bytes.split_at_checked(8).ok_or_else(wrong)?;
     let offset = u64::from_be_bytes(offset.try_into().map_err(|_| wrong())?);
-    if given == offset_mark(id, offset) { Ok(offset) } else { Err(wrong()) }
+    if given == offset_mark(id, offset) {
+        Ok(offset)
+    } else {
+        Err(wrong())
+    }
 }
 
 /// Ties an offset to its export.

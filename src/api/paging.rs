@@ -1,4 +1,5 @@
-//! Pages of lists, newest first: `page_size` and `page_token` in, the next token and its `Link` out.
+//! Pages of lists, newest first: `page_size` and `page_token` in, the next token and its `Link`
+//! out.
 
 use std::fmt::Debug;
 
@@ -13,7 +14,8 @@ use super::query::Query;
 use crate::domain::invalid::Invalid;
 use crate::store::listed::Listed;
 
-/// What a page of fifty exports takes, and more: a body that begins small is copied each time it has doubled.
+/// What a page of fifty exports takes, and more: a body that begins small is copied each time it
+/// has doubled.
 const USUAL_BYTES: usize = 96 * 1024;
 
 /// Which page a caller asks for.
@@ -25,13 +27,17 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// Reads both parameters. `scope` is the list with its filters: a token is good for the same only.
+    /// Reads both parameters. `scope` is the list with its filters: a token is good for the same
+    /// only.
     pub fn read(query: &mut Query, scope: &impl Debug) -> Self {
         let size = query.one("page_size", |text| match text.parse() {
             Ok(size @ 1..=200) => Ok(size),
             _ => Err(Invalid::new("must be a whole number from 1 to 200")),
         });
-        Self { size: size.unwrap_or(50), before: query.one("page_token", |text| page_token::read(text, scope)) }
+        Self {
+            size: size.unwrap_or(50),
+            before: query.one("page_token", |text| page_token::read(text, scope)),
+        }
     }
 
     /// How many rows to read: one more than asked for tells whether there is a next page.
@@ -40,23 +46,40 @@ impl Paging {
         i64::try_from(self.size + 1).unwrap_or(i64::MAX)
     }
 
-    /// The page out of the rows that were read, less those that cannot be read, and the token of the next one, if there is one.
+    /// The page out of the rows that were read, less those that cannot be read, and the token of
+    /// the next one, if there is one.
     pub fn cut<T>(&self, mut rows: Vec<Listed<T>>, scope: &impl Debug) -> (Vec<T>, Option<String>) {
         let more = rows.len() > self.size;
         rows.truncate(self.size);
-        let next = rows.last().filter(|_| more).map(|last| page_token::after(last.id, scope));
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|last| page_token::after(last.id, scope));
         (rows.into_iter().filter_map(|row| row.value).collect(), next)
     }
 }
 
-/// Answers with a page of the list at `path`, whose query was `raw`; `Link` names the next page, if there is one.
-pub fn respond(list: &impl Serialize, path: &str, raw: Option<&str>, next_page_token: Option<&str>) -> Response {
+/// Answers with a page of the list at `path`, whose query was `raw`; `Link` names the next page, if
+/// there is one.
+pub fn respond(
+    list: &impl Serialize,
+    path: &str,
+    raw: Option<&str>,
+    next_page_token: Option<&str>,
+) -> Response {
     let mut body = Vec::with_capacity(USUAL_BYTES);
     if let Err(error) = serde_json::to_writer(&mut body, list) {
         tracing::error!(exception.message = %error, "a page could not be written as JSON");
         return Problem::new(ProblemType::Internal, "the error was logged").into_response();
     }
-    let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
+    let mut response = (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        body,
+    )
+        .into_response();
     if let Some(link) = next_page_token.and_then(|token| next_link(path, raw, token)) {
         response.headers_mut().insert(header::LINK, link);
     }
@@ -65,7 +88,11 @@ pub fn respond(list: &impl Serialize, path: &str, raw: Option<&str>, next_page_t
 
 /// The next page's URL (RFC 8288): the same query with another token.
 fn next_link(path: &str, raw: Option<&str>, token: &str) -> Option<HeaderValue> {
-    let kept = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).filter(|(name, _)| name != "page_token");
-    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("page_token", token).finish();
+    let kept = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes())
+        .filter(|(name, _)| name != "page_token");
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(kept)
+        .append_pair("page_token", token)
+        .finish();
     HeaderValue::try_from(format!("<{path}?{query}>; rel=\"next\"")).ok()
 }

@@ -12,7 +12,8 @@ use super::ApiState;
 /// The header that says what preference was honoured.
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// The wait alone, for handlers that may wait: with the headers they would keep the connection's buffer that these were read into.
+/// The wait alone, for handlers that may wait: with the headers they would keep the connection's
+/// buffer that these were read into.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait(pub Option<Duration>);
 
@@ -24,29 +25,42 @@ impl FromRequestParts<ApiState> for Wait {
     }
 }
 
-/// How long the caller wants to wait, at most `longest`. Unknown and malformed preferences are ignored, as RFC 7240 asks.
+/// How long the caller wants to wait, at most `longest`. Unknown and malformed preferences are
+/// ignored, as RFC 7240 asks.
 #[must_use]
 pub fn wait(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let preferences = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     let mut waits = preferences.filter_map(|preference| {
         let (name, value) = preference.split(';').next()?.split_once('=')?;
         let seconds = value.trim().trim_matches('"').parse::<u64>().ok()?;
         name.trim().eq_ignore_ascii_case("wait").then_some(seconds)
     });
-    waits.next().map(|seconds| Duration::from_secs(seconds).min(longest))
+    waits
+        .next()
+        .map(|seconds| Duration::from_secs(seconds).min(longest))
 }
 
-/// How long an answer is held back for a wait. Long ones end a second early, so that the answer is there before a proxy's time-out of the same length:
-/// HAProxy gives up after 50 s as Debian ships it, which is the longest wait unless the operator says otherwise.
+/// How long an answer is held back for a wait. Long ones end a second early, so that the answer is
+/// there before a proxy's time-out of the same length: HAProxy gives up after 50 s as Debian ships
+/// it, which is the longest wait unless the operator says otherwise.
 #[must_use]
 pub fn held_for(wait: Duration) -> Duration {
-    if wait > Duration::from_secs(10) { wait - Duration::from_secs(1) } else { wait }
+    if wait > Duration::from_secs(10) {
+        wait - Duration::from_secs(1)
+    } else {
+        wait
+    }
 }
 
 /// The value of `Preference-Applied` for a wait.
 #[must_use]
 pub fn applied(wait: Duration) -> HeaderValue {
-    HeaderValue::try_from(format!("wait={}", wait.as_secs())).unwrap_or(HeaderValue::from_static("wait"))
+    HeaderValue::try_from(format!("wait={}", wait.as_secs()))
+        .unwrap_or(HeaderValue::from_static("wait"))
 }
 
 #[cfg(test)]
@@ -56,7 +70,11 @@ mod tests {
     #[test]
     fn long_waits_end_a_little_early() {
         for (wait, held) in [(0, 0), (1, 1), (10, 10), (11, 10), (50, 49), (3600, 3599)] {
-            assert_eq!(held_for(Duration::from_secs(wait)), Duration::from_secs(held), "{wait}");
+            assert_eq!(
+                held_for(Duration::from_secs(wait)),
+                Duration::from_secs(held),
+                "{wait}"
+            );
         }
     }
 
@@ -73,7 +91,11 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", HeaderValue::from_static(value));
-            assert_eq!(wait(&headers, Duration::from_secs(50)).map(|d| d.as_secs()), seconds, "{value}");
+            assert_eq!(
+                wait(&headers, Duration::from_secs(50)).map(|d| d.as_secs()),
+                seconds,
+                "{value}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Problem documents (RFC 9457): every error of this API, decided in this file.
 //!
-//! A handler returns a [`Problem`]; the layer [`finish`] writes its document, and turns the bare 404, 405, 413 and 415 of
-//! the framework into problems too. Internals stay in the log.
+//! A handler returns a [`Problem`]; the layer [`finish`] writes its document, and turns the bare
+//! 404, 405, 413 and 415 of the framework into problems too. Internals stay in the log.
 
 use std::future::Future;
 use std::time::Instant;
@@ -15,10 +15,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::guard::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use crate::telemetry::error_chain::in_words;
 use crate::domain::invalid::Invalid;
-use crate::telemetry::log_limit::LogLimit;
 use crate::store::StoreError;
+use crate::telemetry::error_chain::in_words;
+use crate::telemetry::log_limit::LogLimit;
 
 /// The media type of problem documents.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -196,9 +196,12 @@ impl ProblemType {
                 "The export is not COMPLETED",
                 "Only a COMPLETED export has files. Wait for its end; one that ended otherwise never gets any.",
             ),
-            Self::PayloadTooLarge => {
-                ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", "A body may have at most 256 KiB.")
-            }
+            Self::PayloadTooLarge => (
+                "payload-too-large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large",
+                "A body may have at most 256 KiB.",
+            ),
             Self::RequestTimeout => (
                 "request-timeout",
                 StatusCode::REQUEST_TIMEOUT,
@@ -292,7 +295,10 @@ pub struct FieldError {
 impl FieldError {
     /// An error at this place.
     pub fn new(pointer: impl Into<String>, invalid: &Invalid) -> Self {
-        Self { pointer: pointer.into(), detail: invalid.to_string() }
+        Self {
+            pointer: pointer.into(),
+            detail: invalid.to_string(),
+        }
     }
 }
 
@@ -323,42 +329,80 @@ impl Problem {
     /// A problem of this type.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let retry_after_s = (kind.describe().1 == StatusCode::SERVICE_UNAVAILABLE).then_some(2);
-        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after_s, outcome_is_unknown: false }
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_s,
+            outcome_is_unknown: false,
+        }
     }
 
     /// The service is unavailable, and whether the request changed anything is not known.
     #[must_use]
     pub fn with_unknown_outcome(detail: impl Into<String>) -> Self {
-        Self { outcome_is_unknown: true, ..Self::new(ProblemType::Unavailable, detail) }
+        Self {
+            outcome_is_unknown: true,
+            ..Self::new(ProblemType::Unavailable, detail)
+        }
     }
 
     /// A problem with fields, parameters or headers. One at least.
     #[must_use]
     pub fn with_errors(kind: ProblemType, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
-            [one] => format!("{} {}", one.pointer, one.detail).trim_start().to_owned(),
+            [one] => format!("{} {}", one.pointer, one.detail)
+                .trim_start()
+                .to_owned(),
             many => format!("{} errors; each is in errors", many.len()),
         };
-        Self { errors, ..Self::new(kind, detail) }
+        Self {
+            errors,
+            ..Self::new(kind, detail)
+        }
     }
 
     /// One header that breaks a rule.
     pub fn header(name: &str, detail: impl Into<String>) -> Self {
-        let error = FieldError { pointer: format!("#header/{name}"), detail: detail.into() };
+        let error = FieldError {
+            pointer: format!("#header/{name}"),
+            detail: detail.into(),
+        };
         Self::with_errors(ProblemType::InvalidParameter, vec![error])
     }
 
     /// When the same request makes sense again, in whole seconds, one at least.
     #[must_use]
     pub fn retry_after(self, wait: std::time::Duration) -> Self {
-        Self { retry_after_s: Some(wait.as_millis().div_ceil(1000).clamp(1, 3600).try_into().unwrap_or(1)), ..self }
+        Self {
+            retry_after_s: Some(
+                wait.as_millis()
+                    .div_ceil(1000)
+                    .clamp(1, 3600)
+                    .try_into()
+                    .unwrap_or(1),
+            ),
+            ..self
+        }
     }
 
     /// All that is wrong in one line.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let all: Vec<_> = self.errors.iter().map(|e| format!("{} {}", e.pointer, e.detail).trim_start().to_owned()).collect();
-        if all.is_empty() { self.detail.clone() } else { all.join("; ") }
+        let all: Vec<_> = self
+            .errors
+            .iter()
+            .map(|e| {
+                format!("{} {}", e.pointer, e.detail)
+                    .trim_start()
+                    .to_owned()
+            })
+            .collect();
+        if all.is_empty() {
+            self.detail.clone()
+        } else {
+            all.join("; ")
+        }
     }
 
     /// No export of this id.
@@ -370,14 +414,19 @@ impl Problem {
     /// Nothing of this kind has this id.
     #[must_use]
     pub fn no_such(what: &str) -> Self {
-        Self::new(ProblemType::NotFound, format!("there is no {what} of this id; it was never known here or has been deleted"))
+        Self::new(
+            ProblemType::NotFound,
+            format!("there is no {what} of this id; it was never known here or has been deleted"),
+        )
     }
 
     fn document(&self, instance: &str, method: &Method) -> Response {
         let what_now = match (self.outcome_is_unknown, method.is_safe()) {
             (false, _) => "",
             (true, true) => "; try again",
-            (true, false) => "; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat",
+            (true, false) => {
+                "; whether a change was stored is not known, and with an Idempotency-Key it is safe to repeat"
+            }
         };
         let (_, status, title, _) = self.kind.describe();
         let document = ProblemDocument {
@@ -389,13 +438,19 @@ impl Problem {
             errors: self.errors.clone(),
         };
         let mut response = (status, axum::Json(document)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.kind == ProblemType::RequestTimeout {
             // What still comes of the request would be taken for the next one.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -423,7 +478,10 @@ impl From<StoreError> for Problem {
             );
         }
         if matches!(error, StoreError::Stale) {
-            return Self::new(ProblemType::Unavailable, "another request changed the same export at this moment; try again");
+            return Self::new(
+                ProblemType::Unavailable,
+                "another request changed the same export at this moment; try again",
+            );
         }
         tracing::error!(error.message = in_words(&error), "a request failed");
         Self::new(ProblemType::Internal, "the error was logged")
@@ -443,7 +501,8 @@ impl IntoResponse for Problem {
 pub fn finish(request: Request, next: Next) -> impl Future<Output = Response> {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
-    next.run(request).map(move |response| finished(response, &path, &method))
+    next.run(request)
+        .map(move |response| finished(response, &path, &method))
 }
 
 fn finished(response: Response, path: &str, method: &Method) -> Response {
@@ -453,16 +512,26 @@ fn finished(response: Response, path: &str, method: &Method) -> Response {
     }
     let problem = match response.extensions().get::<Problem>() {
         Some(problem) => problem.clone(),
-        None if status == StatusCode::METHOD_NOT_ALLOWED => {
-            Problem::new(ProblemType::MethodNotAllowed, format!("{method} is not allowed here; the Allow header names what is"))
-        }
-        None if status == StatusCode::NOT_FOUND => {
-            Problem::new(ProblemType::NotFound, "there is nothing at this URL; GET /openapi.json lists what is")
-        }
-        None => Problem::new(ProblemType::of_status(status), "the request could not be served"),
+        None if status == StatusCode::METHOD_NOT_ALLOWED => Problem::new(
+            ProblemType::MethodNotAllowed,
+            format!("{method} is not allowed here; the Allow header names what is"),
+        ),
+        None if status == StatusCode::NOT_FOUND => Problem::new(
+            ProblemType::NotFound,
+            "there is nothing at this URL; GET /openapi.json lists what is",
+        ),
+        None => Problem::new(
+            ProblemType::of_status(status),
+            "the request could not be served",
+        ),
     };
     let mut document = problem.document(path, method);
-    for name in [header::ALLOW, header::WWW_AUTHENTICATE, RATE_LIMIT, RATE_LIMIT_POLICY] {
+    for name in [
+        header::ALLOW,
+        header::WWW_AUTHENTICATE,
+        RATE_LIMIT,
+        RATE_LIMIT_POLICY,
+    ] {
         if let Some(value) = response.headers().get(&name) {
             document.headers_mut().insert(name, value.clone());
         }

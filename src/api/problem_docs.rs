@@ -1,4 +1,5 @@
-//! Documents the problems of a call in OpenAPI, with an example of each, from the same table that answers use.
+//! Documents the problems of a call in OpenAPI, with an example of each, from the same table that
+//! answers use.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,8 +31,14 @@ pub(super) use problems;
 impl PartialSchema for ProblemType {
     fn schema() -> RefOr<Schema> {
         let uris = Self::ALL.map(Self::uri);
-        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
-        schema.description(Some("The type of a problem: a path that can be looked up. Later versions may add some.")).into()
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(uris));
+        schema
+            .description(Some(
+                "The type of a problem: a path that can be looked up. Later versions may add some.",
+            ))
+            .into()
     }
 }
 
@@ -45,19 +52,40 @@ impl ToSchema for ProblemType {
 pub(super) fn responses(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<String, Vec<ProblemType>> = BTreeMap::new();
     for kind in kinds {
-        by_status.entry(kind.describe().1.as_u16().to_string()).or_default().push(*kind);
+        by_status
+            .entry(kind.describe().1.as_u16().to_string())
+            .or_default()
+            .push(*kind);
     }
-    by_status.into_iter().map(|(status, kinds)| (status, RefOr::T(response(&kinds)))).collect()
+    by_status
+        .into_iter()
+        .map(|(status, kinds)| (status, RefOr::T(response(&kinds))))
+        .collect()
 }
 
 fn response(kinds: &[ProblemType]) -> Response {
-    let descriptions: Vec<_> = kinds.iter().map(|kind| format!("{}. {}", kind.describe().2, kind.describe().3)).collect();
+    let descriptions: Vec<_> = kinds
+        .iter()
+        .map(|kind| format!("{}. {}", kind.describe().2, kind.describe().3))
+        .collect();
     let examples = kinds.iter().map(|kind| {
         let (name, _, title, _) = kind.describe();
-        (name, ExampleBuilder::new().summary(title).value(Some(example(*kind))).build())
+        (
+            name,
+            ExampleBuilder::new()
+                .summary(title)
+                .value(Some(example(*kind)))
+                .build(),
+        )
     });
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).examples_from_iter(examples).build();
-    ResponseBuilder::new().description(descriptions.join(" Or: ")).content(PROBLEM_JSON, content).build()
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(examples)
+        .build();
+    ResponseBuilder::new()
+        .description(descriptions.join(" Or: "))
+        .content(PROBLEM_JSON, content)
+        .build()
 }
 
 fn example(kind: ProblemType) -> Value {
@@ -83,14 +111,26 @@ fn example(kind: ProblemType) -> Value {
             "/table_arn names a table that this API key does not hold for",
             json!([{"pointer": "/table_arn", "detail": "names a table that this API key does not hold for"}]),
         ),
-        ProblemType::MalformedJson => ("the body is not JSON: expected `,` or `}` at line 3 column 5", json!([])),
-        ProblemType::IdempotencyKeyReused => ("this Idempotency-Key came before with another request", json!([])),
+        ProblemType::MalformedJson => (
+            "the body is not JSON: expected `,` or `}` at line 3 column 5",
+            json!([]),
+        ),
+        ProblemType::IdempotencyKeyReused => (
+            "this Idempotency-Key came before with another request",
+            json!([]),
+        ),
         ProblemType::NotCancellable => ("the export is COMPLETED", json!([])),
-        ProblemType::NotRetryable => ("the export is COMPLETED; create a new one to export again", json!([])),
+        ProblemType::NotRetryable => (
+            "the export is COMPLETED; create a new one to export again",
+            json!([]),
+        ),
         ProblemType::NotEnded => ("the export is IN_PROGRESS", json!([])),
         ProblemType::EndpointDisabled => ("the endpoint is disabled: gone", json!([])),
         ProblemType::NotCompleted => ("the export is IN_PROGRESS", json!([])),
-        ProblemType::OutputUnreadable => ("AWSDynamoDB/01795400426000-fa682feb/manifest-summary.json does not exist", json!([])),
+        ProblemType::OutputUnreadable => (
+            "AWSDynamoDB/01795400426000-fa682feb/manifest-summary.json does not exist",
+            json!([]),
+        ),
         ProblemType::RefusedByAws => ("ExportNotFoundException: Export not found", json!([])),
         _ => (title, json!([])),
     };

@@ -1,4 +1,5 @@
-//! `GET /problems/{name}`: what a problem's `type` means. Every type URI of this API can be looked up.
+//! `GET /problems/{name}`: what a problem's `type` means. Every type URI of this API can be looked
+//! up.
 
 use axum::Json;
 use axum::extract::Path;
@@ -38,9 +39,23 @@ problems! {
     params(("name" = String, Path, description = "The last part of the type", example = "validation-failed")),
     responses((status = 200, description = "What it means", body = ProblemExplanation), ExplainProblems)
 )]
-pub async fn explain_problem(Path(name): Path<String>) -> Result<Json<ProblemExplanation>, Problem> {
-    let kind = ProblemType::ALL.into_iter().find(|kind| kind.describe().0 == name);
-    let kind = kind.ok_or_else(|| Problem::new(ProblemType::NotFound, "there is no problem type of this name"))?;
+pub async fn explain_problem(
+    Path(name): Path<String>,
+) -> Result<Json<ProblemExplanation>, Problem> {
+    let kind = ProblemType::ALL
+        .into_iter()
+        .find(|kind| kind.describe().0 == name);
+    let kind = kind.ok_or_else(|| {
+        Problem::new(
+            ProblemType::NotFound,
+            "there is no problem type of this name",
+        )
+    })?;
     let (_, status, title, explanation) = kind.describe();
-    Ok(Json(ProblemExplanation { r#type: kind.uri(), title, status: status.as_u16(), explanation }))
+    Ok(Json(ProblemExplanation {
+        r#type: kind.uri(),
+        title,
+        status: status.as_u16(),
+        explanation,
+    }))
 }

@@ -16,31 +16,67 @@ impl Query {
     /// From the raw text after `?`.
     #[must_use]
     pub fn of(raw: Option<&str>) -> Self {
-        let pairs = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect();
-        Self { pairs, known: Vec::new(), errors: Vec::new() }
+        let pairs = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+        Self {
+            pairs,
+            known: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
     /// A parameter that may be given once.
-    pub fn one<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Option<T> {
+    pub fn one<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
         self.known.push(name);
-        let mut given = self.pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let mut given = self
+            .pairs
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str());
         let value = given.next()?;
-        let parsed = if given.next().is_some() { Err(Invalid::new("is given more than once")) } else { clean(value).and_then(parse) };
-        parsed.map_err(|e| self.errors.push(FieldError::new(format!("#query/{name}"), &e))).ok()
+        let parsed = if given.next().is_some() {
+            Err(Invalid::new("is given more than once"))
+        } else {
+            clean(value).and_then(parse)
+        };
+        parsed
+            .map_err(|e| {
+                self.errors
+                    .push(FieldError::new(format!("#query/{name}"), &e))
+            })
+            .ok()
     }
 
     /// A parameter that may be given many times.
-    pub fn many<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, Invalid>) -> Vec<T> {
+    pub fn many<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Invalid>,
+    ) -> Vec<T> {
         self.known.push(name);
-        let given = self.pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| clean(value).and_then(&parse));
+        let given = self
+            .pairs
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, value)| clean(value).and_then(&parse));
         let (good, bad): (Vec<_>, Vec<_>) = given.partition(Result::is_ok);
-        self.errors.extend(bad.into_iter().filter_map(Result::err).map(|e| FieldError::new(format!("#query/{name}"), &e)));
+        self.errors.extend(
+            bad.into_iter()
+                .filter_map(Result::err)
+                .map(|e| FieldError::new(format!("#query/{name}"), &e)),
+        );
         good.into_iter().filter_map(Result::ok).collect()
     }
 
     /// Says that a parameter that was read breaks a rule after all.
     pub fn refuse(&mut self, name: &'static str, invalid: &Invalid) {
-        self.errors.push(FieldError::new(format!("#query/{name}"), invalid));
+        self.errors
+            .push(FieldError::new(format!("#query/{name}"), invalid));
     }
 
     /// Ends reading.
@@ -48,28 +84,53 @@ impl Query {
     /// # Errors
     /// A problem with everything that is wrong, unknown parameters included.
     pub fn finish(mut self) -> Result<(), Problem> {
-        for (name, _) in self.pairs.iter().filter(|(name, _)| !self.known.contains(&name.as_str())) {
-            let known = if self.known.is_empty() { "there are none".to_owned() } else { format!("known are {}", self.known.join(", ")) };
-            self.errors.push(FieldError::new(format!("#query/{name}"), &Invalid::new(format!("is not a known parameter; {known}"))));
+        for (name, _) in self
+            .pairs
+            .iter()
+            .filter(|(name, _)| !self.known.contains(&name.as_str()))
+        {
+            let known = if self.known.is_empty() {
+                "there are none".to_owned()
+            } else {
+                format!("known are {}", self.known.join(", "))
+            };
+            self.errors.push(FieldError::new(
+                format!("#query/{name}"),
+                &Invalid::new(format!("is not a known parameter; {known}")),
+            ));
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(Problem::with_errors(ProblemType::InvalidParameter, self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::with_errors(
+                ProblemType::InvalidParameter,
+                self.errors,
+            ))
+        }
     }
 }
 
 fn clean(value: &str) -> Result<&str, Invalid> {
-    if value.contains('\0') { Err(Invalid::new("must not contain NUL characters")) } else { Ok(value) }
+    if value.contains('\0') {
+        Err(Invalid::new("must not contain NUL characters"))
+    } else {
+        Ok(value)
+    }
 }
 
 /// The length of a date and a time to the second, after which an offset may follow.
 const BEFORE_OFFSET: usize = "2026-04-02T11:30:13".len();
 
-/// A time. A `+` that was not escaped arrives as a blank, so a blank before the offset is read as `+`: no time has one there.
+/// A time. A `+` that was not escaped arrives as a blank, so a blank before the offset is read as
+/// `+`: no time has one there.
 ///
 /// # Errors
 /// As those of [`Timestamp::parse`].
 pub fn time(text: &str) -> Result<Timestamp, Invalid> {
     match text.rsplit_once(' ') {
-        Some((time, offset)) if time.len() >= BEFORE_OFFSET => Timestamp::parse(&format!("{time}+{offset}")),
+        Some((time, offset)) if time.len() >= BEFORE_OFFSET => {
+            Timestamp::parse(&format!("{time}+{offset}"))
+        }
         _ => Timestamp::parse(text),
     }
 }
@@ -94,14 +155,25 @@ mod tests {
     #[test]
     fn a_time_means_the_same_however_its_offset_came() {
         for minutes in -1439..=1439_i32 {
-            let (sign, hours, rest) = (if minutes < 0 { '-' } else { '+' }, minutes.abs() / 60, minutes.abs() % 60);
+            let (sign, hours, rest) = (
+                if minutes < 0 { '-' } else { '+' },
+                minutes.abs() / 60,
+                minutes.abs() % 60,
+            );
             for time_of_day in ["2026-11-28T10:00:00", "2026-11-28T10:00:00.25"] {
-                let right = Timestamp::parse(&format!("{time_of_day}{sign}{hours:02}:{rest:02}")).unwrap();
-                for offset in [format!("{sign}{hours:02}:{rest:02}"), format!("{sign}{hours:02}{rest:02}")] {
+                let right =
+                    Timestamp::parse(&format!("{time_of_day}{sign}{hours:02}:{rest:02}")).unwrap();
+                for offset in [
+                    format!("{sign}{hours:02}:{rest:02}"),
+                    format!("{sign}{hours:02}{rest:02}"),
+                ] {
                     let text = format!("{time_of_day}{offset}");
                     assert_eq!(Timestamp::parse(&text), Ok(right), "{text}");
                     // As typed, with the sign unescaped, and as a careful client sends it.
-                    for raw in [format!("at={text}"), format!("at={}", text.replace('+', "%2B"))] {
+                    for raw in [
+                        format!("at={text}"),
+                        format!("at={}", text.replace('+', "%2B")),
+                    ] {
                         let mut query = Query::of(Some(&raw));
                         assert_eq!(query.one("at", time), Some(right), "{raw}");
                     }

@@ -20,6 +20,8 @@ pub(super) fn created_with_secret(path: &str, id: impl Display, body: &impl Seri
 /// 200.
 pub(super) fn with_secret(body: &impl Serialize) -> Response {
     let mut response = Json(body).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,4 +1,5 @@
-//! Which trace the request belongs to that is being answered: what `observe` found in it, for handlers that store it.
+//! Which trace the request belongs to that is being answered: what `observe` found in it, for
+//! handlers that store it.
 
 use std::future::Future;
 
@@ -16,11 +17,15 @@ pub(super) fn current() -> Option<TraceParent> {
 }
 
 /// Answers a request within this trace.
-pub(super) fn within<F: Future>(trace_parent: Option<TraceParent>, answer: F) -> impl Future<Output = F::Output> {
+pub(super) fn within<F: Future>(
+    trace_parent: Option<TraceParent>,
+    answer: F,
+) -> impl Future<Output = F::Output> {
     CURRENT.scope(trace_parent, answer)
 }
 
-/// What the request says of the trace that its caller is in. What is malformed or given twice is ignored, as the standard asks.
+/// What the request says of the trace that its caller is in. What is malformed or given twice is
+/// ignored, as the standard asks.
 pub(super) fn of_caller(headers: &HeaderMap) -> Option<TraceParent> {
     let mut given = headers.get_all("traceparent").iter();
     let parent = TraceParent::parse(given.next()?.to_str().ok()?);

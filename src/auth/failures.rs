@@ -1,4 +1,5 @@
-//! Addresses from which credentials come that are refused: after a burst of them such an address is put off for a while.
+//! Addresses from which credentials come that are refused: after a burst of them such an address is
+//! put off for a while.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -37,7 +38,9 @@ impl Failures {
                 all.clear();
             }
         }
-        let bucket = all.entry(from.map(network)).or_insert_with(|| TokenBucket::full(BURST, now));
+        let bucket = all
+            .entry(from.map(network))
+            .or_insert_with(|| TokenBucket::full(BURST, now));
         bucket.fill(RATE_PER_S, now);
         bucket.take(1.0);
     }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use crate::domain::caller::{Caller, CallerName};
 use crate::domain::timestamp::Timestamp;
 
-/// For how long credentials stay good without being looked up again: within this a key that was revoked elsewhere is refused here.
+/// For how long credentials stay good without being looked up again: within this a key that was
+/// revoked elsewhere is refused here.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
 
-/// After this one request looks them up again, while the others go by what is known until [`FRESH`] is over.
+/// After this one request looks them up again, while the others go by what is known until [`FRESH`]
+/// is over.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// How many are remembered.
@@ -32,8 +34,9 @@ struct Good {
 }
 
 impl Known {
-    /// Whom these credentials stand for, if that was found out a moment ago. When it is time to look again one request does, and the
-    /// others go by what is known; if it comes to nothing, they do so no longer than [`FRESH`].
+    /// Whom these credentials stand for, if that was found out a moment ago. When it is time to
+    /// look again one request does, and the others go by what is known; if it comes to nothing,
+    /// they do so no longer than [`FRESH`].
     pub(super) fn fresh(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Caller>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let good = all.get_mut(digest)?;
@@ -49,10 +52,19 @@ impl Known {
 
     /// Whether these were good when they were last looked up.
     pub(super) fn has(&self, digest: &[u8; 32]) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(digest)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(digest)
     }
 
-    pub(super) fn insert(&self, digest: [u8; 32], caller: Caller, until: Option<Timestamp>, now: Timestamp) -> Arc<Caller> {
+    pub(super) fn insert(
+        &self,
+        digest: [u8; 32],
+        caller: Caller,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Arc<Caller> {
         let caller = Arc::new(caller);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
@@ -61,16 +73,30 @@ impl Known {
                 all.clear();
             }
         }
-        all.insert(digest, Good { caller: Arc::clone(&caller), found_at: now, look_at: now.plus(LOOK_AGAIN), until });
+        all.insert(
+            digest,
+            Good {
+                caller: Arc::clone(&caller),
+                found_at: now,
+                look_at: now.plus(LOOK_AGAIN),
+                until,
+            },
+        );
         caller
     }
 
     pub(super) fn forget(&self, digest: &[u8; 32]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(digest);
     }
 
     /// Forgets every credential of a caller.
     pub(super) fn forget_caller(&self, name: &CallerName) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, good| good.caller.name.as_ref() != Some(name));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, good| good.caller.name.as_ref() != Some(name));
     }
 }

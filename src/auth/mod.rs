@@ -1,9 +1,11 @@
-//! Who calls: API keys and bearer tokens of an OIDC issuer become callers here, and how much each may ask for is counted.
+//! Who calls: API keys and bearer tokens of an OIDC issuer become callers here, and how much each
+//! may ask for is counted.
 //!
-//! [`Gate::admit`] is the one way in. What it has found good is [`known`] for some seconds, so that most requests ask neither Postgres nor
-//! the issuer. Credentials that are refused are counted by the address they come from ([`failures`]): from an address with many of
-//! them, what is not known is looked up one after the other, and slowly. So whoever is good gets in, since many callers may share an
-//! address.
+//! [`Gate::admit`] is the one way in. What it has found good is [`known`] for some seconds, so that
+//! most requests ask neither Postgres nor the issuer. Credentials that are refused are counted by
+//! the address they come from ([`failures`]): from an address with many of them, what is not known
+//! is looked up one after the other, and slowly. So whoever is good gets in, since many callers may
+//! share an address.
 
 mod failures;
 mod keys;
@@ -23,9 +25,9 @@ use crate::domain::caller::secret::{ApiKeySecret, PREFIX};
 use crate::domain::caller::{Caller, CallerName};
 use crate::domain::pace::PaceLimits;
 use crate::domain::timestamp::Timestamp;
-use crate::telemetry::metrics_catalog::AUTH_FAILURES;
 use crate::settings::Auth;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics_catalog::AUTH_FAILURES;
 
 use failures::Failures;
 use known::Known;
@@ -80,7 +82,10 @@ impl Refusal {
 
     /// Whether the credentials are at fault, and not us.
     fn is_theirs(&self) -> bool {
-        matches!(self, Self::Malformed | Self::Unknown | Self::Ended(_) | Self::Token(_))
+        matches!(
+            self,
+            Self::Malformed | Self::Unknown | Self::Ended(_) | Self::Token(_)
+        )
     }
 }
 
@@ -106,11 +111,28 @@ impl Gate {
     ///
     /// # Errors
     /// The issuer's settings cannot be used.
-    pub fn new(auth: Auth, limits: PaceLimits, oidc: Option<OidcSettings>, store: Store, chance: Chance) -> Result<Self, OidcError> {
+    pub fn new(
+        auth: Auth,
+        limits: PaceLimits,
+        oidc: Option<OidcSettings>,
+        store: Store,
+        chance: Chance,
+    ) -> Result<Self, OidcError> {
         let oidc = oidc.map(Oidc::new).transpose()?;
         let (known, failures, rates) = (Known::default(), Failures::default(), Rates::new(limits));
         let (line, turn) = (Semaphore::new(MOST_IN_LINE), Semaphore::new(1));
-        Ok(Self { auth, store, chance, anybody: Arc::new(Caller::anybody()), oidc, known, failures, line, turn, rates })
+        Ok(Self {
+            auth,
+            store,
+            chance,
+            anybody: Arc::new(Caller::anybody()),
+            oidc,
+            known,
+            failures,
+            line,
+            turn,
+            rates,
+        })
     }
 
     /// Whether callers must say who they are.
@@ -129,7 +151,11 @@ impl Gate {
     ///
     /// # Errors
     /// They are refused, or cannot be checked.
-    pub async fn admit(&self, credentials: Option<&str>, from: Option<IpAddr>) -> Result<Arc<Caller>, Refusal> {
+    pub async fn admit(
+        &self,
+        credentials: Option<&str>,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<Caller>, Refusal> {
         let Some(credentials) = credentials else {
             return Err(counted(Refusal::Missing));
         };
@@ -141,9 +167,11 @@ impl Gate {
         let put_off = self.failures.wait(from, now);
         // Whoever was known need not stand in line, whatever others at the same address do.
         let _turn = match put_off {
-            Some(retry_after) if !self.known.has(&digest) => {
-                Some(self.in_line().await.ok_or_else(|| counted(Refusal::TooMany { retry_after }))?)
-            }
+            Some(retry_after) if !self.known.has(&digest) => Some(
+                self.in_line()
+                    .await
+                    .ok_or_else(|| counted(Refusal::TooMany { retry_after }))?,
+            ),
             _ => None,
         };
         match self.look_up(credentials, now).await {
@@ -162,18 +190,24 @@ impl Gate {
         }
     }
 
-    /// Waits for the one place where credentials from addresses that are put off are looked up; nothing if too many do.
+    /// Waits for the one place where credentials from addresses that are put off are looked up;
+    /// nothing if too many do.
     async fn in_line(&self) -> Option<SemaphorePermit<'_>> {
         let _waiting = self.line.try_acquire().ok()?;
         self.turn.acquire().await.ok()
     }
 
-    /// Forgets a caller, so that a change in this process holds at once; other processes hear of it within [`known::FRESH`].
+    /// Forgets a caller, so that a change in this process holds at once; other processes hear of it
+    /// within [`known::FRESH`].
     pub fn forget(&self, name: &CallerName) {
         self.known.forget_caller(name);
     }
 
-    async fn look_up(&self, credentials: &str, now: Timestamp) -> Result<(Caller, Option<Timestamp>), Refusal> {
+    async fn look_up(
+        &self,
+        credentials: &str,
+        now: Timestamp,
+    ) -> Result<(Caller, Option<Timestamp>), Refusal> {
         if credentials.starts_with(PREFIX) {
             return keys::look_up(&self.store, credentials, now).await;
         }
@@ -188,7 +222,12 @@ impl Gate {
 fn tell(refusal: &Refusal, credentials: &str, from: Option<IpAddr>) {
     let prefix = ApiKeySecret::parse(credentials).map(|key| format!("{PREFIX}{}", key.lookup()));
     let from = from.map(tracing::field::display);
-    tracing::warn!(client.address = from, auth.refusal = refusal.reason(), api_key.prefix = prefix, "credentials were refused");
+    tracing::warn!(
+        client.address = from,
+        auth.refusal = refusal.reason(),
+        api_key.prefix = prefix,
+        "credentials were refused"
+    );
 }
 
 fn counted(refusal: Refusal) -> Refusal {

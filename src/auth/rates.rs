@@ -53,7 +53,10 @@ impl Rates {
     /// These limits for everybody who has none of their own.
     #[must_use]
     pub fn new(limits: PaceLimits) -> Self {
-        Self { limits, buckets: Mutex::default() }
+        Self {
+            limits,
+            buckets: Mutex::default(),
+        }
     }
 
     /// Counts a request of this caller; nothing where nobody says who they are.
@@ -67,13 +70,26 @@ impl Rates {
         if !buckets.contains_key(name) {
             if buckets.len() >= MOST {
                 // Who has all of their burst again is counted no differently as a newcomer.
-                buckets.retain(|_, other| other.bucket.fill(other.rate_per_s, now) < other.bucket.burst());
+                buckets.retain(|_, other| {
+                    other.bucket.fill(other.rate_per_s, now) < other.bucket.burst()
+                });
             }
-            buckets.insert(name.clone(), Counted { bucket: TokenBucket::full(burst, now), rate_per_s, told_at: None });
+            buckets.insert(
+                name.clone(),
+                Counted {
+                    bucket: TokenBucket::full(burst, now),
+                    rate_per_s,
+                    told_at: None,
+                },
+            );
         }
         let counted = buckets.get_mut(name)?;
         if counted.bucket.burst() != burst || counted.rate_per_s != rate_per_s {
-            *counted = Counted { bucket: TokenBucket::full(burst, now), rate_per_s, told_at: None };
+            *counted = Counted {
+                bucket: TokenBucket::full(burst, now),
+                rate_per_s,
+                told_at: None,
+            };
         }
         let bucket = &mut counted.bucket;
         let left = bucket.fill(rate_per_s, now);

@@ -1,4 +1,5 @@
-//! `tableferry keys`: makes, lists and revokes API keys, on the database itself: how the first admin gets a key.
+//! `tableferry keys`: makes, lists and revokes API keys, on the database itself: how the first
+//! admin gets a key.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use uuid::Uuid;
 
 use super::{CliError, database};
 use crate::app::AppError;
-use crate::clock::Chance;
 use crate::client::screen::Screen;
 use crate::client::table::{Table, column};
 use crate::client::words::ago;
+use crate::clock::Chance;
 use crate::domain::caller::Grant;
 use crate::domain::caller::allow::{AllowList, Pattern};
 use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, NewApiKey, rate_per_s};
@@ -52,7 +53,8 @@ pub(super) struct Create {
     /// How long it works, such as 2160h; forever unless said
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
-    /// A table that it holds for: an ARN in which * stands for any text; may be repeated; all unless said
+    /// A table that it holds for: an ARN in which * stands for any text; may be repeated; all
+    /// unless said
     #[arg(long = "table-arn", value_name = "PATTERN", value_parser = text(Pattern::of_table))]
     table_arns: Vec<Pattern>,
     /// A bucket that it holds for, in the same way
@@ -64,18 +66,25 @@ pub(super) struct Create {
 }
 
 /// A parser of clap's from one of the domain's.
-fn text<T>(parse: fn(&str) -> Result<T, crate::domain::invalid::Invalid>) -> impl Fn(&str) -> Result<T, String> + Clone {
+fn text<T>(
+    parse: fn(&str) -> Result<T, crate::domain::invalid::Invalid>,
+) -> impl Fn(&str) -> Result<T, String> + Clone {
     move |text| parse(text).map_err(|e| e.to_string())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let longest = Duration::from_secs(100 * 366 * 24 * 3600);
-    let duration = parse_duration(text).filter(|duration| !duration.is_zero() && *duration <= longest);
-    duration.ok_or_else(|| "must be a duration such as 24h or 2160h, a hundred years at most".to_owned())
+    let duration =
+        parse_duration(text).filter(|duration| !duration.is_zero() && *duration <= longest);
+    duration.ok_or_else(|| {
+        "must be a duration such as 24h or 2160h, a hundred years at most".to_owned()
+    })
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| "must be a number".to_owned()).and_then(|rate| rate_per_s(rate).map_err(|e| e.to_string()))
+    text.parse()
+        .map_err(|_| "must be a number".to_owned())
+        .and_then(|rate| rate_per_s(rate).map_err(|e| e.to_string()))
 }
 
 impl Keys {
@@ -93,13 +102,25 @@ impl Keys {
 
 impl Create {
     async fn run(self, store: &Store, chance: &Chance) -> Result<(), CliError> {
-        let grant = Grant::new(Scopes::of(self.scopes), AllowList::new(self.table_arns, self.s3_buckets));
+        let grant = Grant::new(
+            Scopes::of(self.scopes),
+            AllowList::new(self.table_arns, self.s3_buckets),
+        );
         let grant = grant.map_err(|e| CliError::Key(format!("--scope {e}")))?;
         let (secret, now) = (chance.api_key_secret(), chance.now());
         let expires_at = self.expires_in.map(|duration| now.plus(duration));
-        let said = NewApiKey { name: self.name, grant, rate_per_s: self.rate_limit_per_s, expires_at };
+        let said = NewApiKey {
+            name: self.name,
+            grant,
+            rate_per_s: self.rate_limit_per_s,
+            expires_at,
+        };
         let key = ApiKey::new(chance.ordered_id(), &secret, said, None, now);
-        if !store.add_api_key(&key, &secret.hash()).await.map_err(asked)? {
+        if !store
+            .add_api_key(&key, &secret.hash())
+            .await
+            .map_err(asked)?
+        {
             return Err(CliError::Key(format!(
                 "{} is the name of another key, which may be revoked; choose another name",
                 key.name.as_str()
@@ -115,16 +136,29 @@ impl Create {
 async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError> {
     const PAGE: usize = 200;
     let screen = Screen { json, quiet: false };
-    let mut table =
-        Table::new(&[column("NAME"), column("ID"), column("STATE"), column("SCOPES"), column("HOLDS FOR").rank(1), column("USED").rank(2)]);
+    let mut table = Table::new(&[
+        column("NAME"),
+        column("ID"),
+        column("STATE"),
+        column("SCOPES"),
+        column("HOLDS FOR").rank(1),
+        column("USED").rank(2),
+    ]);
     let mut before = None;
     loop {
-        let page = store.list_api_keys(before, i64::try_from(PAGE).unwrap_or(i64::MAX)).await.map_err(asked)?;
-        let next = page.last().filter(|_| page.len() == PAGE).map(|last| last.id);
+        let page = store
+            .list_api_keys(before, i64::try_from(PAGE).unwrap_or(i64::MAX))
+            .await
+            .map_err(asked)?;
+        let next = page
+            .last()
+            .filter(|_| page.len() == PAGE)
+            .map(|last| last.id);
         let keys: Vec<_> = page.into_iter().filter_map(|listed| listed.value).collect();
         if json {
             for key in &keys {
-                let line = serde_json::to_string(&ApiKeyView::from(key)).map_err(|e| CliError::Output(e.into()))?;
+                let line = serde_json::to_string(&ApiKeyView::from(key))
+                    .map_err(|e| CliError::Output(e.into()))?;
                 screen.line(&line).map_err(CliError::Output)?;
             }
         } else if before.is_none() || !keys.is_empty() {
@@ -140,36 +174,62 @@ async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError>
 
 fn row(key: &ApiKey, now: Timestamp) -> Vec<crate::client::table::Cell> {
     let allow = key.grant.allow();
-    let holds_for: Vec<_> = allow.tables().iter().chain(allow.buckets()).map(Pattern::as_str).collect();
+    let holds_for: Vec<_> = allow
+        .tables()
+        .iter()
+        .chain(allow.buckets())
+        .map(Pattern::as_str)
+        .collect();
     let scopes: Vec<_> = key.grant.scopes().iter().map(Scope::as_str).collect();
     vec![
         key.name.as_str().into(),
         key.id.to_string().into(),
         key.refusal(now).unwrap_or("active").into(),
         scopes.join(" ").into(),
-        if holds_for.is_empty() { "everything".to_owned() } else { holds_for.join(" ") }.into(),
-        key.last_used_at.map_or_else(|| "never".to_owned(), |at| ago(&at.to_string(), now)).into(),
+        if holds_for.is_empty() {
+            "everything".to_owned()
+        } else {
+            holds_for.join(" ")
+        }
+        .into(),
+        key.last_used_at
+            .map_or_else(|| "never".to_owned(), |at| ago(&at.to_string(), now))
+            .into(),
     ]
 }
 
 async fn revoke(store: &Store, name_or_id: &str, now: Timestamp) -> Result<(), CliError> {
     let id = match Uuid::try_parse(name_or_id) {
         Ok(id) => Some(id),
-        Err(_) => store.find_api_key_by_name(name_or_id).await.map_err(asked)?.map(|key| key.id),
+        Err(_) => store
+            .find_api_key_by_name(name_or_id)
+            .await
+            .map_err(asked)?
+            .map(|key| key.id),
     };
     let revoked = match id {
         Some(id) => store.revoke_api_key(id, now).await.map_err(asked)?,
         None => None,
     };
-    let key = revoked.ok_or_else(|| CliError::Key(format!("there is no key {name_or_id}; tableferry keys list shows all")))?;
-    eprintln!("{} is revoked; running processes refuse it within five seconds", key.name.as_str());
+    let key = revoked.ok_or_else(|| {
+        CliError::Key(format!(
+            "there is no key {name_or_id}; tableferry keys list shows all"
+        ))
+    })?;
+    eprintln!(
+        "{} is revoked; running processes refuse it within five seconds",
+        key.name.as_str()
+    );
     Ok(())
 }
 
 /// What the database said; that it lacks the table of keys means that it was never migrated.
 fn asked(error: StoreError) -> CliError {
     if crate::telemetry::error_chain::in_words(&error).contains("\"api_keys\" does not exist") {
-        return CliError::Key("the database has not this version's schema yet: run tableferry migrate first".to_owned());
+        return CliError::Key(
+            "the database has not this version's schema yet: run tableferry migrate first"
+                .to_owned(),
+        );
     }
     AppError::from(error).into()
 }

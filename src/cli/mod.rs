@@ -15,18 +15,18 @@ use tokio_util::sync::CancellationToken;
 use crate::api::openapi::{self, Form};
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
-use crate::clock::Chance;
 use crate::client::ClientCommand;
 use crate::client::commands::Completions;
+use crate::clock::Chance;
 use crate::domain::duration::parse_duration;
 use crate::domain::webhook::secret::Sealed;
 use crate::keyring::Keyring;
 use crate::settings::{Auth, Settings, SettingsError};
 use crate::store::{Resealed, Store};
 use crate::telemetry::{self, TelemetryError};
-use crate::webhooks::vault::Vault;
 use crate::version::{COMMIT, VERSION};
 use crate::webhooks::SystemNames;
+use crate::webhooks::vault::Vault;
 
 /// DynamoDB table exports to S3, run as a service.
 #[derive(Debug, Parser)]
@@ -63,14 +63,16 @@ enum Command {
     Client(Box<ClientCommand>),
     /// Print completions for a shell
     Completions(Completions),
-    /// Run everything a first look needs: a private Postgres, a stand-in for AWS, the service and a sample export
+    /// Run everything a first look needs: a private Postgres, a stand-in for AWS, the service and a
+    /// sample export
     #[cfg(feature = "dev")]
     Dev(crate::dev::Dev),
 }
 
 #[derive(Debug, Subcommand)]
 enum Secrets {
-    /// Seal everything with the first key of TABLEFERRY_ENCRYPTION_KEY; then the other keys can be taken away
+    /// Seal everything with the first key of TABLEFERRY_ENCRYPTION_KEY; then the other keys can be
+    /// taken away
     Reseal,
     /// Make a new ed25519 key that signs webhooks (v1a); the old ones sign along for a while
     RotateSigningKey {
@@ -95,7 +97,8 @@ struct Openapi {
     /// The version of OpenAPI; 3.0 is for generators that do not know 3.1
     #[arg(long, value_enum, default_value = "3.1")]
     openapi_version: OpenapiVersion,
-    /// Leave out what receivers of webhooks are sent, for generators that fail on it; 3.0 never has it
+    /// Leave out what receivers of webhooks are sent, for generators that fail on it; 3.0 never has
+    /// it
     #[arg(long)]
     without_webhooks: bool,
 }
@@ -186,12 +189,18 @@ impl Cli {
     }
 
     async fn execute(self) -> Result<(), CliError> {
-        #[cfg_attr(not(feature = "dev"), expect(unused_mut, reason = "only dev changes a default"))]
+        #[cfg_attr(
+            not(feature = "dev"),
+            expect(unused_mut, reason = "only dev changes a default")
+        )]
         let mut settings = self.settings()?;
         #[cfg(feature = "dev")]
         if let Command::Dev(_) = &self.command {
             // The sample export tells its own story; trouble is still shown.
-            settings.telemetry.log.get_or_insert_with(|| "warn".to_owned());
+            settings
+                .telemetry
+                .log
+                .get_or_insert_with(|| "warn".to_owned());
         }
         let traces = telemetry::start(&settings.telemetry)?;
         let done = self.command.run(settings).await;
@@ -203,12 +212,20 @@ impl Cli {
 
     #[expect(clippy::disallowed_methods, reason = "settings are read here, once")]
     fn settings(&self) -> Result<Settings, CliError> {
-        let file = match &self.config {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|source| CliError::SettingsFile { path: path.clone(), source })?),
-            None => None,
-        };
+        let file =
+            match &self.config {
+                Some(path) => Some(std::fs::read_to_string(path).map_err(|source| {
+                    CliError::SettingsFile {
+                        path: path.clone(),
+                        source,
+                    }
+                })?),
+                None => None,
+            };
         // Variables that are not UTF-8 are none of ours.
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         Ok(Settings::read(variables, file.as_deref())?)
     }
 }
@@ -217,12 +234,17 @@ impl Command {
     async fn run(self, settings: Settings) -> Result<(), CliError> {
         match self {
             Self::Serve(serve) => serve_forever(serve, &settings).await,
-            Self::Migrate => Ok(database(&settings)?.migrate().await.map_err(AppError::from)?),
+            Self::Migrate => Ok(database(&settings)?
+                .migrate()
+                .await
+                .map_err(AppError::from)?),
             Self::Openapi(which) => which.print(),
             Self::Secrets(secrets) => secrets.run(&settings).await,
             Self::Keys(keys) => keys.run(&settings).await,
             Self::Healthcheck { url } => healthcheck(url, &settings).await,
-            Self::Completions(completions) => Ok(completions.run(Cli::command()).map_err(CliError::Completions)?),
+            Self::Completions(completions) => Ok(completions
+                .run(Cli::command())
+                .map_err(CliError::Completions)?),
             // Has been run before any setting was read.
             Self::Client(_) => Ok(()),
             #[cfg(feature = "dev")]
@@ -245,7 +267,10 @@ impl Secrets {
                     "TABLEFERRY_ENCRYPTION_KEY is not set: there is no key to seal with (make one with: openssl rand -base64 32)",
                 ))?;
                 let reseal = |old: &Sealed| vault.open(old).ok().map(|text| vault.seal(&text));
-                let Resealed { done, unreadable } = store.reseal(&current, reseal).await.map_err(AppError::from)?;
+                let Resealed { done, unreadable } = store
+                    .reseal(&current, reseal)
+                    .await
+                    .map_err(AppError::from)?;
                 if unreadable > 0 {
                     return Err(CliError::Unreadable { done, unreadable });
                 }
@@ -254,8 +279,13 @@ impl Secrets {
             Self::RotateSigningKey { overlap } => {
                 let chance = Chance::default();
                 let now = chance.now();
-                let public = Keyring::new(store, vault, chance).rotate(now, now.plus(overlap)).await.map_err(AppError::from)?;
-                eprintln!("the new public key is {public}; running processes sign with it from now on");
+                let public = Keyring::new(store, vault, chance)
+                    .rotate(now, now.plus(overlap))
+                    .await
+                    .map_err(AppError::from)?;
+                eprintln!(
+                    "the new public key is {public}; running processes sign with it from now on"
+                );
             }
         }
         Ok(())
@@ -266,20 +296,32 @@ fn database(settings: &Settings) -> Result<Store, CliError> {
     let url: &SecretString = settings.database_url.as_ref().ok_or(CliError::Missing(
         "DATABASE_URL is not set: name a Postgres database, such as postgres://user:password@host:5432/tableferry (to try Tableferry without one, use make run)",
     ))?;
-    Ok(Store::connect_lazily(url, settings.direct_database_url.as_ref()).map_err(AppError::from)?)
+    Ok(
+        Store::connect_lazily(url, settings.direct_database_url.as_ref())
+            .map_err(AppError::from)?,
+    )
 }
 
 async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError> {
     if settings.auth == Auth::None {
-        tracing::warn!("TABLEFERRY_AUTH is none: whoever reaches the port may use the service; keep it private");
+        tracing::warn!(
+            "TABLEFERRY_AUTH is none: whoever reaches the port may use the service; keep it private"
+        );
     }
     if settings.encryption_keys.is_empty() {
-        tracing::warn!("TABLEFERRY_ENCRYPTION_KEY is not set: the secrets of webhooks are kept in the database in clear");
+        tracing::warn!(
+            "TABLEFERRY_ENCRYPTION_KEY is not set: the secrets of webhooks are kept in the database in clear"
+        );
     }
-    let settings = &Settings { limits: settings.limits.clone().within_files(), ..settings.clone() };
+    let settings = &Settings {
+        limits: settings.limits.clone().within_files(),
+        ..settings.clone()
+    };
     let store = database(settings)?;
     let listener = listen(settings.listen).await?;
-    let aws = Aws::from_environment().await.with_roles(settings.accounts.clone());
+    let aws = Aws::from_environment()
+        .await
+        .with_roles(settings.accounts.clone());
     let app = App::new(settings, store, aws, Arc::new(SystemNames::default()))?;
     tracing::info!(
         server.address = %settings.listen,
@@ -288,7 +330,14 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
         service.commit = COMMIT,
         "tableferry starts"
     );
-    Ok(app.run(serve.role, listener, !serve.no_migrate, stop_signal().cancelled_owned()).await?)
+    Ok(app
+        .run(
+            serve.role,
+            listener,
+            !serve.no_migrate,
+            stop_signal().cancelled_owned(),
+        )
+        .await?)
 }
 
 /// Listens on an address.
@@ -296,7 +345,9 @@ async fn serve_forever(serve: Serve, settings: &Settings) -> Result<(), CliError
 /// # Errors
 /// The address is taken or not this machine's.
 pub async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::Listen { address, source })
 }
 
 /// Cancelled at the first SIGTERM or SIGINT. A second one ends the process at once.
@@ -343,18 +394,34 @@ async fn healthcheck(url: Option<String>, settings: &Settings) -> Result<(), Cli
         if address.ip().is_unspecified() {
             address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }
-        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let scheme = if settings.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         format!("{scheme}://{address}")
     });
-    #[expect(clippy::disallowed_methods, reason = "the operator's own address, not a caller's")]
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5));
-    // The certificate is for the service's name, not for this machine's address, and nothing secret is asked.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the operator's own address, not a caller's"
+    )]
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5));
+    // The certificate is for the service's name, not for this machine's address, and nothing secret
+    // is asked.
     let client = client.tls_danger_accept_invalid_certs(own).build();
     let client = client.map_err(|e| CliError::NotReady(e.to_string()))?;
-    let answer = client.get(format!("{}/readyz", url.trim_end_matches('/'))).send().await;
+    let answer = client
+        .get(format!("{}/readyz", url.trim_end_matches('/')))
+        .send()
+        .await;
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(CliError::NotReady(format!("the service answers {}", answer.status()))),
+        Ok(answer) => Err(CliError::NotReady(format!(
+            "the service answers {}",
+            answer.status()
+        ))),
         Err(error) => Err(CliError::NotReady(error.to_string())),
     }
 }

@@ -1,7 +1,9 @@
-//! `tableferry dev`: everything a first look needs, in one process tree. Never part of a production build (feature `dev`).
+//! `tableferry dev`: everything a first look needs, in one process tree. Never part of a production
+//! build (feature `dev`).
 //!
-//! A private Postgres and a stand-in for AWS are started below `.tableferry/`, then the service on top of them, then one
-//! sample export before the user's eyes. Everything stops with the process; data stays for the next time.
+//! A private Postgres and a stand-in for AWS are started below `.tableferry/`, then the service on
+//! top of them, then one sample export before the user's eyes. Everything stops with the process;
+//! data stays for the next time.
 
 mod places;
 mod receiver;
@@ -21,13 +23,13 @@ use tableferry_simulator::{Simulator, StartError};
 
 use crate::app::{App, AppError, Role};
 use crate::aws::Aws;
-use crate::clock::Chance;
 use crate::cli::stop_signal;
+use crate::clock::Chance;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::settings::{Auth, Settings};
 use crate::store::{Store, StoreError};
-use crate::webhooks::vault::VaultKey;
 use crate::webhooks::SystemNames;
+use crate::webhooks::vault::VaultKey;
 
 /// How `tableferry dev` runs.
 #[derive(Debug, Args)]
@@ -80,7 +82,8 @@ impl Dev {
         let stop = stop_signal();
         places::say("Tableferry is starting; Ctrl-C stops everything.\n");
         let postgres = start_postgres(self.data_dir.join("postgres")).await?;
-        let simulator = Simulator::start(places::simulator_settings(&self.data_dir, self.speed).await).await?;
+        let simulator =
+            Simulator::start(places::simulator_settings(&self.data_dir, self.speed).await).await?;
         let settings = self.settings(settings, &postgres)?;
         let listener = places::listen(settings.listen).await?;
         let service = places::url_of(&listener)?;
@@ -92,9 +95,12 @@ impl Dev {
             None => return Err(DevError::Sample("there is no database".to_owned())),
         };
         store.migrate().await?;
-        let aws = Aws::at_endpoints(&simulator.dynamodb_url(), &simulator.s3_url()).await.with_roles(settings.accounts.clone());
+        let aws = Aws::at_endpoints(&simulator.dynamodb_url(), &simulator.s3_url())
+            .await
+            .with_roles(settings.accounts.clone());
         let app = App::new(&settings, store, aws, Arc::new(SystemNames::default()))?;
-        let running = tokio::spawn(app.run(Role::All, listener, true, stop.clone().cancelled_owned()));
+        let running =
+            tokio::spawn(app.run(Role::All, listener, true, stop.clone().cancelled_owned()));
         let shown = tokio::select! {
             shown = sample::show(&service, &simulator, &receiver) => shown,
             () = stop.cancelled() => Ok(()),
@@ -105,7 +111,9 @@ impl Dev {
                 stop.cancelled().await;
             }
             Err(error) if !self.once => {
-                places::say(&format!("\n{error}\nThe service stays up: {service}/docs\n"));
+                places::say(&format!(
+                    "\n{error}\nThe service stays up: {service}/docs\n"
+                ));
                 stop.cancelled().await;
             }
             _ => stop.cancel(),
@@ -124,7 +132,11 @@ impl Dev {
     }
 
     /// The user's settings, with what a first look needs.
-    fn settings(&self, settings: Settings, postgres: &PrivatePostgres) -> Result<Settings, DevError> {
+    fn settings(
+        &self,
+        settings: Settings,
+        postgres: &PrivatePostgres,
+    ) -> Result<Settings, DevError> {
         Ok(Settings {
             database_url: Some(SecretString::from(postgres.url(private_postgres::DATABASE))),
             auth: Auth::None,
@@ -142,12 +154,20 @@ impl Dev {
     /// Seals secrets: a key of this data folder's own, made when it is first needed.
     fn encryption_key(&self) -> Result<VaultKey, DevError> {
         let path = self.data_dir.join("encryption-key");
-        let broken = |source| DevError::Machine { what: "the file encryption-key in the data folder cannot be read or written", source };
+        let broken = |source| DevError::Machine {
+            what: "the file encryption-key in the data folder cannot be read or written",
+            source,
+        };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let text = VaultKey::text(&Chance::default().secret_bytes());
-                let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(broken)?;
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)
+                    .map_err(broken)?;
                 file.write_all(text.as_bytes()).map_err(broken)?;
                 text
             }
@@ -157,15 +177,25 @@ impl Dev {
     }
 }
 
-/// Signs callbacks when the user has set no secret. It is in the source for everybody to read: only for development.
+/// Signs callbacks when the user has set no secret. It is in the source for everybody to read: only
+/// for development.
 fn development_secret() -> Option<WebhookSecret> {
     WebhookSecret::parse("whsec_dGFibGVmZXJyeSBkZXZlbG9wbWVudCBvbmx5").ok()
 }
 
 async fn start_postgres(data_dir: PathBuf) -> Result<PrivatePostgres, DevError> {
-    let options = private_postgres::Options { data_dir: Some(data_dir), durable: true, port: None };
+    let options = private_postgres::Options {
+        data_dir: Some(data_dir),
+        durable: true,
+        port: None,
+    };
     let started = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await;
-    started.map_err(|e| DevError::Machine { what: "a thread for starting Postgres ended early", source: e.into() })?.map_err(Into::into)
+    started
+        .map_err(|e| DevError::Machine {
+            what: "a thread for starting Postgres ended early",
+            source: e.into(),
+        })?
+        .map_err(Into::into)
 }
 
 /// How long the sample export is watched before it is given up.

@@ -44,16 +44,25 @@ pub async fn listen(wanted: SocketAddr) -> Result<TcpListener, DevError> {
     match TcpListener::bind(wanted).await {
         Ok(listener) => Ok(listener),
         Err(error) => {
-            say(&format!("  Port {} is taken ({error}); the service takes a free one.\n", wanted.port()));
+            say(&format!(
+                "  Port {} is taken ({error}); the service takes a free one.\n",
+                wanted.port()
+            ));
             let bound = TcpListener::bind(SocketAddr::from((wanted.ip(), 0))).await;
-            bound.map_err(|source| DevError::Machine { what: "no port is free", source })
+            bound.map_err(|source| DevError::Machine {
+                what: "no port is free",
+                source,
+            })
         }
     }
 }
 
 /// The URL of a listener.
 pub fn url_of(listener: &TcpListener) -> Result<String, DevError> {
-    let address = listener.local_addr().map_err(|source| DevError::Machine { what: "a listener has no address", source })?;
+    let address = listener.local_addr().map_err(|source| DevError::Machine {
+        what: "a listener has no address",
+        source,
+    })?;
     Ok(format!("http://{address}"))
 }
 

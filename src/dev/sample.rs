@@ -1,4 +1,5 @@
-//! The sample export: asked for over REST like any other, shown step by step, with the files at its end.
+//! The sample export: asked for over REST like any other, shown step by step, with the files at its
+//! end.
 
 use std::time::{Duration, Instant};
 
@@ -16,25 +17,58 @@ const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
 ///
 /// # Errors
 /// It does not end COMPLETED, or the service or the stand-in does not answer.
-pub async fn show(service: &str, simulator: &Simulator, receiver: &Receiver) -> Result<(), DevError> {
+pub async fn show(
+    service: &str,
+    simulator: &Simulator,
+    receiver: &Receiver,
+) -> Result<(), DevError> {
     #[expect(clippy::disallowed_methods, reason = "our own service on loopback")]
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().map_err(failed)?;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .map_err(failed)?;
     let ask = json!({"table_arn": TABLE, "s3_bucket": BUCKET, "s3_prefix": "first-look", "callback_url": receiver.url, "labels": {"made-by": "make run"}});
-    say(&format!("Asking for an export of the sample table:\n  POST {service}/v1/exports\n  {ask}\n\n"));
+    say(&format!(
+        "Asking for an export of the sample table:\n  POST {service}/v1/exports\n  {ask}\n\n"
+    ));
     let began = Instant::now();
-    let answer = http.post(format!("{service}/v1/exports")).json(&ask).send().await.map_err(failed)?;
+    let answer = http
+        .post(format!("{service}/v1/exports"))
+        .json(&ask)
+        .send()
+        .await
+        .map_err(failed)?;
     let status = answer.status();
     let export: Value = answer.json().await.map_err(failed)?;
-    let id = export["id"].as_str().ok_or_else(|| DevError::Sample(format!("the service answered {status}: {export}")))?;
-    say(&format!("  {} is its id; this is what happens to it (GET /v1/exports/{id}/events):\n", id));
+    let id = export["id"]
+        .as_str()
+        .ok_or_else(|| DevError::Sample(format!("the service answered {status}: {export}")))?;
+    say(&format!(
+        "  {} is its id; this is what happens to it (GET /v1/exports/{id}/events):\n",
+        id
+    ));
     follow(&http, service, id, began).await?;
-    let export: Value = http.get(format!("{service}/v1/exports/{id}")).send().await.map_err(failed)?.json().await.map_err(failed)?;
+    let export: Value = http
+        .get(format!("{service}/v1/exports/{id}"))
+        .send()
+        .await
+        .map_err(failed)?
+        .json()
+        .await
+        .map_err(failed)?;
     if export["export_status"] != "COMPLETED" {
         return Err(DevError::Sample(export.to_string()));
     }
     let (items, bytes) = (&export["item_count"], &export["billed_size_in_bytes"]);
-    say(&format!("\n  COMPLETED: {items} items, {bytes} bytes billed, manifest at {}\n", export["manifest_files_s3_key"]));
-    let heard = tokio::time::timeout(Duration::from_secs(10), async { receiver.heard.lock().await.recv().await }).await;
+    say(&format!(
+        "\n  COMPLETED: {items} items, {bytes} bytes billed, manifest at {}\n",
+        export["manifest_files_s3_key"]
+    ));
+    let heard = tokio::time::timeout(Duration::from_secs(10), async {
+        receiver.heard.lock().await.recv().await
+    })
+    .await;
     if let Ok(Some(line)) = heard {
         say(&format!("  Webhook received: {line}\n"));
     }
@@ -42,7 +76,12 @@ pub async fn show(service: &str, simulator: &Simulator, receiver: &Receiver) -> 
 }
 
 /// Tells each event once, until an end state.
-async fn follow(http: &reqwest::Client, service: &str, id: &str, began: Instant) -> Result<(), DevError> {
+async fn follow(
+    http: &reqwest::Client,
+    service: &str,
+    id: &str,
+    began: Instant,
+) -> Result<(), DevError> {
     let mut response = http
         .get(format!("{service}/v1/exports/{id}/events"))
         .header("accept", "text/event-stream")
@@ -58,7 +97,10 @@ async fn follow(http: &reqwest::Client, service: &str, id: &str, began: Instant)
                 let event: Value = serde_json::from_str(data).unwrap_or_default();
                 let kind = event["type"].as_str().unwrap_or_default();
                 let detail = event["detail"].as_str().unwrap_or_default();
-                say(&format!("  {:>5.1} s  {kind:<18} {detail}\n", began.elapsed().as_secs_f64()));
+                say(&format!(
+                    "  {:>5.1} s  {kind:<18} {detail}\n",
+                    began.elapsed().as_secs_f64()
+                ));
             }
             text = rest.to_owned();
         }
@@ -67,20 +109,43 @@ async fn follow(http: &reqwest::Client, service: &str, id: &str, began: Instant)
 }
 
 /// Lists the export's files as S3 does.
-async fn list_files(http: &reqwest::Client, simulator: &Simulator, arn: &str) -> Result<(), DevError> {
+async fn list_files(
+    http: &reqwest::Client,
+    simulator: &Simulator,
+    arn: &str,
+) -> Result<(), DevError> {
     let export_id = arn.rsplit('/').next().unwrap_or_default();
-    let url = format!("{}/{BUCKET}?list-type=2&prefix=first-look/AWSDynamoDB/{export_id}", simulator.s3_url());
-    let listing = http.get(&url).send().await.map_err(failed)?.text().await.map_err(failed)?;
+    let url = format!(
+        "{}/{BUCKET}?list-type=2&prefix=first-look/AWSDynamoDB/{export_id}",
+        simulator.s3_url()
+    );
+    let listing = http
+        .get(&url)
+        .send()
+        .await
+        .map_err(failed)?
+        .text()
+        .await
+        .map_err(failed)?;
     let between = |text: &str, tag: &str| {
         let (_, rest) = text.split_once(&format!("<{tag}>"))?;
-        rest.split_once(&format!("</{tag}>")).map(|(value, _)| value.to_owned())
+        rest.split_once(&format!("</{tag}>"))
+            .map(|(value, _)| value.to_owned())
     };
-    let files: Vec<_> =
-        listing.split("<Contents>").skip(1).filter_map(|object| Some((between(object, "Key")?, between(object, "Size")?))).collect();
+    let files: Vec<_> = listing
+        .split("<Contents>")
+        .skip(1)
+        .filter_map(|object| Some((between(object, "Key")?, between(object, "Size")?)))
+        .collect();
     if files.is_empty() {
-        return Err(DevError::Sample(format!("no files are listed at {url}: {listing}")));
+        return Err(DevError::Sample(format!(
+            "no files are listed at {url}: {listing}"
+        )));
     }
-    say(&format!("\n  Files in s3://{BUCKET} (on this disk below {}):\n", simulator.data_dir().display()));
+    say(&format!(
+        "\n  Files in s3://{BUCKET} (on this disk below {}):\n",
+        simulator.data_dir().display()
+    ));
     for (key, size) in files {
         say(&format!("  {size:>9} bytes  {key}\n"));
     }

@@ -1,4 +1,5 @@
-//! Makes attempts of webhook deliveries: take each receiver its share, sign, send, write what came of it.
+//! Makes attempts of webhook deliveries: take each receiver its share, sign, send, write what came
+//! of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,6 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::crew::Work;
-use crate::telemetry::error_chain::in_words;
 use crate::clock::Chance;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
@@ -20,9 +20,12 @@ use crate::domain::webhook::secret::{Sealed, WebhookSecret};
 use crate::domain::webhook::share::{InHand, MOST_AT_ONE, shares};
 use crate::domain::webhook::verdict::{Answered, Verdict, failed_too_long};
 use crate::keyring::Keyring;
-use crate::telemetry::metrics_catalog::{ENDPOINTS_DISABLED, FENCED_WRITES, WEBHOOK_ATTEMPTS, WEBHOOK_LAG};
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
+use crate::telemetry::error_chain::in_words;
+use crate::telemetry::metrics_catalog::{
+    ENDPOINTS_DISABLED, FENCED_WRITES, WEBHOOK_ATTEMPTS, WEBHOOK_LAG,
+};
 use crate::telemetry::traces;
 use crate::webhooks::vault::{Vault, VaultError};
 use crate::webhooks::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
@@ -121,7 +124,11 @@ impl Work for DeliveryWorker {
         let keys: Arc<[SigningKey]> = self.keyring.usable(now).await?.into();
         let parcels = claimed.into_iter().map(|delivery| {
             let hand = self.take_hand(&delivery);
-            Parcel { delivery, keys: Arc::clone(&keys), _hand: hand }
+            Parcel {
+                delivery,
+                keys: Arc::clone(&keys),
+                _hand: hand,
+            }
         });
         Ok(parcels.collect())
     }
@@ -151,7 +158,11 @@ impl DeliveryWorker {
         let held = in_hand.entry(delivery.receiver.clone()).or_default();
         held.count += 1;
         held.failing = delivery.receiver_failures > 0;
-        Hand { in_hand: Arc::clone(&self.in_hand), due: Arc::clone(&self.due), receiver: delivery.receiver.clone() }
+        Hand {
+            in_hand: Arc::clone(&self.in_hand),
+            due: Arc::clone(&self.due),
+            receiver: delivery.receiver.clone(),
+        }
     }
 
     async fn attempt(&self, parcel: &Parcel, trace_parent: Option<TraceParent>) {
@@ -163,25 +174,54 @@ impl DeliveryWorker {
         let began = Instant::now();
         let answer = self.send(parcel, at.unix_seconds(), trace_parent).await;
         let took = began.elapsed();
-        let (answered, attempt) = describe(answer, delivery.attempts + 1, at, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        let (answered, attempt) = describe(
+            answer,
+            delivery.attempts + 1,
+            at,
+            u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        );
         let span = Span::current();
         span.record("http.response.status_code", attempt.status_code);
         span.record("error.type", attempt.error_class.map(ErrorClass::as_str));
         if attempt.error_class.is_some() {
             span.record("otel.status_code", "ERROR");
         }
-        let verdict = Verdict::of(answered, delivery.schedule_attempts, delivery.receiver_failures, self.chance.jitter());
+        let verdict = Verdict::of(
+            answered,
+            delivery.schedule_attempts,
+            delivery.receiver_failures,
+            self.chance.jitter(),
+        );
         // What could not be signed is no failure of the receiver's.
-        let (outcome, effect) = effect_of(verdict, attempt.error_class != Some(ErrorClass::NotSigned));
+        let (outcome, effect) =
+            effect_of(verdict, attempt.error_class != Some(ErrorClass::NotSigned));
         metrics::histogram!(WEBHOOK_ATTEMPTS, "outcome" => outcome).record(took.as_secs_f64());
         self.write(delivery, &attempt, verdict, effect).await;
     }
 
-    async fn send(&self, parcel: &Parcel, timestamp_s: i64, trace_parent: Option<TraceParent>) -> Result<Answer, Trouble> {
+    async fn send(
+        &self,
+        parcel: &Parcel,
+        timestamp_s: i64,
+        trace_parent: Option<TraceParent>,
+    ) -> Result<Answer, Trouble> {
         let delivery = &parcel.delivery;
-        let secrets = delivery.secrets.iter().map(|sealed| self.vault.open_secret(sealed)).collect::<Result<Vec<_>, _>>()?;
-        let secrets = if secrets.is_empty() { vec![self.default_secret.clone().ok_or(Trouble::NoSecret)?] } else { secrets };
-        let headers = delivery.headers.as_ref().map(|sealed| self.own_headers(sealed)).transpose()?.unwrap_or_default();
+        let secrets = delivery
+            .secrets
+            .iter()
+            .map(|sealed| self.vault.open_secret(sealed))
+            .collect::<Result<Vec<_>, _>>()?;
+        let secrets = if secrets.is_empty() {
+            vec![self.default_secret.clone().ok_or(Trouble::NoSecret)?]
+        } else {
+            secrets
+        };
+        let headers = delivery
+            .headers
+            .as_ref()
+            .map(|sealed| self.own_headers(sealed))
+            .transpose()?
+            .unwrap_or_default();
         let id = delivery.id.to_string();
         let signature = sign(&secrets, &parcel.keys, &id, timestamp_s, &delivery.body);
         let request = Outgoing {
@@ -198,11 +238,18 @@ impl DeliveryWorker {
 
     fn own_headers(&self, sealed: &Sealed) -> Result<Vec<(String, String)>, VaultError> {
         let json = self.vault.open(sealed)?;
-        let headers: std::collections::BTreeMap<String, String> = serde_json::from_str(&json).map_err(|_| VaultError::Damaged)?;
+        let headers: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(&json).map_err(|_| VaultError::Damaged)?;
         Ok(headers.into_iter().collect())
     }
 
-    async fn write(&self, delivery: &DueDelivery, attempt: &Attempt, verdict: Verdict, effect: AttemptEffect) {
+    async fn write(
+        &self,
+        delivery: &DueDelivery,
+        attempt: &Attempt,
+        verdict: Verdict,
+        effect: AttemptEffect,
+    ) {
         if let Some(error) = &attempt.error {
             tracing::warn!(
                 delivery.id = %delivery.id,
@@ -215,7 +262,9 @@ impl DeliveryWorker {
         }
         let failing_since = match self.store.record_attempt(delivery, attempt, effect).await {
             Ok(failing_since) => failing_since,
-            Err(StoreError::Stale) => return metrics::counter!(FENCED_WRITES, "worker" => Self::NAME).increment(1),
+            Err(StoreError::Stale) => {
+                return metrics::counter!(FENCED_WRITES, "worker" => Self::NAME).increment(1);
+            }
             Err(error) => {
                 tracing::error!(delivery.id = %delivery.id, error.message = in_words(&error), "an attempt could not be written; it will be made again");
                 return;
@@ -224,7 +273,9 @@ impl DeliveryWorker {
         if let Some(endpoint) = delivery.endpoint_id {
             let reason = match verdict {
                 Verdict::Gone => Some(DisabledReason::Gone),
-                Verdict::Failed { .. } if failing_since.is_some_and(|since| failed_too_long(since, attempt.at)) => {
+                Verdict::Failed { .. }
+                    if failing_since.is_some_and(|since| failed_too_long(since, attempt.at)) =>
+                {
                     Some(DisabledReason::Failing)
                 }
                 _ => None,
@@ -236,7 +287,13 @@ impl DeliveryWorker {
     }
 
     async fn disable(&self, id: EndpointId, url: &str, reason: DisabledReason) {
-        match self.store.disable_endpoint(id, url, reason, self.chance.now(), &|| self.chance.delivery_id()).await {
+        match self
+            .store
+            .disable_endpoint(id, url, reason, self.chance.now(), &|| {
+                self.chance.delivery_id()
+            })
+            .await
+        {
             Ok(Some(_)) => {
                 metrics::counter!(ENDPOINTS_DISABLED, "reason" => reason.as_str()).increment(1);
                 tracing::warn!(endpoint.id = %id, endpoint.disabled_reason = reason.as_str(), "a webhook endpoint was disabled");
@@ -253,17 +310,48 @@ fn effect_of(verdict: Verdict, was_sent: bool) -> (&'static str, AttemptEffect) 
     let (outcome, status, retry_in, slow_for) = match verdict {
         Verdict::Delivered => ("delivered", DeliveryStatus::Delivered, None, None),
         Verdict::Gone => ("gone", DeliveryStatus::Abandoned, None, None),
-        Verdict::Failed { retry_in: Some(delay), slow_for } => ("failed", DeliveryStatus::Pending, Some(delay), slow_for),
-        Verdict::Failed { retry_in: None, slow_for } => ("exhausted", DeliveryStatus::Exhausted, None, slow_for),
+        Verdict::Failed {
+            retry_in: Some(delay),
+            slow_for,
+        } => ("failed", DeliveryStatus::Pending, Some(delay), slow_for),
+        Verdict::Failed {
+            retry_in: None,
+            slow_for,
+        } => ("exhausted", DeliveryStatus::Exhausted, None, slow_for),
     };
-    (outcome, AttemptEffect { status, retry_in: retry_in.unwrap_or_default(), slow_for, was_sent })
+    (
+        outcome,
+        AttemptEffect {
+            status,
+            retry_in: retry_in.unwrap_or_default(),
+            slow_for,
+            was_sent,
+        },
+    )
 }
 
 /// What was answered, and the line for the log of attempts.
-fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duration_ms: u64) -> (Answered, Attempt) {
-    let none = Attempt { attempt: number, at, duration_ms, status_code: None, error_class: None, error: None, response_excerpt: None };
+fn describe(
+    answer: Result<Answer, Trouble>,
+    number: u32,
+    at: Timestamp,
+    duration_ms: u64,
+) -> (Answered, Attempt) {
+    let none = Attempt {
+        attempt: number,
+        at,
+        duration_ms,
+        status_code: None,
+        error_class: None,
+        error: None,
+        response_excerpt: None,
+    };
     match answer {
-        Ok(Answer { status_code: code, retry_after, excerpt }) => {
+        Ok(Answer {
+            status_code: code,
+            retry_after,
+            excerpt,
+        }) => {
             let class = ErrorClass::of_status(code);
             let attempt = Attempt {
                 status_code: Some(code),
@@ -279,7 +367,14 @@ fn describe(answer: Result<Answer, Trouble>, number: u32, at: Timestamp, duratio
                 Trouble::Vault(_) | Trouble::NoSecret => ErrorClass::NotSigned,
                 Trouble::Send(error) => error.class(),
             };
-            (Answered::Not, Attempt { error_class: Some(class), error: Some(in_words(&trouble)), ..none })
+            (
+                Answered::Not,
+                Attempt {
+                    error_class: Some(class),
+                    error: Some(in_words(&trouble)),
+                    ..none
+                },
+            )
         }
     }
 }

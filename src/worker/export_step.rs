@@ -6,7 +6,6 @@ use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 use crate::aws::Aws;
-use crate::telemetry::error_chain::in_words;
 use crate::clock::Chance;
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::backoff::PollBounds;
@@ -14,10 +13,13 @@ use crate::domain::description::ExportDescription;
 use crate::domain::doubt::after_search;
 use crate::domain::event::EventKind;
 use crate::domain::retry::{Fresh, NextAttempt, by_itself};
-use crate::domain::step::{Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_start, decide};
-use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES};
+use crate::domain::step::{
+    Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_start, decide,
+};
 use crate::store::record::StepQueue;
 use crate::store::{Store, StoreError};
+use crate::telemetry::error_chain::in_words;
+use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES};
 use crate::telemetry::traces;
 
 /// Takes steps.
@@ -55,10 +57,15 @@ pub enum Taken {
 }
 
 impl Stepper {
-    /// Takes one step of a claimed export. `described` is what is known of it already, instead of asking AWS.
+    /// Takes one step of a claimed export. `described` is what is known of it already, instead of
+    /// asking AWS.
     pub async fn step(&self, claimed: &Claimed, described: Option<ExportDescription>) -> Taken {
         let export = &claimed.export;
-        let name = if export.state.accepted().is_none() { "export start" } else { "export look" };
+        let name = if export.state.accepted().is_none() {
+            "export start"
+        } else {
+            "export look"
+        };
         let (span, _) = traces::begin(
             export.trace_parent,
             |trace_id| tracing::error_span!("export step", otel.name = name, export.id = %export.id, trace_id),
@@ -71,7 +78,8 @@ impl Stepper {
         step.instrument(span).await
     }
 
-    /// Writes that an export waited too long for its start. No call is made: its claim does not say that a start may be on its way.
+    /// Writes that an export waited too long for its start. No call is made: its claim does not say
+    /// that a start may be on its way.
     pub async fn time_out(&self, claimed: &Claimed) {
         let fresh_token = self.chance.client_token();
         if let Decision::Write(outcome) = decide(claimed, &fresh_token, &self.around()) {
@@ -79,7 +87,11 @@ impl Stepper {
         }
     }
 
-    async fn take(&self, claimed: &Claimed, described: Option<ExportDescription>) -> (Outcome, Taken) {
+    async fn take(
+        &self,
+        claimed: &Claimed,
+        described: Option<ExportDescription>,
+    ) -> (Outcome, Taken) {
         let request = &claimed.export.request;
         let fresh_token = self.chance.client_token();
         match decide(claimed, &fresh_token, &self.around()) {
@@ -94,13 +106,20 @@ impl Stepper {
             }
             Decision::FindByToken(token) => {
                 let found = self.search(claimed, &token).await;
-                (after_search(claimed, found, None, &self.around()), Taken::Unclear)
+                (
+                    after_search(claimed, found, None, &self.around()),
+                    Taken::Unclear,
+                )
             }
             Decision::Start(token) => match self.aws.start(request, &token).await {
-                // An earlier start may have been accepted although AWS refuses this repetition: a table can be deleted meanwhile.
+                // An earlier start may have been accepted although AWS refuses this repetition: a
+                // table can be deleted meanwhile.
                 Err(refusal) if claimed.in_doubt && refusal.class == FailureClass::Refused => {
                     let found = self.search(claimed, &token).await;
-                    (after_search(claimed, found, Some(refusal), &self.around()), Taken::Unclear)
+                    (
+                        after_search(claimed, found, Some(refusal), &self.around()),
+                        Taken::Unclear,
+                    )
                 }
                 answer => {
                     let taken = taken(&answer);
@@ -111,9 +130,19 @@ impl Stepper {
     }
 
     async fn write(&self, claimed: &Claimed, mut outcome: Outcome) {
-        let fresh = Fresh { id: self.chance.export_id(), token: self.chance.client_token() };
-        let next = outcome.change.as_mut().and_then(|change| by_itself(change, fresh, self.chance.jitter()));
-        match self.steps.record(claimed, &outcome, next.as_ref(), self.chance.delivery_id()).await {
+        let fresh = Fresh {
+            id: self.chance.export_id(),
+            token: self.chance.client_token(),
+        };
+        let next = outcome
+            .change
+            .as_mut()
+            .and_then(|change| by_itself(change, fresh, self.chance.jitter()));
+        match self
+            .steps
+            .record(claimed, &outcome, next.as_ref(), self.chance.delivery_id())
+            .await
+        {
             Ok(deliveries) => {
                 if let Some(change) = &outcome.change {
                     log_change(change);
@@ -139,7 +168,11 @@ impl Stepper {
 
     /// The time is read after a call, not before it: what AWS said is true then.
     pub fn around(&self) -> Surroundings {
-        Surroundings { now: self.chance.now(), jitter: self.chance.jitter(), bounds: self.bounds }
+        Surroundings {
+            now: self.chance.now(),
+            jitter: self.chance.jitter(),
+            bounds: self.bounds,
+        }
     }
 }
 

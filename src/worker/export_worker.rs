@@ -1,10 +1,11 @@
 //! Claims exports within the quotas of their lanes and takes a step of each.
 //!
-//! Starts of one lane are taken one after the other, in the order in which the exports were created; when AWS throttles or
-//! its quota is full, the rest of them is handed back unasked. Looks are taken side by side. Where several exports of one
-//! table are to be looked at, one page of ListExports (25 exports) says for all of them whether they still run; only those
-//! that do not are described. That pays from three exports of a table on, since the page is a call too and each export
-//! that has ended costs its own.
+//! Starts of one lane are taken one after the other, in the order in which the exports were
+//! created; when AWS throttles or its quota is full, the rest of them is handed back unasked. Looks
+//! are taken side by side. Where several exports of one table are to be looked at, one page of
+//! ListExports (25 exports) says for all of them whether they still run; only those that do not are
+//! described. That pays from three exports of a table on, since the page is a call too and each
+//! export that has ended costs its own.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::crew::Work;
 use super::export_step::{Stepper, Taken};
 use super::lanes::Lanes;
-use crate::telemetry::error_chain::in_words;
 use crate::domain::description::ExportDescription;
 use crate::domain::step::Claimed;
 use crate::domain::timing::{LANE_PAUSES, START_MARGIN};
-use crate::telemetry::metrics_catalog::{LIMIT_EXCEEDED, POLL_LAG};
 use crate::store::schedule::{ClaimedInLane, Phase};
 use crate::store::{Store, StoreError};
+use crate::telemetry::error_chain::in_words;
+use crate::telemetry::metrics_catalog::{LIMIT_EXCEEDED, POLL_LAG};
 
 /// From how many exports of one table on a page of ListExports is asked instead of each export.
 const LIST_PAYS_FROM: usize = 3;
@@ -64,7 +65,8 @@ struct Hand<'a> {
 
 impl Drop for Hand<'_> {
     fn drop(&mut self) {
-        self.lanes.released(self.lane, self.phase, self.calls, self.unused);
+        self.lanes
+            .released(self.lane, self.phase, self.calls, self.unused);
     }
 }
 
@@ -96,7 +98,11 @@ impl Work for ExportWorker {
         let overdue = store.claim_overdue(most, now).await?;
         if !overdue.is_empty() {
             let exports = overdue.into_iter().map(|one| one.claimed).collect();
-            batches.push(Batch { work: BatchWork::TimeOut, exports, claimed_at: Instant::now() });
+            batches.push(Batch {
+                work: BatchWork::TimeOut,
+                exports,
+                claimed_at: Instant::now(),
+            });
         }
         if plan.quotas.is_empty() {
             return Ok(batches);
@@ -129,7 +135,13 @@ impl Work for ExportWorker {
                 }
             }
             BatchWork::InLane(lane, phase) => {
-                let mut hand = Hand { lanes: &self.lanes, lane, phase: *phase, calls: size, unused: 0 };
+                let mut hand = Hand {
+                    lanes: &self.lanes,
+                    lane,
+                    phase: *phase,
+                    calls: size,
+                    unused: 0,
+                };
                 hand.unused = match phase {
                     Phase::Start => self.start_in_order(lane, &batch).await,
                     Phase::Follow => self.look(lane, &batch).await,
@@ -163,7 +175,8 @@ impl ExportWorker {
         unused
     }
 
-    /// Looks at the exports of a batch: by one page of their table's exports where that pays. How many calls were not made.
+    /// Looks at the exports of a batch: by one page of their table's exports where that pays. How
+    /// many calls were not made.
     async fn look(&self, lane: &str, batch: &Batch) -> u32 {
         let mut calls = 0;
         let mut running = HashMap::new();
@@ -172,7 +185,11 @@ impl ExportWorker {
             running = self.still_running(lane, batch).await;
         }
         for claimed in &batch.exports {
-            let known = claimed.export.state.accepted().and_then(|accepted| running.remove(accepted.arn.as_str()));
+            let known = claimed
+                .export
+                .state
+                .accepted()
+                .and_then(|accepted| running.remove(accepted.arn.as_str()));
             calls += u32::from(known.is_none());
             let taken = self.stepper.step(claimed, known).await;
             self.learn(lane, Phase::Follow, taken);
@@ -182,11 +199,22 @@ impl ExportWorker {
 
     /// The exports of the batch's table that AWS lists as IN_PROGRESS; none if AWS does not say.
     async fn still_running(&self, lane: &str, batch: &Batch) -> HashMap<String, ExportDescription> {
-        let Some(first) = batch.exports.first() else { return HashMap::new() };
-        match self.stepper.aws.list_running(&first.export.request.table_arn).await {
+        let Some(first) = batch.exports.first() else {
+            return HashMap::new();
+        };
+        match self
+            .stepper
+            .aws
+            .list_running(&first.export.request.table_arn)
+            .await
+        {
             Ok(running) => running,
             Err(failure) => {
-                tracing::debug!(aws.lane = lane, aws.error.code = failure.code, "ListExports gave nothing; each export is described");
+                tracing::debug!(
+                    aws.lane = lane,
+                    aws.error.code = failure.code,
+                    "ListExports gave nothing; each export is described"
+                );
                 HashMap::new()
             }
         }
@@ -212,14 +240,26 @@ impl ExportWorker {
 fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<Batch> {
     let mut groups: HashMap<(Phase, String, Option<String>), Vec<Claimed>> = HashMap::new();
     for one in claimed {
-        let table = (one.phase == Phase::Follow).then(|| one.claimed.export.request.table_arn.as_str().to_owned());
-        groups.entry((one.phase, one.lane, table)).or_default().push(one.claimed);
+        let table = (one.phase == Phase::Follow)
+            .then(|| one.claimed.export.request.table_arn.as_str().to_owned());
+        groups
+            .entry((one.phase, one.lane, table))
+            .or_default()
+            .push(one.claimed);
     }
     let mut batches = Vec::new();
     for ((phase, lane, _), exports) in groups {
         let together = phase == Phase::Start || exports.len() >= LIST_PAYS_FROM;
-        let parts = if together { vec![exports] } else { exports.into_iter().map(|one| vec![one]).collect() };
-        batches.extend(parts.into_iter().map(|exports| Batch { work: BatchWork::InLane(lane.clone(), phase), exports, claimed_at }));
+        let parts = if together {
+            vec![exports]
+        } else {
+            exports.into_iter().map(|one| vec![one]).collect()
+        };
+        batches.extend(parts.into_iter().map(|exports| Batch {
+            work: BatchWork::InLane(lane.clone(), phase),
+            exports,
+            claimed_at,
+        }));
     }
     batches
 }

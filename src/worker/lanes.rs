@@ -1,9 +1,10 @@
 //! Lanes: one per account and region, so that one lane's trouble never slows another.
 //!
-//! A lane paces the starts and the looks of its account and region ([`Pace`]), lets at most so many exports be in flight,
-//! and has a bounded number of steps in hand. Paces live in this process: with many replicas each begins a little slower
-//! than AWS allows, and throttling brings all of them down together. How many exports are in flight is counted in the
-//! database, which replicas share.
+//! A lane paces the starts and the looks of its account and region ([`Pace`]), lets at most so many
+//! exports be in flight, and has a bounded number of steps in hand. Paces live in this process:
+//! with many replicas each begins a little slower than AWS allows, and throttling brings all of
+//! them down together. How many exports are in flight is counted in the database, which replicas
+//! share.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,8 @@ use crate::domain::pace::{LaneLimits, Pace};
 use crate::domain::timestamp::Timestamp;
 use crate::store::schedule::{DueLane, Kind, Phase, Quota};
 
-/// How many looks of one lane are in hand at once: a lane whose calls hang holds no more hands than these.
+/// How many looks of one lane are in hand at once: a lane whose calls hang holds no more hands than
+/// these.
 const MOST_LOOKS_IN_HAND: u32 = 16;
 
 /// For how long AWS's word that too many exports run lowers the cap.
@@ -23,7 +25,8 @@ const LOWERED_FOR: Duration = Duration::from_secs(60);
 /// How many lanes are remembered before idle ones are forgotten.
 const MOST_LANES: usize = 20_000;
 
-/// How often the exports that wait for a place in flight are looked through for some that have not been told so.
+/// How often the exports that wait for a place in flight are looked through for some that have not
+/// been told so.
 const TELL_WAITING_EVERY: Duration = Duration::from_secs(1);
 
 /// What this process knows of its lanes.
@@ -49,7 +52,8 @@ struct Lane {
 pub struct Plan {
     /// How much of each lane and phase.
     pub quotas: Vec<Quota>,
-    /// Lanes whose exports wait for a place in flight and should be told, and what they should be told.
+    /// Lanes whose exports wait for a place in flight and should be told, and what they should be
+    /// told.
     pub full: Vec<(String, String)>,
 }
 
@@ -57,7 +61,10 @@ impl Lanes {
     /// Lanes with these limits.
     #[must_use]
     pub fn new(limits: LaneLimits) -> Self {
-        Self { limits, lanes: Mutex::default() }
+        Self {
+            limits,
+            lanes: Mutex::default(),
+        }
     }
 
     /// Decides how much of the due work of each lane may be claimed.
@@ -71,22 +78,44 @@ impl Lanes {
         for due in due {
             let lane = self.entry(&mut lanes, &due.lane, now);
             let (kind, most) = match due.phase {
-                Phase::Follow => (Kind::Follow, lane.looks.available(now).min(MOST_LOOKS_IN_HAND.saturating_sub(lane.looks_in_hand))),
+                Phase::Follow => (
+                    Kind::Follow,
+                    lane.looks
+                        .available(now)
+                        .min(MOST_LOOKS_IN_HAND.saturating_sub(lane.looks_in_hand)),
+                ),
                 Phase::Start => {
                     let (cap, lowered) = lane.cap(self.limits.most_in_flight, now);
                     lane.in_flight_seen = due.in_flight;
                     let places = cap.saturating_sub(due.in_flight);
-                    if places == 0 && lane.waiting_told_at.is_none_or(|told| now.since(told) >= TELL_WAITING_EVERY) {
+                    if places == 0
+                        && lane
+                            .waiting_told_at
+                            .is_none_or(|told| now.since(told) >= TELL_WAITING_EVERY)
+                    {
                         lane.waiting_told_at = Some(now);
-                        plan.full.push((due.lane.clone(), waiting_reason(due.in_flight, lowered)));
+                        plan.full
+                            .push((due.lane.clone(), waiting_reason(due.in_flight, lowered)));
                     }
-                    let pace = if lane.starting { 0 } else { lane.starts.available(now) };
+                    let pace = if lane.starting {
+                        0
+                    } else {
+                        lane.starts.available(now)
+                    };
                     // What is in doubt goes first: it holds its place already.
-                    if due.doubtful { (Kind::Repeat, pace) } else { (Kind::Start, pace.min(places)) }
+                    if due.doubtful {
+                        (Kind::Repeat, pace)
+                    } else {
+                        (Kind::Start, pace.min(places))
+                    }
                 }
             };
             if most > 0 {
-                plan.quotas.push(Quota { lane: due.lane, kind, most: i64::from(most) });
+                plan.quotas.push(Quota {
+                    lane: due.lane,
+                    kind,
+                    most: i64::from(most),
+                });
             }
         }
         plan
@@ -151,7 +180,12 @@ impl Lanes {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entry<'a>(&self, lanes: &'a mut HashMap<String, Lane>, lane: &str, now: Timestamp) -> &'a mut Lane {
+    fn entry<'a>(
+        &self,
+        lanes: &'a mut HashMap<String, Lane>,
+        lane: &str,
+        now: Timestamp,
+    ) -> &'a mut Lane {
         lanes.entry(lane.to_owned()).or_insert_with(|| Lane {
             starts: Pace::new(self.limits.starts, now),
             looks: Pace::new(self.limits.looks, now),

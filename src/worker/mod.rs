@@ -1,4 +1,5 @@
-//! Background work: claim what is due, do it, write what came of it. Decisions are in the domain; every step may run twice.
+//! Background work: claim what is due, do it, write what came of it. Decisions are in the domain;
+//! every step may run twice.
 
 pub mod crew;
 pub mod delivery_worker;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry::error_chain::in_words;
 use crate::clock::Chance;
-use crate::telemetry::metrics_catalog::REMOVED;
 use crate::settings::Retention;
 use crate::store::{Store, StoreError};
+use crate::telemetry::error_chain::in_words;
+use crate::telemetry::metrics_catalog::REMOVED;
 
 /// How often it is looked through, ± half: replicas need not do it together.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -32,7 +32,10 @@ pub async fn run(store: Store, retention: Retention, chance: Chance, stop: Cance
         }
         pause = EVERY;
         if let Err(error) = sweep(&store, retention, &chance, &stop).await {
-            tracing::warn!(error.message = in_words(&error), "old records could not be removed; trying again later");
+            tracing::warn!(
+                error.message = in_words(&error),
+                "old records could not be removed; trying again later"
+            );
         }
     }
 }
@@ -41,31 +44,58 @@ pub async fn run(store: Store, retention: Retention, chance: Chance, stop: Cance
 ///
 /// # Errors
 /// The database does not answer; what was removed stays removed.
-pub async fn sweep(store: &Store, retention: Retention, chance: &Chance, stop: &CancellationToken) -> Result<[u64; 3], StoreError> {
+pub async fn sweep(
+    store: &Store,
+    retention: Retention,
+    chance: &Chance,
+    stop: &CancellationToken,
+) -> Result<[u64; 3], StoreError> {
     let mut removed = [0; 3];
     let before = |kept: Duration| chance.now().minus(kept);
     if let Some(kept) = retention.exports {
-        removed[0] = until_done(stop, || store.remove_exports_ended_before(before(kept), BATCH)).await?;
+        removed[0] = until_done(stop, || {
+            store.remove_exports_ended_before(before(kept), BATCH)
+        })
+        .await?;
     }
     if let Some(kept) = retention.events {
-        removed[1] = until_done(stop, || store.remove_events_ended_before(before(kept), BATCH)).await?;
+        removed[1] = until_done(stop, || {
+            store.remove_events_ended_before(before(kept), BATCH)
+        })
+        .await?;
     }
     if let Some(kept) = retention.attempts {
-        removed[2] = until_done(stop, || store.remove_deliveries_before(before(kept), BATCH)).await?;
+        removed[2] =
+            until_done(stop, || store.remove_deliveries_before(before(kept), BATCH)).await?;
     }
     until_done(stop, || store.abandon_orphans(BATCH)).await?;
-    until_done(stop, || store.forget_receivers(before(FORGET_RECEIVERS), BATCH)).await?;
+    until_done(stop, || {
+        store.forget_receivers(before(FORGET_RECEIVERS), BATCH)
+    })
+    .await?;
     if removed != [0; 3] {
         let [exports, events, deliveries] = removed;
-        for (kind, count) in [("exports", exports), ("events", events), ("deliveries", deliveries)] {
+        for (kind, count) in [
+            ("exports", exports),
+            ("events", events),
+            ("deliveries", deliveries),
+        ] {
             metrics::counter!(REMOVED, "kind" => kind).increment(count);
         }
-        tracing::info!(removed.exports = exports, removed.events = events, removed.deliveries = deliveries, "old records were removed");
+        tracing::info!(
+            removed.exports = exports,
+            removed.events = events,
+            removed.deliveries = deliveries,
+            "old records were removed"
+        );
     }
     Ok(removed)
 }
 
-async fn until_done<F>(stop: &CancellationToken, mut remove: impl FnMut() -> F) -> Result<u64, StoreError>
+async fn until_done<F>(
+    stop: &CancellationToken,
+    mut remove: impl FnMut() -> F,
+) -> Result<u64, StoreError>
 where
     F: Future<Output = Result<u64, StoreError>>,
 {

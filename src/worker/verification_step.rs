@@ -1,7 +1,9 @@
-//! One turn of a verification: the manifests first, then data files in the manifest's order, as many as the turn allows.
+//! One turn of a verification: the manifests first, then data files in the manifest's order, as
+//! many as the turn allows.
 //!
-//! Files are checked side by side, but what was found is taken in the order of the manifest: so where the next turn begins is one
-//! number, and a file that was being read when the process died is read again.
+//! Files are checked side by side, but what was found is taken in the order of the manifest: so
+//! where the next turn begins is one number, and a file that was being read when the process died
+//! is read again.
 
 use std::sync::Arc;
 
@@ -14,9 +16,11 @@ use crate::aws::{Aws, is_access_denied};
 use crate::domain::aws_failure::{AwsFailure, FailureClass};
 use crate::domain::output::{Output, md5_key};
 use crate::domain::verification::{Finding, Findings, Progress};
-use crate::export_reader::{ExportFiles, FileLines, RawLine, ReadError, SIDE_BY_SIDE};
-use crate::export_files::judge::{Lines, judge_counted, judge_file, judge_sum, judge_summary, judge_totals};
+use crate::export_files::judge::{
+    Lines, judge_counted, judge_file, judge_sum, judge_summary, judge_totals,
+};
 use crate::export_files::manifest::{Summary, md5_of, parse_md5};
+use crate::export_reader::{ExportFiles, FileLines, RawLine, ReadError, SIDE_BY_SIDE};
 use crate::store::verifications::ClaimedVerification;
 
 /// How many data files of one export are read side by side.
@@ -60,10 +64,19 @@ enum Stop {
 
 impl<'a> Step<'a> {
     /// Takes up a claimed verification; `None` if the export is not COMPLETED.
-    pub(super) fn of(worker: &'a VerificationWorker, claimed: &ClaimedVerification) -> Option<Self> {
+    pub(super) fn of(
+        worker: &'a VerificationWorker,
+        claimed: &ClaimedVerification,
+    ) -> Option<Self> {
         let output = Output::of(&claimed.export)?;
         let verification = claimed.export.verification.clone()?;
-        Some(Self { worker, output, deep: verification.deep, progress: verification.progress, findings: verification.findings })
+        Some(Self {
+            worker,
+            output,
+            deep: verification.deep,
+            progress: verification.progress,
+            findings: verification.findings,
+        })
     }
 
     /// How far it has come, and what was found.
@@ -88,29 +101,44 @@ impl<'a> Step<'a> {
     async fn check(&mut self, aws: &Arc<Aws>) -> Result<bool, Stop> {
         let until = Instant::now() + self.worker.turn;
         let output = self.output.clone();
-        let files = ExportFiles::open(Arc::clone(aws), output.clone()).await.map_err(|failure| judge_failure(failure, &output.bucket))?;
+        let files = ExportFiles::open(Arc::clone(aws), output.clone())
+            .await
+            .map_err(|failure| judge_failure(failure, &output.bucket))?;
         let key = &output.summary_key;
-        let bytes = files.small(key).await.map_err(|error| judge_error(error, key))?;
+        let bytes = files
+            .small(key)
+            .await
+            .map_err(|error| judge_error(error, key))?;
         let bytes = bytes.ok_or_else(|| Stop::Hopeless(Finding::new(key, "does not exist")))?;
-        let summary = Summary::parse(&bytes).map_err(|what| Stop::Hopeless(Finding::new(key, what.to_string())))?;
+        let summary = Summary::parse(&bytes)
+            .map_err(|what| Stop::Hopeless(Finding::new(key, what.to_string())))?;
         let files_key = output.files_key(summary.files_key());
         if self.progress.files_total.is_none() {
-            self.check_manifests(&files, &summary, &md5_of(&bytes), &files_key).await?;
+            self.check_manifests(&files, &summary, &md5_of(&bytes), &files_key)
+                .await?;
         }
         let total = self.progress.files_total.unwrap_or_default();
         if self.progress.files_checked < total {
-            let lines = files.lines(&files_key, self.progress.manifest_offset).await.map_err(|error| judge_error(error, &files_key))?;
+            let lines = files
+                .lines(&files_key, self.progress.manifest_offset)
+                .await
+                .map_err(|error| judge_error(error, &files_key))?;
             let before = self.progress;
             self.check_files(&files, lines, until, &files_key).await?;
             if self.progress == before {
-                return Err(Stop::Hopeless(Finding::new(&files_key, format!("names fewer files than the {total} that it named before"))));
+                return Err(Stop::Hopeless(Finding::new(
+                    &files_key,
+                    format!("names fewer files than the {total} that it named before"),
+                )));
             }
         }
         if self.progress.files_checked < total {
             return Ok(false);
         }
         if self.deep && self.findings.total() == 0 {
-            judge_counted(&output, &summary, &files_key, self.progress.items_counted).into_iter().for_each(|f| self.findings.add(f));
+            judge_counted(&output, &summary, &files_key, self.progress.items_counted)
+                .into_iter()
+                .for_each(|f| self.findings.add(f));
         }
         Ok(true)
     }
@@ -123,27 +151,53 @@ impl<'a> Step<'a> {
         summary_md5: &[u8; 16],
         files_key: &str,
     ) -> Result<(), Stop> {
-        let mut findings: Vec<Finding> = judge_summary(&files.output, summary).into_iter().collect();
+        let mut findings: Vec<Finding> =
+            judge_summary(&files.output, summary).into_iter().collect();
         findings.extend(check_sum(files, &files.output.summary_key, summary_md5).await?);
-        let mut lines = files.lines(files_key, 0).await.map_err(|error| judge_error(error, files_key))?;
-        let mut seen = Lines { files: 0, items: Some(0) };
-        while let Some(line) = lines.next().await.map_err(|error| judge_error(error, files_key))? {
+        let mut lines = files
+            .lines(files_key, 0)
+            .await
+            .map_err(|error| judge_error(error, files_key))?;
+        let mut seen = Lines {
+            files: 0,
+            items: Some(0),
+        };
+        while let Some(line) = lines
+            .next()
+            .await
+            .map_err(|error| judge_error(error, files_key))?
+        {
             seen.files += 1;
-            seen.items = seen.items.zip(line.file.ok().and_then(|file| file.item_count)).map(|(sum, more)| sum.saturating_add(more));
+            seen.items = seen
+                .items
+                .zip(line.file.ok().and_then(|file| file.item_count))
+                .map(|(sum, more)| sum.saturating_add(more));
         }
         findings.extend(check_sum(files, files_key, &lines.md5()).await?);
         findings.extend(judge_totals(&files.output, summary, files_key, &seen));
-        findings.into_iter().for_each(|finding| self.findings.add(finding));
+        findings
+            .into_iter()
+            .for_each(|finding| self.findings.add(finding));
         self.progress.files_total = Some(seen.files);
         Ok(())
     }
 
-    /// Checks files from where the last turn ended: one at least, and those that are begun before `until`.
-    async fn check_files(&mut self, files: &ExportFiles, lines: FileLines, until: Instant, files_key: &str) -> Result<(), Stop> {
+    /// Checks files from where the last turn ended: one at least, and those that are begun before
+    /// `until`.
+    async fn check_files(
+        &mut self,
+        files: &ExportFiles,
+        lines: FileLines,
+        until: Instant,
+        files_key: &str,
+    ) -> Result<(), Stop> {
         let mut checked = self.checks(files.clone(), lines, until, files_key.to_owned());
         while let Some(checked) = checked.next().await {
             let checked: Checked = checked?;
-            checked.findings.into_iter().for_each(|finding| self.findings.add(finding));
+            checked
+                .findings
+                .into_iter()
+                .for_each(|finding| self.findings.add(finding));
             self.progress.items_counted += checked.items;
             self.progress.files_checked += 1;
             self.progress.manifest_offset = checked.next_offset;
@@ -151,46 +205,97 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// What is found of each file, in the manifest's order. No file is begun after `until`, but one.
-    fn checks(&self, files: ExportFiles, lines: FileLines, until: Instant, files_key: String) -> BoxStream<'static, Result<Checked, Stop>> {
+    /// What is found of each file, in the manifest's order. No file is begun after `until`, but
+    /// one.
+    fn checks(
+        &self,
+        files: ExportFiles,
+        lines: FileLines,
+        until: Instant,
+        files_key: String,
+    ) -> BoxStream<'static, Result<Checked, Stop>> {
         let source = stream::unfold((lines, true), move |(mut lines, first)| async move {
             if !first && Instant::now() >= until {
                 return None;
             }
-            lines.next().await.transpose().map(|line| (line, (lines, false)))
+            lines
+                .next()
+                .await
+                .transpose()
+                .map(|line| (line, (lines, false)))
         });
-        // A manifest that grew meanwhile is not followed: its number of files was judged by its sum.
-        let left = self.progress.files_total.unwrap_or_default().saturating_sub(self.progress.files_checked);
+        // A manifest that grew meanwhile is not followed: its number of files was judged by its
+        // sum.
+        let left = self
+            .progress
+            .files_total
+            .unwrap_or_default()
+            .saturating_sub(self.progress.files_checked);
         let deep = self.deep;
         let shared = Arc::new((files, files_key, Arc::clone(&self.worker.readers)));
-        let checks = source.take(usize::try_from(left).unwrap_or(usize::MAX)).map(move |line| {
-            let shared = Arc::clone(&shared);
-            async move {
-                let (files, files_key, readers) = &*shared;
-                check_file(files, line.map_err(|error| judge_error(error, files_key))?, deep, readers, files_key).await
-            }
-        });
-        checks.buffered(if deep { READ_SIDE_BY_SIDE } else { SIDE_BY_SIDE }).boxed()
+        let checks = source
+            .take(usize::try_from(left).unwrap_or(usize::MAX))
+            .map(move |line| {
+                let shared = Arc::clone(&shared);
+                async move {
+                    let (files, files_key, readers) = &*shared;
+                    check_file(
+                        files,
+                        line.map_err(|error| judge_error(error, files_key))?,
+                        deep,
+                        readers,
+                        files_key,
+                    )
+                    .await
+                }
+            });
+        checks
+            .buffered(if deep {
+                READ_SIDE_BY_SIDE
+            } else {
+                SIDE_BY_SIDE
+            })
+            .boxed()
     }
 }
 
 /// Whether the sum beside a manifest is that of its bytes.
-async fn check_sum(files: &ExportFiles, manifest_key: &str, computed: &[u8; 16]) -> Result<Option<Finding>, Stop> {
+async fn check_sum(
+    files: &ExportFiles,
+    manifest_key: &str,
+    computed: &[u8; 16],
+) -> Result<Option<Finding>, Stop> {
     let key = md5_key(manifest_key);
-    let bytes = files.small(&key).await.map_err(|error| judge_error(error, &key))?;
+    let bytes = files
+        .small(&key)
+        .await
+        .map_err(|error| judge_error(error, &key))?;
     Ok(match bytes {
         Some(bytes) => judge_sum(&key, parse_md5(&bytes), computed),
         None => Some(Finding::new(&key, "does not exist")),
     })
 }
 
-async fn check_file(files: &ExportFiles, line: RawLine, deep: bool, readers: &Semaphore, files_key: &str) -> Result<Checked, Stop> {
+async fn check_file(
+    files: &ExportFiles,
+    line: RawLine,
+    deep: bool,
+    readers: &Semaphore,
+    files_key: &str,
+) -> Result<Checked, Stop> {
     let next_offset = line.next_offset;
     let file = match line.file {
         Ok(file) => file,
         Err(what) => {
-            let finding = Finding::new(files_key, format!("has a line before byte {next_offset} that {what}"));
-            return Ok(Checked { findings: vec![finding], items: 0, next_offset });
+            let finding = Finding::new(
+                files_key,
+                format!("has a line before byte {next_offset} that {what}"),
+            );
+            return Ok(Checked {
+                findings: vec![finding],
+                items: 0,
+                next_offset,
+            });
         }
     };
     let key = files.output.whole_key(&file.named_key);
@@ -202,15 +307,25 @@ async fn check_file(files: &ExportFiles, line: RawLine, deep: bool, readers: &Se
     } else {
         (files.head(&key).await.map_err(failed)?, None)
     };
-    let items = figures.as_ref().and_then(|figures| figures.items.as_ref().ok().copied()).unwrap_or_default();
-    Ok(Checked { findings: judge_file(&files.output, &file, facts.as_ref(), figures.as_ref()), items, next_offset })
+    let items = figures
+        .as_ref()
+        .and_then(|figures| figures.items.as_ref().ok().copied())
+        .unwrap_or_default();
+    Ok(Checked {
+        findings: judge_file(&files.output, &file, facts.as_ref(), figures.as_ref()),
+        items,
+        next_offset,
+    })
 }
 
 /// What a failed call means: S3 that does not answer is asked again; S3 that says no is believed.
 fn judge_failure(failure: AwsFailure, key: &str) -> Stop {
     if is_access_denied(&failure) {
         let needed = "reading an export needs s3:GetObject on its objects and s3:ListBucket on its bucket, and kms:Decrypt where they are encrypted with a KMS key";
-        return Stop::Hopeless(Finding::new(key, format!("could not be read: {failure} ({needed})")));
+        return Stop::Hopeless(Finding::new(
+            key,
+            format!("could not be read: {failure} ({needed})"),
+        ));
     }
     if failure.class == FailureClass::Refused {
         return Stop::Hopeless(Finding::new(key, format!("could not be read: {failure}")));

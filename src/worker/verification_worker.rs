@@ -1,8 +1,9 @@
 //! Verifies completed exports in the background, a turn at a time.
 //!
-//! A turn lasts some seconds, or one file if that takes longer; then how far it came is written, and the verification is
-//! due again behind those that wait. So a small one never waits for a terabyte, and a worker that dies has lost a turn. While
-//! a turn lasts the hold is renewed; a worker that finds that another has taken over stops at once and writes nothing.
+//! A turn lasts some seconds, or one file if that takes longer; then how far it came is written,
+//! and the verification is due again behind those that wait. So a small one never waits for a
+//! terabyte, and a worker that dies has lost a turn. While a turn lasts the hold is renewed; a
+//! worker that finds that another has taken over stops at once and writes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +15,15 @@ use tracing::Instrument as _;
 use super::crew::Work;
 use super::verification_step::{Step, StepEnd};
 use crate::aws::Aws;
-use crate::telemetry::error_chain::in_words;
 use crate::clock::Chance;
 use crate::domain::backoff::retry_delay;
 use crate::domain::event::EventKind;
 use crate::domain::timing::VERIFICATION_RENEWAL;
 use crate::domain::verification::{Findings, Progress, Verification};
-use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES, VERIFICATIONS};
 use crate::store::verifications::ClaimedVerification;
 use crate::store::{Store, StoreError};
+use crate::telemetry::error_chain::in_words;
+use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES, VERIFICATIONS};
 use crate::telemetry::traces;
 
 /// How long a turn lasts, less the files in hand.
@@ -43,16 +44,31 @@ pub struct VerificationWorker {
     pub turn: Duration,
     /// Told when an export changed.
     pub changed: Arc<Notify>,
-    /// Cancelled when the process begins to stop: then what was checked is written, and the file in hand is given up.
+    /// Cancelled when the process begins to stop: then what was checked is written, and the file in
+    /// hand is given up.
     pub stopping: CancellationToken,
 }
 
 impl VerificationWorker {
     /// A worker that reads as many data files at a time as this machine has processors.
     #[must_use]
-    pub fn new(store: Store, aws: Arc<Aws>, chance: Chance, changed: Arc<Notify>, stopping: CancellationToken) -> Self {
+    pub fn new(
+        store: Store,
+        aws: Arc<Aws>,
+        chance: Chance,
+        changed: Arc<Notify>,
+        stopping: CancellationToken,
+    ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { store, aws, chance, readers: Arc::new(Semaphore::new(processors)), turn: TURN, changed, stopping }
+        Self {
+            store,
+            aws,
+            chance,
+            readers: Arc::new(Semaphore::new(processors)),
+            turn: TURN,
+            changed,
+            stopping,
+        }
     }
 }
 
@@ -75,14 +91,22 @@ impl Work for VerificationWorker {
         &self.store
     }
 
-    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<ClaimedVerification>, StoreError> {
-        self.store.claim_verifications(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await
+    async fn claim(
+        &self,
+        limit: usize,
+        ahead: Duration,
+    ) -> Result<Vec<ClaimedVerification>, StoreError> {
+        self.store
+            .claim_verifications(i64::try_from(limit).unwrap_or(i64::MAX), ahead)
+            .await
     }
 
     async fn work(&self, claimed: ClaimedVerification) {
         let export = &claimed.export;
-        let (span, _) =
-            traces::begin(export.trace_parent, |trace_id| tracing::error_span!("verification turn", export.id = %export.id, trace_id));
+        let (span, _) = traces::begin(
+            export.trace_parent,
+            |trace_id| tracing::error_span!("verification turn", export.id = %export.id, trace_id),
+        );
         self.take_turn(claimed).instrument(span).await;
     }
 }
@@ -102,14 +126,26 @@ impl VerificationWorker {
         let written = match end {
             TurnEnd::Step(StepEnd::Done) => self.finish(&claimed, &progress, &findings).await,
             TurnEnd::Step(StepEnd::TurnOver) | TurnEnd::Stopping => {
-                self.store.keep_verification(&claimed, &progress, &findings, 0, Duration::ZERO).await
+                self.store
+                    .keep_verification(&claimed, &progress, &findings, 0, Duration::ZERO)
+                    .await
             }
             TurnEnd::Step(StepEnd::Failed(failure)) => {
-                let came_on = claimed.export.verification.as_ref().is_some_and(|before| before.progress != progress);
-                let failures = if came_on { 1 } else { claimed.failures.saturating_add(1) };
+                let came_on = claimed
+                    .export
+                    .verification
+                    .as_ref()
+                    .is_some_and(|before| before.progress != progress);
+                let failures = if came_on {
+                    1
+                } else {
+                    claimed.failures.saturating_add(1)
+                };
                 let delay = retry_delay(failures, self.chance.jitter());
                 tracing::warn!(export.id = %claimed.export.id, aws.error.code = failure.code, aws.error.message = failure.message, retry_in_s = delay.as_secs(), "a verification waits for S3");
-                self.store.keep_verification(&claimed, &progress, &findings, failures, delay).await
+                self.store
+                    .keep_verification(&claimed, &progress, &findings, failures, delay)
+                    .await
             }
             TurnEnd::Lost => Err(StoreError::Stale),
         };
@@ -126,8 +162,8 @@ impl VerificationWorker {
         }
     }
 
-    /// Renews the hold until it is lost. While the database is away it stays ours until the hold ends, and then whoever
-    /// claims it raises the number of the claim.
+    /// Renews the hold until it is lost. While the database is away it stays ours until the hold
+    /// ends, and then whoever claims it raises the number of the claim.
     async fn keep_hold(&self, claimed: &ClaimedVerification) {
         loop {
             tokio::time::sleep(VERIFICATION_RENEWAL).await;
@@ -141,10 +177,25 @@ impl VerificationWorker {
         }
     }
 
-    async fn finish(&self, claimed: &ClaimedVerification, progress: &Progress, findings: &Findings) -> Result<(), StoreError> {
-        self.store.finish_verification(claimed, progress, findings, self.chance.now()).await?;
-        let outcome = if findings.total() == 0 { "passed" } else { "failed" };
-        let deep = claimed.export.verification.as_ref().is_some_and(|verification| verification.deep);
+    async fn finish(
+        &self,
+        claimed: &ClaimedVerification,
+        progress: &Progress,
+        findings: &Findings,
+    ) -> Result<(), StoreError> {
+        self.store
+            .finish_verification(claimed, progress, findings, self.chance.now())
+            .await?;
+        let outcome = if findings.total() == 0 {
+            "passed"
+        } else {
+            "failed"
+        };
+        let deep = claimed
+            .export
+            .verification
+            .as_ref()
+            .is_some_and(|verification| verification.deep);
         metrics::counter!(VERIFICATIONS, "outcome" => outcome).increment(1);
         metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Verified.as_str()).increment(1);
         tracing::info!(

@@ -1,4 +1,5 @@
-//! Works on jobs that send again, batch after batch, and gives up deliveries whose endpoint is disabled.
+//! Works on jobs that send again, batch after batch, and gives up deliveries whose endpoint is
+//! disabled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::crew::Work;
-use crate::telemetry::error_chain::in_words;
 use crate::clock::Chance;
 use crate::store::webhook_jobs::Batch;
 use crate::store::{Store, StoreError};
+use crate::telemetry::error_chain::in_words;
 
 /// How many deliveries are given up by one statement.
 const BATCH: i64 = 500;
@@ -42,12 +43,18 @@ impl Work for WebhookJobWorker {
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Uuid>, StoreError> {
         // One batch per claim; the next claims abandon the rest.
         self.store.abandon_deliveries(BATCH).await?;
-        self.store.claim_webhook_jobs(i64::try_from(limit).unwrap_or(i64::MAX), ahead).await
+        self.store
+            .claim_webhook_jobs(i64::try_from(limit).unwrap_or(i64::MAX), ahead)
+            .await
     }
 
     async fn work(&self, id: Uuid) {
         while !self.stopping.is_cancelled() {
-            match self.store.advance_webhook_job(id, self.chance.now(), &|| self.chance.delivery_id()).await {
+            match self
+                .store
+                .advance_webhook_job(id, self.chance.now(), &|| self.chance.delivery_id())
+                .await
+            {
                 Ok(batch) => {
                     self.deliveries.notify_one();
                     if batch != Batch::More {

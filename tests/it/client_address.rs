@@ -1,4 +1,5 @@
-//! Where requests come from: what trusted proxies say by a header or by the PROXY protocol, and what nobody else may say.
+//! Where requests come from: what trusted proxies say by a header or by the PROXY protocol, and
+//! what nobody else may say.
 
 use std::time::Duration;
 
@@ -11,13 +12,21 @@ use crate::support::{LogCapture, Raw, TestApp, TestOptions};
 
 /// Closed, and behind these proxies.
 async fn start(trusted_proxies: &'static str, proxy_protocol: bool) -> TestApp {
-    TestApp::start_with(TestOptions { auth: Auth::Required, trusted_proxies, proxy_protocol, ..TestOptions::default() }).await
+    TestApp::start_with(TestOptions {
+        auth: Auth::Required,
+        trusted_proxies,
+        proxy_protocol,
+        ..TestOptions::default()
+    })
+    .await
 }
 
 /// The answer to an unknown key that comes with these headers.
 async fn guess(app: &TestApp, headers: &[(&str, &str)]) -> u16 {
     let key = app.chance.api_key_secret();
-    let mut request = app.request(Method::GET, "/v1/exports").bearer_auth(key.expose());
+    let mut request = app
+        .request(Method::GET, "/v1/exports")
+        .bearer_auth(key.expose());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -34,20 +43,36 @@ async fn exhaust(app: &TestApp, headers: &[(&str, &str)]) {
 /// From which addresses refusals were logged.
 fn logged(logs: &LogCapture) -> Vec<String> {
     let text = logs.text();
-    let lines = text.lines().filter(|line| line.contains("credentials were refused"));
-    let address = |line: &str| line.rsplit_once("client.address=").unwrap().1.split(' ').next().unwrap().to_owned();
+    let lines = text
+        .lines()
+        .filter(|line| line.contains("credentials were refused"));
+    let address = |line: &str| {
+        line.rsplit_once("client.address=")
+            .unwrap()
+            .1
+            .split(' ')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
     lines.map(address).collect()
 }
 
 #[tokio::test]
 async fn refusals_are_counted_by_what_a_trusted_proxy_says() {
-    for header in [("X-Forwarded-For", "198.51.100.1, 203.0.113.7"), ("Forwarded", "for=198.51.100.1, for=\"203.0.113.7:4711\"")] {
+    for header in [
+        ("X-Forwarded-For", "198.51.100.1, 203.0.113.7"),
+        ("Forwarded", "for=198.51.100.1, for=\"203.0.113.7:4711\""),
+    ] {
         let app = start("127.0.0.0/8", false).await;
         let logs = LogCapture::start();
         exhaust(&app, &[header]).await;
         assert_eq!(logged(&logs), ["203.0.113.7"; 20]);
         // Others behind the same proxy are not put off.
-        assert_eq!(guess(&app, &[("X-Forwarded-For", "203.0.113.8")]).await, 401);
+        assert_eq!(
+            guess(&app, &[("X-Forwarded-For", "203.0.113.8")]).await,
+            401
+        );
         assert_eq!(logged(&logs).last().unwrap(), "203.0.113.8");
     }
 }
@@ -56,9 +81,15 @@ async fn refusals_are_counted_by_what_a_trusted_proxy_says() {
 async fn every_line_of_a_request_says_where_it_comes_from() {
     let app = start("127.0.0.1", false).await;
     let logs = LogCapture::start();
-    assert_eq!(guess(&app, &[("X-Forwarded-For", "203.0.113.7")]).await, 401);
+    assert_eq!(
+        guess(&app, &[("X-Forwarded-For", "203.0.113.7")]).await,
+        401
+    );
     let text = logs.text();
-    let served = text.lines().find(|line| line.contains("request served")).unwrap();
+    let served = text
+        .lines()
+        .find(|line| line.contains("request served"))
+        .unwrap();
     assert!(served.contains("client.address=203.0.113.7"), "{served}");
 }
 
@@ -69,7 +100,17 @@ async fn nobody_else_chooses_an_address() {
         let logs = LogCapture::start();
         for n in 0..30 {
             let own = format!("203.0.113.{n}");
-            assert_eq!(guess(&app, &[("X-Forwarded-For", &own), ("Forwarded", &format!("for={own}"))]).await, 401);
+            assert_eq!(
+                guess(
+                    &app,
+                    &[
+                        ("X-Forwarded-For", &own),
+                        ("Forwarded", &format!("for={own}"))
+                    ]
+                )
+                .await,
+                401
+            );
         }
         // All count as one, so it is put off after 20.
         assert_eq!(logged(&logs), ["127.0.0.1"; 20]);
@@ -88,7 +129,8 @@ async fn raw_guess(app: &TestApp, header: &[u8], forwarded: &str) -> Raw {
     raw
 }
 
-/// Version 2 of the header, by the letter of its specification: TCP over IPv4 from 203.0.113.9, with a TLV that nobody knows.
+/// Version 2 of the header, by the letter of its specification: TCP over IPv4 from 203.0.113.9,
+/// with a TLV that nobody knows.
 const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x11\xcb\x00\x71\x09\x0a\x00\x00\x01\xc7\x38\x1f\x90\xe0\x00\x02ab";
 
 #[tokio::test]
@@ -96,8 +138,14 @@ async fn the_proxy_protocol_is_believed_from_trusted_proxies() {
     let app = start("127.0.0.1", true).await;
     let logs = LogCapture::start();
     for (header, address) in [
-        (&b"PROXY TCP4 203.0.113.7 10.0.0.1 51000 8080\r\n"[..], "203.0.113.7"),
-        (b"PROXY TCP6 2001:db8::7 2001:db8::1 51000 8080\r\n", "2001:db8::7"),
+        (
+            &b"PROXY TCP4 203.0.113.7 10.0.0.1 51000 8080\r\n"[..],
+            "203.0.113.7",
+        ),
+        (
+            b"PROXY TCP6 2001:db8::7 2001:db8::1 51000 8080\r\n",
+            "2001:db8::7",
+        ),
         (VERSION_2, "203.0.113.9"),
         // The proxy speaks for itself.
         (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
@@ -107,8 +155,19 @@ async fn the_proxy_protocol_is_believed_from_trusted_proxies() {
         assert_eq!(raw_guess(&app, header, "").await.answer().await.status, 401);
         assert_eq!(logged(&logs).last().unwrap(), address);
         let forwarded = "x-forwarded-for: 198.51.100.1\r\n";
-        assert_eq!(raw_guess(&app, header, forwarded).await.answer().await.status, 401);
-        let behind = if address == "127.0.0.1" { "198.51.100.1" } else { address };
+        assert_eq!(
+            raw_guess(&app, header, forwarded)
+                .await
+                .answer()
+                .await
+                .status,
+            401
+        );
+        let behind = if address == "127.0.0.1" {
+            "198.51.100.1"
+        } else {
+            address
+        };
         assert_eq!(logged(&logs).last().unwrap(), behind);
     }
 }
@@ -116,23 +175,49 @@ async fn the_proxy_protocol_is_believed_from_trusted_proxies() {
 #[tokio::test]
 async fn a_trusted_proxy_without_the_header_is_not_served_and_others_need_none() {
     let app = start("127.0.0.1", true).await;
-    for header in [&b""[..], b"PROXY TCP4 nonsense\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"] {
+    for header in [
+        &b""[..],
+        b"PROXY TCP4 nonsense\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff",
+    ] {
         assert_eq!(raw_guess(&app, header, "").await.rest().await, b"");
     }
     let elsewhere = start("10.0.0.0/8", true).await;
     assert_eq!(elsewhere.get("/livez").await.status, 200);
     let text = elsewhere.get("/metrics").await.expect(200).text;
-    let cut = text.lines().find_map(|line| line.strip_prefix("tableferry_http_cut_total{reason=\"proxy_header\"} ")).unwrap();
+    let cut = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tableferry_http_cut_total{reason=\"proxy_header\"} "))
+        .unwrap();
     assert!(cut.parse::<u64>().unwrap() >= 3, "{cut}");
     // A header from elsewhere is no HTTP.
-    let answer = raw_guess(&elsewhere, b"PROXY TCP4 203.0.113.7 10.0.0.1 51000 8080\r\n", "").await.rest().await;
-    assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", answer.escape_ascii());
+    let answer = raw_guess(
+        &elsewhere,
+        b"PROXY TCP4 203.0.113.7 10.0.0.1 51000 8080\r\n",
+        "",
+    )
+    .await
+    .rest()
+    .await;
+    assert!(
+        answer.starts_with(b"HTTP/1.1 400 "),
+        "{}",
+        answer.escape_ascii()
+    );
 }
 
 #[tokio::test]
 async fn a_proxy_that_begins_and_says_no_more_is_cut() {
-    let front = Limits { head_time: Duration::from_millis(50), ..Limits::default() };
-    let options = TestOptions { front, trusted_proxies: "127.0.0.1", proxy_protocol: true, ..TestOptions::default() };
+    let front = Limits {
+        head_time: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let options = TestOptions {
+        front,
+        trusted_proxies: "127.0.0.1",
+        proxy_protocol: true,
+        ..TestOptions::default()
+    };
     let app = TestApp::start_with(options).await;
     for beginning in ["", "PROXY TCP4 203.0", "\r\n\r\n"] {
         let mut raw = Raw::connect(&app.url).await;

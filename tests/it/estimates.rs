@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::support::{TABLE, TestApp, ago, create_body};
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
 }
 
 /// Takes an export of the usual table to its end by AWS's own clock. Its id.
@@ -25,20 +27,38 @@ async fn first_what_is_known_of_aws_then_what_the_table_took() {
     let app = TestApp::start().await;
     let first = exported(&app).await;
     let done = app.export(&first).await;
-    assert_eq!((&done["estimate"]["basis"], &done["estimate"]["size_in_bytes"]), (&json!("known_range"), &Value::Null));
+    assert_eq!(
+        (
+            &done["estimate"]["basis"],
+            &done["estimate"]["size_in_bytes"]
+        ),
+        (&json!("known_range"), &Value::Null)
+    );
     assert!(done["estimate"]["expected_end_time"].is_string());
     let billed = number(&done["billed_size_in_bytes"]);
     assert!((number(&done["billed_cost"]) - billed / 1e9 * 0.1).abs() < 1e-6);
     let second = app.create(&create_body()).await.expect(202);
     let estimate = &second.json["estimate"];
-    assert_eq!((&estimate["basis"], &estimate["size_in_bytes"]), (&json!("past_exports_of_this_table"), &done["billed_size_in_bytes"]));
+    assert_eq!(
+        (&estimate["basis"], &estimate["size_in_bytes"]),
+        (
+            &json!("past_exports_of_this_table"),
+            &done["billed_size_in_bytes"]
+        )
+    );
     assert!((number(&estimate["cost"]) - number(&done["billed_cost"])).abs() < 1e-9);
     assert_eq!(second.json["billed_cost"], Value::Null);
     app.step_exports().await;
     let running = app.export(&second.id()).await;
     assert_ne!(running["estimate"]["expected_end_time"], Value::Null);
     let list = app.get("/v1/exports").await.expect(200);
-    assert!(list.json["exports"].as_array().unwrap().iter().all(|export| export["estimate"].is_object()));
+    assert!(
+        list.json["exports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|export| export["estimate"].is_object())
+    );
 }
 
 #[tokio::test]
@@ -49,11 +69,26 @@ async fn a_preflight_tells_the_size_and_others_of_that_size_the_duration() {
     body["table_arn"] = json!(TABLE.replace("Orders", "Empty"));
     let empty = app.create(&body).await.expect(202);
     assert_eq!(empty.json["estimate"]["basis"], "known_range");
-    let sized = app.send(app.request(Method::POST, "/v1/exports?preflight=true").json(&create_body())).await.expect(202);
+    let sized = app
+        .send(
+            app.request(Method::POST, "/v1/exports?preflight=true")
+                .json(&create_body()),
+        )
+        .await
+        .expect(202);
     assert!(number(&sized.json["estimate"]["size_in_bytes"]) > 0.0);
     // The same table's exports forgotten but for one of another name and its size.
-    sqlx::query("UPDATE exports SET table_arn = replace(table_arn, 'Orders', 'Similar')").execute(&app.pool).await.unwrap();
-    let similar = app.send(app.request(Method::POST, "/v1/exports?preflight=true").json(&create_body())).await.expect(202);
+    sqlx::query("UPDATE exports SET table_arn = replace(table_arn, 'Orders', 'Similar')")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let similar = app
+        .send(
+            app.request(Method::POST, "/v1/exports?preflight=true")
+                .json(&create_body()),
+        )
+        .await
+        .expect(202);
     assert_eq!(similar.json["estimate"]["basis"], "similar_size");
 }
 
@@ -62,7 +97,8 @@ async fn an_incremental_export_costs_ten_megabytes_at_least() {
     let app = TestApp::start().await;
     let mut body = create_body();
     body["export_type"] = json!("INCREMENTAL_EXPORT");
-    body["incremental_export_specification"] = json!({"export_from_time": ago(7200), "export_to_time": ago(3600)});
+    body["incremental_export_specification"] =
+        json!({"export_from_time": ago(7200), "export_to_time": ago(3600)});
     let created = app.create(&body).await.expect(202);
     assert_eq!(created.json["estimate"]["size_in_bytes"], 10_000_000);
     assert!((number(&created.json["estimate"]["cost"]) - 0.001).abs() < 1e-9);

@@ -1,4 +1,5 @@
-//! Filters: what AWS would refuse is refused before it is asked, and a filtered export holds exactly the items it must.
+//! Filters: what AWS would refuse is refused before it is asked, and a filtered export holds
+//! exactly the items it must.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,8 +19,16 @@ async fn what_aws_would_refuse_is_refused_first() {
     let app = TestApp::start().await;
     let open = json!({":v": {"S": "open"}});
     for (filter, pointer, words) in [
-        (json!({"filter_expression": "a ==== b"}), "filter_expression", "Syntax error; token: \"=\", near: \"===\""),
-        (json!({"filter_expression": "a = :v"}), "filter_expression", "Add \":v\" to expression_attribute_values"),
+        (
+            json!({"filter_expression": "a ==== b"}),
+            "filter_expression",
+            "Syntax error; token: \"=\", near: \"===\"",
+        ),
+        (
+            json!({"filter_expression": "a = :v"}),
+            "filter_expression",
+            "Add \":v\" to expression_attribute_values",
+        ),
         (
             json!({"filter_expression": "a = :v", "expression_attribute_names": {"#t": "amount"}, "expression_attribute_values": open}),
             "expression_attribute_names/#t",
@@ -35,7 +44,11 @@ async fn what_aws_would_refuse_is_refused_first() {
             "filter_expression",
             "begins_with takes strings and binary data",
         ),
-        (json!({"projection_expression": "a, a.b"}), "projection_expression", "overlap"),
+        (
+            json!({"projection_expression": "a, a.b"}),
+            "projection_expression",
+            "overlap",
+        ),
         (
             json!({"key_condition_expression": "pk > :v", "expression_attribute_values": open}),
             "key_condition_expression",
@@ -47,14 +60,31 @@ async fn what_aws_would_refuse_is_refused_first() {
             "leave key_condition_expression out",
         ),
     ] {
-        let problem = app.create(&filtered(filter.clone())).await.expect_problem(422, "validation-failed");
-        assert_eq!(problem.pointers(), [format!("/filter_specification/{pointer}")], "{filter}");
+        let problem = app
+            .create(&filtered(filter.clone()))
+            .await
+            .expect_problem(422, "validation-failed");
+        assert_eq!(
+            problem.pointers(),
+            [format!("/filter_specification/{pointer}")],
+            "{filter}"
+        );
         let detail = problem.json["errors"][0]["detail"].as_str().unwrap();
         assert!(detail.contains(words), "{filter}: {detail}");
         // A preflight says the same.
-        let report = app.send(app.request(Method::POST, "/v1/exports/preflight").json(&filtered(filter))).await.expect(200).json;
+        let report = app
+            .send(
+                app.request(Method::POST, "/v1/exports/preflight")
+                    .json(&filtered(filter)),
+            )
+            .await
+            .expect(200)
+            .json;
         let request = report["checks"][0]["detail"].as_str().unwrap();
-        assert!(request.contains(words) && request.contains(pointer), "{request}");
+        assert!(
+            request.contains(words) && request.contains(pointer),
+            "{request}"
+        );
     }
     assert_eq!(app.stored_exports().await, 0);
     assert!(app.aws.calls().is_empty(), "AWS is not asked");
@@ -79,7 +109,9 @@ fn make_orders(app: &TestApp) {
             {"age": "1h", "delete": {"customer": {"S": "bob"}, "placed": {"N": "4"}}},
         ],
     });
-    app.aws.create_table(&serde_json::from_value(seed).unwrap()).unwrap();
+    app.aws
+        .create_table(&serde_json::from_value(seed).unwrap())
+        .unwrap();
 }
 
 fn orders_body(filter: Value) -> Value {
@@ -91,10 +123,23 @@ async fn exported(app: &TestApp, body: &Value, image: &str) -> (Value, Vec<Strin
     let id = app.export_to_end(body).await;
     assert_eq!(app.verified(&id, true).await["status"], "passed");
     let export = app.export(&id).await;
-    let items = app.get(&format!("/v1/exports/{id}/items?limit=100")).await.expect(200).json["items"].clone();
+    let items = app
+        .get(&format!("/v1/exports/{id}/items?limit=100"))
+        .await
+        .expect(200)
+        .json["items"]
+        .clone();
     let of = |item: &Value| {
-        let keys = if item.get(image).is_some() { &item[image] } else { item };
-        format!("{} {}", keys["customer"]["S"].as_str().unwrap(), keys["placed"]["N"].as_str().unwrap())
+        let keys = if item.get(image).is_some() {
+            &item[image]
+        } else {
+            item
+        };
+        format!(
+            "{} {}",
+            keys["customer"]["S"].as_str().unwrap(),
+            keys["placed"]["N"].as_str().unwrap()
+        )
     };
     let mut lines: Vec<_> = items.as_array().unwrap().iter().map(of).collect();
     lines.sort_unstable();
@@ -117,13 +162,20 @@ async fn a_filtered_full_export_holds_exactly_its_items() {
     for format in ["DYNAMODB_JSON", "ION"] {
         body["export_format"] = json!(format);
         let (export, items) = exported(&app, &body, "Item").await;
-        assert_eq!(items, ["ada 10", "ada 2", "ada 3", "bob 2", "eve 1"], "{format}");
+        assert_eq!(
+            items,
+            ["ada 10", "ada 2", "ada 3", "bob 2", "eve 1"],
+            "{format}"
+        );
         assert_eq!(export["item_count"], 5);
         assert_eq!(export["filter_specification"], open_from_ten());
     }
     // As of before the changes.
     body["export_time"] = json!(ago(7200));
-    assert_eq!(exported(&app, &body, "Item").await.1, ["ada 10", "ada 2", "bob 2", "bob 3"]);
+    assert_eq!(
+        exported(&app, &body, "Item").await.1,
+        ["ada 10", "ada 2", "bob 2", "bob 3"]
+    );
     let of_ada = json!({
         "key_condition_expression": "customer = :c AND placed BETWEEN :from AND :to", "filter_expression": "amount < :most",
         "projection_expression": "customer, placed",
@@ -131,8 +183,16 @@ async fn a_filtered_full_export_holds_exactly_its_items() {
     });
     let (part, items) = exported(&app, &orders_body(of_ada), "Item").await;
     assert_eq!(items, ["ada 2", "ada 3"]);
-    let (whole, _) = exported(&app, &json!({"table_arn": ORDERS_BY_DAY, "s3_bucket": BUCKET}), "Item").await;
-    assert!(part["billed_size_in_bytes"].as_u64() < whole["billed_size_in_bytes"].as_u64(), "a key condition reads less");
+    let (whole, _) = exported(
+        &app,
+        &json!({"table_arn": ORDERS_BY_DAY, "s3_bucket": BUCKET}),
+        "Item",
+    )
+    .await;
+    assert!(
+        part["billed_size_in_bytes"].as_u64() < whole["billed_size_in_bytes"].as_u64(),
+        "a key condition reads less"
+    );
 }
 
 #[tokio::test]
@@ -141,7 +201,8 @@ async fn a_filtered_incremental_export_holds_exactly_its_changes() {
     make_orders(&app);
     let mut body = orders_body(open_from_ten());
     body["export_type"] = json!("INCREMENTAL_EXPORT");
-    body["incremental_export_specification"] = json!({"export_from_time": ago(7200), "export_to_time": ago(1200)});
+    body["incremental_export_specification"] =
+        json!({"export_from_time": ago(7200), "export_to_time": ago(1200)});
     let (export, changes) = exported(&app, &body, "Keys").await;
     // ada 3 was opened, eve 1 inserted; bob 3 was deleted and was open until then.
     assert_eq!(changes, ["ada 3", "bob 3", "eve 1"]);
@@ -153,7 +214,8 @@ async fn a_preflight_holds_a_filter_against_the_tables_key() {
     let app = TestApp::start().await;
     make_orders(&app);
     let with = |condition: &str, filter: Option<&str>, values: Value| {
-        let mut specification = json!({"key_condition_expression": condition, "expression_attribute_values": values});
+        let mut specification =
+            json!({"key_condition_expression": condition, "expression_attribute_values": values});
         if let Some(filter) = filter {
             specification["filter_expression"] = json!(filter);
         }
@@ -161,20 +223,72 @@ async fn a_preflight_holds_a_filter_against_the_tables_key() {
     };
     let (c, n) = (json!({"S": "ada"}), json!({"N": "1"}));
     for (body, status, words) in [
-        (orders_body(open_from_ten()), "skipped", "Without a key condition"),
-        (with("customer = :c", None, json!({":c": c})), "passed", "customer, placed"),
-        (with("amount = :n", None, json!({":n": n})), "failed", "missed key schema element: customer"),
-        (with("customer = :c AND amount > :n", None, json!({":c": c, ":n": n})), "failed", "missed key schema element: placed"),
-        (with("customer = :n", None, json!({":n": n})), "failed", "does not match schema type"),
-        (with("customer = :c", Some("placed > :n"), json!({":c": c, ":n": n})), "failed", "move placed into it"),
+        (
+            orders_body(open_from_ten()),
+            "skipped",
+            "Without a key condition",
+        ),
+        (
+            with("customer = :c", None, json!({":c": c})),
+            "passed",
+            "customer, placed",
+        ),
+        (
+            with("amount = :n", None, json!({":n": n})),
+            "failed",
+            "missed key schema element: customer",
+        ),
+        (
+            with(
+                "customer = :c AND amount > :n",
+                None,
+                json!({":c": c, ":n": n}),
+            ),
+            "failed",
+            "missed key schema element: placed",
+        ),
+        (
+            with("customer = :n", None, json!({":n": n})),
+            "failed",
+            "does not match schema type",
+        ),
+        (
+            with(
+                "customer = :c",
+                Some("placed > :n"),
+                json!({":c": c, ":n": n}),
+            ),
+            "failed",
+            "move placed into it",
+        ),
     ] {
-        let report = app.send(app.request(Method::POST, "/v1/exports/preflight").json(&body)).await.expect(200).json;
-        let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "filter_keys").unwrap();
+        let report = app
+            .send(
+                app.request(Method::POST, "/v1/exports/preflight")
+                    .json(&body),
+            )
+            .await
+            .expect(200)
+            .json;
+        let check = report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["name"] == "filter_keys")
+            .unwrap();
         assert_eq!(check["status"], status, "{check}");
         assert!(check["detail"].as_str().unwrap().contains(words), "{check}");
         if status == "failed" {
-            let refused = app.send(app.request(Method::POST, "/v1/exports?preflight=true").json(&body)).await;
-            assert_eq!(refused.expect_problem(422, "preflight-failed").pointers(), ["/filter_specification"]);
+            let refused = app
+                .send(
+                    app.request(Method::POST, "/v1/exports?preflight=true")
+                        .json(&body),
+                )
+                .await;
+            assert_eq!(
+                refused.expect_problem(422, "preflight-failed").pointers(),
+                ["/filter_specification"]
+            );
         }
     }
     assert_eq!(app.stored_exports().await, 0);

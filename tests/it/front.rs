@@ -1,4 +1,5 @@
-//! Connections and requests that would cost too much: each is cut or refused, and the others are served.
+//! Connections and requests that would cost too much: each is cut or refused, and the others are
+//! served.
 
 use std::collections::VecDeque;
 use std::process::Stdio;
@@ -15,33 +16,54 @@ use tokio::time::timeout;
 use crate::process::{free_address, line_with, terminate};
 use crate::support::{Raw, TestApp, TestOptions, client, create_body};
 
-/// Over soon for who is cut. Who is not meant does not come near it: everything else keeps its usual time.
+/// Over soon for who is cut. Who is not meant does not come near it: everything else keeps its
+/// usual time.
 const SHORT: Duration = Duration::from_millis(50);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn start(front: Limits) -> TestApp {
-    TestApp::start_with(TestOptions { front, ..TestOptions::default() }).await
+    TestApp::start_with(TestOptions {
+        front,
+        ..TestOptions::default()
+    })
+    .await
 }
 
 /// How often the service says it has cut for this reason. Other tests of this process count too.
 async fn cuts(app: &TestApp, reason: &str) -> u64 {
     let metrics = app.get("/metrics").await.expect(200).text;
     let line = format!("tableferry_http_cut_total{{reason=\"{reason}\"}} ");
-    metrics.lines().find_map(|l| l.strip_prefix(&line)).unwrap_or_else(|| panic!("no {reason} in the metrics")).parse().unwrap()
+    metrics
+        .lines()
+        .find_map(|l| l.strip_prefix(&line))
+        .unwrap_or_else(|| panic!("no {reason} in the metrics"))
+        .parse()
+        .unwrap()
 }
 
 /// A request that waits for the end of an export; it has been counted as such when this returns.
 async fn waiting(app: &TestApp, raw: &mut Raw, id: &str) {
-    raw.say(&format!("GET /v1/exports/{id}/events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n")).await;
+    raw.say(&format!(
+        "GET /v1/exports/{id}/events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n"
+    ))
+    .await;
     let mut head = [0; 12];
-    timeout(PATIENCE, raw.stream.read_exact(&mut head)).await.unwrap().unwrap();
+    timeout(PATIENCE, raw.stream.read_exact(&mut head))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(&head, b"HTTP/1.1 200", "{}", app.url);
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut() {
-    let app = start(Limits { head_time: SHORT, head_bytes: 1 << 30, ..Limits::default() }).await;
+    let app = start(Limits {
+        head_time: SHORT,
+        head_bytes: 1 << 30,
+        ..Limits::default()
+    })
+    .await;
     let silent = Raw::connect(&app.url).await;
     let mut half = Raw::connect(&app.url).await;
     half.say("GET /livez HTTP/1.1\r\nhost: test\r\n").await;
@@ -49,7 +71,9 @@ async fn a_head_that_does_not_end_is_cut() {
     // One that sends a little again and again wins no time by it.
     let mut slow = Raw::connect(&app.url).await;
     slow.say("GET /livez HTTP/1.1\r\nx: ").await;
-    let trickled = timeout(PATIENCE, async { while slow.stream.write_all(b"x").await.is_ok() {} });
+    let trickled = timeout(PATIENCE, async {
+        while slow.stream.write_all(b"x").await.is_ok() {}
+    });
     trickled.await.expect("it is closed");
     // All services of a process count together; this one has time for whoever asks.
     assert!(cuts(&TestApp::start().await, "head_time").await >= 3);
@@ -64,12 +88,21 @@ async fn a_flood_of_headers_is_refused() {
     for flood in [many, long, without_end] {
         let mut raw = Raw::connect(&app.url).await;
         // Cut before all of it is taken, at times.
-        let _ = raw.stream.write_all(format!("GET /livez HTTP/1.1\r\n{flood}\r\n").as_bytes()).await;
+        let _ = raw
+            .stream
+            .write_all(format!("GET /livez HTTP/1.1\r\n{flood}\r\n").as_bytes())
+            .await;
         let answer = raw.rest().await;
-        assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            answer.starts_with(b"HTTP/1.1 431 "),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     assert!(cuts(&app, "head_size").await >= 3);
-    let fits = app.request(Method::GET, "/livez").header("x", "y".repeat(15 * 1024));
+    let fits = app
+        .request(Method::GET, "/livez")
+        .header("x", "y".repeat(15 * 1024));
     app.send(fits).await.expect(200);
 }
 
@@ -101,20 +134,34 @@ async fn a_body_without_a_length_is_cut_at_the_limit() {
             sent += 1;
         }
     };
-    timeout(PATIENCE, async { tokio::join!(reading, writing) }).await.expect("it is closed");
-    assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+    timeout(PATIENCE, async { tokio::join!(reading, writing) })
+        .await
+        .expect("it is closed");
+    assert!(
+        answer.starts_with(b"HTTP/1.1 413 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     assert!(sent < 1024, "64 MiB were taken");
     assert_eq!(app.stored_exports().await, 0);
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_told_so() {
-    let app = start(Limits { body_time: SHORT, ..Limits::default() }).await;
+    let app = start(Limits {
+        body_time: SHORT,
+        ..Limits::default()
+    })
+    .await;
     let mut raw = Raw::connect(&app.url).await;
     raw.say("POST /v1/exports HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{").await;
     let answer = raw.answer().await;
     answer.expect_problem(408, "request-timeout");
-    assert!(answer.head.contains("\r\nconnection: close"), "{}", answer.head);
+    assert!(
+        answer.head.contains("\r\nconnection: close"),
+        "{}",
+        answer.head
+    );
     assert_eq!(raw.rest().await, b"");
     assert!(cuts(&app, "body_time").await >= 1);
 }
@@ -123,7 +170,9 @@ async fn a_body_that_does_not_come_is_told_so() {
 async fn large_bodies_have_a_bound_and_small_ones_have_none() {
     let app = TestApp::start().await;
     let head = |length: usize| {
-        format!("POST /v1/exports HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n")
+        format!(
+            "POST /v1/exports HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        )
     };
     let mut large = Vec::new();
     let mut refused = None;
@@ -147,7 +196,11 @@ async fn large_bodies_have_a_bound_and_small_ones_have_none() {
 #[tokio::test]
 async fn a_connection_lives_on_between_requests() {
     for rest_after in [Duration::ZERO, Duration::from_secs(3600)] {
-        let app = start(Limits { rest_after, ..Limits::default() }).await;
+        let app = start(Limits {
+            rest_after,
+            ..Limits::default()
+        })
+        .await;
         let mut raw = Raw::connect(&app.url).await;
         for _ in 0..3 {
             assert_eq!(raw.ask("/livez").await.status, 200);
@@ -155,7 +208,10 @@ async fn a_connection_lives_on_between_requests() {
         // Two requests and a part of the third come together.
         let livez = "GET /livez HTTP/1.1\r\nhost: test\r\n\r\n";
         raw.say(&format!("{livez}{livez}{}", &livez[..17])).await;
-        assert_eq!((raw.answer().await.status, raw.answer().await.status), (200, 200));
+        assert_eq!(
+            (raw.answer().await.status, raw.answer().await.status),
+            (200, 200)
+        );
         raw.say(&livez[17..]).await;
         assert_eq!(raw.answer().await.status, 200);
         // A body, and an answer that is larger than every buffer.
@@ -175,7 +231,12 @@ async fn a_connection_lives_on_between_requests() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_in_time() {
     for rest_after in [Duration::ZERO, Duration::from_secs(3600)] {
-        let app = start(Limits { idle_time: SHORT, rest_after, ..Limits::default() }).await;
+        let app = start(Limits {
+            idle_time: SHORT,
+            rest_after,
+            ..Limits::default()
+        })
+        .await;
         let mut raw = Raw::connect(&app.url).await;
         assert_eq!(raw.ask("/livez").await.status, 200);
         assert_eq!(raw.rest().await, b"");
@@ -184,7 +245,11 @@ async fn an_idle_connection_is_closed_in_time() {
 
 #[tokio::test]
 async fn who_is_idle_gives_way_and_health_is_always_told() {
-    let app = start(Limits { connections: 2, ..Limits::default() }).await;
+    let app = start(Limits {
+        connections: 2,
+        ..Limits::default()
+    })
+    .await;
     let mut idle = Raw::connect(&app.url).await;
     assert_eq!(idle.ask("/livez").await.status, 200);
     let mut first = Raw::connect(&app.url).await;
@@ -206,42 +271,66 @@ async fn who_is_idle_gives_way_and_health_is_always_told() {
     // Nobody is idle now.
     let mut third = Raw::connect(&app.url).await;
     let answer = third.ask("/livez").await;
-    assert!(answer.status == 200 && answer.head.contains("\r\nconnection: close"), "{}", answer.head);
+    assert!(
+        answer.status == 200 && answer.head.contains("\r\nconnection: close"),
+        "{}",
+        answer.head
+    );
     assert_eq!(third.rest().await, b"");
     let mut fourth = Raw::connect(&app.url).await;
     let answer = fourth.ask("/v1/exports").await;
     answer.expect_problem(503, "unavailable");
-    assert!(answer.head.contains("\r\nretry-after: ") && answer.head.contains("\r\nconnection: close"), "{}", answer.head);
+    assert!(
+        answer.head.contains("\r\nretry-after: ") && answer.head.contains("\r\nconnection: close"),
+        "{}",
+        answer.head
+    );
     assert_eq!(fourth.rest().await, b"");
     // Those who wait were not disturbed.
     drop(first);
     let cancelled = async {
         loop {
             let mut raw = Raw::connect(&app.url).await;
-            raw.say(&format!("DELETE /v1/exports/{id}?force=true HTTP/1.1\r\nhost: test\r\n\r\n")).await;
+            raw.say(&format!(
+                "DELETE /v1/exports/{id}?force=true HTTP/1.1\r\nhost: test\r\n\r\n"
+            ))
+            .await;
             if raw.answer().await.status == 204 {
                 return;
             }
         }
     };
-    timeout(PATIENCE, cancelled).await.expect("the place of one who left is free");
-    let mut rest = Vec::new();
-    timeout(PATIENCE, async { while !rest.ends_with(b"0\r\n\r\n") && second.stream.read_buf(&mut rest).await.unwrap() > 0 {} })
+    timeout(PATIENCE, cancelled)
         .await
-        .unwrap();
+        .expect("the place of one who left is free");
+    let mut rest = Vec::new();
+    timeout(PATIENCE, async {
+        while !rest.ends_with(b"0\r\n\r\n") && second.stream.read_buf(&mut rest).await.unwrap() > 0
+        {
+        }
+    })
+    .await
+    .unwrap();
     assert!(rest.ends_with(b"0\r\n\r\n"), "the stream ends in order");
 }
 
 /// A transaction that keeps everybody from reading exports.
 async fn lock_exports(app: &TestApp) -> PgConnection {
     let mut connection = PgConnection::connect(&app.database_url).await.unwrap();
-    sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE exports IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     connection
 }
 
 #[tokio::test]
 async fn more_work_than_is_taken_is_refused_at_once() {
-    let app = start(Limits { requests: 1, ..Limits::default() }).await;
+    let app = start(Limits {
+        requests: 1,
+        ..Limits::default()
+    })
+    .await;
     let id = app.create(&create_body()).await.expect(202).id();
     // Neither a live stream nor a body that is still to come is work.
     let mut stream = Raw::connect(&app.url).await;
@@ -259,7 +348,9 @@ async fn more_work_than_is_taken_is_refused_at_once() {
             }
             answer.expect_problem(503, "unavailable");
         };
-        timeout(PATIENCE, once_free(&path)).await.expect("who waits keeps nobody out");
+        timeout(PATIENCE, once_free(&path))
+            .await
+            .expect("who waits keeps nobody out");
         let lock = lock_exports(&app).await;
         let works = once_free("/v1/exports");
         let meanwhile = async {
@@ -271,14 +362,19 @@ async fn more_work_than_is_taken_is_refused_at_once() {
                     }
                 }
             };
-            let refused = timeout(PATIENCE, refused).await.expect("somebody is refused").expect_problem(503, "unavailable");
+            let refused = timeout(PATIENCE, refused)
+                .await
+                .expect("somebody is refused")
+                .expect_problem(503, "unavailable");
             assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
             app.get("/livez").await.expect(200);
             app.get("/metrics").await.expect(200);
             lock.close().await.unwrap();
         };
         tokio::join!(works, meanwhile);
-        app.send(app.request(Method::DELETE, &format!("{path}?force=true"))).await.expect(204);
+        app.send(app.request(Method::DELETE, &format!("{path}?force=true")))
+            .await
+            .expect(204);
     };
     let (waited, ()) = tokio::join!(waits, others);
     waited.expect_problem(404, "not-found");
@@ -287,9 +383,16 @@ async fn more_work_than_is_taken_is_refused_at_once() {
 
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_given_up() {
-    let app = start(Limits { answer_time: SHORT, ..Limits::default() }).await;
+    let app = start(Limits {
+        answer_time: SHORT,
+        ..Limits::default()
+    })
+    .await;
     let lock = lock_exports(&app).await;
-    let answer = app.get("/v1/exports").await.expect_problem(503, "unavailable");
+    let answer = app
+        .get("/v1/exports")
+        .await
+        .expect_problem(503, "unavailable");
     assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
     lock.close().await.unwrap();
     assert!(cuts(&app, "answer_time").await >= 1);
@@ -297,13 +400,22 @@ async fn an_answer_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn who_does_not_read_is_cut() {
-    let app = start(Limits { write_time: SHORT, ..Limits::default() }).await;
+    let app = start(Limits {
+        write_time: SHORT,
+        ..Limits::default()
+    })
+    .await;
     let mut raw = Raw::connect(&app.url).await;
     let asked = 64;
     let requests = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: test\r\n\r\n".repeat(asked);
     raw.say(&requests).await;
-    // Until it is counted nothing is read; afterwards comes what lies in the system's buffers, and the end.
-    timeout(PATIENCE, async { while cuts(&app, "write_time").await == 0 {} }).await.expect("it is cut");
+    // Until it is counted nothing is read; afterwards comes what lies in the system's buffers, and
+    // the end.
+    timeout(PATIENCE, async {
+        while cuts(&app, "write_time").await == 0 {}
+    })
+    .await
+    .expect("it is cut");
     let mut bytes = 0;
     let mut space = vec![0; 1 << 20];
     let read = async {
@@ -318,9 +430,17 @@ async fn who_does_not_read_is_cut() {
 #[tokio::test]
 async fn a_process_without_file_descriptors_goes_on_when_it_has_some() {
     let address = free_address().await;
-    let variables = [("DATABASE_URL", "postgres://127.0.0.1:1/d"), ("TABLEFERRY_AUTH", "none"), ("TABLEFERRY_LISTEN", &address)];
+    let variables = [
+        ("DATABASE_URL", "postgres://127.0.0.1:1/d"),
+        ("TABLEFERRY_AUTH", "none"),
+        ("TABLEFERRY_LISTEN", &address),
+    ];
     let mut child = Command::new("/bin/sh")
-        .args(["-c", "ulimit -n 64 && exec \"$0\" serve", env!("CARGO_BIN_EXE_tableferry")])
+        .args([
+            "-c",
+            "ulimit -n 64 && exec \"$0\" serve",
+            env!("CARGO_BIN_EXE_tableferry"),
+        ])
         .env_clear()
         .envs(variables)
         .stderr(Stdio::piped())
@@ -329,8 +449,12 @@ async fn a_process_without_file_descriptors_goes_on_when_it_has_some() {
         .unwrap();
     let mut lines = Vec::new();
     line_with(&mut child, &mut lines, "the database does not answer").await;
-    assert!(lines.concat().contains("the limit of open files"), "{lines:?}");
-    // Whoever has sent a byte is not idle and does not give way, so that sooner or later there are more of them than files.
+    assert!(
+        lines.concat().contains("the limit of open files"),
+        "{lines:?}"
+    );
+    // Whoever has sent a byte is not idle and does not give way, so that sooner or later there are
+    // more of them than files.
     let crowd = async {
         let mut held = VecDeque::new();
         loop {
@@ -348,8 +472,23 @@ async fn a_process_without_file_descriptors_goes_on_when_it_has_some() {
     }
     let url = format!("http://{address}");
     let http = client();
-    let live = async { while !http.get(format!("{url}/livez")).send().await.is_ok_and(|answer| answer.status() == 200) {} };
-    timeout(PATIENCE, live).await.expect("it takes connections again");
+    let live = async {
+        while !http
+            .get(format!("{url}/livez"))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
+        {}
+    };
+    timeout(PATIENCE, live)
+        .await
+        .expect("it takes connections again");
     terminate(&child);
-    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    assert!(
+        timeout(PATIENCE, child.wait())
+            .await
+            .unwrap()
+            .unwrap()
+            .success()
+    );
 }

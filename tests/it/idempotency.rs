@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 use crate::support::{Answer, TestApp, create_body};
 
 async fn create(app: &TestApp, key: &str, body: &Value) -> Answer {
-    app.send(app.request(Method::POST, "/v1/exports").header("idempotency-key", key).json(body)).await
+    app.send(
+        app.request(Method::POST, "/v1/exports")
+            .header("idempotency-key", key)
+            .json(body),
+    )
+    .await
 }
 
 #[tokio::test]
@@ -20,9 +25,15 @@ async fn the_same_key_and_body_answer_the_same_export() {
     same["s3_prefix"] = Value::Null;
     let again = create(&app, "k1", &same).await.expect(202);
     assert_eq!(again.header("idempotent-replayed"), "true");
-    assert_eq!((again.id(), again.header("location")), (first.id(), first.header("location")));
+    assert_eq!(
+        (again.id(), again.header("location")),
+        (first.id(), first.header("location"))
+    );
     assert_eq!(app.stored_exports().await, 1);
-    assert_ne!(create(&app, "k2", &create_body()).await.expect(202).id(), first.id());
+    assert_ne!(
+        create(&app, "k2", &create_body()).await.expect(202).id(),
+        first.id()
+    );
 }
 
 #[tokio::test]
@@ -37,7 +48,9 @@ async fn another_body_is_refused() {
     ] {
         let mut other = create_body();
         other[field] = value;
-        create(&app, "k", &other).await.expect_problem(422, "idempotency-key-reused");
+        create(&app, "k", &other)
+            .await
+            .expect_problem(422, "idempotency-key-reused");
     }
     assert_eq!(app.stored_exports().await, 1);
 }
@@ -48,17 +61,27 @@ async fn a_replay_is_answered_although_its_times_have_aged() {
     let mut body = create_body();
     body["export_time"] = json!(crate::support::ago(3600));
     let id = create(&app, "k", &body).await.expect(202).id();
-    app.chance.advance(std::time::Duration::from_secs(36 * 24 * 3600));
-    app.create(&body).await.expect_problem(422, "validation-failed");
+    app.chance
+        .advance(std::time::Duration::from_secs(36 * 24 * 3600));
+    app.create(&body)
+        .await
+        .expect_problem(422, "validation-failed");
     let replay = create(&app, "k", &body).await.expect(202);
-    assert_eq!((replay.id(), replay.header("idempotent-replayed")), (id, "true"));
-    create(&app, "new", &body).await.expect_problem(422, "validation-failed");
+    assert_eq!(
+        (replay.id(), replay.header("idempotent-replayed")),
+        (id, "true")
+    );
+    create(&app, "new", &body)
+        .await
+        .expect_problem(422, "validation-failed");
 }
 
 #[tokio::test]
 async fn a_refused_request_does_not_use_its_key_up() {
     let app = TestApp::start().await;
-    create(&app, "k", &json!({})).await.expect_problem(422, "validation-failed");
+    create(&app, "k", &json!({}))
+        .await
+        .expect_problem(422, "validation-failed");
     create(&app, "k", &create_body()).await.expect(202);
 }
 
@@ -67,7 +90,10 @@ async fn a_hundred_at_once_make_one_export() {
     let app = TestApp::start().await;
     let body = create_body();
     let answers = join_all((0..100).map(|_| create(&app, "k", &body))).await;
-    let mut ids: Vec<_> = answers.into_iter().map(|answer| answer.expect(202).id()).collect();
+    let mut ids: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.expect(202).id())
+        .collect();
     ids.dedup();
     assert_eq!(ids.len(), 1);
     assert_eq!(app.stored_exports().await, 1);
@@ -81,6 +107,9 @@ async fn a_replay_after_the_end_tells_the_end() {
     app.aws.finish_exports().await;
     app.step_exports().await;
     let replay = create(&app, "k", &create_body()).await.expect(202);
-    assert_eq!((replay.id(), &replay.json["export_status"]), (id, &json!("COMPLETED")));
+    assert_eq!(
+        (replay.id(), &replay.json["export_status"]),
+        (id, &json!("COMPLETED"))
+    );
     assert_eq!(app.aws.exports().len(), 1);
 }

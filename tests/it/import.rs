@@ -10,7 +10,11 @@ use tableferry_simulator::{Fault, FaultKind};
 use crate::support::{Answer, TABLE, TestApp, create_body, plain_request};
 
 async fn import(app: &TestApp, arn: &str) -> Answer {
-    app.send(app.request(Method::POST, "/v1/exports/import").json(&json!({"export_arn": arn}))).await
+    app.send(
+        app.request(Method::POST, "/v1/exports/import")
+            .json(&json!({"export_arn": arn})),
+    )
+    .await
 }
 
 /// Starts an export without the service.
@@ -19,7 +23,12 @@ async fn started_elsewhere(app: &TestApp) -> String {
     request.destination.prefix = S3Prefix::parse("elsewhere").unwrap();
     request.format = ExportFormat::Ion;
     let aws = app.another_aws().await;
-    aws.start(&request, &ClientToken::known("elsewhere".to_owned())).await.unwrap().arn.as_str().to_owned()
+    aws.start(&request, &ClientToken::known("elsewhere".to_owned()))
+        .await
+        .unwrap()
+        .arn
+        .as_str()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -27,7 +36,10 @@ async fn a_running_export_is_adopted_and_followed() {
     let app = TestApp::start().await;
     let arn = started_elsewhere(&app).await;
     let adopted = import(&app, &arn).await.expect(201);
-    assert_eq!(adopted.header("location"), format!("/v1/exports/{}", adopted.id()));
+    assert_eq!(
+        adopted.header("location"),
+        format!("/v1/exports/{}", adopted.id())
+    );
     for (name, value) in [
         ("arn", arn.as_str()),
         ("origin", "imported"),
@@ -40,9 +52,19 @@ async fn a_running_export_is_adopted_and_followed() {
     }
     app.aws.finish_exports().await;
     app.step_exports().await;
-    assert_eq!(app.export(&adopted.id()).await["export_status"], "COMPLETED");
-    assert_eq!(app.event_types(&adopted.id()).await, ["export.imported", "export.completed"]);
-    assert_eq!(import(&app, &arn).await.expect(200).id(), adopted.id(), "it is known already");
+    assert_eq!(
+        app.export(&adopted.id()).await["export_status"],
+        "COMPLETED"
+    );
+    assert_eq!(
+        app.event_types(&adopted.id()).await,
+        ["export.imported", "export.completed"]
+    );
+    assert_eq!(
+        import(&app, &arn).await.expect(200).id(),
+        adopted.id(),
+        "it is known already"
+    );
 }
 
 #[tokio::test]
@@ -59,7 +81,8 @@ async fn an_ended_export_is_adopted_as_it_ended() {
 #[tokio::test]
 async fn one_of_our_own_is_known_even_before_its_answer_arrived() {
     let app = TestApp::start().await;
-    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
+    app.aws
+        .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
     let id = app.create(&create_body()).await.expect(202).id();
     app.step_exports().await;
     let arn = app.aws.exports()[0].arn.clone();
@@ -72,14 +95,35 @@ async fn one_of_our_own_is_known_even_before_its_answer_arrived() {
 #[tokio::test]
 async fn what_cannot_be_adopted_is_told_and_nothing_is_stored() {
     let app = TestApp::start().await;
-    for bad in ["x", TABLE, &format!("{TABLE}/export/"), &format!("{TABLE}/export/a/b")] {
-        assert_eq!(import(&app, bad).await.expect_problem(422, "validation-failed").pointers(), ["/export_arn"]);
+    for bad in [
+        "x",
+        TABLE,
+        &format!("{TABLE}/export/"),
+        &format!("{TABLE}/export/a/b"),
+    ] {
+        assert_eq!(
+            import(&app, bad)
+                .await
+                .expect_problem(422, "validation-failed")
+                .pointers(),
+            ["/export_arn"]
+        );
     }
     let unknown = format!("{TABLE}/export/01580735656614-2c2f422e");
-    let refused = import(&app, &unknown).await.expect_problem(422, "refused-by-aws");
-    assert!(refused.json["detail"].as_str().unwrap().contains("ExportNotFoundException"));
-    app.aws.add_fault(Fault::new("DescribeExport", FaultKind::AccessDenied).times(1));
-    let denied = import(&app, &unknown).await.expect_problem(503, "aws-unavailable");
+    let refused = import(&app, &unknown)
+        .await
+        .expect_problem(422, "refused-by-aws");
+    assert!(
+        refused.json["detail"]
+            .as_str()
+            .unwrap()
+            .contains("ExportNotFoundException")
+    );
+    app.aws
+        .add_fault(Fault::new("DescribeExport", FaultKind::AccessDenied).times(1));
+    let denied = import(&app, &unknown)
+        .await
+        .expect_problem(503, "aws-unavailable");
     assert!(!denied.header("retry-after").is_empty());
     assert_eq!(app.stored_exports().await, 0);
 }

@@ -7,10 +7,14 @@ use tableferry_simulator::{Age, Fault, FaultKind, TableSeed};
 
 use crate::support::{BUCKET, TestApp, TestOptions, create_body};
 
-/// A service with the limits that one has, on an AWS with its limits and a table so small that the time goes to what is tested; AWS
-/// takes about 12 minutes for it all the same.
+/// A service with the limits that one has, on an AWS with its limits and a table so small that the
+/// time goes to what is tested; AWS takes about 12 minutes for it all the same.
 async fn start_limited() -> TestApp {
-    let options = TestOptions { limits: true, longest_poll: Duration::from_secs(120), ..TestOptions::default() };
+    let options = TestOptions {
+        limits: true,
+        longest_poll: Duration::from_secs(120),
+        ..TestOptions::default()
+    };
     let app = TestApp::start_with(options).await;
     for region in ["us-east-1", "eu-west-1"] {
         let mut small = TableSeed::new("Small");
@@ -38,7 +42,12 @@ async fn two_thousand_exports_against_aws_s_real_limits() {
     }
     let ended = "SELECT count(*) FROM exports WHERE export_status = 'COMPLETED'";
     let mut rounds = 0;
-    while sqlx::query_scalar::<_, i64>(ended).fetch_one(&app.pool).await.unwrap() < 2000 {
+    while sqlx::query_scalar::<_, i64>(ended)
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
+        < 2000
+    {
         while app.step_due_exports().await > 0 {}
         app.pass(Duration::from_secs(15)).await;
         rounds += 1;
@@ -47,16 +56,29 @@ async fn two_thousand_exports_against_aws_s_real_limits() {
     // The claim of 300 in flight is AWS's: had it been crossed, AWS would have said so.
     let calls = app.aws.calls();
     let (throttled, over): (Vec<_>, Vec<_>) = (
-        calls.iter().filter(|c| c.outcome == "ThrottlingException").collect(),
-        calls.iter().filter(|c| c.outcome == "LimitExceededException").collect(),
+        calls
+            .iter()
+            .filter(|c| c.outcome == "ThrottlingException")
+            .collect(),
+        calls
+            .iter()
+            .filter(|c| c.outcome == "LimitExceededException")
+            .collect(),
     );
-    assert!(throttled.len() * 20 < calls.len(), "{} of {} calls were throttled", throttled.len(), calls.len());
+    assert!(
+        throttled.len() * 20 < calls.len(),
+        "{} of {} calls were throttled",
+        throttled.len(),
+        calls.len()
+    );
     assert!(over.is_empty(), "{} starts met a full quota", over.len());
     // In order: an ARN holds the millisecond of its start.
-    let starts: Vec<String> = sqlx::query_scalar("SELECT substring(export_arn from '/export/([0-9]+)-') FROM exports ORDER BY id")
-        .fetch_all(&app.pool)
-        .await
-        .unwrap();
+    let starts: Vec<String> = sqlx::query_scalar(
+        "SELECT substring(export_arn from '/export/([0-9]+)-') FROM exports ORDER BY id",
+    )
+    .fetch_all(&app.pool)
+    .await
+    .unwrap();
     assert!(starts.is_sorted());
     assert_eq!(app.aws.exports().len(), 2000);
 }
@@ -73,14 +95,23 @@ async fn who_waits_for_a_place_is_told_so() {
         app.chance.advance(Duration::from_secs(10));
         // Starts may go on while looks find nothing ended.
         app.aws.advance(Duration::from_secs(10)).await;
-        if app.export(&last).await["status_reason"].to_string().contains("300 exports") {
+        if app.export(&last).await["status_reason"]
+            .to_string()
+            .contains("300 exports")
+        {
             break;
         }
     }
     let waiting = app.export(&last).await;
     assert_eq!(waiting["export_status"], "PENDING");
-    assert_eq!(waiting["status_reason"], "waiting: 300 exports of this account already run in this region");
-    assert_eq!(app.event_types(&last).await, ["export.created", "export.delayed"]);
+    assert_eq!(
+        waiting["status_reason"],
+        "waiting: 300 exports of this account already run in this region"
+    );
+    assert_eq!(
+        app.event_types(&last).await,
+        ["export.created", "export.delayed"]
+    );
     for _ in 0..60 {
         app.aws.finish_exports().await;
         while app.step_due_exports().await > 0 {}
@@ -92,7 +123,8 @@ async fn who_waits_for_a_place_is_told_so() {
 #[tokio::test]
 async fn a_throttled_lane_does_not_slow_another() {
     let app = start_limited().await;
-    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).region("us-east-1"));
+    app.aws
+        .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).region("us-east-1"));
     let throttled = app.create(&small_body()).await.expect(202).id();
     app.step_due_exports().await;
     assert_eq!(app.step_due_exports().await, 0, "the lane pauses");
@@ -107,7 +139,10 @@ async fn a_throttled_lane_does_not_slow_another() {
 #[tokio::test]
 async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
     let app = start_limited().await;
-    let ids = [app.create(&small_body()).await.expect(202).id(), app.create(&small_body()).await.expect(202).id()];
+    let ids = [
+        app.create(&small_body()).await.expect(202).id(),
+        app.create(&small_body()).await.expect(202).id(),
+    ];
     // Others of the account use the quota up.
     let aws = app.another_aws().await;
     for n in 0..300 {
@@ -117,7 +152,13 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
     app.step_due_exports().await;
     let first = app.export(&ids[0]).await;
     assert_eq!(first["export_status"], "PENDING");
-    assert!(first["status_reason"].as_str().unwrap().contains("as many exports of this account as it allows"), "{first}");
+    assert!(
+        first["status_reason"]
+            .as_str()
+            .unwrap()
+            .contains("as many exports of this account as it allows"),
+        "{first}"
+    );
     let starts = app.calls("ExportTableToPointInTime");
     assert_eq!(starts, 301, "the second was not even tried");
     app.aws.finish_exports().await;
@@ -126,26 +167,41 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
         while app.step_due_exports().await > 0 {}
     }
     let (first, second) = (app.export(&ids[0]).await, app.export(&ids[1]).await);
-    let millisecond = |export: &Value| export["arn"].as_str().unwrap().rsplit('/').next().unwrap()[..14].to_owned();
+    let millisecond = |export: &Value| {
+        export["arn"].as_str().unwrap().rsplit('/').next().unwrap()[..14].to_owned()
+    };
     assert!(millisecond(&first) <= millisecond(&second));
 }
 
 async fn elsewhere(aws: &tableferry::aws::Aws, n: u32) {
     use tableferry::domain::ids::ClientToken;
     let request = crate::support::plain_request(SMALL);
-    aws.start(&request, &ClientToken::known(format!("elsewhere-{n}"))).await.unwrap();
+    aws.start(&request, &ClientToken::known(format!("elsewhere-{n}")))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn starts_in_doubt_hold_their_place_and_are_not_kept_from_being_repeated_by_it() {
-    let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
-    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
+    let app = TestApp::start_with(TestOptions {
+        most_in_flight: Some(1),
+        ..TestOptions::default()
+    })
+    .await;
+    app.aws
+        .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
     let doubtful = app.create(&create_body()).await.expect(202).id();
     app.step_exports().await;
     let waiting = app.create(&create_body()).await.expect(202).id();
     app.step_due_exports().await;
-    let told = app.export(&waiting).await["status_reason"].as_str().unwrap().to_owned();
-    assert_eq!(told, "waiting: 1 export of this account already runs in this region");
+    let told = app.export(&waiting).await["status_reason"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        told,
+        "waiting: 1 export of this account already runs in this region"
+    );
     app.step_exports().await;
     assert_eq!(app.export(&doubtful).await["export_status"], "IN_PROGRESS");
     assert_eq!(app.export(&waiting).await["export_status"], "PENDING");
@@ -159,7 +215,11 @@ async fn starts_in_doubt_hold_their_place_and_are_not_kept_from_being_repeated_b
 
 #[tokio::test]
 async fn a_timed_out_export_holds_no_place() {
-    let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
+    let app = TestApp::start_with(TestOptions {
+        most_in_flight: Some(1),
+        ..TestOptions::default()
+    })
+    .await;
     let mut body = create_body();
     body["timeouts"] = json!({"create": "1s"});
     let slow = app.create(&body).await.expect(202).id();
@@ -174,7 +234,11 @@ async fn a_timed_out_export_holds_no_place() {
 
 #[tokio::test]
 async fn who_waits_too_long_for_a_place_times_out_without_a_call() {
-    let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
+    let app = TestApp::start_with(TestOptions {
+        most_in_flight: Some(1),
+        ..TestOptions::default()
+    })
+    .await;
     app.create(&create_body()).await.expect(202);
     app.step_exports().await;
     let mut body = create_body();
@@ -191,11 +255,18 @@ async fn who_waits_too_long_for_a_place_times_out_without_a_call() {
 #[tokio::test]
 async fn a_throttled_export_is_not_overtaken() {
     let app = start_limited().await;
-    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).times(8));
-    let ids = [app.create(&small_body()).await.expect(202).id(), app.create(&small_body()).await.expect(202).id()];
+    app.aws
+        .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).times(8));
+    let ids = [
+        app.create(&small_body()).await.expect(202).id(),
+        app.create(&small_body()).await.expect(202).id(),
+    ];
     for _ in 0..60 {
         app.step_due_exports().await;
-        assert!(app.export(&ids[0]).await["export_status"] != "PENDING" || app.export(&ids[1]).await["export_status"] == "PENDING");
+        assert!(
+            app.export(&ids[0]).await["export_status"] != "PENDING"
+                || app.export(&ids[1]).await["export_status"] == "PENDING"
+        );
         app.pass(Duration::from_secs(3)).await;
     }
     assert_eq!(app.export(&ids[1]).await["export_status"], "IN_PROGRESS");

@@ -5,8 +5,17 @@ use serde_json::json;
 use crate::support::{BUCKET, TABLE, TestApp, ago, create_body};
 
 async fn ids(app: &TestApp, query: &str) -> Vec<String> {
-    let page = app.get(&format!("/v1/exports?{query}")).await.expect(200).json;
-    page["exports"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()).collect()
+    let page = app
+        .get(&format!("/v1/exports?{query}"))
+        .await
+        .expect(200)
+        .json;
+    page["exports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -22,13 +31,28 @@ async fn newest_first_in_pages_without_gaps_or_repeats() {
     let mut path = "/v1/exports?page_size=3".to_owned();
     loop {
         let page = app.get(&path).await.expect(200);
-        seen.extend(page.json["exports"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page.json["exports"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|e| e["id"].as_str().unwrap().to_owned()),
+        );
         // New ones do not disturb the pages behind them.
         app.create(&create_body()).await.expect(202);
         match page.json["next_page_token"].as_str() {
             Some(token) => {
-                assert!(page.header("link").contains(token) && page.header("link").ends_with("; rel=\"next\""));
-                path = page.header("link").trim_start_matches('<').split('>').next().unwrap().to_owned();
+                assert!(
+                    page.header("link").contains(token)
+                        && page.header("link").ends_with("; rel=\"next\"")
+                );
+                path = page
+                    .header("link")
+                    .trim_start_matches('<')
+                    .split('>')
+                    .next()
+                    .unwrap()
+                    .to_owned();
             }
             None => {
                 assert_eq!(page.header("link"), "");
@@ -46,10 +70,26 @@ async fn a_token_is_for_the_filters_it_was_made_for() {
     for _ in 0..3 {
         app.create(&create_body()).await.expect(202);
     }
-    let page = app.get("/v1/exports?page_size=1&export_status=PENDING").await.expect(200).json;
+    let page = app
+        .get("/v1/exports?page_size=1&export_status=PENDING")
+        .await
+        .expect(200)
+        .json;
     let token = page["next_page_token"].as_str().unwrap();
-    assert_eq!(ids(&app, &format!("page_size=2&export_status=PENDING&page_token={token}")).await.len(), 2);
-    app.get(&format!("/v1/exports?export_status=FAILED&page_token={token}")).await.expect_problem(400, "invalid-parameter");
+    assert_eq!(
+        ids(
+            &app,
+            &format!("page_size=2&export_status=PENDING&page_token={token}")
+        )
+        .await
+        .len(),
+        2
+    );
+    app.get(&format!(
+        "/v1/exports?export_status=FAILED&page_token={token}"
+    ))
+    .await
+    .expect_problem(400, "invalid-parameter");
 }
 
 #[tokio::test]
@@ -69,25 +109,60 @@ async fn filters_alone_and_together() {
     let (hour_ago, in_an_hour) = (ago(3600), ago(-3600));
     for (query, expected) in [
         ("export_status=COMPLETED".to_owned(), vec![&plain]),
-        ("export_status=PENDING".to_owned(), vec![&incremental, &other]),
+        (
+            "export_status=PENDING".to_owned(),
+            vec![&incremental, &other],
+        ),
         (format!("table_arn={TABLE}"), vec![&incremental, &plain]),
-        (format!("s3_bucket={BUCKET}&export_status=PENDING"), vec![&incremental]),
+        (
+            format!("s3_bucket={BUCKET}&export_status=PENDING"),
+            vec![&incremental],
+        ),
         ("export_type=FULL_EXPORT".to_owned(), vec![&other, &plain]),
         ("label=env:test".to_owned(), vec![&incremental, &other]),
         ("label=env:test&label=team:a:b".to_owned(), vec![&other]),
-        (format!("label=env:test&table_arn={TABLE}"), vec![&incremental]),
-        ("label=env:test&s3_bucket=other-bucket".to_owned(), vec![&other]),
-        ("label=env:test&label=team:a:b&export_type=INCREMENTAL_EXPORT".to_owned(), vec![]),
-        ("label=env:test&export_type=FULL_EXPORT&export_status=PENDING".to_owned(), vec![&other]),
+        (
+            format!("label=env:test&table_arn={TABLE}"),
+            vec![&incremental],
+        ),
+        (
+            "label=env:test&s3_bucket=other-bucket".to_owned(),
+            vec![&other],
+        ),
+        (
+            "label=env:test&label=team:a:b&export_type=INCREMENTAL_EXPORT".to_owned(),
+            vec![],
+        ),
+        (
+            "label=env:test&export_type=FULL_EXPORT&export_status=PENDING".to_owned(),
+            vec![&other],
+        ),
         ("label=env:production".to_owned(), vec![]),
-        (format!("created_after={hour_ago}&created_before={in_an_hour}"), vec![&incremental, &other, &plain]),
+        (
+            format!("created_after={hour_ago}&created_before={in_an_hour}"),
+            vec![&incremental, &other, &plain],
+        ),
         (format!("created_before={hour_ago}"), vec![]),
-        ("created_after=2020-01-01T00:00:00%2B01:00".to_owned(), vec![&incremental, &other, &plain]),
+        (
+            "created_after=2020-01-01T00:00:00%2B01:00".to_owned(),
+            vec![&incremental, &other, &plain],
+        ),
         // As typed, without escaping; and as clients of other languages write an offset.
-        ("created_after=2020-01-01T00:00:00+01:00".to_owned(), vec![&incremental, &other, &plain]),
-        ("created_after=2020-01-01T00:00:00%2B0100&created_before=2020-01-02T00:00:00+0000".to_owned(), vec![]),
+        (
+            "created_after=2020-01-01T00:00:00+01:00".to_owned(),
+            vec![&incremental, &other, &plain],
+        ),
+        (
+            "created_after=2020-01-01T00:00:00%2B0100&created_before=2020-01-02T00:00:00+0000"
+                .to_owned(),
+            vec![],
+        ),
     ] {
-        assert_eq!(ids(&app, &query).await.iter().collect::<Vec<_>>(), expected, "{query}");
+        assert_eq!(
+            ids(&app, &query).await.iter().collect::<Vec<_>>(),
+            expected,
+            "{query}"
+        );
     }
 }
 
@@ -103,11 +178,21 @@ async fn marks_of_labels_leave_out_only_what_does_not_match() {
         "label=team:orders&export_type=FULL_EXPORT".to_owned(),
         "label=team:orders&label=env:test".to_owned(),
     ];
-    // As written; as a process of the previous version writes them; and as for an export that has nothing of what is asked for.
+    // As written; as a process of the previous version writes them; and as for an export that has
+    // nothing of what is asked for.
     for (marks, found) in [("marks", true), ("DEFAULT", true), ("0", false)] {
-        sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE export_labels SET marks = {marks}"))).execute(&app.pool).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE export_labels SET marks = {marks}"
+        )))
+        .execute(&app.pool)
+        .await
+        .unwrap();
         for pair in &pairs {
-            assert_eq!(ids(&app, pair).await == [id.as_str()], found, "{marks}: {pair}");
+            assert_eq!(
+                ids(&app, pair).await == [id.as_str()],
+                found,
+                "{marks}: {pair}"
+            );
         }
     }
     assert_eq!(ids(&app, "label=team:orders").await, [id]);
@@ -118,8 +203,12 @@ async fn many_lists_that_take_long_keep_nobody_else_waiting() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
     let mut held = app.pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE export_labels IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
-    let lists = futures_util::future::join_all((0..20).map(|_| app.get("/v1/exports?label=team:orders")));
+    sqlx::query("LOCK TABLE export_labels IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let lists =
+        futures_util::future::join_all((0..20).map(|_| app.get("/v1/exports?label=team:orders")));
     let meanwhile = async {
         while waiting(&app).await < 4 {}
         for _ in 0..20 {
@@ -137,7 +226,10 @@ async fn many_lists_that_take_long_keep_nobody_else_waiting() {
 /// How many statements wait for a lock.
 async fn waiting(app: &TestApp) -> i64 {
     let statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+    sqlx::query_scalar(statement)
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -146,13 +238,23 @@ async fn a_row_that_a_later_rule_would_refuse_is_read_as_it_was_stored() {
     let id = app.create(&create_body()).await.expect(202).id();
     // Each breaks a rule of today; a rule that is tightened tomorrow is the same.
     app.run_sql("UPDATE exports SET s3_bucket = 'a bucket of old', s3_prefix = E'tab\\there', create_timeout = '5000h'").await;
-    app.run_sql("UPDATE exports SET filter_specification = '{\"filter_expression\": \"a ==== b\"}'").await;
+    app.run_sql(
+        "UPDATE exports SET filter_specification = '{\"filter_expression\": \"a ==== b\"}'",
+    )
+    .await;
     let listed = app.get("/v1/exports").await.expect(200);
     assert_eq!(listed.json["exports"][0]["s3_bucket"], "a bucket of old");
-    assert_eq!(listed.json["exports"][0]["filter_specification"]["filter_expression"], "a ==== b");
+    assert_eq!(
+        listed.json["exports"][0]["filter_specification"]["filter_expression"],
+        "a ==== b"
+    );
     assert_eq!(app.export(&id).await["timeouts"]["create"], "5000h");
     app.step_exports().await;
-    assert_eq!(app.export(&id).await["export_status"], "FAILED", "the worker takes it to AWS, which refuses it");
+    assert_eq!(
+        app.export(&id).await["export_status"],
+        "FAILED",
+        "the worker takes it to AWS, which refuses it"
+    );
 }
 
 #[tokio::test]
@@ -163,14 +265,28 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
         ids.push(app.create(&create_body()).await.expect(202).id());
     }
     ids.reverse();
-    let [.., bad, _] = &ids[..] else { panic!("five") };
-    sqlx::query("UPDATE exports SET table_arn = 'no ARN' WHERE id = $1::uuid").bind(bad).execute(&app.pool).await.unwrap();
+    let [.., bad, _] = &ids[..] else {
+        panic!("five")
+    };
+    sqlx::query("UPDATE exports SET table_arn = 'no ARN' WHERE id = $1::uuid")
+        .bind(bad)
+        .execute(&app.pool)
+        .await
+        .unwrap();
     // Page by page: the one that is left out neither ends the list nor shifts a page.
     let (mut listed, mut path) = (Vec::new(), "/v1/exports?page_size=2".to_owned());
     loop {
         let page = app.get(&path).await.expect(200);
-        listed.extend(page.json["exports"].as_array().unwrap().iter().map(|export| export["id"].as_str().unwrap().to_owned()));
-        let Some(token) = page.json["next_page_token"].as_str() else { break };
+        listed.extend(
+            page.json["exports"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|export| export["id"].as_str().unwrap().to_owned()),
+        );
+        let Some(token) = page.json["next_page_token"].as_str() else {
+            break;
+        };
         path = format!("/v1/exports?page_size=2&page_token={token}");
     }
     let readable: Vec<_> = ids.iter().filter(|id| *id != bad).cloned().collect();
@@ -179,10 +295,21 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
     for id in &readable {
         assert_eq!(app.export(id).await["export_status"], "IN_PROGRESS");
     }
-    app.get(&format!("/v1/exports/{bad}")).await.expect_problem(500, "internal");
+    app.get(&format!("/v1/exports/{bad}"))
+        .await
+        .expect_problem(500, "internal");
     let unknown = "UPDATE export_events SET type = 'export.of_the_future' WHERE export_id = $1::uuid AND sequence = 1";
-    sqlx::query(unknown).bind(&readable[0]).execute(&app.pool).await.unwrap();
+    sqlx::query(unknown)
+        .bind(&readable[0])
+        .execute(&app.pool)
+        .await
+        .unwrap();
     assert_eq!(app.event_types(&readable[0]).await, ["export.started"]);
     let metrics = app.get("/metrics").await.expect(200).text;
-    assert!(metrics.lines().any(|line| line.starts_with("tableferry_unreadable_rows_total{table=\"exports\"}")), "{metrics}");
+    assert!(
+        metrics
+            .lines()
+            .any(|line| line.starts_with("tableferry_unreadable_rows_total{table=\"exports\"}")),
+        "{metrics}"
+    );
 }

@@ -1,6 +1,9 @@
-//! The service from outside: HTTP in, a real Postgres with a fresh database for each test, the simulator as AWS, workers
-//! stepped by hand. Nothing here sleeps to let something happen.
-#![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect should fail on the spot")]
+//! The service from outside: HTTP in, a real Postgres with a fresh database for each test, the
+//! simulator as AWS, workers stepped by hand. Nothing here sleeps to let something happen.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets what it did not expect should fail on the spot"
+)]
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! What is recorded, described, documented, drawn and alerted on is the same set of metrics, and the same set of log fields.
+//! What is recorded, described, documented, drawn and alerted on is the same set of metrics, and
+//! the same set of log fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,17 +19,26 @@ fn read(path: &str) -> String {
 /// The constant of each metric, by the macro's lines in the one file.
 fn constants() -> BTreeMap<String, &'static Measure> {
     let text = read("src/measures.rs");
-    let lines = text.lines().filter_map(|line| line.trim().split_once(" = "));
+    let lines = text
+        .lines()
+        .filter_map(|line| line.trim().split_once(" = "));
     let named = lines.filter_map(|(constant, rest)| {
         let name = rest.split('"').nth(1)?;
-        Some((constant.to_owned(), metrics_catalog::ALL.iter().find(|m| m.name == name)?))
+        Some((
+            constant.to_owned(),
+            metrics_catalog::ALL.iter().find(|m| m.name == name)?,
+        ))
     });
     named.collect()
 }
 
 /// The arguments of every call of a macro whose name ends so, split at the commas between them.
 fn macro_calls(text: &str, macros: &[&str]) -> Vec<(String, Vec<String>)> {
-    let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let mut found = Vec::new();
     for name in macros {
         for (at, _) in code.match_indices(&format!("{name}!(")) {
@@ -56,7 +66,11 @@ fn macro_calls(text: &str, macros: &[&str]) -> Vec<(String, Vec<String>)> {
                 }
                 last.push(c);
             }
-            let arguments = arguments.into_iter().map(|a| a.trim().to_owned()).filter(|a| !a.is_empty()).collect();
+            let arguments = arguments
+                .into_iter()
+                .map(|a| a.trim().to_owned())
+                .filter(|a| !a.is_empty())
+                .collect();
             found.push(((*name).to_owned(), arguments));
         }
     }
@@ -69,12 +83,35 @@ fn only_described_metrics_are_recorded_and_all_of_them() {
     assert_eq!(constants.len(), metrics_catalog::ALL.len());
     let mut recorded = BTreeSet::new();
     for (path, text) in sources("src") {
-        for (name, arguments) in macro_calls(&text, &["metrics::counter", "metrics::gauge", "metrics::histogram"]) {
+        for (name, arguments) in macro_calls(
+            &text,
+            &["metrics::counter", "metrics::gauge", "metrics::histogram"],
+        ) {
             let measure = constants.get(&arguments[0]);
-            let measure = measure.unwrap_or_else(|| panic!("{}: {arguments:?} is not described in src/measures.rs", path.display()));
-            assert_eq!(name, format!("metrics::{}", measure.kind.as_str()), "{}: {}", path.display(), measure.name);
-            let labels: BTreeSet<_> = arguments[1..].iter().map(|a| a.split("=>").next().unwrap().trim().trim_matches('"')).collect();
-            assert_eq!(labels, measure.labels.iter().copied().collect(), "{}: {}", path.display(), measure.name);
+            let measure = measure.unwrap_or_else(|| {
+                panic!(
+                    "{}: {arguments:?} is not described in src/measures.rs",
+                    path.display()
+                )
+            });
+            assert_eq!(
+                name,
+                format!("metrics::{}", measure.kind.as_str()),
+                "{}: {}",
+                path.display(),
+                measure.name
+            );
+            let labels: BTreeSet<_> = arguments[1..]
+                .iter()
+                .map(|a| a.split("=>").next().unwrap().trim().trim_matches('"'))
+                .collect();
+            assert_eq!(
+                labels,
+                measure.labels.iter().copied().collect(),
+                "{}: {}",
+                path.display(),
+                measure.name
+            );
             if !path.ends_with("measures.rs") || measure.name == metrics_catalog::TARGET_INFO {
                 recorded.insert(measure.name);
             }
@@ -87,58 +124,133 @@ fn only_described_metrics_are_recorded_and_all_of_them() {
 #[test]
 fn names_follow_the_conventions() {
     for measure in metrics_catalog::ALL {
-        let Measure { name, kind, unit, .. } = measure;
+        let Measure {
+            name, kind, unit, ..
+        } = measure;
         assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
         let base = name.trim_end_matches("_total");
-        assert_eq!(base.ends_with("_seconds"), *unit == metrics::Unit::Seconds, "{name}");
-        assert_eq!(base.ends_with("_bytes"), *unit == metrics::Unit::Bytes, "{name}");
-        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+        assert_eq!(
+            base.ends_with("_seconds"),
+            *unit == metrics::Unit::Seconds,
+            "{name}"
+        );
+        assert_eq!(
+            base.ends_with("_bytes"),
+            *unit == metrics::Unit::Bytes,
+            "{name}"
+        );
+        assert!(
+            name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn the_guide_has_every_metric_with_its_labels() {
     let guide = read("docs/observability.md");
-    for Measure { name, kind, labels, .. } in metrics_catalog::ALL {
-        let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` | {} |", kind.as_str())));
-        let row = row.unwrap_or_else(|| panic!("docs/observability.md has no row | `{name}` | {} |", kind.as_str()));
+    for Measure {
+        name, kind, labels, ..
+    } in metrics_catalog::ALL
+    {
+        let row = guide
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` | {} |", kind.as_str())));
+        let row = row.unwrap_or_else(|| {
+            panic!(
+                "docs/observability.md has no row | `{name}` | {} |",
+                kind.as_str()
+            )
+        });
         for label in *labels {
-            assert!(row.contains(&format!("`{label}`")), "{name}: {label} is missing in {row}");
+            assert!(
+                row.contains(&format!("`{label}`")),
+                "{name}: {label} is missing in {row}"
+            );
         }
     }
-    let rows =
-        guide.lines().filter(|l| l.starts_with("| `") && [" | counter |", " | gauge |", " | histogram |"].iter().any(|k| l.contains(k)));
-    assert_eq!(rows.count(), metrics_catalog::ALL.len(), "the guide describes a metric that does not exist");
+    let rows = guide.lines().filter(|l| {
+        l.starts_with("| `")
+            && [" | counter |", " | gauge |", " | histogram |"]
+                .iter()
+                .any(|k| l.contains(k))
+    });
+    assert_eq!(
+        rows.count(),
+        metrics_catalog::ALL.len(),
+        "the guide describes a metric that does not exist"
+    );
 }
 
 #[test]
 fn the_guide_has_every_field_of_log_lines() {
     let guide = read("docs/observability.md");
-    let table = guide.split("## Logs").nth(1).unwrap().split("\n## ").next().unwrap();
-    let documented: BTreeSet<_> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let table = guide
+        .split("## Logs")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let documented: BTreeSet<_> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
     let mut used = BTreeSet::new();
-    let macros = ["trace", "debug", "info", "warn", "error", "trace_span", "debug_span", "info_span", "warn_span", "error_span"];
-    let macros: Vec<_> = macros.iter().map(|name| format!("tracing::{name}")).collect();
+    let macros = [
+        "trace",
+        "debug",
+        "info",
+        "warn",
+        "error",
+        "trace_span",
+        "debug_span",
+        "info_span",
+        "warn_span",
+        "error_span",
+    ];
+    let macros: Vec<_> = macros
+        .iter()
+        .map(|name| format!("tracing::{name}"))
+        .collect();
     let macros: Vec<_> = macros.iter().map(String::as_str).collect();
     for (path, text) in sources("src") {
-        for argument in macro_calls(&text, &macros).into_iter().flat_map(|(_, arguments)| arguments) {
+        for argument in macro_calls(&text, &macros)
+            .into_iter()
+            .flat_map(|(_, arguments)| arguments)
+        {
             // The message, or the name of a span.
             if argument.starts_with('"') {
                 continue;
             }
-            let field = argument.split('=').next().unwrap().trim().trim_start_matches(['%', '?']).to_owned();
-            assert!(documented.contains(field.as_str()), "{}: docs/observability.md has no row for the field {field}", path.display());
+            let field = argument
+                .split('=')
+                .next()
+                .unwrap()
+                .trim()
+                .trim_start_matches(['%', '?'])
+                .to_owned();
+            assert!(
+                documented.contains(field.as_str()),
+                "{}: docs/observability.md has no row for the field {field}",
+                path.display()
+            );
             used.insert(field);
         }
     }
-    let unused: Vec<_> = documented.iter().filter(|field| !used.contains(**field)).collect();
+    let unused: Vec<_> = documented
+        .iter()
+        .filter(|field| !used.contains(**field))
+        .collect();
     assert!(unused.is_empty(), "no log line has {unused:?}");
 }
 
-/// Fails if an expression names a metric that the service does not expose, or a label that it does not have.
+/// Fails if an expression names a metric that the service does not expose, or a label that it does
+/// not have.
 #[track_caller]
 fn check(place: &str, expression: &str) {
-    let found = selectors(expression).unwrap_or_else(|error| panic!("{place}: {error} in {expression}"));
+    let found =
+        selectors(expression).unwrap_or_else(|error| panic!("{place}: {error} in {expression}"));
     assert!(!found.is_empty(), "{place}: {expression} names no metric");
     let mut labels_of_all = vec!["job", "instance", "le"];
     let mut grouped = Vec::new();
@@ -152,8 +264,14 @@ fn check(place: &str, expression: &str) {
         };
         let mut allowed = vec!["job", "instance"];
         if name != "up" {
-            let base = |kind: Kind, name: &str| metrics_catalog::ALL.iter().find(|m| m.kind == kind && m.name == name);
-            let suffix = ["_bucket", "_sum", "_count"].iter().find_map(|s| Some((*s, base(Kind::Histogram, name.strip_suffix(s)?)?)));
+            let base = |kind: Kind, name: &str| {
+                metrics_catalog::ALL
+                    .iter()
+                    .find(|m| m.kind == kind && m.name == name)
+            };
+            let suffix = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|s| Some((*s, base(Kind::Histogram, name.strip_suffix(s)?)?)));
             let measure = match suffix {
                 Some((suffix, histogram)) => {
                     if suffix == "_bucket" {
@@ -163,17 +281,25 @@ fn check(place: &str, expression: &str) {
                 }
                 None => base(Kind::Counter, &name)
                     .or_else(|| base(Kind::Gauge, &name))
-                    .unwrap_or_else(|| panic!("{place}: the service has no metric {name}: {expression}")),
+                    .unwrap_or_else(|| {
+                        panic!("{place}: the service has no metric {name}: {expression}")
+                    }),
             };
             allowed.extend(measure.labels);
         }
         labels_of_all.extend(&allowed);
         for label in labels {
-            assert!(allowed.contains(&label.as_str()), "{place}: {name} has no label {label}: {expression}");
+            assert!(
+                allowed.contains(&label.as_str()),
+                "{place}: {name} has no label {label}: {expression}"
+            );
         }
     }
     for label in grouped {
-        assert!(labels_of_all.contains(&label.as_str()), "{place}: nothing has the label {label}: {expression}");
+        assert!(
+            labels_of_all.contains(&label.as_str()),
+            "{place}: nothing has the label {label}: {expression}"
+        );
     }
 }
 
@@ -187,10 +313,23 @@ fn alert_rules_name_only_what_exists() {
             let name = rule["alert"].as_str().unwrap();
             assert!(names.insert(name.to_owned()), "{name} stands there twice");
             check(name, rule["expr"].as_str().unwrap());
-            assert!(["warning", "critical"].contains(&rule["labels"]["severity"].as_str().unwrap()), "{name}");
-            assert!(!rule["annotations"]["summary"].as_str().unwrap().is_empty(), "{name}");
-            assert_eq!(rule["annotations"]["runbook"], format!("docs/operations.md#{}", name.to_lowercase()), "{name}");
-            assert!(runbooks.contains(&format!("\n### {name}\n")), "docs/operations.md says nothing of {name}");
+            assert!(
+                ["warning", "critical"].contains(&rule["labels"]["severity"].as_str().unwrap()),
+                "{name}"
+            );
+            assert!(
+                !rule["annotations"]["summary"].as_str().unwrap().is_empty(),
+                "{name}"
+            );
+            assert_eq!(
+                rule["annotations"]["runbook"],
+                format!("docs/operations.md#{}", name.to_lowercase()),
+                "{name}"
+            );
+            assert!(
+                runbooks.contains(&format!("\n### {name}\n")),
+                "docs/operations.md says nothing of {name}"
+            );
         }
     }
     assert!(names.len() >= 20, "the file was read");
@@ -202,14 +341,24 @@ fn the_dashboard_draws_only_what_exists() {
     let mut drawn = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
-            check(panel["title"].as_str().unwrap(), target["expr"].as_str().unwrap());
+            check(
+                panel["title"].as_str().unwrap(),
+                target["expr"].as_str().unwrap(),
+            );
             drawn += 1;
         }
     }
     for variable in dashboard["templating"]["list"].as_array().unwrap() {
         if variable["type"] == "query" {
             let query = variable["query"].as_str().unwrap();
-            check("a variable", query.trim_start_matches("label_values(").split(',').next().unwrap());
+            check(
+                "a variable",
+                query
+                    .trim_start_matches("label_values(")
+                    .split(',')
+                    .next()
+                    .unwrap(),
+            );
         }
     }
     assert!(drawn >= 20, "the file was read");
@@ -229,13 +378,22 @@ async fn the_load_is_what_is_in_the_database() {
     app.pass(std::time::Duration::from_secs(60)).await;
     let waiting = load(&app).await;
     assert_eq!(waiting.open, [3.0, 0.0, 0.0, 0.0]);
-    assert!((60.0..120.0).contains(&waiting.oldest_due_s[0]), "{waiting:?}");
+    assert!(
+        (60.0..120.0).contains(&waiting.oldest_due_s[0]),
+        "{waiting:?}"
+    );
     app.step_exports().await;
     let running = load(&app).await;
-    assert_eq!((running.open, running.oldest_due_s), ([0.0, 0.0, 3.0, 0.0], [0.0; 5]));
-    // Of so many half of the pages would be read, and stand for all; here there is one, which is read or not. What the planner believes is
-    // set, since no test fills a table like that.
-    sqlx::query("UPDATE pg_class SET reltuples = 200000 WHERE oid = 'export_schedule'::regclass").execute(&app.pool).await.unwrap();
+    assert_eq!(
+        (running.open, running.oldest_due_s),
+        ([0.0, 0.0, 3.0, 0.0], [0.0; 5])
+    );
+    // Of so many half of the pages would be read, and stand for all; here there is one, which is
+    // read or not. What the planner believes is set, since no test fills a table like that.
+    sqlx::query("UPDATE pg_class SET reltuples = 200000 WHERE oid = 'export_schedule'::regclass")
+        .execute(&app.pool)
+        .await
+        .unwrap();
     for _ in 0..20 {
         assert!([0.0, 6.0].contains(&load(&app).await.open[2]));
     }

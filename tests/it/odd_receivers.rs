@@ -1,4 +1,5 @@
-//! Receivers whose answers deviate from HTTP: what curl takes for a complete 2xx counts as delivered.
+//! Receivers whose answers deviate from HTTP: what curl takes for a complete 2xx counts as
+//! delivered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +12,44 @@ use tokio::time::timeout;
 
 use crate::support::{TestNames, policy};
 
-const LIMITS: Limits = Limits { attempt: Duration::from_secs(30), connect: Duration::from_secs(10), body: Duration::from_millis(500) };
+const LIMITS: Limits = Limits {
+    attempt: Duration::from_secs(30),
+    connect: Duration::from_secs(10),
+    body: Duration::from_millis(500),
+};
 
 async fn send(url: &str, body: String) -> Result<Answer, SendError> {
-    let client = WebhookClient::new(policy(true, "", ""), Arc::new(TestNames::default()), LIMITS).unwrap();
-    let request = Outgoing { url, webhook_id: "msg_1", timestamp_s: 1, signature: "v1,x", extra: &[], trace_parent: None, body };
-    timeout(Duration::from_secs(60), client.send(request)).await.expect("an attempt ends")
+    let client =
+        WebhookClient::new(policy(true, "", ""), Arc::new(TestNames::default()), LIMITS).unwrap();
+    let request = Outgoing {
+        url,
+        webhook_id: "msg_1",
+        timestamp_s: 1,
+        signature: "v1,x",
+        extra: &[],
+        trace_parent: None,
+        body,
+    };
+    timeout(Duration::from_secs(60), client.send(request))
+        .await
+        .expect("an attempt ends")
 }
 
-/// Where a connection is heard to the end of its request (`{}`), or only so far, and then `answer`ed.
-async fn receiver<F: Future<Output = ()> + Send>(heard: usize, answer: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> String {
+/// Where a connection is heard to the end of its request (`{}`), or only so far, and then
+/// `answer`ed.
+async fn receiver<F: Future<Output = ()> + Send>(
+    heard: usize,
+    answer: impl Fn(TcpStream) -> F + Send + Sync + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut bytes = Vec::new();
-            while bytes.len() < heard && !bytes.ends_with(b"{}") && stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {}
+            while bytes.len() < heard
+                && !bytes.ends_with(b"{}")
+                && stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0)
+            {}
             answer(stream).await;
         }
     });
@@ -109,7 +132,11 @@ async fn what_is_no_2xx_stays_none() {
         b"",
     ] {
         let result = send(&says(bytes).await, "{}".to_owned()).await;
-        assert!(result.is_err(), "{}: {result:?}", String::from_utf8_lossy(bytes));
+        assert!(
+            result.is_err(),
+            "{}: {result:?}",
+            String::from_utf8_lossy(bytes)
+        );
     }
 }
 
@@ -122,13 +149,22 @@ fn reset(stream: TcpStream) {
 #[tokio::test]
 async fn an_answer_that_came_before_a_reset_counts() {
     let whole = &b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"[..];
-    for bytes in [whole, b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nfine", b"HTTP/1.0 200 OK\r\n\r\nfine"] {
+    for bytes in [
+        whole,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nfine",
+        b"HTTP/1.0 200 OK\r\n\r\nfine",
+    ] {
         let url = receiver(usize::MAX, move |mut stream| async move {
             stream.write_all(bytes).await.unwrap();
             reset(stream);
         })
         .await;
-        assert_eq!(send(&url, "{}".to_owned()).await.unwrap().status_code, 200, "{}", String::from_utf8_lossy(bytes));
+        assert_eq!(
+            send(&url, "{}".to_owned()).await.unwrap().status_code,
+            200,
+            "{}",
+            String::from_utf8_lossy(bytes)
+        );
     }
 }
 
@@ -136,13 +172,22 @@ async fn an_answer_that_came_before_a_reset_counts() {
 async fn an_early_answer_counts_although_the_body_was_not_read() {
     for (abrupt, status) in [(false, 202), (true, 202), (false, 413), (true, 413)] {
         let url = receiver(1, move |mut stream| async move {
-            let answer = format!("HTTP/1.1 {status} Early\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine");
+            let answer = format!(
+                "HTTP/1.1 {status} Early\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine"
+            );
             stream.write_all(answer.as_bytes()).await.unwrap();
-            // More than fits into the buffers of both sides is still on its way, so closing resets the connection either way.
+            // More than fits into the buffers of both sides is still on its way, so closing resets
+            // the connection either way.
             if abrupt { reset(stream) } else { drop(stream) }
         })
         .await;
         let answer = send(&url, "x".repeat(32 << 20)).await;
-        assert_eq!(answer.map(|answer| answer.status_code).map_err(|error| in_words(&error)), Ok(status), "abrupt: {abrupt}");
+        assert_eq!(
+            answer
+                .map(|answer| answer.status_code)
+                .map_err(|error| in_words(&error)),
+            Ok(status),
+            "abrupt: {abrupt}"
+        );
     }
 }

@@ -19,7 +19,12 @@ pub async fn app_of(issuer: &Issuer) -> TestApp {
 }
 
 pub async fn app_with(oidc: OidcSettings) -> TestApp {
-    TestApp::start_with(TestOptions { auth: Auth::Required, oidc: Some(oidc), ..TestOptions::default() }).await
+    TestApp::start_with(TestOptions {
+        auth: Auth::Required,
+        oidc: Some(oidc),
+        ..TestOptions::default()
+    })
+    .await
 }
 
 /// What a good token says at this moment.
@@ -39,14 +44,21 @@ async fn a_good_token_lets_its_subject_in_with_its_scopes() {
     let issuer = Issuer::start().await;
     let app = app_of(&issuer).await;
     let token = issuer.token(&claims(&app, &issuer));
-    let export = app.call_as(&token, Method::POST, "/v1/exports", Some(&create_body())).await.expect(202);
+    let export = app
+        .call_as(&token, Method::POST, "/v1/exports", Some(&create_body()))
+        .await
+        .expect(202);
     assert_eq!(export.json["created_by"], "oidc:ci@example.com");
-    app.call_as(&token, Method::GET, "/v1/webhook-endpoints", None).await.expect_problem(403, "forbidden");
+    app.call_as(&token, Method::GET, "/v1/webhook-endpoints", None)
+        .await
+        .expect_problem(403, "forbidden");
     // Scopes and audiences may be lists.
     let mut listed = claims(&app, &issuer);
     listed["scope"] = json!(["admin"]);
     listed["aud"] = json!(["other", AUDIENCE]);
-    app.call_as(&issuer.token(&listed), Method::GET, "/v1/api-keys", None).await.expect(200);
+    app.call_as(&issuer.token(&listed), Method::GET, "/v1/api-keys", None)
+        .await
+        .expect(200);
     assert_eq!(issuer.asked(), 1, "its keys are kept");
 }
 
@@ -78,8 +90,14 @@ async fn every_flaw_of_a_token_is_refused() {
         } else {
             claims[field] = value;
         }
-        let answer = list_with(&app, &issuer.token(&claims)).await.expect_problem(401, "unauthenticated");
-        assert!(answer.json["detail"].as_str().unwrap().contains(says), "{field}: {}", answer.text);
+        let answer = list_with(&app, &issuer.token(&claims))
+            .await
+            .expect_problem(401, "unauthenticated");
+        assert!(
+            answer.json["detail"].as_str().unwrap().contains(says),
+            "{field}: {}",
+            answer.text
+        );
     }
 }
 
@@ -90,7 +108,9 @@ async fn a_token_cannot_choose_how_it_is_checked() {
     let good = claims(&app, &issuer);
     let token = issuer.token(&good);
     let parts: Vec<_> = token.split('.').collect();
-    let header = |alg: &str| URL_SAFE_NO_PAD.encode(json!({"alg": alg, "kid": "first", "typ": "JWT"}).to_string());
+    let header = |alg: &str| {
+        URL_SAFE_NO_PAD.encode(json!({"alg": alg, "kid": "first", "typ": "JWT"}).to_string())
+    };
     // No signature, and a signature with the public key as a shared secret.
     let mut hmac = Header::new(jsonwebtoken::Algorithm::HS256);
     hmac.kid = Some("first".to_owned());
@@ -109,7 +129,9 @@ async fn a_token_cannot_choose_how_it_is_checked() {
         format!("{token}x"),
         shared,
     ] {
-        list_with(&app, &wrong).await.expect_problem(401, "unauthenticated");
+        list_with(&app, &wrong)
+            .await
+            .expect_problem(401, "unauthenticated");
     }
     list_with(&app, &token).await.expect(200);
 }
@@ -122,16 +144,22 @@ async fn new_keys_of_the_issuer_are_found_but_tokens_do_not_make_us_ask() {
     list_with(&app, &old).await.expect(200);
     issuer.rotate("second");
     let new = issuer.token(&claims(&app, &issuer));
-    list_with(&app, &new).await.expect_problem(401, "unauthenticated");
+    list_with(&app, &new)
+        .await
+        .expect_problem(401, "unauthenticated");
     assert_eq!(issuer.asked(), 1, "not again so soon");
     app.chance.advance(Duration::from_secs(30));
     list_with(&app, &new).await.expect(200);
     assert_eq!(issuer.asked(), 2);
-    list_with(&app, &old).await.expect_problem(401, "unauthenticated");
+    list_with(&app, &old)
+        .await
+        .expect_problem(401, "unauthenticated");
     // Keys that were told are good while the issuer is away.
     issuer.set_away(true);
     app.chance.advance(Duration::from_secs(200));
-    list_with(&app, &issuer.token(&claims(&app, &issuer))).await.expect(200);
+    list_with(&app, &issuer.token(&claims(&app, &issuer)))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -140,7 +168,9 @@ async fn an_issuer_that_is_away_is_no_fault_of_the_caller() {
     issuer.set_away(true);
     let app = app_of(&issuer).await;
     let token = issuer.token(&claims(&app, &issuer));
-    list_with(&app, &token).await.expect_problem(503, "unavailable");
+    list_with(&app, &token)
+        .await
+        .expect_problem(503, "unavailable");
     issuer.set_away(false);
     app.chance.advance(Duration::from_secs(30));
     list_with(&app, &token).await.expect(200);
@@ -149,7 +179,13 @@ async fn an_issuer_that_is_away_is_no_fault_of_the_caller() {
 #[tokio::test]
 async fn without_an_issuer_a_token_is_nothing() {
     let issuer = Issuer::start().await;
-    let app = TestApp::start_with(TestOptions { auth: Auth::Required, ..TestOptions::default() }).await;
-    list_with(&app, &issuer.token(&claims(&app, &issuer))).await.expect_problem(401, "unauthenticated");
+    let app = TestApp::start_with(TestOptions {
+        auth: Auth::Required,
+        ..TestOptions::default()
+    })
+    .await;
+    list_with(&app, &issuer.token(&claims(&app, &issuer)))
+        .await
+        .expect_problem(401, "unauthenticated");
     assert_eq!(issuer.asked(), 0);
 }

@@ -1,4 +1,5 @@
-//! Tokens and key sets as the common OpenID Connect providers issue them: what is accepted with the settings of docs/access.md, and what is not.
+//! Tokens and key sets as the common OpenID Connect providers issue them: what is accepted with the
+//! settings of docs/access.md, and what is not.
 
 use jsonwebtoken::Header;
 use serde_json::{Value, json};
@@ -36,8 +37,14 @@ async fn holds(issuer: &Issuer, settings: OidcSettings, token: Value, flaws: &[F
     for (claim, value, says) in flaws {
         let mut bad = good.clone();
         bad[claim] = value.clone();
-        let answer = list_with(&app, &issuer.token(&bad)).await.expect_problem(401, "unauthenticated");
-        assert!(answer.json["detail"].as_str().unwrap().contains(says), "{claim}: {}", answer.text);
+        let answer = list_with(&app, &issuer.token(&bad))
+            .await
+            .expect_problem(401, "unauthenticated");
+        assert!(
+            answer.json["detail"].as_str().unwrap().contains(says),
+            "{claim}: {}",
+            answer.text
+        );
     }
 }
 
@@ -55,7 +62,11 @@ async fn cognito_names_a_client_in_place_of_an_audience() {
     });
     let flaws = [
         ("client_id", json!("another"), "client that is not allowed"),
-        ("client_id", json!(["1example23456789"]), "client that is not allowed"),
+        (
+            "client_id",
+            json!(["1example23456789"]),
+            "client that is not allowed",
+        ),
         ("client_id", Value::Null, "no client"),
         ("azp", json!("another"), "client that is not allowed"),
         ("token_use", json!("id"), "not an access token"),
@@ -64,7 +75,11 @@ async fn cognito_names_a_client_in_place_of_an_audience() {
         ("aud", json!("1example23456789"), "another audience"),
         ("scope", json!("exports:read"), "no scope"),
         ("scope", json!("other/exports:read"), "no scope"),
-        ("iss", json!("https://cognito-idp.eu-west-1.amazonaws.com/other"), "another issuer"),
+        (
+            "iss",
+            json!("https://cognito-idp.eu-west-1.amazonaws.com/other"),
+            "another issuer",
+        ),
     ];
     holds(&issuer, cognito, token, &flaws).await;
 }
@@ -85,9 +100,17 @@ async fn entra_has_two_issuers_and_roles_beside_scopes() {
         "sub": "x", "tid": "aaaabbbb-0000", "ver": "1.0", "roles": ["exports:read"],
     });
     let flaws = [
-        ("aud", json!("https://graph.microsoft.com"), "another audience"),
+        (
+            "aud",
+            json!("https://graph.microsoft.com"),
+            "another audience",
+        ),
         ("appid", json!("another"), "client that is not allowed"),
-        ("iss", json!("https://sts.windows.net/another/"), "another issuer"),
+        (
+            "iss",
+            json!("https://sts.windows.net/another/"),
+            "another issuer",
+        ),
         ("roles", json!(["User.Read"]), "no scope"),
     ];
     holds(&issuer, entra(), first, &flaws).await;
@@ -95,7 +118,11 @@ async fn entra_has_two_issuers_and_roles_beside_scopes() {
         "aud": "00001111-aaaa", "iss": issuer.url, "azp": "11112222-bbbb", "azpacr": "0", "sub": "x", "ver": "2.0",
         "scp": "User.Read exports:read",
     });
-    let flaws = [("scp", json!("User.Read"), "no scope"), ("azp", Value::Null, "no client"), ("aud", Value::Null, "no audience")];
+    let flaws = [
+        ("scp", json!("User.Read"), "no scope"),
+        ("azp", Value::Null, "no client"),
+        ("aud", Value::Null, "no audience"),
+    ];
     holds(&issuer, entra(), second, &flaws).await;
 }
 
@@ -132,7 +159,11 @@ async fn auth0_ends_its_issuer_with_a_slash_and_may_send_permissions() {
         "azp": "client", "scope": "openid profile", "permissions": ["exports:read"],
     });
     let flaws = [
-        ("aud", json!(["https://tenant.auth0.com/userinfo"]), "another audience"),
+        (
+            "aud",
+            json!(["https://tenant.auth0.com/userinfo"]),
+            "another audience",
+        ),
         ("aud", json!("client"), "another audience"),
         ("iss", json!(format!("{}//", issuer.url)), "another issuer"),
         ("permissions", json!([]), "no scope"),
@@ -156,7 +187,11 @@ async fn keycloak_has_roles_below_other_claims() {
         // Every client of the realm gets tokens for the audience "account".
         ("azp", json!("another"), "client that is not allowed"),
         ("aud", json!("ci"), "another audience"),
-        ("resource_access", json!({"other": {"roles": ["exports:read"]}}), "no scope"),
+        (
+            "resource_access",
+            json!({"other": {"roles": ["exports:read"]}}),
+            "no scope",
+        ),
         ("resource_access", json!("table.ferry.roles"), "no scope"),
     ];
     holds(&issuer, keycloak, token, &flaws).await;
@@ -173,12 +208,30 @@ async fn google_may_leave_out_the_scheme_and_bears_no_scope() {
             &app,
             json!({"iss": iss, "azp": "1234", "aud": AUDIENCE, "sub": "1234", "email": "a@example.com", "email_verified": true}),
         );
-        let answer = list_with(&app, &issuer.token(&token)).await.expect_problem(401, "unauthenticated");
-        assert!(answer.json["detail"].as_str().unwrap().contains("no scope"), "{}", answer.text);
+        let answer = list_with(&app, &issuer.token(&token))
+            .await
+            .expect_problem(401, "unauthenticated");
+        assert!(
+            answer.json["detail"].as_str().unwrap().contains("no scope"),
+            "{}",
+            answer.text
+        );
     }
-    let token = timed(&app, json!({"iss": "accounts.google.com", "aud": AUDIENCE, "sub": "1234"}));
-    let answer = list_with(&app, &issuer.token(&token)).await.expect_problem(401, "unauthenticated");
-    assert!(answer.json["detail"].as_str().unwrap().contains("another issuer"), "{}", answer.text);
+    let token = timed(
+        &app,
+        json!({"iss": "accounts.google.com", "aud": AUDIENCE, "sub": "1234"}),
+    );
+    let answer = list_with(&app, &issuer.token(&token))
+        .await
+        .expect_problem(401, "unauthenticated");
+    assert!(
+        answer.json["detail"]
+            .as_str()
+            .unwrap()
+            .contains("another issuer"),
+        "{}",
+        answer.text
+    );
 }
 
 #[tokio::test]
@@ -199,20 +252,42 @@ async fn kubernetes_tells_its_keys_by_a_private_authority_to_those_it_knows() {
             }),
         )
     };
-    let whole = settings(&issuer, |oidc| (oidc.ca_file, oidc.bearer_file) = (Some(ca.clone()), Some(bearer.clone())));
+    let whole = settings(&issuer, |oidc| {
+        (oidc.ca_file, oidc.bearer_file) = (Some(ca.clone()), Some(bearer.clone()))
+    });
     let app = app_with(whole.clone()).await;
-    list_with(&app, &issuer.token(&token(&app, &issuer.url))).await.expect(200);
+    list_with(&app, &issuer.token(&token(&app, &issuer.url)))
+        .await
+        .expect(200);
     // In clusters whose description names an address that is not reached from here.
     let inside = OidcSettings {
-        issuer: "https://kubernetes.default.svc.cluster.local".parse().unwrap(),
+        issuer: "https://kubernetes.default.svc.cluster.local"
+            .parse()
+            .unwrap(),
         jwks_url: Some(format!("{}/keys", issuer.url).parse().unwrap()),
         ..whole.clone()
     };
     let app = app_with(inside).await;
-    list_with(&app, &issuer.token(&token(&app, "https://kubernetes.default.svc.cluster.local"))).await.expect(200);
-    for without in [OidcSettings { ca_file: None, ..whole.clone() }, OidcSettings { bearer_file: None, ..whole }] {
+    list_with(
+        &app,
+        &issuer.token(&token(&app, "https://kubernetes.default.svc.cluster.local")),
+    )
+    .await
+    .expect(200);
+    for without in [
+        OidcSettings {
+            ca_file: None,
+            ..whole.clone()
+        },
+        OidcSettings {
+            bearer_file: None,
+            ..whole
+        },
+    ] {
         let app = app_with(without).await;
-        list_with(&app, &issuer.token(&token(&app, &issuer.url))).await.expect_problem(503, "unavailable");
+        list_with(&app, &issuer.token(&token(&app, &issuer.url)))
+            .await
+            .expect_problem(503, "unavailable");
     }
 }
 
@@ -226,8 +301,10 @@ async fn odd_keys_beside_the_one_that_is_needed_do_no_harm() {
         let mut other_curve = good.clone();
         other_curve["crv"] = json!("secp256k1");
         let mut shared = good.clone();
-        (shared["x"], shared["y"]) =
-            (json!("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"), json!("4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"));
+        (shared["x"], shared["y"]) = (
+            json!("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"),
+            json!("4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"),
+        );
         let odd = [
             encrypts,
             other_curve,
@@ -241,7 +318,9 @@ async fn odd_keys_beside_the_one_that_is_needed_do_no_harm() {
         keys.splice(0..0, odd);
     });
     let app = app_of(&issuer).await;
-    list_with(&app, &issuer.token(&claims(&app, &issuer))).await.expect(200);
+    list_with(&app, &issuer.token(&claims(&app, &issuer)))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -258,9 +337,20 @@ async fn a_token_that_names_no_key_needs_an_issuer_with_one() {
     });
     let app = app_of(&issuer).await;
     let nameless = issuer.token_with(&claims(&app, &issuer), |header| header.kid = None);
-    let answer = list_with(&app, &nameless).await.expect_problem(401, "unauthenticated");
-    assert!(answer.json["detail"].as_str().unwrap().contains("names no key"), "{}", answer.text);
-    list_with(&app, &issuer.token(&claims(&app, &issuer))).await.expect(200);
+    let answer = list_with(&app, &nameless)
+        .await
+        .expect_problem(401, "unauthenticated");
+    assert!(
+        answer.json["detail"]
+            .as_str()
+            .unwrap()
+            .contains("names no key"),
+        "{}",
+        answer.text
+    );
+    list_with(&app, &issuer.token(&claims(&app, &issuer)))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -268,12 +358,30 @@ async fn only_types_of_access_tokens_are_taken() {
     let issuer = Issuer::start().await;
     let app = app_of(&issuer).await;
     let good = claims(&app, &issuer);
-    let of_type = |kind: Option<&str>| issuer.token_with(&good, |header: &mut Header| header.typ = kind.map(str::to_owned));
-    for kind in [None, Some("JWT"), Some("at+jwt"), Some("application/at+JWT")] {
+    let of_type = |kind: Option<&str>| {
+        issuer.token_with(&good, |header: &mut Header| {
+            header.typ = kind.map(str::to_owned)
+        })
+    };
+    for kind in [
+        None,
+        Some("JWT"),
+        Some("at+jwt"),
+        Some("application/at+JWT"),
+    ] {
         list_with(&app, &of_type(kind)).await.expect(200);
     }
     for kind in ["logout+jwt", "dpop+jwt", "secevent+jwt", "JWE"] {
-        let answer = list_with(&app, &of_type(Some(kind))).await.expect_problem(401, "unauthenticated");
-        assert!(answer.json["detail"].as_str().unwrap().contains("another type"), "{}", answer.text);
+        let answer = list_with(&app, &of_type(Some(kind)))
+            .await
+            .expect_problem(401, "unauthenticated");
+        assert!(
+            answer.json["detail"]
+                .as_str()
+                .unwrap()
+                .contains("another type"),
+            "{}",
+            answer.text
+        );
     }
 }

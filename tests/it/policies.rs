@@ -1,4 +1,5 @@
-//! The policies in `ops/aws` allow what the code calls, and nothing else. What the code calls is read from the code.
+//! The policies in `ops/aws` allow what the code calls, and nothing else. What the code calls is
+//! read from the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,10 +25,22 @@ fn read(path: &str) -> String {
 fn policies() -> BTreeMap<String, Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/aws");
     let mut found = BTreeMap::new();
-    for folder in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
-        for file in fs::read_dir(&folder).unwrap_or_else(|_| panic!("{folder:?} is no folder")).map(|entry| entry.unwrap().path()) {
-            let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            let policy = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for folder in fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        for file in fs::read_dir(&folder)
+            .unwrap_or_else(|_| panic!("{folder:?} is no folder"))
+            .map(|entry| entry.unwrap().path())
+        {
+            let name = file
+                .strip_prefix(&root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let policy = serde_json::from_str(&fs::read_to_string(&file).unwrap())
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
             found.insert(name, policy);
         }
     }
@@ -37,28 +50,46 @@ fn policies() -> BTreeMap<String, Value> {
 /// One string, or an array of them.
 fn texts(value: &Value) -> Vec<&str> {
     match value {
-        Value::Array(all) => all.iter().map(|text| text.as_str().expect("a string")).collect(),
+        Value::Array(all) => all
+            .iter()
+            .map(|text| text.as_str().expect("a string"))
+            .collect(),
         one => vec![one.as_str().expect("a string")],
     }
 }
 
 fn statements(policy: &Value) -> &[Value] {
-    policy["Statement"].as_array().expect("Statement is an array")
+    policy["Statement"]
+        .as_array()
+        .expect("Statement is an array")
 }
 
 fn actions(policy: &Value) -> Set {
-    statements(policy).iter().flat_map(|statement| texts(&statement["Action"])).map(str::to_owned).collect()
+    statements(policy)
+        .iter()
+        .flat_map(|statement| texts(&statement["Action"]))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether an action has this kind of resource in a policy of an identity or a bucket.
 fn suits(action: &str, resource: &str) -> bool {
     let parts: Vec<_> = resource.splitn(6, ':').collect();
-    let [_, "aws", service, _, _, rest] = parts.as_slice() else { return resource == "*" && action == "dynamodb:ListExports" };
+    let [_, "aws", service, _, _, rest] = parts.as_slice() else {
+        return resource == "*" && action == "dynamodb:ListExports";
+    };
     let bucket = !rest.is_empty() && !rest.contains('/');
     match action {
-        "dynamodb:DescribeExport" => *service == "dynamodb" && rest.starts_with("table/") && rest.ends_with("/export/*"),
-        "dynamodb:ExportTableToPointInTime" | "dynamodb:DescribeTable" | "dynamodb:DescribeContinuousBackups" => {
-            *service == "dynamodb" && rest.strip_prefix("table/").is_some_and(|table| !table.is_empty() && !table.contains('/'))
+        "dynamodb:DescribeExport" => {
+            *service == "dynamodb" && rest.starts_with("table/") && rest.ends_with("/export/*")
+        }
+        "dynamodb:ExportTableToPointInTime"
+        | "dynamodb:DescribeTable"
+        | "dynamodb:DescribeContinuousBackups" => {
+            *service == "dynamodb"
+                && rest
+                    .strip_prefix("table/")
+                    .is_some_and(|table| !table.is_empty() && !table.contains('/'))
         }
         "s3:ListBucket" | "s3:GetBucketPolicy" => *service == "s3" && bucket,
         _ if action.starts_with("s3:") => *service == "s3" && rest.ends_with("/*"),
@@ -74,15 +105,26 @@ fn faults(name: &str, policy: &Value) -> Vec<String> {
     let (folder, _) = name.split_once('/').unwrap();
     let members: Set = policy.as_object().unwrap().keys().cloned().collect();
     if members != set(["Version", "Statement"]) || policy["Version"] != "2012-10-17" {
-        faults.push(format!("members are {members:?}, Version {}", policy["Version"]));
+        faults.push(format!(
+            "members are {members:?}, Version {}",
+            policy["Version"]
+        ));
     }
     let mut names = Set::new();
     for statement in statements(policy) {
         let sid = statement["Sid"].as_str().unwrap_or_default();
-        if sid.is_empty() || !sid.bytes().all(|b| b.is_ascii_alphanumeric()) || !names.insert(sid.to_owned()) {
+        if sid.is_empty()
+            || !sid.bytes().all(|b| b.is_ascii_alphanumeric())
+            || !names.insert(sid.to_owned())
+        {
             faults.push(format!("the Sid {sid:?} is missing, no word, or taken"));
         }
-        let members = statement.as_object().unwrap().keys().cloned().collect::<Set>();
+        let members = statement
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Set>();
         let (has_principal, has_resource) = (folder != "identity", folder != "trust");
         let mut expected = set(["Sid", "Effect", "Action"]);
         expected.extend(has_principal.then(|| "Principal".to_owned()));
@@ -96,18 +138,33 @@ fn faults(name: &str, policy: &Value) -> Vec<String> {
             faults.push(format!("{sid}: its Effect is {}", statement["Effect"]));
         }
         if has_principal {
-            let principal = statement["Principal"].as_object().map(|kinds| kinds.values().flat_map(texts).collect::<Vec<_>>());
-            if !principal.is_some_and(|names| !names.is_empty() && names.iter().all(|name| name.starts_with("arn:aws:iam::"))) {
-                faults.push(format!("{sid}: its Principal is {}", statement["Principal"]));
+            let principal = statement["Principal"]
+                .as_object()
+                .map(|kinds| kinds.values().flat_map(texts).collect::<Vec<_>>());
+            if !principal.is_some_and(|names| {
+                !names.is_empty() && names.iter().all(|name| name.starts_with("arn:aws:iam::"))
+            }) {
+                faults.push(format!(
+                    "{sid}: its Principal is {}",
+                    statement["Principal"]
+                ));
             }
         }
         for action in texts(&statement["Action"]) {
             if action.contains('*') {
                 faults.push(format!("{sid}: {action} is no single action"));
             }
-            for resource in if has_resource { texts(&statement["Resource"]) } else { Vec::new() } {
+            for resource in if has_resource {
+                texts(&statement["Resource"])
+            } else {
+                Vec::new()
+            } {
                 // A key's policy is about that key.
-                if if folder == "key" { resource != "*" } else { !suits(action, resource) } {
+                if if folder == "key" {
+                    resource != "*"
+                } else {
+                    !suits(action, resource)
+                } {
                     faults.push(format!("{sid}: {action} on {resource}"));
                 }
             }
@@ -119,7 +176,11 @@ fn faults(name: &str, policy: &Value) -> Vec<String> {
 #[test]
 fn every_policy_is_well_formed() {
     for (name, policy) in policies() {
-        assert_eq!(faults(&name, &policy), Vec::<String>::new(), "ops/aws/{name}");
+        assert_eq!(
+            faults(&name, &policy),
+            Vec::<String>::new(),
+            "ops/aws/{name}"
+        );
     }
 }
 
@@ -139,14 +200,24 @@ fn a_bad_policy_is_found() {
     ] {
         let mut bad = good.clone();
         *bad.pointer_mut(pointer).unwrap() = value.into();
-        assert_ne!(faults("bucket/other-account.json", &bad), Vec::<String>::new(), "{pointer}: {value}");
+        assert_ne!(
+            faults("bucket/other-account.json", &bad),
+            Vec::<String>::new(),
+            "{pointer}: {value}"
+        );
     }
-    assert_ne!(faults("identity/x.json", &good), Vec::<String>::new(), "an identity's policy names no principal");
+    assert_ne!(
+        faults("identity/x.json", &good),
+        Vec::<String>::new(),
+        "an identity's policy names no principal"
+    );
 }
 
 /// What these calls take, what AWS does with the bucket in the caller's name included.
 fn needed(operations: &[Operation]) -> Set {
-    set(operations.iter().flat_map(|operation| [&[operation.permission()], operation.bucket_permissions()].concat()))
+    set(operations
+        .iter()
+        .flat_map(|operation| [&[operation.permission()], operation.bucket_permissions()].concat()))
 }
 
 #[test]
@@ -154,12 +225,23 @@ fn each_policy_allows_what_its_calls_take_and_no_more() {
     use Operation::*;
     let export = [ExportTableToPointInTime, DescribeExport, ListExports];
     let reading = [HeadBucket, HeadObject, GetObject];
-    let preflight = [DescribeTable, DescribeContinuousBackups, HeadBucket, GetBucketPolicy, DescribeKey];
+    let preflight = [
+        DescribeTable,
+        DescribeContinuousBackups,
+        HeadBucket,
+        GetBucketPolicy,
+        DescribeKey,
+    ];
     let served: Vec<_> = [export.as_slice(), &reading, &preflight].concat();
     for operation in Operation::ALL {
-        assert!(served.contains(&operation), "no policy is for {operation:?}");
+        assert!(
+            served.contains(&operation),
+            "no policy is for {operation:?}"
+        );
     }
-    let keys = set(Operation::ALL.iter().flat_map(|operation| operation.key_permissions().iter().copied()));
+    let keys = set(Operation::ALL
+        .iter()
+        .flat_map(|operation| operation.key_permissions().iter().copied()));
     let expected = BTreeMap::from([
         ("identity/export.json", needed(&export)),
         ("identity/read.json", needed(&reading)),
@@ -167,21 +249,42 @@ fn each_policy_allows_what_its_calls_take_and_no_more() {
         ("identity/kms.json", keys.clone()),
         ("identity/assume-roles.json", set([ASSUME_ROLE])),
         // A bucket's policy is told to accounts that do not own it by nobody.
-        ("bucket/other-account.json", needed(&reading).into_iter().chain(set(WRITE_ACTIONS)).collect()),
-        ("key/use.json", keys.into_iter().chain(needed(&[DescribeKey])).collect()),
+        (
+            "bucket/other-account.json",
+            needed(&reading)
+                .into_iter()
+                .chain(set(WRITE_ACTIONS))
+                .collect(),
+        ),
+        (
+            "key/use.json",
+            keys.into_iter().chain(needed(&[DescribeKey])).collect(),
+        ),
         ("trust/role-of-another-account.json", set([ASSUME_ROLE])),
         // What the SDK asks for where Kubernetes hands it a token.
-        ("trust/eks-service-account.json", set(["sts:AssumeRoleWithWebIdentity"])),
+        (
+            "trust/eks-service-account.json",
+            set(["sts:AssumeRoleWithWebIdentity"]),
+        ),
     ]);
     let policies = policies();
-    assert_eq!(policies.keys().map(String::as_str).collect::<Vec<_>>(), expected.keys().copied().collect::<Vec<_>>());
+    assert_eq!(
+        policies.keys().map(String::as_str).collect::<Vec<_>>(),
+        expected.keys().copied().collect::<Vec<_>>()
+    );
     for (name, policy) in &policies {
         assert_eq!(actions(policy), expected[name.as_str()], "ops/aws/{name}");
     }
     // All together: a call without a permission, or a permission without a call, fails.
-    let allowed: Set = policies.iter().filter(|(name, _)| name.starts_with("identity/")).flat_map(|(_, policy)| actions(policy)).collect();
+    let allowed: Set = policies
+        .iter()
+        .filter(|(name, _)| name.starts_with("identity/"))
+        .flat_map(|(_, policy)| actions(policy))
+        .collect();
     let mut called = needed(&Operation::ALL);
-    called.extend(set(Operation::ALL.iter().flat_map(|operation| operation.key_permissions().iter().copied())));
+    called.extend(set(Operation::ALL
+        .iter()
+        .flat_map(|operation| operation.key_permissions().iter().copied())));
     called.insert(ASSUME_ROLE.to_owned());
     assert_eq!(allowed, called);
 }
@@ -210,14 +313,24 @@ fn begun(text: &str) -> Vec<String> {
         }
     }
     begun.sort();
-    let ends: Vec<_> = begun.iter().skip(1).map(|(at, _)| *at).chain([text.len()]).collect();
-    let sent = begun.into_iter().zip(ends).filter(|((at, _), end)| !text[*at..*end].contains(".presigned("));
+    let ends: Vec<_> = begun
+        .iter()
+        .skip(1)
+        .map(|(at, _)| *at)
+        .chain([text.len()])
+        .collect();
+    let sent = begun
+        .into_iter()
+        .zip(ends)
+        .filter(|((at, _), end)| !text[*at..*end].contains(".presigned("));
     sent.map(|((_, name), _)| name).collect()
 }
 
 /// `GetObject` from `get_object`.
 fn in_aws_words(name: &str) -> String {
-    name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+    name.split('_')
+        .map(|word| word[..1].to_uppercase() + &word[1..])
+        .collect()
 }
 
 #[test]
@@ -228,18 +341,48 @@ fn every_call_of_the_sdk_is_made_under_its_own_name() {
             continue;
         }
         // Calls that go on in the next line are put in one.
-        let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
-        let code: String = lines.map(|line| if line.starts_with('.') { line.to_owned() } else { format!("\n{line}") }).collect();
+        let lines = text
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| !line.starts_with("//"));
+        let code: String = lines
+            .map(|line| {
+                if line.starts_with('.') {
+                    line.to_owned()
+                } else {
+                    format!("\n{line}")
+                }
+            })
+            .collect();
         let calls: Vec<_> = begun(&code).iter().map(|name| in_aws_words(name)).collect();
-        assert_eq!(calls.len(), code.matches(".send()").count(), "{}: every call begins at a client: {calls:?}", path.display());
-        let named = code.split("Operation::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned());
+        assert_eq!(
+            calls.len(),
+            code.matches(".send()").count(),
+            "{}: every call begins at a client: {calls:?}",
+            path.display()
+        );
+        let named = code.split("Operation::").skip(1).map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric())
+                .next()
+                .unwrap()
+                .to_owned()
+        });
         assert_eq!(calls, named.collect::<Vec<_>>(), "{}", path.display());
         seen.extend(calls);
     }
-    let all: Set = Operation::ALL.iter().map(|operation| format!("{operation:?}")).collect();
-    assert_eq!(seen, all, "what is called, and what src/aws/operations.rs lists");
+    let all: Set = Operation::ALL
+        .iter()
+        .map(|operation| format!("{operation:?}"))
+        .collect();
+    assert_eq!(
+        seen, all,
+        "what is called, and what src/aws/operations.rs lists"
+    );
     for operation in Operation::ALL {
-        assert!(operation.method().ends_with(&format!("/{operation:?}")), "{operation:?}");
+        assert!(
+            operation.method().ends_with(&format!("/{operation:?}")),
+            "{operation:?}"
+        );
     }
 }
 
@@ -247,10 +390,16 @@ fn every_call_of_the_sdk_is_made_under_its_own_name() {
 fn the_document_names_every_policy_and_every_call() {
     let document = read("docs/aws-permissions.md");
     for name in policies().keys() {
-        assert!(document.contains(&format!("](../ops/aws/{name})")), "docs/aws-permissions.md does not link to {name}");
+        assert!(
+            document.contains(&format!("](../ops/aws/{name})")),
+            "docs/aws-permissions.md does not link to {name}"
+        );
     }
     for operation in Operation::ALL {
         let row = format!("| {operation:?} | `{}` |", operation.permission());
-        assert!(document.contains(&row), "docs/aws-permissions.md has no row {row}");
+        assert!(
+            document.contains(&row),
+            "docs/aws-permissions.md has no row {row}"
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! Behind PgBouncer: with its default settings in session mode; in transaction mode, where that can be right, and refused where it cannot.
+//! Behind PgBouncer: with its default settings in session mode; in transaction mode, where that can
+//! be right, and refused where it cannot.
 //!
-//! What is expected depends on the version of the PgBouncer that is given (`support/pgbouncer.rs`): from 1.21 on it can keep named
-//! prepared statements apart in transaction mode.
+//! What is expected depends on the version of the PgBouncer that is given (`support/pgbouncer.rs`):
+//! from 1.21 on it can keep named prepared statements apart in transaction mode.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,19 +14,22 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::support::{
-    BUCKET, Ended, Outside, PgBouncer, PoolMode, PoolUse, Program, TABLE, fresh_database, migrate, pgbouncer_version, until,
+    BUCKET, Ended, Outside, PgBouncer, PoolMode, PoolUse, Program, TABLE, fresh_database, migrate,
+    pgbouncer_version, until,
 };
 
 /// How many clients call at once: more than the service has connections.
 const CLIENTS: usize = 16;
 
-/// How many values each thing has that exports are told apart by. As many as clients, so that each asks for something else.
+/// How many values each thing has that exports are told apart by. As many as clients, so that each
+/// asks for something else.
 const GROUPS: usize = CLIENTS;
 
 /// A connection that nobody uses is given back after about 30 s.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long all of what a test asks for may take: every create, every list, every export to its end.
+/// How long all of what a test asks for may take: every create, every list, every export to its
+/// end.
 const ALL_DONE_WITHIN: Duration = Duration::from_secs(90);
 
 /// As many connections as one process opens: two share them only if they are given back.
@@ -46,18 +50,27 @@ async fn create(program: &Program, count: usize) -> Vec<String> {
     ids.into_iter().map(|(_, id)| id).collect()
 }
 
-/// The export of this number. All groups have the same size; one of them is of a table that there is.
+/// The export of this number. All groups have the same size; one of them is of a table that there
+/// is.
 fn export(n: usize) -> Value {
     let group = n % GROUPS;
     json!({"table_arn": table(group), "s3_bucket": bucket(group), "labels": {"group": group.to_string(), "all": "yes"}})
 }
 
 fn table(group: usize) -> String {
-    if group == 0 { TABLE.to_owned() } else { format!("{TABLE}-{group}") }
+    if group == 0 {
+        TABLE.to_owned()
+    } else {
+        format!("{TABLE}-{group}")
+    }
 }
 
 fn bucket(group: usize) -> String {
-    if group == 0 { BUCKET.to_owned() } else { format!("{BUCKET}-{group}") }
+    if group == 0 {
+        BUCKET.to_owned()
+    } else {
+        format!("{BUCKET}-{group}")
+    }
 }
 
 /// Filters for one group that differ in a column, or in how many parameters they have.
@@ -73,47 +86,79 @@ fn filters(group: usize) -> [String; 4] {
 
 /// The ids that a filter lists, all on one page; what went wrong otherwise.
 async fn listed(program: &Program, filter: &str) -> Result<BTreeSet<String>, String> {
-    let answer = program.get(&format!("/v1/exports?page_size=200&{filter}")).await;
+    let answer = program
+        .get(&format!("/v1/exports?page_size=200&{filter}"))
+        .await;
     if answer.status != 200 || !answer.json["next_page_token"].is_null() {
         return Err(format!("{} {}", answer.status, answer.text));
     }
-    let ids = answer.json["exports"].as_array().unwrap().iter().map(|export| export["id"].as_str().unwrap().to_owned());
+    let ids = answer.json["exports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|export| export["id"].as_str().unwrap().to_owned());
     Ok(ids.collect())
 }
 
-/// Lets each client ask `rounds` times for the lists of a group of its own. How many answers were right, and the wrong ones.
-async fn compare_lists(program: &Program, created: &[String], rounds: usize) -> (usize, Vec<String>) {
+/// Lets each client ask `rounds` times for the lists of a group of its own. How many answers were
+/// right, and the wrong ones.
+async fn compare_lists(
+    program: &Program,
+    created: &[String],
+    rounds: usize,
+) -> (usize, Vec<String>) {
     let clients = (0..CLIENTS).map(async |client| {
-        let right: BTreeSet<_> = created.iter().enumerate().filter(|(n, _)| n % GROUPS == client).map(|(_, id)| id.clone()).collect();
+        let right: BTreeSet<_> = created
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| n % GROUPS == client)
+            .map(|(_, id)| id.clone())
+            .collect();
         let mut wrong = Vec::new();
         for _ in 0..rounds {
             for filter in filters(client) {
                 match listed(program, &filter).await {
                     Ok(ids) if ids == right => {}
-                    Ok(ids) => wrong.push(format!("{filter}: {} instead of {}", ids.len(), right.len())),
+                    Ok(ids) => wrong.push(format!(
+                        "{filter}: {} instead of {}",
+                        ids.len(),
+                        right.len()
+                    )),
                     Err(why) => wrong.push(format!("{filter}: {why}")),
                 }
             }
         }
         wrong
     });
-    let wrong = timeout(ALL_DONE_WITHIN, join_all(clients)).await.expect("lists are answered");
+    let wrong = timeout(ALL_DONE_WITHIN, join_all(clients))
+        .await
+        .expect("lists are answered");
     let wrong: Vec<_> = wrong.into_iter().flatten().collect();
     (CLIENTS * rounds * filters(0).len() - wrong.len(), wrong)
 }
 
 #[track_caller]
 fn assert_all_right(right: usize, wrong: &[String]) {
-    assert!(wrong.is_empty(), "{right} lists right, {} wrong, such as {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+    assert!(
+        wrong.is_empty(),
+        "{right} lists right, {} wrong, such as {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(5)]
+    );
 }
 
 /// Waits until every export has ended: the workers' statements went through the pooler too.
 async fn all_end(program: &Program, created: usize) {
     let ended = async || {
         let counts = ["COMPLETED", "FAILED"].map(async |status| {
-            let groups = (0..GROUPS).map(|group| format!("label=group:{group}&export_status={status}"));
-            let lists: Vec<_> = join_all(groups.map(async |filter| listed(program, &filter).await)).await;
-            lists.into_iter().map(|ids| ids.map_or(0, |ids| ids.len())).sum::<usize>()
+            let groups =
+                (0..GROUPS).map(|group| format!("label=group:{group}&export_status={status}"));
+            let lists: Vec<_> =
+                join_all(groups.map(async |filter| listed(program, &filter).await)).await;
+            lists
+                .into_iter()
+                .map(|ids| ids.map_or(0, |ids| ids.len()))
+                .sum::<usize>()
         });
         let [completed, failed] = counts;
         let (completed, failed) = tokio::join!(completed, failed);
@@ -142,12 +187,20 @@ const OF_SERVE: [&str; 2] = ["session mode", "1.21"];
 /// What `migrate` says.
 const OF_MIGRATE: [&str; 1] = ["TABLEFERRY_DIRECT_DATABASE_URL"];
 
-/// Starts it so that named prepared statements work in transaction mode, if this version can. Whether it can.
+/// Starts it so that named prepared statements work in transaction mode, if this version can.
+/// Whether it can.
 async fn in_transaction_mode(database_url: &str) -> (PgBouncer, bool) {
     let can = pgbouncer_version() >= (1, 21);
     // The default is 200 only from 1.24 on.
-    let settings = if can { "max_prepared_statements = 200\n" } else { "" };
-    (PgBouncer::start(PoolMode::Transaction, database_url, settings).await, can)
+    let settings = if can {
+        "max_prepared_statements = 200\n"
+    } else {
+        ""
+    };
+    (
+        PgBouncer::start(PoolMode::Transaction, database_url, settings).await,
+        can,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,7 +234,12 @@ async fn two_processes_share_a_pool_in_session_mode() {
         let PoolUse { active, waiting } = pooler.pool_use().await;
         active + waiting <= SHARED_POOL / 2
     };
-    until("the first process gives back what it does not use", GIVEN_BACK_WITHIN, given_back).await;
+    until(
+        "the first process gives back what it does not use",
+        GIVEN_BACK_WITHIN,
+        given_back,
+    )
+    .await;
     let second = outside.serve(&variables).await;
     for n in 0..50 {
         second.create(&export(n)).await.expect(202);
@@ -201,7 +259,9 @@ async fn a_restart_of_the_pooler_loses_nothing() {
     let create = async |n: usize| {
         let (key, body) = (format!("key-{n}"), export(n));
         loop {
-            let answer = program.send(Method::POST, "/v1/exports", Some(&key), Some(&body)).await;
+            let answer = program
+                .send(Method::POST, "/v1/exports", Some(&key), Some(&body))
+                .await;
             if answer.status == 202 {
                 answered.fetch_add(1, Ordering::Relaxed);
                 return answer.id();
@@ -219,14 +279,22 @@ async fn a_restart_of_the_pooler_loses_nothing() {
     }));
     let restarts = async {
         for after in [CREATES / 4, CREATES / 2] {
-            until("creates go on", ALL_DONE_WITHIN, async || answered.load(Ordering::Relaxed) >= after).await;
+            until("creates go on", ALL_DONE_WITHIN, async || {
+                answered.load(Ordering::Relaxed) >= after
+            })
+            .await;
             pooler.restart().await;
         }
     };
-    let (ids, ()) = timeout(ALL_DONE_WITHIN, async { tokio::join!(clients, restarts) }).await.expect("all are answered");
+    let (ids, ()) = timeout(ALL_DONE_WITHIN, async { tokio::join!(clients, restarts) })
+        .await
+        .expect("all are answered");
     let ids: BTreeSet<_> = ids.into_iter().flatten().collect();
     assert_eq!(ids.len(), CREATES);
-    let lists = join_all((0..GROUPS).map(async |group| listed(&program, &filters(group)[0]).await.unwrap())).await;
+    let lists = join_all(
+        (0..GROUPS).map(async |group| listed(&program, &filters(group)[0]).await.unwrap()),
+    )
+    .await;
     let stored: BTreeSet<_> = lists.into_iter().flatten().collect();
     assert_eq!(stored, ids, "each is stored, and once");
 }
@@ -236,10 +304,17 @@ async fn transaction_mode_is_correct_or_rejected() {
     let (database_url, outside) = (fresh_database().await, Outside::start().await);
     let (pooler, can) = in_transaction_mode(&database_url).await;
     let variables = [("DATABASE_URL", pooler.url())];
-    let with_direct = [variables[0], ("TABLEFERRY_DIRECT_DATABASE_URL", &database_url)];
+    let with_direct = [
+        variables[0],
+        ("TABLEFERRY_DIRECT_DATABASE_URL", &database_url),
+    ];
     for _ in 0..3 {
         let migrated = migrate(&variables).await;
-        if can { assert_migrated(&migrated) } else { assert_refused(&migrated, &OF_MIGRATE) }
+        if can {
+            assert_migrated(&migrated)
+        } else {
+            assert_refused(&migrated, &OF_MIGRATE)
+        }
     }
     // Where it can work, it does so without another way to the database.
     let mut program = if can {
@@ -260,7 +335,11 @@ async fn transaction_mode_is_correct_or_rejected() {
             assert_all_right(right, &wrong);
             assert_eq!(right, 1_600);
             all_end(&program, created.len()).await;
-            assert!(!program.log().contains("prepared statement"), "{}", program.log());
+            assert!(
+                !program.log().contains("prepared statement"),
+                "{}",
+                program.log()
+            );
             program.stop().await;
         }
     }
@@ -270,12 +349,22 @@ async fn transaction_mode_is_correct_or_rejected() {
 async fn transaction_mode_without_prepared_statements_is_refused() {
     let (database_url, outside) = (fresh_database().await, Outside::start().await);
     // Older ones do not know the setting, and behave so anyway.
-    let settings = if pgbouncer_version() >= (1, 21) { "max_prepared_statements = 0\n" } else { "" };
+    let settings = if pgbouncer_version() >= (1, 21) {
+        "max_prepared_statements = 0\n"
+    } else {
+        ""
+    };
     let pooler = PgBouncer::start(PoolMode::Transaction, &database_url, settings).await;
-    let with_direct = [("DATABASE_URL", pooler.url()), ("TABLEFERRY_DIRECT_DATABASE_URL", database_url.as_str())];
+    let with_direct = [
+        ("DATABASE_URL", pooler.url()),
+        ("TABLEFERRY_DIRECT_DATABASE_URL", database_url.as_str()),
+    ];
     assert_migrated(&migrate(&with_direct).await);
     let mut program = outside.spawn(&with_direct).await;
-    let ended = program.ready_or_ended().await.unwrap_or_else(|| panic!("it serves: {}", program.log()));
+    let ended = program
+        .ready_or_ended()
+        .await
+        .unwrap_or_else(|| panic!("it serves: {}", program.log()));
     assert_refused(&ended, &OF_SERVE);
 }
 
@@ -283,7 +372,10 @@ async fn transaction_mode_without_prepared_statements_is_refused() {
 async fn six_migrations_at_once_take_turns() {
     let database_url = fresh_database().await;
     let (pooler, can) = in_transaction_mode(&database_url).await;
-    let variables = [("DATABASE_URL", pooler.url()), ("TABLEFERRY_DIRECT_DATABASE_URL", database_url.as_str())];
+    let variables = [
+        ("DATABASE_URL", pooler.url()),
+        ("TABLEFERRY_DIRECT_DATABASE_URL", database_url.as_str()),
+    ];
     // Straight where it cannot work otherwise.
     let variables = if can { &variables[..1] } else { &variables[..] };
     for _ in 0..2 {

@@ -1,4 +1,5 @@
-//! Preflight: what AWS reports late is known before, where permissions allow; nothing is started or stored.
+//! Preflight: what AWS reports late is known before, where permissions allow; nothing is started or
+//! stored.
 
 use std::collections::BTreeMap;
 
@@ -25,23 +26,46 @@ const NAMES: [&str; 12] = [
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/exports";
 
 async fn preflight(app: &TestApp, body: &Value) -> Answer {
-    app.send(app.request(Method::POST, "/v1/exports/preflight").json(body)).await
+    app.send(
+        app.request(Method::POST, "/v1/exports/preflight")
+            .json(body),
+    )
+    .await
 }
 
 /// The checks by name, after what every answer must have.
 #[track_caller]
 fn checks(answer: &Answer) -> BTreeMap<String, Value> {
     let all = answer.json["checks"].as_array().unwrap();
-    let names: Vec<_> = all.iter().map(|check| check["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = all
+        .iter()
+        .map(|check| check["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, NAMES);
     for check in all {
-        assert!(check["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{check}");
+        assert!(
+            check["detail"]
+                .as_str()
+                .is_some_and(|detail| !detail.is_empty()),
+            "{check}"
+        );
         assert!(check.as_object().unwrap().contains_key("fix"), "{check}");
-        assert!(check["status"] != "passed" || check["fix"].is_null(), "{check}");
-        assert!(check["status"] != "failed" || check["fix"].is_string(), "{check}");
+        assert!(
+            check["status"] != "passed" || check["fix"].is_null(),
+            "{check}"
+        );
+        assert!(
+            check["status"] != "failed" || check["fix"].is_string(),
+            "{check}"
+        );
     }
-    assert_eq!(answer.json["ok"], !all.iter().any(|check| check["status"] == "failed"));
-    all.iter().map(|check| (check["name"].as_str().unwrap().to_owned(), check.clone())).collect()
+    assert_eq!(
+        answer.json["ok"],
+        !all.iter().any(|check| check["status"] == "failed")
+    );
+    all.iter()
+        .map(|check| (check["name"].as_str().unwrap().to_owned(), check.clone()))
+        .collect()
 }
 
 /// Asks, and gives back one check.
@@ -54,7 +78,10 @@ async fn check(app: &TestApp, body: &Value, name: &str) -> Value {
 fn is(check: &Value, status: &str, names: &[&str]) {
     assert_eq!(check["status"], status, "{check}");
     for name in names {
-        assert!(check.to_string().replace("\\\"", "\"").contains(name), "{name}: {check}");
+        assert!(
+            check.to_string().replace("\\\"", "\"").contains(name),
+            "{name}: {check}"
+        );
     }
 }
 
@@ -70,8 +97,9 @@ fn with(members: Value) -> Value {
 async fn a_good_request_passes_and_nothing_is_started_or_stored() {
     let app = TestApp::start().await;
     app.aws.add_kms_key(KEY);
-    let body =
-        with(json!({"export_time": ago(3600), "s3_sse_algorithm": "KMS", "s3_sse_kms_key_id": KEY, "s3_bucket_owner": "123456789012"}));
+    let body = with(
+        json!({"export_time": ago(3600), "s3_sse_algorithm": "KMS", "s3_sse_kms_key_id": KEY, "s3_bucket_owner": "123456789012"}),
+    );
     let answer = preflight(&app, &body).await.expect(200);
     let found = checks(&answer);
     assert_eq!(answer.json["ok"], true);
@@ -91,12 +119,25 @@ async fn a_good_request_passes_and_nothing_is_started_or_stored() {
 #[tokio::test]
 async fn a_request_that_breaks_rules_is_told_so_and_aws_is_not_asked() {
     let app = TestApp::start().await;
-    let answer = preflight(&app, &json!({"s3_bucket": "x", "colour": "red"})).await.expect(200);
+    let answer = preflight(&app, &json!({"s3_bucket": "x", "colour": "red"}))
+        .await
+        .expect(200);
     let found = checks(&answer);
-    is(&found["request"], "failed", &["/table_arn", "/s3_bucket", "/colour"]);
-    assert!(NAMES[1..].iter().all(|name| found[*name]["status"] == "skipped"));
+    is(
+        &found["request"],
+        "failed",
+        &["/table_arn", "/s3_bucket", "/colour"],
+    );
+    assert!(
+        NAMES[1..]
+            .iter()
+            .all(|name| found[*name]["status"] == "skipped")
+    );
     assert!(app.aws.calls().is_empty());
-    let broken = app.request(Method::POST, "/v1/exports/preflight").header("content-type", "application/json").body("{");
+    let broken = app
+        .request(Method::POST, "/v1/exports/preflight")
+        .header("content-type", "application/json")
+        .body("{");
     app.send(broken).await.expect_problem(400, "malformed-json");
 }
 
@@ -104,13 +145,28 @@ async fn a_request_that_breaks_rules_is_told_so_and_aws_is_not_asked() {
 async fn tables_are_looked_at() {
     let app = TestApp::start().await;
     let none = TABLE.replace("Orders", "Nothing");
-    let found = checks(&preflight(&app, &with(json!({"table_arn": none}))).await.expect(200));
+    let found = checks(
+        &preflight(&app, &with(json!({"table_arn": none})))
+            .await
+            .expect(200),
+    );
     is(&found["table_exists"], "failed", &["Nothing", "table_arn"]);
     is(&found["point_in_time_recovery"], "skipped", &[]);
     let off = TABLE.replace("Orders", "NoBackups");
-    let found = checks(&preflight(&app, &with(json!({"table_arn": off, "export_time": ago(60)}))).await.expect(200));
+    let found = checks(
+        &preflight(
+            &app,
+            &with(json!({"table_arn": off, "export_time": ago(60)})),
+        )
+        .await
+        .expect(200),
+    );
     is(&found["table_exists"], "passed", &[]);
-    is(&found["point_in_time_recovery"], "failed", &["update-continuous-backups", &off]);
+    is(
+        &found["point_in_time_recovery"],
+        "failed",
+        &["update-continuous-backups", &off],
+    );
     is(&found["export_time"], "skipped", &[]);
 }
 
@@ -118,19 +174,31 @@ async fn tables_are_looked_at() {
 async fn times_are_held_against_recovery_and_the_tables_age() {
     let app = TestApp::start().await;
     let hour = |hours: i64| Age(time::Duration::hours(hours));
-    let table = TableSeed { age: hour(10), recovery_age: Some(hour(5)), ..TableSeed::new("Young") };
+    let table = TableSeed {
+        age: hour(10),
+        recovery_age: Some(hour(5)),
+        ..TableSeed::new("Young")
+    };
     app.aws.create_table(&table).unwrap();
     let arn = TABLE.replace("Orders", "Young");
     for (age_s, status) in [(4 * 3600, "passed"), (6 * 3600, "failed"), (10, "failed")] {
         let body = with(json!({"table_arn": arn, "export_time": ago(age_s)}));
         is(&check(&app, &body, "export_time").await, status, &[]);
     }
-    for (from_s, status, word) in [(4 * 3600, "passed", ""), (6 * 3600, "failed", "recovered"), (12 * 3600, "failed", "created")] {
+    for (from_s, status, word) in [
+        (4 * 3600, "passed", ""),
+        (6 * 3600, "failed", "recovered"),
+        (12 * 3600, "failed", "created"),
+    ] {
         let body = with(json!({
             "table_arn": arn, "export_type": "INCREMENTAL_EXPORT",
             "incremental_export_specification": {"export_from_time": ago(from_s), "export_to_time": ago(from_s - 1800)},
         }));
-        is(&check(&app, &body, "incremental_window").await, status, &[word]);
+        is(
+            &check(&app, &body, "incremental_window").await,
+            status,
+            &[word],
+        );
     }
 }
 
@@ -138,17 +206,50 @@ async fn times_are_held_against_recovery_and_the_tables_age() {
 async fn what_aws_reports_late_is_known_before() {
     let app = TestApp::start().await;
     app.aws.add_kms_key(KEY);
-    let theirs = BucketSeed { owner: Some("999999999999".to_owned()), ..BucketSeed::new("theirs") };
+    let theirs = BucketSeed {
+        owner: Some("999999999999".to_owned()),
+        ..BucketSeed::new("theirs")
+    };
     app.aws.create_bucket(theirs).unwrap();
-    app.aws.create_bucket(BucketSeed { deny_exports: true, ..BucketSeed::new("denying") }).unwrap();
-    app.aws.create_bucket(BucketSeed { region: Some("eu-west-1".to_owned()), ..BucketSeed::new("distant") }).unwrap();
+    app.aws
+        .create_bucket(BucketSeed {
+            deny_exports: true,
+            ..BucketSeed::new("denying")
+        })
+        .unwrap();
+    app.aws
+        .create_bucket(BucketSeed {
+            region: Some("eu-west-1".to_owned()),
+            ..BucketSeed::new("distant")
+        })
+        .unwrap();
     let kms = |key: &str, bucket: &str| json!({"s3_bucket": bucket, "s3_sse_algorithm": "KMS", "s3_sse_kms_key_id": key});
     let missing_key = KEY.replace("exports", "nope");
     for (members, name, words) in [
-        (json!({"s3_bucket": "nowhere"}), "bucket_exists", &["nowhere"][..]),
-        (json!({"s3_bucket": "theirs"}), "bucket_owner", &["s3_bucket_owner", "s3:PutObjectAcl", "arn:aws:s3:::theirs/*"]),
-        (json!({"s3_bucket_owner": "999999999999"}), "bucket_owner", &["999999999999"]),
-        (json!({"s3_bucket": "denying"}), "bucket_owner", &["DenyExports", "arn:aws:s3:::denying/*"]),
+        (
+            json!({"s3_bucket": "nowhere"}),
+            "bucket_exists",
+            &["nowhere"][..],
+        ),
+        (
+            json!({"s3_bucket": "theirs"}),
+            "bucket_owner",
+            &[
+                "s3_bucket_owner",
+                "s3:PutObjectAcl",
+                "arn:aws:s3:::theirs/*",
+            ],
+        ),
+        (
+            json!({"s3_bucket_owner": "999999999999"}),
+            "bucket_owner",
+            &["999999999999"],
+        ),
+        (
+            json!({"s3_bucket": "denying"}),
+            "bucket_owner",
+            &["DenyExports", "arn:aws:s3:::denying/*"],
+        ),
         (kms(&missing_key, BUCKET), "kms_key", &[&missing_key]),
         (kms("nope", BUCKET), "kms_key", &["does not exist"]),
         (kms(KEY, "distant"), "kms_key", &["eu-west-1"]),
@@ -156,20 +257,39 @@ async fn what_aws_reports_late_is_known_before() {
         let body = with(members.clone());
         let found = checks(&preflight(&app, &body).await.expect(200));
         is(&found[name], "failed", words);
-        assert_eq!(found.values().filter(|check| check["status"] == "failed").count(), 1, "{members}");
+        assert_eq!(
+            found
+                .values()
+                .filter(|check| check["status"] == "failed")
+                .count(),
+            1,
+            "{members}"
+        );
         // AWS says the same, but only after it has accepted the export.
         let id = app.export_to_end(&body).await;
-        assert_eq!(app.export(&id).await["export_status"], "FAILED", "{members}");
+        assert_eq!(
+            app.export(&id).await["export_status"],
+            "FAILED",
+            "{members}"
+        );
     }
     for (members, name, status) in [
         (json!({"s3_bucket": "distant"}), "bucket_region", "warning"),
-        (json!({"s3_bucket": "theirs", "s3_bucket_owner": "999999999999"}), "bucket_owner", "warning"),
+        (
+            json!({"s3_bucket": "theirs", "s3_bucket_owner": "999999999999"}),
+            "bucket_owner",
+            "warning",
+        ),
         (kms("exports", BUCKET), "kms_key", "passed"),
     ] {
         let body = with(members.clone());
         is(&check(&app, &body, name).await, status, &[]);
         let id = app.export_to_end(&body).await;
-        assert_eq!(app.export(&id).await["export_status"], "COMPLETED", "{members}");
+        assert_eq!(
+            app.export(&id).await["export_status"],
+            "COMPLETED",
+            "{members}"
+        );
     }
 }
 
@@ -177,16 +297,28 @@ async fn what_aws_reports_late_is_known_before() {
 async fn what_may_not_be_looked_at_is_skipped_with_the_permission_that_would_allow_it() {
     let app = TestApp::start().await;
     app.aws.add_kms_key(KEY);
-    for operation in ["DescribeTable", "DescribeContinuousBackups", "HeadBucket", "GetBucketPolicy", "DescribeKey"] {
-        app.aws.add_fault(Fault::new(operation, FaultKind::AccessDenied));
+    for operation in [
+        "DescribeTable",
+        "DescribeContinuousBackups",
+        "HeadBucket",
+        "GetBucketPolicy",
+        "DescribeKey",
+    ] {
+        app.aws
+            .add_fault(Fault::new(operation, FaultKind::AccessDenied));
     }
-    let body = with(json!({"export_time": ago(3600), "s3_sse_algorithm": "KMS", "s3_sse_kms_key_id": KEY}));
+    let body = with(
+        json!({"export_time": ago(3600), "s3_sse_algorithm": "KMS", "s3_sse_kms_key_id": KEY}),
+    );
     let answer = preflight(&app, &body).await.expect(200);
     assert_eq!(answer.json["ok"], true, "{}", answer.text);
     let found = checks(&answer);
     for (name, action) in [
         ("table_exists", "dynamodb:DescribeTable"),
-        ("point_in_time_recovery", "dynamodb:DescribeContinuousBackups"),
+        (
+            "point_in_time_recovery",
+            "dynamodb:DescribeContinuousBackups",
+        ),
         ("export_time", "dynamodb:DescribeContinuousBackups"),
         ("bucket_owner", "s3:ListBucket"),
         ("kms_key", "kms:DescribeKey"),
@@ -206,44 +338,83 @@ async fn a_silent_aws_costs_seconds_and_skips() {
     let began = std::time::Instant::now();
     let found = checks(&preflight(&app, &create_body()).await.expect(200));
     assert!(began.elapsed().as_secs() < 8);
-    is(&found["table_exists"], "passed", &["DescribeContinuousBackups"]);
+    is(
+        &found["table_exists"],
+        "passed",
+        &["DescribeContinuousBackups"],
+    );
     is(&found["bucket_exists"], "skipped", &["TimedOut"]);
 }
 
 #[tokio::test]
 async fn a_full_account_is_a_warning() {
-    let app = TestApp::start_with(TestOptions { most_in_flight: Some(1), ..TestOptions::default() }).await;
-    is(&check(&app, &create_body(), "quota").await, "passed", &["0 of 1"]);
+    let app = TestApp::start_with(TestOptions {
+        most_in_flight: Some(1),
+        ..TestOptions::default()
+    })
+    .await;
+    is(
+        &check(&app, &create_body(), "quota").await,
+        "passed",
+        &["0 of 1"],
+    );
     app.create(&create_body()).await.expect(202);
     app.step_exports().await;
-    is(&check(&app, &create_body(), "quota").await, "warning", &["1 of 1", "timeouts.create"]);
+    is(
+        &check(&app, &create_body(), "quota").await,
+        "warning",
+        &["1 of 1", "timeouts.create"],
+    );
 }
 
 #[tokio::test]
 async fn a_create_may_ask_for_it_first() {
     let app = TestApp::start().await;
-    let create =
-        |body: Value, key: &'static str| app.request(Method::POST, "/v1/exports?preflight=true").header("idempotency-key", key).json(&body);
-    let refused = app.send(create(with(json!({"s3_bucket": "nowhere"})), "a")).await.expect_problem(422, "preflight-failed");
+    let create = |body: Value, key: &'static str| {
+        app.request(Method::POST, "/v1/exports?preflight=true")
+            .header("idempotency-key", key)
+            .json(&body)
+    };
+    let refused = app
+        .send(create(with(json!({"s3_bucket": "nowhere"})), "a"))
+        .await
+        .expect_problem(422, "preflight-failed");
     assert_eq!(refused.pointers(), ["/s3_bucket"]);
     assert_eq!(app.stored_exports().await, 0);
     let id = app.send(create(create_body(), "a")).await.expect(202).id();
     // A repetition is answered with its export, whatever became of the bucket.
     app.aws.delete_bucket(BUCKET).unwrap();
-    assert_eq!(app.send(create(create_body(), "a")).await.expect(202).id(), id);
-    app.send(create(create_body(), "b")).await.expect_problem(422, "preflight-failed");
-    let answer = app.send(app.request(Method::POST, "/v1/exports?preflight=perhaps").json(&create_body())).await;
+    assert_eq!(
+        app.send(create(create_body(), "a")).await.expect(202).id(),
+        id
+    );
+    app.send(create(create_body(), "b"))
+        .await
+        .expect_problem(422, "preflight-failed");
+    let answer = app
+        .send(
+            app.request(Method::POST, "/v1/exports?preflight=perhaps")
+                .json(&create_body()),
+        )
+        .await;
     answer.expect_problem(400, "invalid-parameter");
 }
 
 #[tokio::test]
 async fn a_flood_of_preflights_waits_for_its_turns() {
-    let app = TestApp::start_with(TestOptions { limits: true, ..TestOptions::default() }).await;
+    let app = TestApp::start_with(TestOptions {
+        limits: true,
+        ..TestOptions::default()
+    })
+    .await;
     let body = create_body();
     let all = futures_util::future::join_all((0..12).map(|_| preflight(&app, &body))).await;
     assert!(all.iter().all(|answer| answer.json["ok"] == true));
     let asked = app.calls("DescribeContinuousBackups");
-    let skipped = all.iter().filter(|answer| checks(answer)["table_exists"]["status"] == "skipped").count();
+    let skipped = all
+        .iter()
+        .filter(|answer| checks(answer)["table_exists"]["status"] == "skipped")
+        .count();
     assert_eq!(asked + skipped, 12);
     assert!((5..=12).contains(&asked), "{asked}");
 }
@@ -251,22 +422,50 @@ async fn a_flood_of_preflights_waits_for_its_turns() {
 #[tokio::test]
 async fn a_name_that_s3_gives_to_no_bucket_is_a_warning() {
     let app = TestApp::start().await;
-    for name in ["Tableferry_Exports", "192.168.5.4", "tableferry-exports--x-s3"] {
+    for name in [
+        "Tableferry_Exports",
+        "192.168.5.4",
+        "tableferry-exports--x-s3",
+    ] {
         let body = with(json!({"s3_bucket": name}));
         let found = checks(&preflight(&app, &body).await.expect(200));
-        is(&found["bucket_name"], "warning", &[name, "does not allow new buckets"]);
-        let reason = app.create(&body).await.expect(202).json["status_reason"].as_str().unwrap().to_owned();
-        assert!(reason.contains("Warning: S3 does not allow new buckets with this name"), "{reason}");
+        is(
+            &found["bucket_name"],
+            "warning",
+            &[name, "does not allow new buckets"],
+        );
+        let reason = app.create(&body).await.expect(202).json["status_reason"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            reason.contains("Warning: S3 does not allow new buckets with this name"),
+            "{reason}"
+        );
     }
     let found = checks(&preflight(&app, &create_body()).await.expect(200));
     is(&found["bucket_name"], "passed", &[]);
-    assert_eq!(app.create(&create_body()).await.expect(202).json["status_reason"], "accepted; AWS has not been asked yet");
-    for (field, value) in
-        [("s3_bucket", "s3://my-exports/daily"), ("s3_prefix", "s3://my-exports/daily"), ("s3_prefix", "arn:aws:s3:::my-exports/daily")]
-    {
-        let refused = app.create(&with(json!({field: value}))).await.expect_problem(422, "validation-failed");
+    assert_eq!(
+        app.create(&create_body()).await.expect(202).json["status_reason"],
+        "accepted; AWS has not been asked yet"
+    );
+    for (field, value) in [
+        ("s3_bucket", "s3://my-exports/daily"),
+        ("s3_prefix", "s3://my-exports/daily"),
+        ("s3_prefix", "arn:aws:s3:::my-exports/daily"),
+    ] {
+        let refused = app
+            .create(&with(json!({field: value})))
+            .await
+            .expect_problem(422, "validation-failed");
         let error = &refused.json["errors"][0];
         assert_eq!(error["pointer"], format!("/{field}"));
-        assert!(error["detail"].as_str().unwrap().ends_with("set s3_bucket to my-exports and s3_prefix to daily"), "{error}");
+        assert!(
+            error["detail"]
+                .as_str()
+                .unwrap()
+                .ends_with("set s3_bucket to my-exports and s3_prefix to daily"),
+            "{error}"
+        );
     }
 }

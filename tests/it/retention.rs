@@ -19,16 +19,43 @@ async fn what_is_old_and_ended_is_removed() {
     let pending = app.create(&body).await.expect(202).id();
     let none = CancellationToken::new();
     let forever = Retention::default();
-    let ten_days = Retention { exports: Some(DAY * 10), events: Some(DAY * 5), attempts: Some(DAY * 5) };
+    let ten_days = Retention {
+        exports: Some(DAY * 10),
+        events: Some(DAY * 5),
+        attempts: Some(DAY * 5),
+    };
     app.chance.advance(DAY * 6);
-    assert_eq!(sweep(&app.store(), forever, &app.chance, &none).await.unwrap(), [0, 0, 0]);
-    assert_eq!(sweep(&app.store(), ten_days, &app.chance, &none).await.unwrap(), [0, 3, 0], "a delivery that is pending stays");
+    assert_eq!(
+        sweep(&app.store(), forever, &app.chance, &none)
+            .await
+            .unwrap(),
+        [0, 0, 0]
+    );
+    assert_eq!(
+        sweep(&app.store(), ten_days, &app.chance, &none)
+            .await
+            .unwrap(),
+        [0, 3, 0],
+        "a delivery that is pending stays"
+    );
     app.step_deliveries().await;
-    assert_eq!(sweep(&app.store(), ten_days, &app.chance, &none).await.unwrap(), [0, 0, 1]);
+    assert_eq!(
+        sweep(&app.store(), ten_days, &app.chance, &none)
+            .await
+            .unwrap(),
+        [0, 0, 1]
+    );
     app.get(&format!("/v1/exports/{ended}")).await.expect(200);
     app.chance.advance(DAY * 5);
-    assert_eq!(sweep(&app.store(), ten_days, &app.chance, &none).await.unwrap(), [1, 0, 0]);
-    app.get(&format!("/v1/exports/{ended}")).await.expect_problem(404, "not-found");
+    assert_eq!(
+        sweep(&app.store(), ten_days, &app.chance, &none)
+            .await
+            .unwrap(),
+        [1, 0, 0]
+    );
+    app.get(&format!("/v1/exports/{ended}"))
+        .await
+        .expect_problem(404, "not-found");
     app.get(&format!("/v1/exports/{pending}")).await.expect(200);
 }
 
@@ -47,7 +74,9 @@ async fn much_is_removed_in_batches() {
     let settings = tableferry::settings::Settings::read([], None).unwrap();
     let none = CancellationToken::new();
     assert_eq!(
-        sweep(&app.store(), settings.retention, &app.chance, &none).await.unwrap(),
+        sweep(&app.store(), settings.retention, &app.chance, &none)
+            .await
+            .unwrap(),
         [0, 0, 1234],
         "90 days is what is kept unless it is said"
     );

@@ -9,12 +9,17 @@ use tableferry_simulator::{BucketSeed, Fault, FaultKind};
 use crate::support::{Answer, FAR_AHEAD, TestApp, ago, create_body};
 
 async fn retry(app: &TestApp, id: &str) -> Answer {
-    app.send(app.request(Method::POST, &format!("/v1/exports/{id}/retry"))).await
+    app.send(app.request(Method::POST, &format!("/v1/exports/{id}/retry")))
+        .await
 }
 
 fn fail_inside_aws(app: &TestApp, times: u32) {
-    let kind = FaultKind::FailExport { code: "InternalServerError".to_owned(), message: "Internal server error".to_owned() };
-    app.aws.add_fault(Fault::new("ExportTableToPointInTime", kind).times(times));
+    let kind = FaultKind::FailExport {
+        code: "InternalServerError".to_owned(),
+        message: "Internal server error".to_owned(),
+    };
+    app.aws
+        .add_fault(Fault::new("ExportTableToPointInTime", kind).times(times));
 }
 
 fn with_attempts(max_attempts: u32) -> Value {
@@ -32,9 +37,18 @@ async fn a_failed_export_is_retried_once_and_both_name_each_other() {
     let id = app.export_to_end(&body).await;
     app.aws.create_bucket(BucketSeed::new("later")).unwrap();
     let next = retry(&app, &id).await.expect(202);
-    assert_eq!(next.header("location"), format!("/v1/exports/{}", next.id()));
-    assert_eq!((&next.json["retry_of"], &next.json["attempt"]), (&json!(id), &json!(2)));
-    assert_eq!((&next.json["export_status"], &next.json["labels"]), (&json!("PENDING"), &body["labels"]));
+    assert_eq!(
+        next.header("location"),
+        format!("/v1/exports/{}", next.id())
+    );
+    assert_eq!(
+        (&next.json["retry_of"], &next.json["attempt"]),
+        (&json!(id), &json!(2))
+    );
+    assert_eq!(
+        (&next.json["export_status"], &next.json["labels"]),
+        (&json!("PENDING"), &body["labels"])
+    );
     let first = app.export(&id).await;
     assert_eq!(first["retried_by"], json!(next.id()));
     assert_ne!(first["client_token"], next.json["client_token"]);
@@ -44,8 +58,13 @@ async fn a_failed_export_is_retried_once_and_both_name_each_other() {
     app.step_exports().await;
     assert_eq!(app.export(&next.id()).await["export_status"], "COMPLETED");
     assert_eq!(retry(&app, &id).await.expect(200).id(), next.id());
-    retry(&app, &next.id()).await.expect_problem(409, "not-retryable");
-    assert_eq!((app.stored_exports().await, app.aws.exports().len()), (2, 2));
+    retry(&app, &next.id())
+        .await
+        .expect_problem(409, "not-retryable");
+    assert_eq!(
+        (app.stored_exports().await, app.aws.exports().len()),
+        (2, 2)
+    );
 }
 
 #[tokio::test]
@@ -64,14 +83,19 @@ async fn many_calls_at_once_make_one_retry() {
 #[tokio::test]
 async fn only_what_came_to_nothing_is_retried() {
     let app = TestApp::start().await;
-    app.aws.add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).times(1));
+    app.aws
+        .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Throttle).times(1));
     let id = app.create(&create_body()).await.expect(202).id();
     retry(&app, &id).await.expect_problem(409, "not-retryable");
     app.step_exports().await;
-    app.send(app.request(Method::POST, &format!("/v1/exports/{id}/cancel"))).await.expect(200);
+    app.send(app.request(Method::POST, &format!("/v1/exports/{id}/cancel")))
+        .await
+        .expect(200);
     let next = retry(&app, &id).await.expect(202).id();
     app.step_exports().await;
-    retry(&app, &next).await.expect_problem(409, "not-retryable");
+    retry(&app, &next)
+        .await
+        .expect_problem(409, "not-retryable");
     let mut body = create_body();
     body["timeouts"] = json!({"create": "1s"});
     let unstarted = app.create(&body).await.expect(202).id();
@@ -79,7 +103,9 @@ async fn only_what_came_to_nothing_is_retried() {
     app.step_exports().await;
     assert_eq!(app.export(&unstarted).await["export_status"], "TIMED_OUT");
     retry(&app, &unstarted).await.expect(202);
-    retry(&app, "01a20630-aef5-7191-be2b-f860bc0e97d9").await.expect_problem(404, "not-found");
+    retry(&app, "01a20630-aef5-7191-be2b-f860bc0e97d9")
+        .await
+        .expect_problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -90,7 +116,13 @@ async fn times_that_aws_would_refuse_by_now_are_told() {
     body["export_time"] = json!(ago(24 * 3600));
     let id = app.export_to_end(&body).await;
     app.chance.advance(Duration::from_secs(35 * 24 * 3600));
-    assert_eq!(retry(&app, &id).await.expect_problem(422, "validation-failed").pointers(), ["/export_time"]);
+    assert_eq!(
+        retry(&app, &id)
+            .await
+            .expect_problem(422, "validation-failed")
+            .pointers(),
+        ["/export_time"]
+    );
     assert_eq!(app.stored_exports().await, 1);
 }
 
@@ -112,23 +144,45 @@ async fn by_itself_until_it_succeeds() {
     fail_inside_aws(&app, 2);
     let first = app.export_to_end(&with_attempts(3)).await;
     let failed = app.export(&first).await;
-    assert_eq!((&failed["export_status"], &failed["failure"]["cause"]), (&json!("FAILED"), &json!("aws_internal")));
+    assert_eq!(
+        (&failed["export_status"], &failed["failure"]["cause"]),
+        (&json!("FAILED"), &json!("aws_internal"))
+    );
     let second = failed["retried_by"].as_str().unwrap().to_owned();
-    assert!(failed["status_reason"].as_str().unwrap().contains(&format!("attempt 2 of 3 follows as {second}")), "{failed}");
+    assert!(
+        failed["status_reason"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("attempt 2 of 3 follows as {second}")),
+        "{failed}"
+    );
     let waiting = app.export(&second).await;
-    assert_eq!((&waiting["export_status"], &waiting["attempt"], &waiting["retry_of"]), (&json!("PENDING"), &json!(2), &json!(first)));
+    assert_eq!(
+        (
+            &waiting["export_status"],
+            &waiting["attempt"],
+            &waiting["retry_of"]
+        ),
+        (&json!("PENDING"), &json!(2), &json!(first))
+    );
     assert_eq!(app.step_due_exports().await, 0, "it waits before its start");
     app.pass(Duration::from_secs(60)).await;
     app.step_due_exports().await;
     assert_eq!(app.export(&second).await["export_status"], "IN_PROGRESS");
     app.aws.finish_exports().await;
     app.step_exports().await;
-    let third = app.export(&second).await["retried_by"].as_str().unwrap().to_owned();
+    let third = app.export(&second).await["retried_by"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     app.step_exports().await;
     app.aws.finish_exports().await;
     app.step_exports().await;
     assert_eq!(app.export(&third).await["export_status"], "COMPLETED");
-    assert_eq!((app.stored_exports().await, app.aws.exports().len()), (3, 3));
+    assert_eq!(
+        (app.stored_exports().await, app.aws.exports().len()),
+        (3, 3)
+    );
     assert_eq!(retry(&app, &first).await.expect(200).id(), second);
 }
 
@@ -137,25 +191,46 @@ async fn the_attempts_end_and_what_cannot_pass_is_not_attempted_again() {
     let app = TestApp::start().await;
     fail_inside_aws(&app, 2);
     let first = app.export_to_end(&with_attempts(2)).await;
-    let second = app.export(&first).await["retried_by"].as_str().unwrap().to_owned();
+    let second = app.export(&first).await["retried_by"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     app.step_exports().await;
     app.aws.finish_exports().await;
     app.step_exports().await;
     let last = app.export(&second).await;
-    assert_eq!((&last["export_status"], &last["retried_by"]), (&json!("FAILED"), &Value::Null));
+    assert_eq!(
+        (&last["export_status"], &last["retried_by"]),
+        (&json!("FAILED"), &Value::Null)
+    );
     let mut body = with_attempts(10);
     body["s3_bucket"] = json!("nowhere");
     let id = app.export_to_end(&body).await;
     assert_eq!(app.export(&id).await["retried_by"], Value::Null);
-    for bad in [json!(0), json!(11), json!(1.5), json!("2"), json!(18_446_744_073_709_551_615_u64)] {
+    for bad in [
+        json!(0),
+        json!(11),
+        json!(1.5),
+        json!("2"),
+        json!(18_446_744_073_709_551_615_u64),
+    ] {
         let mut body = create_body();
         body["retry"] = json!({"max_attempts": bad});
-        assert_eq!(app.create(&body).await.expect_problem(422, "validation-failed").pointers(), ["/retry/max_attempts"]);
+        assert_eq!(
+            app.create(&body)
+                .await
+                .expect_problem(422, "validation-failed")
+                .pointers(),
+            ["/retry/max_attempts"]
+        );
     }
     // JSON makes no difference between 5 and 5.0.
     let mut body = create_body();
     body["retry"] = json!({"max_attempts": 5.0});
-    assert_eq!(app.create(&body).await.expect(202).json["retry"]["max_attempts"], 5);
+    assert_eq!(
+        app.create(&body).await.expect(202).json["retry"]["max_attempts"],
+        5
+    );
 }
 
 #[tokio::test]
@@ -167,8 +242,12 @@ async fn a_worker_that_comes_late_retries_nothing() {
     app.aws.finish_exports().await;
     let late = app.second_worker().await;
     // Both hear of the failure; one of them writes it, and the next attempt with it.
-    app.aws.add_fault(Fault::new("DescribeExport", FaultKind::Delay { ms: 200 }).times(1));
-    let (first, _) = tokio::join!(tableferry::worker::crew::step(&late, FAR_AHEAD), app.step_exports());
+    app.aws
+        .add_fault(Fault::new("DescribeExport", FaultKind::Delay { ms: 200 }).times(1));
+    let (first, _) = tokio::join!(
+        tableferry::worker::crew::step(&late, FAR_AHEAD),
+        app.step_exports()
+    );
     first.unwrap();
     app.step_due_exports().await;
     assert_eq!(app.stored_exports().await, 2);
@@ -194,10 +273,20 @@ async fn the_callback_hears_of_each_attempt() {
         .iter()
         .map(|received| received.json())
         .map(|body| {
-            (body["type"].as_str().unwrap().to_owned(), body["data"]["export"]["id"].clone(), body["data"]["export"]["retried_by"].clone())
+            (
+                body["type"].as_str().unwrap().to_owned(),
+                body["data"]["export"]["id"].clone(),
+                body["data"]["export"]["retried_by"].clone(),
+            )
         })
         .collect();
     assert_eq!(heard.len(), 2, "{heard:?}");
-    assert!(heard.contains(&("export.failed".to_owned(), json!(first), second.clone())), "{heard:?}");
-    assert!(heard.contains(&("export.completed".to_owned(), second, Value::Null)), "{heard:?}");
+    assert!(
+        heard.contains(&("export.failed".to_owned(), json!(first), second.clone())),
+        "{heard:?}"
+    );
+    assert!(
+        heard.contains(&("export.completed".to_owned(), second, Value::Null)),
+        "{heard:?}"
+    );
 }

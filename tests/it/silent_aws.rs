@@ -29,7 +29,8 @@ async fn connections_that_go_silent_again_cost_one_call_again() {
     let aws = Aws::at_endpoints(&relay.url, &app.s3_url).await;
     let table = TableArn::parse(TABLE).unwrap();
     for _ in 0..2 {
-        for listed in futures_util::future::join_all((0..4).map(|_| aws.list_running(&table))).await {
+        for listed in futures_util::future::join_all((0..4).map(|_| aws.list_running(&table))).await
+        {
             listed.unwrap();
         }
         relay.silence();

@@ -1,5 +1,6 @@
-//! Connections to Postgres that go silent while new ones work, as after the loss of a host: each costs one limit, once, and nothing stands
-//! still. The limits are real, so these tests take seconds.
+//! Connections to Postgres that go silent while new ones work, as after the loss of a host: each
+//! costs one limit, once, and nothing stands still. The limits are real, so these tests take
+//! seconds.
 
 use std::time::{Duration, Instant};
 
@@ -24,8 +25,16 @@ impl Stage {
     async fn set() -> Self {
         let database_url = fresh_database().await;
         let relay = Relay::before(&database_url).await;
-        let app = TestApp::start_with(TestOptions { database_url: Some(relay.url.clone()), ..TestOptions::default() }).await;
-        Self { app, relay, database_url }
+        let app = TestApp::start_with(TestOptions {
+            database_url: Some(relay.url.clone()),
+            ..TestOptions::default()
+        })
+        .await;
+        Self {
+            app,
+            relay,
+            database_url,
+        }
     }
 
     /// A connection past the relay.
@@ -36,15 +45,27 @@ impl Stage {
 
 /// Holds a table, so that every statement that touches it waits until the transaction ends.
 async fn hold(connection: &mut PgConnection, table: &'static str) {
-    sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))).execute(connection).await.unwrap();
+    sqlx::raw_sql("BEGIN")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
+    )))
+    .execute(connection)
+    .await
+    .unwrap();
 }
 
 /// How many statements that contain this text wait for a lock.
 async fn count_waiting(connection: &mut PgConnection, text: &str) -> i64 {
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE '%' || $1 || '%'";
-    sqlx::query_scalar(waiting).bind(text).fetch_one(connection).await.unwrap()
+    sqlx::query_scalar(waiting)
+        .bind(text)
+        .fetch_one(connection)
+        .await
+        .unwrap()
 }
 
 /// Returns when a statement that contains this text waits for a lock.
@@ -53,17 +74,28 @@ async fn waits(connection: &mut PgConnection, text: &str) {
 }
 
 async fn create_with_key(app: &TestApp, key: &str) -> Answer {
-    app.send(app.request(Method::POST, "/v1/exports").header("idempotency-key", key).json(&create_body())).await
+    app.send(
+        app.request(Method::POST, "/v1/exports")
+            .header("idempotency-key", key)
+            .json(&create_body()),
+    )
+    .await
 }
 
 async fn stored(connection: &mut PgConnection) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM exports").fetch_one(connection).await.unwrap()
+    sqlx::query_scalar("SELECT count(*) FROM exports")
+        .fetch_one(connection)
+        .await
+        .unwrap()
 }
 
 /// How many of the pool's connections are used.
 async fn used(app: &TestApp) -> u32 {
     let metrics = app.get("/metrics").await.text;
-    let line = metrics.lines().find(|line| line.starts_with("db_client_connection_count") && line.contains("\"used\"")).unwrap();
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("db_client_connection_count") && line.contains("\"used\""))
+        .unwrap();
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
@@ -78,7 +110,11 @@ async fn silent_idle_connections_are_replaced_quickly() {
     let began = Instant::now();
     // A connection that was used a moment ago is trusted: one caller may wait for its limit.
     let first = app.create(&create_body()).await;
-    assert!([202, 503].contains(&first.status.as_u16()), "{}", first.text);
+    assert!(
+        [202, 503].contains(&first.status.as_u16()),
+        "{}",
+        first.text
+    );
     for _ in 0..10 {
         app.create(&create_body()).await.expect(202);
         app.get(&path).await.expect(200);
@@ -101,7 +137,10 @@ async fn a_group_write_without_an_answer_fails_and_the_next_succeeds() {
         waits(&mut direct, "INSERT INTO exports").await;
         relay.silence();
         // Postgres stores the first, and its answer is lost.
-        sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+        sqlx::raw_sql("ROLLBACK")
+            .execute(&mut holder)
+            .await
+            .unwrap();
         let not_ready = async {
             loop {
                 let ready = app.get("/readyz").await;
@@ -111,7 +150,14 @@ async fn a_group_write_without_an_answer_fails_and_the_next_succeeds() {
             }
         };
         let (second, not_ready) = tokio::join!(create_with_key(app, "second"), not_ready);
-        assert!(not_ready.json["detail"].as_str().unwrap().contains("could be stored"), "{}", not_ready.json);
+        assert!(
+            not_ready.json["detail"]
+                .as_str()
+                .unwrap()
+                .contains("could be stored"),
+            "{}",
+            not_ready.json
+        );
         second
     };
     let (first, second) = tokio::join!(create_with_key(app, "first"), later);
@@ -136,9 +182,16 @@ async fn a_worker_recovers_from_a_silent_claim() {
     let _running = Running::start(&app.exports, &std::sync::Arc::default());
     waits(&mut direct, "export_schedule").await;
     relay.silence();
-    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
-    let started = async { while app.get(&format!("/v1/exports/{id}")).await.json["export_status"] != "IN_PROGRESS" {} };
-    timeout(RESUMES_WITHIN, started).await.expect("the worker goes on");
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let started = async {
+        while app.get(&format!("/v1/exports/{id}")).await.json["export_status"] != "IN_PROGRESS" {}
+    };
+    timeout(RESUMES_WITHIN, started)
+        .await
+        .expect("the worker goes on");
 }
 
 #[tokio::test]
@@ -161,9 +214,14 @@ async fn cancelled_requests_release_their_connections() {
             () = gone => {}
         }
     }
-    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut holder)
+        .await
+        .unwrap();
     let free = async { while used(app).await > 0 {} };
-    timeout(RESUMES_WITHIN, free).await.expect("every place is free again");
+    timeout(RESUMES_WITHIN, free)
+        .await
+        .expect("every place is free again");
     app.get(&path).await.expect(200);
 }
 
@@ -172,23 +230,45 @@ async fn a_silent_migration_fails_and_can_be_repeated() {
     let database_url = fresh_database().await;
     let relay = Relay::before(&database_url).await;
     let variables = [("DATABASE_URL", relay.url.as_str())];
-    assert!(tableferry(&["migrate"], &variables).status().await.unwrap().success());
-    let (mut direct, mut holder) =
-        (PgConnection::connect(&database_url).await.unwrap(), PgConnection::connect(&database_url).await.unwrap());
+    assert!(
+        tableferry(&["migrate"], &variables)
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+    let (mut direct, mut holder) = (
+        PgConnection::connect(&database_url).await.unwrap(),
+        PgConnection::connect(&database_url).await.unwrap(),
+    );
     hold(&mut holder, "_sqlx_migrations").await;
     let migrating = tableferry(&["migrate"], &variables).output();
     let silent = async {
         waits(&mut direct, "_sqlx_migrations").await;
         relay.silence();
-        sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+        sqlx::raw_sql("ROLLBACK")
+            .execute(&mut holder)
+            .await
+            .unwrap();
     };
     let (ended, ()) = tokio::join!(timeout(PATIENCE, migrating), silent);
     let ended = ended.expect("it gives up").unwrap();
     assert!(!ended.status.success());
-    assert!(String::from_utf8_lossy(&ended.stderr).contains("did not answer"), "{}", String::from_utf8_lossy(&ended.stderr));
-    // The lock went with its connection, whose end Postgres has not seen: its keepalive would, or the end of this test's relay.
+    assert!(
+        String::from_utf8_lossy(&ended.stderr).contains("did not answer"),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    // The lock went with its connection, whose end Postgres has not seen: its keepalive would, or
+    // the end of this test's relay.
     let end_lock = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'tableferry migrate'";
     sqlx::raw_sql(end_lock).execute(&mut direct).await.unwrap();
-    assert!(timeout(PATIENCE, tableferry(&["migrate"], &variables).status()).await.unwrap().unwrap().success());
+    assert!(
+        timeout(PATIENCE, tableferry(&["migrate"], &variables).status())
+            .await
+            .unwrap()
+            .unwrap()
+            .success()
+    );
 }

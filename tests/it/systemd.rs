@@ -1,4 +1,5 @@
-//! The unit in `ops/systemd`: what it starts, what it leaves the process, and whether systemd understands it, where that is installed.
+//! The unit in `ops/systemd`: what it starts, what it leaves the process, and whether systemd
+//! understands it, where that is installed.
 
 use std::fs;
 use std::path::Path;
@@ -16,18 +17,31 @@ use crate::support::{ENCRYPTION_KEY, Folder, fresh_database};
 const PROGRAM: &str = "/usr/local/bin/tableferry";
 
 fn read(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/systemd").join(name)).unwrap()
+    fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("ops/systemd")
+            .join(name),
+    )
+    .unwrap()
 }
 
 /// Every `Directive=value` of the unit, in order.
 fn directives() -> Vec<(String, String)> {
     let text = read("tableferry.service");
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '[']));
-    lines.map(|line| line.split_once('=').unwrap_or_else(|| panic!("{line}"))).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with(['#', '[']));
+    lines
+        .map(|line| line.split_once('=').unwrap_or_else(|| panic!("{line}")))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
 }
 
 fn value(name: &str) -> String {
-    let found: Vec<_> = directives().into_iter().filter(|(directive, _)| directive == name).collect();
+    let found: Vec<_> = directives()
+        .into_iter()
+        .filter(|(directive, _)| directive == name)
+        .collect();
     assert_eq!(found.len(), 1, "{name}");
     found[0].1.clone()
 }
@@ -37,9 +51,15 @@ fn it_starts_a_known_command_and_waits_for_what_is_in_hand() {
     let line = value("ExecStart");
     assert!(line.starts_with(&format!("{PROGRAM} ")));
     Cli::try_parse_from(line.split(' ')).unwrap();
-    let (credential, file) = value("LoadCredential").split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (credential, file) = value("LoadCredential")
+        .split_once(':')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
     assert!(line.contains(&format!("--config %d/{credential} ")));
-    assert!(read("tableferry.toml").contains(&file), "the file says where it belongs");
+    assert!(
+        read("tableferry.toml").contains(&file),
+        "the file says where it belongs"
+    );
     let stop = Duration::from_secs(value("TimeoutStopSec").parse().unwrap());
     assert!(stop >= GRACE + Duration::from_secs(5));
     // Ends by itself only for a mistake, which starting again every moment does not mend.
@@ -55,19 +75,41 @@ fn the_settings_are_settings() {
     assert_eq!(settings.auth, Auth::Required);
     assert!(settings.listen.ip().is_loopback());
     // What is commented out is a setting too.
-    let with_key = text.replace("# encryption_key = \"\"", &format!("encryption_key = \"{ENCRYPTION_KEY}\""));
-    assert_eq!(Settings::read([], Some(&with_key)).unwrap().encryption_keys.len(), 1);
+    let with_key = text.replace(
+        "# encryption_key = \"\"",
+        &format!("encryption_key = \"{ENCRYPTION_KEY}\""),
+    );
+    assert_eq!(
+        Settings::read([], Some(&with_key))
+            .unwrap()
+            .encryption_keys
+            .len(),
+        1
+    );
 }
 
-/// What systemd's checks say about a unit, and whether they are content; `None` where there is no systemd.
+/// What systemd's checks say about a unit, and whether they are content; `None` where there is no
+/// systemd.
 fn opinion(unit: &str, check: &[&str]) -> Option<(bool, String)> {
     let folder = Folder::new();
     let path = folder.path().join("tableferry.service");
-    fs::write(&path, unit.replace(PROGRAM, env!("CARGO_BIN_EXE_tableferry"))).unwrap();
-    let output = Command::new("systemd-analyze").args(check).arg(&path).output().ok()?;
+    fs::write(
+        &path,
+        unit.replace(PROGRAM, env!("CARGO_BIN_EXE_tableferry")),
+    )
+    .unwrap();
+    let output = Command::new("systemd-analyze")
+        .args(check)
+        .arg(&path)
+        .output()
+        .ok()?;
     // It warns of units that the machine itself lacks; only what it says of this one counts.
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let about_it = text.lines().filter(|line| line.contains("tableferry.service")).map(|line| format!("{line}\n")).collect();
+    let about_it = text
+        .lines()
+        .filter(|line| line.contains("tableferry.service"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     Some((output.status.success(), about_it))
 }
 
@@ -77,7 +119,10 @@ fn systemd_understands_the_unit() {
     let said = |unit: &str| opinion(unit, &["verify", "--man=no"]).map(|(_, text)| text);
     let Some(about_it) = said(&unit) else { return };
     assert_eq!(about_it, "");
-    for (right, wrong) in [("LimitNOFILE", "LimitNOFIL"), ("ProtectSystem=strict", "ProtectSystem=perhaps")] {
+    for (right, wrong) in [
+        ("LimitNOFILE", "LimitNOFIL"),
+        ("ProtectSystem=strict", "ProtectSystem=perhaps"),
+    ] {
         assert_ne!(said(&unit.replace(right, wrong)).unwrap(), "", "{wrong}");
     }
 }
@@ -86,10 +131,21 @@ fn systemd_understands_the_unit() {
 fn systemd_finds_that_the_process_may_do_little() {
     let unit = read("tableferry.service");
     // From 0, nothing, to 100, everything.
-    let is_little = |unit: &str| opinion(unit, &["security", "--offline=true", "--threshold=20"]).map(|(content, _)| content);
-    let Some(little) = is_little(&unit) else { return };
+    let is_little = |unit: &str| {
+        opinion(unit, &["security", "--offline=true", "--threshold=20"]).map(|(content, _)| content)
+    };
+    let Some(little) = is_little(&unit) else {
+        return;
+    };
     assert!(little);
-    assert!(!is_little(&unit.replace("SystemCallFilter=", "# ").replace("CapabilityBoundingSet=", "# ")).unwrap());
+    assert!(
+        !is_little(
+            &unit
+                .replace("SystemCallFilter=", "# ")
+                .replace("CapabilityBoundingSet=", "# ")
+        )
+        .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -97,15 +153,34 @@ async fn the_unit_s_command_runs_with_the_settings_of_the_file() {
     let folder = Folder::new();
     let (database_url, address) = (fresh_database().await, free_address().await);
     let text = read("tableferry.toml");
-    let line = |name: &str| text.lines().find(|line| line.starts_with(&format!("{name} = "))).unwrap().to_owned();
+    let line = |name: &str| {
+        text.lines()
+            .find(|line| line.starts_with(&format!("{name} = ")))
+            .unwrap()
+            .to_owned()
+    };
     let text = text
-        .replace(&line("database_url"), &format!("database_url = \"{database_url}\""))
+        .replace(
+            &line("database_url"),
+            &format!("database_url = \"{database_url}\""),
+        )
         .replace(&line("listen"), &format!("listen = \"{address}\""));
     fs::write(folder.path().join("tableferry.toml"), text).unwrap();
     let command = value("ExecStart").replace("%d", folder.path().to_str().unwrap());
     let arguments: Vec<_> = command.split(' ').skip(1).collect();
-    let mut child = tableferry(&arguments, &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")]).spawn().unwrap();
+    let mut child = tableferry(
+        &arguments,
+        &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")],
+    )
+    .spawn()
+    .unwrap();
     becomes_ready(&address).await;
     terminate(&child);
-    assert!(tokio::time::timeout(PATIENCE, child.wait()).await.expect("it stops").unwrap().success());
+    assert!(
+        tokio::time::timeout(PATIENCE, child.wait())
+            .await
+            .expect("it stops")
+            .unwrap()
+            .success()
+    );
 }

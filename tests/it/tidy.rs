@@ -32,7 +32,11 @@ fn nobody_names(folder: &str, except: &[&str], words: &[&str]) {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             for word in words {
-                assert!(!code.contains(word), "{place}:{}: {word} does not belong here", number + 1);
+                assert!(
+                    !code.contains(word),
+                    "{place}:{}: {word} does not belong here",
+                    number + 1
+                );
             }
         }
     }
@@ -43,25 +47,68 @@ fn nobody_names(folder: &str, except: &[&str], words: &[&str]) {
 #[test]
 fn the_parsers_of_export_files_are_pure() {
     nobody_names("crates/export-files", &[], &["tokio", "async fn", ".await"]);
-    nobody_names("crates/domain", &[], &["tokio", "async fn", ".await", "std::fs", "std::net::Tcp"]);
+    nobody_names(
+        "crates/domain",
+        &[],
+        &["tokio", "async fn", ".await", "std::fs", "std::net::Tcp"],
+    );
 }
 
 #[test]
 fn a_connection_of_the_driver_is_not_used_outside_the_pool() {
     // It could be waited for without a limit.
-    nobody_names("crates/store", &["store/src/pool/", "store/src/migrate.rs"], &["PgConnection", "PgPool", "connect_with"]);
+    nobody_names(
+        "crates/store",
+        &["store/src/pool/", "store/src/migrate.rs"],
+        &["PgConnection", "PgPool", "connect_with"],
+    );
 }
 
 #[test]
 fn http_clients_are_used_where_operators_name_the_address() {
-    nobody_names("src", &["src/dev", "src/auth", "src/cli/", "src/app.rs"], &["reqwest"]);
+    nobody_names(
+        "src",
+        &["src/dev", "src/auth", "src/cli/", "src/app.rs"],
+        &["reqwest"],
+    );
 }
 
 #[test]
 fn modules_of_the_service_use_only_those_below_them() {
-    nobody_names("src/api", &[], &["crate::worker", "crate::app", "crate::cli", "crate::settings", "crate::dev"]);
-    nobody_names("src/worker", &[], &["crate::api", "crate::auth", "crate::app", "crate::cli", "crate::dev"]);
-    nobody_names("src/auth", &[], &["crate::api", "crate::worker", "crate::app", "crate::cli", "crate::settings", "crate::dev"]);
+    nobody_names(
+        "src/api",
+        &[],
+        &[
+            "crate::worker",
+            "crate::app",
+            "crate::cli",
+            "crate::settings",
+            "crate::dev",
+        ],
+    );
+    nobody_names(
+        "src/worker",
+        &[],
+        &[
+            "crate::api",
+            "crate::auth",
+            "crate::app",
+            "crate::cli",
+            "crate::dev",
+        ],
+    );
+    nobody_names(
+        "src/auth",
+        &[],
+        &[
+            "crate::api",
+            "crate::worker",
+            "crate::app",
+            "crate::cli",
+            "crate::settings",
+            "crate::dev",
+        ],
+    );
     nobody_names("src", &["src/cli/"], &["crate::client::"]);
 }
 
@@ -71,32 +118,62 @@ fn files_say_what_they_are_for_and_stay_small() {
     let mut all = 0;
     for folder in ["src", "crates", "tests", "testing"] {
         for (path, text) in sources(folder) {
-            assert!(text.starts_with("//! "), "{} does not open with what it is for", path.display());
+            assert!(
+                text.starts_with("//! "),
+                "{} does not open with what it is for",
+                path.display()
+            );
             let lines = text.lines().count();
-            assert!(lines <= 600, "{} has {lines} lines: is it one room?", path.display());
+            assert!(
+                lines <= 600,
+                "{} has {lines} lines: is it one room?",
+                path.display()
+            );
             all += 1;
             if lines > 400 {
                 long.push(path);
             }
         }
     }
-    assert!(long.len() * 10 <= all, "nine in ten files stay under 400 lines; longer are {long:?}");
+    assert!(
+        long.len() * 10 <= all,
+        "nine in ten files stay under 400 lines; longer are {long:?}"
+    );
 }
 
 #[test]
 fn documents_name_only_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut documents: Vec<_> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "testing/simulator/README.md"].iter().map(|d| root.join(d)).collect();
-    documents
-        .extend(fs::read_dir(root.join("docs")).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+    let mut documents: Vec<_> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "testing/simulator/README.md",
+    ]
+    .iter()
+    .map(|d| root.join(d))
+    .collect();
+    documents.extend(
+        fs::read_dir(root.join("docs"))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .filter(|p| p.extension().is_some_and(|e| e == "md")),
+    );
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();
         let folder = document.parent().unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let target = link.split('#').next().unwrap();
             if !target.is_empty() && !target.contains("://") {
-                assert!(folder.join(target).exists(), "{} links to {target}, which does not exist", document.display());
+                assert!(
+                    folder.join(target).exists(),
+                    "{} links to {target}, which does not exist",
+                    document.display()
+                );
             }
         }
     }
@@ -105,14 +182,31 @@ fn documents_name_only_files_that_exist() {
 #[test]
 fn every_build_keeps_to_the_lock_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let scripts = fs::read_dir(root.join("scripts")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let scripts = fs::read_dir(root.join("scripts"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file());
     let mut builds = 0;
-    for file in ["Makefile", "Dockerfile", ".ci/run"].into_iter().map(|name| root.join(name)).chain(scripts) {
+    for file in ["Makefile", "Dockerfile", ".ci/run"]
+        .into_iter()
+        .map(|name| root.join(name))
+        .chain(scripts)
+    {
         let text = fs::read_to_string(&file).unwrap().replace("\\\n", " ");
-        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
-            let words: Vec<_> = line.split_whitespace().map(|word| word.trim_start_matches(['@', '('])).collect();
+        for line in text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+        {
+            let words: Vec<_> = line
+                .split_whitespace()
+                .map(|word| word.trim_start_matches(['@', '(']))
+                .collect();
             let build = words.windows(2).any(|two| {
-                two[0] == "cargo" && ["bench", "build", "check", "clippy", "doc", "install", "run", "test"].contains(&two[1])
+                two[0] == "cargo"
+                    && [
+                        "bench", "build", "check", "clippy", "doc", "install", "run", "test",
+                    ]
+                    .contains(&two[1])
                     || two == ["chef", "cook"]
             });
             if build {
@@ -126,9 +220,13 @@ fn every_build_keeps_to_the_lock_file() {
 
 #[test]
 fn the_guide_names_every_problem() {
-    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
+    let guide =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
     for kind in tableferry::api::ProblemType::ALL {
         let name = kind.describe().0;
-        assert!(guide.contains(&format!("| `{name}` |")), "docs/api.md does not speak of {name}");
+        assert!(
+            guide.contains(&format!("| `{name}` |")),
+            "docs/api.md does not speak of {name}"
+        );
     }
 }

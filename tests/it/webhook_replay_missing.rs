@@ -1,4 +1,5 @@
-//! Sending what was never sent: to an endpoint that did not exist then, was disabled, or wanted others; and never twice.
+//! Sending what was never sent: to an endpoint that did not exist then, was disabled, or wanted
+//! others; and never twice.
 
 use std::collections::HashSet;
 
@@ -12,8 +13,17 @@ async fn step_all(app: &TestApp) {
 
 /// Stores a job.
 async fn ask(app: &TestApp, endpoint: &NewEndpoint, since: &str) -> String {
-    let answer = app.post(&format!("{}/replay-missing", endpoint.path), &json!({ "since": since })).await.expect(202);
-    assert_eq!((&answer.json["kind"], &answer.json["status"]), (&json!("REPLAY_MISSING"), &json!("RUNNING")));
+    let answer = app
+        .post(
+            &format!("{}/replay-missing", endpoint.path),
+            &json!({ "since": since }),
+        )
+        .await
+        .expect(202);
+    assert_eq!(
+        (&answer.json["kind"], &answer.json["status"]),
+        (&json!("REPLAY_MISSING"), &json!("RUNNING"))
+    );
     answer.id()
 }
 
@@ -25,19 +35,35 @@ async fn replay(app: &TestApp, endpoint: &NewEndpoint, since: &str) -> (i64, i64
 }
 
 async fn finished(app: &TestApp, id: &str) -> (i64, i64) {
-    let done = app.get(&format!("/v1/webhook-jobs/{id}")).await.expect(200).json;
+    let done = app
+        .get(&format!("/v1/webhook-jobs/{id}"))
+        .await
+        .expect(200)
+        .json;
     assert_eq!(done["status"], "COMPLETED", "{done}");
-    (done["examined"].as_i64().unwrap(), done["queued"].as_i64().unwrap())
+    (
+        done["examined"].as_i64().unwrap(),
+        done["queued"].as_i64().unwrap(),
+    )
 }
 
 /// What was heard: the export and the type of each event.
 fn events(receiver: &Receiver) -> Vec<(String, String)> {
-    let event = |event: Value| (event["data"]["export"]["id"].as_str().unwrap().to_owned(), event["type"].as_str().unwrap().to_owned());
+    let event = |event: Value| {
+        (
+            event["data"]["export"]["id"].as_str().unwrap().to_owned(),
+            event["type"].as_str().unwrap().to_owned(),
+        )
+    };
     receiver.heard().iter().map(|r| event(r.json())).collect()
 }
 
 fn none_twice(receiver: &Receiver) -> bool {
-    let ids: HashSet<_> = receiver.heard().iter().map(|r| r.header("webhook-id").to_owned()).collect();
+    let ids: HashSet<_> = receiver
+        .heard()
+        .iter()
+        .map(|r| r.header("webhook-id").to_owned())
+        .collect();
     let distinct: HashSet<_> = events(receiver).into_iter().collect();
     ids.len() == receiver.heard().len() && distinct.len() == receiver.heard().len()
 }
@@ -53,19 +79,44 @@ async fn an_endpoint_that_came_later_gets_what_happened_before() {
     assert_eq!(replay(&app, &endpoint, &ago(3600)).await, (3, 3));
     step_all(&app).await;
     let heard: HashSet<_> = events(&receiver).into_iter().collect();
-    let expected = [(&first, "export.started"), (&first, "export.completed"), (&second, "export.started")];
-    assert_eq!(heard, expected.map(|(id, kind)| (id.clone(), kind.to_owned())).into());
-    let happened = app.get(&format!("/v1/exports/{first}/events")).await.expect(200).json;
+    let expected = [
+        (&first, "export.started"),
+        (&first, "export.completed"),
+        (&second, "export.started"),
+    ];
+    assert_eq!(
+        heard,
+        expected
+            .map(|(id, kind)| (id.clone(), kind.to_owned()))
+            .into()
+    );
+    let happened = app
+        .get(&format!("/v1/exports/{first}/events"))
+        .await
+        .expect(200)
+        .json;
     for received in receiver.heard() {
         let event = received.json();
         let export = event["data"]["export"]["id"].as_str().unwrap().to_owned();
-        assert_eq!(event["data"]["export"], app.export(&export).await, "the export as it is now");
+        assert_eq!(
+            event["data"]["export"],
+            app.export(&export).await,
+            "the export as it is now"
+        );
         if export == first {
             let all = happened["events"].as_array().unwrap();
-            assert!(all.iter().any(|e| e["type"] == event["type"] && e["timestamp"] == event["timestamp"]), "{event} {all:?}");
+            assert!(
+                all.iter()
+                    .any(|e| e["type"] == event["type"] && e["timestamp"] == event["timestamp"]),
+                "{event} {all:?}"
+            );
         }
     }
-    assert_eq!(replay(&app, &endpoint, &ago(3600)).await, (3, 0), "never twice");
+    assert_eq!(
+        replay(&app, &endpoint, &ago(3600)).await,
+        (3, 0),
+        "never twice"
+    );
     app.aws.finish_exports().await;
     app.step_exports().await;
     step_all(&app).await;
@@ -78,18 +129,30 @@ async fn the_gap_while_it_was_disabled_is_filled() {
     let endpoint = app.endpoint_at(&receiver.url).await;
     app.export_to_end(&create_body()).await;
     step_all(&app).await;
-    app.patch(&endpoint.path, &json!({"disabled": true})).await.expect(200);
+    app.patch(&endpoint.path, &json!({"disabled": true}))
+        .await
+        .expect(200);
     let missed = app.export_to_end(&create_body()).await;
     let path = format!("{}/replay-missing", endpoint.path);
-    app.post(&path, &json!({"since": ago(60)})).await.expect_problem(409, "endpoint-disabled");
-    app.patch(&endpoint.path, &json!({"disabled": false})).await.expect(200);
+    app.post(&path, &json!({"since": ago(60)}))
+        .await
+        .expect_problem(409, "endpoint-disabled");
+    app.patch(&endpoint.path, &json!({"disabled": false}))
+        .await
+        .expect(200);
     app.export_to_end(&create_body()).await;
     step_all(&app).await;
     assert_eq!(receiver.heard().len(), 4);
     assert_eq!(replay(&app, &endpoint, &ago(3600)).await, (6, 2));
     step_all(&app).await;
     assert!(receiver.heard().len() == 6 && none_twice(&receiver));
-    assert_eq!(events(&receiver).iter().filter(|(id, _)| *id == missed).count(), 2);
+    assert_eq!(
+        events(&receiver)
+            .iter()
+            .filter(|(id, _)| *id == missed)
+            .count(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -116,8 +179,14 @@ async fn only_what_it_wants_now_is_sent() {
     assert_eq!(replay(&app, &endpoint, &ago(3600)).await, (4, 1));
     step_all(&app).await;
     assert_eq!(events(&receiver), [(wanted, "export.completed".to_owned())]);
-    app.patch(&endpoint.path, &json!({"labels": {}, "event_types": []})).await.expect(200);
-    assert_eq!(replay(&app, &endpoint, &ago(3600)).await, (4, 3), "what it did not want then");
+    app.patch(&endpoint.path, &json!({"labels": {}, "event_types": []}))
+        .await
+        .expect(200);
+    assert_eq!(
+        replay(&app, &endpoint, &ago(3600)).await,
+        (4, 3),
+        "what it did not want then"
+    );
     step_all(&app).await;
     assert!(receiver.heard().len() == 4 && none_twice(&receiver));
 }
@@ -126,7 +195,10 @@ async fn only_what_it_wants_now_is_sent() {
 async fn only_since_the_time_that_was_said() {
     let (app, receiver) = (TestApp::start().await, Receiver::start().await);
     app.export_to_end(&create_body()).await;
-    sqlx::query("UPDATE export_events SET at = at - interval '2 hours'").execute(&app.pool).await.unwrap();
+    sqlx::query("UPDATE export_events SET at = at - interval '2 hours'")
+        .execute(&app.pool)
+        .await
+        .unwrap();
     app.export_to_end(&create_body()).await;
     let endpoint = app.endpoint_at(&receiver.url).await;
     assert_eq!(replay(&app, &endpoint, &ago(3600)).await, (2, 2));
@@ -141,10 +213,17 @@ async fn live_events_and_several_jobs_at_once_send_nothing_twice() {
     }
     app.step_exports().await;
     let endpoint = app.endpoint_at(&receiver.url).await;
-    let other = TestApp::start_with(TestOptions { database_url: Some(app.database_url.clone()), ..TestOptions::default() }).await;
+    let other = TestApp::start_with(TestOptions {
+        database_url: Some(app.database_url.clone()),
+        ..TestOptions::default()
+    })
+    .await;
     app.aws.finish_exports().await;
-    let (one, two, three) =
-        (ask(&app, &endpoint, &ago(60)).await, ask(&app, &endpoint, &ago(60)).await, ask(&app, &endpoint, &ago(60)).await);
+    let (one, two, three) = (
+        ask(&app, &endpoint, &ago(60)).await,
+        ask(&app, &endpoint, &ago(60)).await,
+        ask(&app, &endpoint, &ago(60)).await,
+    );
     // Only what is due: a step over waiting times would take what another worker has in hand.
     tokio::join!(
         app.step_webhook_jobs(),
@@ -155,9 +234,15 @@ async fn live_events_and_several_jobs_at_once_send_nothing_twice() {
     );
     app.step_webhook_jobs().await;
     step_all(&app).await;
-    let queued = finished(&app, &one).await.1 + finished(&app, &two).await.1 + finished(&app, &three).await.1;
+    let queued = finished(&app, &one).await.1
+        + finished(&app, &two).await.1
+        + finished(&app, &three).await.1;
     assert_eq!(queued, 5);
-    assert!(receiver.heard().len() == 10 && none_twice(&receiver), "{:?}", events(&receiver));
+    assert!(
+        receiver.heard().len() == 10 && none_twice(&receiver),
+        "{:?}",
+        events(&receiver)
+    );
 }
 
 #[tokio::test]
@@ -175,6 +260,9 @@ async fn many_events_of_one_moment_are_walked_in_batches() {
     let endpoint = app.endpoint_at(&receiver.url).await;
     assert_eq!(replay(&app, &endpoint, &ago(3600)).await, (602, 602));
     let distinct: i64 =
-        sqlx::query_scalar("SELECT count(DISTINCT event_sequence) FROM webhook_deliveries").fetch_one(&app.pool).await.unwrap();
+        sqlx::query_scalar("SELECT count(DISTINCT event_sequence) FROM webhook_deliveries")
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
     assert_eq!(distinct, 602);
 }

@@ -30,7 +30,8 @@ pub enum Theme {
 /// What a client does.
 #[derive(Debug, Clone)]
 pub enum ClientAction {
-    /// Asks for an export, with its number as the idempotency key; again until it hears that it was stored.
+    /// Asks for an export, with its number as the idempotency key; again until it hears that it was
+    /// stored.
     Create(u32, Box<ExportRequest>),
     /// Cancels an export.
     Cancel(ExportId),
@@ -40,7 +41,12 @@ pub enum ClientAction {
 
 /// The tables that are exported.
 pub fn tables() -> Vec<TableArn> {
-    let arn = |name| TableArn::parse(&format!("arn:aws:dynamodb:eu-west-1:123456789012:table/{name}")).expect("an ARN");
+    let arn = |name| {
+        TableArn::parse(&format!(
+            "arn:aws:dynamodb:eu-west-1:123456789012:table/{name}"
+        ))
+        .expect("an ARN")
+    };
     vec![arn("Orders"), arn("Customers")]
 }
 
@@ -65,7 +71,11 @@ pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) 
         kind: ExportKind::Full { export_time: None },
         filter: None,
         create_timeout: CreateTimeout::parse(timeout).expect("a duration"),
-        callback: dice.chance(0.7).then_some(Callback { url, secret: None, headers: None }),
+        callback: dice.chance(0.7).then_some(Callback {
+            url,
+            secret: None,
+            headers: None,
+        }),
         labels: Labels::default(),
         verify: false,
         retry: RetryPolicy::default(),
@@ -80,7 +90,10 @@ pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &m
         created_by: None,
         created_at: now,
         updated_at: now,
-        origin: Origin::Created { client_token: ClientToken::from_uuid(dice.uuid()), token_made_at: now },
+        origin: Origin::Created {
+            client_token: ClientToken::from_uuid(dice.uuid()),
+            token_made_at: now,
+        },
         request,
         state: ExportState::Pending,
         status_reason: None,
@@ -96,7 +109,11 @@ impl ClientAction {
     pub fn in_words(&self) -> String {
         match self {
             Self::Create(number, request) => {
-                format!("create request {number} of {} within {}", request.table_arn.table_name(), request.create_timeout.as_str())
+                format!(
+                    "create request {number} of {} within {}",
+                    request.table_arn.table_name(),
+                    request.create_timeout.as_str()
+                )
             }
             Self::Cancel(id) => format!("cancel export {}", id.0.as_u128()),
             Self::Delete(id, force) => format!("delete export {}, force: {force}", id.0.as_u128()),

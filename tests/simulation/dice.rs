@@ -40,7 +40,8 @@ impl Dice {
         Duration::from_micros(self.0.u64(from * 1000..to * 1000))
     }
 
-    /// A duration in this range of seconds, short ones as likely as long ones: 10 s to 100 s as often as 1 h to 10 h.
+    /// A duration in this range of seconds, short ones as likely as long ones: 10 s to 100 s as
+    /// often as 1 h to 10 h.
     pub fn any_scale(&mut self, from_s: f64, to_s: f64) -> Duration {
         let (low, high) = (from_s.ln(), to_s.ln());
         Duration::from_secs_f64((low + (high - low) * self.0.f64()).exp())

@@ -1,4 +1,5 @@
-//! What can go wrong in a run, and how much of it does: drawn once from the seed, so that some runs are calm and some wild.
+//! What can go wrong in a run, and how much of it does: drawn once from the seed, so that some runs
+//! are calm and some wild.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ pub enum Travel {
         /// From the sending to the doing.
         done_after: Duration,
     },
-    /// AWS does it, but the worker hears nothing of it: its time-out passes, or the connection breaks before or after the doing.
+    /// AWS does it, but the worker hears nothing of it: its time-out passes, or the connection
+    /// breaks before or after the doing.
     Unheard {
         /// From the sending to the doing.
         done_after: Duration,
@@ -110,14 +112,19 @@ impl Faults {
 
     /// Many answers are lost, exports are not found, and workers are paused now and then.
     pub fn stir(&mut self) {
-        for (_, probability) in self.aws.iter_mut().filter(|(kind, _)| *kind == AwsFault::NotFound) {
+        for (_, probability) in self
+            .aws
+            .iter_mut()
+            .filter(|(kind, _)| *kind == AwsFault::NotFound)
+        {
             *probability = probability.max(0.2);
         }
         self.unheard_starts = self.unheard_starts.max(0.4);
         self.pause = self.pause.max(0.02);
     }
 
-    /// Nothing goes wrong but that answers to starts are lost and workers paused for about as long as a claim holds.
+    /// Nothing goes wrong but that answers to starts are lost and workers paused for about as long
+    /// as a claim holds.
     pub fn only_doubt(&mut self) {
         self.heal();
         (self.unheard_starts, self.pause, self.short_pauses) = (0.5, 0.03, true);
@@ -154,12 +161,27 @@ impl Faults {
             0 => dice.millis(1000, 9500),
             _ => dice.millis(5, 300),
         };
-        let given_up_after = if dice.chance(0.5) { AWS_CALL_TIMEOUT } else { dice.any_scale(0.005, 10.0) };
+        let given_up_after = if dice.chance(0.5) {
+            AWS_CALL_TIMEOUT
+        } else {
+            dice.any_scale(0.005, 10.0)
+        };
         if dice.chance(self.lost) {
             Travel::Lost { given_up_after }
-        } else if dice.chance(if is_start { self.unheard_starts } else { self.unheard }) {
-            let done_after = if dice.chance(0.5) { dice.millis(5, 9900) } else { done_after };
-            Travel::Unheard { done_after, given_up_after }
+        } else if dice.chance(if is_start {
+            self.unheard_starts
+        } else {
+            self.unheard
+        }) {
+            let done_after = if dice.chance(0.5) {
+                dice.millis(5, 9900)
+            } else {
+                done_after
+            };
+            Travel::Unheard {
+                done_after,
+                given_up_after,
+            }
         } else {
             Travel::Answered { done_after }
         }
@@ -167,7 +189,10 @@ impl Faults {
 
     /// What AWS does wrong with a call that it is doing now.
     pub fn at_aws(&self, dice: &mut Dice) -> Option<AwsFault> {
-        self.aws.iter().find(|(_, probability)| dice.chance(*probability)).map(|(kind, _)| *kind)
+        self.aws
+            .iter()
+            .find(|(_, probability)| dice.chance(*probability))
+            .map(|(kind, _)| *kind)
     }
 
     /// What becomes of a write to the database.

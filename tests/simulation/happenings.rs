@@ -1,4 +1,5 @@
-//! What each event does: the pieces of a worker's step, what AWS does, what clients do, and what befalls them all.
+//! What each event does: the pieces of a worker's step, what AWS does, what clients do, and what
+//! befalls them all.
 
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ impl World {
     /// Lets an event happen.
     pub fn handle(&mut self, event: Event) -> Verdict {
         if let Some((worker, life)) = event.belongs_to() {
-            let Some(event) = self.hinder(worker, life, event) else { return Ok(()) };
+            let Some(event) = self.hinder(worker, life, event) else {
+                return Ok(());
+            };
             return self.work(event);
         }
         match event {
@@ -33,18 +36,41 @@ impl World {
                 self.trouble(length);
             }
             Event::Heal => self.heal(),
-            Event::Claim { worker, life, sent_at, workers_now } => {
+            Event::Claim {
+                worker,
+                life,
+                sent_at,
+                workers_now,
+            } => {
                 let commit = self.faults.commit(&mut self.dice);
                 if commit != Commit::Failed {
                     let limit = 1 + self.dice.below(6);
-                    let quotas = Quotas { repeats: limit, starts: limit, polls: limit };
+                    let quotas = Quotas {
+                        repeats: limit,
+                        starts: limit,
+                        polls: limit,
+                    };
                     let mut tickets = self.store.claim_overdue(self.now, workers_now, limit);
                     tickets.extend(self.store.claim(self.now, workers_now, quotas, &self.rules));
                     for ticket in tickets {
-                        self.tell(|_| format!("worker {worker} claims {} ({commit:?}), {}", name(ticket.id), ticket.in_words()));
+                        self.tell(|_| {
+                            format!(
+                                "worker {worker} claims {} ({commit:?}), {}",
+                                name(ticket.id),
+                                ticket.in_words()
+                            )
+                        });
                         if commit == Commit::Known {
                             let latency = self.latency();
-                            self.after(latency, Event::Read { worker, life, sent_at, ticket });
+                            self.after(
+                                latency,
+                                Event::Read {
+                                    worker,
+                                    life,
+                                    sent_at,
+                                    ticket,
+                                },
+                            );
                         }
                     }
                 }
@@ -53,8 +79,16 @@ impl World {
             Event::Done(call, step) => {
                 let fault = self.faults.at_aws(&mut self.dice);
                 let accepted_before = self.aws.accepted.len();
-                let answer = self.aws.answer(&call, fault, self.faults.hidden, self.now, &mut self.dice);
-                self.tell(|_| format!("AWS does {}: {}", call_in_words(&call), answer_in_words(&answer)));
+                let answer =
+                    self.aws
+                        .answer(&call, fault, self.faults.hidden, self.now, &mut self.dice);
+                self.tell(|_| {
+                    format!(
+                        "AWS does {}: {}",
+                        call_in_words(&call),
+                        answer_in_words(&answer)
+                    )
+                });
                 if self.aws.accepted.len() > accepted_before {
                     self.check_start(&call)?;
                 }
@@ -66,21 +100,38 @@ impl World {
             Event::Record(step, outcome) => return self.record(&step, &outcome),
             Event::Renew(step, call) => {
                 let commit = self.faults.commit(&mut self.dice);
-                let renewed = commit != Commit::Failed && self.store.renew(self.now, &step.claimed).is_ok();
+                let renewed =
+                    commit != Commit::Failed && self.store.renew(self.now, &step.claimed).is_ok();
                 let latency = self.latency();
                 if renewed && commit == Commit::Known {
                     self.after(latency, Event::Send(step, call));
                 } else {
-                    self.after(latency, Event::Hear(step, Box::new(Err(failure(FailureClass::Unknown, "SearchInterrupted")))));
+                    self.after(
+                        latency,
+                        Event::Hear(
+                            step,
+                            Box::new(Err(failure(FailureClass::Unknown, "SearchInterrupted"))),
+                        ),
+                    );
                 }
             }
             Event::HandBack(step, delay) => {
-                self.tell(|_| format!("worker {} hands {} back unasked", step.worker, name(step.claimed.export.id)));
+                self.tell(|_| {
+                    format!(
+                        "worker {} hands {} back unasked",
+                        step.worker,
+                        name(step.claimed.export.id)
+                    )
+                });
                 self.count("handed back", 1);
                 self.store.unclaim(self.now, &step.claimed, delay);
                 self.wake_workers();
             }
-            Event::Look { .. } | Event::Read { .. } | Event::Act(_) | Event::Send(..) | Event::Hear(..) => {
+            Event::Look { .. }
+            | Event::Read { .. }
+            | Event::Act(_)
+            | Event::Send(..)
+            | Event::Hear(..) => {
                 unreachable!("these belong to a worker")
             }
         }
@@ -90,21 +141,56 @@ impl World {
     /// The events that a worker must be alive and awake for.
     fn work(&mut self, event: Event) -> Verdict {
         match event {
-            Event::Look { worker, life, look_no } if self.workers[worker].look_no == look_no => {
+            Event::Look {
+                worker,
+                life,
+                look_no,
+            } if self.workers[worker].look_no == look_no => {
                 self.workers[worker].looks_at = None;
-                let (latency, sent_at, workers_now) = (self.latency(), self.now, self.workers[worker].clock(self.now));
-                self.after(latency, Event::Claim { worker, life, sent_at, workers_now });
+                let (latency, sent_at, workers_now) = (
+                    self.latency(),
+                    self.now,
+                    self.workers[worker].clock(self.now),
+                );
+                self.after(
+                    latency,
+                    Event::Claim {
+                        worker,
+                        life,
+                        sent_at,
+                        workers_now,
+                    },
+                );
             }
-            Event::Read { worker, life, sent_at, ticket } => {
-                let Some(claimed) = self.store.read(&ticket) else { return Ok(()) };
+            Event::Read {
+                worker,
+                life,
+                sent_at,
+                ticket,
+            } => {
+                let Some(claimed) = self.store.read(&ticket) else {
+                    return Ok(());
+                };
                 let fresh_token = ClientToken::from_uuid(self.dice.uuid());
                 let waits = Waits::Nothing;
-                let step = Step { worker, life, claim_sent_at: sent_at, call_sent_at: self.now, ticket, claimed, fresh_token, waits };
+                let step = Step {
+                    worker,
+                    life,
+                    claim_sent_at: sent_at,
+                    call_sent_at: self.now,
+                    ticket,
+                    claimed,
+                    fresh_token,
+                    waits,
+                };
                 let latency = self.latency();
                 self.after(latency, Event::Act(Box::new(step)));
             }
             Event::Act(mut step) => {
-                let next = if step.ticket.starting && !step.ticket.overdue && self.dice.chance(self.faults.handed_back) {
+                let next = if step.ticket.starting
+                    && !step.ticket.overdue
+                    && self.dice.chance(self.faults.handed_back)
+                {
                     Next::HandBack(Duration::from_millis(500))
                 } else {
                     let around = self.around(step.worker);
@@ -114,11 +200,19 @@ impl World {
             }
             Event::Send(step, call) => return self.next(step, Next::Send(*call)),
             Event::Hear(mut step, mut answer) => {
-                // Paused for long: both the answer and the time-out are there, and either may be seen first.
+                // Paused for long: both the answer and the time-out are there, and either may be
+                // seen first.
                 if self.now.since(step.call_sent_at) > AWS_CALL_TIMEOUT && self.dice.chance(0.5) {
                     *answer = self.given_up();
                 }
-                self.tell(|_| format!("worker {} hears for {}: {}", step.worker, name(step.claimed.export.id), answer_in_words(&answer)));
+                self.tell(|_| {
+                    format!(
+                        "worker {} hears for {}: {}",
+                        step.worker,
+                        name(step.claimed.export.id),
+                        answer_in_words(&answer)
+                    )
+                });
                 let around = self.around(step.worker);
                 let next = step.hear(*answer, &around, |arn| self.store.knows(arn), &self.rules);
                 return self.next(step, next);
@@ -134,23 +228,41 @@ impl World {
             Next::Nothing => {}
             Next::Record(outcome) => self.after(latency, Event::Record(step, outcome)),
             Next::HandBack(delay) => self.after(latency, Event::HandBack(step, delay)),
-            Next::RenewAndSend(pause, call) => self.after(pause + latency, Event::Renew(step, Box::new(call))),
+            Next::RenewAndSend(pause, call) => {
+                self.after(pause + latency, Event::Renew(step, Box::new(call)))
+            }
             Next::Send(call) => {
                 self.check_token(&step, &call)?;
                 self.check_lease(&step, &call)?;
                 step.call_sent_at = self.now;
-                let travel = self.faults.travel(matches!(call, Call::Start(..)), &mut self.dice);
+                let travel = self
+                    .faults
+                    .travel(matches!(call, Call::Start(..)), &mut self.dice);
                 self.tell(|_| {
                     let id = step.claimed.export.id;
-                    format!("worker {} sends for {}: {}; {travel:?}", step.worker, name(id), call_in_words(&call))
+                    format!(
+                        "worker {} sends for {}: {}; {travel:?}",
+                        step.worker,
+                        name(id),
+                        call_in_words(&call)
+                    )
                 });
-                let unheard_start = matches!((&call, &travel), (Call::Start(..), Travel::Unheard { .. }));
+                let unheard_start =
+                    matches!((&call, &travel), (Call::Start(..), Travel::Unheard { .. }));
                 self.count("starts unheard", u64::from(unheard_start));
-                self.count("calls of searches", u64::from(matches!(step.waits, Waits::Searched(_))));
+                self.count(
+                    "calls of searches",
+                    u64::from(matches!(step.waits, Waits::Searched(_))),
+                );
                 let call = Box::new(call);
                 match travel {
-                    Travel::Answered { done_after } => self.after(done_after, Event::Done(call, Some(step))),
-                    Travel::Unheard { done_after, given_up_after } => {
+                    Travel::Answered { done_after } => {
+                        self.after(done_after, Event::Done(call, Some(step)))
+                    }
+                    Travel::Unheard {
+                        done_after,
+                        given_up_after,
+                    } => {
                         self.after(done_after, Event::Done(call, None));
                         let answer = Box::new(self.given_up());
                         self.after(given_up_after, Event::Hear(step, answer));
@@ -165,39 +277,70 @@ impl World {
         Ok(())
     }
 
-    /// What has ended here is not started any more, unless its client deleted it while a start was on its way.
+    /// What has ended here is not started any more, unless its client deleted it while a start was
+    /// on its way.
     fn check_start(&self, call: &Call) -> Verdict {
-        let Call::Start(request, _) = call else { return Ok(()) };
-        let started = self.store.keys.get(&request_no(request)).and_then(|id| self.store.exports.get(id));
+        let Call::Start(request, _) = call else {
+            return Ok(());
+        };
+        let started = self
+            .store
+            .keys
+            .get(&request_no(request))
+            .and_then(|id| self.store.exports.get(id));
         match started {
-            Some(export) if export.status().is_end() => Err(format!("{} is started at AWS after it had ended here", name(export.id))),
+            Some(export) if export.status().is_end() => Err(format!(
+                "{} is started at AWS after it had ended here",
+                name(export.id)
+            )),
             _ => Ok(()),
         }
     }
 
     /// Only a token that was stored before is sent, and not when it is old.
     fn check_token(&self, step: &Step, call: &Call) -> Verdict {
-        let Call::Start(_, token) = call else { return Ok(()) };
+        let Call::Start(_, token) = call else {
+            return Ok(());
+        };
         let id = step.claimed.export.id;
-        let tableferry::domain::export::Origin::Created { client_token, token_made_at } = &step.claimed.export.origin else {
+        let tableferry::domain::export::Origin::Created {
+            client_token,
+            token_made_at,
+        } = &step.claimed.export.origin
+        else {
             return Err(format!("{} was adopted, but is started", name(id)));
         };
         // With this rule broken on purpose, the count of starts at AWS is what must notice.
         if self.rules.keeps_token && client_token != token {
-            return Err(format!("{} is started with a token that was not stored before", name(id)));
+            return Err(format!(
+                "{} is started with a token that was not stored before",
+                name(id)
+            ));
         }
         let age = self.now.since(*token_made_at);
         if age > OLDEST_SENT_TOKEN {
-            return Err(format!("{} is started with a token that is {} s old", name(id), age.as_secs()));
+            return Err(format!(
+                "{} is started with a token that is {} s old",
+                name(id),
+                age.as_secs()
+            ));
         }
         Ok(())
     }
 
-    /// While AWS may still carry out a start, nobody else works on its export (the first inequality in `src/domain/timing.rs`).
+    /// While AWS may still carry out a start, nobody else works on its export (the first inequality
+    /// in `src/domain/timing.rs`).
     fn check_lease(&self, step: &Step, call: &Call) -> Verdict {
         let carried_out_by = self.now.plus(AWS_CALL_TIMEOUT);
-        if matches!(call, Call::Start(..)) && self.store.may_be_claimed_before(&step.ticket, carried_out_by) {
-            return Err(format!("{} is started when its lease has ended or is about to", name(step.claimed.export.id)));
+        if matches!(call, Call::Start(..))
+            && self
+                .store
+                .may_be_claimed_before(&step.ticket, carried_out_by)
+        {
+            return Err(format!(
+                "{} is started when its lease has ended or is about to",
+                name(step.claimed.export.id)
+            ));
         }
         Ok(())
     }
@@ -207,25 +350,52 @@ impl World {
         let commit = self.faults.commit(&mut self.dice);
         let event = outcome.change.as_ref().map(|change| change.event.as_str());
         if commit == Commit::Failed {
-            self.tell(|_| format!("worker {} fails to write {event:?} of {}", step.worker, name(id)));
+            self.tell(|_| {
+                format!(
+                    "worker {} fails to write {event:?} of {}",
+                    step.worker,
+                    name(id)
+                )
+            });
             return Ok(());
         }
         let rows = |world: &Self| {
             let deliveries = world.store.deliveries.get(&id).map_or(0, Vec::len);
-            (world.store.exports.get(&id).map(|export| export.version), world.store.schedule.get(&id).copied(), deliveries)
+            (
+                world.store.exports.get(&id).map(|export| export.version),
+                world.store.schedule.get(&id).copied(),
+                deliveries,
+            )
         };
         let before = rows(self);
         let version_is_old = before.0 != Some(step.claimed.export.version);
-        let claim_is_old = step.ticket.starting && before.1.is_none_or(|row| row.starting && row.claims != step.claimed.claim);
-        let written = self.store.record(self.now, &step.claimed, outcome, &self.rules);
-        self.tell(|_| format!("worker {} writes {event:?} of {}, {:?}: {written:?}", step.worker, name(id), outcome.next));
+        let claim_is_old = step.ticket.starting
+            && before
+                .1
+                .is_none_or(|row| row.starting && row.claims != step.claimed.claim);
+        let written = self
+            .store
+            .record(self.now, &step.claimed, outcome, &self.rules);
+        self.tell(|_| {
+            format!(
+                "worker {} writes {event:?} of {}, {:?}: {written:?}",
+                step.worker,
+                name(id),
+                outcome.next
+            )
+        });
         if (version_is_old || claim_is_old) && rows(self) != before {
-            return Err(format!("a late write of worker {} changed {}", step.worker, name(id)));
+            return Err(format!(
+                "a late write of worker {} changed {}",
+                step.worker,
+                name(id)
+            ));
         }
         match (written, event) {
             (Ok(()), Some(event)) => {
                 self.count(event, 1);
-                let late = step.claimed.export.status() == ExportStatus::TimedOut && event == "export.completed";
+                let late = step.claimed.export.status() == ExportStatus::TimedOut
+                    && event == "export.completed";
                 self.count("completed late", u64::from(late));
             }
             (Ok(()), None) => {}
@@ -245,7 +415,8 @@ impl World {
             self.count("kills", 1);
             let down = self.dice.millis(500, 20_000);
             let it = &mut self.workers[worker];
-            (it.life, it.looks_at, it.paused_until) = (life + 1, None, it.paused_until.max(self.now.plus(down)));
+            (it.life, it.looks_at, it.paused_until) =
+                (life + 1, None, it.paused_until.max(self.now.plus(down)));
             self.wake_workers();
             return None;
         }
@@ -253,7 +424,8 @@ impl World {
             let pause = self.faults.pause_length(&mut self.dice);
             self.tell(|_| format!("worker {worker} is paused for {} s", pause.as_secs()));
             self.count("pauses", 1);
-            self.workers[worker].paused_until = self.workers[worker].paused_until.max(self.now.plus(pause));
+            self.workers[worker].paused_until =
+                self.workers[worker].paused_until.max(self.now.plus(pause));
         }
         let awake_at = self.workers[worker].paused_until;
         if awake_at <= self.now {
@@ -274,8 +446,11 @@ impl World {
         match action {
             ClientAction::Create(number, request) => {
                 if commit != Commit::Failed {
-                    let id = ExportId(Uuid::from_u128(u128::from(number) * 1000 + self.dice.below(1000) as u128));
-                    let export = clients::new_export((*request).clone(), id, self.now, &mut self.dice);
+                    let id = ExportId(Uuid::from_u128(
+                        u128::from(number) * 1000 + self.dice.below(1000) as u128,
+                    ));
+                    let export =
+                        clients::new_export((*request).clone(), id, self.now, &mut self.dice);
                     let id = self.store.accept(self.now, export, number);
                     self.wake_workers();
                     if commit == Commit::Known {
@@ -324,12 +499,19 @@ impl World {
             3 | 4 => {
                 let table = self.dice.below(self.aws.tables.len());
                 self.aws.delete_or_make_table(table);
-                self.tell(|world| format!("table {table}: exists {}", world.aws.tables[table].exists));
+                self.tell(|world| {
+                    format!("table {table}: exists {}", world.aws.tables[table].exists)
+                });
             }
             5 => {
                 let table = self.dice.below(self.aws.tables.len());
                 self.aws.tables[table].recovery = !self.aws.tables[table].recovery;
-                self.tell(|world| format!("table {table}: recovery {}", world.aws.tables[table].recovery));
+                self.tell(|world| {
+                    format!(
+                        "table {table}: recovery {}",
+                        world.aws.tables[table].recovery
+                    )
+                });
             }
             6 => {
                 self.store.tell_waiting(self.now);
@@ -343,9 +525,24 @@ impl World {
     }
 
     fn trouble(&mut self, length: Duration) {
-        use AwsFault::{Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, PageRefused, Throttled};
-        let fault = self.dice.pick(&[Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, PageRefused, Throttled]);
-        self.tell(|_| format!("AWS answers {fault:?} to all that can meet it for {} s", length.as_secs()));
+        use AwsFault::{
+            Denied, ErrorAfter, ErrorBefore, LimitExceeded, NotFound, PageRefused, Throttled,
+        };
+        let fault = self.dice.pick(&[
+            Denied,
+            ErrorAfter,
+            ErrorBefore,
+            LimitExceeded,
+            NotFound,
+            PageRefused,
+            Throttled,
+        ]);
+        self.tell(|_| {
+            format!(
+                "AWS answers {fault:?} to all that can meet it for {} s",
+                length.as_secs()
+            )
+        });
         let until = self.now.plus(length);
         self.aws.trouble = Some((fault, until));
     }
@@ -378,7 +575,11 @@ impl World {
 
     /// From here to the database, or back: nearly always milliseconds.
     fn latency(&mut self) -> Duration {
-        if self.healed_at.is_none() && self.dice.chance(0.01) { self.dice.millis(50, 30_000) } else { self.dice.millis(1, 30) }
+        if self.healed_at.is_none() && self.dice.chance(0.01) {
+            self.dice.millis(50, 30_000)
+        } else {
+            self.dice.millis(1, 30)
+        }
     }
 }
 
@@ -386,8 +587,12 @@ impl Event {
     /// The worker that must be alive and awake for it, in the life in which it began.
     fn belongs_to(&self) -> Option<(usize, u32)> {
         match self {
-            Self::Look { worker, life, .. } | Self::Read { worker, life, .. } => Some((*worker, *life)),
-            Self::Act(step) | Self::Send(step, _) | Self::Hear(step, _) => Some((step.worker, step.life)),
+            Self::Look { worker, life, .. } | Self::Read { worker, life, .. } => {
+                Some((*worker, *life))
+            }
+            Self::Act(step) | Self::Send(step, _) | Self::Hear(step, _) => {
+                Some((step.worker, step.life))
+            }
             _ => None,
         }
     }

@@ -55,20 +55,30 @@ impl Standing {
     /// The diagram in `src/domain/export.rs`, with the steps that stay where they are.
     fn may_become(self, next: Self) -> bool {
         use Standing::{
-            Cancelled, Completed, FailedByAws, InProgress, Pending, Refused, TimedOutFollowed, TimedOutInDoubt, TimedOutUnstarted,
+            Cancelled, Completed, FailedByAws, InProgress, Pending, Refused, TimedOutFollowed,
+            TimedOutInDoubt, TimedOutUnstarted,
         };
         match self {
             Pending => next != TimedOutFollowed,
-            InProgress => matches!(next, InProgress | Completed | FailedByAws | TimedOutFollowed),
+            InProgress => matches!(
+                next,
+                InProgress | Completed | FailedByAws | TimedOutFollowed
+            ),
             TimedOutFollowed => matches!(next, TimedOutFollowed | Completed | FailedByAws),
-            TimedOutInDoubt => matches!(next, TimedOutInDoubt | TimedOutFollowed | Completed | FailedByAws),
+            TimedOutInDoubt => matches!(
+                next,
+                TimedOutInDoubt | TimedOutFollowed | Completed | FailedByAws
+            ),
             Completed | FailedByAws | Refused | Cancelled | TimedOutUnstarted => false,
         }
     }
 
     /// It says that AWS runs nothing for this request and never will.
     fn says_never_started(self) -> bool {
-        matches!(self, Self::Refused | Self::Cancelled | Self::TimedOutUnstarted)
+        matches!(
+            self,
+            Self::Refused | Self::Cancelled | Self::TimedOutUnstarted
+        )
     }
 }
 
@@ -101,10 +111,19 @@ impl Witness {
     /// Everything that must hold after every event.
     pub fn check(&mut self, store: &ModelStore, aws: &ModelAws) -> Verdict {
         if let Some(lost) = self.seen.keys().find(|id| !store.exports.contains_key(id)) {
-            return Err(format!("{} is lost: it was accepted, and its client did not delete it", name(*lost)));
+            return Err(format!(
+                "{} is lost: it was accepted, and its client did not delete it",
+                name(*lost)
+            ));
         }
-        if let Some((number, starts)) = aws.accepted_by_request.iter().find(|(_, starts)| **starts > 1) {
-            return Err(format!("request {number} was started {starts} times at AWS"));
+        if let Some((number, starts)) = aws
+            .accepted_by_request
+            .iter()
+            .find(|(_, starts)| **starts > 1)
+        {
+            return Err(format!(
+                "request {number} was started {starts} times at AWS"
+            ));
         }
         if aws.conflicts > 0 {
             return Err("a token was sent with changed parameters".to_owned());
@@ -120,31 +139,62 @@ impl Witness {
     /// Versions, transitions, events and deliveries.
     fn check_history(&mut self, id: ExportId, export: &Export, store: &ModelStore) -> Verdict {
         let standing = Standing::of(export);
-        let new = || Seen { version: 0, standing: Standing::Pending, announced: Vec::new() };
+        let new = || Seen {
+            version: 0,
+            standing: Standing::Pending,
+            announced: Vec::new(),
+        };
         let seen = self.seen.entry(id).or_insert_with(new);
         match export.version - seen.version {
             0 if standing == seen.standing => {}
-            0 => return Err(format!("{} became {standing:?} without a new version", name(id))),
+            0 => {
+                return Err(format!(
+                    "{} became {standing:?} without a new version",
+                    name(id)
+                ));
+            }
             1 => {
                 if !seen.standing.may_become(standing) {
-                    return Err(format!("{} went from {:?} to {standing:?}", name(id), seen.standing));
+                    return Err(format!(
+                        "{} went from {:?} to {standing:?}",
+                        name(id),
+                        seen.standing
+                    ));
                 }
-                let Some((sequence, kind)) = store.events.get(&id).and_then(|events| events.last()) else {
+                let Some((sequence, kind)) = store.events.get(&id).and_then(|events| events.last())
+                else {
                     return Err(format!("{} changed without an event", name(id)));
                 };
                 if *sequence != export.version {
-                    return Err(format!("{} has version {}, its last event {sequence}", name(id), export.version));
+                    return Err(format!(
+                        "{} has version {}, its last event {sequence}",
+                        name(id),
+                        export.version
+                    ));
                 }
-                if WebhookEventType::of(*kind).is_some_and(WebhookEventType::is_end) && export.request.callback.is_some() {
+                if WebhookEventType::of(*kind).is_some_and(WebhookEventType::is_end)
+                    && export.request.callback.is_some()
+                {
                     seen.announced.push(kind.as_str());
                 }
                 (seen.version, seen.standing) = (export.version, standing);
             }
-            _ => return Err(format!("{} went from version {} to {}", name(id), seen.version, export.version)),
+            _ => {
+                return Err(format!(
+                    "{} went from version {} to {}",
+                    name(id),
+                    seen.version,
+                    export.version
+                ));
+            }
         }
         let deliveries = store.deliveries.get(&id).map_or(&[][..], Vec::as_slice);
         if deliveries != seen.announced {
-            return Err(format!("{} has the deliveries {deliveries:?}; its end states were {:?}", name(id), seen.announced));
+            return Err(format!(
+                "{} has the deliveries {deliveries:?}; its end states were {:?}",
+                name(id),
+                seen.announced
+            ));
         }
         Ok(())
     }
@@ -157,19 +207,28 @@ impl Witness {
                 return Err(format!("{} never ended: it is {standing:?}", name(*id)));
             }
             let number = request_no(&export.request);
-            // AWS tells of an end for 90 days; the slow poll of a TIMED_OUT export may come that long after it.
+            // AWS tells of an end for 90 days; the slow poll of a TIMED_OUT export may come that
+            // long after it.
             let told_until = |began_at: Timestamp| began_at.plus(AWS_MEMORY - SLOWEST_POLL);
             let hearable = |began_at, ends_at| healed_at.max(ends_at) < told_until(began_at);
-            for started in aws.accepted.iter().filter(|started| started.request_no == number && hearable(started.began_at, started.ends_at))
-            {
-                let wanted = if started.ends_well { Standing::Completed } else { Standing::FailedByAws };
+            for started in aws.accepted.iter().filter(|started| {
+                started.request_no == number && hearable(started.began_at, started.ends_at)
+            }) {
+                let wanted = if started.ends_well {
+                    Standing::Completed
+                } else {
+                    Standing::FailedByAws
+                };
                 // It may have been searched for in vain while AWS hid it, until that was given up.
                 let given_up = export.deadline().plus(DOUBT_SEARCHED_FOR - SLOWEST_POLL);
                 if standing == Standing::TimedOutInDoubt && healed_at >= given_up {
                     continue;
                 }
                 if standing != wanted {
-                    return Err(format!("{} is {standing:?}, but AWS says {wanted:?}", name(*id)));
+                    return Err(format!(
+                        "{} is {standing:?}, but AWS says {wanted:?}",
+                        name(*id)
+                    ));
                 }
             }
         }
@@ -179,15 +238,27 @@ impl Witness {
 
 /// What has not ended is looked at again; what has is not.
 fn check_schedule(id: ExportId, export: &Export, store: &ModelStore) -> Verdict {
-    let forgotten = store.events.get(&id).and_then(|events| events.last()).is_some_and(|(_, kind)| *kind == EventKind::Forgotten);
+    let forgotten = store
+        .events
+        .get(&id)
+        .and_then(|events| events.last())
+        .is_some_and(|(_, kind)| *kind == EventKind::Forgotten);
     let wanted = match Standing::of(export) {
         Standing::Pending | Standing::InProgress => true,
         Standing::TimedOutFollowed | Standing::TimedOutInDoubt => !forgotten,
         _ => false,
     };
     match (wanted, store.schedule.contains_key(&id)) {
-        (true, false) => Err(format!("{} is {:?}, but nobody will look at it again", name(id), Standing::of(export))),
-        (false, true) => Err(format!("{} has ended as {:?}, but is still looked at", name(id), Standing::of(export))),
+        (true, false) => Err(format!(
+            "{} is {:?}, but nobody will look at it again",
+            name(id),
+            Standing::of(export)
+        )),
+        (false, true) => Err(format!(
+            "{} has ended as {:?}, but is still looked at",
+            name(id),
+            Standing::of(export)
+        )),
         _ => Ok(()),
     }
 }
@@ -197,14 +268,32 @@ fn check_against_aws(id: ExportId, export: &Export, aws: &ModelAws) -> Verdict {
     let number = request_no(&export.request);
     let standing = Standing::of(export);
     // AWS remembers no longer than 90 days: what it forgot before we gave up could not be known.
-    let knowable = || aws.accepted.iter().any(|started| started.request_no == number && started.is_remembered(export.updated_at));
-    if standing.says_never_started() && aws.accepted_by_request.contains_key(&number) && knowable() {
-        return Err(format!("{} is {standing:?}, but AWS has accepted its start", name(id)));
+    let knowable = || {
+        aws.accepted
+            .iter()
+            .any(|started| started.request_no == number && started.is_remembered(export.updated_at))
+    };
+    if standing.says_never_started() && aws.accepted_by_request.contains_key(&number) && knowable()
+    {
+        return Err(format!(
+            "{} is {standing:?}, but AWS has accepted its start",
+            name(id)
+        ));
     }
-    let Some(accepted) = export.state.accepted() else { return Ok(()) };
-    match aws.accepted.iter().find(|started| started.arn == accepted.arn) {
+    let Some(accepted) = export.state.accepted() else {
+        return Ok(());
+    };
+    match aws
+        .accepted
+        .iter()
+        .find(|started| started.arn == accepted.arn)
+    {
         Some(started) if started.request_no == number => Ok(()),
-        _ => Err(format!("{} follows {}, which AWS did not start for it", name(id), accepted.arn.as_str())),
+        _ => Err(format!(
+            "{} follows {}, which AWS did not start for it",
+            name(id),
+            accepted.arn.as_str()
+        )),
     }
 }
 

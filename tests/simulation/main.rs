@@ -1,17 +1,22 @@
-//! A simulation of clients, workers, AWS and the database, and of everything that can go wrong between them.
+//! A simulation of clients, workers, AWS and the database, and of everything that can go wrong
+//! between them.
 //!
-//! Each seed is one world: a few exports, three workers on one database, an AWS that throttles, fails, forgets answers and deletes
-//! tables, a database that loses writes and answers, processes that are paused for hours or killed at any line. Time is a number, so
-//! 90 days take milliseconds. The decisions are those of `tableferry::domain::step` itself; the SQL of `src/store` and the calls of
-//! `src/worker` are modelled ([`model_store`], [`model_worker`]), as is AWS ([`model_aws`]). After every event the promises are
-//! checked ([`invariants`]): nothing accepted is lost, nothing is started twice, nobody writes late, every end is told once.
-//! At the end all faults are healed, and everything must come to its end.
+//! Each seed is one world: a few exports, three workers on one database, an AWS that throttles,
+//! fails, forgets answers and deletes tables, a database that loses writes and answers, processes
+//! that are paused for hours or killed at any line. Time is a number, so 90 days take milliseconds.
+//! The decisions are those of `tableferry::domain::step` itself; the SQL of `src/store` and the
+//! calls of `src/worker` are modelled ([`model_store`], [`model_worker`]), as is AWS
+//! ([`model_aws`]). After every event the promises are checked ([`invariants`]): nothing accepted
+//! is lost, nothing is started twice, nobody writes late, every end is told once. At the end all
+//! faults are healed, and everything must come to its end.
 //!
-//! A failing seed tells its story. To see it again: `SIMULATION_SEED=123 cargo test --test simulation`. To run more than usual:
-//! `SIMULATION_SEEDS=100000 cargo test --release --test simulation`.
+//! A failing seed tells its story. To see it again: `SIMULATION_SEED=123 cargo test --test
+//! simulation`. To run more than usual: `SIMULATION_SEEDS=100000 cargo test --release --test
+//! simulation`.
 //!
-//! All times are those of `tableferry::domain::timing`. The model of the store is held against the real one by a differential test
-//! (`tests/it/differential.rs`); the model of the worker follows `src/worker` by hand, with the rules in [`rules`].
+//! All times are those of `tableferry::domain::timing`. The model of the store is held against the
+//! real one by a differential test (`tests/it/differential.rs`); the model of the worker follows
+//! `src/worker` by hand, with the rules in [`rules`].
 
 mod clients;
 mod dice;
@@ -30,7 +35,8 @@ use world::{Failure, Tally, run};
 /// How many seeds run when nobody says otherwise.
 const SEEDS: u64 = 1000;
 
-/// What must happen in a thousand seeds at least a few times: where nothing goes wrong, nothing is proven.
+/// What must happen in a thousand seeds at least a few times: where nothing goes wrong, nothing is
+/// proven.
 const NOTEWORTHY: [&str; 14] = [
     "calls of searches",
     "cancelled",
@@ -50,7 +56,10 @@ const NOTEWORTHY: [&str; 14] = [
 
 #[expect(clippy::disallowed_methods, reason = "arguments of a test")]
 fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} must be a number")))
+    std::env::var(variable).ok().map(|text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} must be a number"))
+    })
 }
 
 /// Runs a seed; if it fails, once more to tell its story.
@@ -75,68 +84,155 @@ fn every_promise_holds_whatever_goes_wrong() {
             *total.entry(what).or_default() += times;
         }
     }
-    let missing: Vec<_> = NOTEWORTHY.iter().filter(|what| total.get(**what).is_none_or(|times| *times < 5)).collect();
-    assert!(seeds < SEEDS || missing.is_empty(), "these hardly ever happen: {missing:?} in {total:#?}");
+    let missing: Vec<_> = NOTEWORTHY
+        .iter()
+        .filter(|what| total.get(**what).is_none_or(|times| *times < 5))
+        .collect();
+    assert!(
+        seeds < SEEDS || missing.is_empty(),
+        "these hardly ever happen: {missing:?} in {total:#?}"
+    );
 }
 
 /// Fails unless some seed shows that this is wrong with these rules.
 fn is_noticed(rules: Rules, complaint: &str) {
-    let noticed = (0..3 * SEEDS).any(|seed| run(seed, rules, false).is_err_and(|failure| failure.what.contains(complaint)));
-    assert!(noticed, "no seed complains that {complaint:?} with {rules:?}");
+    let noticed = (0..3 * SEEDS)
+        .any(|seed| run(seed, rules, false).is_err_and(|failure| failure.what.contains(complaint)));
+    assert!(
+        noticed,
+        "no seed complains that {complaint:?} with {rules:?}"
+    );
 }
 
 #[test]
 fn a_seed_does_the_same_every_time() {
     for seed in 0..20 {
         let (told, silent) = (run(seed, AS_BUILT, true), run(seed, AS_BUILT, false));
-        assert_eq!(told.expect("every promise holds"), silent.expect("every promise holds"), "seed {seed}");
+        assert_eq!(
+            told.expect("every promise holds"),
+            silent.expect("every promise holds"),
+            "seed {seed}"
+        );
     }
 }
 
 #[test]
 fn a_new_token_for_each_start_is_noticed() {
-    is_noticed(Rules { keeps_token: false, ..AS_BUILT }, "times at AWS");
+    is_noticed(
+        Rules {
+            keeps_token: false,
+            ..AS_BUILT
+        },
+        "times at AWS",
+    );
 }
 
 #[test]
 fn writes_without_a_fence_are_noticed() {
-    is_noticed(Rules { version_fence: false, claim_fence: ClaimFence::Off, ..AS_BUILT }, "a late write");
-    is_noticed(Rules { claim_fence: ClaimFence::Off, ..AS_BUILT }, "a late write");
+    is_noticed(
+        Rules {
+            version_fence: false,
+            claim_fence: ClaimFence::Off,
+            ..AS_BUILT
+        },
+        "a late write",
+    );
+    is_noticed(
+        Rules {
+            claim_fence: ClaimFence::Off,
+            ..AS_BUILT
+        },
+        "a late write",
+    );
 }
 
 #[test]
 fn a_start_that_is_sent_late_is_noticed() {
-    is_noticed(Rules { start_margin: None, ..AS_BUILT }, "is started when its lease has ended");
+    is_noticed(
+        Rules {
+            start_margin: None,
+            ..AS_BUILT
+        },
+        "is started when its lease has ended",
+    );
 }
 
 #[test]
 fn cancelling_while_a_start_is_on_its_way_is_noticed() {
-    is_noticed(Rules { claim_marks_start: false, ..AS_BUILT }, "is Cancelled, but AWS has accepted its start");
+    is_noticed(
+        Rules {
+            claim_marks_start: false,
+            ..AS_BUILT
+        },
+        "is Cancelled, but AWS has accepted its start",
+    );
 }
 
 #[test]
 fn a_search_that_overtakes_the_start_is_noticed() {
-    is_noticed(Rules { waits_after_doubt: false, ..AS_BUILT }, "is started at AWS after it had ended here");
+    is_noticed(
+        Rules {
+            waits_after_doubt: false,
+            ..AS_BUILT
+        },
+        "is started at AWS after it had ended here",
+    );
 }
 
 #[test]
 fn a_search_that_sees_too_little_is_noticed() {
-    is_noticed(Rules { search_account: false, ..AS_BUILT }, "is TimedOutInDoubt, but AWS says");
+    is_noticed(
+        Rules {
+            search_account: false,
+            ..AS_BUILT
+        },
+        "is TimedOutInDoubt, but AWS says",
+    );
 }
 
 #[test]
 fn a_search_that_is_taken_for_proof_is_noticed() {
-    is_noticed(Rules { search_proves_absence: true, ..AS_BUILT }, "but AWS has accepted its start");
-    is_noticed(Rules { search_proves_absence: true, ..AS_BUILT }, "times at AWS");
+    is_noticed(
+        Rules {
+            search_proves_absence: true,
+            ..AS_BUILT
+        },
+        "but AWS has accepted its start",
+    );
+    is_noticed(
+        Rules {
+            search_proves_absence: true,
+            ..AS_BUILT
+        },
+        "times at AWS",
+    );
 }
 
 #[test]
 fn claims_that_end_before_the_work_does_are_noticed() {
-    is_noticed(Rules { claim_fence: ClaimFence::All, ..AS_BUILT }, "does not come to rest");
-    is_noticed(Rules { search_renews_hold: false, ..AS_BUILT }, "does not come to rest");
+    is_noticed(
+        Rules {
+            claim_fence: ClaimFence::All,
+            ..AS_BUILT
+        },
+        "does not come to rest",
+    );
+    is_noticed(
+        Rules {
+            search_renews_hold: false,
+            ..AS_BUILT
+        },
+        "does not come to rest",
+    );
 }
 
 #[test]
 fn an_end_that_nobody_is_told_of_is_noticed() {
-    is_noticed(Rules { delivers: false, ..AS_BUILT }, "has the deliveries []");
+    is_noticed(
+        Rules {
+            delivers: false,
+            ..AS_BUILT
+        },
+        "has the deliveries []",
+    );
 }

@@ -1,11 +1,14 @@
-//! What AWS does with the export calls: the rules of `facts/dynamodb-exports.md`, section 2, and its failures.
+//! What AWS does with the export calls: the rules of `facts/dynamodb-exports.md`, section 2, and
+//! its failures.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tableferry::domain::arn::{ExportArn, TableArn};
 use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
-use tableferry::domain::description::{DescribedRequest, DescribedStatus, ExportDescription, Written};
+use tableferry::domain::description::{
+    DescribedRequest, DescribedStatus, ExportDescription, Written,
+};
 use tableferry::domain::ids::ClientToken;
 use tableferry::domain::request::ExportRequest;
 use tableferry::domain::timestamp::Timestamp;
@@ -79,7 +82,10 @@ impl AwsExport {
     fn describe(&self, now: Timestamp) -> ExportDescription {
         let status = match (now >= self.ends_at, self.ends_well) {
             (false, _) => DescribedStatus::InProgress,
-            (true, true) => DescribedStatus::Completed(Written { end_time: Some(self.ends_at), ..Written::default() }),
+            (true, true) => DescribedStatus::Completed(Written {
+                end_time: Some(self.ends_at),
+                ..Written::default()
+            }),
             (true, false) => DescribedStatus::Failed {
                 end_time: Some(self.ends_at),
                 code: "S3NoSuchBucket".to_owned(),
@@ -115,16 +121,29 @@ pub struct ModelAws {
     pub trouble: Option<(AwsFault, Timestamp)>,
     /// Lists are in an order of their own, of this seed; newest first without one.
     pub shuffled: Option<u64>,
-    /// A conflict of a token with changed parameters was answered. None of our calls may ever cause one.
+    /// A conflict of a token with changed parameters was answered. None of our calls may ever cause
+    /// one.
     pub conflicts: u32,
 }
 
 impl ModelAws {
     /// An account with these tables.
     pub fn with_tables(tables: Vec<TableArn>) -> Self {
-        let table = |arn| Table { arn, exists: true, recovery: true, generation: 0 };
+        let table = |arn| Table {
+            arn,
+            exists: true,
+            recovery: true,
+            generation: 0,
+        };
         let tables = tables.into_iter().map(table).collect();
-        Self { tables, accepted: Vec::new(), accepted_by_request: BTreeMap::new(), trouble: None, shuffled: None, conflicts: 0 }
+        Self {
+            tables,
+            accepted: Vec::new(),
+            accepted_by_request: BTreeMap::new(),
+            trouble: None,
+            shuffled: None,
+            conflicts: 0,
+        }
     }
 
     /// Deletes a table, or makes it anew under the same name.
@@ -146,15 +165,34 @@ impl ModelAws {
     }
 
     /// Does one call, with this fault.
-    pub fn answer(&mut self, call: &Call, fault: Option<AwsFault>, hidden: f64, now: Timestamp, dice: &mut Dice) -> Answer {
-        let lasting = self.trouble.filter(|(_, until)| now < *until).map(|(fault, _)| fault);
+    pub fn answer(
+        &mut self,
+        call: &Call,
+        fault: Option<AwsFault>,
+        hidden: f64,
+        now: Timestamp,
+        dice: &mut Dice,
+    ) -> Answer {
+        let lasting = self
+            .trouble
+            .filter(|(_, until)| now < *until)
+            .map(|(fault, _)| fault);
         let (class, code) = match lasting.or(fault) {
             Some(AwsFault::Throttled) => (FailureClass::Throttled, "ThrottlingException"),
-            Some(AwsFault::LimitExceeded) if matches!(call, Call::Start(..)) => (FailureClass::LimitExceeded, "LimitExceededException"),
-            Some(AwsFault::Denied) => (FailureClass::Denied, dice.pick(&["AccessDeniedException", "ExpiredTokenException"])),
+            Some(AwsFault::LimitExceeded) if matches!(call, Call::Start(..)) => {
+                (FailureClass::LimitExceeded, "LimitExceededException")
+            }
+            Some(AwsFault::Denied) => (
+                FailureClass::Denied,
+                dice.pick(&["AccessDeniedException", "ExpiredTokenException"]),
+            ),
             Some(AwsFault::ErrorBefore) => (FailureClass::Unknown, "InternalServerError"),
-            Some(AwsFault::NotFound) if matches!(call, Call::Describe(_)) => (FailureClass::ExportNotFound, "ExportNotFoundException"),
-            Some(AwsFault::PageRefused) if matches!(call, Call::List(_, Some(_))) => (FailureClass::Refused, "ValidationException"),
+            Some(AwsFault::NotFound) if matches!(call, Call::Describe(_)) => {
+                (FailureClass::ExportNotFound, "ExportNotFoundException")
+            }
+            Some(AwsFault::PageRefused) if matches!(call, Call::List(_, Some(_))) => {
+                (FailureClass::Refused, "ValidationException")
+            }
             Some(AwsFault::ErrorAfter) => {
                 let _unheard = self.carry_out(call, hidden, now, dice);
                 (FailureClass::Unknown, "InternalServerError")
@@ -168,24 +206,44 @@ impl ModelAws {
         match call {
             Call::Start(request, token) => self.start(request, token, now, dice),
             Call::Describe(arn) => {
-                let known = self.accepted.iter().find(|export| export.arn == *arn && export.is_remembered(now));
-                let known = known.ok_or_else(|| failure(FailureClass::ExportNotFound, "ExportNotFoundException"))?;
+                let known = self
+                    .accepted
+                    .iter()
+                    .find(|export| export.arn == *arn && export.is_remembered(now));
+                let known = known.ok_or_else(|| {
+                    failure(FailureClass::ExportNotFound, "ExportNotFoundException")
+                })?;
                 Ok(Said::Export(Box::new(known.describe(now))))
             }
-            Call::List(table, page) => Ok(self.list(table.as_ref(), page.as_deref(), hidden, now, dice)),
+            Call::List(table, page) => {
+                Ok(self.list(table.as_ref(), page.as_deref(), hidden, now, dice))
+            }
         }
     }
 
-    /// A replay is refused like a first call when the table is gone. A refused call reserves nothing.
-    fn start(&mut self, request: &ExportRequest, token: &ClientToken, now: Timestamp, dice: &mut Dice) -> Answer {
+    /// A replay is refused like a first call when the table is gone. A refused call reserves
+    /// nothing.
+    fn start(
+        &mut self,
+        request: &ExportRequest,
+        token: &ClientToken,
+        now: Timestamp,
+        dice: &mut Dice,
+    ) -> Answer {
         let refused = |code| Err(failure(FailureClass::Refused, code));
-        let Some(table) = self.tables.iter().find(|table| table.arn == request.table_arn && table.exists) else {
+        let Some(table) = self
+            .tables
+            .iter()
+            .find(|table| table.arn == request.table_arn && table.exists)
+        else {
             return refused("TableNotFoundException");
         };
         if !table.recovery {
             return refused("PointInTimeRecoveryUnavailableException");
         }
-        let honoured = |export: &&AwsExport| export.token == *token && now.since(export.began_at) < AWS_TOKEN_LIFE;
+        let honoured = |export: &&AwsExport| {
+            export.token == *token && now.since(export.began_at) < AWS_TOKEN_LIFE
+        };
         if let Some(first) = self.accepted.iter().find(honoured) {
             if first.request != *request {
                 self.conflicts += 1;
@@ -194,7 +252,11 @@ impl ModelAws {
             return Ok(Said::Export(Box::new(first.describe(now))));
         }
         let request_no = request_no(request);
-        let id = format!("{:014}-{:08x}", now.unix_seconds() * 1000, self.accepted.len());
+        let id = format!(
+            "{:014}-{:08x}",
+            now.unix_seconds() * 1000,
+            self.accepted.len()
+        );
         let export = AwsExport {
             arn: ExportArn::known(format!("{}/export/{id}", table.arn.as_str())),
             request_no,
@@ -211,19 +273,38 @@ impl ModelAws {
         Ok(Said::Export(Box::new(description)))
     }
 
-    /// A table that was deleted or made anew shows none of its earlier exports. A page's token is the last ARN of the page before.
-    fn list(&self, table: Option<&TableArn>, page: Option<&str>, hidden: f64, now: Timestamp, dice: &mut Dice) -> Said {
+    /// A table that was deleted or made anew shows none of its earlier exports. A page's token is
+    /// the last ARN of the page before.
+    fn list(
+        &self,
+        table: Option<&TableArn>,
+        page: Option<&str>,
+        hidden: f64,
+        now: Timestamp,
+        dice: &mut Dice,
+    ) -> Said {
         let shows = |export: &&AwsExport| {
             let listed = table.is_none_or(|arn| {
-                let same = |t: &&Table| t.arn == *arn && t.exists && t.generation == export.generation;
+                let same =
+                    |t: &&Table| t.arn == *arn && t.exists && t.generation == export.generation;
                 export.request.table_arn == *arn && self.tables.iter().any(|t| same(&t))
             });
             listed && export.is_remembered(now)
         };
-        let mut arns: Vec<_> = self.accepted.iter().filter(shows).map(|e| (e.arn.as_str().to_owned(), e.began_at)).collect();
-        let place = |arn: &str| self.shuffled.map(|seed| fastrand::Rng::with_seed(seed ^ number_of(arn)).u64(..));
+        let mut arns: Vec<_> = self
+            .accepted
+            .iter()
+            .filter(shows)
+            .map(|e| (e.arn.as_str().to_owned(), e.began_at))
+            .collect();
+        let place = |arn: &str| {
+            self.shuffled
+                .map(|seed| fastrand::Rng::with_seed(seed ^ number_of(arn)).u64(..))
+        };
         arns.sort_by(|a, b| (place(&a.0), &b.0).cmp(&(place(&b.0), &a.0)));
-        let from = page.and_then(|page| arns.iter().position(|(arn, _)| arn == page)).map_or(0, |last| last + 1);
+        let from = page
+            .and_then(|page| arns.iter().position(|(arn, _)| arn == page))
+            .map_or(0, |last| last + 1);
         let more = arns.len() - from > PAGE;
         let mut page: Vec<_> = arns.into_iter().skip(from).take(PAGE).collect();
         let next = page.last().filter(|_| more).map(|(arn, _)| arn.clone());
@@ -235,9 +316,17 @@ impl ModelAws {
 /// A call in a story.
 pub fn call_in_words(call: &Call) -> String {
     match call {
-        Call::Start(request, token) => format!("start {} with token {}", request.table_arn.table_name(), short(token.as_str())),
+        Call::Start(request, token) => format!(
+            "start {} with token {}",
+            request.table_arn.table_name(),
+            short(token.as_str())
+        ),
         Call::Describe(arn) => format!("describe …{}", tail(arn.as_str())),
-        Call::List(Some(table), page) => format!("list {} after {:?}", table.table_name(), page.as_deref().map(tail)),
+        Call::List(Some(table), page) => format!(
+            "list {} after {:?}",
+            table.table_name(),
+            page.as_deref().map(tail)
+        ),
         Call::List(None, page) => format!("list the account after {:?}", page.as_deref().map(tail)),
     }
 }
@@ -251,10 +340,18 @@ pub fn answer_in_words(answer: &Answer) -> String {
                 DescribedStatus::Completed(_) => "COMPLETED",
                 DescribedStatus::Failed { .. } => "FAILED",
             };
-            let token = export.client_token.as_ref().map_or("?", |token| short(token.as_str()));
-            format!("…{} of token {token} is {status}", tail(export.arn.as_str()))
+            let token = export
+                .client_token
+                .as_ref()
+                .map_or("?", |token| short(token.as_str()));
+            format!(
+                "…{} of token {token} is {status}",
+                tail(export.arn.as_str())
+            )
         }
-        Ok(Said::Page(arns, more)) => format!("page of {} exports, more: {}", arns.len(), more.is_some()),
+        Ok(Said::Page(arns, more)) => {
+            format!("page of {} exports, more: {}", arns.len(), more.is_some())
+        }
         Err(failure) => format!("{} ({})", failure.code, failure.class.as_str()),
     }
 }
@@ -274,7 +371,11 @@ fn tail(arn: &str) -> &str {
 
 /// The client's number of a request, which the simulation keeps in its prefix.
 pub fn request_no(request: &ExportRequest) -> u32 {
-    let prefix = request.destination.prefix.as_ref().expect("every request of the simulation has a prefix");
+    let prefix = request
+        .destination
+        .prefix
+        .as_ref()
+        .expect("every request of the simulation has a prefix");
     prefix.as_str().parse().expect("which is its number")
 }
 
@@ -290,5 +391,9 @@ fn how_long(dice: &mut Dice) -> Duration {
 
 /// A call that failed.
 pub fn failure(class: FailureClass, code: &str) -> AwsFailure {
-    AwsFailure { class, code: code.to_owned(), message: "the simulation's".to_owned() }
+    AwsFailure {
+        class,
+        code: code.to_owned(),
+        message: "the simulation's".to_owned(),
+    }
 }

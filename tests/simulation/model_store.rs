@@ -1,4 +1,5 @@
-//! What the SQL in `src/store` does, on maps. Each function is one transaction. `tests/it/differential.rs` holds it against the SQL.
+//! What the SQL in `src/store` does, on maps. Each function is one transaction.
+//! `tests/it/differential.rs` holds it against the SQL.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -66,7 +67,10 @@ impl Ticket {
     /// For the story.
     pub fn in_words(&self) -> String {
         let phase = if self.starting { "START" } else { "FOLLOW" };
-        format!("{phase}, claim {}, failures {}, in doubt: {}, next in {:?}", self.claim, self.failures, self.in_doubt, self.planned_delay)
+        format!(
+            "{phase}, claim {}, failures {}, in doubt: {}, next in {:?}",
+            self.claim, self.failures, self.in_doubt, self.planned_delay
+        )
     }
 }
 
@@ -97,7 +101,8 @@ impl ModelStore {
         }
         let (id, deadline_at) = (export.id, export.deadline());
         self.keys.insert(key, id);
-        self.events.insert(id, vec![(export.version, EventKind::Created)]);
+        self.events
+            .insert(id, vec![(export.version, EventKind::Created)]);
         self.schedule.insert(
             id,
             Scheduled {
@@ -118,14 +123,28 @@ impl ModelStore {
 
     /// When the next row is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let due = |row: &Scheduled| if row.starting && row.start_sent_at.is_none() { row.due_at.min(row.deadline_at) } else { row.due_at };
+        let due = |row: &Scheduled| {
+            if row.starting && row.start_sent_at.is_none() {
+                row.due_at.min(row.deadline_at)
+            } else {
+                row.due_at
+            }
+        };
         self.schedule.values().map(due).min()
     }
 
-    /// `claim_overdue`: takes exports that wait for their start longer than they may by the clock of their worker, and moves their
-    /// deadline ahead, and their due time, so that nobody starts them meanwhile.
-    pub fn claim_overdue(&mut self, now: Timestamp, workers_now: Timestamp, limit: usize) -> Vec<Ticket> {
-        let rows = self.schedule.iter().filter(|(_, row)| row.starting && row.start_sent_at.is_none() && row.deadline_at <= workers_now);
+    /// `claim_overdue`: takes exports that wait for their start longer than they may by the clock
+    /// of their worker, and moves their deadline ahead, and their due time, so that nobody starts
+    /// them meanwhile.
+    pub fn claim_overdue(
+        &mut self,
+        now: Timestamp,
+        workers_now: Timestamp,
+        limit: usize,
+    ) -> Vec<Ticket> {
+        let rows = self.schedule.iter().filter(|(_, row)| {
+            row.starting && row.start_sent_at.is_none() && row.deadline_at <= workers_now
+        });
         let mut overdue: Vec<_> = rows.map(|(id, row)| (row.deadline_at, *id)).collect();
         overdue.sort();
         let claimed = overdue.into_iter().take(limit).filter_map(|(_, id)| {
@@ -134,31 +153,64 @@ impl ModelStore {
             row.due_at = row.due_at.max(now.plus(START_LEASE));
             row.deadline_at = row.deadline_at.plus(START_LEASE);
             let (claim, failures) = (row.claims, row.failures);
-            Some(Ticket { id, starting: true, overdue: true, claim, failures, in_doubt: false, planned_delay: row.delay })
+            Some(Ticket {
+                id,
+                starting: true,
+                overdue: true,
+                claim,
+                failures,
+                in_doubt: false,
+                planned_delay: row.delay,
+            })
         });
         claimed.collect()
     }
 
-    /// The claim of `claim_exports`: takes due rows and moves their due time ahead. Starts in the order of their exports, those in doubt first;
-    /// polls in the order in which they are due. What is overdue by the clock of the worker is left to [`ModelStore::claim_overdue`].
-    pub fn claim(&mut self, now: Timestamp, workers_now: Timestamp, quotas: Quotas, rules: &Rules) -> Vec<Ticket> {
+    /// The claim of `claim_exports`: takes due rows and moves their due time ahead. Starts in the
+    /// order of their exports, those in doubt first; polls in the order in which they are due. What
+    /// is overdue by the clock of the worker is left to [`ModelStore::claim_overdue`].
+    pub fn claim(
+        &mut self,
+        now: Timestamp,
+        workers_now: Timestamp,
+        quotas: Quotas,
+        rules: &Rules,
+    ) -> Vec<Ticket> {
         let due = |wanted: fn(&Scheduled) -> bool| {
-            let rows = self.schedule.iter().filter(move |(_, row)| row.due_at <= now && wanted(row));
-            rows.map(|(id, row)| (row.due_at, *id, row.deadline_at)).collect::<Vec<_>>()
+            let rows = self
+                .schedule
+                .iter()
+                .filter(move |(_, row)| row.due_at <= now && wanted(row));
+            rows.map(|(id, row)| (row.due_at, *id, row.deadline_at))
+                .collect::<Vec<_>>()
         };
         let repeats = due(|row| row.starting && row.start_sent_at.is_some());
         let mut starts = due(|row| row.starting && row.start_sent_at.is_none());
         starts.retain(|(_, _, deadline_at)| *deadline_at > workers_now);
         let mut polls = due(|row| !row.starting);
         polls.sort();
-        let kinds = [(repeats, quotas.repeats), (starts, quotas.starts), (polls, quotas.polls)];
-        let picked = kinds.into_iter().flat_map(|(rows, most)| rows.into_iter().take(most).map(|(_, id, _)| id));
-        picked.collect::<Vec<_>>().into_iter().filter_map(|id| self.claim_one(id, now, rules)).collect()
+        let kinds = [
+            (repeats, quotas.repeats),
+            (starts, quotas.starts),
+            (polls, quotas.polls),
+        ];
+        let picked = kinds
+            .into_iter()
+            .flat_map(|(rows, most)| rows.into_iter().take(most).map(|(_, id, _)| id));
+        picked
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter_map(|id| self.claim_one(id, now, rules))
+            .collect()
     }
 
     fn claim_one(&mut self, id: ExportId, now: Timestamp, rules: &Rules) -> Option<Ticket> {
         let row = self.schedule.get_mut(&id)?;
-        let planned_delay = if row.starting { START_LEASE } else { row.delay.min(POLL_LEASE) };
+        let planned_delay = if row.starting {
+            START_LEASE
+        } else {
+            row.delay.min(POLL_LEASE)
+        };
         let in_doubt = row.start_sent_at.is_some();
         row.claims += 1;
         row.due_at = now.plus(planned_delay);
@@ -166,25 +218,61 @@ impl ModelStore {
             row.start_sent_at = row.start_sent_at.or(Some(now));
         }
         let (claim, failures) = (row.claims, row.failures);
-        Some(Ticket { id, starting: row.starting, overdue: false, claim, failures, in_doubt, planned_delay })
+        Some(Ticket {
+            id,
+            starting: row.starting,
+            overdue: false,
+            claim,
+            failures,
+            in_doubt,
+            planned_delay,
+        })
     }
 
-    /// Whether another worker may claim the export before this time, while the holder of this claim works on it. An export that its client
-    /// deleted meanwhile is claimed by nobody.
+    /// Whether another worker may claim the export before this time, while the holder of this claim
+    /// works on it. An export that its client deleted meanwhile is claimed by nobody.
     pub fn may_be_claimed_before(&self, ticket: &Ticket, time: Timestamp) -> bool {
-        self.schedule.get(&ticket.id).is_some_and(|row| row.claims != ticket.claim || row.due_at < time)
+        self.schedule
+            .get(&ticket.id)
+            .is_some_and(|row| row.claims != ticket.claim || row.due_at < time)
     }
 
-    /// The second half of `claim_exports`: the exports are read after the claim was committed, so they may be newer.
+    /// The second half of `claim_exports`: the exports are read after the claim was committed, so
+    /// they may be newer.
     pub fn read(&self, ticket: &Ticket) -> Option<Claimed> {
         let export = self.exports.get(&ticket.id)?.clone();
-        let Ticket { claim, failures, in_doubt, planned_delay, .. } = *ticket;
-        Some(Claimed { export, claim, failures, in_doubt, planned_delay })
+        let Ticket {
+            claim,
+            failures,
+            in_doubt,
+            planned_delay,
+            ..
+        } = *ticket;
+        Some(Claimed {
+            export,
+            claim,
+            failures,
+            in_doubt,
+            planned_delay,
+        })
     }
 
-    /// `record`: writes the outcome of a step, all or nothing. A look that changed nothing and fits the plan writes nothing.
-    pub fn record(&mut self, now: Timestamp, claimed: &Claimed, outcome: &Outcome, rules: &Rules) -> Result<(), Stale> {
-        if let (None, NextLook::After { delay, failures, .. }) = (&outcome.change, outcome.next) {
+    /// `record`: writes the outcome of a step, all or nothing. A look that changed nothing and fits
+    /// the plan writes nothing.
+    pub fn record(
+        &mut self,
+        now: Timestamp,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        rules: &Rules,
+    ) -> Result<(), Stale> {
+        if let (
+            None,
+            NextLook::After {
+                delay, failures, ..
+            },
+        ) = (&outcome.change, outcome.next)
+        {
             let strays = delay.abs_diff(claimed.planned_delay) > claimed.planned_delay / 4;
             if failures == claimed.failures && !strays {
                 return Ok(());
@@ -200,13 +288,22 @@ impl ModelStore {
             None => self.schedule.remove(&id),
         };
         if rules.delivers {
-            self.deliveries.entry(id).or_default().extend(outcome.change.as_ref().and_then(announced));
+            self.deliveries
+                .entry(id)
+                .or_default()
+                .extend(outcome.change.as_ref().and_then(announced));
         }
         Ok(())
     }
 
     /// The row of the schedule that `record` leaves, if any.
-    fn rescheduled(&self, now: Timestamp, claimed: &Claimed, outcome: &Outcome, rules: &Rules) -> Result<Option<Scheduled>, Stale> {
+    fn rescheduled(
+        &self,
+        now: Timestamp,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        rules: &Rules,
+    ) -> Result<Option<Scheduled>, Stale> {
         let id = claimed.export.id;
         let row = self.schedule.get(&id).ok_or(Stale)?;
         let held = match rules.claim_fence {
@@ -214,46 +311,89 @@ impl ModelStore {
             ClaimFence::Starts => row.claims == claimed.claim || !row.starting,
             ClaimFence::All => row.claims == claimed.claim,
         };
-        let unchanged = !rules.version_fence || self.exports.get(&id).is_some_and(|export| export.version == claimed.export.version);
+        let unchanged = !rules.version_fence
+            || self
+                .exports
+                .get(&id)
+                .is_some_and(|export| export.version == claimed.export.version);
         if !held || !unchanged {
             return Err(Stale);
         }
-        let NextLook::After { delay, failures, in_doubt } = outcome.next else { return Ok(None) };
-        let status = outcome.change.as_ref().map_or(claimed.export.status(), |change| change.export.status());
+        let NextLook::After {
+            delay,
+            failures,
+            in_doubt,
+        } = outcome.next
+        else {
+            return Ok(None);
+        };
+        let status = outcome
+            .change
+            .as_ref()
+            .map_or(claimed.export.status(), |change| change.export.status());
         let starting = status == ExportStatus::Pending;
         let start_sent_at = (starting && in_doubt).then(|| row.start_sent_at.unwrap_or(now));
         // The column holds whole milliseconds.
         let delay = Duration::from_millis(u64::try_from(delay.as_millis()).expect("a delay"));
         let timed_out = status == ExportStatus::TimedOut;
-        Ok(Some(Scheduled { starting, due_at: now.plus(delay), delay, failures, start_sent_at, timed_out, ..*row }))
+        Ok(Some(Scheduled {
+            starting,
+            due_at: now.plus(delay),
+            delay,
+            failures,
+            start_sent_at,
+            timed_out,
+            ..*row
+        }))
     }
 
     /// `unknown_arns`: whether an export here bears this ARN of AWS.
     pub fn knows(&self, arn: &str) -> bool {
-        self.exports.values().any(|export| export.state.accepted().is_some_and(|accepted| accepted.arn.as_str() == arn))
+        self.exports.values().any(|export| {
+            export
+                .state
+                .accepted()
+                .is_some_and(|accepted| accepted.arn.as_str() == arn)
+        })
     }
 
     /// The change: fenced by the version that the writer saw.
-    fn write_change(&mut self, seen_version: i32, change: &Change, rules: &Rules) -> Result<(), Stale> {
+    fn write_change(
+        &mut self,
+        seen_version: i32,
+        change: &Change,
+        rules: &Rules,
+    ) -> Result<(), Stale> {
         let export = self.exports.get_mut(&change.export.id).ok_or(Stale)?;
         if rules.version_fence && export.version != seen_version {
             return Err(Stale);
         }
         *export = change.export.clone();
-        self.events.entry(export.id).or_default().push((export.version, change.event));
+        self.events
+            .entry(export.id)
+            .or_default()
+            .push((export.version, change.event));
         Ok(())
     }
 
     /// `renew`: the hold of a claim begins anew, unless another has claimed the export since.
     pub fn renew(&mut self, now: Timestamp, claimed: &Claimed) -> Result<(), Stale> {
-        let row = self.schedule.get_mut(&claimed.export.id).filter(|row| row.claims == claimed.claim).ok_or(Stale)?;
+        let row = self
+            .schedule
+            .get_mut(&claimed.export.id)
+            .filter(|row| row.claims == claimed.claim)
+            .ok_or(Stale)?;
         row.due_at = now.plus(START_LEASE);
         Ok(())
     }
 
     /// `unclaim`: a claimed export that AWS was not asked for is handed back.
     pub fn unclaim(&mut self, now: Timestamp, claimed: &Claimed, delay: Duration) {
-        if let Some(row) = self.schedule.get_mut(&claimed.export.id).filter(|row| row.claims == claimed.claim) {
+        if let Some(row) = self
+            .schedule
+            .get_mut(&claimed.export.id)
+            .filter(|row| row.claims == claimed.claim)
+        {
             row.due_at = now.plus(delay);
             row.start_sent_at = row.start_sent_at.filter(|_| claimed.in_doubt);
         }
@@ -262,31 +402,59 @@ impl ModelStore {
     /// `tell_waiting`: exports that wait for a place in flight are told so, once.
     pub fn tell_waiting(&mut self, now: Timestamp) {
         for (id, row) in &mut self.schedule {
-            if row.starting && !row.told_waiting && row.start_sent_at.is_none() && row.due_at <= now {
+            if row.starting && !row.told_waiting && row.start_sent_at.is_none() && row.due_at <= now
+            {
                 row.told_waiting = true;
-                let Some(export) = self.exports.get_mut(id).filter(|export| export.status() == ExportStatus::Pending) else { continue };
-                *export = export.changed(export.state.clone(), Some("waiting for a place in flight".to_owned()), now);
-                self.events.entry(*id).or_default().push((export.version, EventKind::Delayed));
+                let Some(export) = self
+                    .exports
+                    .get_mut(id)
+                    .filter(|export| export.status() == ExportStatus::Pending)
+                else {
+                    continue;
+                };
+                *export = export.changed(
+                    export.state.clone(),
+                    Some("waiting for a place in flight".to_owned()),
+                    now,
+                );
+                self.events
+                    .entry(*id)
+                    .or_default()
+                    .push((export.version, EventKind::Delayed));
             }
         }
     }
 
-    /// `cancel`: only an export that is PENDING and of which no start is on its way. Whether it was.
+    /// `cancel`: only an export that is PENDING and of which no start is on its way. Whether it
+    /// was.
     pub fn cancel(&mut self, id: ExportId, now: Timestamp, rules: &Rules) -> bool {
-        let idle = self.schedule.get(&id).is_some_and(|row| row.starting && row.start_sent_at.is_none());
-        let Some(export) = self.exports.get(&id).filter(|_| idle) else { return false };
+        let idle = self
+            .schedule
+            .get(&id)
+            .is_some_and(|row| row.starting && row.start_sent_at.is_none());
+        let Some(export) = self.exports.get(&id).filter(|_| idle) else {
+            return false;
+        };
         let change = step::cancel(export, now);
         if self.write_change(export.version, &change, rules).is_err() {
             return false;
         }
-        self.deliveries.entry(id).or_default().extend(announced(&change));
+        self.deliveries
+            .entry(id)
+            .or_default()
+            .extend(announced(&change));
         self.schedule.remove(&id);
         true
     }
 
-    /// `delete`: an export that has ended, or any with `force`. Everything of it goes with it. Whether it was there and went.
+    /// `delete`: an export that has ended, or any with `force`. Everything of it goes with it.
+    /// Whether it was there and went.
     pub fn delete(&mut self, id: ExportId, force: bool) -> bool {
-        if !self.exports.get(&id).is_some_and(|export| force || export.status().is_end()) {
+        if !self
+            .exports
+            .get(&id)
+            .is_some_and(|export| force || export.status().is_end())
+        {
             return false;
         }
         self.exports.remove(&id);
@@ -300,5 +468,7 @@ impl ModelStore {
 
 /// What the callback of a changed export hears, if it has one.
 fn announced(change: &Change) -> Option<&'static str> {
-    Announcement::of(change).filter(|told| told.callback().is_some()).map(|told| told.event_type.as_str())
+    Announcement::of(change)
+        .filter(|told| told.callback().is_some())
+        .map(|told| told.event_type.as_str())
 }

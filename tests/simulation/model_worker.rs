@@ -1,14 +1,15 @@
-//! A worker's step, as `export_worker.rs`, `export_step.rs` and `export_search.rs` in `src/worker` take it, cut into pieces so that anything can
-//! happen between any two of them.
+//! A worker's step, as `export_worker.rs`, `export_step.rs` and `export_search.rs` in `src/worker`
+//! take it, cut into pieces so that anything can happen between any two of them.
 //!
 //! ```text
 //! claim sent ─ claim committed ─ exports read ─ decided, call sent ─ call done at AWS ─ answer heard ─ result committed
 //! ```
 //!
-//! The decisions are not modelled: `tableferry::domain::step` is called itself. What is assumed beyond it is in `rules`. The
-//! check of the margin and the sending of the call are one piece: a process that is stopped exactly between the two for longer
-//! than the hold leaves would send late, which nothing on this side of AWS can prevent. A look may in truth be answered by a
-//! page of ListExports; here it is always a DescribeExport.
+//! The decisions are not modelled: `tableferry::domain::step` is called itself. What is assumed
+//! beyond it is in `rules`. The check of the margin and the sending of the call are one piece: a
+//! process that is stopped exactly between the two for longer than the hold leaves would send late,
+//! which nothing on this side of AWS can prevent. A look may in truth be answered by a page of
+//! ListExports; here it is always a DescribeExport.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -18,9 +19,13 @@ use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
 use tableferry::domain::description::ExportDescription;
 use tableferry::domain::doubt::after_search;
 use tableferry::domain::ids::ClientToken;
-use tableferry::domain::step::{Claimed, Decision, NextLook, Outcome, Surroundings, after_describe, after_start, decide};
+use tableferry::domain::step::{
+    Claimed, Decision, NextLook, Outcome, Surroundings, after_describe, after_start, decide,
+};
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::domain::timing::{SEARCH_PAUSE, SEARCH_PAUSE_SPREAD, SEARCH_RESTARTS, SEARCH_SKEW, SEARCH_THROTTLES};
+use tableferry::domain::timing::{
+    SEARCH_PAUSE, SEARCH_PAUSE_SPREAD, SEARCH_RESTARTS, SEARCH_SKEW, SEARCH_THROTTLES,
+};
 
 use super::model_aws::{Answer, Call, Said};
 use super::model_store::Ticket;
@@ -45,7 +50,11 @@ impl Worker {
     /// What this worker takes for the time.
     pub fn clock(&self, now: Timestamp) -> Timestamp {
         let off = Duration::from_secs(self.clock_ahead_s.unsigned_abs());
-        if self.clock_ahead_s < 0 { now.minus(off) } else { now.plus(off) }
+        if self.clock_ahead_s < 0 {
+            now.minus(off)
+        } else {
+            now.plus(off)
+        }
     }
 }
 
@@ -126,19 +135,37 @@ impl Step {
             // What was claimed because it is overdue is written without a call, or left alone.
             _ if self.ticket.overdue => Next::Nothing,
             Decision::FindByToken(token) => self.search(token, None, rules),
-            Decision::Start(_) if rules.start_margin.is_some_and(|margin| now.since(self.claim_sent_at) > margin) => {
+            Decision::Start(_)
+                if rules
+                    .start_margin
+                    .is_some_and(|margin| now.since(self.claim_sent_at) > margin) =>
+            {
                 Next::HandBack(Duration::ZERO)
             }
             Decision::Start(token) => {
-                let token = if rules.keeps_token { token } else { self.fresh_token.clone() };
+                let token = if rules.keeps_token {
+                    token
+                } else {
+                    self.fresh_token.clone()
+                };
                 self.waits = Waits::Started(token.clone());
-                Next::Send(Call::Start(Box::new(self.claimed.export.request.clone()), token))
+                Next::Send(Call::Start(
+                    Box::new(self.claimed.export.request.clone()),
+                    token,
+                ))
             }
         }
     }
 
-    /// Takes an answer, and says what to send or write. `is_known` says whether an export here bears an ARN.
-    pub fn hear(&mut self, answer: Answer, around: &Surroundings, is_known: impl Fn(&str) -> bool, rules: &Rules) -> Next {
+    /// Takes an answer, and says what to send or write. `is_known` says whether an export here
+    /// bears an ARN.
+    pub fn hear(
+        &mut self,
+        answer: Answer,
+        around: &Surroundings,
+        is_known: impl Fn(&str) -> bool,
+        rules: &Rules,
+    ) -> Next {
         let outcome = match std::mem::replace(&mut self.waits, Waits::Nothing) {
             Waits::Nothing => unreachable!("an answer came to a step that waits for none"),
             Waits::Described => after_describe(&self.claimed, described(answer), around),
@@ -148,7 +175,9 @@ impl Step {
                 }
                 answer => after_start(&self.claimed, answer, around),
             },
-            Waits::Searched(search) => return self.search_on(*search, answer, around, is_known, rules),
+            Waits::Searched(search) => {
+                return self.search_on(*search, answer, around, is_known, rules);
+            }
         };
         Next::Record(Box::new(waited(outcome, rules)))
     }
@@ -173,10 +202,15 @@ impl Step {
     fn send_for(&mut self, search: Search, pause: Duration, rules: &Rules) -> Next {
         let call = search.call.clone();
         self.waits = Waits::Searched(Box::new(search));
-        if rules.search_renews_hold { Next::RenewAndSend(pause, call) } else { Next::Send(call) }
+        if rules.search_renews_hold {
+            Next::RenewAndSend(pause, call)
+        } else {
+            Next::Send(call)
+        }
     }
 
-    /// Pages of ListExports and a DescribeExport for each candidate: first of the table, then of the account.
+    /// Pages of ListExports and a DescribeExport for each candidate: first of the table, then of
+    /// the account.
     fn search_on(
         &mut self,
         mut search: Search,
@@ -186,37 +220,67 @@ impl Step {
         rules: &Rules,
     ) -> Next {
         let is_later_page = matches!(search.call, Call::List(_, Some(_)));
-        let found = match answer {
-            Ok(Said::Page(arns, next)) => {
-                let oldest = self.claimed.export.origin.token_made_at().unwrap_or(self.claimed.export.created_at).minus(SEARCH_SKEW);
-                let of_table = format!("{}/export/", self.table().as_str());
-                let young = arns.into_iter().filter(|(arn, began_at)| arn.starts_with(&of_table) && *began_at >= oldest);
-                let new = young.map(|(arn, _)| arn).filter(|arn| search.described.insert(arn.clone()) && !is_known(arn));
-                search.candidates = new.collect();
-                search.next_page = next;
-                Ok(None)
-            }
-            Ok(Said::Export(export)) => Ok(Some(*export).filter(|export| export.client_token.as_ref() == Some(&search.token))),
-            Err(failure) if failure.class == FailureClass::Throttled && search.throttled < SEARCH_THROTTLES => {
-                search.throttled += 1;
-                return self.send_for(search, around.jitter.spread(SEARCH_PAUSE, SEARCH_PAUSE_SPREAD), rules);
-            }
-            Err(failure) if is_later_page && failure.class == FailureClass::Refused && search.restarts < SEARCH_RESTARTS => {
-                search.restarts += 1;
-                search.call = Call::List((!search.account).then(|| self.table()), None);
-                return self.send_for(search, Duration::ZERO, rules);
-            }
-            Err(failure) if matches!(failure.class, FailureClass::Unknown | FailureClass::Throttled) => Err(failure),
-            Err(failure) if matches!(search.call, Call::Describe(_)) => {
-                search.not_described = Some(failure);
-                Ok(None)
-            }
-            Err(_) if !search.account => {
-                (search.candidates, search.next_page) = (VecDeque::new(), None);
-                Ok(None)
-            }
-            Err(failure) => Err(failure),
-        };
+        let found =
+            match answer {
+                Ok(Said::Page(arns, next)) => {
+                    let oldest = self
+                        .claimed
+                        .export
+                        .origin
+                        .token_made_at()
+                        .unwrap_or(self.claimed.export.created_at)
+                        .minus(SEARCH_SKEW);
+                    let of_table = format!("{}/export/", self.table().as_str());
+                    let young = arns.into_iter().filter(|(arn, began_at)| {
+                        arn.starts_with(&of_table) && *began_at >= oldest
+                    });
+                    let new = young
+                        .map(|(arn, _)| arn)
+                        .filter(|arn| search.described.insert(arn.clone()) && !is_known(arn));
+                    search.candidates = new.collect();
+                    search.next_page = next;
+                    Ok(None)
+                }
+                Ok(Said::Export(export)) => Ok(Some(*export)
+                    .filter(|export| export.client_token.as_ref() == Some(&search.token))),
+                Err(failure)
+                    if failure.class == FailureClass::Throttled
+                        && search.throttled < SEARCH_THROTTLES =>
+                {
+                    search.throttled += 1;
+                    return self.send_for(
+                        search,
+                        around.jitter.spread(SEARCH_PAUSE, SEARCH_PAUSE_SPREAD),
+                        rules,
+                    );
+                }
+                Err(failure)
+                    if is_later_page
+                        && failure.class == FailureClass::Refused
+                        && search.restarts < SEARCH_RESTARTS =>
+                {
+                    search.restarts += 1;
+                    search.call = Call::List((!search.account).then(|| self.table()), None);
+                    return self.send_for(search, Duration::ZERO, rules);
+                }
+                Err(failure)
+                    if matches!(
+                        failure.class,
+                        FailureClass::Unknown | FailureClass::Throttled
+                    ) =>
+                {
+                    Err(failure)
+                }
+                Err(failure) if matches!(search.call, Call::Describe(_)) => {
+                    search.not_described = Some(failure);
+                    Ok(None)
+                }
+                Err(_) if !search.account => {
+                    (search.candidates, search.next_page) = (VecDeque::new(), None);
+                    Ok(None)
+                }
+                Err(failure) => Err(failure),
+            };
         if matches!(found, Ok(None)) {
             search.throttled = 0;
             let scope = (!search.account).then(|| self.table());
@@ -236,7 +300,10 @@ impl Step {
                 return self.send_for(search, Duration::ZERO, rules);
             }
             if rules.search_proves_absence {
-                let certain = Claimed { in_doubt: false, ..self.claimed.clone() };
+                let certain = Claimed {
+                    in_doubt: false,
+                    ..self.claimed.clone()
+                };
                 if let Decision::Write(outcome) = decide(&certain, &self.fresh_token, around) {
                     return Next::Record(outcome);
                 }
@@ -246,7 +313,12 @@ impl Step {
             Some(failure) if found.is_none() => Err(failure),
             _ => Ok(found),
         });
-        Next::Record(Box::new(after_search(&self.claimed, found, search.refusal, around)))
+        Next::Record(Box::new(after_search(
+            &self.claimed,
+            found,
+            search.refusal,
+            around,
+        )))
     }
 
     fn table(&self) -> TableArn {
@@ -263,7 +335,11 @@ fn described(answer: Answer) -> Result<ExportDescription, AwsFailure> {
 
 /// The outcome; with the wait after doubt cut short if that rule is broken.
 fn waited(mut outcome: Outcome, rules: &Rules) -> Outcome {
-    if let NextLook::After { delay, in_doubt: true, .. } = &mut outcome.next
+    if let NextLook::After {
+        delay,
+        in_doubt: true,
+        ..
+    } = &mut outcome.next
         && !rules.waits_after_doubt
     {
         *delay = (*delay).min(Duration::from_secs(1));

@@ -21,7 +21,8 @@ use super::rules::Rules;
 /// How many events of the story are told when a run fails.
 const TOLD: usize = 60;
 
-/// More events than this after the faults were healed: the world does not come to rest. The longest exports take half of it.
+/// More events than this after the faults were healed: the world does not come to rest. The longest
+/// exports take half of it.
 const MOST_EVENTS: u64 = 60_000;
 
 /// Something that happens.
@@ -36,11 +37,25 @@ pub enum Event {
     /// All faults are healed.
     Heal,
     /// A worker looks for work.
-    Look { worker: usize, life: u32, look_no: u64 },
+    Look {
+        worker: usize,
+        life: u32,
+        look_no: u64,
+    },
     /// A claim arrives at the database.
-    Claim { worker: usize, life: u32, sent_at: Timestamp, workers_now: Timestamp },
+    Claim {
+        worker: usize,
+        life: u32,
+        sent_at: Timestamp,
+        workers_now: Timestamp,
+    },
     /// A worker reads the export that it claimed.
-    Read { worker: usize, life: u32, sent_at: Timestamp, ticket: Ticket },
+    Read {
+        worker: usize,
+        life: u32,
+        sent_at: Timestamp,
+        ticket: Ticket,
+    },
     /// A worker decides and sends.
     Act(Box<Step>),
     /// A renewal of a hold arrives at the database; then a call is sent.
@@ -104,7 +119,10 @@ pub fn run(seed: u64, rules: Rules, told: bool) -> Result<Tally, Failure> {
     let mut world = World::new(seed, rules, told);
     match world.run_to_rest() {
         Ok(()) => Ok(world.tally),
-        Err(what) => Err(Failure { what, story: world.story.unwrap_or_default().into() }),
+        Err(what) => Err(Failure {
+            what,
+            story: world.story.unwrap_or_default().into(),
+        }),
     }
 }
 
@@ -116,11 +134,24 @@ impl World {
         let skews = dice.chance(0.5);
         let most_skew_s = i64::try_from(MAXIMUM_CLOCK_SKEW.as_secs()).expect("seconds");
         let mut worker = || {
-            let clock_ahead_s = if skews { dice.between(-most_skew_s, most_skew_s) } else { 0 };
-            Worker { life: 0, paused_until: now, clock_ahead_s, looks_at: None, look_no: 0 }
+            let clock_ahead_s = if skews {
+                dice.between(-most_skew_s, most_skew_s)
+            } else {
+                0
+            };
+            Worker {
+                life: 0,
+                paused_until: now,
+                clock_ahead_s,
+                looks_at: None,
+                look_no: 0,
+            }
         };
         let workers = vec![worker(), worker(), worker()];
-        let bounds = PollBounds { min: Duration::from_secs(2), max: dice.any_scale(30.0, 1800.0) };
+        let bounds = PollBounds {
+            min: Duration::from_secs(2),
+            max: dice.any_scale(30.0, 1800.0),
+        };
         let mut world = Self {
             now,
             queue: BTreeMap::new(),
@@ -140,7 +171,9 @@ impl World {
             dice,
         };
         world.aws.shuffled = world.dice.chance(0.5).then(|| world.dice.seed());
-        let theme = world.dice.pick(&[Theme::Anything, Theme::Haste, Theme::Doubt, Theme::Age]);
+        let theme = world
+            .dice
+            .pick(&[Theme::Anything, Theme::Haste, Theme::Doubt, Theme::Age]);
         let horizon = match theme {
             Theme::Anything => world.dice.any_scale(120.0, 20.0 * 3600.0),
             Theme::Haste | Theme::Doubt => world.dice.any_scale(60.0, 1800.0),
@@ -169,12 +202,23 @@ impl World {
 
     fn plan_clients(&mut self, theme: Theme, horizon: Duration) {
         let tables = clients::tables();
-        let most = if matches!(theme, Theme::Haste | Theme::Doubt) { 8 } else { 4 };
+        let most = if matches!(theme, Theme::Haste | Theme::Doubt) {
+            8
+        } else {
+            4
+        };
         for number in 1..=u32::try_from(1 + self.dice.below(most)).expect("small") {
             let request = clients::request(number, &tables, theme, &mut self.dice);
             // Most come early, so that long troubles find them.
-            let at = if self.dice.chance(0.6) { self.dice.millis(0, 60_000) } else { self.within(horizon) };
-            self.after(at, Event::Client(ClientAction::Create(number, Box::new(request))));
+            let at = if self.dice.chance(0.6) {
+                self.dice.millis(0, 60_000)
+            } else {
+                self.within(horizon)
+            };
+            self.after(
+                at,
+                Event::Client(ClientAction::Create(number, Box::new(request))),
+            );
         }
     }
 
@@ -189,7 +233,9 @@ impl World {
             self.events += 1;
             self.events_healed += u64::from(self.healed_at.is_some());
             if self.events_healed > MOST_EVENTS {
-                return Err(format!("the world does not come to rest: {MOST_EVENTS} events since the faults were healed"));
+                return Err(format!(
+                    "the world does not come to rest: {MOST_EVENTS} events since the faults were healed"
+                ));
             }
             self.handle(event)?;
             self.witness.check(&self.store, &self.aws)?;
@@ -200,7 +246,8 @@ impl World {
         Ok(())
     }
 
-    /// Puts an event into the queue. Events of one time happen in the order in which they were put there.
+    /// Puts an event into the queue. Events of one time happen in the order in which they were put
+    /// there.
     pub fn after(&mut self, delay: Duration, event: Event) {
         let at = self.now.plus(delay);
         self.at(at, event);
@@ -215,7 +262,11 @@ impl World {
     /// Tells an event of the story, in words that are only made when somebody listens.
     pub fn tell(&mut self, words: impl FnOnce(&Self) -> String) {
         if self.story.is_some() {
-            let line = format!("{:>14.3} s  {}", self.now.since(start()).as_secs_f64(), words(self));
+            let line = format!(
+                "{:>14.3} s  {}",
+                self.now.since(start()).as_secs_f64(),
+                words(self)
+            );
             let story = self.story.get_or_insert_default();
             story.push_back(line);
             if story.len() > TOLD {
@@ -231,16 +282,26 @@ impl World {
 
     /// Time, randomness and settings as a worker sees them.
     pub fn around(&mut self, worker: usize) -> Surroundings {
-        Surroundings { now: self.workers[worker].clock(self.now), jitter: self.dice.jitter(), bounds: self.bounds }
+        Surroundings {
+            now: self.workers[worker].clock(self.now),
+            jitter: self.dice.jitter(),
+            bounds: self.bounds,
+        }
     }
 
-    /// Sets every worker's next look to when something is due. In truth they look every 250 ms; looks that would find nothing are left out.
+    /// Sets every worker's next look to when something is due. In truth they look every 250 ms;
+    /// looks that would find nothing are left out.
     pub fn wake_workers(&mut self) {
-        let Some(due) = self.store.next_due() else { return };
+        let Some(due) = self.store.next_due() else {
+            return;
+        };
         let due = due.max(self.now);
         for worker in 0..self.workers.len() {
             let idle = Duration::from_millis(250);
-            if self.workers[worker].looks_at.is_some_and(|at| at <= due.plus(idle)) {
+            if self.workers[worker]
+                .looks_at
+                .is_some_and(|at| at <= due.plus(idle))
+            {
                 continue;
             }
             let at = due.plus(self.dice.millis(0, 250));
@@ -248,13 +309,22 @@ impl World {
             it.look_no += 1;
             it.looks_at = Some(at);
             let (life, look_no) = (it.life, it.look_no);
-            self.at(at, Event::Look { worker, life, look_no });
+            self.at(
+                at,
+                Event::Look {
+                    worker,
+                    life,
+                    look_no,
+                },
+            );
         }
     }
 
     /// The answer to a call that was given up.
     pub fn given_up(&mut self) -> Answer {
-        let code = self.dice.pick(&["TimedOut", "ConnectionFailed", "BadResponse"]);
+        let code = self
+            .dice
+            .pick(&["TimedOut", "ConnectionFailed", "BadResponse"]);
         Err(failure(FailureClass::Unknown, code))
     }
 }

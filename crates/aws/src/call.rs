@@ -1,4 +1,5 @@
-//! One call to AWS, measured: how long it took, how it ended, and its span in the trace of what it was made for.
+//! One call to AWS, measured: how long it took, how it ended, and its span in the trace of what it
+//! was made for.
 
 use std::future::Future;
 use std::time::Instant;
@@ -23,18 +24,34 @@ pub(super) struct Call {
 }
 
 /// Makes a call. The answer, and what must be told how it ended.
-pub(super) fn make<T>(operation: Operation, call: impl Future<Output = T> + Send) -> impl Future<Output = (T, Call)> + Send
+pub(super) fn make<T>(
+    operation: Operation,
+    call: impl Future<Output = T> + Send,
+) -> impl Future<Output = (T, Call)> + Send
 where
     T: Send,
 {
-    // The SDK's futures take tens of kilobytes, and would take them in each of those around them too.
+    // The SDK's futures take tens of kilobytes, and would take them in each of those around them
+    // too.
     let call = Box::pin(call);
     async move {
         // A call for many exports at once belongs to no trace.
-        let span = if Span::current().is_none() { Span::none() } else { span_of(operation.method()) };
+        let span = if Span::current().is_none() {
+            Span::none()
+        } else {
+            span_of(operation.method())
+        };
         let began = Instant::now();
         let answer = call.instrument(span.clone()).await;
-        (answer, Call { operation, began, seconds: began.elapsed().as_secs_f64(), span })
+        (
+            answer,
+            Call {
+                operation,
+                began,
+                seconds: began.elapsed().as_secs_f64(),
+                span,
+            },
+        )
     }
 }
 

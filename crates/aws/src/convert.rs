@@ -11,7 +11,9 @@ use serde_json::{Map, Value, json};
 use super::error::bad_answer;
 use tableferry_domain::arn::{ExportArn, TableArn};
 use tableferry_domain::aws_failure::AwsFailure;
-use tableferry_domain::description::{DescribedRequest, DescribedStatus, ExportDescription, Written};
+use tableferry_domain::description::{
+    DescribedRequest, DescribedStatus, ExportDescription, Written,
+};
 use tableferry_domain::filter::FilterSpecification;
 use tableferry_domain::ids::ClientToken;
 use tableferry_domain::request::{ExportFormat, ExportViewType};
@@ -26,10 +28,19 @@ pub(super) fn from_sdk_time(time: &DateTime) -> Option<Timestamp> {
 }
 
 pub(super) fn to_sdk_filter(filter: &FilterSpecification) -> sdk::FilterSpecification {
-    let text = |e: &Option<tableferry_domain::filter::Expression>| e.as_ref().map(|e| e.as_str().to_owned());
-    let names: HashMap<_, _> = filter.expression_attribute_names.clone().into_iter().collect();
-    let values: HashMap<_, _> =
-        filter.expression_attribute_values.iter().filter_map(|(name, v)| Some((name.clone(), to_sdk_value(v.as_json())?))).collect();
+    let text = |e: &Option<tableferry_domain::filter::Expression>| {
+        e.as_ref().map(|e| e.as_str().to_owned())
+    };
+    let names: HashMap<_, _> = filter
+        .expression_attribute_names
+        .clone()
+        .into_iter()
+        .collect();
+    let values: HashMap<_, _> = filter
+        .expression_attribute_values
+        .iter()
+        .filter_map(|(name, v)| Some((name.clone(), to_sdk_value(v.as_json())?)))
+        .collect();
     sdk::FilterSpecification::builder()
         .set_filter_expression(text(&filter.filter_expression))
         .set_projection_expression(text(&filter.projection_expression))
@@ -44,7 +55,13 @@ fn to_sdk_value(json: &Value) -> Option<AttributeValue> {
     let (tag, inner) = json.as_object()?.iter().next()?;
     let text = |v: &Value| v.as_str().map(str::to_owned);
     let blob = |v: &Value| Some(Blob::new(BASE64.decode(v.as_str()?).ok()?));
-    let texts = || inner.as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
+    let texts = || {
+        inner
+            .as_array()?
+            .iter()
+            .map(text)
+            .collect::<Option<Vec<_>>>()
+    };
     Some(match tag.as_str() {
         "S" => AttributeValue::S(text(inner)?),
         "N" => AttributeValue::N(text(inner)?),
@@ -54,8 +71,20 @@ fn to_sdk_value(json: &Value) -> Option<AttributeValue> {
         "SS" => AttributeValue::Ss(texts()?),
         "NS" => AttributeValue::Ns(texts()?),
         "BS" => AttributeValue::Bs(inner.as_array()?.iter().map(blob).collect::<Option<_>>()?),
-        "L" => AttributeValue::L(inner.as_array()?.iter().map(to_sdk_value).collect::<Option<_>>()?),
-        "M" => AttributeValue::M(inner.as_object()?.iter().map(|(k, v)| Some((k.clone(), to_sdk_value(v)?))).collect::<Option<_>>()?),
+        "L" => AttributeValue::L(
+            inner
+                .as_array()?
+                .iter()
+                .map(to_sdk_value)
+                .collect::<Option<_>>()?,
+        ),
+        "M" => AttributeValue::M(
+            inner
+                .as_object()?
+                .iter()
+                .map(|(k, v)| Some((k.clone(), to_sdk_value(v)?)))
+                .collect::<Option<_>>()?,
+        ),
         _ => return None,
     })
 }
@@ -71,7 +100,9 @@ fn from_sdk_value(value: &AttributeValue) -> Value {
         AttributeValue::Ns(all) => json!({"NS": all}),
         AttributeValue::Bs(all) => json!({"BS": all.iter().map(encode).collect::<Vec<_>>()}),
         AttributeValue::L(all) => json!({"L": all.iter().map(from_sdk_value).collect::<Vec<_>>()}),
-        AttributeValue::M(all) => json!({"M": all.iter().map(|(k, v)| (k.clone(), from_sdk_value(v))).collect::<Map<_, _>>()}),
+        AttributeValue::M(all) => {
+            json!({"M": all.iter().map(|(k, v)| (k.clone(), from_sdk_value(v))).collect::<Map<_, _>>()})
+        }
         _ => json!({"NULL": true}),
     }
 }
@@ -83,25 +114,51 @@ fn from_sdk_filter(filter: &sdk::FilterSpecification) -> Option<FilterSpecificat
             json.insert(name.to_owned(), value);
         }
     };
-    put("filter_expression", filter.filter_expression().map(Value::from));
-    put("projection_expression", filter.projection_expression().map(Value::from));
-    put("key_condition_expression", filter.key_condition_expression().map(Value::from));
-    put("expression_attribute_names", filter.expression_attribute_names().map(|names| json!(names)));
+    put(
+        "filter_expression",
+        filter.filter_expression().map(Value::from),
+    );
+    put(
+        "projection_expression",
+        filter.projection_expression().map(Value::from),
+    );
+    put(
+        "key_condition_expression",
+        filter.key_condition_expression().map(Value::from),
+    );
+    put(
+        "expression_attribute_names",
+        filter
+            .expression_attribute_names()
+            .map(|names| json!(names)),
+    );
     let values = filter.expression_attribute_values();
     put(
         "expression_attribute_values",
-        values.map(|all| Value::Object(all.iter().map(|(name, v)| (name.clone(), from_sdk_value(v))).collect())),
+        values.map(|all| {
+            Value::Object(
+                all.iter()
+                    .map(|(name, v)| (name.clone(), from_sdk_value(v)))
+                    .collect(),
+            )
+        }),
     );
     // AWS has accepted it, whatever our checks say.
     FilterSpecification::stored(&Value::Object(json)).ok()
 }
 
 /// Takes a description over. What is missing stays missing; only ARN and status must be there.
-pub(super) fn from_description(d: Option<&sdk::ExportDescription>) -> Result<ExportDescription, AwsFailure> {
+pub(super) fn from_description(
+    d: Option<&sdk::ExportDescription>,
+) -> Result<ExportDescription, AwsFailure> {
     let d = d.ok_or_else(|| bad_answer("ExportDescription"))?;
     let arn = d.export_arn().ok_or_else(|| bad_answer("ExportArn"))?;
     let end_time = d.end_time().and_then(from_sdk_time);
-    let status = match d.export_status().ok_or_else(|| bad_answer("ExportStatus"))?.as_str() {
+    let status = match d
+        .export_status()
+        .ok_or_else(|| bad_answer("ExportStatus"))?
+        .as_str()
+    {
         "IN_PROGRESS" => DescribedStatus::InProgress,
         "COMPLETED" => DescribedStatus::Completed(Written {
             end_time,
@@ -112,9 +169,16 @@ pub(super) fn from_description(d: Option<&sdk::ExportDescription>) -> Result<Exp
         "FAILED" => DescribedStatus::Failed {
             end_time,
             code: d.failure_code().unwrap_or("Unknown").to_owned(),
-            message: d.failure_message().unwrap_or("AWS gave no message").to_owned(),
+            message: d
+                .failure_message()
+                .unwrap_or("AWS gave no message")
+                .to_owned(),
         },
-        other => return Err(bad_answer(&format!("ExportStatus that is known (it says {other})"))),
+        other => {
+            return Err(bad_answer(&format!(
+                "ExportStatus that is known (it says {other})"
+            )));
+        }
     };
     let window = d.incremental_export_specification();
     Ok(ExportDescription {
@@ -123,9 +187,15 @@ pub(super) fn from_description(d: Option<&sdk::ExportDescription>) -> Result<Exp
         table_id: d.table_id().map(str::to_owned),
         start_time: d.start_time().and_then(from_sdk_time),
         export_time: d.export_time().and_then(from_sdk_time),
-        export_from_time: window.and_then(|w| w.export_from_time()).and_then(from_sdk_time),
-        export_to_time: window.and_then(|w| w.export_to_time()).and_then(from_sdk_time),
-        export_view_type: window.and_then(|w| w.export_view_type()).and_then(|v| ExportViewType::parse(v.as_str()).ok()),
+        export_from_time: window
+            .and_then(|w| w.export_from_time())
+            .and_then(from_sdk_time),
+        export_to_time: window
+            .and_then(|w| w.export_to_time())
+            .and_then(from_sdk_time),
+        export_view_type: window
+            .and_then(|w| w.export_view_type())
+            .and_then(|v| ExportViewType::parse(v.as_str()).ok()),
         s3_sse_algorithm: d.s3_sse_algorithm().map(|a| a.as_str().to_owned()),
         client_token: d.client_token().map(|t| ClientToken::known(t.to_owned())),
         request: DescribedRequest {
@@ -134,8 +204,13 @@ pub(super) fn from_description(d: Option<&sdk::ExportDescription>) -> Result<Exp
             s3_bucket_owner: d.s3_bucket_owner().map(str::to_owned),
             s3_prefix: d.s3_prefix().map(str::to_owned),
             s3_sse_kms_key_id: d.s3_sse_kms_key_id().map(str::to_owned),
-            export_format: d.export_format().and_then(|f| ExportFormat::parse(f.as_str()).ok()),
-            incremental: d.export_type().is_some_and(|t| t.as_str() == "INCREMENTAL_EXPORT") || window.is_some(),
+            export_format: d
+                .export_format()
+                .and_then(|f| ExportFormat::parse(f.as_str()).ok()),
+            incremental: d
+                .export_type()
+                .is_some_and(|t| t.as_str() == "INCREMENTAL_EXPORT")
+                || window.is_some(),
             filter: d.filter_specification().and_then(from_sdk_filter),
         },
     })

@@ -25,11 +25,16 @@ pub enum SearchScope {
 }
 
 impl Aws {
-    /// ExportTableToPointInTime. AWS answers a repeated call with the same token with the same export.
+    /// ExportTableToPointInTime. AWS answers a repeated call with the same token with the same
+    /// export.
     ///
     /// # Errors
     /// AWS refuses or does not answer.
-    pub async fn start(&self, request: &ExportRequest, token: &ClientToken) -> Result<ExportDescription, AwsFailure> {
+    pub async fn start(
+        &self,
+        request: &ExportRequest,
+        token: &ClientToken,
+    ) -> Result<ExportDescription, AwsFailure> {
         let to = &request.destination;
         let mut call = self
             .dynamodb(request.table_arn.account_id(), request.table_arn.region())
@@ -47,11 +52,15 @@ impl Aws {
             Some(Encryption::Aes256) => call = call.s3_sse_algorithm(sdk::S3SseAlgorithm::Aes256),
             Some(Encryption::Kms { key_id }) => {
                 let key_id = key_id.as_ref().map(|k| k.as_str().to_owned());
-                call = call.s3_sse_algorithm(sdk::S3SseAlgorithm::Kms).set_s3_sse_kms_key_id(key_id);
+                call = call
+                    .s3_sse_algorithm(sdk::S3SseAlgorithm::Kms)
+                    .set_s3_sse_kms_key_id(key_id);
             }
         }
         match &request.kind {
-            ExportKind::Full { export_time } => call = call.set_export_time(export_time.map(to_sdk_time)),
+            ExportKind::Full { export_time } => {
+                call = call.set_export_time(export_time.map(to_sdk_time))
+            }
             ExportKind::Incremental { from, to, view } => {
                 let view = match view {
                     ExportViewType::NewImage => sdk::ExportViewType::NewImage,
@@ -73,25 +82,46 @@ impl Aws {
     ///
     /// # Errors
     /// AWS refuses or does not answer.
-    pub async fn describe(&self, table: &TableArn, arn: &ExportArn) -> Result<ExportDescription, AwsFailure> {
-        let call = self.dynamodb(table.account_id(), table.region()).describe_export().export_arn(arn.as_str());
+    pub async fn describe(
+        &self,
+        table: &TableArn,
+        arn: &ExportArn,
+    ) -> Result<ExportDescription, AwsFailure> {
+        let call = self
+            .dynamodb(table.account_id(), table.region())
+            .describe_export()
+            .export_arn(arn.as_str());
         let answer = ask(Operation::DescribeExport, call.send()).await?;
         from_description(answer.export_description())
     }
 
-    /// The exports of a table that AWS lists as IN_PROGRESS on the first page of ListExports (25 exports), as descriptions
-    /// that say no more than that.
+    /// The exports of a table that AWS lists as IN_PROGRESS on the first page of ListExports (25
+    /// exports), as descriptions that say no more than that.
     ///
     /// # Errors
     /// AWS refuses or does not answer.
-    pub async fn list_running(&self, table: &TableArn) -> Result<HashMap<String, ExportDescription>, AwsFailure> {
-        let call = self.dynamodb(table.account_id(), table.region()).list_exports().table_arn(table.as_str()).max_results(25);
+    pub async fn list_running(
+        &self,
+        table: &TableArn,
+    ) -> Result<HashMap<String, ExportDescription>, AwsFailure> {
+        let call = self
+            .dynamodb(table.account_id(), table.region())
+            .list_exports()
+            .table_arn(table.as_str())
+            .max_results(25);
         let page = ask(Operation::ListExports, call.send()).await?;
-        let running = page.export_summaries().iter().filter(|s| s.export_status().is_some_and(|status| status.as_str() == "IN_PROGRESS"));
-        Ok(running.filter_map(|s| s.export_arn()).map(|arn| (arn.to_owned(), ExportDescription::running(arn))).collect())
+        let running = page.export_summaries().iter().filter(|s| {
+            s.export_status()
+                .is_some_and(|status| status.as_str() == "IN_PROGRESS")
+        });
+        Ok(running
+            .filter_map(|s| s.export_arn())
+            .map(|arn| (arn.to_owned(), ExportDescription::running(arn)))
+            .collect())
     }
 
-    /// One page of ListExports (at most 25) of a table, or of all tables of an account and region, and the token of the next page.
+    /// One page of ListExports (at most 25) of a table, or of all tables of an account and region,
+    /// and the token of the next page.
     ///
     /// # Errors
     /// AWS refuses or does not answer.
@@ -102,19 +132,29 @@ impl Aws {
         table: Option<&TableArn>,
         next_token: Option<String>,
     ) -> Result<(Vec<ExportSummary>, Option<String>), AwsFailure> {
-        let call = self.dynamodb(account_id, region).list_exports().set_table_arn(table.map(|table| table.as_str().to_owned()));
-        let page = ask(Operation::ListExports, call.max_results(25).set_next_token(next_token).send()).await?;
+        let call = self
+            .dynamodb(account_id, region)
+            .list_exports()
+            .set_table_arn(table.map(|table| table.as_str().to_owned()));
+        let page = ask(
+            Operation::ListExports,
+            call.max_results(25).set_next_token(next_token).send(),
+        )
+        .await?;
         let summaries = page.export_summaries().iter().filter_map(|summary| {
             Some(ExportSummary {
                 arn: ExportArn::known(summary.export_arn()?.to_owned()),
                 status: summary.export_status()?.as_str().to_owned(),
-                kind: summary.export_type().map_or_else(|| "FULL_EXPORT".to_owned(), |kind| kind.as_str().to_owned()),
+                kind: summary
+                    .export_type()
+                    .map_or_else(|| "FULL_EXPORT".to_owned(), |kind| kind.as_str().to_owned()),
             })
         });
         Ok((summaries.collect(), page.next_token().map(str::to_owned)))
     }
 
-    /// One page of ListExports (at most 25, in whatever order): the ARNs of this table's exports, and the token of the next page.
+    /// One page of ListExports (at most 25, in whatever order): the ARNs of this table's exports,
+    /// and the token of the next page.
     ///
     /// # Errors
     /// AWS refuses or does not answer.
@@ -132,7 +172,14 @@ impl Aws {
             .set_next_token(next_token);
         let page = ask(Operation::ListExports, call.send()).await?;
         let of_table = format!("{}/export/", table.as_str());
-        let arns = page.export_summaries().iter().filter_map(|s| s.export_arn()).filter(|arn| arn.starts_with(&of_table));
-        Ok((arns.map(|arn| ExportArn::known(arn.to_owned())).collect(), page.next_token().map(str::to_owned)))
+        let arns = page
+            .export_summaries()
+            .iter()
+            .filter_map(|s| s.export_arn())
+            .filter(|arn| arn.starts_with(&of_table));
+        Ok((
+            arns.map(|arn| ExportArn::known(arn.to_owned())).collect(),
+            page.next_token().map(str::to_owned),
+        ))
     }
 }

@@ -1,5 +1,6 @@
-//! The HTTP client of all calls to AWS: by the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), but never to
-//! where a machine or container is handed its credentials. A proxy could not reach those addresses, would answer with its own machine's
+//! The HTTP client of all calls to AWS: by the proxy that the environment names (`HTTPS_PROXY`,
+//! `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), but never to where a machine or container is handed its
+//! credentials. A proxy could not reach those addresses, would answer with its own machine's
 //! credentials if it could, and would see what no other machine may see.
 
 use std::fmt;
@@ -10,7 +11,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -20,28 +22,46 @@ use url::{Host, Url};
 const IPV6_ADDRESSES: [&str; 2] = ["fd00:ec2::254", "fd00:ec2::23"];
 
 /// Variables that name another such place.
-const PLACES: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
+const PLACES: [&str; 2] = [
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+];
 
 /// The variables that name a proxy; the SDK reads them in lower case too.
 const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
-/// A client for calls, with connections of its own. `None` where no proxy is named: then the SDK's own does, which costs less to make.
+/// A client for calls, with connections of its own. `None` where no proxy is named: then the SDK's
+/// own does, which costs less to make.
 pub(super) fn client() -> Option<SharedHttpClient> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !PROXIES.iter().any(|name| is_set(name) || is_set(&name.to_ascii_lowercase())) {
+    if !PROXIES
+        .iter()
+        .any(|name| is_set(name) || is_set(&name.to_ascii_lowercase()))
+    {
         return None;
     }
-    #[expect(clippy::disallowed_methods, reason = "the SDK reads the same two variables by itself")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the SDK reads the same two variables by itself"
+    )]
     let named = PLACES.iter().filter_map(|name| std::env::var(name).ok());
-    let hosts = named.filter_map(|url| Some(Url::parse(&url).ok()?.host()?.to_owned())).collect();
+    let hosts = named
+        .filter_map(|url| Some(Url::parse(&url).ok()?.host()?.to_owned()))
+        .collect();
     let by_proxy = with_proxy(ProxyConfig::from_env);
-    Some(SharedHttpClient::new(ByAddress { by_proxy, direct: with_proxy(ProxyConfig::disabled), direct_hosts: Direct(hosts) }))
+    Some(SharedHttpClient::new(ByAddress {
+        by_proxy,
+        direct: with_proxy(ProxyConfig::disabled),
+        direct_hosts: Direct(hosts),
+    }))
 }
 
 /// As the SDK's own client, but for the proxy.
 fn with_proxy(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).proxy_config(proxy());
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .proxy_config(proxy());
         connector.set_connector_settings(settings.cloned());
         if let Some(components) = components {
             connector.set_sleep_impl(components.sleep_impl());
@@ -59,16 +79,28 @@ struct ByAddress<C> {
 }
 
 impl HttpClient for ByAddress<SharedHttpClient> {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let connector = |client: &SharedHttpClient| client.http_connector(settings, components);
         let (by_proxy, direct) = (connector(&self.by_proxy), connector(&self.direct));
-        SharedHttpConnector::new(ByAddress { by_proxy, direct, direct_hosts: self.direct_hosts.clone() })
+        SharedHttpConnector::new(ByAddress {
+            by_proxy,
+            direct,
+            direct_hosts: self.direct_hosts.clone(),
+        })
     }
 }
 
 impl HttpConnector for ByAddress<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if self.direct_hosts.hold(request.uri()) { self.direct.call(request) } else { self.by_proxy.call(request) }
+        if self.direct_hosts.hold(request.uri()) {
+            self.direct.call(request)
+        } else {
+            self.by_proxy.call(request)
+        }
     }
 }
 
@@ -85,14 +117,18 @@ impl fmt::Debug for Direct {
 impl Direct {
     /// Whether this URL must be reached without a proxy.
     fn hold(&self, uri: &str) -> bool {
-        let Ok(url) = Url::parse(uri) else { return false };
+        let Ok(url) = Url::parse(uri) else {
+            return false;
+        };
         let Some(host) = url.host() else { return false };
         let known = match &host {
             Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
             Host::Ipv4(address) => address.is_loopback() || address.is_link_local(),
             Host::Ipv6(address) => match IpAddr::V6(*address).to_canonical() {
                 IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local(),
-                IpAddr::V6(v6) => v6.is_loopback() || IPV6_ADDRESSES.iter().any(|known| known.parse() == Ok(v6)),
+                IpAddr::V6(v6) => {
+                    v6.is_loopback() || IPV6_ADDRESSES.iter().any(|known| known.parse() == Ok(v6))
+                }
             },
         };
         known || self.0.iter().any(|named| *named == host.to_owned())

@@ -12,9 +12,23 @@ impl Aws {
     ///
     /// # Errors
     /// KMS knows no such key (`NotFoundException`), denies the call or does not answer.
-    pub async fn describe_key(&self, account_id: &str, region: &str, key_id: &str) -> Result<KeyFacts, AwsFailure> {
-        let answer = ask(Operation::DescribeKey, self.kms(account_id, region).describe_key().key_id(key_id).send()).await?;
-        let key = answer.key_metadata().ok_or_else(|| bad_answer("KeyMetadata"))?;
+    pub async fn describe_key(
+        &self,
+        account_id: &str,
+        region: &str,
+        key_id: &str,
+    ) -> Result<KeyFacts, AwsFailure> {
+        let answer = ask(
+            Operation::DescribeKey,
+            self.kms(account_id, region)
+                .describe_key()
+                .key_id(key_id)
+                .send(),
+        )
+        .await?;
+        let key = answer
+            .key_metadata()
+            .ok_or_else(|| bad_answer("KeyMetadata"))?;
         let word = |word: Option<&str>| word.unwrap_or("unknown").to_owned();
         Ok(KeyFacts {
             state: word(key.key_state().map(|state| state.as_str())),
@@ -24,6 +38,8 @@ impl Aws {
     }
 
     fn kms(&self, account_id: &str, region: &str) -> aws_sdk_kms::Client {
-        self.kms.get(self.signer(account_id), region, || aws_sdk_kms::Client::new(&self.config(account_id, region)))
+        self.kms.get(self.signer(account_id), region, || {
+            aws_sdk_kms::Client::new(&self.config(account_id, region))
+        })
     }
 }

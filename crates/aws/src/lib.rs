@@ -1,7 +1,7 @@
 //! AWS in our words: the only room that names its SDK.
 //!
-//! One SDK client for each service, region and credentials, built once and shared; account and region are those of the table's ARN.
-//! Retries are ours, so the SDK's are off.
+//! One SDK client for each service, region and credentials, built once and shared; account and
+//! region are those of the table's ARN. Retries are ours, so the SDK's are off.
 
 mod buckets;
 mod call;
@@ -65,17 +65,20 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads what the SDK reads: environment, profile files, and the credentials of containers and instances (lazily).
+    /// Reads what the SDK reads: environment, profile files, and the credentials of containers and
+    /// instances (lazily).
     pub async fn from_environment() -> Self {
-        // A client's region comes from the ARN; this one only serves credentials that ask STS. Never the instance's
-        // metadata, which would delay the start of a process outside EC2 by seconds.
+        // A client's region comes from the ARN; this one only serves credentials that ask STS.
+        // Never the instance's metadata, which would delay the start of a process outside EC2 by
+        // seconds.
         let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new())
             .or_else(Region::from_static("us-east-1"));
         Self::new(base().region(region).load().await, None)
     }
 
-    /// Talks to a stand-in for AWS: DynamoDB at one URL, S3 at another, with its buckets as the first part of the path.
+    /// Talks to a stand-in for AWS: DynamoDB at one URL, S3 at another, with its buckets as the
+    /// first part of the path.
     pub async fn at_endpoints(dynamodb_url: &str, s3_url: &str) -> Self {
         let credentials = Credentials::new("tableferry", "tableferry", None, None, "stand-in");
         let loader = base()
@@ -101,39 +104,57 @@ impl Aws {
     /// The same, but calls in these accounts are made with the roles that are named for them.
     #[must_use]
     pub fn with_roles(self, roles: Vec<AccountRole>) -> Self {
-        let roles = roles.into_iter().map(|role| (role.account_id().to_owned(), role)).collect();
+        let roles = roles
+            .into_iter()
+            .map(|role| (role.account_id().to_owned(), role))
+            .collect();
         Self { roles, ..self }
     }
 
-    /// The configuration for calls in an account and a region: the one place that picks credentials. Those of the account's role if
-    /// the settings name one, else the process's own.
+    /// The configuration for calls in an account and a region: the one place that picks
+    /// credentials. Those of the account's role if the settings name one, else the process's own.
     fn config(&self, account_id: &str, region: &str) -> SdkConfig {
         let region = Region::new(region.to_owned());
-        // Connections of its own: a client that is built anew (`clients.rs`) must not find those that went silent.
+        // Connections of its own: a client that is built anew (`clients.rs`) must not find those
+        // that went silent.
         let mut config = self.config.to_builder().region(region.clone());
         config.set_http_client(http::client());
         match self.roles.get(account_id) {
             Some(role) => {
                 let credentials = RoleCredentials::new(role.clone(), self.config.clone(), region);
-                config.credentials_provider(SharedCredentialsProvider::new(credentials)).build()
+                config
+                    .credentials_provider(SharedCredentialsProvider::new(credentials))
+                    .build()
             }
             None => config.build(),
         }
     }
 
-    /// Whose credentials calls in an account have, as clients are kept by it: those of the account's role, or the process's own.
+    /// Whose credentials calls in an account have, as clients are kept by it: those of the
+    /// account's role, or the process's own.
     fn signer<'a>(&self, account_id: &'a str) -> &'a str {
-        if self.roles.contains_key(account_id) { account_id } else { OWN }
+        if self.roles.contains_key(account_id) {
+            account_id
+        } else {
+            OWN
+        }
     }
 
     fn dynamodb(&self, account_id: &str, region: &str) -> aws_sdk_dynamodb::Client {
-        self.dynamodb.get(self.signer(account_id), region, || aws_sdk_dynamodb::Client::new(&self.config(account_id, region)))
+        self.dynamodb.get(self.signer(account_id), region, || {
+            aws_sdk_dynamodb::Client::new(&self.config(account_id, region))
+        })
     }
 }
 
 fn base() -> aws_config::ConfigLoader {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(AWS_CALL_TIMEOUT).build();
-    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_timeout(AWS_CALL_TIMEOUT)
+        .build();
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts);
     match http::client() {
         Some(client) => loader.http_client(client),
         None => loader,

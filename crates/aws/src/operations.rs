@@ -1,8 +1,10 @@
-//! Every call that is made to AWS: its name in metrics and traces, and the permissions that it takes. No call is made without a line
-//! here; `tests/it/policies.rs` holds the policies in `ops/aws` against this list.
+//! Every call that is made to AWS: its name in metrics and traces, and the permissions that it
+//! takes. No call is made without a line here; `tests/it/policies.rs` holds the policies in
+//! `ops/aws` against this list.
 //!
-//! Source: AWS's Service Authorization Reference; for what an export takes besides, DynamoDB's developer guide, "Requesting a table
-//! export" (AWS writes in the caller's name), and S3's guide on SSE-KMS. HeadBucket and HeadObject have no permission of their own name.
+//! Source: AWS's Service Authorization Reference; for what an export takes besides, DynamoDB's
+//! developer guide, "Requesting a table export" (AWS writes in the caller's name), and S3's guide
+//! on SSE-KMS. HeadBucket and HeadObject have no permission of their own name.
 
 use tableferry_domain::iam::{KEY_ACTIONS, WRITE_ACTIONS};
 
@@ -93,7 +95,8 @@ impl Operation {
         }
     }
 
-    /// What S3 does with a KMS key of the operator's own in the caller's name, if objects are encrypted by one.
+    /// What S3 does with a KMS key of the operator's own in the caller's name, if objects are
+    /// encrypted by one.
     #[must_use]
     pub const fn key_permissions(self) -> &'static [&'static str] {
         match self {

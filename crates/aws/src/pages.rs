@@ -1,4 +1,5 @@
-//! The pages of a list of AWS, one after the other. Their tokens are not trusted: they may be refused, lead back, or have no end.
+//! The pages of a list of AWS, one after the other. Their tokens are not trusted: they may be
+//! refused, lead back, or have no end.
 
 use std::collections::HashSet;
 
@@ -45,10 +46,18 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Begins with this page. The list is begun again so often at most, and so many pages are read at most.
+    /// Begins with this page. The list is begun again so often at most, and so many pages are read
+    /// at most.
     #[must_use]
     pub fn beginning_with(page: Page, most_restarts: u32, most_read: usize) -> Self {
-        Self { next: Some(page), tokens: HashSet::new(), read: 0, most_read, restarts: 0, most_restarts }
+        Self {
+            next: Some(page),
+            tokens: HashSet::new(),
+            read: 0,
+            most_read,
+            restarts: 0,
+            most_restarts,
+        }
     }
 
     /// The next page; `None` at the end.
@@ -80,7 +89,8 @@ impl Pages {
         Ok(())
     }
 
-    /// Begins the list again if AWS refuses the token of this page, as it does with old ones above all.
+    /// Begins the list again if AWS refuses the token of this page, as it does with old ones above
+    /// all.
     ///
     /// # Errors
     /// The failure, if it is another one or the list was begun again as often as it may.

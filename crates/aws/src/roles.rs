@@ -1,5 +1,5 @@
-//! Credentials for other accounts: the role of the account, assumed by the process's own credentials when first needed. The SDK keeps
-//! them until shortly before they end.
+//! Credentials for other accounts: the role of the account, assumed by the process's own
+//! credentials when first needed. The SDK keeps them until shortly before they end.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use tokio::sync::OnceCell;
 
-use tableferry_telemetry::error_chain::in_words;
 use tableferry_domain::account::AccountRole;
+use tableferry_telemetry::error_chain::in_words;
 
 /// Under which name the service appears in CloudTrail.
 const SESSION_NAME: &str = "tableferry";
@@ -27,21 +27,36 @@ pub(super) struct RoleCredentials {
 impl RoleCredentials {
     /// Credentials of this role, asked of STS in this region with the credentials of `config`.
     pub(super) fn new(role: AccountRole, config: SdkConfig, region: Region) -> Self {
-        Self { role, config, region, provider: OnceCell::new() }
+        Self {
+            role,
+            config,
+            region,
+            provider: OnceCell::new(),
+        }
     }
 
     async fn assume(&self) -> Result<aws_credential_types::Credentials, CredentialsError> {
         let build = || {
-            let builder = AssumeRoleProvider::builder(self.role.role_arn()).session_name(SESSION_NAME).region(self.region.clone());
+            let builder = AssumeRoleProvider::builder(self.role.role_arn())
+                .session_name(SESSION_NAME)
+                .region(self.region.clone());
             let builder = match self.role.external_id() {
                 Some(external_id) => builder.external_id(external_id),
                 None => builder,
             };
             builder.configure(&self.config).build()
         };
-        let assumed = self.provider.get_or_init(build).await.provide_credentials().await;
+        let assumed = self
+            .provider
+            .get_or_init(build)
+            .await
+            .provide_credentials()
+            .await;
         assumed.map_err(|error| {
-            let not_assumed = RoleNotAssumed { role_arn: self.role.role_arn().to_owned(), why: in_words(&error) };
+            let not_assumed = RoleNotAssumed {
+                role_arn: self.role.role_arn().to_owned(),
+                why: in_words(&error),
+            };
             CredentialsError::provider_error(not_assumed)
         })
     }

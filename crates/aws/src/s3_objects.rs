@@ -1,4 +1,5 @@
-//! Objects of a bucket: what S3 says of one, its bytes piece by piece, and a URL that lets others read it.
+//! Objects of a bucket: what S3 says of one, its bytes piece by piece, and a URL that lets others
+//! read it.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use super::call::make;
 use super::operations::Operation;
 use super::s3::{SILENCE, is_missing, judged};
-use tableferry_telemetry::error_chain::in_words;
 use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
 use tableferry_domain::output::{ObjectFacts, Output};
 use tableferry_domain::timestamp::Timestamp;
+use tableferry_telemetry::error_chain::in_words;
 
 /// A bucket, with a client for the region that it lies in.
 #[derive(Debug, Clone)]
@@ -33,13 +34,18 @@ pub struct ObjectBody {
     waited: Duration,
 }
 
-/// The minimum rate of an object, checked once it has been waited for this long, so that a trickling object cannot block its reader.
+/// The minimum rate of an object, checked once it has been waited for this long, so that a
+/// trickling object cannot block its reader.
 const LEAST_BYTES_PER_S: f64 = 16_384.0;
 const RATE_COUNTS_AFTER: Duration = Duration::from_secs(60);
 
 impl Bucket {
     pub(super) fn new(client: aws_sdk_s3::Client, output: &Output) -> Self {
-        Self { client, name: output.bucket.clone(), owner: output.bucket_owner.clone() }
+        Self {
+            client,
+            name: output.bucket.clone(),
+            owner: output.bucket_owner.clone(),
+        }
     }
 
     /// What S3 says of an object (HeadObject); `None` when there is none.
@@ -47,10 +53,21 @@ impl Bucket {
     /// # Errors
     /// S3 refuses or does not answer.
     pub async fn head(&self, key: &str) -> Result<Option<ObjectFacts>, AwsFailure> {
-        let call = self.client.head_object().bucket(&self.name).key(key).set_expected_bucket_owner(self.owner.clone());
+        let call = self
+            .client
+            .head_object()
+            .bucket(&self.name)
+            .key(key)
+            .set_expected_bucket_owner(self.owner.clone());
         let (answer, call) = make(Operation::HeadObject, call.send()).await;
-        let Some(found) = there(judged(call, answer))? else { return Ok(None) };
-        Ok(Some(facts(found.content_length(), found.e_tag(), found.last_modified())))
+        let Some(found) = there(judged(call, answer))? else {
+            return Ok(None);
+        };
+        Ok(Some(facts(
+            found.content_length(),
+            found.e_tag(),
+            found.last_modified(),
+        )))
     }
 
     /// Begins to read an object from this byte on (GetObject); `None` when there is none.
@@ -59,23 +76,48 @@ impl Bucket {
     /// S3 refuses or does not answer.
     pub async fn get(&self, key: &str, from: u64) -> Result<Option<ObjectBody>, AwsFailure> {
         let range = (from > 0).then(|| format!("bytes={from}-"));
-        let call = self.client.get_object().bucket(&self.name).key(key).set_range(range);
-        let (answer, call) = make(Operation::GetObject, call.set_expected_bucket_owner(self.owner.clone()).send()).await;
-        let Some(found) = there(judged(call, answer))? else { return Ok(None) };
+        let call = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(key)
+            .set_range(range);
+        let (answer, call) = make(
+            Operation::GetObject,
+            call.set_expected_bucket_owner(self.owner.clone()).send(),
+        )
+        .await;
+        let Some(found) = there(judged(call, answer))? else {
+            return Ok(None);
+        };
         let facts = facts(found.content_length(), found.e_tag(), found.last_modified());
-        Ok(Some(ObjectBody { facts, stream: found.body, received_bytes: 0, waited: Duration::ZERO }))
+        Ok(Some(ObjectBody {
+            facts,
+            stream: found.body,
+            received_bytes: 0,
+            waited: Duration::ZERO,
+        }))
     }
 
-    /// A URL by which anybody reads this object for so long, or until the credentials that signed it end. S3 is not asked.
+    /// A URL by which anybody reads this object for so long, or until the credentials that signed
+    /// it end. S3 is not asked.
     ///
     /// # Errors
     /// There are no credentials.
     pub async fn presign(&self, key: &str, valid_for: Duration) -> Result<String, AwsFailure> {
-        let unknown = |message: String| AwsFailure { class: FailureClass::Unknown, code: "NotSigned".to_owned(), message };
-        let config = PresigningConfig::expires_in(valid_for).map_err(|error| unknown(in_words(&error)))?;
+        let unknown = |message: String| AwsFailure {
+            class: FailureClass::Unknown,
+            code: "NotSigned".to_owned(),
+            message,
+        };
+        let config =
+            PresigningConfig::expires_in(valid_for).map_err(|error| unknown(in_words(&error)))?;
         // Without the expected owner: whoever uses the URL would have to send it as a header.
         let call = self.client.get_object().bucket(&self.name).key(key);
-        let request = call.presigned(config).await.map_err(|error| super::error::classify(&error))?;
+        let request = call
+            .presigned(config)
+            .await
+            .map_err(|error| super::error::classify(&error))?;
         Ok(request.uri().to_owned())
     }
 }
@@ -86,19 +128,34 @@ impl ObjectBody {
     /// # Errors
     /// The connection broke, or S3 was silent for too long.
     pub async fn next(&mut self) -> Result<Option<Bytes>, AwsFailure> {
-        let broken = |code: &str, message: String| AwsFailure { class: FailureClass::Unknown, code: code.to_owned(), message };
+        let broken = |code: &str, message: String| AwsFailure {
+            class: FailureClass::Unknown,
+            code: code.to_owned(),
+            message,
+        };
         let began = Instant::now();
         let piece = tokio::time::timeout(SILENCE, self.stream.next()).await;
         self.waited += began.elapsed();
         match piece {
-            Err(_) => Err(broken("TimedOut", format!("S3 was silent for {} s in the middle of an object", SILENCE.as_secs()))),
+            Err(_) => Err(broken(
+                "TimedOut",
+                format!(
+                    "S3 was silent for {} s in the middle of an object",
+                    SILENCE.as_secs()
+                ),
+            )),
             Ok(None) => Ok(None),
             Ok(Some(Ok(piece))) => {
                 self.received_bytes += piece.len() as u64;
                 #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
                 let rate = self.received_bytes as f64 / self.waited.as_secs_f64();
                 if self.waited > RATE_COUNTS_AFTER && rate < LEAST_BYTES_PER_S {
-                    return Err(broken("TimedOut", format!("S3 sent an object at less than {LEAST_BYTES_PER_S} bytes per second")));
+                    return Err(broken(
+                        "TimedOut",
+                        format!(
+                            "S3 sent an object at less than {LEAST_BYTES_PER_S} bytes per second"
+                        ),
+                    ));
                 }
                 Ok(Some(piece))
             }
@@ -116,9 +173,15 @@ fn there<T>(answer: Result<T, AwsFailure>) -> Result<Option<T>, AwsFailure> {
     }
 }
 
-fn facts(size_bytes: Option<i64>, etag: Option<&str>, last_modified: Option<&DateTime>) -> ObjectFacts {
+fn facts(
+    size_bytes: Option<i64>,
+    etag: Option<&str>,
+    last_modified: Option<&DateTime>,
+) -> ObjectFacts {
     ObjectFacts {
-        size_bytes: size_bytes.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
+        size_bytes: size_bytes
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or_default(),
         etag: etag.map(|etag| etag.trim_matches('"').to_owned()),
         last_modified: last_modified.and_then(|at| Timestamp::from_unix_seconds(at.as_secs_f64())),
     }

@@ -1,5 +1,5 @@
-//! What AWS says of a table: that it is there, and how far back it can be recovered. The table is named by its ARN, so that a table
-//! of the same name in the caller's own account is never meant.
+//! What AWS says of a table: that it is there, and how far back it can be recovered. The table is
+//! named by its ARN, so that a table of the same name in the caller's own account is never meant.
 
 use aws_sdk_dynamodb::types::{KeyType, PointInTimeRecoveryStatus, TableDescription};
 use dynamodb_expressions::{KeyAttribute, KeySchema, Kind};
@@ -19,11 +19,16 @@ impl Aws {
     /// # Errors
     /// AWS refuses (`ResourceNotFoundException`: there is no such table) or does not answer.
     pub async fn describe_table(&self, table: &TableArn) -> Result<TableFacts, AwsFailure> {
-        let call = self.dynamodb(table.account_id(), table.region()).describe_table().table_name(table.as_str());
+        let call = self
+            .dynamodb(table.account_id(), table.region())
+            .describe_table()
+            .table_name(table.as_str());
         let answer = ask(Operation::DescribeTable, call.send()).await?;
         let found = answer.table().ok_or_else(|| bad_answer("Table"))?;
         Ok(TableFacts {
-            status: found.table_status().map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
+            status: found
+                .table_status()
+                .map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
             created_at: found.creation_date_time().and_then(from_sdk_time),
             size_bytes: found.table_size_bytes().filter(|bytes| *bytes >= 0),
             key: key_schema(found),
@@ -35,14 +40,25 @@ impl Aws {
     /// # Errors
     /// AWS refuses (`TableNotFoundException`: there is no such table) or does not answer.
     pub async fn recovery(&self, table: &TableArn) -> Result<Recovery, AwsFailure> {
-        let call = self.dynamodb(table.account_id(), table.region()).describe_continuous_backups().table_name(table.as_str());
+        let call = self
+            .dynamodb(table.account_id(), table.region())
+            .describe_continuous_backups()
+            .table_name(table.as_str());
         let answer = ask(Operation::DescribeContinuousBackups, call.send()).await?;
-        let backups = answer.continuous_backups_description().ok_or_else(|| bad_answer("ContinuousBackupsDescription"))?;
+        let backups = answer
+            .continuous_backups_description()
+            .ok_or_else(|| bad_answer("ContinuousBackupsDescription"))?;
         let recovery = backups.point_in_time_recovery_description();
-        let on = recovery.filter(|r| r.point_in_time_recovery_status() == Some(&PointInTimeRecoveryStatus::Enabled));
+        let on = recovery.filter(|r| {
+            r.point_in_time_recovery_status() == Some(&PointInTimeRecoveryStatus::Enabled)
+        });
         Ok(on.map_or(Recovery::Off, |recovery| Recovery::On {
-            earliest: recovery.earliest_restorable_date_time().and_then(from_sdk_time),
-            latest: recovery.latest_restorable_date_time().and_then(from_sdk_time),
+            earliest: recovery
+                .earliest_restorable_date_time()
+                .and_then(from_sdk_time),
+            latest: recovery
+                .latest_restorable_date_time()
+                .and_then(from_sdk_time),
         }))
     }
 }
@@ -50,10 +66,23 @@ impl Aws {
 /// The table's primary key; none if the description has none.
 fn key_schema(table: &TableDescription) -> Option<KeySchema> {
     let attribute = |key_type: &KeyType| {
-        let element = table.key_schema().iter().find(|element| element.key_type() == key_type)?;
-        let definition = table.attribute_definitions().iter().find(|definition| definition.attribute_name() == element.attribute_name());
-        let kind = definition.and_then(|definition| Kind::of_tag(definition.attribute_type().as_str()));
-        Some(KeyAttribute { name: element.attribute_name().to_owned(), kind })
+        let element = table
+            .key_schema()
+            .iter()
+            .find(|element| element.key_type() == key_type)?;
+        let definition = table
+            .attribute_definitions()
+            .iter()
+            .find(|definition| definition.attribute_name() == element.attribute_name());
+        let kind =
+            definition.and_then(|definition| Kind::of_tag(definition.attribute_type().as_str()));
+        Some(KeyAttribute {
+            name: element.attribute_name().to_owned(),
+            kind,
+        })
     };
-    Some(KeySchema { partition: attribute(&KeyType::Hash)?, sort: attribute(&KeyType::Range) })
+    Some(KeySchema {
+        partition: attribute(&KeyType::Hash)?,
+        sort: attribute(&KeyType::Range),
+    })
 }

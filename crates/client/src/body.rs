@@ -1,4 +1,5 @@
-//! The body of a create and of a preflight, from flags with Terraform's names or from a file. The rules are the service's.
+//! The body of a create and of a preflight, from flags with Terraform's names or from a file. The
+//! rules are the service's.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,8 @@ pub struct RequestArgs {
     /// A file that holds the secret (whsec_…) which signs that webhook; - is standard input
     #[arg(long, value_name = "FILE")]
     callback_secret_file: Option<PathBuf>,
-    /// A header that is sent along with that webhook, such as 'X-Team: orders'; may be repeated. For secrets use --from-file (callback_headers)
+    /// A header that is sent along with that webhook, such as 'X-Team: orders'; may be repeated.
+    /// For secrets use --from-file (callback_headers)
     #[arg(long = "callback-header", value_name = "NAME: VALUE", value_parser = header)]
     callback_headers: Vec<(String, String)>,
     /// A name of your own, such as team=orders; may be repeated
@@ -84,7 +86,8 @@ pub struct RequestArgs {
     /// Verify the files once it is COMPLETED
     #[arg(long)]
     verify: bool,
-    /// retry.max_attempts: try again by itself when it fails of something that can pass, up to so many attempts
+    /// retry.max_attempts: try again by itself when it fails of something that can pass, up to so
+    /// many attempts
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
 }
@@ -92,7 +95,10 @@ pub struct RequestArgs {
 impl RequestArgs {
     /// The body.
     pub(super) fn body(&self) -> Result<Value, ClientError> {
-        let mut body = self.from_file.as_deref().map_or_else(|| Ok(Map::new()), read_object)?;
+        let mut body = self
+            .from_file
+            .as_deref()
+            .map_or_else(|| Ok(Map::new()), read_object)?;
         let texts = [
             ("table_arn", &self.table_arn),
             ("s3_bucket", &self.s3_bucket),
@@ -107,31 +113,43 @@ impl RequestArgs {
         ];
         set_texts(&mut body, &texts);
         if self.export_from_time.is_some() {
-            body.entry("export_type").or_insert_with(|| json!("INCREMENTAL_EXPORT"));
+            body.entry("export_type")
+                .or_insert_with(|| json!("INCREMENTAL_EXPORT"));
             let window = [
                 ("export_from_time", &self.export_from_time),
                 ("export_to_time", &self.export_to_time),
                 ("export_view_type", &self.export_view_type),
             ];
-            change_in(&mut body, "incremental_export_specification", |inner| set_texts(inner, &window));
+            change_in(&mut body, "incremental_export_specification", |inner| {
+                set_texts(inner, &window)
+            });
         }
         self.set_filter(&mut body)?;
         if let Some(timeout) = &self.timeout {
-            change_in(&mut body, "timeouts", |timeouts| drop(timeouts.insert("create".to_owned(), json!(timeout))));
+            change_in(&mut body, "timeouts", |timeouts| {
+                drop(timeouts.insert("create".to_owned(), json!(timeout)))
+            });
         }
         if let Some(file) = &self.callback_secret_file {
             body.insert("callback_secret".to_owned(), json!(read_text(file)?.trim()));
         }
-        for (name, pairs) in [("labels", &self.labels), ("callback_headers", &self.callback_headers)] {
+        for (name, pairs) in [
+            ("labels", &self.labels),
+            ("callback_headers", &self.callback_headers),
+        ] {
             if !pairs.is_empty() {
-                change_in(&mut body, name, |inner| inner.extend(pairs.iter().map(|(key, value)| (key.clone(), json!(value)))));
+                change_in(&mut body, name, |inner| {
+                    inner.extend(pairs.iter().map(|(key, value)| (key.clone(), json!(value))))
+                });
             }
         }
         if self.verify {
             body.insert("verify".to_owned(), json!(true));
         }
         if let Some(most) = self.max_attempts {
-            change_in(&mut body, "retry", |retry| drop(retry.insert("max_attempts".to_owned(), json!(most))));
+            change_in(&mut body, "retry", |retry| {
+                drop(retry.insert("max_attempts".to_owned(), json!(most)))
+            });
         }
         Ok(Value::Object(body))
     }
@@ -143,17 +161,28 @@ impl RequestArgs {
             ("key_condition_expression", &self.key_condition_expression),
         ];
         let objects = [
-            ("expression_attribute_names", &self.expression_attribute_names),
-            ("expression_attribute_values", &self.expression_attribute_values),
+            (
+                "expression_attribute_names",
+                &self.expression_attribute_names,
+            ),
+            (
+                "expression_attribute_values",
+                &self.expression_attribute_values,
+            ),
         ];
-        if texts.iter().chain(&objects).all(|(_, value)| value.is_none()) {
+        if texts
+            .iter()
+            .chain(&objects)
+            .all(|(_, value)| value.is_none())
+        {
             return Ok(());
         }
         let mut parsed = Vec::new();
         for (name, text) in objects {
             let Some(text) = text else { continue };
             let flag = name.replace('_', "-");
-            let value: Value = serde_json::from_str(text).map_err(|error| ClientError::Usage(format!("--{flag} is no JSON: {error}")))?;
+            let value: Value = serde_json::from_str(text)
+                .map_err(|error| ClientError::Usage(format!("--{flag} is no JSON: {error}")))?;
             parsed.push((name.to_owned(), value));
         }
         change_in(body, "filter_specification", |filter| {
@@ -167,14 +196,18 @@ impl RequestArgs {
 /// `key=value`.
 pub fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    pair.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "must be KEY=VALUE, such as team=orders".to_owned())
+    pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "must be KEY=VALUE, such as team=orders".to_owned())
 }
 
 /// `Name: value`.
 pub fn header(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
+    let pair = text
+        .split_once(':')
+        .filter(|(name, _)| !name.trim().is_empty());
     // The value may be a secret: it is not repeated.
-    pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).ok_or_else(|| "must be NAME: VALUE".to_owned())
+    pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "must be NAME: VALUE".to_owned())
 }
 
 /// The JSON object that a file holds; `-` is standard input.
@@ -182,8 +215,14 @@ pub fn read_object(path: &Path) -> Result<Map<String, Value>, ClientError> {
     let text = read_text(path)?;
     match serde_json::from_str(&text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(ClientError::Usage(format!("{} holds no JSON object", path.display()))),
-        Err(error) => Err(ClientError::Usage(format!("{} is no JSON: {error}", path.display()))),
+        Ok(_) => Err(ClientError::Usage(format!(
+            "{} holds no JSON object",
+            path.display()
+        ))),
+        Err(error) => Err(ClientError::Usage(format!(
+            "{} is no JSON: {error}",
+            path.display()
+        ))),
     }
 }
 
@@ -194,7 +233,10 @@ pub fn read_text(path: &Path) -> Result<String, ClientError> {
         Some("-") => std::io::stdin().read_to_string(&mut text).map(|_| text),
         _ => std::fs::read_to_string(path),
     };
-    read.map_err(|source| ClientError::File { path: path.to_owned(), source })
+    read.map_err(|source| ClientError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Sets those that are given.
@@ -207,7 +249,11 @@ pub fn set_texts(object: &mut Map<String, Value>, texts: &[(&str, &Option<String
 }
 
 /// Changes the object below a member; made if there is none.
-pub fn change_in(object: &mut Map<String, Value>, name: &str, change: impl FnOnce(&mut Map<String, Value>)) {
+pub fn change_in(
+    object: &mut Map<String, Value>,
+    name: &str,
+    change: impl FnOnce(&mut Map<String, Value>),
+) {
     let mut inner = match object.remove(name) {
         Some(Value::Object(inner)) => inner,
         _ => Map::new(),

@@ -1,4 +1,5 @@
-//! One service, asked over HTTP. Calls that may be repeated are, when nobody answers or the service asks for it.
+//! One service, asked over HTTP. Calls that may be repeated are, when nobody answers or the service
+//! asks for it.
 
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use super::error::ClientError;
 use super::problem::ProblemDocument;
 use super::screen::Screen;
 use super::words::span;
-use tableferry_telemetry::error_chain::chain;
 use tableferry_clock::Chance;
 use tableferry_domain::retry_after::retry_after;
 use tableferry_domain::timestamp::Timestamp;
+use tableferry_telemetry::error_chain::chain;
 
 /// How long an answer may take, beyond what the service was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,29 +74,39 @@ impl Call {
     /// A header.
     pub fn header(mut self, name: HeaderName, value: &str) -> Result<Self, ClientError> {
         let parsed = HeaderValue::from_str(value);
-        let value = parsed.map_err(|_| ClientError::Usage(format!("the {name} holds characters that a header cannot")))?;
+        let value = parsed.map_err(|_| {
+            ClientError::Usage(format!("the {name} holds characters that a header cannot"))
+        })?;
         self.headers.insert(name, value);
         Ok(self)
     }
 
     /// A JSON body.
     pub fn json(mut self, body: &Value) -> Self {
-        self.headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.headers.insert(
+            reqwest::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         self.body = Some(body.to_string());
         self
     }
 
     /// The same call twice does what it does once.
     pub fn repeatable(self) -> Self {
-        Self { repeat: Repeat::Safe, ..self }
+        Self {
+            repeat: Repeat::Safe,
+            ..self
+        }
     }
 }
 
 impl Answer {
     /// The body as a value.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_str(&self.text)
-            .map_err(|error| ClientError::Foreign { server: self.server.clone(), what: format!("its JSON cannot be read ({error})") })
+        serde_json::from_str(&self.text).map_err(|error| ClientError::Foreign {
+            server: self.server.clone(),
+            what: format!("its JSON cannot be read ({error})"),
+        })
     }
 }
 
@@ -103,29 +114,58 @@ impl Answer {
 enum Miss {
     /// Nobody was reached, so nothing was done.
     NotReached(reqwest::Error),
-    /// The connection broke or was silent: what was done is not known. `None`: nothing came within [`PATIENCE`].
+    /// The connection broke or was silent: what was done is not known. `None`: nothing came within
+    /// [`PATIENCE`].
     Lost(Option<reqwest::Error>),
 }
 
 impl Connection {
-    pub(super) fn new(server: &str, key: Option<&SecretString>, retries: u32, screen: Screen, chance: Chance) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        server: &str,
+        key: Option<&SecretString>,
+        retries: u32,
+        screen: Screen,
+        chance: Chance,
+    ) -> Result<Self, ClientError> {
         let wrong = |what: &str| ClientError::Usage(format!("--server (TABLEFERRY_SERVER) {what}"));
-        let base = Url::parse(server).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(|| wrong("must be a URL such as http://127.0.0.1:8080 or https://tableferry.example.com"))?;
-        if !base.username().is_empty() || base.password().is_some() || base.query().is_some() || base.fragment().is_some() {
-            return Err(wrong("must not hold a user name, a password, a query or a fragment; the API key is given by TABLEFERRY_API_KEY"));
+        let base = Url::parse(server)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let base = base.ok_or_else(|| {
+            wrong("must be a URL such as http://127.0.0.1:8080 or https://tableferry.example.com")
+        })?;
+        if !base.username().is_empty()
+            || base.password().is_some()
+            || base.query().is_some()
+            || base.fragment().is_some()
+        {
+            return Err(wrong(
+                "must not hold a user name, a password, a query or a fragment; the API key is given by TABLEFERRY_API_KEY",
+            ));
         }
         let authorization = match key {
             None => None,
             Some(key) => {
-                let value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret().trim()));
-                let mut value = value.map_err(|_| ClientError::Usage("the API key holds characters that no API key has".to_owned()))?;
+                let value =
+                    HeaderValue::from_str(&format!("Bearer {}", key.expose_secret().trim()));
+                let mut value = value.map_err(|_| {
+                    ClientError::Usage(
+                        "the API key holds characters that no API key has".to_owned(),
+                    )
+                })?;
                 value.set_sensitive(true);
                 Some(value)
             }
         };
         let http = http_client(&base)?;
-        Ok(Self { base, http, authorization, retries, screen, chance })
+        Ok(Self {
+            base,
+            http,
+            authorization,
+            retries,
+            screen,
+            chance,
+        })
     }
 
     /// A call of this path below the service's URL.
@@ -134,8 +174,18 @@ impl Connection {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        let repeat = if method == Method::GET { Repeat::Safe } else { Repeat::OnlyIfUndone };
-        Call { method, url, headers: HeaderMap::new(), body: None, repeat }
+        let repeat = if method == Method::GET {
+            Repeat::Safe
+        } else {
+            Repeat::OnlyIfUndone
+        };
+        Call {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            repeat,
+        }
     }
 
     /// `GET`.
@@ -152,8 +202,15 @@ impl Connection {
     pub async fn send(&self, call: Call) -> Result<Answer, ClientError> {
         let response = self.open(&call).await?;
         let headers = response.headers().clone();
-        let text = response.text().await.map_err(|error| self.unreachable(Some(error), call.repeat))?;
-        Ok(Answer { headers, text, server: self.base.to_string() })
+        let text = response
+            .text()
+            .await
+            .map_err(|error| self.unreachable(Some(error), call.repeat))?;
+        Ok(Answer {
+            headers,
+            text,
+            server: self.base.to_string(),
+        })
     }
 
     /// Sends a call, again if need be. The answer is none of an error; its body is not read yet.
@@ -163,16 +220,27 @@ impl Connection {
             let (error, pause) = match self.once(call).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => {
-                    let (status, asked) = (response.status(), asked_pause(response.headers(), self.chance.now()));
+                    let (status, asked) = (
+                        response.status(),
+                        asked_pause(response.headers(), self.chance.now()),
+                    );
                     let error = self.refusal(response).await;
                     // 429 comes before anything is done. What a 503 has left behind is not known.
-                    let again = status == StatusCode::TOO_MANY_REQUESTS || (call.repeat == Repeat::Safe && is_passing(status));
+                    let again = status == StatusCode::TOO_MANY_REQUESTS
+                        || (call.repeat == Repeat::Safe && is_passing(status));
                     (error, again.then_some(asked))
                 }
-                Err(Miss::NotReached(error)) => (self.unreachable(Some(error), Repeat::Safe), Some(None)),
-                Err(Miss::Lost(error)) => (self.unreachable(error, call.repeat), (call.repeat == Repeat::Safe).then_some(None)),
+                Err(Miss::NotReached(error)) => {
+                    (self.unreachable(Some(error), Repeat::Safe), Some(None))
+                }
+                Err(Miss::Lost(error)) => (
+                    self.unreachable(error, call.repeat),
+                    (call.repeat == Repeat::Safe).then_some(None),
+                ),
             };
-            let Some(asked) = pause.filter(|_| tries < self.retries) else { return Err(error) };
+            let Some(asked) = pause.filter(|_| tries < self.retries) else {
+                return Err(error);
+            };
             let pause = asked.unwrap_or_else(|| self.backoff(tries));
             if pause > LONGEST_PAUSE {
                 return Err(error);
@@ -180,7 +248,11 @@ impl Connection {
             tries += 1;
             let what = error.to_string();
             let what = what.lines().next().unwrap_or_default();
-            self.screen.note(&format!("{what}; trying again in {} ({tries} of {})", span(pause.max(Duration::from_secs(1))), self.retries));
+            self.screen.note(&format!(
+                "{what}; trying again in {} ({tries} of {})",
+                span(pause.max(Duration::from_secs(1))),
+                self.retries
+            ));
             tokio::time::sleep(pause).await;
         }
     }
@@ -192,7 +264,10 @@ impl Connection {
     }
 
     async fn once(&self, call: &Call) -> Result<reqwest::Response, Miss> {
-        let mut request = self.http.request(call.method.clone(), call.url.clone()).headers(call.headers.clone());
+        let mut request = self
+            .http
+            .request(call.method.clone(), call.url.clone())
+            .headers(call.headers.clone());
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
@@ -200,20 +275,41 @@ impl Connection {
             request = request.body(body.clone());
         }
         // Streams are open for as long as they say something; whoever reads them keeps the time.
-        let streams = call.headers.get(reqwest::header::ACCEPT).is_some_and(|accept| accept == "text/event-stream");
+        let streams = call
+            .headers
+            .get(reqwest::header::ACCEPT)
+            .is_some_and(|accept| accept == "text/event-stream");
         if !streams {
             request = request.timeout(PATIENCE);
         }
         // The head of a stream comes as soon as that of any other answer.
-        let sent = tokio::time::timeout(PATIENCE, request.send()).await.map_err(|_| Miss::Lost(None))?;
-        sent.map_err(|error| if error.is_connect() { Miss::NotReached(error) } else { Miss::Lost(Some(error)) })
+        let sent = tokio::time::timeout(PATIENCE, request.send())
+            .await
+            .map_err(|_| Miss::Lost(None))?;
+        sent.map_err(|error| {
+            if error.is_connect() {
+                Miss::NotReached(error)
+            } else {
+                Miss::Lost(Some(error))
+            }
+        })
     }
 
     async fn refusal(&self, response: reqwest::Response) -> ClientError {
         let status = response.status();
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
+        };
         let (kind, request_id) = (header("content-type"), header("x-request-id"));
-        let text = tokio::time::timeout(PATIENCE, response.text()).await.unwrap_or_else(|_| Ok(String::new())).unwrap_or_default();
+        let text = tokio::time::timeout(PATIENCE, response.text())
+            .await
+            .unwrap_or_else(|_| Ok(String::new()))
+            .unwrap_or_default();
         match ProblemDocument::parse(&text) {
             Some(mut problem) => {
                 problem.request_id = (!request_id.is_empty()).then_some(request_id);
@@ -227,30 +323,46 @@ impl Connection {
             },
             None => ClientError::Foreign {
                 server: self.base.to_string(),
-                what: format!("{status}, {}", if kind.is_empty() { "without a type" } else { &kind }),
+                what: format!(
+                    "{status}, {}",
+                    if kind.is_empty() {
+                        "without a type"
+                    } else {
+                        &kind
+                    }
+                ),
             },
         }
     }
 
     fn unreachable(&self, error: Option<reqwest::Error>, repeat: Repeat) -> ClientError {
         let advice = match repeat {
-            Repeat::Safe => "Is it running there (make run starts one)? --server or TABLEFERRY_SERVER names another place.",
+            Repeat::Safe => {
+                "Is it running there (make run starts one)? --server or TABLEFERRY_SERVER names another place."
+            }
             Repeat::OnlyIfUndone => "Whether it was done is not known: look before you repeat it.",
         };
         let why = match error {
             Some(error) if !error.is_timeout() => {
                 // The URL is said already, and may be one that must not be shown.
                 let error = error.without_url();
-                chain(&error).last().map(ToString::to_string).unwrap_or_default()
+                chain(&error)
+                    .last()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
             }
             _ => "it does not answer in time".to_owned(),
         };
-        ClientError::Unreachable { server: self.base.to_string().trim_end_matches('/').to_owned(), why, advice: advice.to_owned() }
+        ClientError::Unreachable {
+            server: self.base.to_string().trim_end_matches('/').to_owned(),
+            why,
+            advice: advice.to_owned(),
+        }
     }
 }
 
-/// An HTTP client for this place. Proxies of the environment are used, but not to reach this machine itself. No redirects: a key must
-/// not wander.
+/// An HTTP client for this place. Proxies of the environment are used, but not to reach this
+/// machine itself. No redirects: a key must not wander.
 pub fn http_client(to: &Url) -> Result<reqwest::Client, ClientError> {
     let loopback = match to.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
@@ -258,7 +370,10 @@ pub fn http_client(to: &Url) -> Result<reqwest::Client, ClientError> {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    #[expect(clippy::disallowed_methods, reason = "the client's own calls, to where its user sent it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the client's own calls, to where its user sent it"
+    )]
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("tableferry/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
@@ -266,7 +381,12 @@ pub fn http_client(to: &Url) -> Result<reqwest::Client, ClientError> {
     if loopback {
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|error| ClientError::Other(format!("no HTTP client can be made: {}", tableferry_telemetry::error_chain::in_words(&error))))
+    builder.build().map_err(|error| {
+        ClientError::Other(format!(
+            "no HTTP client can be made: {}",
+            tableferry_telemetry::error_chain::in_words(&error)
+        ))
+    })
 }
 
 /// Whether an answer of this status may be another in a moment.

@@ -1,4 +1,5 @@
-//! Why a client command could not be carried out, in words for people. API keys and presigned URLs are never part of it.
+//! Why a client command could not be carried out, in words for people. API keys and presigned URLs
+//! are never part of it.
 
 use std::path::PathBuf;
 
@@ -24,7 +25,9 @@ pub enum ClientError {
     #[error("{0}")]
     Refused(Box<ProblemDocument>),
     /// Somebody answers who is not this service.
-    #[error("{server} does not answer as Tableferry does: {what}\nIs --server (TABLEFERRY_SERVER) right?")]
+    #[error(
+        "{server} does not answer as Tableferry does: {what}\nIs --server (TABLEFERRY_SERVER) right?"
+    )]
     Foreign {
         /// Who was asked.
         server: String,

@@ -36,7 +36,10 @@ impl EventStream {
     fn line(&mut self, line: &str) -> Option<StreamEvent> {
         if line.is_empty() {
             let data = std::mem::take(&mut self.data);
-            return (!data.is_empty()).then(|| StreamEvent { id: self.id.clone(), data: data.join("\n") });
+            return (!data.is_empty()).then(|| StreamEvent {
+                id: self.id.clone(),
+                data: data.join("\n"),
+            });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -57,12 +60,23 @@ mod tests {
     #[test]
     fn events_are_read_however_they_are_cut() {
         let text = ": still here\n\nid: 1\nevent: export.created\ndata: {\"a\":1}\n\nid: 2\r\ndata: x\r\ndata:y\r\n\r\ndata: unfinished\n";
-        let expected = [("1", "{\"a\":1}"), ("2", "x\ny")].map(|(id, data)| StreamEvent { id: id.to_owned(), data: data.to_owned() });
+        let expected = [("1", "{\"a\":1}"), ("2", "x\ny")].map(|(id, data)| StreamEvent {
+            id: id.to_owned(),
+            data: data.to_owned(),
+        });
         for size in [1, 7, text.len()] {
             let mut stream = EventStream::default();
-            let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|piece| stream.take(piece).unwrap()).collect();
+            let events: Vec<_> = text
+                .as_bytes()
+                .chunks(size)
+                .flat_map(|piece| stream.take(piece).unwrap())
+                .collect();
             assert_eq!(events, expected);
         }
-        assert!(EventStream::default().take(&vec![b'x'; MOST_UNREAD_BYTES + 1]).is_none());
+        assert!(
+            EventStream::default()
+                .take(&vec![b'x'; MOST_UNREAD_BYTES + 1])
+                .is_none()
+        );
     }
 }

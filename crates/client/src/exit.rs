@@ -79,6 +79,9 @@ fn code_of_error(error: &ClientError) -> u8 {
             502..=504 => 7,
             _ => 1,
         },
-        ClientError::Output(_) | ClientError::File { .. } | ClientError::Foreign { .. } | ClientError::Other(_) => 1,
+        ClientError::Output(_)
+        | ClientError::File { .. }
+        | ClientError::Foreign { .. }
+        | ClientError::Other(_) => 1,
     }
 }

@@ -1,7 +1,10 @@
-//! The command line client: the commands that use a running service over its REST API, as any other caller does.
+//! The command line client: the commands that use a running service over its REST API, as any other
+//! caller does.
 //!
-//! It shares the binary with the service and nothing else: it reads no settings of the service, and of the other rooms it uses only
-//! pure readers: the domain's (durations, times), and those of records in `proof`. [`Session`] is what each command works with; `commands/` has one file for each of them.
+//! It shares the binary with the service and nothing else: it reads no settings of the service, and
+//! of the other rooms it uses only pure readers: the domain's (durations, times), and those of
+//! records in `proof`. [`Session`] is what each command works with; `commands/` has one file for
+//! each of them.
 
 mod body;
 pub mod commands;

@@ -27,7 +27,10 @@ pub struct HowMuch {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "must be a whole number from 1".to_owned())
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "must be a whole number from 1".to_owned())
 }
 
 /// One page as it came.
@@ -38,7 +41,8 @@ struct Page {
 }
 
 impl HowMuch {
-    /// Fetches what is wanted and shows it. `member` is the name of the list in the answer, `row` makes a row of an entry.
+    /// Fetches what is wanted and shows it. `member` is the name of the list in the answer, `row`
+    /// makes a row of an entry.
     pub(super) async fn show<T: DeserializeOwned>(
         self,
         session: &Session,
@@ -50,8 +54,19 @@ impl HowMuch {
         let screen = session.screen;
         let (mut shown, mut token) = (0, None::<String>);
         loop {
-            let left = if self.all { usize::MAX } else { self.limit - shown };
-            let page = fetch(session, &call, member, left.min(LARGEST_PAGE), token.as_deref()).await?;
+            let left = if self.all {
+                usize::MAX
+            } else {
+                self.limit - shown
+            };
+            let page = fetch(
+                session,
+                &call,
+                member,
+                left.min(LARGEST_PAGE),
+                token.as_deref(),
+            )
+            .await?;
             let is_first = token.is_none();
             shown += page.members.len();
             let wants_more = self.all || shown < self.limit;
@@ -59,15 +74,23 @@ impl HowMuch {
             if screen.json {
                 write_json(screen, member, &page, is_first, next.is_none())?;
             } else {
-                let entries: Result<Vec<T>, _> = page.members.iter().map(|entry| serde_json::from_str(entry.get())).collect();
-                let entries = entries.map_err(|error| ClientError::Other(format!("an entry of the list cannot be read: {error}")))?;
+                let entries: Result<Vec<T>, _> = page
+                    .members
+                    .iter()
+                    .map(|entry| serde_json::from_str(entry.get()))
+                    .collect();
+                let entries = entries.map_err(|error| {
+                    ClientError::Other(format!("an entry of the list cannot be read: {error}"))
+                })?;
                 if is_first && entries.is_empty() {
                     screen.note("There are none.");
                 } else {
                     screen.rows(&mut table, &entries.iter().map(&row).collect::<Vec<_>>())?;
                 }
                 if next.is_none() && page.next.is_some() {
-                    screen.note(&format!("There are more than these {shown}: see --limit and --all."));
+                    screen.note(&format!(
+                        "There are more than these {shown}: see --limit and --all."
+                    ));
                 }
             }
             match next {
@@ -78,22 +101,44 @@ impl HowMuch {
     }
 }
 
-async fn fetch(session: &Session, call: &Call, member: &str, size: usize, token: Option<&str>) -> Result<Page, ClientError> {
+async fn fetch(
+    session: &Session,
+    call: &Call,
+    member: &str,
+    size: usize,
+    token: Option<&str>,
+) -> Result<Page, ClientError> {
     let mut call = call.clone().query("page_size", &size.to_string());
     if let Some(token) = token {
         call = call.query("page_token", token);
     }
     let answer = session.service.send(call).await?;
     let mut parts: BTreeMap<String, Box<RawValue>> = answer.read()?;
-    let mut part = |name: &str| parts.remove(name).unwrap_or_else(|| RawValue::NULL.to_owned());
-    let wrong = |error: serde_json::Error| ClientError::Other(format!("the list cannot be read: {error}"));
-    let members: Option<Vec<Box<RawValue>>> = serde_json::from_str(part(member).get()).map_err(wrong)?;
+    let mut part = |name: &str| {
+        parts
+            .remove(name)
+            .unwrap_or_else(|| RawValue::NULL.to_owned())
+    };
+    let wrong =
+        |error: serde_json::Error| ClientError::Other(format!("the list cannot be read: {error}"));
+    let members: Option<Vec<Box<RawValue>>> =
+        serde_json::from_str(part(member).get()).map_err(wrong)?;
     let next = serde_json::from_str(part("next_page_token").get()).map_err(wrong)?;
-    Ok(Page { text: answer.text, members: members.unwrap_or_default(), next })
+    Ok(Page {
+        text: answer.text,
+        members: members.unwrap_or_default(),
+        next,
+    })
 }
 
 /// One page is printed as it came; several as one page that holds all of them.
-fn write_json(screen: Screen, member: &str, page: &Page, is_first: bool, is_last: bool) -> std::io::Result<()> {
+fn write_json(
+    screen: Screen,
+    member: &str,
+    page: &Page,
+    is_first: bool,
+    is_last: bool,
+) -> std::io::Result<()> {
     if is_first && is_last {
         return screen.json(&page.text);
     }
@@ -102,9 +147,17 @@ fn write_json(screen: Screen, member: &str, page: &Page, is_first: bool, is_last
         false if page.members.is_empty() => String::new(),
         false => ",".to_owned(),
     };
-    text += &page.members.iter().map(|entry| entry.get()).collect::<Vec<_>>().join(",");
+    text += &page
+        .members
+        .iter()
+        .map(|entry| entry.get())
+        .collect::<Vec<_>>()
+        .join(",");
     if is_last {
-        let token = page.next.as_ref().map_or_else(|| "null".to_owned(), |token| format!("\"{token}\""));
+        let token = page
+            .next
+            .as_ref()
+            .map_or_else(|| "null".to_owned(), |token| format!("\"{token}\""));
         text += &format!("],\"next_page_token\":{token}}}\n");
     }
     screen.piece(&text)

@@ -35,18 +35,33 @@ impl ProblemDocument {
     /// Reads a document; `None` if the text is none.
     pub(super) fn parse(raw: &str) -> Option<Self> {
         let problem: Self = serde_json::from_str(raw).ok()?;
-        (!problem.title.is_empty()).then(|| Self { raw: raw.to_owned(), ..problem })
+        (!problem.title.is_empty()).then(|| Self {
+            raw: raw.to_owned(),
+            ..problem
+        })
     }
 }
 
 impl fmt::Display for ProblemDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (HTTP {})", clean(&self.title), self.status)?;
-        if let Some(detail) = self.detail.as_deref().filter(|detail| !detail.is_empty() && *detail != self.title) {
+        if let Some(detail) = self
+            .detail
+            .as_deref()
+            .filter(|detail| !detail.is_empty() && *detail != self.title)
+        {
             write!(f, "\n  {}", clean(detail))?;
         }
-        let fields: Vec<_> = self.errors.iter().map(|error| (field(&error.pointer), clean(&error.detail))).collect();
-        let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+        let fields: Vec<_> = self
+            .errors
+            .iter()
+            .map(|error| (field(&error.pointer), clean(&error.detail)))
+            .collect();
+        let width = fields
+            .iter()
+            .map(|(name, _)| name.chars().count())
+            .max()
+            .unwrap_or_default();
         for (name, detail) in fields {
             write!(f, "\n    {name:width$}  {detail}")?;
         }
@@ -54,7 +69,11 @@ impl fmt::Display for ProblemDocument {
             401 => f.write_str("\n  Give an API key by TABLEFERRY_API_KEY or --api-key-file.")?,
             500 => {
                 if let Some(id) = &self.request_id {
-                    write!(f, "\n  The service's log has more, under request {}.", clean(id))?;
+                    write!(
+                        f,
+                        "\n  The service's log has more, under request {}.",
+                        clean(id)
+                    )?;
                 }
             }
             _ => {}
@@ -65,8 +84,17 @@ impl fmt::Display for ProblemDocument {
 
 /// `/timeouts/create` as `timeouts.create`, `#query/label` as `label`.
 fn field(pointer: &str) -> String {
-    let path = pointer.strip_prefix("#query/").or_else(|| pointer.strip_prefix("#header/")).or_else(|| pointer.strip_prefix('/'));
-    clean(&path.unwrap_or(pointer).replace('/', ".").replace("~1", "/").replace("~0", "~"))
+    let path = pointer
+        .strip_prefix("#query/")
+        .or_else(|| pointer.strip_prefix("#header/"))
+        .or_else(|| pointer.strip_prefix('/'));
+    clean(
+        &path
+            .unwrap_or(pointer)
+            .replace('/', ".")
+            .replace("~1", "/")
+            .replace("~0", "~"),
+    )
 }
 
 #[cfg(test)]
@@ -83,6 +111,9 @@ mod tests {
             text,
             "The request breaks one or more rules (HTTP 422)\n  2 fields break a rule; see errors\n    timeouts.create  is odd\u{fffd}[31m\n    label            is named twice"
         );
-        assert!(ProblemDocument::parse("<html>").is_none() && ProblemDocument::parse("{\"status\":404}").is_none());
+        assert!(
+            ProblemDocument::parse("<html>").is_none()
+                && ProblemDocument::parse("{\"status\":404}").is_none()
+        );
     }
 }

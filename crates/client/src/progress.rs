@@ -1,4 +1,5 @@
-//! What is seen while something goes on: a line that lives on a terminal, plain lines elsewhere, nothing with `--quiet`.
+//! What is seen while something goes on: a line that lives on a terminal, plain lines elsewhere,
+//! nothing with `--quiet`.
 
 use std::time::{Duration, Instant};
 
@@ -25,12 +26,17 @@ impl Waiting {
     /// Begins to show an export.
     pub fn of(export: &Export, screen: Screen, now: Timestamp) -> Self {
         let bar = screen.draws_progress().then(|| {
-            let age = Timestamp::parse(&export.created_at).map_or(Duration::ZERO, |created| now.since(created));
+            let age = Timestamp::parse(&export.created_at)
+                .map_or(Duration::ZERO, |created| now.since(created));
             let bar = ProgressBar::new_spinner().with_elapsed(age);
             bar.enable_steady_tick(TICK);
             bar
         });
-        let waiting = Self { screen, bar, created_at: export.created_at.clone() };
+        let waiting = Self {
+            screen,
+            bar,
+            created_at: export.created_at.clone(),
+        };
         waiting.show(export, now);
         waiting
     }
@@ -39,8 +45,15 @@ impl Waiting {
     pub fn show(&self, export: &Export, now: Timestamp) {
         let Some(bar) = &self.bar else { return };
         bar.set_style(style(expected_end(export, now)));
-        let reason = export.status_reason.as_deref().filter(|_| export.export_status == "PENDING").map(one_line);
-        let status = status_style(&export.export_status).for_stderr().bold().apply_to(&export.export_status);
+        let reason = export
+            .status_reason
+            .as_deref()
+            .filter(|_| export.export_status == "PENDING")
+            .map(one_line);
+        let status = status_style(&export.export_status)
+            .for_stderr()
+            .bold()
+            .apply_to(&export.export_status);
         bar.set_message(status.to_string());
         bar.set_prefix(reason.map_or_else(String::new, |reason| format!("  {reason}")));
     }
@@ -48,9 +61,19 @@ impl Waiting {
     /// Tells an event.
     pub fn tell(&self, event: &Event) {
         let after = between(&self.created_at, &event.timestamp).unwrap_or_default();
-        let style = status_style(if event.kind == "export.started" { "" } else { &event.export_status }).for_stderr();
+        let style = status_style(if event.kind == "export.started" {
+            ""
+        } else {
+            &event.export_status
+        })
+        .for_stderr();
         let kind = format!("{:<18}", clean(&event.kind));
-        let line = format!("{:>8}  {}  {}", span(after), style.apply_to(kind), clean(&event.detail));
+        let line = format!(
+            "{:>8}  {}  {}",
+            span(after),
+            style.apply_to(kind),
+            clean(&event.detail)
+        );
         self.note(&line);
     }
 
@@ -70,7 +93,8 @@ impl Waiting {
     }
 }
 
-/// When the export is expected to end, by the clock that does not jump; whether that is known at all.
+/// When the export is expected to end, by the clock that does not jump; whether that is known at
+/// all.
 fn expected_end(export: &Export, now: Timestamp) -> Option<Instant> {
     let expected = Timestamp::parse(&export.estimate.as_ref()?.expected_end_time).ok()?;
     Some(Instant::now() + expected.since(now))
@@ -88,8 +112,12 @@ fn style(expected_end: Option<Instant>) -> ProgressStyle {
     let elapsed = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
         let _ = out.write_str(&span(state.elapsed()));
     };
-    let template = ProgressStyle::with_template("{spinner:.cyan} {msg}  {clock}{estimate:.dim}{prefix:.dim}");
-    template.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("clock", elapsed).with_key("estimate", estimate)
+    let template =
+        ProgressStyle::with_template("{spinner:.cyan} {msg}  {clock}{estimate:.dim}{prefix:.dim}");
+    template
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key("clock", elapsed)
+        .with_key("estimate", estimate)
 }
 
 /// A bar of files.
@@ -113,9 +141,13 @@ impl Files {
 
     /// So many of so many.
     pub fn show(&self, done: u64, total: Option<u64>) {
-        let (Some(bar), Some(total)) = (&self.bar, total) else { return };
+        let (Some(bar), Some(total)) = (&self.bar, total) else {
+            return;
+        };
         if bar.length() != Some(total) {
-            let template = ProgressStyle::with_template("{spinner:.cyan} checking files  {bar:32.cyan/dim}  {pos} of {len}  {elapsed}");
+            let template = ProgressStyle::with_template(
+                "{spinner:.cyan} checking files  {bar:32.cyan/dim}  {pos} of {len}  {elapsed}",
+            );
             bar.set_style(template.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_length(total);
         }

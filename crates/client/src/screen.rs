@@ -34,21 +34,37 @@ impl Screen {
 
     /// Writes some rows of a table.
     pub fn rows(self, table: &mut Table, rows: &[Vec<Cell>]) -> io::Result<()> {
-        let room = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        let room = Term::stdout()
+            .size_checked()
+            .map(|(_, columns)| usize::from(columns));
         let mut out = io::stdout().lock();
-        table.lines(rows, room).iter().try_for_each(|line| writeln!(out, "{line}"))
+        table
+            .lines(rows, room)
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"))
     }
 
     /// Writes named values, those that have one.
     pub fn fields(self, fields: &[(&str, Option<String>)]) -> io::Result<()> {
-        let given: Vec<_> = fields.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?))).collect();
-        let width = given.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let given: Vec<_> = fields
+            .iter()
+            .filter_map(|(name, value)| Some((*name, value.as_ref()?)))
+            .collect();
+        let width = given
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or_default();
         let mut out = io::stdout().lock();
         let indent = " ".repeat(width + 2);
         given.iter().try_for_each(|(name, value)| {
             let title = Style::new().bold().apply_to(name);
             let padding = " ".repeat(width - name.len());
-            writeln!(out, "{title}{padding}  {}", value.replace('\n', &format!("\n{indent}")))
+            writeln!(
+                out,
+                "{title}{padding}  {}",
+                value.replace('\n', &format!("\n{indent}"))
+            )
         })
     }
 

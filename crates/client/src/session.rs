@@ -1,4 +1,5 @@
-//! What each client command works with: the service, the screen, and where time and new ids come from.
+//! What each client command works with: the service, the screen, and where time and new ids come
+//! from.
 
 use std::path::PathBuf;
 
@@ -17,10 +18,23 @@ const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 #[command(next_help_heading = "Options of every client command")]
 pub struct SessionArgs {
     /// The service [default: http://127.0.0.1:8080]
-    #[arg(long, global = true, env = "TABLEFERRY_SERVER", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "TABLEFERRY_SERVER",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     server: Option<String>,
-    /// The API key; better by the variable or a file, since other users of this machine can read command lines
-    #[arg(long, global = true, env = "TABLEFERRY_API_KEY", hide_env_values = true, value_name = "KEY")]
+    /// The API key; better by the variable or a file, since other users of this machine can read
+    /// command lines
+    #[arg(
+        long,
+        global = true,
+        env = "TABLEFERRY_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
     api_key: Option<SecretString>,
     /// A file that holds the API key; it goes before the variable
     #[arg(long, global = true, value_name = "FILE")]
@@ -31,7 +45,8 @@ pub struct SessionArgs {
     /// No remarks and no progress; of what was made, only the id
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// How often a call is repeated if the service cannot be reached or asks for it (only calls that may be repeated)
+    /// How often a call is repeated if the service cannot be reached or asks for it (only calls
+    /// that may be repeated)
     #[arg(long, global = true, value_name = "N", default_value_t = 3)]
     retries: u32,
 }
@@ -49,14 +64,20 @@ pub struct Session {
 
 impl SessionArgs {
     pub(super) fn screen(&self) -> Screen {
-        Screen { json: self.json, quiet: self.quiet }
+        Screen {
+            json: self.json,
+            quiet: self.quiet,
+        }
     }
 
     pub(super) fn open(self, chance: Chance) -> Result<Session, ClientError> {
         let screen = self.screen();
         let key = match &self.api_key_file {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| ClientError::File { path: path.clone(), source })?;
+                let text = std::fs::read_to_string(path).map_err(|source| ClientError::File {
+                    path: path.clone(),
+                    source,
+                })?;
                 Some(SecretString::from(text.trim()))
             }
             None => self.api_key,
@@ -64,7 +85,17 @@ impl SessionArgs {
         // An empty variable is how many say "not set".
         let key = key.filter(|key| !key.expose_secret().trim().is_empty());
         let server = self.server.filter(|server| !server.is_empty());
-        let service = Connection::new(server.as_deref().unwrap_or(DEFAULT_SERVER), key.as_ref(), self.retries, screen, chance.clone())?;
-        Ok(Session { service, screen, chance })
+        let service = Connection::new(
+            server.as_deref().unwrap_or(DEFAULT_SERVER),
+            key.as_ref(),
+            self.retries,
+            screen,
+            chance.clone(),
+        )?;
+        Ok(Session {
+            service,
+            screen,
+            chance,
+        })
     }
 }

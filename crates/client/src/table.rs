@@ -1,4 +1,5 @@
-//! Aligned columns for people. On a terminal that is too narrow the less important columns are left out.
+//! Aligned columns for people. On a terminal that is too narrow the less important columns are left
+//! out.
 
 use console::{Style, measure_text_width, truncate_str};
 
@@ -13,13 +14,20 @@ pub struct Column {
 
 /// A column that stays.
 pub const fn column(title: &'static str) -> Column {
-    Column { title, right: false, rank: 0 }
+    Column {
+        title,
+        right: false,
+        rank: 0,
+    }
 }
 
 impl Column {
     /// For numbers.
     pub const fn right(self) -> Self {
-        Self { right: true, ..self }
+        Self {
+            right: true,
+            ..self
+        }
     }
 
     /// Left out when there is no room, the higher the earlier.
@@ -38,13 +46,19 @@ pub struct Cell {
 impl Cell {
     /// A text in a colour.
     pub fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style: Some(style) }
+        Self {
+            text: text.into(),
+            style: Some(style),
+        }
     }
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: text.into(), style: None }
+        Self {
+            text: text.into(),
+            style: None,
+        }
     }
 }
 
@@ -65,15 +79,24 @@ impl Table {
     /// A table of these columns.
     pub fn new(columns: &[Column]) -> Self {
         let widths = columns.iter().map(|column| column.title.len()).collect();
-        Self { columns: columns.to_vec(), widths, shown: None, whole: false }
+        Self {
+            columns: columns.to_vec(),
+            widths,
+            shown: None,
+            whole: false,
+        }
     }
 
     /// Nothing is cut or left out: for what is copied from the screen.
     pub fn whole(self) -> Self {
-        Self { whole: true, ..self }
+        Self {
+            whole: true,
+            ..self
+        }
     }
 
-    /// The lines of some rows, the titles before the first ones. `room` is the width of the terminal, if it is one.
+    /// The lines of some rows, the titles before the first ones. `room` is the width of the
+    /// terminal, if it is one.
     pub fn lines(&mut self, rows: &[Vec<Cell>], room: Option<usize>) -> Vec<String> {
         let room = room.filter(|_| !self.whole);
         for row in rows {
@@ -85,7 +108,11 @@ impl Table {
         let shown = self.shown.take().unwrap_or_else(|| self.choose(room));
         let mut lines = Vec::new();
         if first {
-            let titles: Vec<_> = self.columns.iter().map(|column| Cell::styled(column.title, Style::new().bold())).collect();
+            let titles: Vec<_> = self
+                .columns
+                .iter()
+                .map(|column| Cell::styled(column.title, Style::new().bold()))
+                .collect();
             lines.push(self.line(&titles, &shown, room));
         }
         lines.extend(rows.iter().map(|row| self.line(row, &shown, room)));
@@ -97,9 +124,14 @@ impl Table {
         let mut shown: Vec<_> = (0..self.columns.len()).collect();
         while let Some(room) = room {
             let needed: usize = shown.iter().map(|at| self.widths[*at] + GAP).sum();
-            let least = shown.iter().copied().max_by_key(|at| self.columns[*at].rank);
+            let least = shown
+                .iter()
+                .copied()
+                .max_by_key(|at| self.columns[*at].rank);
             match least {
-                Some(at) if needed > room + GAP && self.columns[at].rank > 0 => shown.retain(|one| *one != at),
+                Some(at) if needed > room + GAP && self.columns[at].rank > 0 => {
+                    shown.retain(|one| *one != at)
+                }
                 _ => break,
             }
         }
@@ -112,9 +144,16 @@ impl Table {
         for (place, at) in shown.iter().enumerate() {
             let (cell, width, is_last) = (&cells[*at], self.widths[*at], place + 1 == shown.len());
             let left = room.map_or(usize::MAX, |room| room.saturating_sub(used).max(8));
-            let text = if is_last { truncate_str(&cell.text, left, "…") } else { (&cell.text).into() };
+            let text = if is_last {
+                truncate_str(&cell.text, left, "…")
+            } else {
+                (&cell.text).into()
+            };
             let padding = " ".repeat(width.saturating_sub(measure_text_width(&text)));
-            let styled = cell.style.as_ref().map_or_else(|| text.to_string(), |style| style.apply_to(&text).to_string());
+            let styled = cell.style.as_ref().map_or_else(
+                || text.to_string(),
+                |style| style.apply_to(&text).to_string(),
+            );
             match (self.columns[*at].right, is_last) {
                 (true, _) => line += &format!("{padding}{styled}"),
                 (false, true) => line += &styled,
@@ -134,19 +173,35 @@ mod tests {
     use super::*;
 
     fn rows() -> Vec<Vec<Cell>> {
-        vec![vec!["a".into(), "12".into(), "some words".into()], vec!["bcd".into(), "7".into(), "x".into()]]
+        vec![
+            vec!["a".into(), "12".into(), "some words".into()],
+            vec!["bcd".into(), "7".into(), "x".into()],
+        ]
     }
 
     #[test]
     fn columns_are_aligned_and_the_last_one_is_not_padded() {
         let mut table = Table::new(&[column("ID"), column("N").right(), column("WHAT")]);
-        assert_eq!(table.lines(&rows(), None), ["ID    N  WHAT", "a    12  some words", "bcd   7  x"]);
-        assert_eq!(table.lines(&[vec!["e".into(), "1".into(), "y".into()]], None), ["e     1  y"]);
+        assert_eq!(
+            table.lines(&rows(), None),
+            ["ID    N  WHAT", "a    12  some words", "bcd   7  x"]
+        );
+        assert_eq!(
+            table.lines(&[vec!["e".into(), "1".into(), "y".into()]], None),
+            ["e     1  y"]
+        );
     }
 
     #[test]
     fn a_narrow_terminal_shows_what_matters() {
-        let mut table = Table::new(&[column("ID"), column("N").right().rank(1), column("WHAT").rank(2)]);
-        assert_eq!(table.lines(&rows(), Some(9)), ["ID    N", "a    12", "bcd   7"]);
+        let mut table = Table::new(&[
+            column("ID"),
+            column("N").right().rank(1),
+            column("WHAT").rank(2),
+        ]);
+        assert_eq!(
+            table.lines(&rows(), Some(9)),
+            ["ID    N", "a    12", "bcd   7"]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What the client shows of the API's answers. What it does not know it leaves alone, so that a newer service can be used.
+//! What the client shows of the API's answers. What it does not know it leaves alone, so that a
+//! newer service can be used.
 
 use std::collections::BTreeMap;
 

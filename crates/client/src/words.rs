@@ -6,10 +6,19 @@ use tableferry_domain::timestamp::Timestamp;
 
 /// A text of somebody else without what would steer a terminal.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
-/// JSON of others with the control characters beyond ASCII's first 32, which would steer a terminal, as escapes: the same values.
+/// JSON of others with the control characters beyond ASCII's first 32, which would steer a
+/// terminal, as escapes: the same values.
 pub fn clean_json(json: &str) -> String {
     let mut clean = String::with_capacity(json.len());
     for c in json.chars() {
@@ -42,7 +51,11 @@ pub fn count(number: u64) -> String {
 
 /// `1 file`, `2 files`.
 pub fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+    format!(
+        "{} {what}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 /// `75.1 kB`: decimal units, as AWS bills.
@@ -57,7 +70,11 @@ pub fn size(bytes: u64) -> String {
         number /= 1000.0;
         unit = next;
     }
-    if unit == "B" { format!("{bytes} B") } else { format!("{number:.1} {unit}") }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{number:.1} {unit}")
+    }
 }
 
 /// `12m 03s`.
@@ -73,7 +90,9 @@ pub fn span(duration: Duration) -> String {
 
 /// `3m ago`, for a column.
 pub fn ago(then: &str, now: Timestamp) -> String {
-    let Ok(then) = Timestamp::parse(then) else { return clean(then) };
+    let Ok(then) = Timestamp::parse(then) else {
+        return clean(then);
+    };
     let s = now.since(then).as_secs();
     match s {
         0..60 => format!("{s}s ago"),
@@ -90,12 +109,20 @@ pub fn time(text: &str) -> String {
 
 /// From one time of the API to another.
 pub fn between(from: &str, to: &str) -> Option<Duration> {
-    Some(Timestamp::parse(to).ok()?.since(Timestamp::parse(from).ok()?))
+    Some(
+        Timestamp::parse(to)
+            .ok()?
+            .since(Timestamp::parse(from).ok()?),
+    )
 }
 
 /// US dollars, with as many digits as say something.
 pub fn dollars(amount: f64) -> String {
-    if amount >= 0.01 || amount == 0.0 { format!("${amount:.2}") } else { "less than $0.01".to_owned() }
+    if amount >= 0.01 || amount == 0.0 {
+        format!("${amount:.2}")
+    } else {
+        "less than $0.01".to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -104,9 +131,18 @@ mod tests {
 
     #[test]
     fn numbers_and_sizes() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 999, 1000, 75_120, 999_999, 2_500_000_000].map(size), ["0 B", "999 B", "1.0 kB", "75.1 kB", "1.0 MB", "2.5 GB"]);
-        assert_eq!((counted(1, "file"), counted(2, "file")), ("1 file".to_owned(), "2 files".to_owned()));
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(count),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [0, 999, 1000, 75_120, 999_999, 2_500_000_000].map(size),
+            ["0 B", "999 B", "1.0 kB", "75.1 kB", "1.0 MB", "2.5 GB"]
+        );
+        assert_eq!(
+            (counted(1, "file"), counted(2, "file")),
+            ("1 file".to_owned(), "2 files".to_owned())
+        );
     }
 
     #[test]
@@ -121,7 +157,10 @@ mod tests {
 
     #[test]
     fn texts_of_others_do_not_steer_the_terminal() {
-        assert_eq!(clean_json("{\"é\u{2028}\":\"\u{7f}\u{9b}2J\u{85}\u{a0}\"}"), "{\"é\u{2028}\":\"\\u007f\\u009b2J\\u0085\u{a0}\"}");
+        assert_eq!(
+            clean_json("{\"é\u{2028}\":\"\u{7f}\u{9b}2J\u{85}\u{a0}\"}"),
+            "{\"é\u{2028}\":\"\\u007f\\u009b2J\\u0085\u{a0}\"}"
+        );
         assert_eq!(clean("a\u{1b}[2Jb\u{7}\r"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}");
     }
 }

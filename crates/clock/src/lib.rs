@@ -1,4 +1,5 @@
-//! Time, randomness and new identifiers: the one file that draws them. Everyone else gets them as arguments.
+//! Time, randomness and new identifiers: the one file that draws them. Everyone else gets them as
+//! arguments.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,14 +34,21 @@ impl Chance {
 
     /// Moves the clock ahead, so that tests need not wait.
     pub fn advance(&self, by: Duration) {
-        self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.ahead_ms.fetch_add(
+            i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+            Ordering::Relaxed,
+        );
     }
 
     /// A new export's id: a UUIDv7 of this time, growing within this process.
     #[must_use]
     pub fn export_id(&self) -> ExportId {
         let now = OffsetDateTime::from(self.now());
-        ExportId(Uuid::new_v7(uuid::Timestamp::from_unix(&*self.order, now.unix_timestamp().unsigned_abs(), now.nanosecond())))
+        ExportId(Uuid::new_v7(uuid::Timestamp::from_unix(
+            &*self.order,
+            now.unix_timestamp().unsigned_abs(),
+            now.nanosecond(),
+        )))
     }
 
     /// A new delivery's id.
@@ -71,7 +79,10 @@ impl Chance {
     #[must_use]
     pub fn secret_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
-        #[expect(clippy::expect_used, reason = "a system without randomness can make no keys, and must not pretend to")]
+        #[expect(
+            clippy::expect_used,
+            reason = "a system without randomness can make no keys, and must not pretend to"
+        )]
         aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
         bytes
     }
@@ -85,8 +96,12 @@ impl Chance {
     /// A new secret that signs webhooks.
     #[must_use]
     pub fn webhook_secret(&self) -> WebhookSecret {
-        #[expect(clippy::expect_used, reason = "32 bytes are within the bounds of a secret")]
-        WebhookSecret::from_key(&self.secret_bytes()).expect("32 bytes are within the bounds of a secret")
+        #[expect(
+            clippy::expect_used,
+            reason = "32 bytes are within the bounds of a secret"
+        )]
+        WebhookSecret::from_key(&self.secret_bytes())
+            .expect("32 bytes are within the bounds of a secret")
     }
 
     /// A random number that spreads a delay.

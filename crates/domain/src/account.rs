@@ -26,8 +26,8 @@ impl AccountRole {
     /// Reads a JSON array of `{"account_id", "role_arn", "external_id"}`, the last one optional.
     ///
     /// # Errors
-    /// It is no such array, a member breaks a rule, or an account is named twice. No value is repeated, since an external id may be
-    /// kept secret.
+    /// It is no such array, a member breaks a rule, or an account is named twice. No value is
+    /// repeated, since an external id may be kept secret.
     pub fn parse_all(json: &str) -> Result<Vec<Self>, Invalid> {
         let form = "must be a list of accounts, each with account_id, role_arn and perhaps external_id, all strings, \
             such as [{\"account_id\": \"111122223333\", \"role_arn\": \"arn:aws:iam::111122223333:role/tableferry\"}]";
@@ -43,20 +43,39 @@ impl AccountRole {
         Ok(roles)
     }
 
-    /// Forms: IAM's guide on ARNs; STS's model of AssumeRole (external ids of 2 to 1224 characters of `\w+=,.@:/-`).
+    /// Forms: IAM's guide on ARNs; STS's model of AssumeRole (external ids of 2 to 1224 characters
+    /// of `\w+=,.@:/-`).
     fn parse(written: Written) -> Result<Self, &'static str> {
-        let Written { account_id, role_arn, external_id } = written;
+        let Written {
+            account_id,
+            role_arn,
+            external_id,
+        } = written;
         if !is_account_id(&account_id) {
             return Err("account_id must be the 12 digits of an account");
         }
         if !is_role_of(&role_arn, &account_id) {
-            return Err("role_arn must be the ARN of a role of that account, such as arn:aws:iam::111122223333:role/tableferry");
+            return Err(
+                "role_arn must be the ARN of a role of that account, such as arn:aws:iam::111122223333:role/tableferry",
+            );
         }
-        let plain = |id: &str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b));
-        if external_id.as_deref().is_some_and(|id| !(2..=1224).contains(&id.len()) || !plain(id)) {
-            return Err("external_id must have 2 to 1224 characters of a-z, A-Z, 0-9 and _+=,.@:/-");
+        let plain = |id: &str| {
+            id.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b))
+        };
+        if external_id
+            .as_deref()
+            .is_some_and(|id| !(2..=1224).contains(&id.len()) || !plain(id))
+        {
+            return Err(
+                "external_id must have 2 to 1224 characters of a-z, A-Z, 0-9 and _+=,.@:/-",
+            );
         }
-        Ok(Self { account_id, role_arn, external_id })
+        Ok(Self {
+            account_id,
+            role_arn,
+            external_id,
+        })
     }
 
     /// The 12 digits of the account.
@@ -82,7 +101,8 @@ impl AccountRole {
 fn is_role_of(arn: &str, account_id: &str) -> bool {
     let mut parts = arn.splitn(6, ':');
     let mut next = || parts.next().unwrap_or_default();
-    let (word, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
+    let (word, partition, service, region, account, resource) =
+        (next(), next(), next(), next(), next(), next());
     let name = resource.strip_prefix("role/").unwrap_or_default();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@/-".contains(&b);
     (word, service, region, account) == ("arn", "iam", "", account_id)
@@ -99,23 +119,41 @@ mod tests {
     #[test]
     fn accounts_are_read_or_told_what_is_wrong() {
         let role = "arn:aws:iam::111122223333:role/path/tableferry";
-        let good = format!(r#"[{{"account_id": "111122223333", "role_arn": "{role}", "external_id": "a-b"}}]"#);
+        let good = format!(
+            r#"[{{"account_id": "111122223333", "role_arn": "{role}", "external_id": "a-b"}}]"#
+        );
         let read = AccountRole::parse_all(&good).unwrap();
-        assert_eq!((read[0].account_id(), read[0].role_arn(), read[0].external_id()), ("111122223333", role, Some("a-b")));
+        assert_eq!(
+            (
+                read[0].account_id(),
+                read[0].role_arn(),
+                read[0].external_id()
+            ),
+            ("111122223333", role, Some("a-b"))
+        );
         assert!(AccountRole::parse_all("[]").unwrap().is_empty());
         let twice = format!("[{0}, {0}]", good.trim_matches(['[', ']']));
         for (json, words) in [
             ("hunter2", "must be a list"),
             (r#"[{"account_id": "111122223333"}]"#, "must be a list"),
             (&good.replace("external_id", "colour"), "must be a list"),
-            (&good.replace("111122223333\", \"role", "1\", \"role"), "12 digits"),
-            (&good.replace("iam::111122223333", "iam::999999999999"), "role of that account"),
+            (
+                &good.replace("111122223333\", \"role", "1\", \"role"),
+                "12 digits",
+            ),
+            (
+                &good.replace("iam::111122223333", "iam::999999999999"),
+                "role of that account",
+            ),
             (&good.replace("role/", "user/"), "role of that account"),
             (&good.replace("a-b", "hunter2 and more"), "external_id must"),
             (&twice, "number 2"),
         ] {
             let error = AccountRole::parse_all(json).unwrap_err().to_string();
-            assert!(error.contains(words) && !error.contains("hunter2"), "{json}: {error}");
+            assert!(
+                error.contains(words) && !error.contains("hunter2"),
+                "{json}: {error}"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Which IP addresses a webhook may reach unless the operator allows more: public unicast ones.
 //!
-//! IPv6 is an allow-list (2000::/3 less the special blocks in it), since what is not listed there is not the public
-//! internet. Addresses that stand for an IPv4 address are judged as that one. Source: the IANA special-purpose address
-//! registries.
+//! IPv6 is an allow-list (2000::/3 less the special blocks in it), since what is not listed there
+//! is not the public internet. Addresses that stand for an IPv4 address are judged as that one.
+//! Source: the IANA special-purpose address registries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,11 +18,14 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address behind 64:ff9b::/96 (RFC 6052): how hosts without IPv4 reach everybody else. Other forms that carry an
-/// IPv4 address (6to4, Teredo, IPv4-compatible, 64:ff9b:1::/48) are never public.
+/// The IPv4 address behind 64:ff9b::/96 (RFC 6052): how hosts without IPv4 reach everybody else.
+/// Other forms that carry an IPv4 address (6to4, Teredo, IPv4-compatible, 64:ff9b:1::/48) are never
+/// public.
 fn translated(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
-        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
         _ => None,
     }
 }

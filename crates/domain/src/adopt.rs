@@ -17,19 +17,35 @@ use super::timestamp::Timestamp;
 ///
 /// # Errors
 /// AWS's description lacks what a record needs (a bucket, or the start of an incremental window).
-pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, now: Timestamp) -> Result<Export, Invalid> {
+pub fn adopt(
+    id: ExportId,
+    table_arn: TableArn,
+    described: &ExportDescription,
+    now: Timestamp,
+) -> Result<Export, Invalid> {
     let said = &described.request;
-    let bucket = said.s3_bucket.as_deref().ok_or_else(|| Invalid::new("AWS's description names no bucket"))?;
+    let bucket = said
+        .s3_bucket
+        .as_deref()
+        .ok_or_else(|| Invalid::new("AWS's description names no bucket"))?;
     let kind = if said.incremental {
         ExportKind::Incremental {
-            from: described.export_from_time.ok_or_else(|| Invalid::new("AWS's description names no start of the window"))?,
+            from: described
+                .export_from_time
+                .ok_or_else(|| Invalid::new("AWS's description names no start of the window"))?,
             to: described.export_to_time,
             view: described.export_view_type.unwrap_or_default(),
         }
     } else {
-        ExportKind::Full { export_time: described.export_time }
+        ExportKind::Full {
+            export_time: described.export_time,
+        }
     };
-    let key_id = said.s3_sse_kms_key_id.as_deref().map(KmsKeyId::parse).transpose()?;
+    let key_id = said
+        .s3_sse_kms_key_id
+        .as_deref()
+        .map(KmsKeyId::parse)
+        .transpose()?;
     let encryption = match described.s3_sse_algorithm.as_deref() {
         Some("AES256") => Some(Encryption::Aes256),
         Some("KMS") => Some(Encryption::Kms { key_id }),
@@ -39,8 +55,17 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         table_arn: said.table_arn.clone().unwrap_or(table_arn),
         destination: S3Destination {
             bucket: S3Bucket::parse(bucket)?,
-            bucket_owner: said.s3_bucket_owner.as_deref().map(BucketOwner::parse).transpose()?,
-            prefix: said.s3_prefix.as_deref().map(S3Prefix::parse).transpose()?.flatten(),
+            bucket_owner: said
+                .s3_bucket_owner
+                .as_deref()
+                .map(BucketOwner::parse)
+                .transpose()?,
+            prefix: said
+                .s3_prefix
+                .as_deref()
+                .map(S3Prefix::parse)
+                .transpose()?
+                .flatten(),
             encryption,
         },
         format: said.export_format.unwrap_or_default(),
@@ -57,7 +82,9 @@ pub fn adopt(id: ExportId, table_arn: TableArn, described: &ExportDescription, n
         ExportState::Failed(_) => Some("AWS had failed it before it was adopted".to_owned()),
         _ => None,
     };
-    let origin = Origin::Imported { client_token: described.client_token.clone() };
+    let origin = Origin::Imported {
+        client_token: described.client_token.clone(),
+    };
     Ok(Export {
         id,
         version: 1,

@@ -7,7 +7,8 @@ use std::fmt;
 pub struct AwsFailure {
     /// What it means for the export.
     pub class: FailureClass,
-    /// AWS's error code, or a word of ours for what never reached AWS (`TimedOut`, `NoCredentials`, …).
+    /// AWS's error code, or a word of ours for what never reached AWS (`TimedOut`, `NoCredentials`,
+    /// …).
     pub code: String,
     /// AWS's words, or the error's.
     pub message: String,

@@ -1,4 +1,5 @@
-//! How long to wait before the next look, attempt or try: pure functions with the randomness passed in.
+//! How long to wait before the next look, attempt or try: pure functions with the randomness passed
+//! in.
 
 use std::time::Duration;
 
@@ -25,30 +26,46 @@ pub struct PollBounds {
     pub max: Duration,
 }
 
-/// From which age on an export whose end is not likely yet is looked at, in case AWS fails it early; then at four times that age, and so on.
+/// From which age on an export whose end is not likely yet is looked at, in case AWS fails it
+/// early; then at four times that age, and so on.
 const EARLY_LOOK: Duration = Duration::from_secs(60);
 
 /// How many looks at most the time in which the end is likely is divided into.
 const LOOKS_WHILE_LIKELY: u32 = 9;
 
-/// No look while the end is likely comes sooner after another than this share of the age at which it is likely last: 14 s for 12 minutes.
+/// No look while the end is likely comes sooner after another than this share of the age at which
+/// it is likely last: 14 s for 12 minutes.
 const SHARE_OF_AGE: u32 = 50;
 
 /// The delay until the next look at an export that runs for `age`.
 ///
-/// Where nothing is known of its end: a tenth of its age within the bounds, so that an end is noticed at most a tenth late while a long export
-/// is not asked for every few seconds.
+/// Where nothing is known of its end: a tenth of its age within the bounds, so that an end is
+/// noticed at most a tenth late while a long export is not asked for every few seconds.
 ///
-/// Where its end is likely between two ages: hardly before, every so often in between, and after that ever more seldom. The upper bound
-/// holds from the time on when its end is likely; before that a look would find nothing but an early failure.
+/// Where its end is likely between two ages: hardly before, every so often in between, and after
+/// that ever more seldom. The upper bound holds from the time on when its end is likely; before
+/// that a look would find nothing but an early failure.
 #[must_use]
-pub fn poll_delay(age: Duration, likely_end: Option<LikelyEnd>, bounds: PollBounds, jitter: Jitter) -> Duration {
-    let Some(likely) = likely_end else { return jitter.spread((age / 10).clamp(bounds.min, bounds.max), 0.1) };
-    let step = ((likely.to.saturating_sub(likely.from)) / LOOKS_WHILE_LIKELY).max(likely.to / SHARE_OF_AGE).clamp(bounds.min, bounds.max);
+pub fn poll_delay(
+    age: Duration,
+    likely_end: Option<LikelyEnd>,
+    bounds: PollBounds,
+    jitter: Jitter,
+) -> Duration {
+    let Some(likely) = likely_end else {
+        return jitter.spread((age / 10).clamp(bounds.min, bounds.max), 0.1);
+    };
+    let step = ((likely.to.saturating_sub(likely.from)) / LOOKS_WHILE_LIKELY)
+        .max(likely.to / SHARE_OF_AGE)
+        .clamp(bounds.min, bounds.max);
     if age < likely.from {
-        // The first look while the end is likely comes within half a step: what runs side by side is not looked at side by side.
+        // The first look while the end is likely comes within half a step: what runs side by side
+        // is not looked at side by side.
         let until_likely = likely.from - age + step.mul_f64(jitter.0.clamp(0.0, 1.0) / 2.0);
-        return until_early_look(age).filter(|early| *early * 3 < until_likely * 2).unwrap_or(until_likely).max(bounds.min);
+        return until_early_look(age)
+            .filter(|early| *early * 3 < until_likely * 2)
+            .unwrap_or(until_likely)
+            .max(bounds.min);
     }
     let late = age.saturating_sub(likely.to) / 4;
     jitter.spread((step + late).min(bounds.max), 0.1)
@@ -66,27 +83,45 @@ fn until_early_look(age: Duration) -> Option<Duration> {
 /// The delay until the next look at a TIMED_OUT export: from a minute, growing to six hours.
 #[must_use]
 pub fn slow_poll_delay(age: Duration, jitter: Jitter) -> Duration {
-    jitter.spread((age / 10).clamp(Duration::from_secs(60), Duration::from_secs(6 * 3600)), 0.1)
+    jitter.spread(
+        (age / 10).clamp(Duration::from_secs(60), Duration::from_secs(6 * 3600)),
+        0.1,
+    )
 }
 
-/// The delay after the nth failed AWS call in a row (from 1): doubling from a second to five minutes, ± 30 %.
+/// The delay after the nth failed AWS call in a row (from 1): doubling from a second to five
+/// minutes, ± 30 %.
 #[must_use]
 pub fn retry_delay(failures: u32, jitter: Jitter) -> Duration {
     let doubled = Duration::from_secs(1).saturating_mul(1 << failures.saturating_sub(1).min(16));
     jitter.spread(doubled.min(Duration::from_secs(300)), 0.3)
 }
 
-/// The delay before the next attempt at an export after the nth one failed (from 1): doubling from 30 seconds to half an hour, ± 30 %,
-/// but at most a quarter of `timeouts.create`, which counts from the next attempt's acceptance here.
+/// The delay before the next attempt at an export after the nth one failed (from 1): doubling from
+/// 30 seconds to half an hour, ± 30 %, but at most a quarter of `timeouts.create`, which counts
+/// from the next attempt's acceptance here.
 #[must_use]
 pub fn next_attempt_delay(made: u32, create_timeout: Duration, jitter: Jitter) -> Duration {
     let doubled = Duration::from_secs(30).saturating_mul(1 << made.saturating_sub(1).min(16));
-    jitter.spread(doubled.min(Duration::from_secs(1800)), 0.3).min(create_timeout / 4)
+    jitter
+        .spread(doubled.min(Duration::from_secs(1800)), 0.3)
+        .min(create_timeout / 4)
 }
 
-/// Delays before the attempts of a webhook delivery; the first is made at once. Ten attempts over 75 h 35 m, the
-/// schedule that Standard Webhooks 1.0.0 gives as its example.
-const DELIVERY_DELAYS_S: [u64; 10] = [0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
+/// Delays before the attempts of a webhook delivery; the first is made at once. Ten attempts over
+/// 75 h 35 m, the schedule that Standard Webhooks 1.0.0 gives as its example.
+const DELIVERY_DELAYS_S: [u64; 10] = [
+    0,
+    5,
+    5 * 60,
+    30 * 60,
+    2 * 3600,
+    5 * 3600,
+    10 * 3600,
+    14 * 3600,
+    20 * 3600,
+    24 * 3600,
+];
 
 /// How many attempts a delivery gets.
 pub const MOST_DELIVERY_ATTEMPTS: u32 = 10;
@@ -106,38 +141,87 @@ mod tests {
 
     #[test]
     fn a_poll_waits_a_tenth_of_the_age_within_bounds() {
-        let bounds = PollBounds { min: Duration::from_secs(2), max: Duration::from_secs(30) };
+        let bounds = PollBounds {
+            min: Duration::from_secs(2),
+            max: Duration::from_secs(30),
+        };
         for (age_s, delay_s) in [(0, 2), (60, 6), (200, 20), (4000, 30)] {
-            assert_eq!(poll_delay(Duration::from_secs(age_s), None, bounds, MIDDLE), Duration::from_secs(delay_s));
+            assert_eq!(
+                poll_delay(Duration::from_secs(age_s), None, bounds, MIDDLE),
+                Duration::from_secs(delay_s)
+            );
         }
     }
 
     #[test]
     fn looks_gather_where_the_end_is_likely() {
-        let bounds = PollBounds { min: Duration::from_secs(2), max: Duration::from_secs(30) };
-        let likely = LikelyEnd { from: Duration::from_secs(400), to: Duration::from_secs(490) };
-        // Early failures first, then the beginning of what is likely, then steps of a ninth of it, then ever longer ones.
-        for (age_s, delay_s) in [(0, 60), (60, 180), (240, 162), (402, 10), (480, 10), (530, 20), (600, 30)] {
+        let bounds = PollBounds {
+            min: Duration::from_secs(2),
+            max: Duration::from_secs(30),
+        };
+        let likely = LikelyEnd {
+            from: Duration::from_secs(400),
+            to: Duration::from_secs(490),
+        };
+        // Early failures first, then the beginning of what is likely, then steps of a ninth of it,
+        // then ever longer ones.
+        for (age_s, delay_s) in [
+            (0, 60),
+            (60, 180),
+            (240, 162),
+            (402, 10),
+            (480, 10),
+            (530, 20),
+            (600, 30),
+        ] {
             let delay = poll_delay(Duration::from_secs(age_s), Some(likely), bounds, MIDDLE);
-            assert!(delay.abs_diff(Duration::from_secs(delay_s)) < Duration::from_secs(1), "{age_s} {delay:?}");
+            assert!(
+                delay.abs_diff(Duration::from_secs(delay_s)) < Duration::from_secs(1),
+                "{age_s} {delay:?}"
+            );
         }
-        let soon = LikelyEnd { from: Duration::from_secs(1), to: Duration::from_secs(2) };
+        let soon = LikelyEnd {
+            from: Duration::from_secs(1),
+            to: Duration::from_secs(2),
+        };
         for age_ms in (0..10_000).step_by(100) {
             let delay = poll_delay(Duration::from_millis(age_ms), Some(soon), bounds, MIDDLE);
-            assert!((bounds.min..=bounds.max).contains(&delay), "{age_ms} {delay:?}");
+            assert!(
+                (bounds.min..=bounds.max).contains(&delay),
+                "{age_ms} {delay:?}"
+            );
         }
     }
 
     #[test]
     fn retries_double_to_five_minutes() {
-        for (failures, delay_s) in [(0, 1), (1, 1), (2, 2), (4, 8), (9, 256), (10, 300), (u32::MAX, 300)] {
-            assert_eq!(retry_delay(failures, MIDDLE), Duration::from_secs(delay_s), "{failures}");
+        for (failures, delay_s) in [
+            (0, 1),
+            (1, 1),
+            (2, 2),
+            (4, 8),
+            (9, 256),
+            (10, 300),
+            (u32::MAX, 300),
+        ] {
+            assert_eq!(
+                retry_delay(failures, MIDDLE),
+                Duration::from_secs(delay_s),
+                "{failures}"
+            );
         }
     }
 
     #[test]
     fn attempts_double_to_half_an_hour_within_the_time_out() {
-        for (made, timeout_s, delay_s) in [(1, 3600, 30), (2, 3600, 60), (5, 3600, 480), (9, 86_400, 1800), (9, 3600, 900), (1, 8, 2)] {
+        for (made, timeout_s, delay_s) in [
+            (1, 3600, 30),
+            (2, 3600, 60),
+            (5, 3600, 480),
+            (9, 86_400, 1800),
+            (9, 3600, 900),
+            (1, 8, 2),
+        ] {
             let delay = next_attempt_delay(made, Duration::from_secs(timeout_s), MIDDLE);
             assert_eq!(delay, Duration::from_secs(delay_s), "{made} {timeout_s}");
         }
@@ -145,7 +229,9 @@ mod tests {
 
     #[test]
     fn deliveries_end_after_ten_attempts_over_75_hours_and_a_half() {
-        let total: Duration = (0..MOST_DELIVERY_ATTEMPTS).map(|made| delivery_delay(made, MIDDLE).unwrap()).sum();
+        let total: Duration = (0..MOST_DELIVERY_ATTEMPTS)
+            .map(|made| delivery_delay(made, MIDDLE).unwrap())
+            .sum();
         assert_eq!(total, Duration::from_secs(75 * 3600 + 35 * 60 + 5));
         assert_eq!(delivery_delay(MOST_DELIVERY_ATTEMPTS, MIDDLE), None);
     }

@@ -1,4 +1,5 @@
-//! A token bucket: so many at once, then so many a second. Pure: the time and the rate are passed in.
+//! A token bucket: so many at once, then so many a second. Pure: the time and the rate are passed
+//! in.
 
 use std::time::Duration;
 
@@ -16,10 +17,15 @@ impl TokenBucket {
     /// A full one.
     #[must_use]
     pub fn full(burst: f64, now: Timestamp) -> Self {
-        Self { burst, tokens: burst, counted_at: now }
+        Self {
+            burst,
+            tokens: burst,
+            counted_at: now,
+        }
     }
 
-    /// Adds what has come at this rate since it was last counted, and tells how much there is. A clock that goes back adds nothing.
+    /// Adds what has come at this rate since it was last counted, and tells how much there is. A
+    /// clock that goes back adds nothing.
     pub fn fill(&mut self, rate_per_s: f64, now: Timestamp) -> f64 {
         let passed_s = now.since(self.counted_at).as_secs_f64();
         self.tokens = (self.tokens + passed_s * rate_per_s).min(self.burst);
@@ -46,7 +52,8 @@ impl TokenBucket {
     /// How long until it holds this many, at this rate.
     #[must_use]
     pub fn until(&self, tokens: f64, rate_per_s: f64) -> Duration {
-        Duration::try_from_secs_f64((tokens.min(self.burst) - self.tokens).max(0.0) / rate_per_s).unwrap_or(Duration::MAX)
+        Duration::try_from_secs_f64((tokens.min(self.burst) - self.tokens).max(0.0) / rate_per_s)
+            .unwrap_or(Duration::MAX)
     }
 
     /// How many it holds at most.

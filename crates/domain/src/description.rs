@@ -1,7 +1,7 @@
 //! What AWS says of an export: ExportDescription in our types.
 //!
-//! Every field but the ARN and the status may be missing: a running export has no end, manifest or counts yet, and
-//! stand-ins leave out more.
+//! Every field but the ARN and the status may be missing: a running export has no end, manifest or
+//! counts yet, and stand-ins leave out more.
 
 use super::arn::{ExportArn, TableArn};
 use super::filter::FilterSpecification;

@@ -1,10 +1,11 @@
 //! Starts in doubt: AWS was asked to start an export and its answer was lost, so AWS may run it.
 //!
-//! While its token is good the start is repeated, which AWS answers with the same export. After that, and after `timeouts.create`, AWS's
-//! lists are searched for the token. An export that is found there is taken over. That none is found proves nothing: ListExports promises
-//! neither an order nor completeness, and its page tokens can be refused. So a search never leads to another start, and never to the
-//! statement that nothing was started: the export stays in doubt until `timeouts.create` ends it, says so in its reason, and is
-//! searched for a day longer.
+//! While its token is good the start is repeated, which AWS answers with the same export. After
+//! that, and after `timeouts.create`, AWS's lists are searched for the token. An export that is
+//! found there is taken over. That none is found proves nothing: ListExports promises neither an
+//! order nor completeness, and its page tokens can be refused. So a search never leads to another
+//! start, and never to the statement that nothing was started: the export stays in doubt until
+//! `timeouts.create` ends it, says so in its reason, and is searched for a day longer.
 
 use super::aws_failure::AwsFailure;
 use super::backoff::{retry_delay, slow_poll_delay};
@@ -13,12 +14,14 @@ use super::event::EventKind;
 use super::export::{Export, ExportState, TimedOut};
 use super::request::ExportKind;
 use super::step::{
-    Change, Claimed, NextLook, Outcome, Surroundings, accept, described_state, finish, look_slowly, refuse, within_timeout, would_search,
+    Change, Claimed, NextLook, Outcome, Surroundings, accept, described_state, finish, look_slowly,
+    refuse, within_timeout, would_search,
 };
 use super::timestamp::Timestamp;
 use super::timing::{DOUBT_SEARCHED_FOR, START_SETTLES};
 
-/// What the search for an export by its token means. `refused` is AWS's refusal of a repeated start, if that led to the search.
+/// What the search for an export by its token means. `refused` is AWS's refusal of a repeated
+/// start, if that led to the search.
 #[must_use]
 pub fn after_search(
     claimed: &Claimed,
@@ -31,19 +34,29 @@ pub fn after_search(
     match (answer, refused) {
         (Ok(Some(description)), _) if timed_out => found_late(export, &description, around),
         (Ok(Some(description)), _) => accept(export, &description, around),
-        (Ok(None), Some(refusal)) if is_about_the_request(&refusal, export) => refuse(export, refusal, around.now),
-        _ if timed_out => Outcome { change: None, next: look_slowly(export, around) },
+        (Ok(None), Some(refusal)) if is_about_the_request(&refusal, export) => {
+            refuse(export, refusal, around.now)
+        }
+        _ if timed_out => Outcome {
+            change: None,
+            next: look_slowly(export, around),
+        },
         (answer, refused) => {
             let why = in_words(answer.err().as_ref(), refused.as_ref());
-            if export.is_overdue(around.now) { time_out(export, &why, around) } else { search_again(claimed, &why, around) }
+            if export.is_overdue(around.now) {
+                time_out(export, &why, around)
+            } else {
+                search_again(claimed, &why, around)
+            }
         }
     }
 }
 
-/// Whether AWS refuses the request itself, which is the same as in the first start: then it cannot have accepted that one. A request that
-/// names a time can have been good when it was first sent.
+/// Whether AWS refuses the request itself, which is the same as in the first start: then it cannot
+/// have accepted that one. A request that names a time can have been good when it was first sent.
 fn is_about_the_request(refusal: &AwsFailure, export: &Export) -> bool {
-    refusal.code == "ValidationException" && matches!(export.request.kind, ExportKind::Full { export_time: None })
+    refusal.code == "ValidationException"
+        && matches!(export.request.kind, ExportKind::Full { export_time: None })
 }
 
 /// Whether an export that timed out in doubt is still searched for.
@@ -58,11 +71,20 @@ pub(super) fn give_up(export: &Export, now: Timestamp) -> Outcome {
         "the answer to a start request was lost, and AWS's lists did not show the export within {hours} h after its time-out; the search has ended"
     );
     let after = export.changed(export.state.clone(), Some(reason.clone()), now);
-    Outcome { change: Some(Change { export: after, event: EventKind::Forgotten, detail: reason }), next: NextLook::Never }
+    Outcome {
+        change: Some(Change {
+            export: after,
+            event: EventKind::Forgotten,
+            detail: reason,
+        }),
+        next: NextLook::Never,
+    }
 }
 
 fn in_words(failed: Option<&AwsFailure>, refused: Option<&AwsFailure>) -> String {
-    let repeated = refused.map(|refusal| format!(" (AWS refuses to repeat it: {})", refusal.code)).unwrap_or_default();
+    let repeated = refused
+        .map(|refusal| format!(" (AWS refuses to repeat it: {})", refusal.code))
+        .unwrap_or_default();
     let searched = match failed {
         Some(failure) => format!("the search for it failed ({})", failure.code),
         None => "AWS's lists do not show the export".to_owned(),
@@ -87,7 +109,14 @@ fn search_again(claimed: &Claimed, why: &str, around: &Surroundings) -> Outcome 
         event: EventKind::Delayed,
         detail: reason,
     });
-    Outcome { change, next: NextLook::After { delay, failures, in_doubt: true } }
+    Outcome {
+        change,
+        next: NextLook::After {
+            delay,
+            failures,
+            in_doubt: true,
+        },
+    }
 }
 
 fn time_out(export: &Export, why: &str, around: &Surroundings) -> Outcome {
@@ -95,8 +124,19 @@ fn time_out(export: &Export, why: &str, around: &Surroundings) -> Outcome {
     let reason = format!(
         "AWS did not confirm it within {timeout}: {why}. AWS may be running it; it is not started again, and the search continues at longer intervals"
     );
-    let after = export.changed(ExportState::TimedOut(TimedOut::InDoubt), Some(reason.clone()), around.now);
-    Outcome { change: Some(Change { export: after, event: EventKind::TimedOut, detail: reason }), next: look_slowly(export, around) }
+    let after = export.changed(
+        ExportState::TimedOut(TimedOut::InDoubt),
+        Some(reason.clone()),
+        around.now,
+    );
+    Outcome {
+        change: Some(Change {
+            export: after,
+            event: EventKind::TimedOut,
+            detail: reason,
+        }),
+        next: look_slowly(export, around),
+    }
 }
 
 /// AWS runs an export after all that had timed out in doubt, or has ended it.
@@ -104,9 +144,19 @@ fn found_late(export: &Export, description: &ExportDescription, around: &Surroun
     let ExportState::InProgress(accepted) = described_state(description) else {
         return finish(export, description, around.now);
     };
-    let detail = format!("found at AWS as {}; it is followed, slowly", description.arn.as_str());
+    let detail = format!(
+        "found at AWS as {}; it is followed, slowly",
+        description.arn.as_str()
+    );
     let state = ExportState::TimedOut(TimedOut::Accepted(accepted));
     let mut after = export.changed(state, Some(detail.clone()), around.now);
     after.settle(description);
-    Outcome { change: Some(Change { export: after, event: EventKind::Resumed, detail }), next: look_slowly(export, around) }
+    Outcome {
+        change: Some(Change {
+            export: after,
+            event: EventKind::Resumed,
+            detail,
+        }),
+        next: look_slowly(export, around),
+    }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::invalid::Invalid;
 
-/// `timeouts.create`: how long an export may take from its acceptance here to its end, as the caller wrote it.
+/// `timeouts.create`: how long an export may take from its acceptance here to its end, as the
+/// caller wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTimeout {
     text: String,
@@ -20,12 +21,20 @@ impl CreateTimeout {
     /// # Errors
     /// The text has another form, or the duration is below one second or above 90 days.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let duration = parse_duration(text)
-            .ok_or_else(|| Invalid::new("must be a duration such as \"60m\", \"1h30m\" or \"90s\" (units h, m, s, ms)"))?;
+        let duration = parse_duration(text).ok_or_else(|| {
+            Invalid::new(
+                "must be a duration such as \"60m\", \"1h30m\" or \"90s\" (units h, m, s, ms)",
+            )
+        })?;
         if duration < Duration::from_secs(1) || duration > LONGEST {
-            return Err(Invalid::new("must be at least 1s and at most 2160h (90 days, when AWS forgets an export)"));
+            return Err(Invalid::new(
+                "must be at least 1s and at most 2160h (90 days, when AWS forgets an export)",
+            ));
         }
-        Ok(Self { text: text.to_owned(), duration })
+        Ok(Self {
+            text: text.to_owned(),
+            duration,
+        })
     }
 
     /// A time-out that the database holds: its text and its length are not judged again.
@@ -50,7 +59,10 @@ impl CreateTimeout {
 impl Default for CreateTimeout {
     /// Terraform's default, an hour.
     fn default() -> Self {
-        Self { text: "60m".to_owned(), duration: Duration::from_secs(3600) }
+        Self {
+            text: "60m".to_owned(),
+            duration: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -62,10 +74,15 @@ pub fn parse_presign(text: &str) -> Result<Duration, Invalid> {
     let (least, most) = (Duration::from_secs(5), Duration::from_secs(12 * 3600));
     parse_duration(text)
         .filter(|duration| (least..=most).contains(duration))
-        .ok_or_else(|| Invalid::new("must be a duration from 5s to 12h, such as 15m or 1h30m (units h, m, s, ms)"))
+        .ok_or_else(|| {
+            Invalid::new(
+                "must be a duration from 5s to 12h, such as 15m or 1h30m (units h, m, s, ms)",
+            )
+        })
 }
 
-/// Reads a sequence of whole numbers with the units `h`, `m`, `s` or `ms`; `None` when the text has another form.
+/// Reads a sequence of whole numbers with the units `h`, `m`, `s` or `ms`; `None` when the text has
+/// another form.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     if text.is_empty() || text.len() > 64 {
@@ -97,8 +114,18 @@ mod tests {
 
     #[test]
     fn reads_terraform_durations() {
-        for (text, seconds) in [("60m", 3600), ("1h30m", 5400), ("90s", 90), ("2000ms", 2), ("1h0m0s", 3600)] {
-            assert_eq!(CreateTimeout::parse(text).unwrap().duration(), Duration::from_secs(seconds), "{text}");
+        for (text, seconds) in [
+            ("60m", 3600),
+            ("1h30m", 5400),
+            ("90s", 90),
+            ("2000ms", 2),
+            ("1h0m0s", 3600),
+        ] {
+            assert_eq!(
+                CreateTimeout::parse(text).unwrap().duration(),
+                Duration::from_secs(seconds),
+                "{text}"
+            );
         }
     }
 
@@ -112,8 +139,20 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_one() {
-        for text in ["", "60", "m", "1.5h", "-1h", "1d", "0s", "999ms", "2161h", "99999999999999999999h", "18446744073709551615h", "1h é"]
-        {
+        for text in [
+            "",
+            "60",
+            "m",
+            "1.5h",
+            "-1h",
+            "1d",
+            "0s",
+            "999ms",
+            "2161h",
+            "99999999999999999999h",
+            "18446744073709551615h",
+            "1h é",
+        ] {
             assert!(CreateTimeout::parse(text).is_err(), "{text}");
         }
     }

@@ -1,7 +1,9 @@
-//! What is expected of an export before it ends: when, how large, how dear. An estimate, made once when the export is accepted here.
+//! What is expected of an export before it ends: when, how large, how dear. An estimate, made once
+//! when the export is accepted here.
 //!
-//! AWS gives no sign of progress and promises no duration. What was seen: tables with a few items take about 12 minutes, whatever
-//! little they hold. AWS bills the table's size for a full export and what was changed for an incremental one, 10 MB at least.
+//! AWS gives no sign of progress and promises no duration. What was seen: tables with a few items
+//! take about 12 minutes, whatever little they hold. AWS bills the table's size for a full export
+//! and what was changed for an incremental one, 10 MB at least.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use super::invalid::Invalid;
 use super::request::ExportKind;
 use super::timestamp::Timestamp;
 
-/// What AWS bills at least for an incremental export, by a recorded probe: 0 items gave `BilledSizeBytes` 10000000.
+/// What AWS bills at least for an incremental export, by a recorded probe: 0 items gave
+/// `BilledSizeBytes` 10000000.
 const INCREMENTAL_FLOOR_BYTES: i64 = 10_000_000;
 
 /// How long AWS was seen to take for tables with few items: 706 to 726 s.
@@ -32,7 +35,11 @@ pub enum EstimateBasis {
 }
 
 impl EstimateBasis {
-    const ALL: [Self; 3] = [Self::PastExportsOfThisTable, Self::SimilarSize, Self::KnownRange];
+    const ALL: [Self; 3] = [
+        Self::PastExportsOfThisTable,
+        Self::SimilarSize,
+        Self::KnownRange,
+    ];
 
     /// The word callers and the database use.
     #[must_use]
@@ -76,13 +83,17 @@ pub struct LikelyEnd {
 }
 
 impl LikelyEnd {
-    /// From what the same table took before: the shortest to the longest, and more on both sides the fewer they are.
+    /// From what the same table took before: the shortest to the longest, and more on both sides
+    /// the fewer they are.
     fn after(durations: &[Duration]) -> Option<Self> {
         let (shortest, longest) = (durations.iter().min()?, durations.iter().max()?);
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let unknown = 0.01 + 0.1 / durations.len() as f64;
         let margin = median(durations.iter().copied())?.mul_f64(unknown);
-        Some(Self { from: shortest.saturating_sub(margin), to: *longest + margin })
+        Some(Self {
+            from: shortest.saturating_sub(margin),
+            to: *longest + margin,
+        })
     }
 }
 
@@ -97,27 +108,44 @@ pub struct PastExport {
     pub duration: Duration,
 }
 
-/// Estimates an export: by what was done before (the latest first), the table's size if AWS was just asked for it, and the price.
+/// Estimates an export: by what was done before (the latest first), the table's size if AWS was
+/// just asked for it, and the price.
 #[must_use]
-pub fn estimate(kind: &ExportKind, past: &[PastExport], table_size_bytes: Option<i64>, price_usd_per_gb: f64) -> Estimate {
+pub fn estimate(
+    kind: &ExportKind,
+    past: &[PastExport],
+    table_size_bytes: Option<i64>,
+    price_usd_per_gb: f64,
+) -> Estimate {
     let own = || past.iter().filter(|export| export.of_this_table);
-    let (basis, duration) = match (median(own().map(|e| e.duration)), median(past.iter().filter(|e| !e.of_this_table).map(|e| e.duration)))
-    {
+    let (basis, duration) = match (
+        median(own().map(|e| e.duration)),
+        median(past.iter().filter(|e| !e.of_this_table).map(|e| e.duration)),
+    ) {
         (Some(duration), _) => (EstimateBasis::PastExportsOfThisTable, duration),
         (None, Some(duration)) => (EstimateBasis::SimilarSize, duration),
         (None, None) => (EstimateBasis::KnownRange, KNOWN_DURATION),
     };
     let size_bytes = match kind {
         ExportKind::Full { .. } => table_size_bytes.or_else(|| own().find_map(|e| e.billed_bytes)),
-        ExportKind::Incremental { .. } => {
-            Some(median(own().filter_map(|e| e.billed_bytes)).unwrap_or_default().max(INCREMENTAL_FLOOR_BYTES))
-        }
+        ExportKind::Incremental { .. } => Some(
+            median(own().filter_map(|e| e.billed_bytes))
+                .unwrap_or_default()
+                .max(INCREMENTAL_FLOOR_BYTES),
+        ),
     };
     let likely_end = LikelyEnd::after(&own().map(|e| e.duration).collect::<Vec<_>>());
-    Estimate { basis, duration, size_bytes, likely_end, price_usd_per_gb }
+    Estimate {
+        basis,
+        duration,
+        size_bytes,
+        likely_end,
+        price_usd_per_gb,
+    }
 }
 
-/// The size that exports of other tables are compared with, as far as it is known before they are looked for.
+/// The size that exports of other tables are compared with, as far as it is known before they are
+/// looked for.
 #[must_use]
 pub fn comparable_size(kind: &ExportKind, table_size_bytes: Option<i64>) -> Option<i64> {
     match kind {
@@ -166,11 +194,17 @@ impl Prices {
                 "must give prices of a GB in US dollars, from 0 to 1000, by region, such as {\"default\": 0.1, \"eu-west-1\": 0.11}",
             )
         };
-        let mut by_region: BTreeMap<String, f64> = serde_json::from_str(json).map_err(|_| form())?;
-        if !by_region.values().all(|price| (0.0..=1000.0).contains(price)) {
+        let mut by_region: BTreeMap<String, f64> =
+            serde_json::from_str(json).map_err(|_| form())?;
+        if !by_region
+            .values()
+            .all(|price| (0.0..=1000.0).contains(price))
+        {
             return Err(form());
         }
-        let default = by_region.remove("default").unwrap_or(Self::default().default);
+        let default = by_region
+            .remove("default")
+            .unwrap_or(Self::default().default);
         Ok(Self { default, by_region })
     }
 
@@ -184,7 +218,10 @@ impl Prices {
 impl Default for Prices {
     /// $0.10 a GB: that of us-east-1, from a secondary source.
     fn default() -> Self {
-        Self { default: 0.10, by_region: BTreeMap::new() }
+        Self {
+            default: 0.10,
+            by_region: BTreeMap::new(),
+        }
     }
 }
 
@@ -194,30 +231,52 @@ mod tests {
 
     fn past(of_this_table: bool, billed_mb: i64, minutes: u64) -> PastExport {
         let duration = Duration::from_secs(minutes * 60);
-        PastExport { of_this_table, billed_bytes: Some(billed_mb * 1_000_000), duration }
+        PastExport {
+            of_this_table,
+            billed_bytes: Some(billed_mb * 1_000_000),
+            duration,
+        }
     }
 
     #[test]
     fn what_the_table_took_before_goes_first() {
         let full = ExportKind::Full { export_time: None };
-        let own = [past(true, 300, 20), past(true, 200, 15), past(true, 100, 90)];
+        let own = [
+            past(true, 300, 20),
+            past(true, 200, 15),
+            past(true, 100, 90),
+        ];
         let all = [&own[..], &[past(false, 300, 5)]].concat();
         let made = estimate(&full, &all, None, 0.1);
-        assert_eq!((made.basis, made.duration.as_secs() / 60), (EstimateBasis::PastExportsOfThisTable, 20));
+        assert_eq!(
+            (made.basis, made.duration.as_secs() / 60),
+            (EstimateBasis::PastExportsOfThisTable, 20)
+        );
         assert_eq!(made.size_bytes, Some(300_000_000), "the latest");
         assert_eq!(estimate(&full, &all, Some(5), 0.1).size_bytes, Some(5));
         let others = estimate(&full, &[past(false, 300, 5)], Some(250_000_000), 0.1);
-        assert_eq!((others.basis, others.duration.as_secs() / 60), (EstimateBasis::SimilarSize, 5));
-        assert_eq!(others.likely_end, None, "another table says little about when");
+        assert_eq!(
+            (others.basis, others.duration.as_secs() / 60),
+            (EstimateBasis::SimilarSize, 5)
+        );
+        assert_eq!(
+            others.likely_end, None,
+            "another table says little about when"
+        );
         let nothing = estimate(&full, &[], None, 0.1);
-        assert_eq!((nothing.basis, nothing.duration, nothing.size_bytes), (EstimateBasis::KnownRange, KNOWN_DURATION, None));
+        assert_eq!(
+            (nothing.basis, nothing.duration, nothing.size_bytes),
+            (EstimateBasis::KnownRange, KNOWN_DURATION, None)
+        );
     }
 
     #[test]
     fn the_end_is_likely_between_the_shortest_and_the_longest_and_a_little_more() {
         let likely = |minutes: &[u64]| {
             let past: Vec<_> = minutes.iter().map(|m| past(true, 1, *m)).collect();
-            let likely = estimate(&ExportKind::Full { export_time: None }, &past, None, 0.1).likely_end.unwrap();
+            let likely = estimate(&ExportKind::Full { export_time: None }, &past, None, 0.1)
+                .likely_end
+                .unwrap();
             (likely.from.as_secs(), likely.to.as_secs())
         };
         assert_eq!(likely(&[10]), (600 - 66, 600 + 66));
@@ -227,18 +286,33 @@ mod tests {
     #[test]
     fn incremental_exports_cost_ten_megabytes_at_least() {
         let from = Timestamp::parse("2026-03-10T12:00:00Z").unwrap();
-        let incremental = ExportKind::Incremental { from, to: None, view: crate::request::ExportViewType::default() };
+        let incremental = ExportKind::Incremental {
+            from,
+            to: None,
+            view: crate::request::ExportViewType::default(),
+        };
         let made = estimate(&incremental, &[], Some(5_000_000_000), 0.1);
         assert_eq!(made.size_bytes, Some(10_000_000));
         assert!((made.cost_usd(10_000_000) - 0.001).abs() < 1e-9);
-        assert_eq!(estimate(&incremental, &[past(true, 50, 12)], None, 0.1).size_bytes, Some(50_000_000));
+        assert_eq!(
+            estimate(&incremental, &[past(true, 50, 12)], None, 0.1).size_bytes,
+            Some(50_000_000)
+        );
     }
 
     #[test]
     fn prices_by_region() {
         let prices = Prices::parse(r#"{"eu-west-1": 0.114}"#).unwrap();
-        assert!((prices.of("eu-west-1") - 0.114).abs() < 1e-9 && (prices.of("us-east-1") - 0.1).abs() < 1e-9);
-        for bad in ["0.1", r#"{"eu-west-1": -1}"#, r#"{"eu-west-1": "0.1"}"#, "[]"] {
+        assert!(
+            (prices.of("eu-west-1") - 0.114).abs() < 1e-9
+                && (prices.of("us-east-1") - 0.1).abs() < 1e-9
+        );
+        for bad in [
+            "0.1",
+            r#"{"eu-west-1": -1}"#,
+            r#"{"eu-west-1": "0.1"}"#,
+            "[]",
+        ] {
             assert!(Prices::parse(bad).is_err(), "{bad}");
         }
     }

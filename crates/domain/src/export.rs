@@ -164,7 +164,10 @@ pub enum ExportOrigin {
 /// The status of an export: IN_PROGRESS, COMPLETED and FAILED mean what AWS means by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "each is explained at the variant of ExportState that it names")]
+#[expect(
+    missing_docs,
+    reason = "each is explained at the variant of ExportState that it names"
+)]
 pub enum ExportStatus {
     Pending,
     InProgress,
@@ -176,7 +179,14 @@ pub enum ExportStatus {
 
 impl ExportStatus {
     /// Every status, in the order of an export's life.
-    pub const ALL: [Self; 6] = [Self::Pending, Self::InProgress, Self::Completed, Self::Failed, Self::Cancelled, Self::TimedOut];
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::InProgress,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::TimedOut,
+    ];
 
     /// The word callers and the database use.
     #[must_use]
@@ -222,7 +232,9 @@ impl ExportState {
     #[must_use]
     pub fn accepted(&self) -> Option<&Accepted> {
         match self {
-            Self::InProgress(accepted) | Self::Completed(accepted, _) | Self::Failed(Failed::ByAws { accepted, .. }) => Some(accepted),
+            Self::InProgress(accepted)
+            | Self::Completed(accepted, _)
+            | Self::Failed(Failed::ByAws { accepted, .. }) => Some(accepted),
             Self::TimedOut(TimedOut::Accepted(accepted)) => Some(accepted),
             Self::Pending
             | Self::Cancelled
@@ -253,14 +265,27 @@ impl Export {
 
     /// The same export one change later.
     #[must_use]
-    pub fn changed(&self, state: ExportState, status_reason: Option<String>, now: Timestamp) -> Self {
-        Self { version: self.version + 1, updated_at: now, state, status_reason, ..self.clone() }
+    pub fn changed(
+        &self,
+        state: ExportState,
+        status_reason: Option<String>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            version: self.version + 1,
+            updated_at: now,
+            state,
+            status_reason,
+            ..self.clone()
+        }
     }
 
     /// Takes over what AWS settled: the times of an open request and the default encryption.
     pub fn settle(&mut self, description: &ExportDescription) {
         match &mut self.request.kind {
-            ExportKind::Full { export_time } => *export_time = description.export_time.or(*export_time),
+            ExportKind::Full { export_time } => {
+                *export_time = description.export_time.or(*export_time)
+            }
             ExportKind::Incremental { from, to, view } => {
                 *from = description.export_from_time.unwrap_or(*from);
                 *to = description.export_to_time.or(*to);

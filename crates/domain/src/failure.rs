@@ -1,10 +1,13 @@
-//! Failures in words: what kind of cause a code has, what exactly to do about it for this export, and whether another try can help.
+//! Failures in words: what kind of cause a code has, what exactly to do about it for this export,
+//! and whether another try can help.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::export::{Export, ExportState, Failed, TimedOut};
-use super::iam::{bucket_policy_statement, caller_statement, key_policy_statement, write_statement};
+use super::iam::{
+    bucket_policy_statement, caller_statement, key_policy_statement, write_statement,
+};
 use super::request::ExportRequest;
 use super::s3::Encryption;
 use super::timing::DOUBT_SEARCHED_FOR;
@@ -21,7 +24,8 @@ pub struct Failure {
     pub source: FailureSource,
     /// What kind of cause it has.
     pub cause: FailureCause,
-    /// What to do about it, with the statements of policies that this export needs; null when nothing is known of this code.
+    /// What to do about it, with the statements of policies that this export needs; null when
+    /// nothing is known of this code.
     #[schema(required)]
     pub hint: Option<String>,
     /// Whether a new export with the same request can succeed without a change elsewhere.
@@ -99,14 +103,25 @@ impl Failure {
     #[must_use]
     pub fn of(export: &Export) -> Option<Self> {
         let (source, code, message) = match &export.state {
-            ExportState::Failed(Failed::ByAws { code, message, .. }) => (FailureSource::Aws, code.clone(), message.clone()),
-            ExportState::Failed(Failed::Refused { code, message }) => (FailureSource::Refused, code.clone(), message.clone()),
+            ExportState::Failed(Failed::ByAws { code, message, .. }) => {
+                (FailureSource::Aws, code.clone(), message.clone())
+            }
+            ExportState::Failed(Failed::Refused { code, message }) => {
+                (FailureSource::Refused, code.clone(), message.clone())
+            }
             ExportState::TimedOut(timed_out) => return Some(of_time_out(export, timed_out)),
             _ => return None,
         };
         let cause = FailureCause::of(&code, &message);
         let hint = hint(cause, &message, &export.request);
-        Some(Self { code, message, source, cause, hint, retryable: cause.can_pass() })
+        Some(Self {
+            code,
+            message,
+            source,
+            cause,
+            hint,
+            retryable: cause.can_pass(),
+        })
     }
 }
 
@@ -137,7 +152,13 @@ fn of_time_out(export: &Export, timed_out: &TimedOut) -> Failure {
 }
 
 fn doubt_hint(export: &Export) -> String {
-    let (table, token) = (&export.request.table_arn, export.origin.client_token().map_or("", |token| token.as_str()));
+    let (table, token) = (
+        &export.request.table_arn,
+        export
+            .origin
+            .client_token()
+            .map_or("", |token| token.as_str()),
+    );
     format!(
         "It is not started again, so that it is not billed twice. AWS's lists are searched for it until {} hours after the time-out, and it is followed if \
          it is found. To check, list the exports of {} (aws dynamodb list-exports --region {}, then describe-export) and look for the client token \
@@ -197,7 +218,12 @@ fn bucket_hint(message: &str, request: &ExportRequest) -> String {
         );
     }
     let caller = write_statement(request);
-    match request.destination.bucket_owner.as_ref().map(|owner| owner.as_str()) {
+    match request
+        .destination
+        .bucket_owner
+        .as_ref()
+        .map(|owner| owner.as_str())
+    {
         Some(owner) if owner != account => format!(
             "Either the bucket {bucket} is not owned by account {owner}: then correct s3_bucket_owner. Or account {account} may not write to it: \
              then let the bucket's policy hold {statement} and the caller's policy {caller}"
@@ -216,7 +242,10 @@ fn key_hint(message: &str, request: &ExportRequest) -> String {
     };
     let statement = key_policy_statement(request);
     if message.contains("perform: kms:") {
-        return format!("{key} may not be used by account {}. Let the key's policy hold {statement}", request.table_arn.account_id());
+        return format!(
+            "{key} may not be used by account {}. Let the key's policy hold {statement}",
+            request.table_arn.account_id()
+        );
     }
     format!(
         "{key} does not exist in the bucket's region. Name an enabled key of that region in s3_sse_kms_key_id; its policy must hold {statement}"
@@ -232,22 +261,75 @@ mod tests {
     #[test]
     fn codes_have_causes_and_hints_have_statements() {
         for (code, message, cause, words) in [
-            ("S3NoSuchBucket", "", FailureCause::BucketMissing, &["my-exports"][..]),
-            ("S3AccessDenied", "Access Denied", FailureCause::BucketAccess, &["s3_bucket_owner", "arn:aws:s3:::my-exports/daily/*"]),
-            ("S3AccessDenied", "with an explicit deny", FailureCause::BucketAccess, &["denying statement", "\"Principal\""]),
-            ("S3AccessDenied", "to perform: kms:GenerateDataKey", FailureCause::KmsKey, &["kms:GenerateDataKey"]),
-            ("KmsNotFoundException", "", FailureCause::KmsKey, &["s3_sse_kms_key_id", "kms:Decrypt"]),
+            (
+                "S3NoSuchBucket",
+                "",
+                FailureCause::BucketMissing,
+                &["my-exports"][..],
+            ),
+            (
+                "S3AccessDenied",
+                "Access Denied",
+                FailureCause::BucketAccess,
+                &["s3_bucket_owner", "arn:aws:s3:::my-exports/daily/*"],
+            ),
+            (
+                "S3AccessDenied",
+                "with an explicit deny",
+                FailureCause::BucketAccess,
+                &["denying statement", "\"Principal\""],
+            ),
+            (
+                "S3AccessDenied",
+                "to perform: kms:GenerateDataKey",
+                FailureCause::KmsKey,
+                &["kms:GenerateDataKey"],
+            ),
+            (
+                "KmsNotFoundException",
+                "",
+                FailureCause::KmsKey,
+                &["s3_sse_kms_key_id", "kms:Decrypt"],
+            ),
             (
                 "PointInTimeRecoveryUnavailableException",
                 "",
                 FailureCause::PitrOff,
-                &["update-continuous-backups", "dynamodb:UpdateContinuousBackups"],
+                &[
+                    "update-continuous-backups",
+                    "dynamodb:UpdateContinuousBackups",
+                ],
             ),
-            ("TableNotFoundException", "", FailureCause::TableMissing, &["Orders", "123456789012", "us-east-1"]),
-            ("InvalidExportTimeException", "", FailureCause::ExportTime, &["five minutes"]),
-            ("ExportConflictException", "", FailureCause::Conflict, &["retry"]),
-            ("ValidationException", "", FailureCause::InvalidRequest, &["message"]),
-            ("InternalServerError", "", FailureCause::AwsInternal, &["retry"]),
+            (
+                "TableNotFoundException",
+                "",
+                FailureCause::TableMissing,
+                &["Orders", "123456789012", "us-east-1"],
+            ),
+            (
+                "InvalidExportTimeException",
+                "",
+                FailureCause::ExportTime,
+                &["five minutes"],
+            ),
+            (
+                "ExportConflictException",
+                "",
+                FailureCause::Conflict,
+                &["retry"],
+            ),
+            (
+                "ValidationException",
+                "",
+                FailureCause::InvalidRequest,
+                &["message"],
+            ),
+            (
+                "InternalServerError",
+                "",
+                FailureCause::AwsInternal,
+                &["retry"],
+            ),
         ] {
             let found = FailureCause::of(code, message);
             assert_eq!(found, cause, "{code}");
@@ -256,7 +338,11 @@ mod tests {
         }
         let mut foreign = request();
         foreign.destination.bucket_owner = Some(BucketOwner::parse("999999999999").unwrap());
-        assert!(hint(FailureCause::BucketAccess, "Access Denied", &foreign).unwrap().contains("999999999999"));
+        assert!(
+            hint(FailureCause::BucketAccess, "Access Denied", &foreign)
+                .unwrap()
+                .contains("999999999999")
+        );
         assert_eq!(FailureCause::of("SomethingNew", ""), FailureCause::Unknown);
         assert_eq!(hint(FailureCause::Unknown, "", &request()), None);
     }

@@ -1,24 +1,39 @@
-//! A filter as callers write and read it: what the OpenAPI document says of it. [`super::filter`] reads it.
+//! A filter as callers write and read it: what the OpenAPI document says of it. [`super::filter`]
+//! reads it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Which items are included: at least one expression. Expressions have at most 4 KB and 300 operators each. What AWS would refuse whatever the table
-/// is, such as an error of syntax, an undefined or unused placeholder or a reserved word, is refused here.
+/// Which items are included: at least one expression. Expressions have at most 4 KB and 300
+/// operators each. What AWS would refuse whatever the table is, such as an error of syntax, an
+/// undefined or unused placeholder or a reserved word, is refused here.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = FilterSpecification)]
 pub struct FilterDocument {
     /// Keeps items that match; all are read, and billed.
-    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$", example = "#s = :open")]
+    #[schema(
+        min_length = 1,
+        max_length = 4096,
+        pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$",
+        example = "#s = :open"
+    )]
     pub filter_expression: Option<String>,
     /// The attributes to write.
-    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 4096,
+        pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$"
+    )]
     pub projection_expression: Option<String>,
     /// Reads one partition key only, and bills only that.
-    #[schema(min_length = 1, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 4096,
+        pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$"
+    )]
     pub key_condition_expression: Option<String>,
     /// Names for placeholders that begin with `#`.
     #[schema(example = json!({"#s": "Status"}))]

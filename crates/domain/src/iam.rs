@@ -1,9 +1,10 @@
-//! Policies of IAM, S3 and KMS: the statements that an export needs, written out for one export, and a reader that finds what a
-//! bucket's policy says about its writes.
+//! Policies of IAM, S3 and KMS: the statements that an export needs, written out for one export,
+//! and a reader that finds what a bucket's policy says about its writes.
 //!
-//! Sources: DynamoDB's developer guide, "Requesting a table export" (the three S3 actions of the caller, the statement for a bucket
-//! of another account); S3's guide on SSE-KMS (`kms:GenerateDataKey` and `kms:Decrypt` for uploads in parts); IAM's guide on policy
-//! elements (`*` and `?` in actions and resources).
+//! Sources: DynamoDB's developer guide, "Requesting a table export" (the three S3 actions of the
+//! caller, the statement for a bucket of another account); S3's guide on SSE-KMS
+//! (`kms:GenerateDataKey` and `kms:Decrypt` for uploads in parts); IAM's guide on policy elements
+//! (`*` and `?` in actions and resources).
 
 use serde_json::{Value, json};
 
@@ -24,14 +25,26 @@ fn principal(request: &ExportRequest) -> String {
 /// Every object that the export writes.
 fn objects(request: &ExportRequest) -> String {
     let to = &request.destination;
-    let below = to.prefix.as_ref().map(|prefix| format!("{}/", prefix.as_str().trim_end_matches('/'))).unwrap_or_default();
-    format!("arn:{}:s3:::{}/{below}*", request.table_arn.partition(), to.bucket.as_str())
+    let below = to
+        .prefix
+        .as_ref()
+        .map(|prefix| format!("{}/", prefix.as_str().trim_end_matches('/')))
+        .unwrap_or_default();
+    format!(
+        "arn:{}:s3:::{}/{below}*",
+        request.table_arn.partition(),
+        to.bucket.as_str()
+    )
 }
 
 /// The statement that lets the caller do one thing with one resource, as JSON.
 #[must_use]
 pub fn caller_statement(actions: &[&str], resource: &str) -> String {
-    let action = if let [one] = actions { json!(one) } else { json!(actions) };
+    let action = if let [one] = actions {
+        json!(one)
+    } else {
+        json!(actions)
+    };
     json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
 }
 
@@ -96,8 +109,12 @@ pub fn verdict(policy: &Value, request: &ExportRequest) -> PolicyVerdict {
     };
     let mut verdict = PolicyVerdict::Silent;
     for (place, statement) in statements.iter().enumerate() {
-        let Some(certain) = concerns(statement, request) else { continue };
-        let name = statement["Sid"].as_str().map_or_else(|| format!("number {}", place + 1), str::to_owned);
+        let Some(certain) = concerns(statement, request) else {
+            continue;
+        };
+        let name = statement["Sid"]
+            .as_str()
+            .map_or_else(|| format!("number {}", place + 1), str::to_owned);
         match statement["Effect"].as_str() {
             Some("Deny") if certain => return PolicyVerdict::Denies { statement: name },
             Some("Deny") => verdict = PolicyVerdict::MayDeny { statement: name },
@@ -111,10 +128,15 @@ pub fn verdict(policy: &Value, request: &ExportRequest) -> PolicyVerdict {
 /// Whether a statement is about the export's writes: `None` if not, else whether that is certain.
 fn concerns(statement: &Value, request: &ExportRequest) -> Option<bool> {
     let action = named(statement, "Action", "NotAction", |pattern| {
-        WRITE_ACTIONS.iter().any(|action| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
+        WRITE_ACTIONS
+            .iter()
+            .any(|action| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
     });
-    let object = objects(request).trim_end_matches('*').to_owned() + "AWSDynamoDB/01700000000000-abcdef01/data/part.json.gz";
-    let resource = named(statement, "Resource", "NotResource", |pattern| matches(pattern, &object));
+    let object = objects(request).trim_end_matches('*').to_owned()
+        + "AWSDynamoDB/01700000000000-abcdef01/data/part.json.gz";
+    let resource = named(statement, "Resource", "NotResource", |pattern| {
+        matches(pattern, &object)
+    });
     if !action || !resource {
         return None;
     }
@@ -124,9 +146,17 @@ fn concerns(statement: &Value, request: &ExportRequest) -> Option<bool> {
         Value::String(all) => (all == "*").then_some(true),
         Value::Object(kinds) => {
             let names = kinds.get("AWS").map(texts).unwrap_or_default();
-            let whole = names.iter().any(|name| *name == "*" || *name == account || name.ends_with(&format!("::{account}:root")));
-            let part = names.iter().any(|name| name.contains(&format!("::{account}:")));
-            if whole { Some(true) } else { part.then_some(false) }
+            let whole = names.iter().any(|name| {
+                *name == "*" || *name == account || name.ends_with(&format!("::{account}:root"))
+            });
+            let part = names
+                .iter()
+                .any(|name| name.contains(&format!("::{account}:")));
+            if whole {
+                Some(true)
+            } else {
+                part.then_some(false)
+            }
         }
         _ => None,
     }?;
@@ -138,7 +168,9 @@ fn concerns(statement: &Value, request: &ExportRequest) -> Option<bool> {
         .filter_map(Value::as_object)
         .flat_map(|m| m.keys())
         .collect();
-    let about_tls = |key: &&String| ["aws:securetransport", "s3:tlsversion"].contains(&key.to_ascii_lowercase().as_str());
+    let about_tls = |key: &&String| {
+        ["aws:securetransport", "s3:tlsversion"].contains(&key.to_ascii_lowercase().as_str())
+    };
     if !conditions.is_empty() && conditions.iter().all(about_tls) {
         return None;
     }
@@ -162,7 +194,8 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// `*` stands for any characters, `?` for one. Linear in practice: only the last `*` is ever tried again.
+/// `*` stands for any characters, `?` for one. Linear in practice: only the last `*` is ever tried
+/// again.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
@@ -215,14 +248,30 @@ mod tests {
 
     #[test]
     fn denials_of_writes_are_found() {
-        let denied = PolicyVerdict::Denies { statement: "number 1".to_owned() };
-        let maybe = PolicyVerdict::MayDeny { statement: "number 1".to_owned() };
+        let denied = PolicyVerdict::Denies {
+            statement: "number 1".to_owned(),
+        };
+        let maybe = PolicyVerdict::MayDeny {
+            statement: "number 1".to_owned(),
+        };
         let objects = "arn:aws:s3:::my-exports/*";
         for (statement, expected) in [
-            (json!({"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": objects}), &denied),
-            (json!({"Effect": "Deny", "Principal": {"AWS": ["*"]}, "Action": ["s3:put*"], "Resource": [objects]}), &denied),
-            (json!({"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "*", "Resource": "*"}), &denied),
-            (json!({"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::123456789012:role/x"}, "Action": "*", "Resource": "*"}), &maybe),
+            (
+                json!({"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": objects}),
+                &denied,
+            ),
+            (
+                json!({"Effect": "Deny", "Principal": {"AWS": ["*"]}, "Action": ["s3:put*"], "Resource": [objects]}),
+                &denied,
+            ),
+            (
+                json!({"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "*", "Resource": "*"}),
+                &denied,
+            ),
+            (
+                json!({"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::123456789012:role/x"}, "Action": "*", "Resource": "*"}),
+                &maybe,
+            ),
             (
                 json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": objects, "Condition": {"Null": {"s3:x": "true"}}}),
                 &maybe,
@@ -231,12 +280,18 @@ mod tests {
                 json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": objects, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}),
                 &PolicyVerdict::Silent,
             ),
-            (json!({"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": objects}), &PolicyVerdict::Silent),
+            (
+                json!({"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": objects}),
+                &PolicyVerdict::Silent,
+            ),
             (
                 json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::my-exports/other/*"}),
                 &PolicyVerdict::Silent,
             ),
-            (serde_json::from_str(&bucket_policy_statement(&request())).unwrap(), &PolicyVerdict::Allows),
+            (
+                serde_json::from_str(&bucket_policy_statement(&request())).unwrap(),
+                &PolicyVerdict::Allows,
+            ),
         ] {
             assert_eq!(&judge(&statement), expected, "{statement}");
         }

@@ -27,7 +27,9 @@ impl DeliveryId {
     pub fn made_at(&self) -> Option<Timestamp> {
         let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
         let at = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-        OffsetDateTime::from_unix_timestamp_nanos(at).ok().map(Timestamp::from)
+        OffsetDateTime::from_unix_timestamp_nanos(at)
+            .ok()
+            .map(Timestamp::from)
     }
 }
 
@@ -37,7 +39,8 @@ impl fmt::Display for DeliveryId {
     }
 }
 
-/// The ClientToken of ExportTableToPointInTime: AWS answers the same token with the same export for 8 hours.
+/// The ClientToken of ExportTableToPointInTime: AWS answers the same token with the same export for
+/// 8 hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientToken(String);
 

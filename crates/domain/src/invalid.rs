@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// A value that breaks a rule. Displays as a sentence that says what is wrong and what would be right.
+/// A value that breaks a rule. Displays as a sentence that says what is wrong and what would be
+/// right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(Cow<'static, str>);

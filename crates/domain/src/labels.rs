@@ -15,14 +15,22 @@ impl Labels {
     /// Checks one label.
     ///
     /// # Errors
-    /// Key or value is too long, the key is empty or has a `:` (which separates key and value in a filter), or
-    /// either has control characters.
+    /// Key or value is too long, the key is empty or has a `:` (which separates key and value in a
+    /// filter), or either has control characters.
     pub fn check(key: &str, value: &str) -> Result<(), Invalid> {
-        if key.is_empty() || key.chars().count() > 63 || key.contains(':') || key.chars().any(char::is_control) {
-            return Err(Invalid::new("a label's key must have 1 to 63 characters, without \":\" and control characters"));
+        if key.is_empty()
+            || key.chars().count() > 63
+            || key.contains(':')
+            || key.chars().any(char::is_control)
+        {
+            return Err(Invalid::new(
+                "a label's key must have 1 to 63 characters, without \":\" and control characters",
+            ));
         }
         if value.chars().count() > 255 || value.chars().any(char::is_control) {
-            return Err(Invalid::new("a label's value must have at most 255 characters, without control characters"));
+            return Err(Invalid::new(
+                "a label's value must have at most 255 characters, without control characters",
+            ));
         }
         Ok(())
     }
@@ -33,7 +41,9 @@ impl Labels {
     /// There are more than 32.
     pub fn new(labels: BTreeMap<String, String>) -> Result<Self, Invalid> {
         if labels.len() > MOST_LABELS {
-            return Err(Invalid::new(format!("must hold at most {MOST_LABELS} labels")));
+            return Err(Invalid::new(format!(
+                "must hold at most {MOST_LABELS} labels"
+            )));
         }
         Ok(Self(labels))
     }

@@ -1,8 +1,9 @@
 //! The rules of table exports, pure: no I/O, no async, no clock of its own.
 //!
-//! Values that callers send are parsed here once ([`request`], [`arn`], [`s3`]); from then on a type is the proof
-//! that a rule holds. [`export`] holds the states an export can be in, [`step`] decides what to do next with one
-//! and what an answer of AWS means, [`view`] is the resource that callers and webhook receivers see.
+//! Values that callers send are parsed here once ([`request`], [`arn`], [`s3`]); from then on a
+//! type is the proof that a rule holds. [`export`] holds the states an export can be in, [`step`]
+//! decides what to do next with one and what an answer of AWS means, [`view`] is the resource that
+//! callers and webhook receivers see.
 
 pub mod account;
 pub mod address;

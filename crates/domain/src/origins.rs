@@ -22,11 +22,15 @@ impl Origins {
         if text.trim() == "*" {
             return Ok(Self::Any);
         }
-        text.split(',').map(|entry| read(entry.trim())).collect::<Result<_, _>>().map(Self::These)
+        text.split(',')
+            .map(|entry| read(entry.trim()))
+            .collect::<Result<_, _>>()
+            .map(Self::These)
     }
 }
 
-/// An origin in the form that browsers send: scheme, host, and the port if it is not the scheme's own.
+/// An origin in the form that browsers send: scheme, host, and the port if it is not the scheme's
+/// own.
 fn read(entry: &str) -> Result<String, Invalid> {
     let invalid = || {
         Invalid::new(
@@ -35,9 +39,17 @@ fn read(entry: &str) -> Result<String, Invalid> {
         )
     };
     let url = Url::parse(entry).map_err(|_| invalid())?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     match url.origin() {
-        origin @ Origin::Tuple(..) if plain && url.path() == "/" && matches!(url.scheme(), "http" | "https") && !entry.contains('*') => {
+        origin @ Origin::Tuple(..)
+            if plain
+                && url.path() == "/"
+                && matches!(url.scheme(), "http" | "https")
+                && !entry.contains('*') =>
+        {
             Ok(origin.ascii_serialization())
         }
         _ => Err(invalid()),
@@ -50,11 +62,25 @@ mod tests {
 
     #[test]
     fn origins_are_kept_as_browsers_send_them() {
-        let these = |origins: &[&str]| Ok(Origins::These(origins.iter().map(|origin| (*origin).to_owned()).collect()));
+        let these = |origins: &[&str]| {
+            Ok(Origins::These(
+                origins.iter().map(|origin| (*origin).to_owned()).collect(),
+            ))
+        };
         assert_eq!(Origins::parse("*"), Ok(Origins::Any));
-        assert_eq!(Origins::parse("https://console.example.com"), these(&["https://console.example.com"]));
+        assert_eq!(
+            Origins::parse("https://console.example.com"),
+            these(&["https://console.example.com"])
+        );
         let mixed = "HTTPS://Console.Example.com:443/, http://localhost:3000 ,http://[::1]:3000";
-        assert_eq!(Origins::parse(mixed), these(&["https://console.example.com", "http://localhost:3000", "http://[::1]:3000"]));
+        assert_eq!(
+            Origins::parse(mixed),
+            these(&[
+                "https://console.example.com",
+                "http://localhost:3000",
+                "http://[::1]:3000"
+            ])
+        );
         for text in [
             "",
             "https://*.example.com",

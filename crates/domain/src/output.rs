@@ -58,19 +58,30 @@ impl Output {
     /// The files of this export; `None` unless it is COMPLETED.
     #[must_use]
     pub fn of(export: &Export) -> Option<Self> {
-        let ExportState::Completed(accepted, written) = &export.state else { return None };
+        let ExportState::Completed(accepted, written) = &export.state else {
+            return None;
+        };
         let to = &export.request.destination;
         let arn = accepted.arn.as_str();
         let summary_key = written.manifest_key.clone().unwrap_or_else(|| {
-            let prefix = to.prefix.as_ref().map_or_else(String::new, |prefix| format!("{}/", prefix.as_str()));
-            format!("{prefix}{AWS_FOLDER}{}/{SUMMARY}", arn.rsplit('/').next().unwrap_or(arn))
+            let prefix = to
+                .prefix
+                .as_ref()
+                .map_or_else(String::new, |prefix| format!("{}/", prefix.as_str()));
+            format!(
+                "{prefix}{AWS_FOLDER}{}/{SUMMARY}",
+                arn.rsplit('/').next().unwrap_or(arn)
+            )
         });
         Some(Self {
             export_arn: arn.to_owned(),
             account_id: export.request.table_arn.account_id().to_owned(),
             region: export.request.table_arn.region().to_owned(),
             bucket: to.bucket.as_str().to_owned(),
-            bucket_owner: to.bucket_owner.as_ref().map(|owner| owner.as_str().to_owned()),
+            bucket_owner: to
+                .bucket_owner
+                .as_ref()
+                .map(|owner| owner.as_str().to_owned()),
             format: export.request.format,
             incremental: matches!(export.request.kind, ExportKind::Incremental { .. }),
             item_count: written.item_count.and_then(|n| u64::try_from(n).ok()),
@@ -90,25 +101,41 @@ impl Output {
         folder_of(self.folder().trim_end_matches('/'))
     }
 
-    /// The whole key of what a manifest names. Real AWS names whole keys, AWS's pages show keys without the prefix.
+    /// The whole key of what a manifest names. Real AWS names whole keys, AWS's pages show keys
+    /// without the prefix.
     #[must_use]
     pub fn whole_key(&self, named: &str) -> String {
         let root = self.root();
         let prefix = root.strip_suffix(AWS_FOLDER).unwrap_or_default();
         let with_prefix = format!("{prefix}{named}");
-        if !named.starts_with(root) && with_prefix.starts_with(root) { with_prefix } else { named.to_owned() }
+        if !named.starts_with(root) && with_prefix.starts_with(root) {
+            with_prefix
+        } else {
+            named.to_owned()
+        }
     }
 
-    /// The key of manifest-files.json: the one that the summary names, else the one beside the summary.
+    /// The key of manifest-files.json: the one that the summary names, else the one beside the
+    /// summary.
     #[must_use]
     pub fn files_key(&self, named: Option<&str>) -> String {
-        named.map_or_else(|| format!("{}{FILES}", self.folder()), |named| self.whole_key(named))
+        named.map_or_else(
+            || format!("{}{FILES}", self.folder()),
+            |named| self.whole_key(named),
+        )
     }
 
     /// The folder in which the data files of this export must lie.
     #[must_use]
     pub fn data_folder(&self) -> String {
-        format!("{}data/", if self.incremental { self.root() } else { self.folder() })
+        format!(
+            "{}data/",
+            if self.incremental {
+                self.root()
+            } else {
+                self.folder()
+            }
+        )
     }
 
     /// Whether a data file of this key lies where this export's must.
@@ -121,7 +148,10 @@ impl Output {
 /// The key of the MD5 sum of a manifest.
 #[must_use]
 pub fn md5_key(manifest_key: &str) -> String {
-    format!("{}.md5", manifest_key.strip_suffix(".json").unwrap_or(manifest_key))
+    format!(
+        "{}.md5",
+        manifest_key.strip_suffix(".json").unwrap_or(manifest_key)
+    )
 }
 
 fn folder_of(key: &str) -> &str {
@@ -155,20 +185,38 @@ mod tests {
             ("a/b/", false, "a/b/AWSDynamoDB/0170-ab/data/"),
             ("a/b/", true, "a/b/AWSDynamoDB/data/"),
         ] {
-            let output = output(&format!("{prefix}AWSDynamoDB/0170-ab/manifest-summary.json"), incremental);
+            let output = output(
+                &format!("{prefix}AWSDynamoDB/0170-ab/manifest-summary.json"),
+                incremental,
+            );
             assert_eq!(output.data_folder(), data);
             assert_eq!(output.folder(), format!("{prefix}AWSDynamoDB/0170-ab/"));
-            assert_eq!(output.files_key(None), format!("{prefix}AWSDynamoDB/0170-ab/manifest-files.json"));
-            assert_eq!(output.whole_key("AWSDynamoDB/0170-ab/x"), format!("{prefix}AWSDynamoDB/0170-ab/x"));
-            assert_eq!(output.whole_key(&format!("{data}x.gz")), format!("{data}x.gz"));
+            assert_eq!(
+                output.files_key(None),
+                format!("{prefix}AWSDynamoDB/0170-ab/manifest-files.json")
+            );
+            assert_eq!(
+                output.whole_key("AWSDynamoDB/0170-ab/x"),
+                format!("{prefix}AWSDynamoDB/0170-ab/x")
+            );
+            assert_eq!(
+                output.whole_key(&format!("{data}x.gz")),
+                format!("{data}x.gz")
+            );
             assert!(output.may_hold(&format!("{data}x.gz")));
             assert!(!output.may_hold(&format!("{prefix}AWSDynamoDB/0171-cd/data/x.gz")));
         }
-        assert!(!output("AWSDynamoDB/0170-ab/manifest-summary.json", false).may_hold("AWSDynamoDB/data/x.gz"));
+        assert!(
+            !output("AWSDynamoDB/0170-ab/manifest-summary.json", false)
+                .may_hold("AWSDynamoDB/data/x.gz")
+        );
     }
 
     #[test]
     fn sums_lie_beside_their_manifests() {
-        assert_eq!(md5_key("p/AWSDynamoDB/0170-ab/manifest-files.json"), "p/AWSDynamoDB/0170-ab/manifest-files.md5");
+        assert_eq!(
+            md5_key("p/AWSDynamoDB/0170-ab/manifest-files.json"),
+            "p/AWSDynamoDB/0170-ab/manifest-files.md5"
+        );
     }
 }

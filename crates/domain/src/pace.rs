@@ -1,5 +1,6 @@
-//! How fast AWS is asked, per account and region: a token bucket whose rate halves when AWS throttles and grows back with
-//! each call that AWS takes (additive increase, multiplicative decrease). Pure: time and randomness are passed in.
+//! How fast AWS is asked, per account and region: a token bucket whose rate halves when AWS
+//! throttles and grows back with each call that AWS takes (additive increase, multiplicative
+//! decrease). Pure: time and randomness are passed in.
 
 use std::time::Duration;
 
@@ -46,7 +47,12 @@ impl Pace {
     /// A full bucket.
     #[must_use]
     pub fn new(limits: PaceLimits, now: Timestamp) -> Self {
-        Self { limits, rate_per_s: limits.rate_per_s, bucket: TokenBucket::full(limits.burst, now), paused_until: now }
+        Self {
+            limits,
+            rate_per_s: limits.rate_per_s,
+            bucket: TokenBucket::full(limits.burst, now),
+            paused_until: now,
+        }
     }
 
     /// How many calls may be made now.
@@ -55,7 +61,11 @@ impl Pace {
         if now < self.paused_until {
             return 0;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float becomes an integer saturating"
+        )]
         let whole = tokens.floor() as u32;
         whole
     }
@@ -72,7 +82,8 @@ impl Pace {
 
     /// AWS took a call.
     pub fn taken_by_aws(&mut self) {
-        self.rate_per_s = (self.rate_per_s + self.limits.rate_per_s * RECOVERY).min(self.limits.rate_per_s);
+        self.rate_per_s =
+            (self.rate_per_s + self.limits.rate_per_s * RECOVERY).min(self.limits.rate_per_s);
     }
 
     /// AWS throttled a call: half the rate, an empty bucket, and a pause of about one call.
@@ -92,10 +103,15 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const LIMITS: PaceLimits = PaceLimits { burst: 10.0, rate_per_s: 2.0 };
+    const LIMITS: PaceLimits = PaceLimits {
+        burst: 10.0,
+        rate_per_s: 2.0,
+    };
 
     fn at(seconds: u64) -> Timestamp {
-        Timestamp::parse("2026-01-01T00:00:00Z").unwrap().plus(Duration::from_secs(seconds))
+        Timestamp::parse("2026-01-01T00:00:00Z")
+            .unwrap()
+            .plus(Duration::from_secs(seconds))
     }
 
     #[test]
@@ -106,7 +122,11 @@ mod tests {
         assert_eq!(pace.available(at(0)), 0);
         assert_eq!(pace.available(at(3)), 6);
         assert_eq!(pace.available(at(100)), 10);
-        assert_eq!(pace.available(at(50)), 10, "a clock that goes back gives nothing and takes nothing");
+        assert_eq!(
+            pace.available(at(50)),
+            10,
+            "a clock that goes back gives nothing and takes nothing"
+        );
     }
 
     #[test]
@@ -117,11 +137,18 @@ mod tests {
         assert_eq!(pace.available(at(10)), 10);
         pace.throttled(at(10), Jitter(0.5));
         pace.throttled(at(10), Jitter(0.5));
-        assert!((pace.rate_per_s - 0.5).abs() < 1e-9, "two calls of one burst halve it once");
+        assert!(
+            (pace.rate_per_s - 0.5).abs() < 1e-9,
+            "two calls of one burst halve it once"
+        );
         for n in 1..20 {
             pace.throttled(at(100 * n), Jitter(0.5));
         }
-        assert_eq!(pace.available(at(1905)), 0, "never slower than a call every ten seconds, but that slow");
+        assert_eq!(
+            pace.available(at(1905)),
+            0,
+            "never slower than a call every ten seconds, but that slow"
+        );
         for _ in 0..50 {
             pace.taken_by_aws();
         }

@@ -1,4 +1,5 @@
-//! A request for an export: every rule that can be checked without AWS holds for a value of this type.
+//! A request for an export: every rule that can be checked without AWS holds for a value of this
+//! type.
 
 use std::time::Duration;
 
@@ -51,7 +52,8 @@ pub enum ExportFormat {
     Ion,
 }
 
-/// What an incremental export writes of a changed item. `NEW_IMAGES`, as AWS's and Terraform's pages spell it, is accepted for `NEW_IMAGE`.
+/// What an incremental export writes of a changed item. `NEW_IMAGES`, as AWS's and Terraform's
+/// pages spell it, is accepted for `NEW_IMAGE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExportViewType {
@@ -99,17 +101,22 @@ const SHORTEST_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// The longest window of an incremental export.
 const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
-/// Checks a time against now: not in the future, not before point-in-time recovery can reach. Fractions of a second
-/// are dropped, since AWS compares whole seconds.
+/// Checks a time against now: not in the future, not before point-in-time recovery can reach.
+/// Fractions of a second are dropped, since AWS compares whole seconds.
 ///
 /// # Errors
 /// It lies outside.
 pub fn check_time(time: Timestamp, now: Timestamp) -> Result<Timestamp, Invalid> {
     if time > now {
-        return Err(Invalid::new(format!("must not be in the future; it is now {}", now.whole_seconds())));
+        return Err(Invalid::new(format!(
+            "must not be in the future; it is now {}",
+            now.whole_seconds()
+        )));
     }
     if time < now.minus(RECOVERY_PERIOD) {
-        return Err(Invalid::new("must lie within the last 35 days: point-in-time recovery reaches no further back"));
+        return Err(Invalid::new(
+            "must lie within the last 35 days: point-in-time recovery reaches no further back",
+        ));
     }
     Ok(time.whole_seconds())
 }
@@ -124,12 +131,22 @@ pub fn check_window(from: Timestamp, to: Option<Timestamp>, now: Timestamp) -> R
         return Err(Invalid::new("must be later than export_from_time"));
     }
     let length = end.since(from);
-    let of = if to.is_some() { "the window" } else { "the window, which ends now when export_to_time is left out," };
+    let of = if to.is_some() {
+        "the window"
+    } else {
+        "the window, which ends now when export_to_time is left out,"
+    };
     if length < SHORTEST_WINDOW {
-        return Err(Invalid::new(format!("{of} must be at least 15 minutes long; it is {} s", length.as_secs())));
+        return Err(Invalid::new(format!(
+            "{of} must be at least 15 minutes long; it is {} s",
+            length.as_secs()
+        )));
     }
     if length > LONGEST_WINDOW {
-        return Err(Invalid::new(format!("{of} must be at most 24 hours long; it is {} s", length.as_secs())));
+        return Err(Invalid::new(format!(
+            "{of} must be at most 24 hours long; it is {} s",
+            length.as_secs()
+        )));
     }
     Ok(())
 }
@@ -231,7 +248,12 @@ mod tests {
     #[test]
     fn times_lie_within_35_days_and_not_in_the_future() {
         let now = t("2026-03-10T12:00:00Z");
-        assert_eq!(check_time(t("2026-03-10T13:00:00.9+01:00"), t("2026-03-10T12:00:01Z")).unwrap().to_string(), "2026-03-10T12:00:00Z");
+        assert_eq!(
+            check_time(t("2026-03-10T13:00:00.9+01:00"), t("2026-03-10T12:00:01Z"))
+                .unwrap()
+                .to_string(),
+            "2026-03-10T12:00:00Z"
+        );
         assert!(check_time(t("2026-03-10T12:00:01Z"), now).is_err());
         assert!(check_time(t("2026-02-03T12:00:00Z"), now).is_ok());
         assert!(check_time(t("2026-02-03T11:59:59Z"), now).is_err());

@@ -1,4 +1,5 @@
-//! `Retry-After` (RFC 9110, 10.2.3), in every form that is met: seconds, with a fraction too, and dates.
+//! `Retry-After` (RFC 9110, 10.2.3), in every form that is met: seconds, with a fraction too, and
+//! dates.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use super::timestamp::Timestamp;
 /// The longest wait that is honoured.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// How long to wait, at most [`LONGEST_RETRY_AFTER`]; zero if the date has passed. `None` if it is neither seconds nor a date.
+/// How long to wait, at most [`LONGEST_RETRY_AFTER`]; zero if the date has passed. `None` if it is
+/// neither seconds nor a date.
 #[must_use]
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
@@ -27,10 +29,13 @@ fn seconds(value: &str) -> Option<Duration> {
     }
     // Too many digits are a very long time, and no error.
     let seconds: f64 = value.parse().ok()?;
-    Some(Duration::from_secs_f64(seconds.min(LONGEST_RETRY_AFTER.as_secs_f64())))
+    Some(Duration::from_secs_f64(
+        seconds.min(LONGEST_RETRY_AFTER.as_secs_f64()),
+    ))
 }
 
-/// A date in one of HTTP's three forms, or as mail (RFC 2822: other zones, days of one digit) or RFC 3339 has it.
+/// A date in one of HTTP's three forms, or as mail (RFC 2822: other zones, days of one digit) or
+/// RFC 3339 has it.
 fn date(value: &str) -> Option<Timestamp> {
     // Not in any of the standards, and sent all the same.
     let zoned = value.strip_suffix("UTC").map(|rest| format!("{rest}GMT"));
@@ -38,7 +43,10 @@ fn date(value: &str) -> Option<Timestamp> {
     if let Ok(then) = httpdate::parse_http_date(value) {
         return Some(OffsetDateTime::from(then).into());
     }
-    OffsetDateTime::parse(value, &Rfc2822).or_else(|_| OffsetDateTime::parse(value, &Rfc3339)).ok().map(Timestamp::from)
+    OffsetDateTime::parse(value, &Rfc2822)
+        .or_else(|_| OffsetDateTime::parse(value, &Rfc3339))
+        .ok()
+        .map(Timestamp::from)
 }
 
 #[cfg(test)]
@@ -85,7 +93,11 @@ mod tests {
             ("UTC", None),
             ("Sun, 06 Nov 1994 25:51:37 GMT", None),
         ] {
-            assert_eq!(retry_after(value, now).map(|wait| wait.as_secs_f64()), seconds, "{value:?}");
+            assert_eq!(
+                retry_after(value, now).map(|wait| wait.as_secs_f64()),
+                seconds,
+                "{value:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Where an export is written: bucket, owner, prefix, encryption. Limits are those of botocore's DynamoDB model.
+//! Where an export is written: bucket, owner, prefix, encryption. Limits are those of botocore's
+//! DynamoDB model.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,7 +20,8 @@ pub struct S3Destination {
     pub encryption: Option<Encryption>,
 }
 
-/// A bucket's name as DynamoDB accepts it: 3 to 255 characters, letters and digits at both ends, `.`, `-` and `_` between.
+/// A bucket's name as DynamoDB accepts it: 3 to 255 characters, letters and digits at both ends,
+/// `.`, `-` and `_` between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Bucket(String);
 
@@ -40,7 +42,9 @@ impl S3Bucket {
         }
         let ends = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
         let bytes = text.as_bytes();
-        let known = bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        let known = bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
         if known && (3..=255).contains(&bytes.len()) && ends(bytes.first()) && ends(bytes.last()) {
             Ok(Self(text.to_owned()))
         } else {
@@ -56,15 +60,20 @@ impl S3Bucket {
         &self.0
     }
 
-    /// Which of S3's rules for new buckets the name breaks, if any: DynamoDB accepts it all the same. Buckets of us-east-1 from before
-    /// March 2018 may have longer names, upper case and underscores.
+    /// Which of S3's rules for new buckets the name breaks, if any: DynamoDB accepts it all the
+    /// same. Buckets of us-east-1 from before March 2018 may have longer names, upper case and
+    /// underscores.
     ///
     /// The rules: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
     #[must_use]
     pub fn broken_rule(&self) -> Option<String> {
         let name = self.0.as_str();
-        let starts = RESERVED_PREFIXES.iter().find(|prefix| name.starts_with(**prefix));
-        let ends = RESERVED_SUFFIXES.iter().find(|suffix| name.ends_with(**suffix));
+        let starts = RESERVED_PREFIXES
+            .iter()
+            .find(|prefix| name.starts_with(**prefix));
+        let ends = RESERVED_SUFFIXES
+            .iter()
+            .find(|suffix| name.ends_with(**suffix));
         if name.len() > 63 {
             Some("it has more than 63 characters".to_owned())
         } else if name.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -89,7 +98,8 @@ const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 /// What no name of a new bucket may end with.
 const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
-/// A whole address that was given where a part of it belongs: `s3://bucket/prefix`, another URL, or an ARN.
+/// A whole address that was given where a part of it belongs: `s3://bucket/prefix`, another URL, or
+/// an ARN.
 struct Pasted<'a> {
     what: &'static str,
     /// The bucket and what follows, if that can be told.
@@ -103,22 +113,30 @@ impl<'a> Pasted<'a> {
             ("URL", Some(&text[5..]))
         } else if lower.starts_with("arn:") {
             ("ARN", text.split_once(":s3:::").map(|(_, rest)| rest))
-        } else if text.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()))
-        {
+        } else if text.split_once("://").is_some_and(|(scheme, _)| {
+            !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric())
+        }) {
             ("URL", None)
         } else {
             return None;
         };
         let parts = rest.map(|rest| rest.split_once('/').unwrap_or((rest, "")));
-        Some(Self { what, parts: parts.filter(|(bucket, _)| S3Bucket::parse(bucket).is_ok()) })
+        Some(Self {
+            what,
+            parts: parts.filter(|(bucket, _)| S3Bucket::parse(bucket).is_ok()),
+        })
     }
 
     fn for_bucket(&self) -> Invalid {
         let what = self.what;
         Invalid::new(match self.parts {
-            Some((bucket, "")) => format!("must be the bucket's name alone, not its {what}: {bucket}"),
+            Some((bucket, "")) => {
+                format!("must be the bucket's name alone, not its {what}: {bucket}")
+            }
             Some((bucket, prefix)) => {
-                format!("must be the bucket's name alone, not its {what}: set s3_bucket to {bucket} and s3_prefix to {prefix}")
+                format!(
+                    "must be the bucket's name alone, not its {what}: set s3_bucket to {bucket} and s3_prefix to {prefix}"
+                )
             }
             None => format!("must be the bucket's name alone, not its {what}, such as my-exports"),
         })
@@ -128,10 +146,14 @@ impl<'a> Pasted<'a> {
         let what = self.what;
         Invalid::new(match self.parts {
             Some((bucket, "")) => {
-                format!("must be what keys begin with, not the {what} of a bucket: leave it out, and set s3_bucket to {bucket}")
+                format!(
+                    "must be what keys begin with, not the {what} of a bucket: leave it out, and set s3_bucket to {bucket}"
+                )
             }
             Some((bucket, prefix)) => {
-                format!("must be what keys begin with, without the bucket: set s3_bucket to {bucket} and s3_prefix to {prefix}")
+                format!(
+                    "must be what keys begin with, without the bucket: set s3_bucket to {bucket} and s3_prefix to {prefix}"
+                )
             }
             None => format!("must be what keys begin with, not an {what}: such as exports/daily"),
         })
@@ -157,7 +179,9 @@ impl BucketOwner {
         if is_account_id(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new("must be the 12 digits of the account that owns the bucket"))
+            Err(Invalid::new(
+                "must be the 12 digits of the account that owns the bucket",
+            ))
         }
     }
 
@@ -179,7 +203,8 @@ impl S3Prefix {
         Self(text)
     }
 
-    /// Reads the prefix of a request. What somebody has pasted by mistake is refused here only: S3 takes it, so exports of AWS may have it.
+    /// Reads the prefix of a request. What somebody has pasted by mistake is refused here only: S3
+    /// takes it, so exports of AWS may have it.
     ///
     /// # Errors
     /// It is a URL or an ARN, has a part `.` or `..`, or is no prefix.
@@ -273,7 +298,9 @@ impl KmsKeyId {
         if plain && (1..=2048).contains(&text.chars().count()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new("must be the id, ARN or alias of a KMS key: 1 to 2048 characters without white space"))
+            Err(Invalid::new(
+                "must be the id, ARN or alias of a KMS key: 1 to 2048 characters without white space",
+            ))
         }
     }
 
@@ -293,7 +320,18 @@ mod tests {
         for good in ["my-bucket", "My.Bucket_1", "abc"] {
             assert!(S3Bucket::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "ab", "-abc", "abc-", "a bc", "arn:aws:s3:::abc", "s3://abc", "a\0bc", "üabc", &"a".repeat(256)] {
+        for bad in [
+            "",
+            "ab",
+            "-abc",
+            "abc-",
+            "a bc",
+            "arn:aws:s3:::abc",
+            "s3://abc",
+            "a\0bc",
+            "üabc",
+            &"a".repeat(256),
+        ] {
             assert!(S3Bucket::parse(bad).is_err(), "{bad}");
         }
     }
@@ -302,26 +340,66 @@ mod tests {
     fn a_pasted_address_is_refused_with_the_fix() {
         let bucket = |text: &str| S3Bucket::parse(text).unwrap_err().to_string();
         let prefix = |text: &str| S3Prefix::of_request(text).unwrap_err().to_string();
-        for text in ["s3://my-exports/daily/new", "S3://my-exports/daily/new", "arn:aws-cn:s3:::my-exports/daily/new"] {
-            assert!(bucket(text).ends_with("set s3_bucket to my-exports and s3_prefix to daily/new"), "{}", bucket(text));
-            assert!(prefix(text).ends_with("set s3_bucket to my-exports and s3_prefix to daily/new"), "{}", prefix(text));
+        for text in [
+            "s3://my-exports/daily/new",
+            "S3://my-exports/daily/new",
+            "arn:aws-cn:s3:::my-exports/daily/new",
+        ] {
+            assert!(
+                bucket(text).ends_with("set s3_bucket to my-exports and s3_prefix to daily/new"),
+                "{}",
+                bucket(text)
+            );
+            assert!(
+                prefix(text).ends_with("set s3_bucket to my-exports and s3_prefix to daily/new"),
+                "{}",
+                prefix(text)
+            );
         }
-        for text in ["s3://my-exports", "s3://my-exports/", "arn:aws:s3:::my-exports"] {
+        for text in [
+            "s3://my-exports",
+            "s3://my-exports/",
+            "arn:aws:s3:::my-exports",
+        ] {
             assert!(bucket(text).ends_with(": my-exports"), "{}", bucket(text));
-            assert!(prefix(text).contains("leave it out, and set s3_bucket to my-exports"), "{}", prefix(text));
+            assert!(
+                prefix(text).contains("leave it out, and set s3_bucket to my-exports"),
+                "{}",
+                prefix(text)
+            );
         }
-        for text in ["https://my-exports.s3.amazonaws.com/daily", "arn:aws:dynamodb:us-east-1:123456789012:table/T", "s3://", "s3:///daily"]
-        {
-            assert!(bucket(text).contains("the bucket's name alone") && prefix(text).contains("what keys begin with"), "{text}");
+        for text in [
+            "https://my-exports.s3.amazonaws.com/daily",
+            "arn:aws:dynamodb:us-east-1:123456789012:table/T",
+            "s3://",
+            "s3:///daily",
+        ] {
+            assert!(
+                bucket(text).contains("the bucket's name alone")
+                    && prefix(text).contains("what keys begin with"),
+                "{text}"
+            );
         }
-        for good in ["s3", "a:b", "arn", "a/arn:aws:s3:::b", "//x", "://x", "a/b://c", "...", "a/.b/c."] {
+        for good in [
+            "s3",
+            "a:b",
+            "arn",
+            "a/arn:aws:s3:::b",
+            "//x",
+            "://x",
+            "a/b://c",
+            "...",
+            "a/.b/c.",
+        ] {
             assert!(S3Prefix::of_request(good).is_ok(), "{good}");
         }
         for bad in [".", "..", "a/./b", "../a", "a/.."] {
             assert!(S3Prefix::of_request(bad).is_err(), "{bad}");
         }
         // An export that was started elsewhere may have it.
-        assert!(S3Prefix::parse("s3://my-exports/daily").is_ok() && S3Prefix::parse("a/./b").is_ok());
+        assert!(
+            S3Prefix::parse("s3://my-exports/daily").is_ok() && S3Prefix::parse("a/./b").is_ok()
+        );
     }
 
     #[test]
@@ -345,7 +423,13 @@ mod tests {
             let told = S3Bucket::parse(name).unwrap().broken_rule().unwrap();
             assert!(told.contains(why), "{name}: {told}");
         }
-        for name in ["my-exports", "a.b-c.1", "1.2.3", "999.1.1.1", &"a".repeat(63)] {
+        for name in [
+            "my-exports",
+            "a.b-c.1",
+            "1.2.3",
+            "999.1.1.1",
+            &"a".repeat(63),
+        ] {
             assert_eq!(S3Bucket::parse(name).unwrap().broken_rule(), None, "{name}");
         }
     }

@@ -19,13 +19,17 @@ const LONGEST: usize = "9999-12-31T23:59:59.999999999Z".len();
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// Reads RFC 3339 text with any offset. The offset may be written without its colon, as many languages do.
+    /// Reads RFC 3339 text with any offset. The offset may be written without its colon, as many
+    /// languages do.
     ///
     /// # Errors
     /// The text is not RFC 3339, or not representable in UTC between the years 0 and 9999.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let wrong =
-            || Invalid::new("must be a time in RFC 3339 form with an offset, such as 2026-04-02T11:30:13Z or 2026-04-02T11:30:13+01:00");
+        let wrong = || {
+            Invalid::new(
+                "must be a time in RFC 3339 form with an offset, such as 2026-04-02T11:30:13Z or 2026-04-02T11:30:13+01:00",
+            )
+        };
         let parsed = OffsetDateTime::parse(&with_colon(text), &Rfc3339).map_err(|_| wrong())?;
         let utc = parsed.checked_to_offset(UtcOffset::UTC).ok_or_else(wrong)?;
         if !(1..=9999).contains(&utc.year()) {
@@ -42,7 +46,9 @@ impl Timestamp {
             return None;
         }
         #[expect(clippy::cast_possible_truncation, reason = "bounded just above")]
-        OffsetDateTime::from_unix_timestamp_nanos(micros as i128 * 1000).ok().map(Self::from)
+        OffsetDateTime::from_unix_timestamp_nanos(micros as i128 * 1000)
+            .ok()
+            .map(Self::from)
     }
 
     /// Whole seconds since the Unix epoch; fractions are dropped.
@@ -89,9 +95,15 @@ impl Timestamp {
 
 /// The text with a colon in its offset, if it ends in `±hhmm`.
 fn with_colon(text: &str) -> Cow<'_, str> {
-    let offset = text.len().checked_sub("+hhmm".len()).and_then(|at| text.split_at_checked(at));
+    let offset = text
+        .len()
+        .checked_sub("+hhmm".len())
+        .and_then(|at| text.split_at_checked(at));
     match offset {
-        Some((time, offset)) if offset.starts_with(['+', '-']) && offset.bytes().skip(1).all(|b| b.is_ascii_digit()) => {
+        Some((time, offset))
+            if offset.starts_with(['+', '-'])
+                && offset.bytes().skip(1).all(|b| b.is_ascii_digit()) =>
+        {
             let (hours, minutes) = offset.split_at("+hh".len());
             Cow::Owned(format!("{time}{hours}:{minutes}"))
         }
@@ -121,7 +133,9 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut space = [0; LONGEST];
-        let text = self.write(&mut space).ok_or_else(|| S::Error::custom("a time that has no RFC 3339 form"))?;
+        let text = self
+            .write(&mut space)
+            .ok_or_else(|| S::Error::custom("a time that has no RFC 3339 form"))?;
         serializer.serialize_str(text)
     }
 }
@@ -132,14 +146,36 @@ mod tests {
 
     #[test]
     fn any_offset_comes_back_in_utc() {
-        assert_eq!(Timestamp::parse("2023-04-02T11:30:13+01:00").unwrap().to_string(), "2023-04-02T10:30:13Z");
-        for text in ["2023-04-02T11:30:13.5Z", "2023-04-02T11:30:13.012Z", "2023-04-02T11:30:13.000001Z", "9999-12-31T23:59:59.999999Z"] {
+        assert_eq!(
+            Timestamp::parse("2023-04-02T11:30:13+01:00")
+                .unwrap()
+                .to_string(),
+            "2023-04-02T10:30:13Z"
+        );
+        for text in [
+            "2023-04-02T11:30:13.5Z",
+            "2023-04-02T11:30:13.012Z",
+            "2023-04-02T11:30:13.000001Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
         }
         // Without the colon, as Python's %z writes it.
-        assert_eq!(Timestamp::parse("2023-04-02T11:30:13+0100").unwrap().to_string(), "2023-04-02T10:30:13Z");
-        assert_eq!(Timestamp::parse("2023-04-02T11:30:13.5-0130").unwrap().to_string(), "2023-04-02T13:00:13.5Z");
-        let finest = Timestamp::parse("2023-04-02T11:30:13Z").unwrap().plus(Duration::from_nanos(123_456_789));
+        assert_eq!(
+            Timestamp::parse("2023-04-02T11:30:13+0100")
+                .unwrap()
+                .to_string(),
+            "2023-04-02T10:30:13Z"
+        );
+        assert_eq!(
+            Timestamp::parse("2023-04-02T11:30:13.5-0130")
+                .unwrap()
+                .to_string(),
+            "2023-04-02T13:00:13.5Z"
+        );
+        let finest = Timestamp::parse("2023-04-02T11:30:13Z")
+            .unwrap()
+            .plus(Duration::from_nanos(123_456_789));
         assert_eq!(finest.to_string(), "2023-04-02T11:30:13.123456789Z");
     }
 
@@ -165,7 +201,10 @@ mod tests {
     #[test]
     fn arithmetic_saturates() {
         let t = Timestamp::parse("9999-12-31T23:59:59Z").unwrap();
-        assert_eq!(t.plus(Duration::MAX).since(t.plus(Duration::MAX)), Duration::ZERO);
+        assert_eq!(
+            t.plus(Duration::MAX).since(t.plus(Duration::MAX)),
+            Duration::ZERO
+        );
         assert!(Timestamp::from_unix_seconds(f64::NAN).is_none());
     }
 }

@@ -1,8 +1,10 @@
-//! The times that the promises rest on, and the inequalities between them, which the compiler checks.
+//! The times that the promises rest on, and the inequalities between them, which the compiler
+//! checks.
 //!
-//! "Never started twice" needs that a worker whose lease has ended can no longer have a start on its way to AWS, and that AWS still
-//! recognizes every token that is sent. Whoever changes a time here changes it for the workers, for the SQL and for the simulation
-//! (`tests/simulation`); a change that breaks an inequality does not compile.
+//! "Never started twice" needs that a worker whose lease has ended can no longer have a start on
+//! its way to AWS, and that AWS still recognizes every token that is sent. Whoever changes a time
+//! here changes it for the workers, for the SQL and for the simulation (`tests/simulation`); a
+//! change that breaks an inequality does not compile.
 
 use std::time::Duration;
 
@@ -12,30 +14,34 @@ const fn seconds(seconds: u64) -> Duration {
 
 // Starts and polls.
 
-/// How long one call to AWS may take, answer included. AWS carries a call out within this time or never.
+/// How long one call to AWS may take, answer included. AWS carries a call out within this time or
+/// never.
 pub const AWS_CALL_TIMEOUT: Duration = seconds(10);
 
 /// How long a claimed start belongs to its worker before another may claim it.
 pub const START_LEASE: Duration = seconds(15);
 
-/// The same for polls, which do no harm if two workers make them: as long as polls usually are apart, so that one without news costs one
-/// write.
+/// The same for polls, which do no harm if two workers make them: as long as polls usually are
+/// apart, so that one without news costs one write.
 pub const POLL_LEASE: Duration = seconds(30);
 
-/// How long after its claim was sent to the database a start may still be sent to AWS, by the worker's monotonic clock.
+/// How long after its claim was sent to the database a start may still be sent to AWS, by the
+/// worker's monotonic clock.
 pub const START_MARGIN: Duration = seconds(4);
 
 /// How long a start whose answer was lost is left alone before it is repeated or searched for.
 pub const START_SETTLES: Duration = seconds(15);
 
-/// When an export is due again whose start met a throttle or a full quota. Its lane decides when it is tried.
+/// When an export is due again whose start met a throttle or a full quota. Its lane decides when it
+/// is tried.
 pub const LANE_PAUSES: Duration = Duration::from_millis(500);
 
 /// How far the clock of a worker may be off, either way.
 pub const MAXIMUM_CLOCK_SKEW: Duration = seconds(60);
 
 /// How long AWS answers a client token with the export that it started
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExportTableToPointInTime.html>, `ClientToken`).
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExportTableToPointInTime.html>,
+/// `ClientToken`).
 pub const AWS_TOKEN_LIFE: Duration = seconds(8 * 3600);
 
 /// How long a token is sent.
@@ -102,18 +108,25 @@ const _: () = assert!(fits(AWS_CALL_TIMEOUT, NONE, START_SETTLES));
 const _: () = assert!(fits(TOKEN_LIFE, OLDEST_TOKEN_SLACK, AWS_TOKEN_LIFE));
 // A search renews its lease before each call: the call and the pause after it fit into the lease.
 const _: () = assert!(fits(AWS_CALL_TIMEOUT, LONGEST_SEARCH_PAUSE, START_LEASE));
-// A search does not pass over an export that AWS began, by another clock, before the token was made.
+// A search does not pass over an export that AWS began, by another clock, before the token was
+// made.
 const _: () = assert!(fits(MAXIMUM_CLOCK_SKEW, MAXIMUM_CLOCK_SKEW, SEARCH_SKEW));
 // A poll that another worker may repeat was given up before.
 const _: () = assert!(fits(AWS_CALL_TIMEOUT, NONE, POLL_LEASE));
 // Two workers do not send one delivery at the same time.
 const _: () = assert!(fits(DELIVERY_ATTEMPT_TIMEOUT, NONE, DELIVERY_LEASE));
 // Two renewals in a row may fail before a verification is lost.
-const _: () = assert!(fits(VERIFICATION_RENEWAL, VERIFICATION_RENEWAL, VERIFICATION_LEASE));
+const _: () = assert!(fits(
+    VERIFICATION_RENEWAL,
+    VERIFICATION_RENEWAL,
+    VERIFICATION_LEASE
+));
 
 /// By how much a token may be older than [`TOKEN_LIFE`] when AWS sees it.
-const OLDEST_TOKEN_SLACK: Duration =
-    START_MARGIN.saturating_add(AWS_CALL_TIMEOUT).saturating_add(MAXIMUM_CLOCK_SKEW).saturating_add(MAXIMUM_CLOCK_SKEW);
+const OLDEST_TOKEN_SLACK: Duration = START_MARGIN
+    .saturating_add(AWS_CALL_TIMEOUT)
+    .saturating_add(MAXIMUM_CLOCK_SKEW)
+    .saturating_add(MAXIMUM_CLOCK_SKEW);
 
 /// The longest pause of a search: [`SEARCH_PAUSE`] spread upwards.
 const LONGEST_SEARCH_PAUSE: Duration = SEARCH_PAUSE.saturating_add(SEARCH_PAUSE);

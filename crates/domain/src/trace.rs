@@ -14,19 +14,29 @@ impl TraceParent {
     /// Of these parts; nothing if an id is zero, which names nothing.
     #[must_use]
     pub fn new(trace_id: u128, span_id: u64, flags: u8) -> Option<Self> {
-        (trace_id != 0 && span_id != 0).then_some(Self { trace_id, span_id, flags })
+        (trace_id != 0 && span_id != 0).then_some(Self {
+            trace_id,
+            span_id,
+            flags,
+        })
     }
 
-    /// Reads the header's value. What is no trace context is to be ignored by the standard, so there is no error. A later version is
-    /// read as far as this one goes, and its flags but *sampled* are not understood.
+    /// Reads the header's value. What is no trace context is to be ignored by the standard, so
+    /// there is no error. A later version is read as far as this one goes, and its flags but
+    /// *sampled* are not understood.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (version, rest) = text.split_once('-')?;
         let (trace_id, rest) = rest.split_once('-')?;
         let (span_id, rest) = rest.split_once('-')?;
-        let (flags, more) = rest.split_once('-').map_or((rest, false), |(flags, _)| (flags, true));
+        let (flags, more) = rest
+            .split_once('-')
+            .map_or((rest, false), |(flags, _)| (flags, true));
         let hex = |text: &str, digits: usize| {
-            let right = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            let right = text.len() == digits
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
             right.then(|| u128::from_str_radix(text, 16).ok()).flatten()
         };
         let version = hex(version, 2).filter(|version| *version != 0xff)?;
@@ -34,7 +44,11 @@ impl TraceParent {
             return None;
         }
         let flags = u8::try_from(hex(flags, 2)?).ok()?;
-        Self::new(hex(trace_id, 32)?, u64::try_from(hex(span_id, 16)?).ok()?, flags & if version == 0 { 0xff } else { 1 })
+        Self::new(
+            hex(trace_id, 32)?,
+            u64::try_from(hex(span_id, 16)?).ok()?,
+            flags & if version == 0 { 0xff } else { 1 },
+        )
     }
 
     /// The trace.
@@ -64,7 +78,11 @@ impl TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+        write!(
+            f,
+            "00-{:032x}-{:016x}-{:02x}",
+            self.trace_id, self.span_id, self.flags
+        )
     }
 }
 
@@ -76,7 +94,9 @@ mod tests {
     fn reads_what_the_standard_allows() {
         let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(TraceParent::parse(text).unwrap().to_string(), text);
-        let later = TraceParent::parse("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-09-what-the-future-will-be-like");
+        let later = TraceParent::parse(
+            "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-09-what-the-future-will-be-like",
+        );
         assert_eq!(later.unwrap().to_string(), text);
         for wrong in [
             "",

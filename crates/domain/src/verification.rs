@@ -66,7 +66,9 @@ pub struct Findings {
 #[schema(as = VerificationProblem)]
 pub struct Finding {
     /// The object's key.
-    #[schema(example = "daily/AWSDynamoDB/01795400426000-fa682feb/data/jsd2fwpcjvjavtmaxvjtmjyqeq.json.gz")]
+    #[schema(
+        example = "daily/AWSDynamoDB/01795400426000-fa682feb/data/jsd2fwpcjvjavtmaxvjtmjyqeq.json.gz"
+    )]
     pub key: String,
     /// What is wrong with it.
     #[schema(example = "does not exist")]
@@ -74,11 +76,25 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Something wrong with the object of this key. Both may come from a spoilt manifest, so they are cut to a length and cleaned of NUL
-    /// characters, which no database keeps.
+    /// Something wrong with the object of this key. Both may come from a spoilt manifest, so they
+    /// are cut to a length and cleaned of NUL characters, which no database keeps.
     pub fn new(key: &str, detail: impl AsRef<str>) -> Self {
-        let kept = |text: &str| text.chars().take(MOST_TEXT).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect();
-        Self { key: kept(key), detail: kept(detail.as_ref()) }
+        let kept = |text: &str| {
+            text.chars()
+                .take(MOST_TEXT)
+                .map(|c| {
+                    if c == '\0' {
+                        char::REPLACEMENT_CHARACTER
+                    } else {
+                        c
+                    }
+                })
+                .collect()
+        };
+        Self {
+            key: kept(key),
+            detail: kept(detail.as_ref()),
+        }
     }
 }
 
@@ -158,14 +174,29 @@ impl Verification {
     #[must_use]
     pub fn sentence(deep: bool, progress: &Progress, findings: &Findings) -> String {
         let checked = progress.files_checked;
-        let how = if deep { "every byte was read" } else { "no data file was read" };
+        let how = if deep {
+            "every byte was read"
+        } else {
+            "no data file was read"
+        };
         if findings.total == 0 {
-            let items = if deep { format!(" with {} items", progress.items_counted) } else { String::new() };
+            let items = if deep {
+                format!(" with {} items", progress.items_counted)
+            } else {
+                String::new()
+            };
             return format!("verified: {checked} files{items} are as AWS wrote them ({how})");
         }
-        let of = progress.files_total.map_or_else(String::new, |total| format!(" of {total}"));
-        let first = findings.first.first().map_or_else(String::new, |finding| format!("; first: {} {}", finding.key, finding.detail));
-        format!("verification failed: {} problems after {checked}{of} files ({how}){first}", findings.total)
+        let of = progress
+            .files_total
+            .map_or_else(String::new, |total| format!(" of {total}"));
+        let first = findings.first.first().map_or_else(String::new, |finding| {
+            format!("; first: {} {}", finding.key, finding.detail)
+        });
+        format!(
+            "verification failed: {} problems after {checked}{of} files ({how}){first}",
+            findings.total
+        )
     }
 }
 
@@ -216,7 +247,10 @@ mod tests {
     #[test]
     fn what_a_spoilt_manifest_says_can_be_stored() {
         let finding = Finding::new(&"k\0".repeat(2000), "names \0");
-        assert_eq!((finding.key.chars().count(), finding.detail.as_str()), (MOST_TEXT, "names \u{fffd}"));
+        assert_eq!(
+            (finding.key.chars().count(), finding.detail.as_str()),
+            (MOST_TEXT, "names \u{fffd}")
+        );
         assert!(!finding.key.contains('\0'));
     }
 
@@ -226,9 +260,20 @@ mod tests {
         for number in 0..250 {
             findings.add(Finding::new(&format!("k{number}"), "does not exist"));
         }
-        assert_eq!((findings.first().len(), findings.total()), (MOST_PROBLEMS, 250));
-        let progress = Progress { files_checked: 250, files_total: Some(300), ..Progress::default() };
+        assert_eq!(
+            (findings.first().len(), findings.total()),
+            (MOST_PROBLEMS, 250)
+        );
+        let progress = Progress {
+            files_checked: 250,
+            files_total: Some(300),
+            ..Progress::default()
+        };
         let sentence = Verification::sentence(false, &progress, &findings);
-        assert!(sentence.contains("250 problems after 250 of 300 files") && sentence.contains("k0 does not exist"), "{sentence}");
+        assert!(
+            sentence.contains("250 problems after 250 of 300 files")
+                && sentence.contains("k0 does not exist"),
+            "{sentence}"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! The resource: an export as callers and webhook receivers see it. Values not known yet are null, never absent;
-//! secrets are not part of it. It borrows from its export: pages of lists show very many.
+//! The resource: an export as callers and webhook receivers see it. Values not known yet are null,
+//! never absent; secrets are not part of it. It borrows from its export: pages of lists show very
+//! many.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,8 @@ use super::s3::{Encryption, S3SseAlgorithm};
 use super::timestamp::Timestamp;
 use super::verification::VerificationView;
 
-/// An export of a DynamoDB table to S3. Fields bear the names of Terraform's `aws_dynamodb_table_export`.
+/// An export of a DynamoDB table to S3. Fields bear the names of Terraform's
+/// `aws_dynamodb_table_export`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Export)]
 pub struct ExportView<'a> {
@@ -26,7 +28,10 @@ pub struct ExportView<'a> {
     #[schema(example = "019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b")]
     pub id: Uuid,
     /// Its name at AWS; null until AWS accepts it.
-    #[schema(required, example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders/export/01795123456789-2c2f422e")]
+    #[schema(
+        required,
+        example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders/export/01795123456789-2c2f422e"
+    )]
     pub arn: Option<&'a str>,
     /// Where it stands.
     pub export_status: ExportStatus,
@@ -100,10 +105,12 @@ pub struct ExportView<'a> {
     /// The ClientToken that AWS knows it by.
     #[schema(required)]
     pub client_token: Option<&'a str>,
-    /// What was expected of it when it was accepted here; null for exports of before that was estimated.
+    /// What was expected of it when it was accepted here; null for exports of before that was
+    /// estimated.
     #[schema(required)]
     pub estimate: Option<EstimateView>,
-    /// What the billed bytes cost in US dollars, by the operator's prices; an estimate of AWS's bill.
+    /// What the billed bytes cost in US dollars, by the operator's prices; an estimate of AWS's
+    /// bill.
     #[schema(required)]
     pub billed_cost: Option<f64>,
     /// How often it is attempted by itself.
@@ -122,7 +129,8 @@ pub struct ExportView<'a> {
     /// When it was accepted here.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// Who asked for it: `api_key:<name>` or `oidc:<subject>`; null if nobody had to say who they are.
+    /// Who asked for it: `api_key:<name>` or `oidc:<subject>`; null if nobody had to say who they
+    /// are.
     #[schema(required, example = "api_key:orders-team")]
     pub created_by: Option<&'a str>,
     /// When it last changed.
@@ -182,9 +190,14 @@ impl<'a> From<&'a Export> for ExportView<'a> {
         };
         let (export_time, window) = match &request.kind {
             ExportKind::Full { export_time } => (*export_time, None),
-            ExportKind::Incremental { from, to, view } => {
-                (None, Some(WindowView { export_from_time: *from, export_to_time: *to, export_view_type: *view }))
-            }
+            ExportKind::Incremental { from, to, view } => (
+                None,
+                Some(WindowView {
+                    export_from_time: *from,
+                    export_to_time: *to,
+                    export_view_type: *view,
+                }),
+            ),
         };
         let (algorithm, key_id) = match &to.encryption {
             None => (None, None),
@@ -207,8 +220,13 @@ impl<'a> From<&'a Export> for ExportView<'a> {
             export_type: request.kind.export_type(),
             export_time,
             incremental_export_specification: window,
-            filter_specification: request.filter.as_ref().map(super::filter::FilterSpecification::to_json),
-            timeouts: TimeoutsView { create: request.create_timeout.as_str() },
+            filter_specification: request
+                .filter
+                .as_ref()
+                .map(super::filter::FilterSpecification::to_json),
+            timeouts: TimeoutsView {
+                create: request.create_timeout.as_str(),
+            },
             callback_url: request.callback.as_ref().map(|c| c.url.as_str()),
             labels: request.labels.as_map(),
             verify: request.verify,
@@ -221,7 +239,11 @@ impl<'a> From<&'a Export> for ExportView<'a> {
             verification: export.verification.as_ref().map(VerificationView::from),
             client_token: export.origin.client_token().map(|t| t.as_str()),
             estimate: export.estimate.as_ref().map(|estimate| EstimateView {
-                expected_end_time: estimate.end(accepted.and_then(|a| a.start_time).unwrap_or(export.created_at)),
+                expected_end_time: estimate.end(
+                    accepted
+                        .and_then(|a| a.start_time)
+                        .unwrap_or(export.created_at),
+                ),
                 basis: estimate.basis,
                 size_in_bytes: estimate.size_bytes,
                 cost: estimate.size_bytes.map(|bytes| estimate.cost_usd(bytes)),

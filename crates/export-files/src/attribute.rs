@@ -6,13 +6,20 @@ use serde_json::{Map, Value};
 
 use super::number::plain_number;
 
-/// A record without type tags: an item, or a change with its `Keys`, `NewImage`, `OldImage` and `Metadata`.
+/// A record without type tags: an item, or a change with its `Keys`, `NewImage`, `OldImage` and
+/// `Metadata`.
 #[must_use]
 pub fn plain_record(record: &Value) -> Value {
     match record {
-        Value::Object(parts) => {
-            parts.iter().map(|(name, part)| (name.clone(), part.as_object().map_or_else(|| part.clone(), plain_item))).collect()
-        }
+        Value::Object(parts) => parts
+            .iter()
+            .map(|(name, part)| {
+                (
+                    name.clone(),
+                    part.as_object().map_or_else(|| part.clone(), plain_item),
+                )
+            })
+            .collect(),
         other => other.clone(),
     }
 }
@@ -21,7 +28,9 @@ pub fn plain_record(record: &Value) -> Value {
 #[must_use]
 pub fn without_wrapper(record: Value) -> Value {
     match record {
-        Value::Object(mut parts) if parts.len() == 1 && parts.contains_key("Item") => parts.remove("Item").unwrap_or_default(),
+        Value::Object(mut parts) if parts.len() == 1 && parts.contains_key("Item") => {
+            parts.remove("Item").unwrap_or_default()
+        }
         other => other,
     }
 }
@@ -29,15 +38,25 @@ pub fn without_wrapper(record: Value) -> Value {
 /// An item without type tags.
 #[must_use]
 pub fn plain_item(item: &Map<String, Value>) -> Value {
-    item.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+    item.iter()
+        .map(|(name, value)| (name.clone(), plain(value)))
+        .collect()
 }
 
 /// A value without its tag. What is no attribute value is left as it is.
 fn plain(value: &Value) -> Value {
-    let Some((tag, inner)) = value.as_object().filter(|typed| typed.len() == 1).and_then(|typed| typed.iter().next()) else {
+    let Some((tag, inner)) = value
+        .as_object()
+        .filter(|typed| typed.len() == 1)
+        .and_then(|typed| typed.iter().next())
+    else {
         return value.clone();
     };
-    let list = |each: fn(&Value) -> Value| inner.as_array().map_or_else(|| inner.clone(), |all| all.iter().map(each).collect());
+    let list = |each: fn(&Value) -> Value| {
+        inner
+            .as_array()
+            .map_or_else(|| inner.clone(), |all| all.iter().map(each).collect())
+    };
     match tag.as_str() {
         "S" | "B" | "BOOL" | "SS" | "BS" => inner.clone(),
         "NULL" => Value::Null,

@@ -1,5 +1,5 @@
-//! Records of a DYNAMODB_JSON export, checked while they are parsed: nothing that AWS does not write is taken for a record, and no member
-//! is lost because another has its name.
+//! Records of a DYNAMODB_JSON export, checked while they are parsed: nothing that AWS does not
+//! write is taken for a record, and no member is lost because another has its name.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -23,25 +23,35 @@ pub struct Wrong {
     pub at: usize,
 }
 
-/// Reads a record on a line of its own: `{"Item": …}`, or a change with its `Keys`. With `KEEP` it is given back; without, it is only
-/// checked, which needs no memory for it. `most_values` is how many attribute values it may have.
+/// Reads a record on a line of its own: `{"Item": …}`, or a change with its `Keys`. With `KEEP` it
+/// is given back; without, it is only checked, which needs no memory for it. `most_values` is how
+/// many attribute values it may have.
 ///
 /// # Errors
 /// It is no record of an export.
 pub fn read_record<const KEEP: bool>(line: &[u8], most_values: u32) -> Result<Value, Wrong> {
     let left = Cell::new(most_values);
     let mut json = serde_json::Deserializer::from_slice(line);
-    let read = Seed::<KEEP, _> { left: &left, what: Record }.deserialize(&mut json).and_then(|record| json.end().map(|()| record));
+    let read = Seed::<KEEP, _> {
+        left: &left,
+        what: Record,
+    }
+    .deserialize(&mut json)
+    .and_then(|record| json.end().map(|()| record));
     read.map_err(|error| {
         // Of one line, so the column is the place in it.
         let at = error.column().saturating_sub(1);
         let said = error.to_string();
-        let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+        let said = said
+            .rsplit_once(" at line ")
+            .map_or(said.as_str(), |(said, _)| said);
         let what = match error.classify() {
             Category::Eof => "it ends in the middle of a JSON text".to_owned(),
             Category::Data if said.starts_with(OURS) => said.to_owned(),
             // Words of serde's that may quote the text.
-            Category::Data => "it has a value of another type than an export writes there".to_owned(),
+            Category::Data => {
+                "it has a value of another type than an export writes there".to_owned()
+            }
             Category::Syntax | Category::Io => format!("it is not JSON ({said})"),
         };
         Wrong { what, at }
@@ -97,7 +107,10 @@ enum Kind {
 
 impl<'a, const KEEP: bool, What> Seed<'a, KEEP, What> {
     fn next<Next>(&self, what: Next) -> Seed<'a, KEEP, Next> {
-        Seed { left: self.left, what }
+        Seed {
+            left: self.left,
+            what,
+        }
     }
 }
 
@@ -115,7 +128,11 @@ const MOST_METADATA_BYTES: usize = 4096;
 
 /// One more value.
 fn count<E: Error>(left: &Cell<u32>) -> Result<(), E> {
-    left.set(left.get().checked_sub(1).ok_or_else(|| E::custom("it has more values than any DynamoDB item"))?);
+    left.set(
+        left.get()
+            .checked_sub(1)
+            .ok_or_else(|| E::custom("it has more values than any DynamoDB item"))?,
+    );
     Ok(())
 }
 
@@ -143,9 +160,15 @@ seed!(Record, deserialize_map, "a record", {
         let (mut parts, mut names) = (Map::new(), Vec::new());
         while let Some(name) = map.next_key_seed(Name)? {
             let part = match &*name {
-                "Item" | "Keys" | "NewImage" | "OldImage" => map.next_value_seed(self.next(Attributes))?,
+                "Item" | "Keys" | "NewImage" | "OldImage" => {
+                    map.next_value_seed(self.next(Attributes))?
+                }
                 "Metadata" => map.next_value_seed(self.next(Metadata))?,
-                _ => return Err(A::Error::custom("it has a member that no record of an export has")),
+                _ => {
+                    return Err(A::Error::custom(
+                        "it has a member that no record of an export has",
+                    ));
+                }
             };
             if KEEP {
                 parts.insert(name.clone().into_owned(), part);
@@ -157,7 +180,9 @@ seed!(Record, deserialize_map, "a record", {
             false => names.iter().any(|name| name == "Keys"),
         };
         if !is_record {
-            return Err(A::Error::custom("it has neither an Item alone, nor the Keys of a change"));
+            return Err(A::Error::custom(
+                "it has neither an Item alone, nor the Keys of a change",
+            ));
         }
         once(names)?;
         Ok(Value::Object(parts))
@@ -179,29 +204,44 @@ seed!(Attributes, deserialize_map, "attributes", {
     }
 });
 
-seed!(Attribute, deserialize_map, "an attribute's value with its type", {
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        count(self.left)?;
-        let Some(tag) = map.next_key_seed(Name)? else { return Err(A::Error::custom("it has an attribute value without a type")) };
-        let value = match &*tag {
-            "S" => map.next_value_seed(self.next(Text(Kind::String)))?,
-            "N" => map.next_value_seed(self.next(Text(Kind::Number)))?,
-            "B" => map.next_value_seed(self.next(Text(Kind::Binary)))?,
-            "SS" => map.next_value_seed(self.next(Set(Kind::String)))?,
-            "NS" => map.next_value_seed(self.next(Set(Kind::Number)))?,
-            "BS" => map.next_value_seed(self.next(Set(Kind::Binary)))?,
-            "BOOL" => map.next_value_seed(self.next(Bool { is_null: false }))?,
-            "NULL" => map.next_value_seed(self.next(Bool { is_null: true }))?,
-            "L" => map.next_value_seed(self.next(List))?,
-            "M" => map.next_value_seed(self.next(Attributes))?,
-            _ => return Err(A::Error::custom("it has an attribute value of a type that DynamoDB does not have")),
-        };
-        if map.next_key_seed(Name)?.is_some() {
-            return Err(A::Error::custom("it has an attribute value of two types"));
+seed!(
+    Attribute,
+    deserialize_map,
+    "an attribute's value with its type",
+    {
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+            count(self.left)?;
+            let Some(tag) = map.next_key_seed(Name)? else {
+                return Err(A::Error::custom("it has an attribute value without a type"));
+            };
+            let value = match &*tag {
+                "S" => map.next_value_seed(self.next(Text(Kind::String)))?,
+                "N" => map.next_value_seed(self.next(Text(Kind::Number)))?,
+                "B" => map.next_value_seed(self.next(Text(Kind::Binary)))?,
+                "SS" => map.next_value_seed(self.next(Set(Kind::String)))?,
+                "NS" => map.next_value_seed(self.next(Set(Kind::Number)))?,
+                "BS" => map.next_value_seed(self.next(Set(Kind::Binary)))?,
+                "BOOL" => map.next_value_seed(self.next(Bool { is_null: false }))?,
+                "NULL" => map.next_value_seed(self.next(Bool { is_null: true }))?,
+                "L" => map.next_value_seed(self.next(List))?,
+                "M" => map.next_value_seed(self.next(Attributes))?,
+                _ => {
+                    return Err(A::Error::custom(
+                        "it has an attribute value of a type that DynamoDB does not have",
+                    ));
+                }
+            };
+            if map.next_key_seed(Name)?.is_some() {
+                return Err(A::Error::custom("it has an attribute value of two types"));
+            }
+            Ok(if KEEP {
+                Value::Object(Map::from_iter([(tag.into_owned(), value)]))
+            } else {
+                Value::Null
+            })
         }
-        Ok(if KEEP { Value::Object(Map::from_iter([(tag.into_owned(), value)])) } else { Value::Null })
     }
-});
+);
 
 seed!(List, deserialize_seq, "a list", {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
@@ -232,10 +272,16 @@ seed!(Text, deserialize_str, "a text", {
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
         match self.what.0 {
             Kind::Number if !is_number(text) => return Err(E::custom("it has a malformed number")),
-            Kind::Binary if BASE64.decode(text).is_err() => return Err(E::custom("it has a binary value that is not base64")),
+            Kind::Binary if BASE64.decode(text).is_err() => {
+                return Err(E::custom("it has a binary value that is not base64"));
+            }
             _ => {}
         }
-        Ok(if KEEP { Value::String(text.to_owned()) } else { Value::Null })
+        Ok(if KEEP {
+            Value::String(text.to_owned())
+        } else {
+            Value::Null
+        })
     }
 });
 
@@ -258,7 +304,10 @@ seed!(Metadata, deserialize_map, "metadata", {
             }
             count(self.left)?;
             if KEEP {
-                members.insert(name.clone().into_owned(), serde_json::from_str(value.get()).map_err(A::Error::custom)?);
+                members.insert(
+                    name.clone().into_owned(),
+                    serde_json::from_str(value.get()).map_err(A::Error::custom)?,
+                );
             }
             names.push(name);
         }
@@ -317,14 +366,26 @@ mod tests {
             (r#""secret""#.to_owned(), "another type"),
             ("{}".to_owned(), "neither an Item alone"),
             (r#"{"NewImage":{}}"#.to_owned(), "neither an Item alone"),
-            (r#"{"Item":{},"Keys":{}}"#.to_owned(), "neither an Item alone"),
+            (
+                r#"{"Item":{},"Keys":{}}"#.to_owned(),
+                "neither an Item alone",
+            ),
             (r#"{"Item":null}"#.to_owned(), "another type"),
-            (r#"{"Item":{}} {"Item":{}}"#.to_owned(), "trailing characters"),
+            (
+                r#"{"Item":{}} {"Item":{}}"#.to_owned(),
+                "trailing characters",
+            ),
             (r#"{"Item":{}}x"#.to_owned(), "trailing characters"),
             (r#"{"Item":{},"Item":{}}"#.to_owned(), "same name"),
-            (r#"{"Item":{"secret":{"S":"secret"},"secret":{"N":"1"}}}"#.to_owned(), "same name"),
+            (
+                r#"{"Item":{"secret":{"S":"secret"},"secret":{"N":"1"}}}"#.to_owned(),
+                "same name",
+            ),
             (r#"{"Item":{"#.to_owned(), "ends in the middle"),
-            (item(r#"{"Q":"secret"}"#), "type that DynamoDB does not have"),
+            (
+                item(r#"{"Q":"secret"}"#),
+                "type that DynamoDB does not have",
+            ),
             (item("{}"), "without a type"),
             (item(r#"{"S":"secret","N":"1"}"#), "of two types"),
             (item(r#""secret""#), "another type"),
@@ -346,19 +407,40 @@ mod tests {
             (item(&r#"{"L":["#.repeat(100)), "not JSON"),
         ];
         for (text, why) in texts {
-            let told = read_record::<true>(text.as_bytes(), 100).expect_err(&text).what;
+            let told = read_record::<true>(text.as_bytes(), 100)
+                .expect_err(&text)
+                .what;
             assert!(told.contains(why), "{text}: {told}");
-            assert!(!told.contains("secret") && !told.contains('\n') && !told.contains(" line "), "{text}: {told}");
-            assert!(read_record::<false>(text.as_bytes(), 100).is_err(), "{text}");
+            assert!(
+                !told.contains("secret") && !told.contains('\n') && !told.contains(" line "),
+                "{text}: {told}"
+            );
+            assert!(
+                read_record::<false>(text.as_bytes(), 100).is_err(),
+                "{text}"
+            );
         }
         assert!(read_record::<true>(b"{\"Item\":{\"a\":{\"S\":\"\xff\"}}}", 100).is_err());
-        assert_eq!(read_record::<true>(br#"{"Item":{"a":{"Q":1}}}"#, 100).unwrap_err().at, 16);
+        assert_eq!(
+            read_record::<true>(br#"{"Item":{"a":{"Q":1}}}"#, 100)
+                .unwrap_err()
+                .at,
+            16
+        );
     }
 
     #[test]
     fn values_are_counted() {
-        let text = format!(r#"{{"Item":{{"l":{{"L":[{}]}}}}}}"#, vec![r#"{"NULL":true}"#; 100].join(","));
+        let text = format!(
+            r#"{{"Item":{{"l":{{"L":[{}]}}}}}}"#,
+            vec![r#"{"NULL":true}"#; 100].join(",")
+        );
         assert!(read_record::<true>(text.as_bytes(), 101).is_ok());
-        assert!(read_record::<false>(text.as_bytes(), 100).unwrap_err().what.contains("more values"));
+        assert!(
+            read_record::<false>(text.as_bytes(), 100)
+                .unwrap_err()
+                .what
+                .contains("more values")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Reads a whole data file once, as a stream: its MD5 sum, whether it is whole gzip, and how many items it holds. Each of them is checked.
+//! Reads a whole data file once, as a stream: its MD5 sum, whether it is whole gzip, and how many
+//! items it holds. Each of them is checked.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -24,15 +25,27 @@ pub struct Figures {
 /// # Errors
 /// The reader failed. Bytes that are no gzip, or no items, are no error: the figures say so.
 pub fn inspect(reader: impl BufRead, format: ExportFormat) -> io::Result<Figures> {
-    let mut hashed = Hashed { reader, md5: Md5::new(), size_bytes: 0, failure: None };
-    let items = count_items(&mut hashed, format)
-        .map_err(|error| malformed(&error).cloned().unwrap_or_else(|| Malformed::new(format!("could not be read: {error}"))));
+    let mut hashed = Hashed {
+        reader,
+        md5: Md5::new(),
+        size_bytes: 0,
+        failure: None,
+    };
+    let items = count_items(&mut hashed, format).map_err(|error| {
+        malformed(&error)
+            .cloned()
+            .unwrap_or_else(|| Malformed::new(format!("could not be read: {error}")))
+    });
     let drained = hashed.drain();
     if let Some(failure) = hashed.failure {
         return Err(failure);
     }
     drained?;
-    Ok(Figures { md5: hashed.md5.finalize().into(), size_bytes: hashed.size_bytes, items })
+    Ok(Figures {
+        md5: hashed.md5.finalize().into(),
+        size_bytes: hashed.size_bytes,
+        items,
+    })
 }
 
 fn count_items(hashed: impl BufRead, format: ExportFormat) -> io::Result<u64> {
@@ -84,7 +97,8 @@ impl<R: BufRead> BufRead for Hashed<R> {
             self.failure = Some(error);
             return Err(ErrorKind::BrokenPipe.into());
         }
-        // Asked again, since the borrow checker lets no buffer out of the branch above; what is buffered is given at once.
+        // Asked again, since the borrow checker lets no buffer out of the branch above; what is
+        // buffered is given at once.
         self.reader.fill_buf()
     }
 
@@ -129,7 +143,10 @@ mod tests {
     fn figures(bytes: &[u8], format: ExportFormat) -> Figures {
         let whole = inspect(bytes, format).unwrap();
         for size in [1, 7, 1000] {
-            assert_eq!(inspect(BufReader::new(Dribble(bytes, size)), format).unwrap(), whole);
+            assert_eq!(
+                inspect(BufReader::new(Dribble(bytes, size)), format).unwrap(),
+                whole
+            );
         }
         assert_eq!(whole.md5, <[u8; 16]>::from(Md5::digest(bytes)));
         assert_eq!(whole.size_bytes, u64::try_from(bytes.len()).unwrap());
@@ -141,27 +158,60 @@ mod tests {
 
     #[test]
     fn items_are_records() {
-        let lines: String = (0..5000).map(|n| format!("{{\"Item\":{{\"pk\":{{\"N\":\"{n}\"}}}}}}\n")).collect();
+        let lines: String = (0..5000)
+            .map(|n| format!("{{\"Item\":{{\"pk\":{{\"N\":\"{n}\"}}}}}}\n"))
+            .collect();
         assert_eq!(figures(&gzip(lines.as_bytes()), JSON).items, Ok(5000));
-        assert_eq!(figures(&gzip(lines.trim_end().as_bytes()), JSON).items, Ok(5000));
+        assert_eq!(
+            figures(&gzip(lines.trim_end().as_bytes()), JSON).items,
+            Ok(5000)
+        );
         assert_eq!(figures(&gzip(b""), JSON).items, Ok(0));
         assert_eq!(figures(b"", ION).items, Ok(0));
-        assert_eq!(figures(&gzip(b"$ion_1_0 {Item:{a:1.}}\n$ion_1_0 {Item:{a:2.}}\n"), ION).items, Ok(2));
-        assert_eq!(figures(&gzip(b"$ion_1_0\n{Item:{a:1.}}\n\n{Item:{a:2.}}"), ION).items, Ok(2));
+        assert_eq!(
+            figures(
+                &gzip(b"$ion_1_0 {Item:{a:1.}}\n$ion_1_0 {Item:{a:2.}}\n"),
+                ION
+            )
+            .items,
+            Ok(2)
+        );
+        assert_eq!(
+            figures(&gzip(b"$ion_1_0\n{Item:{a:1.}}\n\n{Item:{a:2.}}"), ION).items,
+            Ok(2)
+        );
         // Not by lines: the second of a line counts too.
-        assert_eq!(figures(&gzip(b"$ion_1_0 {Item:{a:1.}} {Item:{\na:2.}}\n"), ION).items, Ok(2));
+        assert_eq!(
+            figures(&gzip(b"$ion_1_0 {Item:{a:1.}} {Item:{\na:2.}}\n"), ION).items,
+            Ok(2)
+        );
     }
 
     #[test]
     fn what_is_no_item_is_told_and_hashed_to_its_end() {
-        for (text, format) in [("{\"Item\":{}}\n{\"Other\":1}\n", JSON), ("{Item:{}}\n{Other:1}\n", ION), ("{Item:{}}\n", JSON)] {
-            assert!(figures(&gzip(text.as_bytes()), format).items.unwrap_err().to_string().contains("no record of an export"), "{text}");
+        for (text, format) in [
+            ("{\"Item\":{}}\n{\"Other\":1}\n", JSON),
+            ("{Item:{}}\n{Other:1}\n", ION),
+            ("{Item:{}}\n", JSON),
+        ] {
+            assert!(
+                figures(&gzip(text.as_bytes()), format)
+                    .items
+                    .unwrap_err()
+                    .to_string()
+                    .contains("no record of an export"),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn members_of_gzip_follow_one_another() {
-        let bytes = [gzip(b"{\"Item\":{}}\n{\"Item\":{}}\n"), gzip(b"{\"Item\":{}}\n")].concat();
+        let bytes = [
+            gzip(b"{\"Item\":{}}\n{\"Item\":{}}\n"),
+            gzip(b"{\"Item\":{}}\n"),
+        ]
+        .concat();
         assert_eq!(figures(&bytes, JSON).items, Ok(3));
     }
 

@@ -1,8 +1,9 @@
 //! Records of an ION export as DynamoDB JSON: both formats hold the same items.
 //!
-//! AWS writes `$ion_1_0 {Item:{…}}`: numbers are decimals, binaries blobs, and the three kinds of sets lists annotated `$dynamodb_SS`,
-//! `$dynamodb_NS` and `$dynamodb_BS`. A change stands in a field `Record` by AWS's guide; without it is understood too. What AWS
-//! does not write is refused, since it could not be given back as it was.
+//! AWS writes `$ion_1_0 {Item:{…}}`: numbers are decimals, binaries blobs, and the three kinds of
+//! sets lists annotated `$dynamodb_SS`, `$dynamodb_NS` and `$dynamodb_BS`. A change stands in a
+//! field `Record` by AWS's guide; without it is understood too. What AWS does not write is refused,
+//! since it could not be given back as it was.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -20,17 +21,30 @@ type Refusal = &'static str;
 /// # Errors
 /// It is no Ion text, or no record of an export.
 pub fn read_record(text: &[u8]) -> Result<Option<Value>, Wrong> {
-    let wrong = |what: &str, at| Wrong { what: what.to_owned(), at };
+    let wrong = |what: &str, at| Wrong {
+        what: what.to_owned(),
+        at,
+    };
     if let Err(error) = std::str::from_utf8(text) {
         return Err(wrong("it is not UTF-8", error.valid_up_to()));
     }
     let read = Element::read_all(text).map_err(|error| match error {
-        IonError::Incomplete(error) => wrong("it ends in the middle of an Ion value", error.position().byte_offset()),
-        IonError::Decoding(error) => wrong("it is not Ion text", error.position().map_or(0, |position| position.byte_offset())),
+        IonError::Incomplete(error) => wrong(
+            "it ends in the middle of an Ion value",
+            error.position().byte_offset(),
+        ),
+        IonError::Decoding(error) => wrong(
+            "it is not Ion text",
+            error
+                .position()
+                .map_or(0, |position| position.byte_offset()),
+        ),
         _ => wrong("it is not Ion text", 0),
     })?;
     let mut values = read.iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(wrong("it has a value that is no record", 0));
     }
@@ -49,7 +63,10 @@ fn record(value: &Element) -> Result<Value, Refusal> {
         return change_of(parts);
     }
     let item = members(parts, |name, part| match name {
-        "Item" => Ok(Value::Object(attributes(fields(part, "it has an Item that is no struct")?)?)),
+        "Item" => Ok(Value::Object(attributes(fields(
+            part,
+            "it has an Item that is no struct",
+        )?)?)),
         _ => Err("it has a field that no record of an export has"),
     })?;
     Ok(Value::Object(item))
@@ -60,9 +77,10 @@ fn change_of(parts: &Struct) -> Result<Value, Refusal> {
         return Err("it has neither an Item alone, nor the Keys of a change");
     }
     let change = members(parts, |name, part| match name {
-        "Keys" | "NewImage" | "OldImage" | "Metadata" => {
-            Ok(Value::Object(attributes(fields(part, "it has a part of a change that is no struct")?)?))
-        }
+        "Keys" | "NewImage" | "OldImage" | "Metadata" => Ok(Value::Object(attributes(fields(
+            part,
+            "it has a part of a change that is no struct",
+        )?)?)),
         _ => Err("it has a field that no record of an export has"),
     })?;
     Ok(Value::Object(change))
@@ -70,15 +88,24 @@ fn change_of(parts: &Struct) -> Result<Value, Refusal> {
 
 /// The fields of a struct without annotations.
 fn fields(value: &Element, what: Refusal) -> Result<&Struct, Refusal> {
-    value.as_struct().filter(|_| value.annotations().is_empty()).ok_or(what)
+    value
+        .as_struct()
+        .filter(|_| value.annotations().is_empty())
+        .ok_or(what)
 }
 
 /// The fields of a struct, each name once.
-fn members(of: &Struct, read: impl Fn(&str, &Element) -> Result<Value, Refusal>) -> Result<Map<String, Value>, Refusal> {
+fn members(
+    of: &Struct,
+    read: impl Fn(&str, &Element) -> Result<Value, Refusal>,
+) -> Result<Map<String, Value>, Refusal> {
     let mut members = Map::new();
     for (name, value) in of.fields() {
         let name = name.text().ok_or("it has a field without a name")?;
-        if members.insert(name.to_owned(), read(name, value)?).is_some() {
+        if members
+            .insert(name.to_owned(), read(name, value)?)
+            .is_some()
+        {
             return Err("it has two fields of the same name");
         }
     }
@@ -112,17 +139,26 @@ fn attribute(value: &Element) -> Result<Value, Refusal> {
 
 fn list(value: &Element, elements: &Sequence) -> Result<Value, Refusal> {
     let set = |read: fn(&Element) -> Option<String>| {
-        let texts = elements.iter().map(|element| read(element).filter(|_| element.annotations().is_empty()));
-        texts.collect::<Option<Vec<_>>>().ok_or("it has a set whose elements are not of its kind")
+        let texts = elements
+            .iter()
+            .map(|element| read(element).filter(|_| element.annotations().is_empty()));
+        texts
+            .collect::<Option<Vec<_>>>()
+            .ok_or("it has a set whose elements are not of its kind")
     };
-    let mut annotations = value.annotations().iter().map(|annotation| annotation.text());
+    let mut annotations = value
+        .annotations()
+        .iter()
+        .map(|annotation| annotation.text());
     let kind = annotations.next();
     if annotations.next().is_some() {
         return Err("it has an annotation that no value of an export has");
     }
     Ok(match kind {
         None => json!({"L": elements.iter().map(attribute).collect::<Result<Vec<_>, _>>()?}),
-        Some(Some("$dynamodb_SS")) => json!({"SS": set(|element| element.as_string().map(str::to_owned))?}),
+        Some(Some("$dynamodb_SS")) => {
+            json!({"SS": set(|element| element.as_string().map(str::to_owned))?})
+        }
         Some(Some("$dynamodb_NS")) => json!({"NS": set(number)?}),
         Some(Some("$dynamodb_BS")) => json!({"BS": set(blob)?}),
         Some(_) => return Err("it has an annotation that no value of an export has"),
@@ -147,7 +183,8 @@ fn plain(decimal: &Decimal) -> String {
     let digits = decimal.coefficient().magnitude().to_string();
     let sign = if decimal.is_less_than_zero() { "-" } else { "" };
     let exponent = decimal.exponent();
-    // DynamoDB's numbers have at most 130 digits after the point or before it; others are left with their exponent.
+    // DynamoDB's numbers have at most 130 digits after the point or before it; others are left with
+    // their exponent.
     if exponent.unsigned_abs() > 200 {
         return format!("{sign}{digits}E{exponent}");
     }
@@ -187,18 +224,28 @@ mod tests {
             "Keys": {"pk": {"S": "a"}}, "Metadata": {"WriteTimestampMicros": {"N": "1680109764000000"}},
             "NewImage": {"pk": {"S": "a"}, "Record": {"M": {"Keys": {"N": "1"}}}},
         });
-        for text in [format!("$ion_1_0 {{{inner}}}"), format!("$ion_1_0 {{Record:{{{inner}}}}}")] {
-            assert_eq!(read_record(text.as_bytes()).unwrap().unwrap(), expected, "{text}");
+        for text in [
+            format!("$ion_1_0 {{{inner}}}"),
+            format!("$ion_1_0 {{Record:{{{inner}}}}}"),
+        ] {
+            assert_eq!(
+                read_record(text.as_bytes()).unwrap().unwrap(),
+                expected,
+                "{text}"
+            );
         }
         // An attribute of an item may have that name.
-        assert_eq!(read_record(b"{Item:{Record:1.}}").unwrap().unwrap(), json!({"Item": {"Record": {"N": "1"}}}));
+        assert_eq!(
+            read_record(b"{Item:{Record:1.}}").unwrap().unwrap(),
+            json!({"Item": {"Record": {"N": "1"}}})
+        );
     }
 
     #[test]
     fn other_spellings_of_the_same_values_are_understood() {
-        let text = br#"{Item:{a:5,b:null.string,c:'''x''' '''y''',d:"\x41\u00e9",'$ion_1_0':1.,e:0x10}}"#;
-        let expected =
-            json!({"a": {"N": "5"}, "b": {"NULL": true}, "c": {"S": "xy"}, "d": {"S": "Aé"}, "$ion_1_0": {"N": "1"}, "e": {"N": "16"}});
+        let text =
+            br#"{Item:{a:5,b:null.string,c:'''x''' '''y''',d:"\x41\u00e9",'$ion_1_0':1.,e:0x10}}"#;
+        let expected = json!({"a": {"N": "5"}, "b": {"NULL": true}, "c": {"S": "xy"}, "d": {"S": "Aé"}, "$ion_1_0": {"N": "1"}, "e": {"N": "16"}});
         assert_eq!(read_record(text).unwrap().unwrap()["Item"], expected);
     }
 
@@ -251,7 +298,10 @@ mod tests {
             "{Item:{a:\"\u{1}\"}}",
         ] {
             let told = read_record(text.as_bytes()).expect_err(text).what;
-            assert!(!told.contains("secret") && !told.contains('\n'), "{text}: {told}");
+            assert!(
+                !told.contains("secret") && !told.contains('\n'),
+                "{text}: {told}"
+            );
         }
         assert!(read_record(b"{Item:{a:\"\xff\"}}").is_err());
         assert!(read_record(b"\xe0\x01\x00\xea\x0f").is_err());

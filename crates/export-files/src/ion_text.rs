@@ -1,7 +1,9 @@
-//! Where a record ends in Ion text: follows brackets, strings, symbols, blobs and comments by Ion's grammar, not by lines, and holds no text itself.
+//! Where a record ends in Ion text: follows brackets, strings, symbols, blobs and comments by Ion's
+//! grammar, not by lines, and holds no text itself.
 //!
-//! It only divides the text; what stands in each part is read by Amazon's own library. So a part that is divided wrongly cannot be
-//! taken for a record: the library refuses it, or finds another number of values in it than one.
+//! It only divides the text; what stands in each part is read by Amazon's own library. So a part
+//! that is divided wrongly cannot be taken for a record: the library refuses it, or finds another
+//! number of values in it than one.
 
 /// How deep containers may be nested: DynamoDB takes 32 levels, and a record adds up to three.
 const MOST_DEPTH: u32 = 64;
@@ -12,19 +14,23 @@ pub struct Framing {
     state: State,
     depth: u32,
     most_values: u32,
-    /// Commas and colons of a record outside of strings: about as many as there are values, and as there are names and annotations.
+    /// Commas and colons of a record outside of strings: about as many as there are values, and as
+    /// there are names and annotations.
     commas: u32,
     colons: u32,
-    /// How many digits stand beside each other, hexadecimal ones and the marks between them included.
+    /// How many digits stand beside each other, hexadecimal ones and the marks between them
+    /// included.
     digits: u32,
     /// Bytes of values and their annotations outside of structs.
     bytes_between: u32,
 }
 
-/// The most digits of a number: DynamoDB's have 38, and 130 zeros at most beside them. Reading an integer takes time by the square of its digits.
+/// The most digits of a number: DynamoDB's have 38, and 130 zeros at most beside them. Reading an
+/// integer takes time by the square of its digits.
 const MOST_DIGITS: u32 = 400;
 
-/// How many bytes may stand between two records beside blanks, comments and the text of strings: enough for `$ion_1_0` a few times.
+/// How many bytes may stand between two records beside blanks, comments and the text of strings:
+/// enough for `$ion_1_0` a few times.
 const MOST_BYTES_BETWEEN: u32 = 100;
 
 /// What the last byte belongs to.
@@ -61,7 +67,15 @@ enum State {
 impl Framing {
     /// At the beginning of a text whose records have at most so many values.
     pub fn new(most_values: u32) -> Self {
-        Self { state: State::Plain, depth: 0, most_values, commas: 0, colons: 0, digits: 0, bytes_between: 0 }
+        Self {
+            state: State::Plain,
+            depth: 0,
+            most_values,
+            commas: 0,
+            colons: 0,
+            digits: 0,
+            bytes_between: 0,
+        }
     }
 
     /// Goes on with more text. How many bytes of it end the record, or `None` if it goes on beyond.
@@ -73,7 +87,9 @@ impl Framing {
         while at < piece.len() {
             // Most of the text is inside of strings.
             if self.state == State::Text {
-                let Some(found) = memchr::memchr2(b'"', b'\\', &piece[at..]) else { return Ok(None) };
+                let Some(found) = memchr::memchr2(b'"', b'\\', &piece[at..]) else {
+                    return Ok(None);
+                };
                 at += found;
             }
             let before = self.depth;
@@ -89,7 +105,11 @@ impl Framing {
 
     /// Whether the text may end here.
     pub fn is_between_records(&self) -> bool {
-        self.depth == 0 && matches!(self.state, State::Plain | State::LineComment | State::TwoQuotes)
+        self.depth == 0
+            && matches!(
+                self.state,
+                State::Plain | State::LineComment | State::TwoQuotes
+            )
     }
 
     fn step(&mut self, byte: u8) -> Result<(), &'static str> {
@@ -103,7 +123,11 @@ impl Framing {
                 return self.plain(byte);
             }
             // Neither a comment nor a long string.
-            (State::Slash | State::TwoQuotes, _) if !(self.state == State::TwoQuotes && byte == b'\'') => return self.plain(byte),
+            (State::Slash | State::TwoQuotes, _)
+                if !(self.state == State::TwoQuotes && byte == b'\'') =>
+            {
+                return self.plain(byte);
+            }
             (State::LineComment, b'\n' | b'\r') => State::Plain,
             (State::BlockComment | State::BlockCommentStar, b'*') => State::BlockCommentStar,
             (State::BlockCommentStar, b'/') => State::Plain,
@@ -137,7 +161,11 @@ impl Framing {
             b'{' => State::Brace,
             _ => State::Plain,
         };
-        self.digits = if byte.is_ascii_hexdigit() || matches!(byte, b'_' | b'x' | b'X') { self.digits + 1 } else { 0 };
+        self.digits = if byte.is_ascii_hexdigit() || matches!(byte, b'_' | b'x' | b'X') {
+            self.digits + 1
+        } else {
+            0
+        };
         if self.digits > MOST_DIGITS {
             return Err("it has a number of more digits than any of DynamoDB's");
         }
@@ -150,9 +178,18 @@ impl Framing {
         match byte {
             b'(' => return Err("it has an Ion S-expression, which no export has"),
             b'[' => self.open()?,
-            b'}' | b']' => self.depth = self.depth.checked_sub(1).ok_or("it closes a bracket that is not open")?,
+            b'}' | b']' => {
+                self.depth = self
+                    .depth
+                    .checked_sub(1)
+                    .ok_or("it closes a bracket that is not open")?
+            }
             b',' | b':' => {
-                let count = if byte == b',' { &mut self.commas } else { &mut self.colons };
+                let count = if byte == b',' {
+                    &mut self.commas
+                } else {
+                    &mut self.colons
+                };
                 *count += 1;
                 if *count > self.most_values {
                     return Err("it has more values than any DynamoDB item");
@@ -165,7 +202,11 @@ impl Framing {
 
     fn open(&mut self) -> Result<(), &'static str> {
         self.depth += 1;
-        if self.depth > MOST_DEPTH { Err("it is nested deeper than any item") } else { Ok(()) }
+        if self.depth > MOST_DEPTH {
+            Err("it is nested deeper than any item")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -199,20 +240,41 @@ mod tests {
     fn records_end_with_their_last_bracket() {
         for (text, expected) in [
             ("{a:1}{b:2}", vec!["{a:1}", "{b:2}", ""]),
-            ("$ion_1_0 {a:{b:[1,[2]]}}\n$ion_1_0\n{b:2}\n", vec!["$ion_1_0 {a:{b:[1,[2]]}}", "\n$ion_1_0\n{b:2}", "\n"]),
-            (r#"{a:"}\"}"}{b:'}\'}'}"#, vec![r#"{a:"}\"}"}"#, r#"{b:'}\'}'}"#, ""]),
-            (r"{a:'''}'}''}\'''}'''}{b:''}", vec![r"{a:'''}'}''}\'''}'''}", "{b:''}", ""]),
-            ("{a:{{YQ==}}}{b:{{ }}}", vec!["{a:{{YQ==}}}", "{b:{{ }}}", ""]),
-            ("{a:1 // }\n}/* } **/{b:2}//{", vec!["{a:1 // }\n}", "/* } **/{b:2}", "//{"]),
+            (
+                "$ion_1_0 {a:{b:[1,[2]]}}\n$ion_1_0\n{b:2}\n",
+                vec!["$ion_1_0 {a:{b:[1,[2]]}}", "\n$ion_1_0\n{b:2}", "\n"],
+            ),
+            (
+                r#"{a:"}\"}"}{b:'}\'}'}"#,
+                vec![r#"{a:"}\"}"}"#, r#"{b:'}\'}'}"#, ""],
+            ),
+            (
+                r"{a:'''}'}''}\'''}'''}{b:''}",
+                vec![r"{a:'''}'}''}\'''}'''}", "{b:''}", ""],
+            ),
+            (
+                "{a:{{YQ==}}}{b:{{ }}}",
+                vec!["{a:{{YQ==}}}", "{b:{{ }}}", ""],
+            ),
+            (
+                "{a:1 // }\n}/* } **/{b:2}//{",
+                vec!["{a:1 // }\n}", "/* } **/{b:2}", "//{"],
+            ),
             ("5 {a:1} x::{b:2}", vec!["5 {a:1}", " x::{b:2}", ""]),
         ] {
-            assert_eq!(parts(text), (expected.into_iter().map(str::to_owned).collect(), true), "{text}");
+            assert_eq!(
+                parts(text),
+                (expected.into_iter().map(str::to_owned).collect(), true),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_cut_off_is_noticed() {
-        for text in ["{", "{a:1", "{a:\"", "'a", "'''a", "{{YQ==}", "/* a", "{a:1}{"] {
+        for text in [
+            "{", "{a:1", "{a:\"", "'a", "'''a", "{{YQ==}", "/* a", "{a:1}{",
+        ] {
             assert!(!parts(text).1, "{text}");
         }
         assert!(Framing::new(10).feed(b"}").is_err());
@@ -220,10 +282,33 @@ mod tests {
         assert!(Framing::new(10).feed(&b"1,".repeat(10)).is_ok());
         assert!(Framing::new(10).feed(&b"1,".repeat(11)).is_err());
         assert!(Framing::new(10).feed(b"{Item:{a:(5 5)}}").is_err());
-        assert!(Framing::new(10).feed(&[b"{a:".to_vec(), b"a::".repeat(6)].concat()).is_err());
+        assert!(
+            Framing::new(10)
+                .feed(&[b"{a:".to_vec(), b"a::".repeat(6)].concat())
+                .is_err()
+        );
         assert!(Framing::new(10).feed(&b"5 ".repeat(101)).is_err());
-        assert!(Framing::new(10).feed(&[b"{a:".to_vec(), b"9".repeat(401), b"}".to_vec()].concat()).is_err());
-        assert!(Framing::new(10).feed(&[b"{a:\"".to_vec(), b"9".repeat(4001), b"\"}".to_vec()].concat()).is_ok());
-        assert!(Framing::new(10).feed(&[b" ".repeat(10_000), b"// a comment\n".repeat(1000), b"$ion_1_0 {}".to_vec()].concat()).is_ok());
+        assert!(
+            Framing::new(10)
+                .feed(&[b"{a:".to_vec(), b"9".repeat(401), b"}".to_vec()].concat())
+                .is_err()
+        );
+        assert!(
+            Framing::new(10)
+                .feed(&[b"{a:\"".to_vec(), b"9".repeat(4001), b"\"}".to_vec()].concat())
+                .is_ok()
+        );
+        assert!(
+            Framing::new(10)
+                .feed(
+                    &[
+                        b" ".repeat(10_000),
+                        b"// a comment\n".repeat(1000),
+                        b"$ion_1_0 {}".to_vec()
+                    ]
+                    .concat()
+                )
+                .is_ok()
+        );
     }
 }

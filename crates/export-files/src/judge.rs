@@ -6,7 +6,8 @@ use tableferry_domain::output::{ObjectFacts, Output};
 use tableferry_domain::timestamp::Timestamp;
 use tableferry_domain::verification::Finding;
 
-/// How much earlier than its export a file may seem to be written, since S3's clock is not DynamoDB's.
+/// How much earlier than its export a file may seem to be written, since S3's clock is not
+/// DynamoDB's.
 const CLOCKS_DIFFER: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What the lines of manifest-files.json amount to.
@@ -26,7 +27,11 @@ pub fn judge_sum(key: &str, written: Option<[u8; 16]>, computed: &[u8; 16]) -> O
         Some(written) if written == *computed => None,
         Some(written) => Some(Finding::new(
             key,
-            format!("says {}, but the MD5 sum of the manifest beside it is {}", md5_text(&written), md5_text(computed)),
+            format!(
+                "says {}, but the MD5 sum of the manifest beside it is {}",
+                md5_text(&written),
+                md5_text(computed)
+            ),
         )),
     }
 }
@@ -35,36 +40,71 @@ pub fn judge_sum(key: &str, written: Option<[u8; 16]>, computed: &[u8; 16]) -> O
 #[must_use]
 pub fn judge_summary(output: &Output, summary: &Summary) -> Option<Finding> {
     let arn = summary.export_arn()?;
-    (arn != output.export_arn)
-        .then(|| Finding::new(&output.summary_key, format!("belongs to another export: its exportArn is {arn}, not {}", output.export_arn)))
+    (arn != output.export_arn).then(|| {
+        Finding::new(
+            &output.summary_key,
+            format!(
+                "belongs to another export: its exportArn is {arn}, not {}",
+                output.export_arn
+            ),
+        )
+    })
 }
 
-/// Which of the numbers of items do not agree: the export's, the summary's, and the sum of the files'.
+/// Which of the numbers of items do not agree: the export's, the summary's, and the sum of the
+/// files'.
 #[must_use]
-pub fn judge_totals(output: &Output, summary: &Summary, files_key: &str, lines: &Lines) -> Vec<Finding> {
+pub fn judge_totals(
+    output: &Output,
+    summary: &Summary,
+    files_key: &str,
+    lines: &Lines,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (described, summed) = (output.item_count, summary.item_count());
     if let (Some(described), Some(summed)) = (described, summed)
         && described != summed
     {
-        findings.push(Finding::new(&output.summary_key, format!("has itemCount {summed}, but AWS said that {}", were_written(described))));
+        findings.push(Finding::new(
+            &output.summary_key,
+            format!(
+                "has itemCount {summed}, but AWS said that {}",
+                were_written(described)
+            ),
+        ));
     }
     if let (Some(total), Some(items)) = (summed.or(described), lines.items)
         && total != items
     {
-        findings.push(Finding::new(files_key, format!("names files with {} together, but {}", items_in_words(items), were_written(total))));
+        findings.push(Finding::new(
+            files_key,
+            format!(
+                "names files with {} together, but {}",
+                items_in_words(items),
+                were_written(total)
+            ),
+        ));
     }
     findings
 }
 
-/// What is wrong with a data file: where it lies, what S3 says of it and, if it was read, its bytes.
+/// What is wrong with a data file: where it lies, what S3 says of it and, if it was read, its
+/// bytes.
 #[must_use]
-pub fn judge_file(output: &Output, line: &FileLine, facts: Option<&ObjectFacts>, figures: Option<&Figures>) -> Vec<Finding> {
+pub fn judge_file(
+    output: &Output,
+    line: &FileLine,
+    facts: Option<&ObjectFacts>,
+    figures: Option<&Figures>,
+) -> Vec<Finding> {
     let key = output.whole_key(&line.named_key);
     let mut findings = Vec::new();
     let mut wrong = |detail: String| findings.push(Finding::new(&key, detail));
     if !output.may_hold(&key) {
-        wrong(format!("is not this export's: its files lie in {}", output.data_folder()));
+        wrong(format!(
+            "is not this export's: its files lie in {}",
+            output.data_folder()
+        ));
     }
     let Some(facts) = facts else {
         wrong("does not exist".to_owned());
@@ -76,11 +116,18 @@ pub fn judge_file(output: &Output, line: &FileLine, facts: Option<&ObjectFacts>,
         wrong(format!("has the ETag {seen}; the manifest says {named}"));
     }
     if let Some((written, began)) = written_before(output, facts) {
-        wrong(format!("was written at {written}, before this export began at {began}: it belongs to another export"));
+        wrong(format!(
+            "was written at {written}, before this export began at {began}: it belongs to another export"
+        ));
     }
-    let Some(figures) = figures else { return findings };
+    let Some(figures) = figures else {
+        return findings;
+    };
     if figures.size_bytes != facts.size_bytes {
-        wrong(format!("gave {} bytes; S3 says it has {}", figures.size_bytes, facts.size_bytes));
+        wrong(format!(
+            "gave {} bytes; S3 says it has {}",
+            figures.size_bytes, facts.size_bytes
+        ));
     }
     let md5 = md5_text(&figures.md5);
     if let Some(named) = &line.md5
@@ -90,18 +137,35 @@ pub fn judge_file(output: &Output, line: &FileLine, facts: Option<&ObjectFacts>,
     }
     match (&figures.items, line.item_count) {
         (Err(what), _) => wrong(what.to_string()),
-        (Ok(seen), Some(named)) if *seen != named => wrong(format!("has {}; the manifest says {named}", items_in_words(*seen))),
+        (Ok(seen), Some(named)) if *seen != named => wrong(format!(
+            "has {}; the manifest says {named}",
+            items_in_words(*seen)
+        )),
         _ => {}
     }
     findings
 }
 
-/// What a deep verification counted against what was written, where the files' own numbers did not tell.
+/// What a deep verification counted against what was written, where the files' own numbers did not
+/// tell.
 #[must_use]
-pub fn judge_counted(output: &Output, summary: &Summary, files_key: &str, counted: u64) -> Option<Finding> {
+pub fn judge_counted(
+    output: &Output,
+    summary: &Summary,
+    files_key: &str,
+    counted: u64,
+) -> Option<Finding> {
     let total = summary.item_count().or(output.item_count)?;
-    (total != counted)
-        .then(|| Finding::new(files_key, format!("names files in which {} counted, but {}", were(counted), were_written(total))))
+    (total != counted).then(|| {
+        Finding::new(
+            files_key,
+            format!(
+                "names files in which {} counted, but {}",
+                were(counted),
+                were_written(total)
+            ),
+        )
+    })
 }
 
 /// `1 item`, `2 items`.
@@ -111,7 +175,11 @@ fn items_in_words(items: u64) -> String {
 
 /// `1 item was`, `2 items were`.
 fn were(items: u64) -> String {
-    format!("{} {}", items_in_words(items), if items == 1 { "was" } else { "were" })
+    format!(
+        "{} {}",
+        items_in_words(items),
+        if items == 1 { "was" } else { "were" }
+    )
 }
 
 /// `1 item was written`.

@@ -1,5 +1,5 @@
-//! What the files of an export say: manifests, sums, counts and items. Pure over bytes: whoever calls brings them, from S3 or
-//! from a test, and no more than a buffer of them is held at a time.
+//! What the files of an export say: manifests, sums, counts and items. Pure over bytes: whoever
+//! calls brings them, from S3 or from a test, and no more than a buffer of them is held at a time.
 
 pub mod attribute;
 pub mod dynamodb_json;

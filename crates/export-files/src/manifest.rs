@@ -1,7 +1,9 @@
-//! The two manifests of an export, read leniently: AWS adds members, and leaves out what an export has not.
+//! The two manifests of an export, read leniently: AWS adds members, and leaves out what an export
+//! has not.
 //!
-//! manifest-summary.json is one object (versions 2020-06-30 and 2023-08-01 are known); manifest-files.json is one object a
-//! line, one line a data file. Beside each lies a `.md5` with the base64 of its MD5 sum.
+//! manifest-summary.json is one object (versions 2020-06-30 and 2023-08-01 are known);
+//! manifest-files.json is one object a line, one line a data file. Beside each lies a `.md5` with
+//! the base64 of its MD5 sum.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -74,7 +76,8 @@ impl FileLine {
     /// It is no JSON object, or names no key.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         let json = object(line)?;
-        let named_key = text(&json, "dataFileS3Key").ok_or_else(|| Malformed::new("names no dataFileS3Key"))?;
+        let named_key =
+            text(&json, "dataFileS3Key").ok_or_else(|| Malformed::new("names no dataFileS3Key"))?;
         Ok(Self {
             named_key: named_key.to_owned(),
             item_count: count(&json, "itemCount"),
@@ -84,10 +87,15 @@ impl FileLine {
     }
 }
 
-/// The sum that a `.md5` file holds: base64 as AWS writes it, or hexadecimal digits as `md5sum` does.
+/// The sum that a `.md5` file holds: base64 as AWS writes it, or hexadecimal digits as `md5sum`
+/// does.
 #[must_use]
 pub fn parse_md5(bytes: &[u8]) -> Option<[u8; 16]> {
-    let text = std::str::from_utf8(bytes).ok()?.split_whitespace().next()?.trim_matches('"');
+    let text = std::str::from_utf8(bytes)
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .trim_matches('"');
     if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes);
     }
@@ -162,8 +170,15 @@ mod tests {
     #[test]
     fn both_versions_are_read_and_kept_as_they_are() {
         let full = Summary::parse(FULL.as_bytes()).unwrap();
-        assert!(full.export_arn().unwrap().ends_with("01234567890123-a1b2c3d4"));
-        assert_eq!(full.files_key(), Some("AWSDynamoDB/01693685827463-2d8752fd/manifest-files.json"));
+        assert!(
+            full.export_arn()
+                .unwrap()
+                .ends_with("01234567890123-a1b2c3d4")
+        );
+        assert_eq!(
+            full.files_key(),
+            Some("AWSDynamoDB/01693685827463-2d8752fd/manifest-files.json")
+        );
         assert_eq!(full.item_count(), Some(8));
         assert_eq!(full.as_json().len(), 15);
         let incremental = Summary::parse(INCREMENTAL.as_bytes()).unwrap();
@@ -174,7 +189,10 @@ mod tests {
     #[test]
     fn what_is_left_out_is_none() {
         let empty = Summary::parse(b"{}").unwrap();
-        assert_eq!((empty.export_arn(), empty.files_key(), empty.item_count()), (None, None, None));
+        assert_eq!(
+            (empty.export_arn(), empty.files_key(), empty.item_count()),
+            (None, None, None)
+        );
         for broken in ["", "[]", "null", "{", "\u{feff}{}x"] {
             assert!(Summary::parse(broken.as_bytes()).is_err(), "{broken}");
         }
@@ -186,7 +204,10 @@ mod tests {
         let read = FileLine::parse(line).unwrap();
         assert_eq!(read.item_count, Some(8));
         assert_eq!(read.md5.as_deref(), Some("sQMSpEILNgoQmarvDFonGQ=="));
-        assert_eq!(read.etag.as_deref(), Some("af83d6f217c19b8b0fff8023d8ca4716-1"));
+        assert_eq!(
+            read.etag.as_deref(),
+            Some("af83d6f217c19b8b0fff8023d8ca4716-1")
+        );
         let bare = FileLine::parse(br#"{"dataFileS3Key":"k"}"#).unwrap();
         assert_eq!((bare.item_count, bare.md5, bare.etag), (None, None, None));
         assert!(FileLine::parse(br#"{"itemCount":8}"#).is_err());
@@ -195,7 +216,10 @@ mod tests {
     #[test]
     fn sums_are_base64_or_hexadecimal() {
         let sum = parse_md5(b"1B2M2Y8AsgTpgAmY7PhCfg==").unwrap();
-        assert_eq!(parse_md5(b"d41d8cd98f00b204e9800998ecf8427e  manifest-summary.json\n"), Some(sum));
+        assert_eq!(
+            parse_md5(b"d41d8cd98f00b204e9800998ecf8427e  manifest-summary.json\n"),
+            Some(sum)
+        );
         assert_eq!(md5_text(&sum), "1B2M2Y8AsgTpgAmY7PhCfg==");
         for wrong in ["", "1B2M2Y8AsgTpgAmY7PhC", "zz"] {
             assert!(parse_md5(wrong.as_bytes()).is_none(), "{wrong}");

@@ -7,12 +7,19 @@ use serde_json::Value;
 use super::records::Records;
 use tableferry_domain::request::ExportFormat;
 
-/// Reads at most `limit` items from a data file, each in DynamoDB JSON: `{"Item": …}`, or the record of a change. Stops after
-/// `most_bytes` of text, but not before one item. The items, and how many bytes of text they were.
+/// Reads at most `limit` items from a data file, each in DynamoDB JSON: `{"Item": …}`, or the
+/// record of a change. Stops after `most_bytes` of text, but not before one item. The items, and
+/// how many bytes of text they were.
 ///
 /// # Errors
-/// The reader failed, or (of kind `InvalidData`, with a [`super::Malformed`] inside) the bytes are not what an export has.
-pub fn preview(reader: impl BufRead, format: ExportFormat, limit: usize, most_bytes: usize) -> io::Result<(Vec<Value>, usize)> {
+/// The reader failed, or (of kind `InvalidData`, with a [`super::Malformed`] inside) the bytes are
+/// not what an export has.
+pub fn preview(
+    reader: impl BufRead,
+    format: ExportFormat,
+    limit: usize,
+    most_bytes: usize,
+) -> io::Result<(Vec<Value>, usize)> {
     let mut records = Records::new(reader, format);
     let bytes = |records: &Records<_>| usize::try_from(records.text_bytes()).unwrap_or(usize::MAX);
     let mut items = Vec::new();
@@ -43,9 +50,13 @@ mod tests {
 
     #[test]
     fn reads_no_more_than_asked_for() {
-        let text: String = (0..1000).map(|n| format!("{{\"Item\":{{\"pk\":{{\"N\":\"{n}\"}}}}}}\n")).collect();
+        let text: String = (0..1000)
+            .map(|n| format!("{{\"Item\":{{\"pk\":{{\"N\":\"{n}\"}}}}}}\n"))
+            .collect();
         let mut bytes = gzip(&text);
-        let read = |bytes: &[u8], limit, most| preview(bytes, ExportFormat::DynamodbJson, limit, most).map(|(items, _)| items);
+        let read = |bytes: &[u8], limit, most| {
+            preview(bytes, ExportFormat::DynamodbJson, limit, most).map(|(items, _)| items)
+        };
         assert_eq!(read(&bytes, 3, 1 << 20).unwrap()[2]["Item"]["pk"]["N"], "2");
         assert_eq!(read(&bytes, 5000, 1 << 20).unwrap().len(), 1000);
         assert_eq!(read(&bytes, 5000, 1).unwrap().len(), 1);
@@ -58,13 +69,27 @@ mod tests {
 
     #[test]
     fn says_what_is_no_item() {
-        for (text, why) in [("no json\n", "not JSON"), ("{\"Item\":\n", "in the middle"), ("{\"Other\":1}\n", "no record")] {
+        for (text, why) in [
+            ("no json\n", "not JSON"),
+            ("{\"Item\":\n", "in the middle"),
+            ("{\"Other\":1}\n", "no record"),
+        ] {
             let error = preview(&gzip(text)[..], ExportFormat::DynamodbJson, 1, 100).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
         assert!(preview(&b"garbage"[..], ExportFormat::DynamodbJson, 1, 100).is_err());
         assert!(preview(&gzip("{Item:")[..], ExportFormat::Ion, 1, 100).is_err());
-        assert!(preview(&gzip("")[..], ExportFormat::Ion, 1, 100).unwrap().0.is_empty());
-        assert!(preview(&b""[..], ExportFormat::Ion, 1, 100).unwrap().0.is_empty());
+        assert!(
+            preview(&gzip("")[..], ExportFormat::Ion, 1, 100)
+                .unwrap()
+                .0
+                .is_empty()
+        );
+        assert!(
+            preview(&b""[..], ExportFormat::Ion, 1, 100)
+                .unwrap()
+                .0
+                .is_empty()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The records of a data file, one after the other, in both formats. Each is checked, no text between them is passed over, and no more
-//! than one is held.
+//! The records of a data file, one after the other, in both formats. Each is checked, no text
+//! between them is passed over, and no more than one is held.
 
 use std::io::{self, BufRead, BufReader, ErrorKind};
 
@@ -11,11 +11,13 @@ use super::ion_text::Framing;
 use super::{Malformed, ion};
 use tableferry_domain::request::ExportFormat;
 
-/// The longest text of one record, in bytes. An item has at most 400 KB, but its text may be longer: 1E+125 takes 3 bytes in DynamoDB and
-/// 135 in DynamoDB JSON, and a change has two images. That makes 36 MB.
+/// The longest text of one record, in bytes. An item has at most 400 KB, but its text may be
+/// longer: 1E+125 takes 3 bytes in DynamoDB and 135 in DynamoDB JSON, and a change has two images.
+/// That makes 36 MB.
 pub const MOST_RECORD_BYTES: usize = 40 * 1024 * 1024;
 
-/// The most values of one record: in DynamoDB an element of a list takes two bytes at least, and a change has two images.
+/// The most values of one record: in DynamoDB an element of a list takes two bytes at least, and a
+/// change has two images.
 const MOST_VALUES: u32 = 450_000;
 
 /// How much is decompressed at a time.
@@ -56,7 +58,15 @@ impl<R: BufRead> Records<R> {
     /// The records of a data file: gzip, or an object without bytes, which has none.
     pub fn new(reader: R, format: ExportFormat) -> Self {
         let framing = Framing::new(MOST_VALUES);
-        Self { text: Text::Compressed(reader), format, most_bytes: MOST_RECORD_BYTES, record: Vec::new(), framing, line: 0, offset: 0 }
+        Self {
+            text: Text::Compressed(reader),
+            format,
+            most_bytes: MOST_RECORD_BYTES,
+            record: Vec::new(),
+            framing,
+            line: 0,
+            offset: 0,
+        }
     }
 
     /// How many bytes of decompressed text were read.
@@ -64,10 +74,12 @@ impl<R: BufRead> Records<R> {
         self.offset + self.record.len() as u64
     }
 
-    /// The next record in DynamoDB JSON: `{"Item": …}`, or a change; `None` at the end. Without `KEEP` it is checked, and what is given back may be empty.
+    /// The next record in DynamoDB JSON: `{"Item": …}`, or a change; `None` at the end. Without
+    /// `KEEP` it is checked, and what is given back may be empty.
     ///
     /// # Errors
-    /// The reader failed, or (of kind `InvalidData`, with a [`Malformed`] inside) the bytes are not what an export has.
+    /// The reader failed, or (of kind `InvalidData`, with a [`Malformed`] inside) the bytes are not
+    /// what an export has.
     pub fn read_next<const KEEP: bool>(&mut self) -> io::Result<Option<Value>> {
         loop {
             self.pass();
@@ -79,7 +91,9 @@ impl<R: BufRead> Records<R> {
                 }
             }
             let read = match self.format {
-                ExportFormat::DynamodbJson => read_record::<KEEP>(&self.record, MOST_VALUES).map(Some),
+                ExportFormat::DynamodbJson => {
+                    read_record::<KEEP>(&self.record, MOST_VALUES).map(Some)
+                }
                 ExportFormat::Ion => ion::read_record(&self.record),
             };
             match (read, part) {
@@ -104,7 +118,9 @@ impl<R: BufRead> Records<R> {
             let piece = self.text.fill()?;
             if piece.is_empty() {
                 if self.format == ExportFormat::Ion && !self.framing.is_between_records() {
-                    return Err(self.malformed("it ends in the middle of an Ion value", self.record.len()));
+                    return Err(
+                        self.malformed("it ends in the middle of an Ion value", self.record.len())
+                    );
                 }
                 return Ok(Part::Rest);
             }
@@ -117,7 +133,9 @@ impl<R: BufRead> Records<R> {
             self.text.consume(length);
             match end {
                 Err(what) => return Err(self.malformed(what, 0)),
-                _ if self.record.len() > self.most_bytes => return Err(self.malformed("it is longer than any DynamoDB item", 0)),
+                _ if self.record.len() > self.most_bytes => {
+                    return Err(self.malformed("it is longer than any DynamoDB item", 0));
+                }
                 Ok(Some(_)) => return Ok(Part::Record),
                 Ok(None) => {}
             }
@@ -130,7 +148,9 @@ impl<R: BufRead> Records<R> {
         let at = at.max(space).min(self.record.len());
         let line = self.line + memchr::memchr_iter(b'\n', &self.record[..at]).count() as u64 + 1;
         let byte = self.offset + at as u64 + 1;
-        let what = format!("has no record of an export on line {line}, byte {byte} of its decompressed text: {what}");
+        let what = format!(
+            "has no record of an export on line {line}, byte {byte} of its decompressed text: {what}"
+        );
         io::Error::new(ErrorKind::InvalidData, Malformed::new(what))
     }
 }
@@ -141,7 +161,10 @@ impl<R: BufRead> Text<R> {
         *self = match std::mem::replace(self, Self::Empty) {
             Self::Compressed(mut reader) => match reader.fill_buf()?.is_empty() {
                 true => Self::Empty,
-                false => Self::Decompressed(Box::new(BufReader::with_capacity(TEXT_BYTES, MultiGzDecoder::new(reader)))),
+                false => Self::Decompressed(Box::new(BufReader::with_capacity(
+                    TEXT_BYTES,
+                    MultiGzDecoder::new(reader),
+                ))),
             },
             begun => begun,
         };
@@ -168,7 +191,10 @@ pub fn malformed(error: &io::Error) -> Option<&Malformed> {
 fn not_gzip(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-            io::Error::new(ErrorKind::InvalidData, Malformed::new(format!("is not whole gzip: {error}")))
+            io::Error::new(
+                ErrorKind::InvalidData,
+                Malformed::new(format!("is not whole gzip: {error}")),
+            )
         }
         _ => error,
     }
@@ -228,7 +254,10 @@ mod tests {
     #[test]
     fn json_is_divided_by_lines() {
         let a = r#"{"Item":{"a":{"N":"1"}}}"#;
-        assert_eq!(read(format!("{a}\n\r\n{a}\r\n{a}").as_bytes(), JSON).unwrap(), [a, a, a]);
+        assert_eq!(
+            read(format!("{a}\n\r\n{a}\r\n{a}").as_bytes(), JSON).unwrap(),
+            [a, a, a]
+        );
         assert!(read(b"", JSON).unwrap().is_empty());
     }
 
@@ -243,12 +272,21 @@ mod tests {
             ("[1]{Item:{}}", "line 2, byte 29 "),
             ("secret::{Item:{}}", "line 2, byte 29 "),
             ("$ion_1_0 {Item:{a:$9}}", "line 2, byte 29 "),
-            ("$ion_symbol_table::{symbols:[\"secret\"]}", "line 2, byte 29 "),
+            (
+                "$ion_symbol_table::{symbols:[\"secret\"]}",
+                "line 2, byte 29 ",
+            ),
             ("{Item:{}} \"secret", "line 2, byte 46 "),
         ] {
             let told = read(format!("{good}{text}").as_bytes(), ION).expect_err(text);
-            assert!(told.starts_with(&format!("has no record of an export on {place}")), "{text}: {told}");
-            assert!(!told.contains('\n') && !told.contains("secret"), "{text}: {told}");
+            assert!(
+                told.starts_with(&format!("has no record of an export on {place}")),
+                "{text}: {told}"
+            );
+            assert!(
+                !told.contains('\n') && !told.contains("secret"),
+                "{text}: {told}"
+            );
         }
         let good = "{\"Item\":{}}\n";
         for (text, place) in [
@@ -258,7 +296,10 @@ mod tests {
             ("[1]\n", "line 2, byte 13 "),
         ] {
             let told = read(format!("{good}{text}").as_bytes(), JSON).expect_err(text);
-            assert!(told.starts_with(&format!("has no record of an export on {place}")), "{text}: {told}");
+            assert!(
+                told.starts_with(&format!("has no record of an export on {place}")),
+                "{text}: {told}"
+            );
         }
     }
 
@@ -272,8 +313,21 @@ mod tests {
             }
         }
         let long = "a".repeat(100_000);
-        assert_eq!(read(format!("{{\"Item\":{{\"a\":{{\"S\":\"{long}\"}}}}}}\n").as_bytes(), JSON).unwrap().len(), 1);
-        assert_eq!(read(format!("{{Item:{{a:\"{long}\"}}}}\n").as_bytes(), ION).unwrap().len(), 1);
+        assert_eq!(
+            read(
+                format!("{{\"Item\":{{\"a\":{{\"S\":\"{long}\"}}}}}}\n").as_bytes(),
+                JSON
+            )
+            .unwrap()
+            .len(),
+            1
+        );
+        assert_eq!(
+            read(format!("{{Item:{{a:\"{long}\"}}}}\n").as_bytes(), ION)
+                .unwrap()
+                .len(),
+            1
+        );
         for (begin, format) in [("{\"Item\":{\"a\":{\"S\":\"", JSON), ("{Item:{a:\"", ION)] {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
             encoder.write_all(begin.as_bytes()).unwrap();
@@ -282,7 +336,10 @@ mod tests {
             let mut records = Records::new(&bytes[..], format);
             records.most_bytes = 500_000;
             let error = records.read_next::<false>().unwrap_err();
-            assert!(error.to_string().contains("longer than any DynamoDB item"), "{error}");
+            assert!(
+                error.to_string().contains("longer than any DynamoDB item"),
+                "{error}"
+            );
             assert!(records.record.len() < 600_000);
         }
         const { assert!(MOST_RECORD_BYTES > 2 * 400_000 / 3 * 135) };

@@ -1,4 +1,5 @@
-//! The files of a completed export, as S3 gives them: manifests line by line, data files as streams, never a whole one in memory.
+//! The files of a completed export, as S3 gives them: manifests line by line, data files as
+//! streams, never a whole one in memory.
 
 mod lines;
 mod pipe;
@@ -61,7 +62,11 @@ impl ExportFiles {
     /// There is no such bucket, or S3 does not answer.
     pub async fn open(aws: Arc<Aws>, output: Output) -> Result<Self, AwsFailure> {
         let bucket = aws.bucket(&output).await?;
-        Ok(Self { output, aws, bucket })
+        Ok(Self {
+            output,
+            aws,
+            bucket,
+        })
     }
 
     /// manifest-summary.json.
@@ -70,8 +75,14 @@ impl ExportFiles {
     /// It is missing or no summary, or S3 refuses or does not answer.
     pub async fn summary(&self) -> Result<Summary, ReadError> {
         let key = &self.output.summary_key;
-        let bytes = self.small(key).await?.ok_or_else(|| ReadError::Missing { key: key.clone() })?;
-        Summary::parse(&bytes).map_err(|what| ReadError::Malformed { key: key.clone(), what })
+        let bytes = self
+            .small(key)
+            .await?
+            .ok_or_else(|| ReadError::Missing { key: key.clone() })?;
+        Summary::parse(&bytes).map_err(|what| ReadError::Malformed {
+            key: key.clone(),
+            what,
+        })
     }
 
     /// All bytes of a small object; `None` when there is none.
@@ -79,12 +90,17 @@ impl ExportFiles {
     /// # Errors
     /// It is larger than a summary ever is, or S3 refuses or does not answer.
     pub async fn small(&self, key: &str) -> Result<Option<Vec<u8>>, ReadError> {
-        let Some(mut body) = self.noted(self.bucket.get(key, 0).await)? else { return Ok(None) };
+        let Some(mut body) = self.noted(self.bucket.get(key, 0).await)? else {
+            return Ok(None);
+        };
         let mut bytes = Vec::new();
         while let Some(piece) = body.next().await? {
             if bytes.len() + piece.len() > MOST_SUMMARY_BYTES {
                 let what = Malformed::new(format!("has more than {MOST_SUMMARY_BYTES} bytes"));
-                return Err(ReadError::Malformed { key: key.to_owned(), what });
+                return Err(ReadError::Malformed {
+                    key: key.to_owned(),
+                    what,
+                });
             }
             bytes.extend_from_slice(&piece);
         }
@@ -97,7 +113,9 @@ impl ExportFiles {
     /// It is missing, or S3 refuses or does not answer.
     pub async fn lines(&self, files_key: &str, from: u64) -> Result<FileLines, ReadError> {
         let body = self.noted(self.bucket.get(files_key, from).await)?;
-        let body = body.ok_or_else(|| ReadError::Missing { key: files_key.to_owned() })?;
+        let body = body.ok_or_else(|| ReadError::Missing {
+            key: files_key.to_owned(),
+        })?;
         Ok(FileLines::new(files_key.to_owned(), body, from))
     }
 
@@ -117,29 +135,49 @@ impl ExportFiles {
         self.bucket.presign(key, valid_for).await
     }
 
-    /// Reads a data file to its end; `None` when there is none. Decompresses and hashes in a thread of its own.
+    /// Reads a data file to its end; `None` when there is none. Decompresses and hashes in a thread
+    /// of its own.
     ///
     /// # Errors
     /// S3 refuses, does not answer or breaks off.
     pub async fn inspect(&self, key: &str) -> Result<Option<(ObjectFacts, Figures)>, AwsFailure> {
-        let Some(body) = self.noted(self.bucket.get(key, 0).await)? else { return Ok(None) };
+        let Some(body) = self.noted(self.bucket.get(key, 0).await)? else {
+            return Ok(None);
+        };
         let facts = body.facts.clone();
         let format = self.output.format;
-        let figures = pipe::through(body, move |reader| inspect(reader, format)).await?.map_err(|error| pipe::broken(&error))?;
+        let figures = pipe::through(body, move |reader| inspect(reader, format))
+            .await?
+            .map_err(|error| pipe::broken(&error))?;
         Ok(Some((facts, figures)))
     }
 
-    /// The first items of a data file, in DynamoDB JSON: at most `limit`, and none more after `most_bytes` of text. The
-    /// items, and how many bytes of text they were.
+    /// The first items of a data file, in DynamoDB JSON: at most `limit`, and none more after
+    /// `most_bytes` of text. The items, and how many bytes of text they were.
     ///
     /// # Errors
     /// It is missing or holds no items, or S3 refuses, does not answer or breaks off.
-    pub async fn preview(&self, key: &str, limit: usize, most_bytes: usize) -> Result<(Vec<Value>, usize), ReadError> {
-        let body = self.noted(self.bucket.get(key, 0).await)?.ok_or_else(|| ReadError::Missing { key: key.to_owned() })?;
+    pub async fn preview(
+        &self,
+        key: &str,
+        limit: usize,
+        most_bytes: usize,
+    ) -> Result<(Vec<Value>, usize), ReadError> {
+        let body =
+            self.noted(self.bucket.get(key, 0).await)?
+                .ok_or_else(|| ReadError::Missing {
+                    key: key.to_owned(),
+                })?;
         let format = self.output.format;
-        let read = pipe::through(body, move |reader| preview(reader, format, limit, most_bytes)).await?;
+        let read = pipe::through(body, move |reader| {
+            preview(reader, format, limit, most_bytes)
+        })
+        .await?;
         read.map_err(|error: io::Error| match malformed(&error) {
-            Some(what) => ReadError::Malformed { key: key.to_owned(), what: what.clone() },
+            Some(what) => ReadError::Malformed {
+                key: key.to_owned(),
+                what: what.clone(),
+            },
             None => pipe::broken(&error).into(),
         })
     }

@@ -32,7 +32,15 @@ pub struct RawLine {
 
 impl FileLines {
     pub(super) fn new(key: String, body: ObjectBody, from: u64) -> Self {
-        Self { key, body, buffer: Vec::new(), at: 0, offset: from, ended: false, md5: Md5::new() }
+        Self {
+            key,
+            body,
+            buffer: Vec::new(),
+            at: 0,
+            offset: from,
+            ended: false,
+            md5: Md5::new(),
+        }
     }
 
     /// The next line that is not empty; `None` at the end.
@@ -47,8 +55,12 @@ impl FileLines {
                 Some(found) => searched + found + 1,
                 None if self.ended => rest.len(),
                 None if rest.len() > MOST_LINE_BYTES => {
-                    let what = Malformed::new(format!("has a line of more than {MOST_LINE_BYTES} bytes"));
-                    return Err(ReadError::Malformed { key: self.key.clone(), what });
+                    let what =
+                        Malformed::new(format!("has a line of more than {MOST_LINE_BYTES} bytes"));
+                    return Err(ReadError::Malformed {
+                        key: self.key.clone(),
+                        what,
+                    });
                 }
                 None => {
                     searched = rest.len();
@@ -65,7 +77,10 @@ impl FileLines {
             self.offset += u64::try_from(end).unwrap_or_default();
             searched = 0;
             if let Some(file) = file {
-                return Ok(Some(RawLine { file, next_offset: self.offset }));
+                return Ok(Some(RawLine {
+                    file,
+                    next_offset: self.offset,
+                }));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Hands an object's bytes from the async world to a thread that may block: decompressing and hashing are work, not waiting.
+//! Hands an object's bytes from the async world to a thread that may block: decompressing and
+//! hashing are work, not waiting.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,10 +7,11 @@ use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 
 use tableferry_aws::ObjectBody;
-use tableferry_telemetry::error_chain::in_words;
 use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
+use tableferry_telemetry::error_chain::in_words;
 
-/// How many pieces may wait for the thread. A piece is what the connection gave at once, some hundred KB at most.
+/// How many pieces may wait for the thread. A piece is what the connection gave at once, some
+/// hundred KB at most.
 const WAITING: usize = 16;
 
 /// Lets `read` read an object in a thread of its own. It may stop early; then no more is fetched.
@@ -21,7 +23,12 @@ pub(super) async fn through<T: Send + 'static>(
     read: impl FnOnce(PieceReader) -> T + Send + 'static,
 ) -> Result<T, AwsFailure> {
     let (sender, receiver) = mpsc::channel(WAITING);
-    let reading = tokio::task::spawn_blocking(move || read(PieceReader { receiver, piece: Bytes::new() }));
+    let reading = tokio::task::spawn_blocking(move || {
+        read(PieceReader {
+            receiver,
+            piece: Bytes::new(),
+        })
+    });
     // When S3 breaks off, the thread sees an end and stops; what it made of the part is dropped.
     while let Some(piece) = body.next().await? {
         if sender.send(piece).await.is_err() {
@@ -34,7 +41,11 @@ pub(super) async fn through<T: Send + 'static>(
 
 /// A failure between S3 and the reader.
 pub(super) fn broken(error: &(dyn std::error::Error + 'static)) -> AwsFailure {
-    AwsFailure { class: FailureClass::Unknown, code: "ReadFailed".to_owned(), message: in_words(error) }
+    AwsFailure {
+        class: FailureClass::Unknown,
+        code: "ReadFailed".to_owned(),
+        message: in_words(error),
+    }
 }
 
 /// The reading end.

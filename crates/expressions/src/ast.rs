@@ -1,4 +1,5 @@
-//! Expressions as they are written, placeholders unresolved. What is printed is read again as the same tree.
+//! Expressions as they are written, placeholders unresolved. What is printed is read again as the
+//! same tree.
 
 use std::fmt;
 
@@ -119,9 +120,16 @@ impl Comparator {
     }
 
     pub(crate) fn of_symbol(symbol: &str) -> Option<Self> {
-        [Self::Equal, Self::NotEqual, Self::Less, Self::LessOrEqual, Self::Greater, Self::GreaterOrEqual]
-            .into_iter()
-            .find(|comparator| comparator.symbol() == symbol)
+        [
+            Self::Equal,
+            Self::NotEqual,
+            Self::Less,
+            Self::LessOrEqual,
+            Self::Greater,
+            Self::GreaterOrEqual,
+        ]
+        .into_iter()
+        .find(|comparator| comparator.symbol() == symbol)
     }
 
     /// The comparator that says the same with both sides exchanged.
@@ -159,8 +167,16 @@ impl Condition {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Compare { left, comparator, right } => write!(f, "{left} {} {right}", comparator.symbol()),
-            Self::Between { operand, lower, upper } => write!(f, "{operand} BETWEEN {lower} AND {upper}"),
+            Self::Compare {
+                left,
+                comparator,
+                right,
+            } => write!(f, "{left} {} {right}", comparator.symbol()),
+            Self::Between {
+                operand,
+                lower,
+                upper,
+            } => write!(f, "{operand} BETWEEN {lower} AND {upper}"),
             Self::In { operand, list } => write!(f, "{operand} IN ({})", Listed(list)),
             Self::Call(call) => write!(f, "{call}"),
             // Both are read from left to right, so an equal one on the right needs brackets.
@@ -221,6 +237,9 @@ struct Listed<'a>(&'a [Operand]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(|(at, operand)| write!(f, "{}{operand}", if at == 0 { "" } else { ", " }))
+        self.0
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, operand)| write!(f, "{}{operand}", if at == 0 { "" } else { ", " }))
     }
 }

@@ -1,8 +1,9 @@
 //! Whether a condition holds for an item.
 //!
-//! A missing attribute, or one of another type, makes every comparison false but `<>`, which it makes true (seen of DynamoDB by
-//! Alternator's tests). Strings and binary data are ordered by their bytes. The length of a string is not defined by AWS's
-//! documentation; here it is the number of UTF-16 units, as dynalite has it.
+//! A missing attribute, or one of another type, makes every comparison false but `<>`, which it
+//! makes true (seen of DynamoDB by Alternator's tests). Strings and binary data are ordered by
+//! their bytes. The length of a string is not defined by AWS's documentation; here it is the number
+//! of UTF-16 units, as dynalite has it.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -16,24 +17,45 @@ impl Test {
     /// Whether it holds.
     pub(crate) fn holds(&self, item: &Attributes) -> bool {
         match self {
-            Self::Compare(left, comparator, right) => compare(left.of(item).as_deref(), *comparator, right.of(item).as_deref()),
+            Self::Compare(left, comparator, right) => compare(
+                left.of(item).as_deref(),
+                *comparator,
+                right.of(item).as_deref(),
+            ),
             Self::Between { term, lower, upper } => {
                 let value = term.of(item);
-                compare(value.as_deref(), Comparator::GreaterOrEqual, lower.of(item).as_deref())
-                    && compare(value.as_deref(), Comparator::LessOrEqual, upper.of(item).as_deref())
+                compare(
+                    value.as_deref(),
+                    Comparator::GreaterOrEqual,
+                    lower.of(item).as_deref(),
+                ) && compare(
+                    value.as_deref(),
+                    Comparator::LessOrEqual,
+                    upper.of(item).as_deref(),
+                )
             }
             Self::In(term, list) => {
                 let value = term.of(item);
-                list.iter().any(|other| compare(value.as_deref(), Comparator::Equal, other.of(item).as_deref()))
+                list.iter().any(|other| {
+                    compare(
+                        value.as_deref(),
+                        Comparator::Equal,
+                        other.of(item).as_deref(),
+                    )
+                })
             }
             Self::Exists(path) => path.of(item).is_some(),
             Self::NotExists(path) => path.of(item).is_none(),
             Self::HasKind(term, kind) => term.of(item).is_some_and(|value| value.kind() == *kind),
-            Self::BeginsWith(term, prefix) => match (term.of(item).as_deref(), prefix.of(item).as_deref()) {
-                (Some(Value::S(text)), Some(Value::S(prefix))) => text.starts_with(prefix.as_str()),
-                (Some(Value::B(bytes)), Some(Value::B(prefix))) => bytes.starts_with(prefix),
-                _ => false,
-            },
+            Self::BeginsWith(term, prefix) => {
+                match (term.of(item).as_deref(), prefix.of(item).as_deref()) {
+                    (Some(Value::S(text)), Some(Value::S(prefix))) => {
+                        text.starts_with(prefix.as_str())
+                    }
+                    (Some(Value::B(bytes)), Some(Value::B(prefix))) => bytes.starts_with(prefix),
+                    _ => false,
+                }
+            }
             Self::Contains(term, part) => match (term.of(item), part.of(item)) {
                 (Some(whole), Some(part)) => contains(&whole, &part),
                 _ => false,
@@ -50,18 +72,24 @@ impl Term {
         match self {
             Self::Path(path) => path.of(item).map(Cow::Borrowed),
             Self::Value(value) => Some(Cow::Borrowed(value)),
-            Self::Size(term) => size(&*term.of(item)?).map(|size| Cow::Owned(Value::N(Number::from(size)))),
+            Self::Size(term) => {
+                size(&*term.of(item)?).map(|size| Cow::Owned(Value::N(Number::from(size))))
+            }
         }
     }
 }
 
 impl ResolvedPath {
     fn of<'a>(&self, item: &'a Attributes) -> Option<&'a Value> {
-        self.inner.iter().try_fold(item.get(&self.head)?, |value, part| match (part, value) {
-            (Part::Member(name), Value::M(members)) => members.get(name),
-            (Part::Element(index), Value::L(elements)) => elements.get(usize::try_from(*index).ok()?),
-            _ => None,
-        })
+        self.inner
+            .iter()
+            .try_fold(item.get(&self.head)?, |value, part| match (part, value) {
+                (Part::Member(name), Value::M(members)) => members.get(name),
+                (Part::Element(index), Value::L(elements)) => {
+                    elements.get(usize::try_from(*index).ok()?)
+                }
+                _ => None,
+            })
     }
 }
 
@@ -86,7 +114,9 @@ fn compare(left: Option<&Value>, comparator: Comparator, right: Option<&Value>) 
 fn contains(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
         (Value::S(text), Value::S(part)) => text.contains(part.as_str()),
-        (Value::B(bytes), Value::B(part)) => part.is_empty() || bytes.windows(part.len()).any(|window| window == part),
+        (Value::B(bytes), Value::B(part)) => {
+            part.is_empty() || bytes.windows(part.len()).any(|window| window == part)
+        }
         (Value::Ss(set), Value::S(element)) => set.contains(element),
         (Value::Ns(set), Value::N(element)) => set.contains(element),
         (Value::Bs(set), Value::B(element)) => set.contains(element),

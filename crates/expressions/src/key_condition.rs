@@ -1,7 +1,8 @@
 //! Key conditions: which items are read, by the table's primary key.
 //!
-//! The rules are Query's, which the developer guide's page on filtered exports refers to; texts as dynalite records them. Without the
-//! table's schema some hold already: one of at most two attributes is compared by `=`, for the partition key must be.
+//! The rules are Query's, which the developer guide's page on filtered exports refers to; texts as
+//! dynalite records them. Without the table's schema some hold already: one of at most two
+//! attributes is compared by `=`, for the partition key must be.
 
 use crate::ast::Comparator;
 use crate::problem::Problem;
@@ -72,7 +73,11 @@ impl KeyCondition {
         if tests.len() > 2 {
             return Err(Problem::KeyTooMany);
         }
-        if tests.iter().flat_map(|test| test.range.values()).any(|value| !value.kind().is_ordered()) {
+        if tests
+            .iter()
+            .flat_map(|test| test.range.values())
+            .any(|value| !value.kind().is_ordered())
+        {
             return Err(Problem::KeyType);
         }
         if !tests.iter().any(|test| test.range.is_equality()) {
@@ -89,10 +94,16 @@ impl KeyCondition {
     /// Holds it against a table's key.
     pub(crate) fn check(&self, schema: &KeySchema) -> Result<(), Problem> {
         let of = |name: &str| self.0.iter().find(|test| test.attribute == name);
-        let partition = of(&schema.partition.name).ok_or_else(|| Problem::KeyMissing(schema.partition.name.clone()))?;
-        let other = self.0.iter().find(|test| test.attribute != schema.partition.name);
+        let partition = of(&schema.partition.name)
+            .ok_or_else(|| Problem::KeyMissing(schema.partition.name.clone()))?;
+        let other = self
+            .0
+            .iter()
+            .find(|test| test.attribute != schema.partition.name);
         match (other, &schema.sort) {
-            (Some(other), Some(sort)) if other.attribute != sort.name => return Err(Problem::KeyMissing(sort.name.clone())),
+            (Some(other), Some(sort)) if other.attribute != sort.name => {
+                return Err(Problem::KeyMissing(sort.name.clone()));
+            }
             (Some(_), None) => return Err(Problem::KeyNotSupported),
             _ => {}
         }
@@ -102,17 +113,32 @@ impl KeyCondition {
                 return Err(Problem::KeyType);
             }
         }
-        if partition.range.is_equality() { Ok(()) } else { Err(Problem::KeyNotSupported) }
+        if partition.range.is_equality() {
+            Ok(())
+        } else {
+            Err(Problem::KeyNotSupported)
+        }
     }
 
     /// Whether an item is read.
     pub(crate) fn reads(&self, item: &Attributes) -> bool {
         self.0.iter().all(|test| {
-            let term = || Term::Path(ResolvedPath { head: test.attribute.clone(), inner: Vec::new() });
+            let term = || {
+                Term::Path(ResolvedPath {
+                    head: test.attribute.clone(),
+                    inner: Vec::new(),
+                })
+            };
             let value = |value: &Value| Term::Value(value.clone());
             let test = match &test.range {
-                Range::Compared(comparator, with) => Test::Compare(term(), *comparator, value(with)),
-                Range::Between(lower, upper) => Test::Between { term: term(), lower: value(lower), upper: value(upper) },
+                Range::Compared(comparator, with) => {
+                    Test::Compare(term(), *comparator, value(with))
+                }
+                Range::Between(lower, upper) => Test::Between {
+                    term: term(),
+                    lower: value(lower),
+                    upper: value(upper),
+                },
                 Range::BeginsWith(prefix) => Test::BeginsWith(term(), value(prefix)),
             };
             test.holds(item)
@@ -160,7 +186,14 @@ fn gather(test: &Test, into: &mut Vec<KeyTest>) -> Result<(), Problem> {
     let mut values = values.into_iter();
     let (first, second) = (values.next().ok_or(Problem::KeyManyNames)?, values.next());
     let range = match (test, second) {
-        (Test::Compare(_, comparator, _), _) => Range::Compared(if at == 0 { *comparator } else { comparator.reversed() }, first),
+        (Test::Compare(_, comparator, _), _) => Range::Compared(
+            if at == 0 {
+                *comparator
+            } else {
+                comparator.reversed()
+            },
+            first,
+        ),
         (Test::Between { .. }, Some(upper)) => Range::Between(first, upper),
         _ => Range::BeginsWith(first),
     };

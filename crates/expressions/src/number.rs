@@ -41,7 +41,12 @@ impl Number {
             _ => (false, text),
         };
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| NumberError::NotANumber)?),
+            Some((mantissa, exponent)) => (
+                mantissa,
+                exponent
+                    .parse::<i32>()
+                    .map_err(|_| NumberError::NotANumber)?,
+            ),
             None => (unsigned, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -62,12 +67,20 @@ impl Number {
         match point {
             127.. => Err(NumberError::Overflow),
             ..-129 => Err(NumberError::Underflow),
-            _ => Ok(Self { negative, digits: significant.to_owned(), point }),
+            _ => Ok(Self {
+                negative,
+                digits: significant.to_owned(),
+                point,
+            }),
         }
     }
 
     fn zero() -> Self {
-        Self { negative: false, digits: String::new(), point: 0 }
+        Self {
+            negative: false,
+            digits: String::new(),
+            point: 0,
+        }
     }
 
     /// The order of magnitudes, signs left out.
@@ -76,7 +89,10 @@ impl Number {
             (true, true) => Ordering::Equal,
             (true, false) => Ordering::Less,
             (false, true) => Ordering::Greater,
-            (false, false) => self.point.cmp(&other.point).then_with(|| self.digits.cmp(&other.digits)),
+            (false, false) => self
+                .point
+                .cmp(&other.point)
+                .then_with(|| self.digits.cmp(&other.digits)),
         }
     }
 }
@@ -119,7 +135,9 @@ impl fmt::Display for Number {
         } else if self.point >= length {
             write!(f, "{}{}", self.digits, zeros(self.point - length))
         } else {
-            let (whole, fraction) = self.digits.split_at(usize::try_from(self.point).unwrap_or(0));
+            let (whole, fraction) = self
+                .digits
+                .split_at(usize::try_from(self.point).unwrap_or(0));
             write!(f, "{whole}.{fraction}")
         }
     }
@@ -149,20 +167,43 @@ mod tests {
 
     #[test]
     fn not_numbers() {
-        for bad in ["", "a", "1.2.3", "--1", ".", "1e", "NaN", "inf", "1e999999999999", " 1", "é"] {
+        for bad in [
+            "",
+            "a",
+            "1.2.3",
+            "--1",
+            ".",
+            "1e",
+            "NaN",
+            "inf",
+            "1e999999999999",
+            " 1",
+            "é",
+        ] {
             assert_eq!(Number::parse(bad), Err(NumberError::NotANumber), "{bad}");
         }
-        assert_eq!(Number::parse(&"9".repeat(39)), Err(NumberError::TooManyDigits));
+        assert_eq!(
+            Number::parse(&"9".repeat(39)),
+            Err(NumberError::TooManyDigits)
+        );
         assert_eq!(Number::parse("1e126"), Err(NumberError::Overflow));
         assert_eq!(Number::parse("1e-131"), Err(NumberError::Underflow));
     }
 
     #[test]
     fn order_is_by_value() {
-        let in_order =
-            ["-1e125", "-100", "-12", "-1.5", "-1", "-0.01", "0", "1e-130", "0.01", "0.1", "1", "1.5", "9", "10", "100.01", "1e125"];
-        let numbers: Vec<Number> = in_order.iter().map(|text| Number::parse(text).unwrap()).collect();
+        let in_order = [
+            "-1e125", "-100", "-12", "-1.5", "-1", "-0.01", "0", "1e-130", "0.01", "0.1", "1",
+            "1.5", "9", "10", "100.01", "1e125",
+        ];
+        let numbers: Vec<Number> = in_order
+            .iter()
+            .map(|text| Number::parse(text).unwrap())
+            .collect();
         assert!(numbers.is_sorted(), "{numbers:?}");
-        assert_eq!(Number::parse("10.0").unwrap(), Number::parse("1e1").unwrap());
+        assert_eq!(
+            Number::parse("10.0").unwrap(),
+            Number::parse("1e1").unwrap()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What is wrong with a filter, in AWS's words. Sources are named in [the crate's documentation](crate).
+//! What is wrong with a filter, in AWS's words. Sources are named in [the crate's
+//! documentation](crate).
 
 use std::fmt;
 
@@ -53,7 +54,9 @@ pub struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Expression(kind) if !self.problem.stands_alone() => write!(f, "Invalid {}: {}", kind.parameter(), self.problem),
+            Place::Expression(kind) if !self.problem.stands_alone() => {
+                write!(f, "Invalid {}: {}", kind.parameter(), self.problem)
+            }
             _ => write!(f, "{}", self.problem),
         }
     }

@@ -29,7 +29,10 @@ impl Branch {
         for part in &path.inner {
             branch = match part {
                 Part::Member(name) => branch.members.entry(name.clone()).or_default(),
-                Part::Element(index) => branch.elements.entry(usize::try_from(*index).unwrap_or(usize::MAX)).or_default(),
+                Part::Element(index) => branch
+                    .elements
+                    .entry(usize::try_from(*index).unwrap_or(usize::MAX))
+                    .or_default(),
             };
         }
     }
@@ -41,27 +44,43 @@ impl Branch {
         }
         if let Some(members) = value.get("M").and_then(Json::as_object) {
             let found = self.of_members(members);
-            return (!found.is_empty()).then(|| Json::Object(Map::from_iter([("M".to_owned(), Json::Object(found))])));
+            return (!found.is_empty())
+                .then(|| Json::Object(Map::from_iter([("M".to_owned(), Json::Object(found))])));
         }
         let elements = value.get("L")?.as_array()?;
-        let found: Vec<Json> = self.elements.iter().filter_map(|(index, branch)| branch.of_value(elements.get(*index)?)).collect();
-        (!found.is_empty()).then(|| Json::Object(Map::from_iter([("L".to_owned(), Json::Array(found))])))
+        let found: Vec<Json> = self
+            .elements
+            .iter()
+            .filter_map(|(index, branch)| branch.of_value(elements.get(*index)?))
+            .collect();
+        (!found.is_empty())
+            .then(|| Json::Object(Map::from_iter([("L".to_owned(), Json::Array(found))])))
     }
 
     fn of_members(&self, members: &Map<String, Json>) -> Map<String, Json> {
-        let found = self.members.iter().filter_map(|(name, branch)| Some((name.clone(), branch.of_value(members.get(name)?)?)));
+        let found = self.members.iter().filter_map(|(name, branch)| {
+            Some((name.clone(), branch.of_value(members.get(name)?)?))
+        });
         found.collect()
     }
 }
 
 impl Projection {
     pub(crate) fn of(paths: &[ResolvedPath]) -> Result<Self, Problem> {
-        let pairs = || paths.iter().enumerate().flat_map(|(at, two)| paths[..at].iter().map(move |one| (one, two)));
+        let pairs = || {
+            paths
+                .iter()
+                .enumerate()
+                .flat_map(|(at, two)| paths[..at].iter().map(move |one| (one, two)))
+        };
         // AWS names overlaps before conflicts (dynalite's tests).
-        if let Some((one, two)) = pairs().find(|(one, two)| relation(one, two) == Relation::Overlap) {
+        if let Some((one, two)) = pairs().find(|(one, two)| relation(one, two) == Relation::Overlap)
+        {
             return Err(Problem::PathsOverlap(one.to_string(), two.to_string()));
         }
-        if let Some((one, two)) = pairs().find(|(one, two)| relation(one, two) == Relation::Conflict) {
+        if let Some((one, two)) =
+            pairs().find(|(one, two)| relation(one, two) == Relation::Conflict)
+        {
             return Err(Problem::PathsConflict(one.to_string(), two.to_string()));
         }
         let mut root = Branch::default();
@@ -89,10 +108,16 @@ fn relation(one: &ResolvedPath, two: &ResolvedPath) -> Relation {
     if one.head != two.head {
         return Relation::Apart;
     }
-    let differing = one.inner.iter().zip(&two.inner).find(|(one, two)| one != two);
+    let differing = one
+        .inner
+        .iter()
+        .zip(&two.inner)
+        .find(|(one, two)| one != two);
     match differing {
         None => Relation::Overlap,
-        Some((Part::Member(_), Part::Member(_)) | (Part::Element(_), Part::Element(_))) => Relation::Apart,
+        Some((Part::Member(_), Part::Member(_)) | (Part::Element(_), Part::Element(_))) => {
+            Relation::Apart
+        }
         Some(_) => Relation::Conflict,
     }
 }

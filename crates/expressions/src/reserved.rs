@@ -5,7 +5,9 @@
 /// Whether an attribute of this name needs a placeholder.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    WORDS.binary_search(&name.to_ascii_uppercase().as_str()).is_ok()
+    WORDS
+        .binary_search(&name.to_ascii_uppercase().as_str())
+        .is_ok()
 }
 
 /// In order.
@@ -65,7 +67,15 @@ mod tests {
 
     #[test]
     fn reserved_in_any_case() {
-        for word in ["Status", "status", "NAME", "Timestamp", "zone", "abort", "size"] {
+        for word in [
+            "Status",
+            "status",
+            "NAME",
+            "Timestamp",
+            "zone",
+            "abort",
+            "size",
+        ] {
             assert!(is_reserved(word), "{word}");
         }
         for word in ["orderId", "statuses", "", "attribute_exists"] {

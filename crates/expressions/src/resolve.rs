@@ -1,7 +1,9 @@
-//! Puts names and values in the place of placeholders and checks what operators and functions are given.
+//! Puts names and values in the place of placeholders and checks what operators and functions are
+//! given.
 //!
-//! The rules and their order are those of dynalite's grammar and tests. That an operand's type is refused only where it is known
-//! without an item (a value, or `size`) is AWS's rule too: an attribute of the wrong type makes a condition false.
+//! The rules and their order are those of dynalite's grammar and tests. That an operand's type is
+//! refused only where it is known without an item (a value, or `size`) is AWS's rule too: an
+//! attribute of the wrong type makes a condition false.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +15,14 @@ use crate::value::{Kind, Value};
 use crate::{MAX_IN_VALUES, MAX_NESTING};
 
 /// Functions of conditions, and how many operands each takes.
-const FUNCTIONS: [(&str, usize); 6] =
-    [("attribute_exists", 1), ("attribute_not_exists", 1), ("attribute_type", 2), ("begins_with", 2), ("contains", 2), ("size", 1)];
+const FUNCTIONS: [(&str, usize); 6] = [
+    ("attribute_exists", 1),
+    ("attribute_not_exists", 1),
+    ("attribute_type", 2),
+    ("begins_with", 2),
+    ("contains", 2),
+    ("size", 1),
+];
 
 /// Functions of update expressions.
 const UPDATE_FUNCTIONS: [&str; 2] = ["if_not_exists", "list_append"];
@@ -37,7 +45,12 @@ pub(crate) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     pub(crate) fn new(placeholders: &'a Placeholders<'a>) -> Self {
-        Self { placeholders, problems: Vec::new(), used: BTreeSet::new(), heads: BTreeSet::new() }
+        Self {
+            placeholders,
+            problems: Vec::new(),
+            used: BTreeSet::new(),
+            heads: BTreeSet::new(),
+        }
     }
 
     /// What is wrong, each once, in the order in which AWS looks.
@@ -56,7 +69,11 @@ impl<'a> Resolver<'a> {
     /// Nothing if something is wrong.
     pub(crate) fn test(&mut self, condition: &Condition) -> Option<Test> {
         match condition {
-            Condition::Compare { left, comparator, right } => {
+            Condition::Compare {
+                left,
+                comparator,
+                right,
+            } => {
                 let terms = (self.term(left), self.term(right));
                 let (left, right) = (terms.0?, terms.1?);
                 self.distinct(comparator.symbol(), &left, &right);
@@ -65,7 +82,11 @@ impl<'a> Resolver<'a> {
                 }
                 Some(Test::Compare(left, *comparator, right))
             }
-            Condition::Between { operand, lower, upper } => {
+            Condition::Between {
+                operand,
+                lower,
+                upper,
+            } => {
                 let terms = (self.term(operand), self.term(lower), self.term(upper));
                 let (term, lower, upper) = (terms.0?, terms.1?, terms.2?);
                 self.ordered("BETWEEN", [&term, &lower, &upper]);
@@ -110,7 +131,8 @@ impl<'a> Resolver<'a> {
         self.used.insert(placeholder.to_owned());
         let given = self.placeholders.values.get(placeholder);
         if given.is_none() {
-            self.problems.push(Problem::ValueUndefined(placeholder.to_owned()));
+            self.problems
+                .push(Problem::ValueUndefined(placeholder.to_owned()));
         }
         given?.clone()
     }
@@ -129,7 +151,10 @@ impl<'a> Resolver<'a> {
         let head = head?;
         self.heads.insert(head.clone());
         debug_assert!(inner.len() <= MAX_NESTING, "the parser keeps paths short");
-        Some(ResolvedPath { head, inner: inner.into_iter().collect::<Option<_>>()? })
+        Some(ResolvedPath {
+            head,
+            inner: inner.into_iter().collect::<Option<_>>()?,
+        })
     }
 
     fn name(&mut self, name: &Name) -> Option<String> {
@@ -144,7 +169,8 @@ impl<'a> Resolver<'a> {
                 self.used.insert(placeholder.clone());
                 let given = self.placeholders.names.get(placeholder.as_str());
                 if given.is_none() {
-                    self.problems.push(Problem::NameUndefined(placeholder.clone()));
+                    self.problems
+                        .push(Problem::NameUndefined(placeholder.clone()));
                 }
                 given.map(|name| (*name).to_owned())
             }
@@ -155,12 +181,16 @@ impl<'a> Resolver<'a> {
     fn size(&mut self, call: &Call) -> Option<Term> {
         let known = self.known(call);
         if known && call.function != "size" {
-            self.problems.push(Problem::MisusedFunction(call.function.clone()));
+            self.problems
+                .push(Problem::MisusedFunction(call.function.clone()));
         }
         let mut terms = self.arguments(call, known)?.into_iter();
         let term = terms.next().filter(|_| call.function == "size")?;
         if let Some(kind @ (Kind::N | Kind::Bool | Kind::Null)) = term.kind() {
-            self.problems.push(Problem::OperandType { operator: "size".to_owned(), kind: Some(kind) });
+            self.problems.push(Problem::OperandType {
+                operator: "size".to_owned(),
+                kind: Some(kind),
+            });
         }
         Some(Term::Size(Box::new(term)))
     }
@@ -170,7 +200,8 @@ impl<'a> Resolver<'a> {
         let known = self.known(call);
         let name = call.function.as_str();
         if name == "size" {
-            self.problems.push(Problem::MisusedFunction(name.to_owned()));
+            self.problems
+                .push(Problem::MisusedFunction(name.to_owned()));
         }
         let mut terms = self.arguments(call, known)?.into_iter();
         let first = terms.next()?;
@@ -181,11 +212,19 @@ impl<'a> Resolver<'a> {
         match (name, second) {
             ("attribute_exists", _) => Some(Test::Exists(self.only_path(name, first)?)),
             ("attribute_not_exists", _) => Some(Test::NotExists(self.only_path(name, first)?)),
-            ("attribute_type", Some(second)) => Some(Test::HasKind(first, self.kind_named(&second)?)),
+            ("attribute_type", Some(second)) => {
+                Some(Test::HasKind(first, self.kind_named(&second)?))
+            }
             ("begins_with", Some(second)) => {
-                let wrong = [&first, &second].into_iter().filter_map(Term::kind).find(|kind| !matches!(kind, Kind::S | Kind::B));
+                let wrong = [&first, &second]
+                    .into_iter()
+                    .filter_map(Term::kind)
+                    .find(|kind| !matches!(kind, Kind::S | Kind::B));
                 if let Some(kind) = wrong {
-                    self.problems.push(Problem::OperandType { operator: name.to_owned(), kind: Some(kind) });
+                    self.problems.push(Problem::OperandType {
+                        operator: name.to_owned(),
+                        kind: Some(kind),
+                    });
                 }
                 Some(Test::BeginsWith(first, second))
             }
@@ -200,14 +239,21 @@ impl<'a> Resolver<'a> {
             return true;
         }
         let update = UPDATE_FUNCTIONS.contains(&name.as_str());
-        self.problems.push(if update { Problem::UpdateFunction(name.clone()) } else { Problem::UnknownFunction(name.clone()) });
+        self.problems.push(if update {
+            Problem::UpdateFunction(name.clone())
+        } else {
+            Problem::UnknownFunction(name.clone())
+        });
         false
     }
 
     fn arguments(&mut self, call: &Call, known: bool) -> Option<Vec<Term>> {
         let count = call.arguments.len();
         if known && !FUNCTIONS.contains(&(call.function.as_str(), count)) {
-            self.problems.push(Problem::OperandCount { function: call.function.clone(), count });
+            self.problems.push(Problem::OperandCount {
+                function: call.function.clone(),
+                count,
+            });
         }
         self.terms(&call.arguments)
     }
@@ -223,7 +269,10 @@ impl<'a> Resolver<'a> {
     /// The type that the second operand of `attribute_type` names; it must be a value.
     fn kind_named(&mut self, term: &Term) -> Option<Kind> {
         let Term::Value(Value::S(name)) = term else {
-            self.problems.push(Problem::OperandType { operator: "attribute_type".to_owned(), kind: term.kind() });
+            self.problems.push(Problem::OperandType {
+                operator: "attribute_type".to_owned(),
+                kind: term.kind(),
+            });
             return None;
         };
         let kind = Kind::of_tag(name);
@@ -237,18 +286,30 @@ impl<'a> Resolver<'a> {
         if let (Term::Path(left), Term::Path(right)) = (left, right)
             && left == right
         {
-            self.problems.push(Problem::SamePath { operator: operator.to_owned(), path: left.to_string() });
+            self.problems.push(Problem::SamePath {
+                operator: operator.to_owned(),
+                path: left.to_string(),
+            });
         }
     }
 
     fn ordered<const N: usize>(&mut self, operator: &str, terms: [&Term; N]) {
-        if let Some(kind) = terms.into_iter().filter_map(Term::kind).find(|kind| !kind.is_ordered()) {
-            self.problems.push(Problem::OperandType { operator: operator.to_owned(), kind: Some(kind) });
+        if let Some(kind) = terms
+            .into_iter()
+            .filter_map(Term::kind)
+            .find(|kind| !kind.is_ordered())
+        {
+            self.problems.push(Problem::OperandType {
+                operator: operator.to_owned(),
+                kind: Some(kind),
+            });
         }
     }
 
     fn bounds(&mut self, lower: &Term, upper: &Term) {
-        let (Term::Value(lower), Term::Value(upper)) = (lower, upper) else { return };
+        let (Term::Value(lower), Term::Value(upper)) = (lower, upper) else {
+            return;
+        };
         let shown = || (lower.to_string(), upper.to_string());
         let is_above = match (lower, upper) {
             (Value::S(lower), Value::S(upper)) => lower > upper,

@@ -1,4 +1,5 @@
-//! Conditions with their placeholders resolved: every rule of operands holds for a value of these types.
+//! Conditions with their placeholders resolved: every rule of operands holds for a value of these
+//! types.
 
 use std::fmt;
 
@@ -35,7 +36,11 @@ pub(crate) enum Term {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Test {
     Compare(Term, Comparator, Term),
-    Between { term: Term, lower: Term, upper: Term },
+    Between {
+        term: Term,
+        lower: Term,
+        upper: Term,
+    },
     In(Term, Vec<Term>),
     Exists(ResolvedPath),
     NotExists(ResolvedPath),

@@ -5,7 +5,9 @@ use serde_json::Value as Json;
 /// Bytes of a value in DynamoDB JSON, without the attribute's name.
 #[must_use]
 pub fn attribute_bytes(value: &Json) -> u64 {
-    let Some((kind, inner)) = value.as_object().and_then(|typed| typed.iter().next()) else { return 0 };
+    let Some((kind, inner)) = value.as_object().and_then(|typed| typed.iter().next()) else {
+        return 0;
+    };
     let text_bytes = |value: &Json| value.as_str().map_or(0, |text| bytes(text.len()));
     let elements = || inner.as_array().into_iter().flatten();
     match kind.as_str() {
@@ -15,10 +17,16 @@ pub fn attribute_bytes(value: &Json) -> u64 {
         "SS" => elements().map(text_bytes).sum(),
         "NS" => elements().map(number_bytes).sum(),
         "BS" => elements().map(binary_bytes).sum(),
-        "L" => 3 + elements().map(|element| 1 + attribute_bytes(element)).sum::<u64>(),
+        "L" => {
+            3 + elements()
+                .map(|element| 1 + attribute_bytes(element))
+                .sum::<u64>()
+        }
         "M" => {
             let members = inner.as_object().into_iter().flatten();
-            3 + members.map(|(name, value)| 1 + bytes(name.len()) + attribute_bytes(value)).sum::<u64>()
+            3 + members
+                .map(|(name, value)| 1 + bytes(name.len()) + attribute_bytes(value))
+                .sum::<u64>()
         }
         _ => 1,
     }

@@ -48,7 +48,9 @@ struct Filter {
 #[must_use]
 pub fn is_placeholder(mark: char, text: &str) -> bool {
     let word = text.strip_prefix(mark).unwrap_or_default();
-    !word.is_empty() && text.len() <= MAX_PLACEHOLDER_BYTES && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    !word.is_empty()
+        && text.len() <= MAX_PLACEHOLDER_BYTES
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 impl Given<'_> {
@@ -63,10 +65,16 @@ impl Given<'_> {
             fault(Place::Whole, Problem::NoExpression);
         }
         for name in self.names.keys().filter(|name| !is_placeholder('#', name)) {
-            fault(Place::Name((*name).to_owned()), Problem::PlaceholderForm((*name).to_owned()));
+            fault(
+                Place::Name((*name).to_owned()),
+                Problem::PlaceholderForm((*name).to_owned()),
+            );
         }
         for name in self.values.keys().filter(|name| !is_placeholder(':', name)) {
-            fault(Place::Value((*name).to_owned()), Problem::PlaceholderForm((*name).to_owned()));
+            fault(
+                Place::Value((*name).to_owned()),
+                Problem::PlaceholderForm((*name).to_owned()),
+            );
         }
         let bytes = self.substitution_bytes();
         if bytes > MAX_SUBSTITUTION_BYTES {
@@ -81,28 +89,50 @@ impl Given<'_> {
             values.insert(*name, value.ok());
         }
         let mut reading = Reading {
-            placeholders: &Placeholders { names: &self.names, values: &values },
+            placeholders: &Placeholders {
+                names: &self.names,
+                values: &values,
+            },
             faults,
             used: BTreeSet::new(),
             all_parsed: true,
         };
-        let key_condition = self.key_condition.and_then(|text| reading.key_condition(text));
+        let key_condition = self
+            .key_condition
+            .and_then(|text| reading.key_condition(text));
         let filter = self.filter.and_then(|text| reading.filter(text));
         let projection = self.projection.and_then(|text| reading.projection(text));
         if reading.all_parsed {
             reading.unused(self);
         }
-        let specification = Specification { key_condition, filter, projection };
+        let specification = Specification {
+            key_condition,
+            filter,
+            projection,
+        };
         let mut faults = reading.faults;
-        // Whatever a key condition names is a key attribute, or the key condition itself is refused.
-        let keys = specification.key_condition.iter().flat_map(KeyCondition::attributes);
+        // Whatever a key condition names is a key attribute, or the key condition itself is
+        // refused.
+        let keys = specification
+            .key_condition
+            .iter()
+            .flat_map(KeyCondition::attributes);
         faults.extend(specification.filter_names(keys));
-        if faults.is_empty() { Ok(specification) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(specification)
+        } else {
+            Err(faults)
+        }
     }
 
     fn substitution_bytes(&self) -> u64 {
-        let names = self.names.values().map(|name| u64::try_from(name.len()).unwrap_or(u64::MAX));
-        names.chain(self.values.values().map(|value| attribute_bytes(value))).fold(0, u64::saturating_add)
+        let names = self
+            .names
+            .values()
+            .map(|name| u64::try_from(name.len()).unwrap_or(u64::MAX));
+        names
+            .chain(self.values.values().map(|value| attribute_bytes(value)))
+            .fold(0, u64::saturating_add)
     }
 }
 
@@ -121,7 +151,10 @@ impl Reading<'_> {
         let mut resolver = Resolver::new(self.placeholders);
         let test = resolver.test(&condition);
         self.resolved(&mut resolver, kind).then_some(())?;
-        Some(Filter { test: test?, heads: resolver.heads })
+        Some(Filter {
+            test: test?,
+            heads: resolver.heads,
+        })
     }
 
     fn filter(&mut self, text: &str) -> Option<Filter> {
@@ -131,16 +164,19 @@ impl Reading<'_> {
     fn key_condition(&mut self, text: &str) -> Option<KeyCondition> {
         let condition = self.condition(text, ExpressionKind::KeyCondition)?;
         let read = KeyCondition::of(&condition.test);
-        read.map_err(|problem| self.fault(ExpressionKind::KeyCondition, problem)).ok()
+        read.map_err(|problem| self.fault(ExpressionKind::KeyCondition, problem))
+            .ok()
     }
 
     fn projection(&mut self, text: &str) -> Option<Projection> {
         let paths = self.parsed(parse_projection(text), ExpressionKind::Projection)?;
         let mut resolver = Resolver::new(self.placeholders);
         let paths: Vec<_> = paths.iter().map(|path| resolver.path(path)).collect();
-        self.resolved(&mut resolver, ExpressionKind::Projection).then_some(())?;
+        self.resolved(&mut resolver, ExpressionKind::Projection)
+            .then_some(())?;
         let read = Projection::of(&paths.into_iter().collect::<Option<Vec<_>>>()?);
-        read.map_err(|problem| self.fault(ExpressionKind::Projection, problem)).ok()
+        read.map_err(|problem| self.fault(ExpressionKind::Projection, problem))
+            .ok()
     }
 
     fn parsed<T>(&mut self, parsed: Result<T, Problem>, kind: ExpressionKind) -> Option<T> {
@@ -153,46 +189,82 @@ impl Reading<'_> {
         self.used.append(&mut resolver.used);
         let problems = resolver.problems();
         let is_well = problems.is_empty();
-        problems.into_iter().for_each(|problem| self.fault(kind, problem));
+        problems
+            .into_iter()
+            .for_each(|problem| self.fault(kind, problem));
         is_well
     }
 
     fn fault(&mut self, kind: ExpressionKind, problem: Problem) {
-        self.faults.push(Fault { place: Place::Expression(kind), problem });
+        self.faults.push(Fault {
+            place: Place::Expression(kind),
+            problem,
+        });
     }
 
     fn unused(&mut self, given: &Given<'_>) {
         let is_unused = |name: &&&str| !self.used.contains(**name);
-        let name = |name: &&str| Fault { place: Place::Name((*name).to_owned()), problem: Problem::NameUnused((*name).to_owned()) };
-        let value = |name: &&str| Fault { place: Place::Value((*name).to_owned()), problem: Problem::ValueUnused((*name).to_owned()) };
-        let names = given.names.keys().filter(|name| is_placeholder('#', name)).filter(is_unused).map(name);
-        let values = given.values.keys().filter(|name| is_placeholder(':', name)).filter(is_unused).map(value);
+        let name = |name: &&str| Fault {
+            place: Place::Name((*name).to_owned()),
+            problem: Problem::NameUnused((*name).to_owned()),
+        };
+        let value = |name: &&str| Fault {
+            place: Place::Value((*name).to_owned()),
+            problem: Problem::ValueUnused((*name).to_owned()),
+        };
+        let names = given
+            .names
+            .keys()
+            .filter(|name| is_placeholder('#', name))
+            .filter(is_unused)
+            .map(name);
+        let values = given
+            .values
+            .keys()
+            .filter(|name| is_placeholder(':', name))
+            .filter(is_unused)
+            .map(value);
         let all: Vec<Fault> = names.chain(values).collect();
         self.faults.extend(all);
     }
 }
 
 impl Specification {
-    /// Holds the filter against a table's key: a key condition must suit the key, and a filter beside a key condition may name only
-    /// other attributes. Without a key condition it may name key attributes ("Filtering a table export").
+    /// Holds the filter against a table's key: a key condition must suit the key, and a filter
+    /// beside a key condition may name only other attributes. Without a key condition it may name
+    /// key attributes ("Filtering a table export").
     ///
     /// # Errors
     /// Everything that AWS refuses.
     pub fn check_keys(&self, schema: &KeySchema) -> Result<(), Vec<Fault>> {
-        let Some(key_condition) = &self.key_condition else { return Ok(()) };
+        let Some(key_condition) = &self.key_condition else {
+            return Ok(());
+        };
         let mut faults = Vec::new();
         if let Err(problem) = key_condition.check(schema) {
-            faults.push(Fault { place: Place::Expression(ExpressionKind::KeyCondition), problem });
+            faults.push(Fault {
+                place: Place::Expression(ExpressionKind::KeyCondition),
+                problem,
+            });
         }
-        faults.extend(self.filter_names(schema.attributes().map(|attribute| attribute.name.as_str())));
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        faults.extend(
+            self.filter_names(schema.attributes().map(|attribute| attribute.name.as_str())),
+        );
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(faults)
+        }
     }
 
     /// A fault for the first of these attributes that the filter names.
     fn filter_names<'k>(&self, mut keys: impl Iterator<Item = &'k str>) -> Option<Fault> {
         let filter = self.filter.as_ref()?;
         let key = keys.find(|key| filter.heads.contains(*key))?;
-        Some(Fault { place: Place::Expression(ExpressionKind::Filter), problem: Problem::KeyInFilter(key.to_owned()) })
+        Some(Fault {
+            place: Place::Expression(ExpressionKind::Filter),
+            problem: Problem::KeyInFilter(key.to_owned()),
+        })
     }
 
     /// Whether there is a key condition, without which AWS reads the whole table.
@@ -206,7 +278,9 @@ impl Specification {
     /// # Errors
     /// The item is no DynamoDB JSON.
     pub fn reads(&self, item: &Map<String, Json>) -> Result<bool, NotAValue> {
-        let Some(key_condition) = &self.key_condition else { return Ok(true) };
+        let Some(key_condition) = &self.key_condition else {
+            return Ok(true);
+        };
         Ok(key_condition.reads(&attributes(item)?))
     }
 
@@ -215,7 +289,9 @@ impl Specification {
     /// # Errors
     /// The item is no DynamoDB JSON.
     pub fn keeps(&self, item: &Map<String, Json>) -> Result<bool, NotAValue> {
-        let Some(filter) = &self.filter else { return Ok(true) };
+        let Some(filter) = &self.filter else {
+            return Ok(true);
+        };
         Ok(filter.test.holds(&attributes(item)?))
     }
 

@@ -46,8 +46,16 @@ impl<'a> Tokens<'a> {
             rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace());
             let start = expression.len() - rest.len();
             let Some(first) = rest.chars().next() else {
-                all.push(Token { kind: TokenKind::End, text: "<EOF>", start });
-                return Self { expression, all, at: 0 };
+                all.push(Token {
+                    kind: TokenKind::End,
+                    text: "<EOF>",
+                    start,
+                });
+                return Self {
+                    expression,
+                    all,
+                    at: 0,
+                };
             };
             let (kind, length) = measure(first, rest);
             let (text, after) = rest.split_at(length);
@@ -88,7 +96,11 @@ impl<'a> Tokens<'a> {
 
     /// Takes the next token, which must be this mark.
     pub(crate) fn expect_mark(&mut self, mark: &str) -> Result<(), Problem> {
-        if self.take_mark(mark) { Ok(()) } else { Err(self.unexpected()) }
+        if self.take_mark(mark) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// Whether the next token is this keyword. Keywords are not case-sensitive.
@@ -111,20 +123,35 @@ impl<'a> Tokens<'a> {
         let token = self.peek();
         let first = self.all[self.at.saturating_sub(1)].start;
         let last = self.ahead(1);
-        let end = if last.kind == TokenKind::End { self.expression.len() } else { last.start + last.text.len() };
+        let end = if last.kind == TokenKind::End {
+            self.expression.len()
+        } else {
+            last.start + last.text.len()
+        };
         let near = self.expression[first..end].trim_end().to_owned();
-        Problem::Syntax { token: token.text.to_owned(), near }
+        Problem::Syntax {
+            token: token.text.to_owned(),
+            near,
+        }
     }
 }
 
 /// What begins here, and how many bytes it is long.
 fn measure(first: char, rest: &str) -> (TokenKind, usize) {
-    let word = |from: usize| rest[from..].find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map_or(rest.len(), |at| from + at);
+    let word = |from: usize| {
+        rest[from..]
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .map_or(rest.len(), |at| from + at)
+    };
     match first {
         'a'..='z' | 'A'..='Z' | '_' => (TokenKind::Word, word(0)),
         '#' => (TokenKind::NamePlaceholder, word(1)),
         ':' => (TokenKind::ValuePlaceholder, word(1)),
-        '0'..='9' => (TokenKind::Digits, rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())),
+        '0'..='9' => (
+            TokenKind::Digits,
+            rest.find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len()),
+        ),
         '<' if rest.starts_with("<>") || rest.starts_with("<=") => (TokenKind::Comparator, 2),
         '>' if rest.starts_with(">=") => (TokenKind::Comparator, 2),
         '=' | '<' | '>' => (TokenKind::Comparator, 1),
@@ -144,7 +171,24 @@ mod tests {
         while tokens.peek().kind != TokenKind::End {
             all.push(tokens.next().text);
         }
-        let expected = ["#pk", "<=", ":v", "AND", "begins_with", "(", "a", ".", "b", "[", "10", "]", ",", ":p", ")", "é"];
+        let expected = [
+            "#pk",
+            "<=",
+            ":v",
+            "AND",
+            "begins_with",
+            "(",
+            "a",
+            ".",
+            "b",
+            "[",
+            "10",
+            "]",
+            ",",
+            ":p",
+            ")",
+            "é",
+        ];
         assert_eq!(all, expected);
         assert_eq!(tokens.next().kind, TokenKind::End);
         assert_eq!(tokens.next().kind, TokenKind::End, "the end stays");
@@ -155,9 +199,15 @@ mod tests {
         let mut tokens = Tokens::of("a  =  = b");
         tokens.next();
         tokens.next();
-        assert_eq!(tokens.unexpected().to_string(), r#"Syntax error; token: "=", near: "=  = b""#);
+        assert_eq!(
+            tokens.unexpected().to_string(),
+            r#"Syntax error; token: "=", near: "=  = b""#
+        );
         tokens.next();
         tokens.next();
-        assert_eq!(tokens.unexpected().to_string(), r#"Syntax error; token: "<EOF>", near: "b""#);
+        assert_eq!(
+            tokens.unexpected().to_string(),
+            r#"Syntax error; token: "<EOF>", near: "b""#
+        );
     }
 }

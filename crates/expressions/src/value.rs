@@ -81,8 +81,12 @@ impl fmt::Display for NotAValue {
         f.write_str(match self {
             Self::Form => "it must be an object with one type tag and a value that suits the tag",
             Self::Number(NumberError::NotANumber) => "a number must be a decimal number",
-            Self::Number(NumberError::TooManyDigits) => "a number must have at most 38 significant digits",
-            Self::Number(NumberError::Overflow | NumberError::Underflow) => "a number's magnitude must be from 1E-130 to 9.99E+125",
+            Self::Number(NumberError::TooManyDigits) => {
+                "a number must have at most 38 significant digits"
+            }
+            Self::Number(NumberError::Overflow | NumberError::Underflow) => {
+                "a number's magnitude must be from 1E-130 to 9.99E+125"
+            }
             Self::Duplicates => "a set must not hold anything twice",
             Self::TooDeep => "lists and maps must nest at most 32 levels deep",
         })
@@ -93,7 +97,18 @@ impl std::error::Error for NotAValue {}
 
 impl Kind {
     /// Every type, in the order in which AWS names them.
-    pub const ALL: [Self; 10] = [Self::B, Self::Null, Self::Ss, Self::Bool, Self::L, Self::Bs, Self::N, Self::Ns, Self::S, Self::M];
+    pub const ALL: [Self; 10] = [
+        Self::B,
+        Self::Null,
+        Self::Ss,
+        Self::Bool,
+        Self::L,
+        Self::Bs,
+        Self::N,
+        Self::Ns,
+        Self::S,
+        Self::M,
+    ];
 
     /// Its tag in DynamoDB JSON.
     #[must_use]
@@ -118,7 +133,8 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.tag() == tag)
     }
 
-    /// Whether values of this type have an order: strings, numbers and binary data, which are also the types of keys.
+    /// Whether values of this type have an order: strings, numbers and binary data, which are also
+    /// the types of keys.
     #[must_use]
     pub fn is_ordered(self) -> bool {
         matches!(self, Self::S | Self::N | Self::B)
@@ -175,11 +191,16 @@ impl fmt::Display for Value {
 /// # Errors
 /// A value is none.
 pub fn attributes(item: &Map<String, Json>) -> Result<Attributes, NotAValue> {
-    item.iter().map(|(name, value)| Ok((name.clone(), Value::from_json(value)?))).collect()
+    item.iter()
+        .map(|(name, value)| Ok((name.clone(), Value::from_json(value)?)))
+        .collect()
 }
 
 fn read(json: &Json, depth: usize) -> Result<Value, NotAValue> {
-    let typed = json.as_object().filter(|typed| typed.len() == 1).ok_or(NotAValue::Form)?;
+    let typed = json
+        .as_object()
+        .filter(|typed| typed.len() == 1)
+        .ok_or(NotAValue::Form)?;
     let (tag, inner) = typed.iter().next().ok_or(NotAValue::Form)?;
     let deeper = || depth.checked_sub(1).ok_or(NotAValue::TooDeep);
     Ok(match Kind::of_tag(tag).ok_or(NotAValue::Form)? {
@@ -187,18 +208,33 @@ fn read(json: &Json, depth: usize) -> Result<Value, NotAValue> {
         Kind::N => Value::N(number(inner)?),
         Kind::B => Value::B(binary(inner)?),
         Kind::Bool => Value::Bool(inner.as_bool().ok_or(NotAValue::Form)?),
-        Kind::Null => inner.as_bool().filter(|is| *is).map(|_| Value::Null).ok_or(NotAValue::Form)?,
+        Kind::Null => inner
+            .as_bool()
+            .filter(|is| *is)
+            .map(|_| Value::Null)
+            .ok_or(NotAValue::Form)?,
         Kind::Ss => Value::Ss(set(inner, |element| Ok(text(element)?.to_owned()))?),
         Kind::Ns => Value::Ns(set(inner, number)?),
         Kind::Bs => Value::Bs(set(inner, binary)?),
         Kind::L => {
             let depth = deeper()?;
-            Value::L(inner.as_array().ok_or(NotAValue::Form)?.iter().map(|element| read(element, depth)).collect::<Result<_, _>>()?)
+            Value::L(
+                inner
+                    .as_array()
+                    .ok_or(NotAValue::Form)?
+                    .iter()
+                    .map(|element| read(element, depth))
+                    .collect::<Result<_, _>>()?,
+            )
         }
         Kind::M => {
             let depth = deeper()?;
             let members = inner.as_object().ok_or(NotAValue::Form)?.iter();
-            Value::M(members.map(|(name, value)| Ok((name.clone(), read(value, depth)?))).collect::<Result<_, _>>()?)
+            Value::M(
+                members
+                    .map(|(name, value)| Ok((name.clone(), read(value, depth)?)))
+                    .collect::<Result<_, _>>()?,
+            )
         }
     })
 }
@@ -215,10 +251,20 @@ fn binary(json: &Json) -> Result<Vec<u8>, NotAValue> {
     BASE64.decode(text(json)?).map_err(|_| NotAValue::Form)
 }
 
-fn set<T: Ord>(json: &Json, element: impl Fn(&Json) -> Result<T, NotAValue>) -> Result<BTreeSet<T>, NotAValue> {
-    let elements = json.as_array().filter(|elements| !elements.is_empty()).ok_or(NotAValue::Form)?;
+fn set<T: Ord>(
+    json: &Json,
+    element: impl Fn(&Json) -> Result<T, NotAValue>,
+) -> Result<BTreeSet<T>, NotAValue> {
+    let elements = json
+        .as_array()
+        .filter(|elements| !elements.is_empty())
+        .ok_or(NotAValue::Form)?;
     let set: BTreeSet<T> = elements.iter().map(element).collect::<Result<_, _>>()?;
-    if set.len() == elements.len() { Ok(set) } else { Err(NotAValue::Duplicates) }
+    if set.len() == elements.len() {
+        Ok(set)
+    } else {
+        Err(NotAValue::Duplicates)
+    }
 }
 
 #[cfg(test)]
@@ -248,8 +294,14 @@ mod tests {
             (json!({}), NotAValue::Form),
             (json!({"S": 1}), NotAValue::Form),
             (json!({"N": 1}), NotAValue::Form),
-            (json!({"N": "one"}), NotAValue::Number(NumberError::NotANumber)),
-            (json!({"N": "1e200"}), NotAValue::Number(NumberError::Overflow)),
+            (
+                json!({"N": "one"}),
+                NotAValue::Number(NumberError::NotANumber),
+            ),
+            (
+                json!({"N": "1e200"}),
+                NotAValue::Number(NumberError::Overflow),
+            ),
             (json!({"B": "!"}), NotAValue::Form),
             (json!({"NULL": false}), NotAValue::Form),
             (json!({"SS": []}), NotAValue::Form),
@@ -264,7 +316,8 @@ mod tests {
 
     #[test]
     fn nesting_is_bounded() {
-        let nest = |levels: usize| (0..levels).fold(json!({"S": "x"}), |inner, _| json!({"L": [inner]}));
+        let nest =
+            |levels: usize| (0..levels).fold(json!({"S": "x"}), |inner, _| json!({"L": [inner]}));
         assert!(Value::from_json(&nest(32)).is_ok());
         assert_eq!(Value::from_json(&nest(33)), Err(NotAValue::TooDeep));
     }

@@ -1,7 +1,7 @@
 //! One connection: hyper speaks HTTP/1.1 on it, and the clock of its visit ends it.
 //!
-//! hyper keeps two buffers of 8 KiB for each connection. One that is idle for a while is taken from hyper, and waits with nothing but its socket
-//! until something comes.
+//! hyper keeps two buffers of 8 KiB for each connection. One that is idle for a while is taken from
+//! hyper, and waits with nothing but its socket until something comes.
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
@@ -53,7 +53,11 @@ enum Ended {
 
 impl Connection {
     /// Serves requests until the connection ends.
-    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, place: &Place) {
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        place: &Place,
+    ) {
         let mut wire = Wire::new(stream, Arc::clone(place.visit()));
         while self.something_comes(&mut wire, place.visit()).await {
             // Boxed, so that nothing of it is kept while the connection is idle.
@@ -65,7 +69,11 @@ impl Connection {
     }
 
     /// Waits for the first byte of a request. Whether one came.
-    async fn something_comes<S: AsyncRead + AsyncWrite + Unpin>(&self, wire: &mut Wire<S>, visit: &Visit) -> bool {
+    async fn something_comes<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        wire: &mut Wire<S>,
+        visit: &Visit,
+    ) -> bool {
         if wire.has_unread() {
             return true;
         }
@@ -91,7 +99,11 @@ impl Connection {
     }
 
     /// Lets hyper speak. Gives the connection back when it is idle for some time.
-    async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, wire: Wire<S>, place: &Place) -> Option<Wire<S>> {
+    async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        wire: Wire<S>,
+        place: &Place,
+    ) -> Option<Wire<S>> {
         let visit = place.visit();
         let router = TowerToHyperService::new(self.router.clone());
         let (peer, crowded) = (self.peer, place.crowded);
@@ -106,7 +118,9 @@ impl Connection {
             async move {
                 let mut answer: Response<_> = answer.await?;
                 if crowded {
-                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    answer
+                        .headers_mut()
+                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(answer.map(|body| Answered::new(body, Arc::clone(visit))))
             }
@@ -155,7 +169,12 @@ impl Connection {
         }
     }
 
-    fn poll_clock(&self, mut clock: Pin<&mut Sleep>, visit: &Visit, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll_clock(
+        &self,
+        mut clock: Pin<&mut Sleep>,
+        visit: &Visit,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended> {
         loop {
             let (due, next) = visit.look(&self.limits, Instant::now());
             match due {

@@ -1,8 +1,10 @@
-//! The front door: our own listener, which bounds what a connection may cost before a request is whole.
+//! The front door: our own listener, which bounds what a connection may cost before a request is
+//! whole.
 //!
-//! It knows HTTP/1.1 (by hyper) and TLS (by rustls), and nothing of what is asked for. [`Limits`] says what is allowed, [`places`] who gives way
-//! when there are too many, [`connection`] drives one connection, and [`tls`] keeps the certificate. What bounds a request as a whole, and
-//! answers with a problem, is `src/api/limits.rs`.
+//! It knows HTTP/1.1 (by hyper) and TLS (by rustls), and nothing of what is asked for. [`Limits`]
+//! says what is allowed, [`places`] who gives way when there are too many, [`connection`] drives
+//! one connection, and [`tls`] keeps the certificate. What bounds a request as a whole, and answers
+//! with a problem, is `src/api/limits.rs`.
 
 mod connection;
 mod limits;
@@ -24,11 +26,11 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use connection::Connection;
+use places::{Place, Places};
 use tableferry_telemetry::error_chain::in_words;
 use tableferry_telemetry::log_limit::LogLimit;
 use tableferry_telemetry::metrics_catalog::{CUT, HTTP_CONNECTIONS};
-use connection::Connection;
-use places::{Place, Places};
 
 pub use limits::Limits;
 pub use proxies::{Proxies, ProxiesError};
@@ -40,7 +42,8 @@ static NO_HEADER: LogLimit = LogLimit::new();
 /// How long the listener pauses when the system gives it no connection although one is there.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Marks requests of a connection above the limit: only what must always be answered is, everything else is refused.
+/// Marks requests of a connection above the limit: only what must always be answered is, everything
+/// else is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crowded;
 
@@ -63,7 +66,12 @@ impl Front {
     #[must_use]
     pub fn new(limits: Arc<Limits>, tls: Option<Arc<Tls>>) -> Self {
         let places = Places::new(limits.connections);
-        Self { limits, tls, proxies: Arc::default(), places }
+        Self {
+            limits,
+            tls,
+            proxies: Arc::default(),
+            places,
+        }
     }
 
     /// The same, behind these proxies.
@@ -72,8 +80,14 @@ impl Front {
         Self { proxies, ..self }
     }
 
-    /// Takes connections until `stopped`. Then requests in hand are finished, and what is idle is closed; it returns when nobody is left.
-    pub async fn serve(self, listener: TcpListener, router: Router, stopped: impl Future<Output = ()> + Send) {
+    /// Takes connections until `stopped`. Then requests in hand are finished, and what is idle is
+    /// closed; it returns when nobody is left.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        router: Router,
+        stopped: impl Future<Output = ()> + Send,
+    ) {
         let closing = CancellationToken::new();
         if let Some(tls) = &self.tls {
             tokio::spawn(Arc::clone(tls).watch(self.limits.tls_look_every, closing.clone()));
@@ -89,9 +103,13 @@ impl Front {
                 Ok((stream, peer)) => self.take(stream, peer, &router, &closing),
                 // It was gone before it was taken.
                 Err(error) if is_of_the_connection(&error) => {}
-                // No file descriptor, or no memory: whoever is idle makes room, and the rest waits in the system's queue.
+                // No file descriptor, or no memory: whoever is idle makes room, and the rest waits
+                // in the system's queue.
                 Err(error) => {
-                    tracing::error!(error.message = in_words(&error), "no connection can be taken at the moment");
+                    tracing::error!(
+                        error.message = in_words(&error),
+                        "no connection can be taken at the moment"
+                    );
                     self.places.let_one_go();
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -102,17 +120,38 @@ impl Front {
         self.places.all_left().await;
     }
 
-    fn take(&self, stream: TcpStream, peer: SocketAddr, router: &Router, closing: &CancellationToken) {
+    fn take(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        router: &Router,
+        closing: &CancellationToken,
+    ) {
         let Some(place) = self.places.enter() else {
             count_cut("connections_full");
             return;
         };
         prepare(&stream, &self.limits);
-        let connection = Connection { peer, router: router.clone(), limits: Arc::clone(&self.limits), closing: closing.clone() };
+        let connection = Connection {
+            peer,
+            router: router.clone(),
+            limits: Arc::clone(&self.limits),
+            closing: closing.clone(),
+        };
         match (&self.tls, self.proxies.expect_header(peer.ip())) {
             (None, false) => drop(tokio::spawn(serve_plain(connection, stream, place))),
-            (Some(tls), false) => drop(tokio::spawn(serve_tls(connection, stream, place, Arc::clone(tls)))),
-            (tls, true) => drop(tokio::spawn(serve_behind_proxy(connection, stream, place, tls.clone()))),
+            (Some(tls), false) => drop(tokio::spawn(serve_tls(
+                connection,
+                stream,
+                place,
+                Arc::clone(tls),
+            ))),
+            (tls, true) => drop(tokio::spawn(serve_behind_proxy(
+                connection,
+                stream,
+                place,
+                tls.clone(),
+            ))),
         }
     }
 }
@@ -123,7 +162,12 @@ async fn serve_plain(connection: Connection, stream: TcpStream, place: Place) {
 }
 
 /// Hears from the proxy who is behind it, then goes on as with everybody.
-async fn serve_behind_proxy(connection: Connection, mut stream: TcpStream, place: Place, tls: Option<Arc<Tls>>) {
+async fn serve_behind_proxy(
+    connection: Connection,
+    mut stream: TcpStream,
+    place: Place,
+    tls: Option<Arc<Tls>>,
+) {
     let header = tokio::select! {
         header = tokio::time::timeout(connection.limits.head_time, proxy_header::read(&mut stream)) => header,
         () = connection.closing.cancelled() => return,
@@ -165,11 +209,13 @@ async fn serve_tls(connection: Connection, stream: TcpStream, place: Place, tls:
     }
 }
 
-/// Neither is needed for an answer, so a system that knows them not is no reason to refuse a client.
+/// Neither is needed for an answer, so a system that knows them not is no reason to refuse a
+/// client.
 fn prepare(stream: &TcpStream, limits: &Limits) {
     let _ = stream.set_nodelay(true);
-    // A client that is gone without a word acknowledges nothing. What it is sent fits into the system's buffer for long, so it is the system that
-    // must give up; after our own time, which is counted.
+    // A client that is gone without a word acknowledges nothing. What it is sent fits into the
+    // system's buffer for long, so it is the system that must give up; after our own time, which is
+    // counted.
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time * 2));
     #[cfg(not(target_os = "linux"))]
@@ -177,7 +223,12 @@ fn prepare(stream: &TcpStream, limits: &Limits) {
 }
 
 fn is_of_the_connection(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
 }
 
 /// A connection that is counted, until this is dropped.
@@ -213,7 +264,9 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     async fn endless() -> Body {
-        Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 65_536]))))
+        Body::from_stream(stream::repeat_with(|| {
+            Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 65_536]))
+        }))
     }
 
     async fn peer(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
@@ -221,41 +274,66 @@ mod tests {
     }
 
     /// A front door, a client that has connected and sent this, and what stops it.
-    async fn served(limits: Limits, request: &str) -> (tokio::task::JoinHandle<()>, TcpStream, oneshot::Sender<()>) {
-        let router = Router::new().route("/endless", get(endless)).route("/peer", get(peer));
+    async fn served(
+        limits: Limits,
+        request: &str,
+    ) -> (tokio::task::JoinHandle<()>, TcpStream, oneshot::Sender<()>) {
+        let router = Router::new()
+            .route("/endless", get(endless))
+            .route("/peer", get(peer));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let (stop, stopped) = oneshot::channel();
         let front = Front::new(Arc::new(limits), None);
-        let serving = tokio::spawn(async move { front.serve(listener, router, async { drop(stopped.await) }).await });
+        let serving = tokio::spawn(async move {
+            front
+                .serve(listener, router, async { drop(stopped.await) })
+                .await
+        });
         client.write_all(request.as_bytes()).await.unwrap();
         (serving, client, stop)
     }
 
     #[tokio::test]
     async fn a_live_stream_that_nobody_reads_is_cut() {
-        let limits = Limits { write_time: Duration::from_millis(50), ..Limits::default() };
-        let (serving, mut client, stop) = served(limits, "GET /endless HTTP/1.1\r\nhost: t\r\n\r\n").await;
+        let limits = Limits {
+            write_time: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let (serving, mut client, stop) =
+            served(limits, "GET /endless HTTP/1.1\r\nhost: t\r\n\r\n").await;
         let mut head = [0; 12];
         client.read_exact(&mut head).await.unwrap();
         assert_eq!(&head, b"HTTP/1.1 200");
         // It would be waited for, since it is in hand, if it were not cut.
         stop.send(()).unwrap();
-        timeout(PATIENCE, serving).await.expect("it is cut").unwrap();
+        timeout(PATIENCE, serving)
+            .await
+            .expect("it is cut")
+            .unwrap();
     }
 
     #[tokio::test]
     async fn a_stop_lets_a_request_end_and_closes_what_is_idle() {
         for rest_after in [Duration::ZERO, Duration::from_secs(3600)] {
-            let limits = Limits { rest_after, ..Limits::default() };
-            let (serving, mut client, stop) = served(limits, "GET /peer HTTP/1.1\r\nhost: t\r\n\r\n").await;
+            let limits = Limits {
+                rest_after,
+                ..Limits::default()
+            };
+            let (serving, mut client, stop) =
+                served(limits, "GET /peer HTTP/1.1\r\nhost: t\r\n\r\n").await;
             let own = client.local_addr().unwrap().to_string();
             let mut answer = Vec::new();
             while !answer.ends_with(own.as_bytes()) {
                 assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
             }
             stop.send(()).unwrap();
-            timeout(PATIENCE, serving).await.expect("nobody is left").unwrap();
+            timeout(PATIENCE, serving)
+                .await
+                .expect("nobody is left")
+                .unwrap();
             assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
         }
     }

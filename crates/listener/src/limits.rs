@@ -1,4 +1,5 @@
-//! What a connection and a request may cost. Only the two numbers are settings: the times suit every client that works.
+//! What a connection and a request may cost. Only the two numbers are settings: the times suit
+//! every client that works.
 
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use super::places::SPARE;
 pub struct Limits {
     /// `TABLEFERRY_MAX_CONNECTIONS`: connections at once.
     pub connections: usize,
-    /// `TABLEFERRY_MAX_REQUESTS`: requests that are worked on at once. Who waits for an export's end, or still sends its body, is not counted.
+    /// `TABLEFERRY_MAX_REQUESTS`: requests that are worked on at once. Who waits for an export's
+    /// end, or still sends its body, is not counted.
     pub requests: usize,
-    /// From the first byte of a request to the end of its head. A new connection has the same time for its first byte.
+    /// From the first byte of a request to the end of its head. A new connection has the same time
+    /// for its first byte.
     pub head_time: Duration,
     /// How large the head of a request may be, in bytes. Its lines are bounded by hyper, at 100.
     pub head_bytes: usize,
@@ -21,7 +24,8 @@ pub struct Limits {
     pub write_time: Duration,
     /// How long a handshake of TLS may take.
     pub handshake_time: Duration,
-    /// How long a client is still listened to that was answered before it had sent its whole request, so that the answer reaches it.
+    /// How long a client is still listened to that was answered before it had sent its whole
+    /// request, so that the answer reaches it.
     pub linger_time: Duration,
     /// How long the body of a request may take to arrive.
     pub body_time: Duration,
@@ -29,8 +33,8 @@ pub struct Limits {
     pub answer_time: Duration,
     /// The same for requests that ask AWS, whose calls have time-outs of their own.
     pub aws_answer_time: Duration,
-    /// `TABLEFERRY_PREFER_WAIT_MAX_S`: the longest wait that a caller can ask for by `Prefer: wait`. Below the time-outs of proxies, which count a
-    /// slow answer as a failure of the server.
+    /// `TABLEFERRY_PREFER_WAIT_MAX_S`: the longest wait that a caller can ask for by `Prefer:
+    /// wait`. Below the time-outs of proxies, which count a slow answer as a failure of the server.
     pub longest_wait: Duration,
     /// After which time without a request a connection gives its buffers back.
     pub rest_after: Duration,
@@ -60,8 +64,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same, with no more connections than the process may open files. The soft limit of files is raised to the hard one first: it is low
-    /// by tradition, for programs that call `select`.
+    /// The same, with no more connections than the process may open files. The soft limit of files
+    /// is raised to the hard one first: it is low by tradition, for programs that call `select`.
     #[must_use]
     pub fn within_files(self) -> Self {
         // Where the limit cannot be asked for there may be none.
@@ -74,11 +78,15 @@ impl Limits {
                 "the limit of open files (ulimit -n, LimitNOFILE) allows fewer connections than TABLEFERRY_MAX_CONNECTIONS"
             );
         }
-        Self { connections: self.connections.min(fit), ..self }
+        Self {
+            connections: self.connections.min(fit),
+            ..self
+        }
     }
 }
 
-/// How many connections so many files allow: a quarter, but 512 at most, is left for Postgres, AWS and receivers of webhooks.
+/// How many connections so many files allow: a quarter, but 512 at most, is left for Postgres, AWS
+/// and receivers of webhooks.
 fn connections_for(files: u64) -> usize {
     let others = (files / 4).clamp(64, 512);
     let fit = files.saturating_sub(others).saturating_sub(SPARE as u64);

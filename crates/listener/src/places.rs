@@ -1,8 +1,9 @@
 //! How many connections there are, and who gives way when there are too many.
 //!
-//! When all places are taken, the connection that has been idle for longest is closed for the new one. If none is idle, a few more are taken all
-//! the same, each for one request: health checks must be answered, and everybody else is told to come back later. Above that a new connection
-//! is closed at once: its client can try another replica, where a queue would leave it to guess.
+//! When all places are taken, the connection that has been idle for longest is closed for the new
+//! one. If none is idle, a few more are taken all the same, each for one request: health checks
+//! must be answered, and everybody else is told to come back later. Above that a new connection is
+//! closed at once: its client can try another replica, where a queue would leave it to guess.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +43,11 @@ pub struct Place {
 impl Places {
     /// So many places.
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, taken: Mutex::default(), left: Notify::new() })
+        Arc::new(Self {
+            most,
+            taken: Mutex::default(),
+            left: Notify::new(),
+        })
     }
 
     /// Takes a place; `None` if there is none, not even above the limit.
@@ -56,7 +61,10 @@ impl Places {
         }
         taken.open += 1;
         drop(taken);
-        Some(Place { visit: Visit::new(Arc::clone(self)), crowded })
+        Some(Place {
+            visit: Visit::new(Arc::clone(self)),
+            crowded,
+        })
     }
 
     /// Lets the connection go that has been idle for longest, if any is.
@@ -96,7 +104,9 @@ impl Places {
 }
 
 fn let_go(taken: &mut Taken) -> bool {
-    let Some((_, longest)) = taken.idle.pop_first() else { return false };
+    let Some((_, longest)) = taken.idle.pop_first() else {
+        return false;
+    };
     longest.ask_to_leave();
     count_cut("idle_gave_way");
     true

@@ -1,4 +1,5 @@
-//! The proxies before the service: whose word counts on where a request comes from, and whether they say it by the PROXY protocol.
+//! The proxies before the service: whose word counts on where a request comes from, and whether
+//! they say it by the PROXY protocol.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,8 @@ use ipnet::IpNet;
 pub struct Proxies {
     /// `TABLEFERRY_TRUSTED_PROXIES`: where they connect from.
     trusted: Vec<IpNet>,
-    /// `TABLEFERRY_PROXY_PROTOCOL`: whether each of their connections begins with a header of the PROXY protocol.
+    /// `TABLEFERRY_PROXY_PROTOCOL`: whether each of their connections begins with a header of the
+    /// PROXY protocol.
     speak_proxy_protocol: bool,
 }
 
@@ -17,10 +19,14 @@ pub struct Proxies {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxiesError {
     /// Something in the list is neither an address nor a network.
-    #[error("must be a list of addresses and networks with commas, such as 10.0.3.7,10.1.0.0/16,fd00:1234::/64")]
+    #[error(
+        "must be a list of addresses and networks with commas, such as 10.0.3.7,10.1.0.0/16,fd00:1234::/64"
+    )]
     List,
     /// Everybody could then say that they are somebody else.
-    #[error("must not hold a network of all addresses: every caller could choose the address that it is taken for")]
+    #[error(
+        "must not hold a network of all addresses: every caller could choose the address that it is taken for"
+    )]
     Everybody,
 }
 
@@ -31,15 +37,30 @@ impl Proxies {
     /// An entry is neither an address nor a network, or is all there are.
     pub fn parse(list: &str, speak_proxy_protocol: bool) -> Result<Self, ProxiesError> {
         let read = |entry: &str| {
-            let network = entry.parse::<IpNet>().or_else(|_| entry.parse().map(|address: IpAddr| IpNet::from(address.to_canonical())));
-            // Addresses are compared in their IPv4 form, so a network of IPv4-mapped ones would never hold any.
-            network.map(|network| network.trunc()).ok().filter(|network| !is_mapped(network)).ok_or(ProxiesError::List)
+            let network = entry.parse::<IpNet>().or_else(|_| {
+                entry
+                    .parse()
+                    .map(|address: IpAddr| IpNet::from(address.to_canonical()))
+            });
+            // Addresses are compared in their IPv4 form, so a network of IPv4-mapped ones would
+            // never hold any.
+            network
+                .map(|network| network.trunc())
+                .ok()
+                .filter(|network| !is_mapped(network))
+                .ok_or(ProxiesError::List)
         };
-        let trusted: Vec<_> = list.split(',').map(|entry| read(entry.trim())).collect::<Result<_, _>>()?;
+        let trusted: Vec<_> = list
+            .split(',')
+            .map(|entry| read(entry.trim()))
+            .collect::<Result<_, _>>()?;
         if trusted.iter().any(|network| network.prefix_len() == 0) {
             return Err(ProxiesError::Everybody);
         }
-        Ok(Self { trusted, speak_proxy_protocol })
+        Ok(Self {
+            trusted,
+            speak_proxy_protocol,
+        })
     }
 
     /// Whether none is trusted, so that every connection's own address is its caller's.
@@ -52,11 +73,13 @@ impl Proxies {
     #[must_use]
     pub fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.trusted.iter().any(|network| network.contains(&address))
+        self.trusted
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
-    /// Whether a connection from this address begins with a header of the PROXY protocol. From nobody else: a caller who sends one is refused as
-    /// one who does not speak HTTP.
+    /// Whether a connection from this address begins with a header of the PROXY protocol. From
+    /// nobody else: a caller who sends one is refused as one who does not speak HTTP.
     #[must_use]
     pub fn expect_header(&self, peer: IpAddr) -> bool {
         self.speak_proxy_protocol && self.trust(peer)
@@ -87,19 +110,45 @@ mod tests {
             ("127.0.0.1", false),
         ] {
             let address = address.parse().unwrap();
-            assert_eq!((proxies.trust(address), proxies.expect_header(address)), (trusted, trusted), "{address}");
+            assert_eq!(
+                (proxies.trust(address), proxies.expect_header(address)),
+                (trusted, trusted),
+                "{address}"
+            );
         }
-        assert!(!Proxies::parse("10.0.3.7", false).unwrap().expect_header("10.0.3.7".parse().unwrap()));
-        assert!(Proxies::default().are_none() && !Proxies::default().trust("10.0.3.7".parse().unwrap()));
+        assert!(
+            !Proxies::parse("10.0.3.7", false)
+                .unwrap()
+                .expect_header("10.0.3.7".parse().unwrap())
+        );
+        assert!(
+            Proxies::default().are_none() && !Proxies::default().trust("10.0.3.7".parse().unwrap())
+        );
     }
 
     #[test]
     fn what_is_no_list_of_proxies_is_refused() {
-        for text in ["::ffff:10.0.0.0/104", "", "nginx", "10.0.0.0/33", "10.0.3.7;10.0.3.8", "10.0.3.7,", "10.0.3.7:80"] {
-            assert_eq!(Proxies::parse(text, false), Err(ProxiesError::List), "{text}");
+        for text in [
+            "::ffff:10.0.0.0/104",
+            "",
+            "nginx",
+            "10.0.0.0/33",
+            "10.0.3.7;10.0.3.8",
+            "10.0.3.7,",
+            "10.0.3.7:80",
+        ] {
+            assert_eq!(
+                Proxies::parse(text, false),
+                Err(ProxiesError::List),
+                "{text}"
+            );
         }
         for text in ["0.0.0.0/0", "10.0.3.7,::/0"] {
-            assert_eq!(Proxies::parse(text, false), Err(ProxiesError::Everybody), "{text}");
+            assert_eq!(
+                Proxies::parse(text, false),
+                Err(ProxiesError::Everybody),
+                "{text}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The header of the PROXY protocol (versions 1 and 2) at the beginning of a connection, by which a trusted proxy says who is behind it.
+//! The header of the PROXY protocol (versions 1 and 2) at the beginning of a connection, by which a
+//! trusted proxy says who is behind it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,11 +13,12 @@ const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// The longest header of version 1, with its end of line.
 const LONGEST_V1: usize = 107;
 
-/// What follows the fixed part of version 2: 36 bytes of addresses, and what a proxy tells besides (names, its certificate's owner). Far more
-/// than load balancers send.
+/// What follows the fixed part of version 2: 36 bytes of addresses, and what a proxy tells besides
+/// (names, its certificate's owner). Far more than load balancers send.
 const LONGEST_REST_V2: u16 = 4096;
 
-/// Reads the header, and not a byte of what follows it. The address of the caller; nothing if the proxy speaks for itself, as in health checks.
+/// Reads the header, and not a byte of what follows it. The address of the caller; nothing if the
+/// proxy speaks for itself, as in health checks.
 ///
 /// # Errors
 /// The connection does not begin with such a header, or breaks off.
@@ -60,7 +62,10 @@ fn parse(header: &[u8]) -> io::Result<Option<SocketAddr>> {
 }
 
 fn malformed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "not a header of the PROXY protocol")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "not a header of the PROXY protocol",
+    )
 }
 
 #[cfg(test)]
@@ -78,7 +83,11 @@ mod tests {
 
     fn address(random: &mut fastrand::Rng, v6: bool) -> SocketAddr {
         let port = random.u16(..);
-        if v6 { (random.u128(..).to_be_bytes(), port).into() } else { (random.u32(..).to_be_bytes(), port).into() }
+        if v6 {
+            (random.u128(..).to_be_bytes(), port).into()
+        } else {
+            (random.u32(..).to_be_bytes(), port).into()
+        }
     }
 
     #[tokio::test]
@@ -87,7 +96,8 @@ mod tests {
         for round in 0..2000 {
             let v6 = round % 2 == 0;
             let source = address(&mut random, v6);
-            let header = ProxyHeader::with_address(ProxiedAddress::stream(source, address(&mut random, v6)));
+            let header =
+                ProxyHeader::with_address(ProxiedAddress::stream(source, address(&mut random, v6)));
             let mut bytes = Vec::new();
             if round % 4 < 2 {
                 header.encode_v1(&mut bytes).unwrap();
@@ -97,10 +107,19 @@ mod tests {
             let length = bytes.len();
             bytes.extend_from_slice(b"GET / HTTP/1.1\r\n");
             let (read, left) = read_of(&bytes).await;
-            assert_eq!((read.unwrap(), left), (Some(source), 16), "{:?}", bytes.escape_ascii().to_string());
+            assert_eq!(
+                (read.unwrap(), left),
+                (Some(source), 16),
+                "{:?}",
+                bytes.escape_ascii().to_string()
+            );
             // Cut off anywhere, it is no header.
             let cut = random.usize(..length);
-            assert!(read_of(&bytes[..cut]).await.0.is_err(), "{cut}: {:?}", bytes.escape_ascii().to_string());
+            assert!(
+                read_of(&bytes[..cut]).await.0.is_err(),
+                "{cut}: {:?}",
+                bytes.escape_ascii().to_string()
+            );
         }
     }
 
@@ -113,7 +132,9 @@ mod tests {
                 1 => {
                     let mut bytes = Vec::new();
                     let source = address(&mut random, true);
-                    ProxyHeader::with_address(ProxiedAddress::stream(source, source)).encode_v2(&mut bytes).unwrap();
+                    ProxyHeader::with_address(ProxiedAddress::stream(source, source))
+                        .encode_v2(&mut bytes)
+                        .unwrap();
                     bytes
                 }
                 _ => (0..random.usize(..200)).map(|_| random.u8(..)).collect(),
@@ -139,11 +160,20 @@ mod tests {
     async fn a_proxy_may_speak_for_itself() {
         let mut local = Vec::new();
         ProxyHeader::with_local().encode_v2(&mut local).unwrap();
-        for header in [&local[..], b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"] {
+        for header in [
+            &local[..],
+            b"PROXY UNKNOWN\r\n",
+            b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n",
+        ] {
             let mut bytes = header.to_vec();
             bytes.extend_from_slice(b"GET");
             let (read, left) = read_of(&bytes).await;
-            assert_eq!((read.unwrap(), left), (None, 3), "{}", header.escape_ascii());
+            assert_eq!(
+                (read.unwrap(), left),
+                (None, 3),
+                "{}",
+                header.escape_ascii()
+            );
         }
     }
 
@@ -164,7 +194,11 @@ mod tests {
             &datagram,
             &endless,
         ] {
-            assert!(read_of(bytes).await.0.is_err(), "{}", bytes[..bytes.len().min(60)].escape_ascii());
+            assert!(
+                read_of(bytes).await.0.is_err(),
+                "{}",
+                bytes[..bytes.len().min(60)].escape_ascii()
+            );
         }
     }
 }

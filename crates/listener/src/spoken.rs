@@ -1,4 +1,5 @@
-//! Bodies of requests and answers on a connection: they tell the visit when a request was left unread, and when an answer is over.
+//! Bodies of requests and answers on a connection: they tell the visit when a request was left
+//! unread, and when an answer is over.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,11 @@ pub struct Asked {
 impl Asked {
     /// A body that begins to come.
     pub fn new(body: Incoming, visit: Arc<Visit>) -> Self {
-        Self { body, ended: false, visit }
+        Self {
+            body,
+            ended: false,
+            visit,
+        }
     }
 }
 
@@ -27,7 +32,10 @@ impl HttpBody for Asked {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         self.ended |= frame.is_none();
         Poll::Ready(frame)
@@ -67,7 +75,10 @@ impl HttpBody for Answered {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

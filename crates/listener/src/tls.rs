@@ -1,4 +1,5 @@
-//! TLS at our own port: the certificate and its key, read again when the files change. The only file of the house that serves TLS.
+//! TLS at our own port: the certificate and its key, read again when the files change. The only
+//! file of the house that serves TLS.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,7 +71,9 @@ type Seen = [u8; 32];
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Tls")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +85,11 @@ impl Tls {
     pub async fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let (cert, key) = read_both(&files).await?;
         let acceptor = Mutex::new(acceptor(&files, &cert, &key)?);
-        Ok(Self { seen: Mutex::new(digest(&cert, &key)), files, acceptor })
+        Ok(Self {
+            seen: Mutex::new(digest(&cert, &key)),
+            files,
+            acceptor,
+        })
     }
 
     /// Shakes hands.
@@ -90,11 +97,16 @@ impl Tls {
     /// # Errors
     /// The other end does not speak TLS, or none of our versions.
     pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        let acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let acceptor = self
+            .acceptor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         acceptor.accept(stream).await
     }
 
-    /// Looks at the files again and again. Connections that are open keep what they were begun with.
+    /// Looks at the files again and again. Connections that are open keep what they were begun
+    /// with.
     pub async fn watch(self: Arc<Self>, every: Duration, stop: CancellationToken) {
         let mut unreadable = false;
         loop {
@@ -134,7 +146,10 @@ impl Tls {
 }
 
 fn kept(error: &TlsError) {
-    tracing::error!(error.message = in_words(error), "the new certificate cannot be used; the one before is kept");
+    tracing::error!(
+        error.message = in_words(error),
+        "the new certificate cannot be used; the one before is kept"
+    );
 }
 
 /// How long reading a file may take.
@@ -145,24 +160,43 @@ async fn read_both(files: &TlsFiles) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
     let read = async |path: &Path| {
         let read = tokio::time::timeout(READ_LIMIT, tokio::fs::read(path)).await;
         let read = read.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-        read.map_err(|source| TlsError::Read { path: path.to_owned(), source })
+        read.map_err(|source| TlsError::Read {
+            path: path.to_owned(),
+            source,
+        })
     };
     Ok((read(&files.cert).await?, read(&files.key).await?))
 }
 
 fn digest(cert: &[u8], key: &[u8]) -> Seen {
-    Sha256::new().chain_update(Sha256::digest(cert)).chain_update(Sha256::digest(key)).finalize().into()
+    Sha256::new()
+        .chain_update(Sha256::digest(cert))
+        .chain_update(Sha256::digest(key))
+        .finalize()
+        .into()
 }
 
 fn acceptor(files: &TlsFiles, cert: &[u8], key: &[u8]) -> Result<TlsAcceptor, TlsError> {
-    let no_certificate = || TlsError::NoCertificate { path: files.cert.clone() };
+    let no_certificate = || TlsError::NoCertificate {
+        path: files.cert.clone(),
+    };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(cert).collect();
-    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(no_certificate)?;
+    let chain = chain
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or_else(no_certificate)?;
     // What the parser says of a broken key is left out.
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey { path: files.key.clone() })?;
-    let versions = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
-    let config = versions.and_then(|versions| versions.with_no_client_auth().with_single_cert(chain, key));
-    let mut config = config.map_err(|source| TlsError::Pair { files: files.clone(), source })?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey {
+        path: files.key.clone(),
+    })?;
+    let versions = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions();
+    let config =
+        versions.and_then(|versions| versions.with_no_client_auth().with_single_cert(chain, key));
+    let mut config = config.map_err(|source| TlsError::Pair {
+        files: files.clone(),
+        source,
+    })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

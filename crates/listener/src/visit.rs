@@ -1,5 +1,5 @@
-//! What one connection is doing, and until when it may: shared by what reads and writes ([`super::wire`]), by the requests on it, and by what drives
-//! it ([`super::connection`]).
+//! What one connection is doing, and until when it may: shared by what reads and writes
+//! ([`super::wire`]), by the requests on it, and by what drives it ([`super::connection`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -59,8 +59,18 @@ pub enum Due {
 impl Visit {
     /// A new connection: idle until something comes.
     pub fn new(places: Arc<Places>) -> Arc<Self> {
-        let doing = Doing { phase: Phase::New, since: Instant::now(), ticket: None, stuck_since: None, unread: false };
-        let visit = Arc::new(Self { places, doing: Mutex::new(doing), leave: Notify::new() });
+        let doing = Doing {
+            phase: Phase::New,
+            since: Instant::now(),
+            ticket: None,
+            stuck_since: None,
+            unread: false,
+        };
+        let visit = Arc::new(Self {
+            places,
+            doing: Mutex::new(doing),
+            leave: Notify::new(),
+        });
         let ticket = visit.places.rests(Arc::clone(&visit));
         visit.doing().ticket = Some(ticket);
         visit
@@ -115,7 +125,8 @@ impl Visit {
         self.doing().stuck_since.get_or_insert_with(Instant::now);
     }
 
-    /// All is said. Whether the client may still be sending, so that closing at once would take the answer away from it.
+    /// All is said. Whether the client may still be sending, so that closing at once would take the
+    /// answer away from it.
     pub fn lingers(&self) -> bool {
         let mut doing = self.doing();
         match doing.phase {
@@ -166,12 +177,24 @@ impl Visit {
             Phase::Lingering => Some((doing.since + limits.linger_time, Due::Close(None))),
             Phase::Answering => None,
         };
-        let of_writing = doing.stuck_since.map(|since| (since + limits.write_time, slow("write_time")));
-        let rest = (doing.phase == Phase::Idle && doing.stuck_since.is_none()).then_some((doing.since + limits.rest_after, Due::Rest));
+        let of_writing = doing
+            .stuck_since
+            .map(|since| (since + limits.write_time, slow("write_time")));
+        let rest = (doing.phase == Phase::Idle && doing.stuck_since.is_none())
+            .then_some((doing.since + limits.rest_after, Due::Rest));
         // In this order: what ends it goes before what only pauses it.
         let ends = [of_phase, of_writing, rest];
-        let due = ends.iter().flatten().find(|(at, _)| *at <= now).map(|(_, due)| *due);
-        let next = ends.iter().flatten().map(|(at, _)| *at).filter(|at| *at > now).min();
+        let due = ends
+            .iter()
+            .flatten()
+            .find(|(at, _)| *at <= now)
+            .map(|(_, due)| *due);
+        let next = ends
+            .iter()
+            .flatten()
+            .map(|(at, _)| *at)
+            .filter(|at| *at > now)
+            .min();
         (due, next.unwrap_or(now + LONG))
     }
 }
@@ -184,17 +207,33 @@ mod tests {
     fn each_phase_has_its_end() {
         let limits = Limits::default();
         let visit = Visit::new(Places::new(1));
-        let after = |seconds| visit.look(&limits, Instant::now() + Duration::from_secs(seconds)).0;
-        assert_eq!((after(9), after(11)), (None, Some(Due::Close(Some("head_time")))));
+        let after = |seconds| {
+            visit
+                .look(&limits, Instant::now() + Duration::from_secs(seconds))
+                .0
+        };
+        assert_eq!(
+            (after(9), after(11)),
+            (None, Some(Due::Close(Some("head_time"))))
+        );
         visit.came();
-        assert_eq!((after(9), after(11)), (None, Some(Due::Close(Some("head_time")))));
+        assert_eq!(
+            (after(9), after(11)),
+            (None, Some(Due::Close(Some("head_time"))))
+        );
         visit.begins_answer();
         assert_eq!(after(3000), None);
         visit.is_stuck();
-        assert_eq!((after(29), after(31)), (None, Some(Due::Close(Some("write_time")))));
+        assert_eq!(
+            (after(29), after(31)),
+            (None, Some(Due::Close(Some("write_time"))))
+        );
         visit.took();
         visit.ends_answer();
-        assert_eq!((after(0), after(2), after(76)), (None, Some(Due::Rest), Some(Due::Close(None))));
+        assert_eq!(
+            (after(0), after(2), after(76)),
+            (None, Some(Due::Rest), Some(Due::Close(None)))
+        );
         assert!(visit.is_idle() && !visit.lingers());
         visit.begins_answer();
         visit.left_unread();

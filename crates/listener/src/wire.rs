@@ -1,4 +1,5 @@
-//! The bytes of a connection on their way in and out. Tells the visit what moves and what does not; times nothing itself.
+//! The bytes of a connection on their way in and out. Tells the visit what moves and what does not;
+//! times nothing itself.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::visit::Visit;
 
-/// How much of what a client still sends after its answer is taken off, so that the answer reaches it.
+/// How much of what a client still sends after its answer is taken off, so that the answer reaches
+/// it.
 const MOST_LINGERED: usize = 256 * 1024;
 
 /// A connection's stream.
@@ -27,7 +29,13 @@ pub struct Wire<S> {
 impl<S> Wire<S> {
     /// A new connection.
     pub fn new(stream: S, visit: Arc<Visit>) -> Self {
-        Self { stream, visit, before: Bytes::new(), lingered: 0, shut: false }
+        Self {
+            stream,
+            visit,
+            before: Bytes::new(),
+            lingered: 0,
+            shut: false,
+        }
     }
 
     /// Whether something was given back.
@@ -42,11 +50,16 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let fit = self.before.len().min(buffer.remaining());
         buffer.put_slice(&self.before.split_to(fit));
         let before = buffer.filled().len();
-        // Together with what follows: hyper makes its buffer twice as large when the first read brings it a part of a head only.
+        // Together with what follows: hyper makes its buffer twice as large when the first read
+        // brings it a part of a head only.
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.visit.came();
@@ -79,12 +92,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(written)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.note(written)
     }
@@ -104,7 +125,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             ready!(self.note(shut))?;
             self.shut = true;
         }
-        // A socket that is closed while something lies in it unread resets the connection, which may take the answer from the client.
+        // A socket that is closed while something lies in it unread resets the connection, which
+        // may take the answer from the client.
         if self.visit.lingers() {
             ready!(self.poll_linger(cx));
         }

@@ -1,6 +1,8 @@
-//! Stores one new export with its idempotency key, its first event and its place in the schedule, or finds what it conflicts with.
+//! Stores one new export with its idempotency key, its first event and its place in the schedule,
+//! or finds what it conflicts with.
 //!
-//! What callers ask for at the same time goes through [`super::accept_queue`], by the same statement.
+//! What callers ask for at the same time goes through [`super::accept_queue`], by the same
+//! statement.
 
 use std::time::Duration;
 
@@ -44,8 +46,15 @@ impl Store {
         event: EventKind,
         detail: &str,
     ) -> Result<Acceptance, StoreError> {
-        let first = First { event, detail, delay: Duration::ZERO };
-        if !insert(&self.pool, &[NewExport { export, key }], first).await?.is_empty() {
+        let first = First {
+            event,
+            detail,
+            delay: Duration::ZERO,
+        };
+        if !insert(&self.pool, &[NewExport { export, key }], first)
+            .await?
+            .is_empty()
+        {
             return Ok(Acceptance::Stored);
         }
         self.conflicting(export, key).await
@@ -55,21 +64,31 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer, or the row that was in the way has just been deleted.
-    pub(super) async fn conflicting(&self, export: &Export, key: Option<&KeyedRequest>) -> Result<Acceptance, StoreError> {
+    pub(super) async fn conflicting(
+        &self,
+        export: &Export,
+        key: Option<&KeyedRequest>,
+    ) -> Result<Acceptance, StoreError> {
         match (key, export.attempt.retry_of) {
-            // A row that conflicted can be gone by now, if it was just deleted: then the key is free again and the caller may repeat.
+            // A row that conflicted can be gone by now, if it was just deleted: then the key is
+            // free again and the caller may repeat.
             (Some(key), _) => self.known_by_key(key).await?.ok_or(StoreError::Stale),
-            (None, Some(of)) => Ok(Acceptance::Known(Box::new(self.retry_of(of).await?.ok_or(StoreError::Stale)?))),
+            (None, Some(of)) => Ok(Acceptance::Known(Box::new(
+                self.retry_of(of).await?.ok_or(StoreError::Stale)?,
+            ))),
             (None, None) => self.known_by_arn(export).await,
         }
     }
 
-    /// What an idempotency key stands for: an export to replay, or another request's. `None` when it is new.
+    /// What an idempotency key stands for: an export to replay, or another request's. `None` when
+    /// it is new.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn known_by_key(&self, key: &KeyedRequest) -> Result<Option<Acceptance>, StoreError> {
-        let row = select_exports!("WHERE e.idempotency_key = $1", key.key).fetch_optional(&self.pool).await?;
+        let row = select_exports!("WHERE e.idempotency_key = $1", key.key)
+            .fetch_optional(&self.pool)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let same = sqlx::query_scalar!(
             "SELECT request_fingerprint = $2 FROM exports WHERE idempotency_key = $1",
@@ -79,11 +98,19 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?
         .flatten();
-        Ok(Some(if same == Some(true) { Acceptance::Replayed(Box::new(row.try_into()?)) } else { Acceptance::KeyReused }))
+        Ok(Some(if same == Some(true) {
+            Acceptance::Replayed(Box::new(row.try_into()?))
+        } else {
+            Acceptance::KeyReused
+        }))
     }
 
     async fn known_by_arn(&self, export: &Export) -> Result<Acceptance, StoreError> {
-        let arn = export.state.accepted().map(|a| a.arn.as_str()).ok_or(StoreError::Stale)?;
+        let arn = export
+            .state
+            .accepted()
+            .map(|a| a.arn.as_str())
+            .ok_or(StoreError::Stale)?;
         let known = self.find_by_arn(arn).await?.ok_or(StoreError::Stale)?;
         Ok(Acceptance::Known(Box::new(known)))
     }

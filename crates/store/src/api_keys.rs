@@ -47,13 +47,20 @@ impl TryFrom<KeyRow> for ApiKey {
 
     fn try_from(row: KeyRow) -> Result<Self, StoreError> {
         let id = row.id;
-        read_row(row).map_err(|e| StoreError::InconsistentRow { table: "api_keys", id, what: e.to_string().into() })
+        read_row(row).map_err(|e| StoreError::InconsistentRow {
+            table: "api_keys",
+            id,
+            what: e.to_string().into(),
+        })
     }
 }
 
 fn read_row(row: KeyRow) -> Result<ApiKey, tableferry_domain::invalid::Invalid> {
     let scopes: Result<Vec<_>, _> = row.scopes.iter().map(|scope| Scope::parse(scope)).collect();
-    let grant = Grant::new(Scopes::of(scopes?), AllowList::known(row.table_arns, row.s3_buckets))?;
+    let grant = Grant::new(
+        Scopes::of(scopes?),
+        AllowList::known(row.table_arns, row.s3_buckets),
+    )?;
     Ok(ApiKey {
         id: row.id,
         lookup: row.lookup,
@@ -74,8 +81,18 @@ impl Store {
     /// # Errors
     /// The database did not take it.
     pub async fn add_api_key(&self, key: &ApiKey, hash: &[u8; 32]) -> Result<bool, StoreError> {
-        let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>();
-        let scopes: Vec<_> = key.grant.scopes().iter().map(|scope| scope.as_str().to_owned()).collect();
+        let texts = |patterns: &[Pattern]| {
+            patterns
+                .iter()
+                .map(|pattern| pattern.as_str().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let scopes: Vec<_> = key
+            .grant
+            .scopes()
+            .iter()
+            .map(|scope| scope.as_str().to_owned())
+            .collect();
         let done = sqlx::query!(
             "INSERT INTO api_keys (id, lookup, hash, name, scopes, table_arns, s3_buckets, rate_limit_per_s, created_at, created_by, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -101,8 +118,13 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
-    pub async fn look_up_api_key(&self, lookup: &str) -> Result<Option<(ApiKey, Vec<u8>)>, StoreError> {
-        let row = select_keys!("WHERE lookup = $1", lookup).fetch_optional(&self.pool).await?;
+    pub async fn look_up_api_key(
+        &self,
+        lookup: &str,
+    ) -> Result<Option<(ApiKey, Vec<u8>)>, StoreError> {
+        let row = select_keys!("WHERE lookup = $1", lookup)
+            .fetch_optional(&self.pool)
+            .await?;
         let Some(mut row) = row else { return Ok(None) };
         let hash = std::mem::take(&mut row.hash);
         Ok(Some((row.try_into()?, hash)))
@@ -113,9 +135,13 @@ impl Store {
     /// # Errors
     /// The database did not take it.
     pub async fn note_use_of_api_key(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query!("UPDATE api_keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1", id, OffsetDateTime::from(now))
-            .execute(&self.pool)
-            .await?;
+        sqlx::query!(
+            "UPDATE api_keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1",
+            id,
+            OffsetDateTime::from(now)
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -124,7 +150,11 @@ impl Store {
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn find_api_key(&self, id: Uuid) -> Result<Option<ApiKey>, StoreError> {
-        select_keys!("WHERE id = $1", id).fetch_optional(&self.pool).await?.map(ApiKey::try_from).transpose()
+        select_keys!("WHERE id = $1", id)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(ApiKey::try_from)
+            .transpose()
     }
 
     /// The key of this name, revoked or not.
@@ -132,26 +162,49 @@ impl Store {
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn find_api_key_by_name(&self, name: &str) -> Result<Option<ApiKey>, StoreError> {
-        select_keys!("WHERE name = $1", name).fetch_optional(&self.pool).await?.map(ApiKey::try_from).transpose()
+        select_keys!("WHERE name = $1", name)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(ApiKey::try_from)
+            .transpose()
     }
 
     /// At most `size` keys that are older than `before`, newest first, revoked ones too.
     ///
     /// # Errors
     /// The database does not answer, or a row is inconsistent.
-    pub async fn list_api_keys(&self, before: Option<Uuid>, size: i64) -> Result<Vec<Listed<ApiKey>>, StoreError> {
-        let rows = select_keys!("WHERE ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2", before, size);
-        Ok(listed(rows.fetch_all(&self.pool).await?, |row: &KeyRow| row.id))
+    pub async fn list_api_keys(
+        &self,
+        before: Option<Uuid>,
+        size: i64,
+    ) -> Result<Vec<Listed<ApiKey>>, StoreError> {
+        let rows = select_keys!(
+            "WHERE ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
+            before,
+            size
+        );
+        Ok(listed(rows.fetch_all(&self.pool).await?, |row: &KeyRow| {
+            row.id
+        }))
     }
 
-    /// Revokes a key; one that is revoked stays so. The key as it is then; nothing if there is none.
+    /// Revokes a key; one that is revoked stays so. The key as it is then; nothing if there is
+    /// none.
     ///
     /// # Errors
     /// The database did not take it, or the row is inconsistent.
-    pub async fn revoke_api_key(&self, id: Uuid, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
-        sqlx::query!("UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, OffsetDateTime::from(now))
-            .execute(&self.pool)
-            .await?;
+    pub async fn revoke_api_key(
+        &self,
+        id: Uuid,
+        now: Timestamp,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        sqlx::query!(
+            "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+            id,
+            OffsetDateTime::from(now)
+        )
+        .execute(&self.pool)
+        .await?;
         self.find_api_key(id).await
     }
 }

@@ -1,4 +1,5 @@
-//! What an export's state and what AWS settles of its request look like as columns; shared by those who insert and those who update.
+//! What an export's state and what AWS settles of its request look like as columns; shared by those
+//! who insert and those who update.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -15,9 +16,15 @@ pub(super) struct StateColumns<'a> {
     pub(super) export_arn: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) table_id: Option<&'a str>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) start_time: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) end_time: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) item_count: Option<i64>,
@@ -43,17 +50,35 @@ impl<'a> From<&'a Export> for StateColumns<'a> {
             _ => None,
         };
         let (source, code, message, failed_at) = match &export.state {
-            ExportState::Failed(Failed::ByAws { code, message, end_time, .. }) => {
-                (Some("aws"), Some(code.as_str()), Some(message.as_str()), *end_time)
-            }
-            ExportState::Failed(Failed::Refused { code, message }) => (Some("refused"), Some(code.as_str()), Some(message.as_str()), None),
+            ExportState::Failed(Failed::ByAws {
+                code,
+                message,
+                end_time,
+                ..
+            }) => (
+                Some("aws"),
+                Some(code.as_str()),
+                Some(message.as_str()),
+                *end_time,
+            ),
+            ExportState::Failed(Failed::Refused { code, message }) => (
+                Some("refused"),
+                Some(code.as_str()),
+                Some(message.as_str()),
+                None,
+            ),
             _ => (None, None, None, None),
         };
         Self {
             export_arn: accepted.map(|a| a.arn.as_str()),
             table_id: accepted.and_then(|a| a.table_id.as_deref()),
-            start_time: accepted.and_then(|a| a.start_time).map(OffsetDateTime::from),
-            end_time: written.and_then(|w| w.end_time).or(failed_at).map(OffsetDateTime::from),
+            start_time: accepted
+                .and_then(|a| a.start_time)
+                .map(OffsetDateTime::from),
+            end_time: written
+                .and_then(|w| w.end_time)
+                .or(failed_at)
+                .map(OffsetDateTime::from),
             item_count: written.and_then(|w| w.item_count),
             billed_size_in_bytes: written.and_then(|w| w.billed_size_in_bytes),
             manifest_key: written.and_then(|w| w.manifest_key.as_deref()),
@@ -70,11 +95,20 @@ impl<'a> From<&'a Export> for StateColumns<'a> {
 pub(super) struct SettledColumns {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) s3_sse_algorithm: Option<&'static str>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) export_time: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) export_from_time: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) export_to_time: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) export_view_type: Option<&'static str>,
@@ -82,10 +116,15 @@ pub(super) struct SettledColumns {
 
 impl From<&Export> for SettledColumns {
     fn from(export: &Export) -> Self {
-        let s3_sse_algorithm = export.request.destination.encryption.as_ref().map(|encryption| match encryption {
-            Encryption::Aes256 => "AES256",
-            Encryption::Kms { .. } => "KMS",
-        });
+        let s3_sse_algorithm = export
+            .request
+            .destination
+            .encryption
+            .as_ref()
+            .map(|encryption| match encryption {
+                Encryption::Aes256 => "AES256",
+                Encryption::Kms { .. } => "KMS",
+            });
         match &export.request.kind {
             ExportKind::Full { export_time } => Self {
                 s3_sse_algorithm,
@@ -110,5 +149,6 @@ impl From<&Export> for SettledColumns {
 /// # Errors
 /// None that can happen: rows have a form in JSON.
 pub(super) fn as_json(rows: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(rows).map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))
+    serde_json::to_string(rows)
+        .map_err(|error| StoreError::Database(sqlx::Error::Encode(error.into())))
 }

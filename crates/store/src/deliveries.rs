@@ -1,6 +1,8 @@
-//! Webhook deliveries at work: written with the change they announce, claimed when due, an attempt a row.
+//! Webhook deliveries at work: written with the change they announce, claimed when due, an attempt
+//! a row.
 //!
-//! An endpoint's deliveries go to where it is now; a callback's to the URL that came with the export.
+//! An endpoint's deliveries go to where it is now; a callback's to the URL that came with the
+//! export.
 
 use std::time::Duration;
 
@@ -61,7 +63,8 @@ pub struct AttemptEffect {
     pub retry_in: Duration,
     /// How long nothing else is sent to this receiver.
     pub slow_for: Option<Duration>,
-    /// Whether it says something about the receiver: nothing was sent if this service could not sign.
+    /// Whether it says something about the receiver: nothing was sent if this service could not
+    /// sign.
     pub was_sent: bool,
 }
 
@@ -69,7 +72,12 @@ pub struct AttemptEffect {
 pub(super) const PING_BEGINS_AT: i32 = MOST_DELIVERY_ATTEMPTS.cast_signed() - 1;
 
 /// Tells the other endpoints that one was disabled.
-pub(super) async fn tell_of_disabled(tx: &mut Connection, endpoint: &Endpoint, now: Timestamp, ids: Ids<'_>) -> Result<(), StoreError> {
+pub(super) async fn tell_of_disabled(
+    tx: &mut Connection,
+    endpoint: &Endpoint,
+    now: Timestamp,
+    ids: Ids<'_>,
+) -> Result<(), StoreError> {
     let kind = WebhookEventType::EndpointDisabled;
     // An endpoint has no labels, so those that want labels do not hear of it.
     let others = sqlx::query!(
@@ -81,10 +89,21 @@ pub(super) async fn tell_of_disabled(tx: &mut Connection, endpoint: &Endpoint, n
     .fetch_all(&mut *tx)
     .await?;
     let others: Vec<_> = others.into_iter().map(|row| (row.id, row.url)).collect();
-    insert_for(tx, &others, None, kind, &disabled_body(endpoint, now), now, ids).await.map(drop)
+    insert_for(
+        tx,
+        &others,
+        None,
+        kind,
+        &disabled_body(endpoint, now),
+        now,
+        ids,
+    )
+    .await
+    .map(drop)
 }
 
-/// Writes one delivery for each of these endpoints, unless it got that event before. How many were written.
+/// Writes one delivery for each of these endpoints, unless it got that event before. How many were
+/// written.
 pub(super) async fn insert_for(
     tx: &mut Connection,
     endpoints: &[(Uuid, String)],
@@ -123,7 +142,12 @@ impl Store {
     ///
     /// # Errors
     /// The database did not take it.
-    pub async fn add_ping(&self, endpoint: &Endpoint, id: DeliveryId, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn add_ping(
+        &self,
+        endpoint: &Endpoint,
+        id: DeliveryId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO webhook_deliveries (id, endpoint_id, url, event_type, body, status, due_at, created_at, schedule_attempts)
             VALUES ($1, $2, $3, 'ping', $4, 'PENDING', now(), $5, $6)",
@@ -139,8 +163,8 @@ impl Store {
         Ok(())
     }
 
-    /// The receivers to whom something may be sent within `ahead` from now (zero for a worker; tests step over waiting times), who
-    /// waits longest first.
+    /// The receivers to whom something may be sent within `ahead` from now (zero for a worker;
+    /// tests step over waiting times), who waits longest first.
     ///
     /// # Errors
     /// The database does not answer.
@@ -167,10 +191,17 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| DueReceiver { receiver: row.receiver, failing: row.failing }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| DueReceiver {
+                receiver: row.receiver,
+                failing: row.failing,
+            })
+            .collect())
     }
 
-    /// Claims so many deliveries of each receiver. `ahead` as in [`Store::due_receivers`]; secrets that expired before `now` do not sign.
+    /// Claims so many deliveries of each receiver. `ahead` as in [`Store::due_receivers`]; secrets
+    /// that expired before `now` do not sign.
     ///
     /// # Errors
     /// The database does not answer.
@@ -183,8 +214,10 @@ impl Store {
         if shares.is_empty() {
             return Ok(Vec::new());
         }
-        let (receivers, most): (Vec<_>, Vec<_>) =
-            shares.iter().map(|(receiver, most)| (receiver.clone(), i64::try_from(*most).unwrap_or(i64::MAX))).unzip();
+        let (receivers, most): (Vec<_>, Vec<_>) = shares
+            .iter()
+            .map(|(receiver, most)| (receiver.clone(), i64::try_from(*most).unwrap_or(i64::MAX)))
+            .unzip();
         let rows = sqlx::query!(
             r#"WITH due AS MATERIALIZED (
                 SELECT picked.id FROM unnest($1::text[], $2::bigint[]) AS share (receiver, most), LATERAL (
@@ -225,7 +258,12 @@ impl Store {
             endpoint_id: row.endpoint_id.map(EndpointId),
             receiver: row.receiver,
             url: row.url,
-            secrets: row.secrets.into_iter().chain(row.signing_secret).map(Sealed::known).collect(),
+            secrets: row
+                .secrets
+                .into_iter()
+                .chain(row.signing_secret)
+                .map(Sealed::known)
+                .collect(),
             headers: row.sealed_headers.map(Sealed::known),
             body: row.body,
             trace_parent: row.trace_parent.as_deref().and_then(TraceParent::parse),
@@ -236,11 +274,12 @@ impl Store {
         Ok(due.collect())
     }
 
-    /// Writes an attempt, what it led to, and how its receiver does: one statement, so all or none. Since when the receiver has been
-    /// failing, if it has.
+    /// Writes an attempt, what it led to, and how its receiver does: one statement, so all or none.
+    /// Since when the receiver has been failing, if it has.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] when another worker made an attempt in the meantime, or the database does not answer; then nothing is written.
+    /// [`StoreError::Stale`] when another worker made an attempt in the meantime, or the database
+    /// does not answer; then nothing is written.
     pub async fn record_attempt(
         &self,
         delivery: &DueDelivery,
@@ -290,7 +329,8 @@ impl Store {
         Ok(row.failing_since.map(Timestamp::from))
     }
 
-    /// Gives up deliveries that are PENDING although their endpoint is disabled, at most `most`. How many.
+    /// Gives up deliveries that are PENDING although their endpoint is disabled, at most `most`.
+    /// How many.
     ///
     /// # Errors
     /// The database does not answer.
@@ -307,8 +347,9 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Forgets that receivers of callbacks have failed to which nothing was sent since this time, at most `most`. How many. Endpoints forget with
-    /// their next success, or when they are deleted.
+    /// Forgets that receivers of callbacks have failed to which nothing was sent since this time,
+    /// at most `most`. How many. Endpoints forget with their next success, or when they are
+    /// deleted.
     ///
     /// # Errors
     /// The database does not answer.
@@ -327,7 +368,8 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Gives up deliveries that are PENDING although their endpoint was deleted, at most `most`. How many.
+    /// Gives up deliveries that are PENDING although their endpoint was deleted, at most `most`.
+    /// How many.
     ///
     /// # Errors
     /// The database does not answer.

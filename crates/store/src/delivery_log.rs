@@ -56,7 +56,8 @@ impl Store {
         row.map(Delivery::try_from).transpose()
     }
 
-    /// At most `size` deliveries that match and are older than `before`, newest first, with their attempts.
+    /// At most `size` deliveries that match and are older than `before`, newest first, with their
+    /// attempts.
     ///
     /// # Errors
     /// The database does not answer.
@@ -67,8 +68,11 @@ impl Store {
         size: i64,
     ) -> Result<Vec<Listed<Delivery>>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        // Planned anew with the values of this call, so that filters that are not given vanish from the plan.
-        sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
+        // Planned anew with the values of this call, so that filters that are not given vanish from
+        // the plan.
+        sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan")
+            .execute(&mut *tx)
+            .await?;
         let rows = sqlx::query_as!(
             DeliveryRow,
             "SELECT id, endpoint_id, export_id, event_type, url, status, due_at, created_at FROM webhook_deliveries
@@ -87,10 +91,13 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(listed(self.with_attempts(rows).await?, |stored| stored.row.id))
+        Ok(listed(self.with_attempts(rows).await?, |stored| {
+            stored.row.id
+        }))
     }
 
-    /// Makes a delivery due at once, whatever became of it, and gives it the whole schedule again (a ping one attempt). Whether there is such a delivery.
+    /// Makes a delivery due at once, whatever became of it, and gives it the whole schedule again
+    /// (a ping one attempt). Whether there is such a delivery.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
@@ -107,7 +114,10 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn with_attempts(&self, rows: Vec<DeliveryRow>) -> Result<Vec<StoredDelivery>, StoreError> {
+    async fn with_attempts(
+        &self,
+        rows: Vec<DeliveryRow>,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
         let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
         let made = sqlx::query!(
             "SELECT delivery_id, attempt, at, duration_ms, status_code, error_class, error, response_excerpt FROM webhook_attempts
@@ -146,7 +156,11 @@ impl TryFrom<StoredDelivery> for Delivery {
     type Error = StoreError;
 
     fn try_from(StoredDelivery { row, attempts }: StoredDelivery) -> Result<Self, StoreError> {
-        let unknown = || StoreError::InconsistentRow { table: "webhook_deliveries", id: row.id, what: "unknown status".into() };
+        let unknown = || StoreError::InconsistentRow {
+            table: "webhook_deliveries",
+            id: row.id,
+            what: "unknown status".into(),
+        };
         Ok(Self {
             id: DeliveryId(row.id),
             endpoint_id: row.endpoint_id.map(EndpointId),

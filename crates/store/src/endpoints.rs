@@ -11,7 +11,9 @@ use super::{Store, StoreError};
 use tableferry_domain::caller::CallerName;
 use tableferry_domain::labels::Labels;
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders};
+use tableferry_domain::webhook::endpoint::{
+    DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders,
+};
 use tableferry_domain::webhook::event_type::WebhookEventType;
 use tableferry_domain::webhook::secret::Sealed;
 use tableferry_domain::webhook::url::WebhookUrl;
@@ -55,16 +57,27 @@ impl TryFrom<EndpointRow> for Endpoint {
 
     fn try_from(row: EndpointRow) -> Result<Self, StoreError> {
         let id = row.id;
-        read_row(row).map_err(|what| StoreError::InconsistentRow { table: "webhook_endpoints", id, what: what.into() })
+        read_row(row).map_err(|what| StoreError::InconsistentRow {
+            table: "webhook_endpoints",
+            id,
+            what: what.into(),
+        })
     }
 }
 
 fn read_row(row: EndpointRow) -> Result<Endpoint, String> {
     let text = |e: tableferry_domain::invalid::Invalid| e.to_string();
-    let event_types: Result<Vec<_>, _> = row.event_types.iter().map(|name| WebhookEventType::parse_choice(name)).collect();
+    let event_types: Result<Vec<_>, _> = row
+        .event_types
+        .iter()
+        .map(|name| WebhookEventType::parse_choice(name))
+        .collect();
     let disabled = match (row.disabled_at, row.disabled_reason.as_deref()) {
         (None, None) => None,
-        (Some(at), Some(reason)) => Some((at.into(), DisabledReason::parse(reason).ok_or("unknown disabled_reason")?)),
+        (Some(at), Some(reason)) => Some((
+            at.into(),
+            DisabledReason::parse(reason).ok_or("unknown disabled_reason")?,
+        )),
         _ => return Err("disabled_at does not go with disabled_reason".to_owned()),
     };
     Ok(Endpoint {
@@ -77,7 +90,10 @@ fn read_row(row: EndpointRow) -> Result<Endpoint, String> {
             description: row.description,
             event_types: event_types.map_err(text)?,
             labels: Labels::known(row.labels.0),
-            headers: row.sealed_headers.map(|sealed| SealedHeaders { names: row.header_names, sealed: Sealed::known(sealed) }),
+            headers: row.sealed_headers.map(|sealed| SealedHeaders {
+                names: row.header_names,
+                sealed: Sealed::known(sealed),
+            }),
         },
         disabled,
         failing_since: row.failing_since.map(Timestamp::from),
@@ -89,7 +105,11 @@ impl Store {
     ///
     /// # Errors
     /// The database did not take it; then nothing is stored.
-    pub async fn add_endpoint(&self, endpoint: &Endpoint, secret: &Sealed) -> Result<(), StoreError> {
+    pub async fn add_endpoint(
+        &self,
+        endpoint: &Endpoint,
+        secret: &Sealed,
+    ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let now = OffsetDateTime::from(endpoint.created_at);
         sqlx::query!(
@@ -113,32 +133,58 @@ impl Store {
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn find_endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
-        select_endpoints!("WHERE w.id = $1", id.0).fetch_optional(&self.pool).await?.map(Endpoint::try_from).transpose()
+        select_endpoints!("WHERE w.id = $1", id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(Endpoint::try_from)
+            .transpose()
     }
 
     /// At most `size` endpoints that are older than `before`, newest first.
     ///
     /// # Errors
     /// The database does not answer, or a row is inconsistent.
-    pub async fn list_endpoints(&self, before: Option<Uuid>, size: i64) -> Result<Vec<Listed<Endpoint>>, StoreError> {
-        let rows = select_endpoints!("WHERE ($1::uuid IS NULL OR w.id < $1) ORDER BY w.id DESC LIMIT $2", before, size);
-        Ok(listed(rows.fetch_all(&self.pool).await?, |row: &EndpointRow| row.id))
+    pub async fn list_endpoints(
+        &self,
+        before: Option<Uuid>,
+        size: i64,
+    ) -> Result<Vec<Listed<Endpoint>>, StoreError> {
+        let rows = select_endpoints!(
+            "WHERE ($1::uuid IS NULL OR w.id < $1) ORDER BY w.id DESC LIMIT $2",
+            before,
+            size
+        );
+        Ok(listed(
+            rows.fetch_all(&self.pool).await?,
+            |row: &EndpointRow| row.id,
+        ))
     }
 
     /// Changes an endpoint while nobody else does. `None` when there is no such endpoint.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
-    pub async fn change_endpoint(&self, id: EndpointId, change: impl FnOnce(&mut Endpoint)) -> Result<Option<Endpoint>, StoreError> {
+    pub async fn change_endpoint(
+        &self,
+        id: EndpointId,
+        change: impl FnOnce(&mut Endpoint),
+    ) -> Result<Option<Endpoint>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let row = select_endpoints!("WHERE w.id = $1 FOR UPDATE OF w", id.0).fetch_optional(&mut *tx).await?;
+        let row = select_endpoints!("WHERE w.id = $1 FOR UPDATE OF w", id.0)
+            .fetch_optional(&mut *tx)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let mut endpoint = Endpoint::try_from(row)?;
         let was_disabled = endpoint.disabled.is_some();
         change(&mut endpoint);
         if was_disabled && endpoint.disabled.is_none() {
             // It begins anew: what failed before does not count against it.
-            sqlx::query!("DELETE FROM webhook_receivers WHERE receiver = $1::uuid::text", id.0).execute(&mut *tx).await?;
+            sqlx::query!(
+                "DELETE FROM webhook_receivers WHERE receiver = $1::uuid::text",
+                id.0
+            )
+            .execute(&mut *tx)
+            .await?;
             endpoint.failing_since = None;
         }
         write(&mut tx, &endpoint).await?;
@@ -146,8 +192,8 @@ impl Store {
         Ok(Some(endpoint))
     }
 
-    /// Disables an endpoint that is not disabled yet, for a reason that this service found at this URL. `None` when it is disabled already, gone, or
-    /// elsewhere by now.
+    /// Disables an endpoint that is not disabled yet, for a reason that this service found at this
+    /// URL. `None` when it is disabled already, gone, or elsewhere by now.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
@@ -160,9 +206,13 @@ impl Store {
         ids: &(dyn Fn() -> tableferry_domain::ids::DeliveryId + Sync),
     ) -> Result<Option<Endpoint>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let row = select_endpoints!("WHERE w.id = $1 AND w.url = $2 AND w.disabled_at IS NULL FOR UPDATE OF w", id.0, url)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let row = select_endpoints!(
+            "WHERE w.id = $1 AND w.url = $2 AND w.disabled_at IS NULL FOR UPDATE OF w",
+            id.0,
+            url
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let mut endpoint = Endpoint::try_from(row)?;
         endpoint.disabled = Some((now, reason));
@@ -173,14 +223,22 @@ impl Store {
         Ok(Some(endpoint))
     }
 
-    /// Forgets an endpoint with its secrets and jobs. Whether there was one. What was delivered stays in the log.
+    /// Forgets an endpoint with its secrets and jobs. Whether there was one. What was delivered
+    /// stays in the log.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
     pub async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let done = sqlx::query!("DELETE FROM webhook_endpoints WHERE id = $1", id.0).execute(&mut *tx).await?;
-        sqlx::query!("DELETE FROM webhook_receivers WHERE receiver = $1::uuid::text", id.0).execute(&mut *tx).await?;
+        let done = sqlx::query!("DELETE FROM webhook_endpoints WHERE id = $1", id.0)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query!(
+            "DELETE FROM webhook_receivers WHERE receiver = $1::uuid::text",
+            id.0
+        )
+        .execute(&mut *tx)
+        .await?;
         sqlx::query!(
             "UPDATE webhook_deliveries SET status = 'ABANDONED', due_at = NULL WHERE receiver = $1::uuid::text AND status = 'PENDING'",
             id.0
@@ -191,13 +249,25 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Adds a secret; those before it sign until `old_until` at the latest. Whether there is such an endpoint.
+    /// Adds a secret; those before it sign until `old_until` at the latest. Whether there is such
+    /// an endpoint.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
-    pub async fn rotate_secret(&self, id: EndpointId, secret: &Sealed, now: Timestamp, old_until: Timestamp) -> Result<bool, StoreError> {
+    pub async fn rotate_secret(
+        &self,
+        id: EndpointId,
+        secret: &Sealed,
+        now: Timestamp,
+        old_until: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let known = sqlx::query_scalar!("SELECT id FROM webhook_endpoints WHERE id = $1 FOR UPDATE", id.0).fetch_optional(&mut *tx).await?;
+        let known = sqlx::query_scalar!(
+            "SELECT id FROM webhook_endpoints WHERE id = $1 FOR UPDATE",
+            id.0
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
         if known.is_none() {
             return Ok(false);
         }
@@ -229,8 +299,16 @@ impl Store {
 
 async fn write(tx: &mut Connection, endpoint: &Endpoint) -> Result<(), StoreError> {
     let wish = &endpoint.wish;
-    let names: Vec<_> = wish.event_types.iter().map(|kind| kind.as_str().to_owned()).collect();
-    let header_names = wish.headers.as_ref().map(|h| h.names.clone()).unwrap_or_default();
+    let names: Vec<_> = wish
+        .event_types
+        .iter()
+        .map(|kind| kind.as_str().to_owned())
+        .collect();
+    let header_names = wish
+        .headers
+        .as_ref()
+        .map(|h| h.names.clone())
+        .unwrap_or_default();
     sqlx::query!(
         "UPDATE webhook_endpoints SET updated_at = $2, url = $3, description = $4, event_types = $5, labels = $6, header_names = $7,
             sealed_headers = $8, disabled_at = $9, disabled_reason = $10
@@ -251,7 +329,13 @@ async fn write(tx: &mut Connection, endpoint: &Endpoint) -> Result<(), StoreErro
     Ok(())
 }
 
-async fn insert_secret(tx: &mut Connection, id: EndpointId, generation: i32, secret: &Sealed, now: Timestamp) -> Result<(), StoreError> {
+async fn insert_secret(
+    tx: &mut Connection,
+    id: EndpointId,
+    generation: i32,
+    secret: &Sealed,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO webhook_secrets (endpoint_id, generation, sealed_secret, created_at) VALUES ($1, $2, $3, $4)",
         id.0,

@@ -20,7 +20,8 @@ pub enum StoreError {
     /// The schema could not be brought to this version's.
     #[error("the database's schema could not be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
-    /// The database cannot be reached, is starting, stopping or overloaded: the same call can succeed later.
+    /// The database cannot be reached, is starting, stopping or overloaded: the same call can
+    /// succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
     /// The health check found a problem.
@@ -56,19 +57,23 @@ impl StoreError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Unhealthy(_) => true,
-            Self::Migrate(sqlx::migrate::MigrateError::Execute(e) | sqlx::migrate::MigrateError::ExecuteMigration(e, _)) => {
-                is_unavailable(e)
-            }
+            Self::Migrate(
+                sqlx::migrate::MigrateError::Execute(e)
+                | sqlx::migrate::MigrateError::ExecuteMigration(e, _),
+            ) => is_unavailable(e),
             Self::Shared(error) => error.is_unavailable(),
             _ => false,
         }
     }
 
-    /// Whether only a change of the settings helps: a process that meets it at its start should end.
+    /// Whether only a change of the settings helps: a process that meets it at its start should
+    /// end.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Unavailable(error) => ConnectionProblem::of(error).is_some_and(ConnectionProblem::is_permanent),
+            Self::Unavailable(error) => {
+                ConnectionProblem::of(error).is_some_and(ConnectionProblem::is_permanent)
+            }
             error => !error.is_unavailable(),
         }
     }
@@ -78,7 +83,10 @@ impl StoreError {
     pub fn unavailable_because(&self) -> &'static str {
         match self {
             Self::Shared(error) => error.unavailable_because(),
-            Self::Unavailable(error) => ConnectionProblem::of(error).map_or("the database does not answer", ConnectionProblem::for_callers),
+            Self::Unavailable(error) => ConnectionProblem::of(error).map_or(
+                "the database does not answer",
+                ConnectionProblem::for_callers,
+            ),
             _ => "the database does not answer",
         }
     }
@@ -86,22 +94,34 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if is_unavailable(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+        if is_unavailable(&error) {
+            Self::Unavailable(error)
+        } else {
+            Self::Database(error)
+        }
     }
 }
 
 fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
         // What a server says that breaks off in the middle of a message.
         sqlx::Error::Protocol(_) => true,
-        // Classes 08 connection, 53 resources, 57P shutdown and start-up; 25006 a read-only standby; 28 and 3D: not let in (yet);
-        // 40 serialisation and deadlock; 42P01: the schema is not there yet; 55000: the database accepts no connections;
-        // 55P03 and 57014: a lock or a statement took too long; 26000 and 42P05: a pooler mixes up prepared statements.
+        // Classes 08 connection, 53 resources, 57P shutdown and start-up; 25006 a read-only
+        // standby; 28 and 3D: not let in (yet); 40 serialisation and deadlock; 42P01: the schema is
+        // not there yet; 55000: the database accepts no connections; 55P03 and 57014: a lock or a
+        // statement took too long; 26000 and 42P05: a pooler mixes up prepared statements.
         sqlx::Error::Database(e) => e.code().is_some_and(|code| {
-            ["08", "53", "57P", "25006", "28", "3D", "40", "42P01", "55000", "55P03", "57014", "26000", "42P05"]
-                .iter()
-                .any(|class| code.starts_with(class))
+            [
+                "08", "53", "57P", "25006", "28", "3D", "40", "42P01", "55000", "55P03", "57014",
+                "26000", "42P05",
+            ]
+            .iter()
+            .any(|class| code.starts_with(class))
         }),
         _ => false,
     }

@@ -22,25 +22,34 @@ impl Alike {
         Self {
             table_arn: request.table_arn.as_str().to_owned(),
             export_type: request.kind.as_str(),
-            size_bytes: comparable_size(&request.kind, table_size_bytes).map(|bytes| bytes.min(i64::MAX / 2)),
+            size_bytes: comparable_size(&request.kind, table_size_bytes)
+                .map(|bytes| bytes.min(i64::MAX / 2)),
         }
     }
 }
 
 impl Store {
-    /// The latest COMPLETED exports of the same table and type; if there are none, those among the 200 latest of all tables that are of
-    /// the same type and were billed between half and twice the expected size. The latest first.
+    /// The latest COMPLETED exports of the same table and type; if there are none, those among the
+    /// 200 latest of all tables that are of the same type and were billed between half and twice
+    /// the expected size. The latest first.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn past_exports(&self, request: &ExportRequest, table_size_bytes: Option<i64>) -> Result<Vec<PastExport>, StoreError> {
+    pub async fn past_exports(
+        &self,
+        request: &ExportRequest,
+        table_size_bytes: Option<i64>,
+    ) -> Result<Vec<PastExport>, StoreError> {
         let past = past_exports(&self.pool, &[Alike::to(request, table_size_bytes)]).await?;
         Ok(past.into_iter().next().unwrap_or_default())
     }
 }
 
 /// The past exports for each of these, in their order.
-pub(super) async fn past_exports(executor: impl PgExecutor<'_>, asked: &[Alike]) -> Result<Vec<Vec<PastExport>>, StoreError> {
+pub(super) async fn past_exports(
+    executor: impl PgExecutor<'_>,
+    asked: &[Alike],
+) -> Result<Vec<Vec<PastExport>>, StoreError> {
     let tables: Vec<String> = asked.iter().map(|one| one.table_arn.clone()).collect();
     let types: Vec<String> = asked.iter().map(|one| one.export_type.to_owned()).collect();
     let sizes: Vec<Option<i64>> = asked.iter().map(|one| one.size_bytes).collect();

@@ -1,7 +1,8 @@
 //! Whether the database can be used: it answers, takes writes, and has this version's schema.
 //!
-//! The check has a connection of its own, so that a pool whose connections hang does not hide the answer, and a time limit of its own. It
-//! writes an empty logical message (`pg_logical_emit_message`), which is committed like any change and leaves nothing behind.
+//! The check has a connection of its own, so that a pool whose connections hang does not hide the
+//! answer, and a time limit of its own. It writes an empty logical message
+//! (`pg_logical_emit_message`), which is committed like any change and leaves nothing behind.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use super::migrate::newest_version;
 use super::pool::{ConnectionProblem, IS_READ_ONLY, Link, MAY_BE_WORKING, Pool};
 use tableferry_telemetry::error_chain::in_words;
 
-/// How long what is read may take on the connection that is there. It has none of the waits that others have: for a place, for locks, for rows.
+/// How long what is read may take on the connection that is there. It has none of the waits that
+/// others have: for a place, for locks, for rows.
 const READ_LIMIT: Duration = Duration::from_millis(1500);
 
 /// How long the write may take. A busy disk takes seconds now and then.
@@ -21,7 +23,8 @@ const WRITE_LIMIT: Duration = Duration::from_millis(2500);
 /// How long opening another connection and an answer there may take.
 const RECONNECT_LIMIT: Duration = Duration::from_millis(2500);
 
-/// How long all of it may take, waiting for whoever asks already included. `/readyz` is red within 5 s of writes failing.
+/// How long all of it may take, waiting for whoever asks already included. `/readyz` is red within
+/// 5 s of writes failing.
 const ASK_LIMIT: Duration = Duration::from_millis(4500);
 
 /// A write that succeeded is not repeated for this long, however often somebody asks.
@@ -30,7 +33,8 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// What is wrong with the database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseProblem {
-    /// It does not answer, or refuses connections. Why is for logs alone: it may name hosts and users.
+    /// It does not answer, or refuses connections. Why is for logs alone: it may name hosts and
+    /// users.
     #[error("the database does not answer")]
     Away(String),
     /// It takes no writes.
@@ -72,7 +76,9 @@ impl DatabaseProblem {
 impl Health {
     /// Checks now. Those who ask during a check share the next one.
     pub(super) async fn ask(&self, pool: &Pool) -> Result<(), DatabaseProblem> {
-        timeout(ASK_LIMIT, self.ask_in_turn(pool)).await.unwrap_or_else(|_| Err(away_for_too_long(ASK_LIMIT)))
+        timeout(ASK_LIMIT, self.ask_in_turn(pool))
+            .await
+            .unwrap_or_else(|_| Err(away_for_too_long(ASK_LIMIT)))
     }
 
     async fn ask_in_turn(&self, pool: &Pool) -> Result<(), DatabaseProblem> {
@@ -97,7 +103,9 @@ impl Health {
 
 impl Asking {
     async fn ask(&mut self, pool: &Pool) -> Result<(), DatabaseProblem> {
-        let Some(link) = self.link.take() else { return self.ask_on_new_connection(pool).await };
+        let Some(link) = self.link.take() else {
+            return self.ask_on_new_connection(pool).await;
+        };
         match self.ask_on(link, pool).await {
             Answer::Said(answer) => answer,
             // The connection may have died by itself: a new one tells more.
@@ -123,7 +131,9 @@ impl Asking {
                 Err(error) => Err(error.into()),
             }
         };
-        timeout(RECONNECT_LIMIT, anew).await.unwrap_or_else(|_| Err(away_for_too_long(RECONNECT_LIMIT)))
+        timeout(RECONNECT_LIMIT, anew)
+            .await
+            .unwrap_or_else(|_| Err(away_for_too_long(RECONNECT_LIMIT)))
     }
 
     /// Keeps the connection only if it answered.
@@ -173,14 +183,17 @@ async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), 
     if !overdue_pids.is_empty() {
         pool.abandon(&not_running(link, overdue_pids).await?);
     }
-    // Somebody's commit that waits says enough: another one would only wait as well, and keep its place at Postgres.
+    // Somebody's commit that waits says enough: another one would only wait as well, and keep its
+    // place at Postgres.
     let text = format!(
         "SELECT {IS_READ_ONLY},
             EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
                 AND wait_event = 'SyncRep' AND clock_timestamp() - state_change > interval '2 seconds'),
             to_regclass('_sqlx_migrations') IS NOT NULL"
     );
-    let row = sqlx::raw_sql(AssertSqlSafe(text)).fetch_one(&mut link.raw).await?;
+    let row = sqlx::raw_sql(AssertSqlSafe(text))
+        .fetch_one(&mut link.raw)
+        .await?;
     if row.try_get(0)? {
         return Err(DatabaseProblem::ReadOnly);
     }
@@ -189,7 +202,10 @@ async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), 
     }
     let has_schema: bool = row.try_get(2)?;
     let version: Option<i64> = match has_schema {
-        true => sqlx::raw_sql("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&mut link.raw).await?.try_get(0)?,
+        true => sqlx::raw_sql("SELECT max(version) FROM _sqlx_migrations WHERE success")
+            .fetch_one(&mut link.raw)
+            .await?
+            .try_get(0)?,
         false => None,
     };
     if version.is_none_or(|version| version < newest_version()) {
@@ -201,9 +217,18 @@ async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), 
 /// Which of these processes of Postgres are idle, or gone.
 async fn not_running(link: &mut Link, overdue_pids: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
     let text = format!("SELECT pid FROM pg_stat_activity WHERE {MAY_BE_WORKING}");
-    let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut link.raw).await?;
-    let busy = rows.iter().map(|row| row.try_get::<i32, _>(0)).collect::<Result<Vec<_>, _>>()?;
-    Ok(overdue_pids.iter().copied().filter(|pid| !busy.contains(pid)).collect())
+    let rows = sqlx::raw_sql(AssertSqlSafe(text))
+        .fetch_all(&mut link.raw)
+        .await?;
+    let busy = rows
+        .iter()
+        .map(|row| row.try_get::<i32, _>(0))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(overdue_pids
+        .iter()
+        .copied()
+        .filter(|pid| !busy.contains(pid))
+        .collect())
 }
 
 impl From<sqlx::Error> for DatabaseProblem {

@@ -1,4 +1,5 @@
-//! Inserts new exports, each with its first event and its place in the schedule: one statement however many they are.
+//! Inserts new exports, each with its first event and its place in the schedule: one statement
+//! however many they are.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,7 +39,8 @@ pub(super) struct First<'a> {
     pub(super) delay: Duration,
 }
 
-/// A row of `exports` under the names of its columns. What is null is left out: Postgres reads no less from it.
+/// A row of `exports` under the names of its columns. What is null is left out: Postgres reads no
+/// less from it.
 #[derive(Debug, Serialize)]
 struct NewRow<'a> {
     id: Uuid,
@@ -114,7 +116,11 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
         let to = &request.destination;
         let estimate = export.estimate.as_ref();
         let likely_end = estimate.and_then(|estimate| estimate.likely_end);
-        let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1);
+        let milliseconds = |duration: Duration| {
+            i64::try_from(duration.as_millis())
+                .unwrap_or(i64::MAX)
+                .max(1)
+        };
         Self {
             id: export.id.0,
             version: export.version,
@@ -132,7 +138,9 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
             s3_bucket_owner: to.bucket_owner.as_ref().map(|owner| owner.as_str()),
             s3_prefix: to.prefix.as_ref().map(|prefix| prefix.as_str()),
             s3_sse_kms_key_id: match &to.encryption {
-                Some(Encryption::Kms { key_id: Some(key_id) }) => Some(key_id.as_str()),
+                Some(Encryption::Kms {
+                    key_id: Some(key_id),
+                }) => Some(key_id.as_str()),
                 _ => None,
             },
             export_format: request.format.as_str(),
@@ -140,9 +148,20 @@ impl<'a> From<&NewExport<'a>> for NewRow<'a> {
             filter_specification: request.filter.as_ref().map(|filter| filter.to_json()),
             create_timeout: request.create_timeout.as_str(),
             create_timeout_ms: milliseconds(request.create_timeout.duration()),
-            callback_url: request.callback.as_ref().map(|callback| callback.url.as_str()),
-            callback_secret: request.callback.as_ref().and_then(|callback| callback.secret.as_ref()).map(|secret| secret.as_str()),
-            callback_headers: request.callback.as_ref().and_then(|callback| callback.headers.as_ref()).map(|headers| headers.as_str()),
+            callback_url: request
+                .callback
+                .as_ref()
+                .map(|callback| callback.url.as_str()),
+            callback_secret: request
+                .callback
+                .as_ref()
+                .and_then(|callback| callback.secret.as_ref())
+                .map(|secret| secret.as_str()),
+            callback_headers: request
+                .callback
+                .as_ref()
+                .and_then(|callback| callback.headers.as_ref())
+                .map(|headers| headers.as_str()),
             labels: request.labels.as_map(),
             idempotency_key: new.key.map(|key| key.key.as_str()),
             request_fingerprint: new.key.map(|key| bytea(&key.fingerprint)),
@@ -199,10 +218,16 @@ fn bytea(bytes: &[u8]) -> String {
     format!("\\x{}", hex(bytes))
 }
 
-/// Inserts these exports; those that conflict with what is stored, or with one before them, are left out. The ids of the stored ones.
+/// Inserts these exports; those that conflict with what is stored, or with one before them, are
+/// left out. The ids of the stored ones.
 ///
-/// The rows travel as one JSON array, which Postgres reads into the table's own row type: every column is named once, here and above.
-pub(super) async fn insert(executor: impl PgExecutor<'_>, new: &[NewExport<'_>], first: First<'_>) -> Result<Vec<ExportId>, StoreError> {
+/// The rows travel as one JSON array, which Postgres reads into the table's own row type: every
+/// column is named once, here and above.
+pub(super) async fn insert(
+    executor: impl PgExecutor<'_>,
+    new: &[NewExport<'_>],
+    first: First<'_>,
+) -> Result<Vec<ExportId>, StoreError> {
     let rows: Vec<NewRow<'_>> = new.iter().map(NewRow::from).collect();
     let rows = as_json(&rows)?;
     let labels = LabelColumns::of(new);

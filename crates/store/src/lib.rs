@@ -1,9 +1,11 @@
 //! Postgres: the only room that names sqlx.
 //!
-//! One file a concern: [`accept`] stores new exports, [`accept_queue`] many of them at once, [`read`] finds them, [`schedule`] claims due ones, [`record`]
-//! writes what a step led to, [`together`] lets much be written at once, [`api_keys`] knows who may call, [`deliveries`] keeps the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is
-//! verified. Every write of an export repeats the version that its
-//! writer saw; a writer that comes late gets [`StoreError::Stale`] and has changed nothing.
+//! One file a concern: [`accept`] stores new exports, [`accept_queue`] many of them at once,
+//! [`read`] finds them, [`schedule`] claims due ones, [`record`] writes what a step led to,
+//! [`together`] lets much be written at once, [`api_keys`] knows who may call, [`deliveries`] keeps
+//! the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is verified.
+//! Every write of an export repeats the version that its writer saw; a writer that comes late gets
+//! [`StoreError::Stale`] and has changed nothing.
 
 pub mod accept;
 pub mod accept_queue;
@@ -52,7 +54,8 @@ pub use reseal::Resealed;
 use health::Health;
 use pool::{Manager, Pool};
 
-/// How many connections read lists at once: many that read long pages would keep all others waiting, and make each other slower.
+/// How many connections read lists at once: many that read long pages would keep all others
+/// waiting, and make each other slower.
 const MOST_LISTS: usize = 4;
 
 /// The database. Cheap to clone.
@@ -69,20 +72,35 @@ pub struct Store {
 }
 
 impl Store {
-    /// Prepares connections to the database of this URL without opening one. Migrations run at `direct_url`, if there is one, which bypasses a pooler.
+    /// Prepares connections to the database of this URL without opening one. Migrations run at
+    /// `direct_url`, if there is one, which bypasses a pooler.
     ///
     /// # Errors
     /// A URL is malformed. The error does not repeat it.
-    pub fn connect_lazily(url: &SecretString, direct_url: Option<&SecretString>) -> Result<Self, StoreError> {
+    pub fn connect_lazily(
+        url: &SecretString,
+        direct_url: Option<&SecretString>,
+    ) -> Result<Self, StoreError> {
         let parse = |name, url: &SecretString| {
-            database_url::parse(url.expose_secret()).map_err(|problems| StoreError::Url { name, source: problems.into() })
+            database_url::parse(url.expose_secret()).map_err(|problems| StoreError::Url {
+                name,
+                source: problems.into(),
+            })
         };
         let pooled = parse("DATABASE_URL", url)?;
         let (direct_name, direct) = match direct_url {
-            Some(direct) => ("TABLEFERRY_DIRECT_DATABASE_URL", parse("TABLEFERRY_DIRECT_DATABASE_URL", direct)?),
+            Some(direct) => (
+                "TABLEFERRY_DIRECT_DATABASE_URL",
+                parse("TABLEFERRY_DIRECT_DATABASE_URL", direct)?,
+            ),
             None => ("DATABASE_URL", pooled.clone()),
         };
-        let refused = |name| move |source: sqlx::Error| StoreError::Url { name, source: source.into() };
+        let refused = |name| {
+            move |source: sqlx::Error| StoreError::Url {
+                name,
+                source: source.into(),
+            }
+        };
         Ok(Self {
             pool: Pool::new(&pooled).map_err(refused("DATABASE_URL"))?,
             direct: Arc::new(Manager::for_migrations(&direct).map_err(refused(direct_name))?),
@@ -122,7 +140,8 @@ impl Store {
         self.health.ask(&self.pool).await
     }
 
-    /// Fails if the last health check found that the database takes no writes: then nothing should be begun that must be written.
+    /// Fails if the last health check found that the database takes no writes: then nothing should
+    /// be begun that must be written.
     ///
     /// # Errors
     /// Why it takes none.

@@ -1,7 +1,8 @@
 //! Pages of exports, newest first.
 //!
-//! First the ids of the page, by a statement that has just the conditions that were asked for and is planned with their values where that
-//! matters, so that it is read from an index that fits them; then the exports.
+//! First the ids of the page, by a statement that has just the conditions that were asked for and
+//! is planned with their values where that matters, so that it is read from an index that fits
+//! them; then the exports.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use tableferry_domain::export::Export;
 use tableferry_domain::labels::Labels;
 use tableferry_domain::timestamp::Timestamp;
 
-/// How far the time in an export's id may be from its `created_at`: while a request is checked, and if the clock is set back.
+/// How far the time in an export's id may be from its `created_at`: while a request is checked, and
+/// if the clock is set back.
 const SLACK: std::time::Duration = std::time::Duration::from_secs(300);
 
 impl Store {
@@ -29,25 +31,51 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn list(&self, filter: &ExportFilter, page: Page) -> Result<Vec<Listed<Export>>, StoreError> {
+    pub async fn list(
+        &self,
+        filter: &ExportFilter,
+        page: Page,
+    ) -> Result<Vec<Listed<Export>>, StoreError> {
         let mut connection = self.list_connection().await?;
         let mut ids = ids(filter, page);
-        let ids: Vec<Uuid> = ids.build_query_scalar().persistent(may_keep_its_plan(filter)).fetch_all(&mut connection).await?;
-        let rows = select_exports!("WHERE e.id = ANY($1) ", &ids).fetch_all(&mut connection).await?;
+        let ids: Vec<Uuid> = ids
+            .build_query_scalar()
+            .persistent(may_keep_its_plan(filter))
+            .fetch_all(&mut connection)
+            .await?;
+        let rows = select_exports!("WHERE e.id = ANY($1) ", &ids)
+            .fetch_all(&mut connection)
+            .await?;
         drop(connection);
         // By the ids: one that was deleted in between must not make the page look like the last.
-        let mut exports: HashMap<Uuid, Option<Export>> = rows.into_iter().map(|row| (row.id, readable(row))).collect();
-        Ok(ids.into_iter().map(|id| Listed { id, value: exports.remove(&id).flatten() }).collect())
+        let mut exports: HashMap<Uuid, Option<Export>> = rows
+            .into_iter()
+            .map(|row| (row.id, readable(row)))
+            .collect();
+        Ok(ids
+            .into_iter()
+            .map(|id| Listed {
+                id,
+                value: exports.remove(&id).flatten(),
+            })
+            .collect())
     }
 
     /// A connection to read a list with, in the order of asking.
     async fn list_connection(&self) -> Result<Connection, StoreError> {
-        let permit = timeout(ACQUIRE_LIMIT, Arc::clone(&self.lists).acquire_owned()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        Ok(self.pool.acquire().await?.with_list_permit(permit.map_err(|_| sqlx::Error::PoolClosed)?))
+        let permit = timeout(ACQUIRE_LIMIT, Arc::clone(&self.lists).acquire_owned())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(self
+            .pool
+            .acquire()
+            .await?
+            .with_list_permit(permit.map_err(|_| sqlx::Error::PoolClosed)?))
     }
 }
 
-/// Whether there is but one index that the page can be read from. Elsewhere a kept plan would not know whether a value is rare.
+/// Whether there is but one index that the page can be read from. Elsewhere a kept plan would not
+/// know whether a value is rare.
 fn may_keep_its_plan(filter: &ExportFilter) -> bool {
     filter.labels.len() <= 1 && !asks_exports(filter)
 }
@@ -65,10 +93,19 @@ fn asks_exports(filter: &ExportFilter) -> bool {
 
 /// The statement that finds the ids of a page.
 fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
-    let mut labels = filter.labels.iter().map(|(key, value)| Labels::entry(key, value)).enumerate();
+    let mut labels = filter
+        .labels
+        .iter()
+        .map(|(key, value)| Labels::entry(key, value))
+        .enumerate();
     let of_export = asks_exports(filter);
-    let id = if filter.labels.is_empty() { "e.id" } else { "l0.export_id" };
-    // Postgres does not see that a bound of one of two equal columns is a bound of the other, and would read the other from its end.
+    let id = if filter.labels.is_empty() {
+        "e.id"
+    } else {
+        "l0.export_id"
+    };
+    // Postgres does not see that a bound of one of two equal columns is a bound of the other, and
+    // would read the other from its end.
     let bounded: &[&str] = match (filter.labels.is_empty(), of_export) {
         (true, _) => &["e.id"],
         (false, true) => &["l0.export_id", "e.id"],
@@ -81,7 +118,9 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
         (false, false) => "export_labels l0",
     });
     for n in 1..filter.labels.len() {
-        query.push(format!(" JOIN export_labels l{n} ON l{n}.export_id = l0.export_id"));
+        query.push(format!(
+            " JOIN export_labels l{n} ON l{n}.export_id = l0.export_id"
+        ));
     }
     query.push(" WHERE true");
     labels.by_ref().for_each(|(n, label)| {
@@ -89,7 +128,11 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     });
     if let Some(marks) = marks::of_filter(filter) {
         for n in 0..filter.labels.len() {
-            query.push(format!(" AND (l{n}.marks & ")).push_bind(marks).push(") = ").push_bind(marks);
+            query
+                .push(format!(" AND (l{n}.marks & "))
+                .push_bind(marks)
+                .push(") = ")
+                .push_bind(marks);
         }
     }
     let equal = [
@@ -103,18 +146,28 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
             query.push(format!(" AND e.{column} = ")).push_bind(value);
         }
     }
-    for (column, patterns) in [("table_arn", filter.allow.tables()), ("s3_bucket", filter.allow.buckets())] {
+    for (column, patterns) in [
+        ("table_arn", filter.allow.tables()),
+        ("s3_bucket", filter.allow.buckets()),
+    ] {
         if !patterns.is_empty() {
             let patterns: Vec<_> = patterns.iter().map(Pattern::to_like).collect();
-            query.push(format!(" AND e.{column} LIKE ANY (")).push_bind(patterns).push(")");
+            query
+                .push(format!(" AND e.{column} LIKE ANY ("))
+                .push_bind(patterns)
+                .push(")");
         }
     }
     if let Some(after) = filter.created_after {
-        query.push(" AND e.created_at >= ").push_bind(OffsetDateTime::from(after));
+        query
+            .push(" AND e.created_at >= ")
+            .push_bind(OffsetDateTime::from(after));
         bound(&mut query, bounded, ">=", first_id(after.minus(SLACK)));
     }
     if let Some(before) = filter.created_before {
-        query.push(" AND e.created_at < ").push_bind(OffsetDateTime::from(before));
+        query
+            .push(" AND e.created_at < ")
+            .push_bind(OffsetDateTime::from(before));
         bound(&mut query, bounded, "<", first_id(before.plus(SLACK)));
     }
     if let Some(before) = page.before {
@@ -122,7 +175,8 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     }
     query.push(format!(" ORDER BY {id} DESC LIMIT "));
     if may_keep_its_plan(filter) {
-        // Part of the text: without it Postgres would hold a kept plan for one of very many rows, and plan anew.
+        // Part of the text: without it Postgres would hold a kept plan for one of very many rows,
+        // and plan anew.
         query.push(page.size);
     } else {
         query.push_bind(page.size);
@@ -132,7 +186,9 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
 
 fn bound(query: &mut QueryBuilder<Postgres>, columns: &[&str], operator: &str, id: Uuid) {
     for column in columns {
-        query.push(format!(" AND {column} {operator} ")).push_bind(id);
+        query
+            .push(format!(" AND {column} {operator} "))
+            .push_bind(id);
     }
 }
 
@@ -153,19 +209,39 @@ mod tests {
         let at = Timestamp::parse("2026-11-26T08:00:00.123Z").unwrap();
         let made = |ms: i64| {
             let at = OffsetDateTime::from(at) + time::Duration::milliseconds(ms);
-            Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, at.unix_timestamp().unsigned_abs(), at.nanosecond()))
+            Uuid::new_v7(uuid::Timestamp::from_unix(
+                uuid::NoContext,
+                at.unix_timestamp().unsigned_abs(),
+                at.nanosecond(),
+            ))
         };
         assert!(first_id(at) <= made(0) && made(-1) < first_id(at));
-        assert_eq!(first_id(Timestamp::parse("0001-01-01T00:00:00Z").unwrap()), Uuid::nil());
+        assert_eq!(
+            first_id(Timestamp::parse("0001-01-01T00:00:00Z").unwrap()),
+            Uuid::nil()
+        );
     }
 
     #[test]
     fn only_what_is_asked_for_is_in_the_statement() {
-        let page = Page { size: 50, before: None };
+        let page = Page {
+            size: 50,
+            before: None,
+        };
         let sql = |filter: &ExportFilter| ids(filter, page).sql().as_str().to_owned();
-        assert_eq!(sql(&ExportFilter::default()), "SELECT e.id FROM exports e WHERE true ORDER BY e.id DESC LIMIT 50");
-        let labels = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())].into();
-        let filter = ExportFilter { labels, ..ExportFilter::default() };
+        assert_eq!(
+            sql(&ExportFilter::default()),
+            "SELECT e.id FROM exports e WHERE true ORDER BY e.id DESC LIMIT 50"
+        );
+        let labels = [
+            ("a".to_owned(), "1".to_owned()),
+            ("b".to_owned(), "2".to_owned()),
+        ]
+        .into();
+        let filter = ExportFilter {
+            labels,
+            ..ExportFilter::default()
+        };
         assert_eq!(
             sql(&filter),
             "SELECT l0.export_id FROM export_labels l0 JOIN export_labels l1 ON l1.export_id = l0.export_id \

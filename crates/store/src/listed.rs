@@ -1,7 +1,7 @@
 //! Rows that are read one by one, so that one that cannot be read does not hide the others.
 //!
-//! What is stored was checked when it was stored and is trusted; a row that still cannot be read was changed by hand, or written by a newer
-//! version. It is left out, logged, and counted.
+//! What is stored was checked when it was stored and is trusted; a row that still cannot be read
+//! was changed by hand, or written by a newer version. It is left out, logged, and counted.
 
 use std::time::Instant;
 
@@ -22,8 +22,16 @@ pub struct Listed<T> {
 }
 
 /// Reads each row. The order stays.
-pub(super) fn listed<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>, id: impl Fn(&R) -> Uuid) -> Vec<Listed<T>> {
-    rows.into_iter().map(|row| Listed { id: id(&row), value: readable(row) }).collect()
+pub(super) fn listed<R, T: TryFrom<R, Error = StoreError>>(
+    rows: Vec<R>,
+    id: impl Fn(&R) -> Uuid,
+) -> Vec<Listed<T>> {
+    rows.into_iter()
+        .map(|row| Listed {
+            id: id(&row),
+            value: readable(row),
+        })
+        .collect()
 }
 
 /// Reads a row; `None` if it cannot be read.
@@ -32,10 +40,18 @@ pub(super) fn readable<R, T: TryFrom<R, Error = StoreError>>(row: R) -> Option<T
     match T::try_from(row) {
         Ok(value) => Some(value),
         Err(error) => {
-            let table = if let StoreError::InconsistentRow { table, .. } = &error { table } else { "unknown" };
+            let table = if let StoreError::InconsistentRow { table, .. } = &error {
+                table
+            } else {
+                "unknown"
+            };
             metrics::counter!(UNREADABLE_ROWS, "table" => table).increment(1);
             if let Some(suppressed) = LINES.allow(Instant::now()) {
-                tracing::error!(error.message = in_words(&error), log.suppressed = suppressed, "a row cannot be read and is left out");
+                tracing::error!(
+                    error.message = in_words(&error),
+                    log.suppressed = suppressed,
+                    "a row cannot be read and is left out"
+                );
             }
             None
         }

@@ -1,9 +1,10 @@
-//! How much there is to do and for how long it has waited: for metrics, at a cost that does not grow with the number of exports.
+//! How much there is to do and for how long it has waited: for metrics, at a cost that does not
+//! grow with the number of exports.
 
 use super::{Store, StoreError};
 
-/// The states of exports that are worked on, as metrics name them: not asked of AWS yet, being asked or in doubt, in progress at AWS, and
-/// timed out here but followed.
+/// The states of exports that are worked on, as metrics name them: not asked of AWS yet, being
+/// asked or in doubt, in progress at AWS, and timed out here but followed.
 pub const OPEN_STATES: [&str; 4] = ["pending", "starting", "in_progress", "timed_out"];
 
 /// The kinds of work that become due.
@@ -14,7 +15,8 @@ pub const WORK: [&str; 5] = ["start", "look", "delivery", "verification", "webho
 pub struct Load {
     /// How many exports are in each of [`OPEN_STATES`].
     pub open: [f64; 4],
-    /// For how long the oldest due work of each kind of [`WORK`] has been due, in seconds; 0 if nothing is.
+    /// For how long the oldest due work of each kind of [`WORK`] has been due, in seconds; 0 if
+    /// nothing is.
     pub oldest_due_s: [f64; 5],
 }
 
@@ -35,13 +37,18 @@ impl Store {
     pub fn connections(&self) -> Connections {
         let (open, idle) = self.pool.counts();
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Connections { idle: count(idle), used: count(open.saturating_sub(idle)), most: count(self.pool.max_size()) }
+        Connections {
+            idle: count(idle),
+            used: count(open.saturating_sub(idle)),
+            most: count(self.pool.max_size()),
+        }
     }
 
     /// How much there is to do.
     ///
-    /// Up to 100,000 open exports are counted; of more a part is, picked by the page, and the rest estimated. What is due longest is found
-    /// by a step along an index for each lane and each receiver.
+    /// Up to 100,000 open exports are counted; of more a part is, picked by the page, and the rest
+    /// estimated. What is due longest is found by a step along an index for each lane and each
+    /// receiver.
     ///
     /// # Errors
     /// The database does not answer.
@@ -94,9 +101,19 @@ impl Store {
         .await?;
         let of_all = 100.0 / f64::from(percent);
         #[expect(clippy::cast_precision_loss, reason = "there are not so many rows")]
-        let open = [row.pending, row.starting, row.in_progress, row.timed_out].map(|counted| (counted as f64 * of_all).round());
+        let open = [row.pending, row.starting, row.in_progress, row.timed_out]
+            .map(|counted| (counted as f64 * of_all).round());
         // What is due later waits for less than nothing.
-        let waited = [row.start_s, row.look_s, row.delivery_s, row.verification_s, row.webhook_job_s];
-        Ok(Load { open, oldest_due_s: waited.map(|seconds| seconds.unwrap_or(0.0).max(0.0)) })
+        let waited = [
+            row.start_s,
+            row.look_s,
+            row.delivery_s,
+            row.verification_s,
+            row.webhook_job_s,
+        ];
+        Ok(Load {
+            open,
+            oldest_due_s: waited.map(|seconds| seconds.unwrap_or(0.0).max(0.0)),
+        })
     }
 }

@@ -27,7 +27,11 @@ impl Store {
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn find(&self, id: ExportId) -> Result<Option<Export>, StoreError> {
-        select_exports!("WHERE e.id = $1", id.0).fetch_optional(&self.pool).await?.map(Export::try_from).transpose()
+        select_exports!("WHERE e.id = $1", id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(Export::try_from)
+            .transpose()
     }
 
     /// The export that AWS knows by this ARN.
@@ -35,7 +39,11 @@ impl Store {
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn find_by_arn(&self, arn: &str) -> Result<Option<Export>, StoreError> {
-        select_exports!("WHERE e.export_arn = $1", arn).fetch_optional(&self.pool).await?.map(Export::try_from).transpose()
+        select_exports!("WHERE e.export_arn = $1", arn)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(Export::try_from)
+            .transpose()
     }
 
     /// The export that repeats another.
@@ -43,19 +51,32 @@ impl Store {
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn retry_of(&self, id: ExportId) -> Result<Option<Export>, StoreError> {
-        select_exports!("WHERE e.retry_of = $1", id.0).fetch_optional(&self.pool).await?.map(Export::try_from).transpose()
-    }
-
-    /// The export asked for here with this client token, whose answer from AWS may not have arrived yet.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
-    pub async fn find_created_by_token(&self, table_arn: &str, client_token: &str) -> Result<Option<Export>, StoreError> {
-        select_exports!("WHERE e.table_arn = $1 AND e.client_token = $2 AND e.origin = 'created' LIMIT 1", table_arn, client_token)
+        select_exports!("WHERE e.retry_of = $1", id.0)
             .fetch_optional(&self.pool)
             .await?
             .map(Export::try_from)
             .transpose()
+    }
+
+    /// The export asked for here with this client token, whose answer from AWS may not have arrived
+    /// yet.
+    ///
+    /// # Errors
+    /// The database does not answer, or the row is inconsistent.
+    pub async fn find_created_by_token(
+        &self,
+        table_arn: &str,
+        client_token: &str,
+    ) -> Result<Option<Export>, StoreError> {
+        select_exports!(
+            "WHERE e.table_arn = $1 AND e.client_token = $2 AND e.origin = 'created' LIMIT 1",
+            table_arn,
+            client_token
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .map(Export::try_from)
+        .transpose()
     }
 
     /// Table and bucket of the export of this id.
@@ -63,7 +84,12 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn place_of(&self, id: ExportId) -> Result<Option<(String, String)>, StoreError> {
-        let row = sqlx::query!("SELECT table_arn, s3_bucket FROM exports WHERE id = $1", id.0).fetch_optional(&self.pool).await?;
+        let row = sqlx::query!(
+            "SELECT table_arn, s3_bucket FROM exports WHERE id = $1",
+            id.0
+        )
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(row.map(|row| (row.table_arn, row.s3_bucket)))
     }
 
@@ -71,7 +97,11 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn events_after(&self, id: ExportId, sequence: i32) -> Result<Vec<Event>, StoreError> {
+    pub async fn events_after(
+        &self,
+        id: ExportId,
+        sequence: i32,
+    ) -> Result<Vec<Event>, StoreError> {
         let rows = sqlx::query_as!(
             EventRow,
             "SELECT export_id, sequence, type, at, export_status, detail, created_by FROM export_events
@@ -103,14 +133,28 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn known_arns(&self, arns: &[String]) -> Result<HashMap<String, KnownExport>, StoreError> {
+    pub async fn known_arns(
+        &self,
+        arns: &[String],
+    ) -> Result<HashMap<String, KnownExport>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT e.id, e.s3_bucket, given.arn AS "arn!" FROM unnest($1::text[]) AS given (arn) JOIN exports e ON e.export_arn = given.arn"#,
             arns
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.arn, KnownExport { id: ExportId(row.id), s3_bucket: row.s3_bucket })).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                (
+                    row.arn,
+                    KnownExport {
+                        id: ExportId(row.id),
+                        s3_bucket: row.s3_bucket,
+                    },
+                )
+            })
+            .collect())
     }
 
     /// How much an account and region have to do.
@@ -118,7 +162,8 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn lane_load(&self, account_id: &str, region: &str) -> Result<LaneLoad, StoreError> {
-        // In flight as `due_lanes` counts it. What waits is counted only so far that it can be told.
+        // In flight as `due_lanes` counts it. What waits is counted only so far that it can be
+        // told.
         let row = sqlx::query!(
             r#"SELECT
                 (SELECT count(*) FROM export_schedule f WHERE f.lane = $1 AND f.phase = 'FOLLOW' AND NOT f.timed_out)
@@ -131,7 +176,10 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
-        Ok(LaneLoad { in_flight: count(row.in_flight), waiting: count(row.waiting) })
+        Ok(LaneLoad {
+            in_flight: count(row.in_flight),
+            waiting: count(row.waiting),
+        })
     }
 
     /// The versions of those of these exports that exist.
@@ -139,7 +187,12 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn versions(&self, ids: &[Uuid]) -> Result<Vec<(ExportId, i32)>, StoreError> {
-        let rows = sqlx::query!("SELECT id, version FROM exports WHERE id = ANY($1)", ids).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|row| (ExportId(row.id), row.version)).collect())
+        let rows = sqlx::query!("SELECT id, version FROM exports WHERE id = ANY($1)", ids)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (ExportId(row.id), row.version))
+            .collect())
     }
 }

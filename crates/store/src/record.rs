@@ -1,4 +1,5 @@
-//! Writes what a step led to: the export, its event, its schedule, and with them its webhook deliveries and what else it brings along.
+//! Writes what a step led to: the export, its event, its schedule, and with them its webhook
+//! deliveries and what else it brings along.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use tableferry_telemetry::metrics_catalog::STEP_GROUP;
 pub struct StepQueue {
     store: Store,
     queue: Queue<Steps>,
-    /// Whether the last step that was written saw a webhook endpoint: then the bodies for endpoints are made beforehand.
+    /// Whether the last step that was written saw a webhook endpoint: then the bodies for endpoints
+    /// are made beforehand.
     has_endpoints: Arc<AtomicBool>,
 }
 
@@ -31,14 +33,20 @@ impl StepQueue {
     /// A queue with its writer, which ends with the last clone of the queue.
     #[must_use]
     pub fn start(store: Store) -> Self {
-        Self { queue: Queue::start(Steps(store.clone())), store, has_endpoints: Arc::default() }
+        Self {
+            queue: Queue::start(Steps(store.clone())),
+            store,
+            has_endpoints: Arc::default(),
+        }
     }
 
-    /// Writes the outcome of a step on a claimed export, with the webhooks that tell of it and the attempt that follows by itself. A look
-    /// that changed nothing and fits the plan writes nothing. How many deliveries were written, whose ids are made of `delivery_id`.
+    /// Writes the outcome of a step on a claimed export, with the webhooks that tell of it and the
+    /// attempt that follows by itself. A look that changed nothing and fits the plan writes
+    /// nothing. How many deliveries were written, whose ids are made of `delivery_id`.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] when the export changed since it was claimed, or the database does not answer; then nothing is written.
+    /// [`StoreError::Stale`] when the export changed since it was claimed, or the database does not
+    /// answer; then nothing is written.
     pub async fn record(
         &self,
         claimed: &Claimed,
@@ -49,15 +57,30 @@ impl StepQueue {
         if outcome.change.is_none() && fits_the_plan(claimed, outcome.next) {
             return Ok(0);
         }
-        let step = |bodies| Step::of(claimed, outcome, None, delivery_id, bodies, &self.store.public_url);
+        let step = |bodies| {
+            Step::of(
+                claimed,
+                outcome,
+                None,
+                delivery_id,
+                bodies,
+                &self.store.public_url,
+            )
+        };
         if let Some(next) = next_attempt {
             return self.write_with_next(&step(Bodies::All)?, next).await;
         }
-        let first = if self.has_endpoints.load(Memory::Relaxed) { Bodies::All } else { Bodies::ForCallbacks };
-        // What is left out the first time lacks its body, stood beside another step of its export, or is stale; only the last stays so.
+        let first = if self.has_endpoints.load(Memory::Relaxed) {
+            Bodies::All
+        } else {
+            Bodies::ForCallbacks
+        };
+        // What is left out the first time lacks its body, stood beside another step of its export,
+        // or is stale; only the last stays so.
         for bodies in [first, Bodies::All] {
             if let (_, Some(written)) = self.queue.write(step(bodies)?).await? {
-                self.has_endpoints.store(written.has_endpoints, Memory::Relaxed);
+                self.has_endpoints
+                    .store(written.has_endpoints, Memory::Relaxed);
                 return Ok(written.deliveries);
             }
         }
@@ -67,9 +90,26 @@ impl StepQueue {
     /// Writes a step and the export that follows it in one transaction.
     async fn write_with_next(&self, step: &Step, next: &NextAttempt) -> Result<usize, StoreError> {
         let mut tx = self.store.pool.begin().await?;
-        let written = write(&mut *tx, &[step]).await?.remove(&step.export_id).ok_or(StoreError::Stale)?;
-        let first = First { event: EventKind::Created, detail: &next.detail, delay: next.delay };
-        if insert(&mut *tx, &[NewExport { export: &next.export, key: None }], first).await?.is_empty() {
+        let written = write(&mut *tx, &[step])
+            .await?
+            .remove(&step.export_id)
+            .ok_or(StoreError::Stale)?;
+        let first = First {
+            event: EventKind::Created,
+            detail: &next.detail,
+            delay: next.delay,
+        };
+        if insert(
+            &mut *tx,
+            &[NewExport {
+                export: &next.export,
+                key: None,
+            }],
+            first,
+        )
+        .await?
+        .is_empty()
+        {
             return Err(StoreError::Stale);
         }
         tx.commit().await?;
@@ -79,7 +119,8 @@ impl StepQueue {
 
 impl Together for Steps {
     type Item = Step;
-    /// `None` if it was not written: the export changed since it was claimed, or its webhooks lack their body.
+    /// `None` if it was not written: the export changed since it was claimed, or its webhooks lack
+    /// their body.
     type Written = Option<Written>;
     /// More than a worker has hands.
     const MOST_WAITING: usize = 4096;
@@ -92,19 +133,26 @@ impl Together for Steps {
     async fn write(&self, steps: &mut [Step]) -> Result<Vec<Option<Written>>, StoreError> {
         metrics::histogram!(STEP_GROUP).record(u32::try_from(steps.len()).unwrap_or(u32::MAX));
         self.0.ensure_writable()?;
-        // Of two steps of one export, which come of a claim that was held for too long, one is left out; it is written again.
+        // Of two steps of one export, which come of a claim that was held for too long, one is left
+        // out; it is written again.
         let mut once: Vec<&Step> = steps.iter().collect();
         once.dedup_by_key(|step| step.export_id);
         let mut written = write(&self.0.pool, &once).await?;
-        Ok(steps.iter().map(|step| written.remove(&step.export_id)).collect())
+        Ok(steps
+            .iter()
+            .map(|step| written.remove(&step.export_id))
+            .collect())
     }
 }
 
 /// Whether claiming has set the next look already.
 fn fits_the_plan(claimed: &Claimed, next: NextLook) -> bool {
     match next {
-        NextLook::After { delay, failures, .. } => {
-            failures == claimed.failures && delay.abs_diff(claimed.planned_delay) <= claimed.planned_delay / 4
+        NextLook::After {
+            delay, failures, ..
+        } => {
+            failures == claimed.failures
+                && delay.abs_diff(claimed.planned_delay) <= claimed.planned_delay / 4
         }
         NextLook::Never => false,
     }

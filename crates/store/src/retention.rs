@@ -1,7 +1,7 @@
 //! Removes old rows, at most so many a statement.
 //!
-//! An export that is still looked at (TIMED_OUT while AWS works on it, too) has a row in the schedule and is never removed, nor is
-//! one whose webhook is still to be delivered.
+//! An export that is still looked at (TIMED_OUT while AWS works on it, too) has a row in the
+//! schedule and is never removed, nor is one whose webhook is still to be delivered.
 
 use time::OffsetDateTime;
 
@@ -13,7 +13,11 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn remove_exports_ended_before(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
+    pub async fn remove_exports_ended_before(
+        &self,
+        before: Timestamp,
+        most: i64,
+    ) -> Result<u64, StoreError> {
         let done = sqlx::query_scalar!(
             r#"WITH gone AS (
                 DELETE FROM exports WHERE id IN (
@@ -42,7 +46,11 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn remove_events_ended_before(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
+    pub async fn remove_events_ended_before(
+        &self,
+        before: Timestamp,
+        most: i64,
+    ) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM export_events WHERE (export_id, sequence) IN (
                 SELECT v.export_id, v.sequence FROM exports e JOIN export_events v ON v.export_id = e.id
@@ -57,11 +65,16 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Removes webhook deliveries that were made before this time and have ended, with their attempts. How many.
+    /// Removes webhook deliveries that were made before this time and have ended, with their
+    /// attempts. How many.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn remove_deliveries_before(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
+    pub async fn remove_deliveries_before(
+        &self,
+        before: Timestamp,
+        most: i64,
+    ) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM webhook_deliveries WHERE id IN (
                 SELECT id FROM webhook_deliveries WHERE status <> 'PENDING' AND created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",

@@ -16,7 +16,9 @@ use tableferry_domain::description::Written;
 use tableferry_domain::duration::CreateTimeout;
 use tableferry_domain::estimate::{Estimate, EstimateBasis, LikelyEnd};
 use tableferry_domain::event::{Event, EventKind};
-use tableferry_domain::export::{Accepted, Export, ExportState, ExportStatus, Failed, Origin, TimedOut};
+use tableferry_domain::export::{
+    Accepted, Export, ExportState, ExportStatus, Failed, Origin, TimedOut,
+};
 use tableferry_domain::filter::FilterSpecification;
 use tableferry_domain::ids::{ClientToken, ExportId};
 use tableferry_domain::labels::Labels;
@@ -25,7 +27,9 @@ use tableferry_domain::retry::{Attempt, RetryPolicy};
 use tableferry_domain::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
 use tableferry_domain::timestamp::Timestamp;
 use tableferry_domain::trace::TraceParent;
-use tableferry_domain::verification::{Finding, Findings, Progress, Verification, VerificationState};
+use tableferry_domain::verification::{
+    Finding, Findings, Progress, Verification, VerificationState,
+};
 use tableferry_domain::webhook::Callback;
 use tableferry_domain::webhook::secret::Sealed;
 use tableferry_domain::webhook::url::WebhookUrl;
@@ -91,7 +95,8 @@ pub(super) struct ExportRow {
     pub(super) trace_parent: Option<String>,
 }
 
-/// A row of `export_verifications` within that of its export. In a join of the two, sqlx would hold every column for nullable.
+/// A row of `export_verifications` within that of its export. In a join of the two, sqlx would hold
+/// every column for nullable.
 pub(super) type StoredVerification = Json<VerificationRow>;
 
 /// A row of `export_verifications`, less what only the database looks at.
@@ -137,7 +142,11 @@ impl TryFrom<ExportRow> for Export {
 
     fn try_from(row: ExportRow) -> Result<Self, StoreError> {
         let id = row.id;
-        read_row(row).map_err(|what| StoreError::InconsistentRow { table: "exports", id, what: what.into() })
+        read_row(row).map_err(|what| StoreError::InconsistentRow {
+            table: "exports",
+            id,
+            what: what.into(),
+        })
     }
 }
 
@@ -153,7 +162,11 @@ fn read_row(mut row: ExportRow) -> Result<Export, String> {
         estimate: read_estimate(&row)?,
         status_reason: row.status_reason.take(),
         trace_parent: row.trace_parent.as_deref().and_then(TraceParent::parse),
-        verification: row.verification.as_ref().map(|json| read_verification(json)).transpose()?,
+        verification: row
+            .verification
+            .as_ref()
+            .map(|json| read_verification(json))
+            .transpose()?,
         attempt: Attempt {
             number: row.attempt.unsigned_abs(),
             retry_of: row.retry_of.map(ExportId),
@@ -166,25 +179,35 @@ fn read_row(mut row: ExportRow) -> Result<Export, String> {
 fn read_origin(row: &mut ExportRow) -> Result<Origin, String> {
     let token = row.client_token.take().map(ClientToken::known);
     match (row.origin.as_str(), token, row.client_token_made_at) {
-        ("created", Some(client_token), Some(made_at)) => Ok(Origin::Created { client_token, token_made_at: made_at.into() }),
+        ("created", Some(client_token), Some(made_at)) => Ok(Origin::Created {
+            client_token,
+            token_made_at: made_at.into(),
+        }),
         ("imported", client_token, _) => Ok(Origin::Imported { client_token }),
         (origin, ..) => Err(format!("origin {origin} without a client token")),
     }
 }
 
 fn read_estimate(row: &ExportRow) -> Result<Option<Estimate>, String> {
-    let Some(basis) = row.estimate_basis.as_deref() else { return Ok(None) };
-    let (Some(ms), Some(price_usd_per_gb)) = (row.estimated_duration_ms, row.price_usd_per_gb) else {
+    let Some(basis) = row.estimate_basis.as_deref() else {
+        return Ok(None);
+    };
+    let (Some(ms), Some(price_usd_per_gb)) = (row.estimated_duration_ms, row.price_usd_per_gb)
+    else {
         return Err("an estimate lacks its duration or price".to_owned());
     };
     Ok(Some(Estimate {
-        basis: EstimateBasis::parse(basis).ok_or_else(|| format!("unknown estimate_basis {basis}"))?,
+        basis: EstimateBasis::parse(basis)
+            .ok_or_else(|| format!("unknown estimate_basis {basis}"))?,
         duration: Duration::from_millis(ms.unsigned_abs()),
         size_bytes: row.estimated_size_bytes,
         likely_end: row
             .likely_end_from_ms
             .zip(row.likely_end_to_ms)
-            .map(|(from, to)| LikelyEnd { from: Duration::from_millis(from.unsigned_abs()), to: Duration::from_millis(to.unsigned_abs()) }),
+            .map(|(from, to)| LikelyEnd {
+                from: Duration::from_millis(from.unsigned_abs()),
+                to: Duration::from_millis(to.unsigned_abs()),
+            }),
         price_usd_per_gb,
     }))
 }
@@ -197,16 +220,21 @@ fn read_state(row: &mut ExportRow) -> Result<ExportState, String> {
     });
     let end_time = row.end_time.map(Timestamp::from);
     let failure = row.failure_code.take().zip(row.failure_message.take());
-    let status = ExportStatus::parse(&row.export_status).ok_or_else(|| format!("unknown status {}", row.export_status))?;
+    let status = ExportStatus::parse(&row.export_status)
+        .ok_or_else(|| format!("unknown status {}", row.export_status))?;
     match (status, accepted, row.failure_source.as_deref(), failure) {
         (ExportStatus::Pending, None, None, None) => Ok(ExportState::Pending),
         (ExportStatus::Cancelled, None, None, None) => Ok(ExportState::Cancelled),
-        (ExportStatus::InProgress, Some(accepted), None, None) => Ok(ExportState::InProgress(accepted)),
-        (ExportStatus::TimedOut, accepted, None, None) => Ok(ExportState::TimedOut(match (accepted, row.start_in_doubt) {
-            (Some(accepted), _) => TimedOut::Accepted(accepted),
-            (None, true) => TimedOut::InDoubt,
-            (None, false) => TimedOut::NotStarted,
-        })),
+        (ExportStatus::InProgress, Some(accepted), None, None) => {
+            Ok(ExportState::InProgress(accepted))
+        }
+        (ExportStatus::TimedOut, accepted, None, None) => Ok(ExportState::TimedOut(
+            match (accepted, row.start_in_doubt) {
+                (Some(accepted), _) => TimedOut::Accepted(accepted),
+                (None, true) => TimedOut::InDoubt,
+                (None, false) => TimedOut::NotStarted,
+            },
+        )),
         (ExportStatus::Completed, Some(accepted), None, None) => {
             let written = Written {
                 end_time,
@@ -217,20 +245,39 @@ fn read_state(row: &mut ExportRow) -> Result<ExportState, String> {
             Ok(ExportState::Completed(accepted, written))
         }
         (ExportStatus::Failed, Some(accepted), Some("aws"), Some((code, message))) => {
-            Ok(ExportState::Failed(Failed::ByAws { accepted, end_time, code, message }))
+            Ok(ExportState::Failed(Failed::ByAws {
+                accepted,
+                end_time,
+                code,
+                message,
+            }))
         }
-        (ExportStatus::Failed, None, Some("refused"), Some((code, message))) => Ok(ExportState::Failed(Failed::Refused { code, message })),
-        _ => Err(format!("status {} does not go with the other columns", row.export_status)),
+        (ExportStatus::Failed, None, Some("refused"), Some((code, message))) => {
+            Ok(ExportState::Failed(Failed::Refused { code, message }))
+        }
+        _ => Err(format!(
+            "status {} does not go with the other columns",
+            row.export_status
+        )),
     }
 }
 
 fn read_verification(row: &VerificationRow) -> Result<Verification, String> {
-    let finished_at = row.finished_at.as_deref().map(Timestamp::parse).transpose().map_err(|e| format!("finished_at {e}"))?;
+    let finished_at = row
+        .finished_at
+        .as_deref()
+        .map(Timestamp::parse)
+        .transpose()
+        .map_err(|e| format!("finished_at {e}"))?;
     let state = match (row.status.as_str(), finished_at) {
         ("running", None) => VerificationState::Running,
         ("passed", Some(finished_at)) => VerificationState::Passed { finished_at },
         ("failed", Some(finished_at)) => VerificationState::Failed { finished_at },
-        (other, _) => return Err(format!("verification status {other} does not go with finished_at")),
+        (other, _) => {
+            return Err(format!(
+                "verification status {other} does not go with finished_at"
+            ));
+        }
     };
     Ok(Verification {
         deep: row.deep,
@@ -247,19 +294,31 @@ fn read_verification(row: &VerificationRow) -> Result<Verification, String> {
 
 fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
     let text = |e: tableferry_domain::invalid::Invalid| e.to_string();
-    let kind = match (row.export_type.as_str(), row.export_from_time, row.export_view_type) {
-        ("FULL_EXPORT", None, None) => ExportKind::Full { export_time: row.export_time.map(Timestamp::from) },
+    let kind = match (
+        row.export_type.as_str(),
+        row.export_from_time,
+        row.export_view_type,
+    ) {
+        ("FULL_EXPORT", None, None) => ExportKind::Full {
+            export_time: row.export_time.map(Timestamp::from),
+        },
         ("INCREMENTAL_EXPORT", Some(from), Some(view)) => ExportKind::Incremental {
             from: from.into(),
             to: row.export_to_time.map(Timestamp::from),
             view: ExportViewType::parse(&view).map_err(text)?,
         },
-        (other, ..) => return Err(format!("export_type {other} does not go with the window's columns")),
+        (other, ..) => {
+            return Err(format!(
+                "export_type {other} does not go with the window's columns"
+            ));
+        }
     };
     let encryption = match (row.s3_sse_algorithm.as_deref(), row.s3_sse_kms_key_id) {
         (None, None) => None,
         (Some("AES256"), None) => Some(Encryption::Aes256),
-        (Some("KMS"), key_id) => Some(Encryption::Kms { key_id: key_id.map(KmsKeyId::known) }),
+        (Some("KMS"), key_id) => Some(Encryption::Kms {
+            key_id: key_id.map(KmsKeyId::known),
+        }),
         _ => return Err("s3_sse_algorithm does not go with the key".to_owned()),
     };
     let callback = match row.callback_url {
@@ -280,8 +339,15 @@ fn read_request(row: ExportRow) -> Result<ExportRequest, String> {
         },
         format: ExportFormat::parse(&row.export_format).map_err(text)?,
         kind,
-        filter: row.filter_specification.map(|json| FilterSpecification::stored(&json)).transpose().map_err(text)?,
-        create_timeout: CreateTimeout::known(row.create_timeout, Duration::from_millis(row.create_timeout_ms.unsigned_abs())),
+        filter: row
+            .filter_specification
+            .map(|json| FilterSpecification::stored(&json))
+            .transpose()
+            .map_err(text)?,
+        create_timeout: CreateTimeout::known(
+            row.create_timeout,
+            Duration::from_millis(row.create_timeout_ms.unsigned_abs()),
+        ),
         callback,
         labels: Labels::known(row.labels.0),
         verify: row.verify,
@@ -305,12 +371,18 @@ impl TryFrom<EventRow> for Event {
     type Error = StoreError;
 
     fn try_from(row: EventRow) -> Result<Self, StoreError> {
-        let inconsistent = |what: String| StoreError::InconsistentRow { table: "export_events", id: row.export_id, what: what.into() };
+        let inconsistent = |what: String| StoreError::InconsistentRow {
+            table: "export_events",
+            id: row.export_id,
+            what: what.into(),
+        };
         Ok(Self {
             sequence: row.sequence,
-            kind: EventKind::parse(&row.r#type).ok_or_else(|| inconsistent(format!("unknown type {}", row.r#type)))?,
+            kind: EventKind::parse(&row.r#type)
+                .ok_or_else(|| inconsistent(format!("unknown type {}", row.r#type)))?,
             at: row.at.into(),
-            status: ExportStatus::parse(&row.export_status).ok_or_else(|| inconsistent(format!("unknown status {}", row.export_status)))?,
+            status: ExportStatus::parse(&row.export_status)
+                .ok_or_else(|| inconsistent(format!("unknown status {}", row.export_status)))?,
             detail: row.detail,
             created_by: row.created_by.as_deref().map(CallerName::known),
         })

@@ -1,9 +1,11 @@
-//! Claims exports that are due, lane by lane. Claiming reschedules: a worker that dies has delayed a look, not lost an export.
+//! Claims exports that are due, lane by lane. Claiming reschedules: a worker that dies has delayed
+//! a look, not lost an export.
 //!
-//! Due times are the database's time. Each claim raises `claims`; whoever writes what became of a start repeats the number
-//! of its claim, so a worker that wakes up after another has claimed the export changes nothing. While a START row is claimed
-//! its `start_sent_at` is set, so that nobody cancels an export whose start is on its way; the writer of the result clears it
-//! when AWS certainly did not accept.
+//! Due times are the database's time. Each claim raises `claims`; whoever writes what became of a
+//! start repeats the number of its claim, so a worker that wakes up after another has claimed the
+//! export changes nothing. While a START row is claimed its `start_sent_at` is set, so that nobody
+//! cancels an export whose start is on its way; the writer of the result clears it when AWS
+//! certainly did not accept.
 
 use std::time::Duration;
 
@@ -44,7 +46,8 @@ pub struct DueLane {
     pub lane: String,
     /// The phase of the work.
     pub phase: Phase,
-    /// How many exports of the lane AWS has accepted, or may have; only counted where starts are due.
+    /// How many exports of the lane AWS has accepted, or may have; only counted where starts are
+    /// due.
     pub in_flight: u32,
     /// Starts in doubt are among what is due.
     pub doubtful: bool,
@@ -86,8 +89,8 @@ pub struct ClaimedInLane {
 }
 
 impl Store {
-    /// The lanes with work that is due within `ahead` from now. Walks the index from lane to lane, to what is due first in each, so its
-    /// cost follows the number of lanes, not of exports.
+    /// The lanes with work that is due within `ahead` from now. Walks the index from lane to lane,
+    /// to what is due first in each, so its cost follows the number of lanes, not of exports.
     ///
     /// # Errors
     /// The database does not answer.
@@ -118,15 +121,20 @@ impl Store {
         .await?;
         let lanes = rows.into_iter().map(|row| DueLane {
             lane: row.lane,
-            phase: if row.phase == "START" { Phase::Start } else { Phase::Follow },
+            phase: if row.phase == "START" {
+                Phase::Start
+            } else {
+                Phase::Follow
+            },
             in_flight: u32::try_from(row.in_flight).unwrap_or(u32::MAX),
             doubtful: row.doubtful,
         });
         Ok(lanes.collect())
     }
 
-    /// Claims due exports within these quotas, at most `limit`: starts in the order in which the exports were created, looks in the
-    /// order in which they are due. `ahead` as in [`Store::due_lanes`]; what is overdue at `now` is left to [`Store::claim_overdue`].
+    /// Claims due exports within these quotas, at most `limit`: starts in the order in which the
+    /// exports were created, looks in the order in which they are due. `ahead` as in
+    /// [`Store::due_lanes`]; what is overdue at `now` is left to [`Store::claim_overdue`].
     ///
     /// # Errors
     /// The database does not answer.
@@ -137,18 +145,33 @@ impl Store {
         ahead: Duration,
         now: Timestamp,
     ) -> Result<Vec<ClaimedInLane>, StoreError> {
-        let of = |kind: Kind| quotas.iter().filter(|quota| quota.kind == kind).collect::<Vec<_>>();
-        let mut claimed = self.claim_starts(&of(Kind::Repeat), true, limit, ahead, now).await?;
-        claimed.extend(self.claim_starts(&of(Kind::Start), false, limit, ahead, now).await?);
+        let of = |kind: Kind| {
+            quotas
+                .iter()
+                .filter(|quota| quota.kind == kind)
+                .collect::<Vec<_>>()
+        };
+        let mut claimed = self
+            .claim_starts(&of(Kind::Repeat), true, limit, ahead, now)
+            .await?;
+        claimed.extend(
+            self.claim_starts(&of(Kind::Start), false, limit, ahead, now)
+                .await?,
+        );
         claimed.extend(self.claim_looks(&of(Kind::Follow), limit, ahead).await?);
         self.with_exports(claimed).await
     }
 
-    /// Claims exports that wait for their start longer than they may, whatever their lane: they time out without a call.
+    /// Claims exports that wait for their start longer than they may, whatever their lane: they
+    /// time out without a call.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn claim_overdue(&self, limit: i64, now: Timestamp) -> Result<Vec<ClaimedInLane>, StoreError> {
+    pub async fn claim_overdue(
+        &self,
+        limit: i64,
+        now: Timestamp,
+    ) -> Result<Vec<ClaimedInLane>, StoreError> {
         let rows = sqlx::query_as!(
             ScheduleRow,
             r#"WITH due AS MATERIALIZED (
@@ -219,12 +242,18 @@ impl Store {
         Ok(rows)
     }
 
-    async fn claim_looks(&self, quotas: &[&Quota], limit: i64, ahead: Duration) -> Result<Vec<ScheduleRow>, StoreError> {
+    async fn claim_looks(
+        &self,
+        quotas: &[&Quota],
+        limit: i64,
+        ahead: Duration,
+    ) -> Result<Vec<ScheduleRow>, StoreError> {
         if quotas.is_empty() {
             return Ok(Vec::new());
         }
         let (lanes, most) = columns(quotas);
-        // A delay up to the hold is written by the claim itself, so that an unchanged look costs one write.
+        // A delay up to the hold is written by the claim itself, so that an unchanged look costs
+        // one write.
         let rows = sqlx::query_as!(
             ScheduleRow,
             r#"WITH due AS MATERIALIZED (
@@ -254,17 +283,27 @@ impl Store {
         Ok(rows)
     }
 
-    async fn with_exports(&self, claimed: Vec<ScheduleRow>) -> Result<Vec<ClaimedInLane>, StoreError> {
+    async fn with_exports(
+        &self,
+        claimed: Vec<ScheduleRow>,
+    ) -> Result<Vec<ClaimedInLane>, StoreError> {
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Vec<_> = claimed.iter().map(|row| row.export_id).collect();
-        let mut schedule: std::collections::HashMap<_, _> = claimed.into_iter().map(|row| (row.export_id, row)).collect();
-        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", &ids).fetch_all(&self.pool).await?;
+        let mut schedule: std::collections::HashMap<_, _> = claimed
+            .into_iter()
+            .map(|row| (row.export_id, row))
+            .collect();
+        let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", &ids)
+            .fetch_all(&self.pool)
+            .await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id;
-            let Some(scheduled) = schedule.remove(&id) else { continue };
+            let Some(scheduled) = schedule.remove(&id) else {
+                continue;
+            };
             found.extend(readable(row).map(|export| scheduled.with(export)));
         }
         Ok(found)
@@ -308,7 +347,12 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn tell_waiting(&self, lane: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn tell_waiting(
+        &self,
+        lane: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "WITH waiting AS MATERIALIZED (
                 SELECT export_id FROM export_schedule
@@ -358,7 +402,11 @@ impl ScheduleRow {
         };
         ClaimedInLane {
             lane: self.lane,
-            phase: if self.phase == "START" { Phase::Start } else { Phase::Follow },
+            phase: if self.phase == "START" {
+                Phase::Start
+            } else {
+                Phase::Follow
+            },
             late: Duration::try_from_secs_f64(self.late_s).unwrap_or_default(), // less than nothing in tests, which step ahead
             claimed,
         }
@@ -366,5 +414,8 @@ impl ScheduleRow {
 }
 
 fn columns(quotas: &[&Quota]) -> (Vec<String>, Vec<i64>) {
-    quotas.iter().map(|quota| (quota.lane.clone(), quota.most)).unzip()
+    quotas
+        .iter()
+        .map(|quota| (quota.lane.clone(), quota.most))
+        .unzip()
 }

@@ -42,17 +42,25 @@ impl Store {
         Ok(keys.collect())
     }
 
-    /// Stores a new key. Without `old_until` only if there is no current one yet, so that replicas that start together agree on one; else
-    /// the keys before it sign until then at the latest.
+    /// Stores a new key. Without `old_until` only if there is no current one yet, so that replicas
+    /// that start together agree on one; else the keys before it sign until then at the latest.
     ///
     /// # Errors
     /// The database does not answer; then nothing is written.
-    pub async fn add_signing_key(&self, id: Uuid, key: &StoredKey, old_until: Option<Timestamp>) -> Result<(), StoreError> {
+    pub async fn add_signing_key(
+        &self,
+        id: Uuid,
+        key: &StoredKey,
+        old_until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         if let Some(until) = old_until {
-            sqlx::query!("UPDATE webhook_signing_keys SET expires_at = least(expires_at, $1)", OffsetDateTime::from(until))
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query!(
+                "UPDATE webhook_signing_keys SET expires_at = least(expires_at, $1)",
+                OffsetDateTime::from(until)
+            )
+            .execute(&mut *tx)
+            .await?;
         }
         sqlx::query!(
             "INSERT INTO webhook_signing_keys (id, public_key, sealed_private_key, created_at) VALUES ($1, $2, $3, $4)

@@ -1,5 +1,6 @@
-//! Writes steps: of each the schedule, the export, its event, and what the change brings along (webhook deliveries, a verification), if the
-//! export is still what was claimed. One statement however many.
+//! Writes steps: of each the schedule, the export, its event, and what the change brings along
+//! (webhook deliveries, a verification), if the export is still what was claimed. One statement
+//! however many.
 
 use std::collections::HashMap;
 
@@ -93,8 +94,8 @@ pub(super) enum Bodies {
 }
 
 impl Step {
-    /// What is to be written of this outcome; `by` is the caller who made it happen, if it was one. `delivery_id` is a new one; links in
-    /// webhooks begin with `public_url`.
+    /// What is to be written of this outcome; `by` is the caller who made it happen, if it was one.
+    /// `delivery_id` is a new one; links in webhooks begin with `public_url`.
     ///
     /// # Errors
     /// None that can happen: the row has a form in JSON.
@@ -106,9 +107,16 @@ impl Step {
         bodies: Bodies,
         public_url: &PublicUrl,
     ) -> Result<Self, StoreError> {
-        let status = outcome.change.as_ref().map_or(claimed.export.status(), |change| change.export.status());
+        let status = outcome
+            .change
+            .as_ref()
+            .map_or(claimed.export.status(), |change| change.export.status());
         let (delay, failures, in_doubt) = match outcome.next {
-            NextLook::After { delay, failures, in_doubt } => (Some(delay), failures, in_doubt),
+            NextLook::After {
+                delay,
+                failures,
+                in_doubt,
+            } => (Some(delay), failures, in_doubt),
             NextLook::Never => (None, 0, false),
         };
         let row = Row {
@@ -117,21 +125,36 @@ impl Step {
             claimed_version: claimed.export.version,
             delay_ms: delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
             failures,
-            phase: if status == ExportStatus::Pending { Phase::Start } else { Phase::Follow }.as_str(),
+            phase: if status == ExportStatus::Pending {
+                Phase::Start
+            } else {
+                Phase::Follow
+            }
+            .as_str(),
             in_doubt,
             timed_out: status == ExportStatus::TimedOut,
             changes: outcome.change.is_some(),
-            changed: outcome
-                .change
-                .as_ref()
-                .map(|change| ChangedRow::of(change, by, AnnouncedRow::of(change, delivery_id, bodies, public_url))),
+            changed: outcome.change.as_ref().map(|change| {
+                ChangedRow::of(
+                    change,
+                    by,
+                    AnnouncedRow::of(change, delivery_id, bodies, public_url),
+                )
+            }),
         };
-        Ok(Self { export_id: claimed.export.id, row: as_json(&row)? })
+        Ok(Self {
+            export_id: claimed.export.id,
+            row: as_json(&row)?,
+        })
     }
 }
 
 impl<'a> ChangedRow<'a> {
-    fn of(change: &'a Change, by: Option<&'a CallerName>, announcement: Option<AnnouncedRow>) -> Self {
+    fn of(
+        change: &'a Change,
+        by: Option<&'a CallerName>,
+        announcement: Option<AnnouncedRow>,
+    ) -> Self {
         let export = &change.export;
         Self {
             version: export.version,
@@ -152,11 +175,22 @@ impl<'a> ChangedRow<'a> {
 }
 
 impl AnnouncedRow {
-    fn of(change: &Change, delivery_id: DeliveryId, bodies: Bodies, public_url: &PublicUrl) -> Option<Self> {
+    fn of(
+        change: &Change,
+        delivery_id: DeliveryId,
+        bodies: Bodies,
+        public_url: &PublicUrl,
+    ) -> Option<Self> {
         let announcement = Announcement::of(change)?;
         let to_callback = announcement.callback().is_some();
-        let webhook_body = (to_callback || bodies == Bodies::All).then(|| announcement.body(public_url));
-        Some(Self { delivery_id: delivery_id.0, webhook_type: announcement.event_type.as_str(), webhook_body, to_callback })
+        let webhook_body =
+            (to_callback || bodies == Bodies::All).then(|| announcement.body(public_url));
+        Some(Self {
+            delivery_id: delivery_id.0,
+            webhook_type: announcement.event_type.as_str(),
+            webhook_body,
+            to_callback,
+        })
     }
 }
 
@@ -179,10 +213,14 @@ pub(super) struct Written {
 
 /// Writes steps of different exports, in this order. Those that were written, by their exports.
 ///
-/// A start must be of the same claim, since its claim says whether it is on its way to AWS; a look may come late, and then only its
-/// version counts. The schedule's rows are taken first, as claiming and cancelling do: all lock in the same order. A delivery's id is made
-/// of the step's and its endpoint's: a UUID of version 7 with the step's time.
-pub(super) async fn write(executor: impl PgExecutor<'_>, steps: &[&Step]) -> Result<HashMap<ExportId, Written>, StoreError> {
+/// A start must be of the same claim, since its claim says whether it is on its way to AWS; a look
+/// may come late, and then only its version counts. The schedule's rows are taken first, as
+/// claiming and cancelling do: all lock in the same order. A delivery's id is made of the step's
+/// and its endpoint's: a UUID of version 7 with the step's time.
+pub(super) async fn write(
+    executor: impl PgExecutor<'_>,
+    steps: &[&Step],
+) -> Result<HashMap<ExportId, Written>, StoreError> {
     let rows: Vec<&str> = steps.iter().map(|step| step.row.as_str()).collect();
     let written = sqlx::query_scalar!(
         r#"WITH endpoints AS MATERIALIZED (
@@ -255,9 +293,13 @@ pub(super) async fn write(executor: impl PgExecutor<'_>, steps: &[&Step]) -> Res
         FROM due"#,
         format!("[{}]", rows.join(",")),
     )
-    // Planned anew each time, which many steps share: a plan made while the tables were small would read all of them for ever.
+    // Planned anew each time, which many steps share: a plan made while the tables were small would
+    // read all of them for ever.
     .persistent(false)
     .fetch_all(executor)
     .await?;
-    Ok(written.into_iter().map(|Json(row)| (ExportId(row.export_id), row.written)).collect())
+    Ok(written
+        .into_iter()
+        .map(|Json(row)| (ExportId(row.export_id), row.written))
+        .collect())
 }

@@ -1,7 +1,8 @@
 //! Verifications: begun by a caller or by the end of an export, claimed when due, a turn at a time.
 //!
-//! Each claim and each new start raises `claims`; whoever writes repeats the number of its claim, so a worker that wakes up
-//! after another has taken over changes nothing. Whoever locks an export and its verification locks the export first.
+//! Each claim and each new start raises `claims`; whoever writes repeats the number of its claim,
+//! so a worker that wakes up after another has taken over changes nothing. Whoever locks an export
+//! and its verification locks the export first.
 
 use std::time::Duration;
 
@@ -31,7 +32,12 @@ pub struct ClaimedVerification {
 }
 
 /// Begins a verification of a COMPLETED export, unless one runs.
-pub(super) async fn start(connection: &mut Connection, id: ExportId, deep: bool, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn start(
+    connection: &mut Connection,
+    id: ExportId,
+    deep: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO export_verifications (export_id, deep, status, due_at, started_at)
         SELECT id, $2, 'running', now(), $3 FROM exports WHERE id = $1 AND export_status = 'COMPLETED' FOR KEY SHARE
@@ -49,21 +55,36 @@ pub(super) async fn start(connection: &mut Connection, id: ExportId, deep: bool,
 }
 
 impl Store {
-    /// Begins a verification of a COMPLETED export, unless one runs. The export with its verification; `None` when it is gone.
+    /// Begins a verification of a COMPLETED export, unless one runs. The export with its
+    /// verification; `None` when it is gone.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn start_verification(&self, id: ExportId, deep: bool, now: Timestamp) -> Result<Option<Export>, StoreError> {
+    pub async fn start_verification(
+        &self,
+        id: ExportId,
+        deep: bool,
+        now: Timestamp,
+    ) -> Result<Option<Export>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         start(&mut connection, id, deep, now).await?;
-        select_exports!("WHERE e.id = $1", id.0).fetch_optional(&mut connection).await?.map(Export::try_from).transpose()
+        select_exports!("WHERE e.id = $1", id.0)
+            .fetch_optional(&mut connection)
+            .await?
+            .map(Export::try_from)
+            .transpose()
     }
 
-    /// Claims at most `limit` verifications that are due within `ahead` from now, the one that waits longest first.
+    /// Claims at most `limit` verifications that are due within `ahead` from now, the one that
+    /// waits longest first.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn claim_verifications(&self, limit: i64, ahead: Duration) -> Result<Vec<ClaimedVerification>, StoreError> {
+    pub async fn claim_verifications(
+        &self,
+        limit: i64,
+        ahead: Duration,
+    ) -> Result<Vec<ClaimedVerification>, StoreError> {
         let claimed = sqlx::query!(
             "WITH due AS MATERIALIZED (
                 SELECT export_id FROM export_verifications
@@ -85,13 +106,21 @@ impl Store {
             return Ok(Vec::new());
         }
         let ids: Vec<_> = claimed.iter().map(|row| row.export_id).collect();
-        let rows = select_exports!("WHERE e.id = ANY($1)", &ids).fetch_all(&self.pool).await?;
+        let rows = select_exports!("WHERE e.id = ANY($1)", &ids)
+            .fetch_all(&self.pool)
+            .await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id;
-            let Some(held) = claimed.iter().find(|row| row.export_id == id) else { continue };
+            let Some(held) = claimed.iter().find(|row| row.export_id == id) else {
+                continue;
+            };
             let (claim, failures) = (held.claims, held.failures.unsigned_abs());
-            found.extend(readable(row).map(|export| ClaimedVerification { export, claim, failures }));
+            found.extend(readable(row).map(|export| ClaimedVerification {
+                export,
+                claim,
+                failures,
+            }));
         }
         Ok(found)
     }
@@ -100,7 +129,10 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn renew_verification(&self, claimed: &ClaimedVerification) -> Result<bool, StoreError> {
+    pub async fn renew_verification(
+        &self,
+        claimed: &ClaimedVerification,
+    ) -> Result<bool, StoreError> {
         let renewed = sqlx::query!(
             "UPDATE export_verifications SET due_at = now() + $3 * interval '1 second'
             WHERE export_id = $1 AND claims = $2 AND status = 'running'",
@@ -116,7 +148,8 @@ impl Store {
     /// Writes how far a claimed verification has come and hands it back, to be due after `delay`.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] when another worker has it, or the database does not answer; then nothing is written.
+    /// [`StoreError::Stale`] when another worker has it, or the database does not answer; then
+    /// nothing is written.
     pub async fn keep_verification(
         &self,
         claimed: &ClaimedVerification,
@@ -142,13 +175,19 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
-        if written.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
+        if written.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Stale)
+        }
     }
 
-    /// Ends a claimed verification and tells it in the export's history, which gives the export a new version.
+    /// Ends a claimed verification and tells it in the export's history, which gives the export a
+    /// new version.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] when another worker has it, or the database does not answer; then nothing is written.
+    /// [`StoreError::Stale`] when another worker has it, or the database does not answer; then
+    /// nothing is written.
     pub async fn finish_verification(
         &self,
         claimed: &ClaimedVerification,
@@ -157,7 +196,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let id = claimed.export.id.0;
-        let deep = claimed.export.verification.as_ref().is_some_and(|verification| verification.deep);
+        let deep = claimed
+            .export
+            .verification
+            .as_ref()
+            .is_some_and(|verification| verification.deep);
         let now = OffsetDateTime::from(now);
         let mut tx = self.pool.begin().await?;
         let export = sqlx::query!(

@@ -1,4 +1,5 @@
-//! Jobs that send again: each goes on in small batches, every batch in one transaction with how far it has come.
+//! Jobs that send again: each goes on in small batches, every batch in one transaction with how far
+//! it has come.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,7 +26,8 @@ use tableferry_domain::webhook::job::{Cursor, Job, JobKind};
 /// How much one batch looks at.
 const BATCH: i64 = 200;
 
-/// A job pauses while its endpoint has so many deliveries waiting, so that what happens now does not wait behind what is replayed.
+/// A job pauses while its endpoint has so many deliveries waiting, so that what happens now does
+/// not wait behind what is replayed.
 const MOST_WAITING: i64 = 1000;
 
 /// How long a job pauses.
@@ -36,7 +38,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub enum Batch {
     /// There is more to look at.
     More,
-    /// It has to wait, for older transactions or because the endpoint has enough waiting; it goes on in a moment.
+    /// It has to wait, for older transactions or because the endpoint has enough waiting; it goes
+    /// on in a moment.
     Paused,
     /// The job is done, or gone with its endpoint.
     Done,
@@ -63,9 +66,17 @@ impl TryFrom<JobRow> for Job {
     type Error = StoreError;
 
     fn try_from(row: JobRow) -> Result<Self, StoreError> {
-        let unknown = || StoreError::InconsistentRow { table: "webhook_jobs", id: row.id, what: "unknown kind".into() };
+        let unknown = || StoreError::InconsistentRow {
+            table: "webhook_jobs",
+            id: row.id,
+            what: "unknown kind".into(),
+        };
         let cursor = match (row.cursor_at, row.cursor_id, row.cursor_sequence) {
-            (Some(at), Some(id), Some(sequence)) => Some(Cursor { at: at.into(), id, sequence }),
+            (Some(at), Some(id), Some(sequence)) => Some(Cursor {
+                at: at.into(),
+                id,
+                sequence,
+            }),
             _ => None,
         };
         Ok(Self {
@@ -122,14 +133,22 @@ impl Store {
     /// # Errors
     /// The database does not answer, or the row is inconsistent.
     pub async fn find_webhook_job(&self, id: Uuid) -> Result<Option<Job>, StoreError> {
-        select_jobs!("WHERE id = $1", id).fetch_optional(&self.pool).await?.map(Job::try_from).transpose()
+        select_jobs!("WHERE id = $1", id)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(Job::try_from)
+            .transpose()
     }
 
     /// Claims at most `limit` jobs that are due within `ahead` from now.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn claim_webhook_jobs(&self, limit: i64, ahead: Duration) -> Result<Vec<Uuid>, StoreError> {
+    pub async fn claim_webhook_jobs(
+        &self,
+        limit: i64,
+        ahead: Duration,
+    ) -> Result<Vec<Uuid>, StoreError> {
         let ids = sqlx::query_scalar!(
             "UPDATE webhook_jobs SET due_at = now() + $3 * interval '1 second' WHERE id IN (
                 SELECT id FROM webhook_jobs WHERE due_at <= now() + $2 * interval '1 second'
@@ -148,15 +167,28 @@ impl Store {
     ///
     /// # Errors
     /// The database does not answer; then nothing of the batch is written.
-    pub async fn advance_webhook_job(&self, id: Uuid, now: Timestamp, ids: Ids<'_>) -> Result<Batch, StoreError> {
+    pub async fn advance_webhook_job(
+        &self,
+        id: Uuid,
+        now: Timestamp,
+        ids: Ids<'_>,
+    ) -> Result<Batch, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let row = select_jobs!("WHERE id = $1 AND finished_at IS NULL FOR UPDATE", id).fetch_optional(&mut *tx).await?;
-        let Some(row) = row else { return Ok(Batch::Done) };
+        let row = select_jobs!("WHERE id = $1 AND finished_at IS NULL FOR UPDATE", id)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(row) = row else {
+            return Ok(Batch::Done);
+        };
         let job = Job::try_from(row)?;
         if is_too_early(&mut tx, &job).await? || is_busy(&mut tx, &job).await? {
-            sqlx::query!("UPDATE webhook_jobs SET due_at = now() + $2 * interval '1 second' WHERE id = $1", id, PAUSE.as_secs_f64())
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query!(
+                "UPDATE webhook_jobs SET due_at = now() + $2 * interval '1 second' WHERE id = $1",
+                id,
+                PAUSE.as_secs_f64()
+            )
+            .execute(&mut *tx)
+            .await?;
             tx.commit().await?;
             return Ok(Batch::Paused);
         }
@@ -186,8 +218,9 @@ impl Store {
     }
 }
 
-/// Whether a transaction still runs that began before the job was asked for. It may commit an event that was announced to nobody and falls behind
-/// the job's cursor. StatementRegistry end after seconds, so what is older than a minute is none of ours.
+/// Whether a transaction still runs that began before the job was asked for. It may commit an event
+/// that was announced to nobody and falls behind the job's cursor. StatementRegistry end after
+/// seconds, so what is older than a minute is none of ours.
 async fn is_too_early(tx: &mut Connection, job: &Job) -> Result<bool, StoreError> {
     if job.cursor.is_some() {
         return Ok(false);
@@ -241,15 +274,32 @@ async fn recover(tx: &mut Connection, job: &Job) -> Result<Done, StoreError> {
     )
     .fetch_all(tx)
     .await?;
-    let last = rows.iter().max_by_key(|row| row.id).map(|row| Cursor { at: row.created_at.into(), id: row.id, sequence: 0 });
+    let last = rows.iter().max_by_key(|row| row.id).map(|row| Cursor {
+        at: row.created_at.into(),
+        id: row.id,
+        sequence: 0,
+    });
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     Ok((last, count, count))
 }
 
-async fn replay_missing(tx: &mut Connection, job: &Job, public_url: &PublicUrl, ids: Ids<'_>) -> Result<Done, StoreError> {
-    let endpoint =
-        sqlx::query!("SELECT url, event_types, labels FROM webhook_endpoints WHERE id = $1", job.endpoint_id.0).fetch_one(&mut *tx).await?;
-    let from = job.cursor.unwrap_or(Cursor { at: job.since, id: Uuid::nil(), sequence: -1 });
+async fn replay_missing(
+    tx: &mut Connection,
+    job: &Job,
+    public_url: &PublicUrl,
+    ids: Ids<'_>,
+) -> Result<Done, StoreError> {
+    let endpoint = sqlx::query!(
+        "SELECT url, event_types, labels FROM webhook_endpoints WHERE id = $1",
+        job.endpoint_id.0
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let from = job.cursor.unwrap_or(Cursor {
+        at: job.since,
+        id: Uuid::nil(),
+        sequence: -1,
+    });
     // Written so that the index on published events is walked from the cursor on.
     let events = sqlx::query!(
         "SELECT v.export_id, v.sequence, v.at, v.type,
@@ -272,15 +322,31 @@ async fn replay_missing(tx: &mut Connection, job: &Job, public_url: &PublicUrl, 
     )
     .fetch_all(&mut *tx)
     .await?;
-    let last = events.last().map(|event| Cursor { at: event.at.into(), id: event.export_id, sequence: event.sequence });
+    let last = events.last().map(|event| Cursor {
+        at: event.at.into(),
+        id: event.export_id,
+        sequence: event.sequence,
+    });
     let examined = i64::try_from(events.len()).unwrap_or(i64::MAX);
     let to = [(job.endpoint_id.0, endpoint.url)];
     let mut queued = 0;
-    let missed: Vec<_> = events.iter().filter(|event| event.missed == Some(true)).collect();
-    let exports = exports_of(tx, &missed.iter().map(|event| event.export_id).collect::<Vec<_>>()).await?;
+    let missed: Vec<_> = events
+        .iter()
+        .filter(|event| event.missed == Some(true))
+        .collect();
+    let exports = exports_of(
+        tx,
+        &missed
+            .iter()
+            .map(|event| event.export_id)
+            .collect::<Vec<_>>(),
+    )
+    .await?;
     for event in missed {
         let kind = EventKind::parse(&event.r#type).and_then(WebhookEventType::of);
-        let (Some(export), Some(kind)) = (exports.get(&event.export_id), kind) else { continue };
+        let (Some(export), Some(kind)) = (exports.get(&event.export_id), kind) else {
+            continue;
+        };
         let late = Announcement::late(export, kind, event.sequence, event.at.into());
         let what = Some((event.export_id, event.sequence));
         queued += insert_for(tx, &to, what, kind, &late.body(public_url), late.at, ids).await?;
@@ -289,7 +355,16 @@ async fn replay_missing(tx: &mut Connection, job: &Job, public_url: &PublicUrl, 
 }
 
 /// These exports, by id.
-async fn exports_of(tx: &mut Connection, ids: &[Uuid]) -> Result<HashMap<Uuid, Export>, StoreError> {
-    let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", ids).fetch_all(tx).await?;
-    Ok(rows.into_iter().filter_map(readable).map(|export: Export| (export.id.0, export)).collect())
+async fn exports_of(
+    tx: &mut Connection,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Export>, StoreError> {
+    let rows = select_exports!("WHERE e.id = ANY($1) ORDER BY e.id", ids)
+        .fetch_all(tx)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(readable)
+        .map(|export: Export| (export.id.0, export))
+        .collect())
 }

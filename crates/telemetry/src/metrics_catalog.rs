@@ -1,8 +1,10 @@
-//! Every metric that the service exposes: name, type, unit, labels, and what it says. Names and labels are those of OpenTelemetry's
-//! semantic conventions as its Prometheus exporter writes them; what has no convention begins with `tableferry_`.
+//! Every metric that the service exposes: name, type, unit, labels, and what it says. Names and
+//! labels are those of OpenTelemetry's semantic conventions as its Prometheus exporter writes them;
+//! what has no convention begins with `tableferry_`.
 //!
-//! Whoever records one names its constant; `tests/it/metrics.rs` reads the source and holds that nobody records anything else, and
-//! that docs/observability.md, the dashboard and the alert rules name only what stands here.
+//! Whoever records one names its constant; `tests/it/metrics.rs` reads the source and holds that
+//! nobody records anything else, and that docs/observability.md, the dashboard and the alert rules
+//! name only what stands here.
 
 use metrics::Unit;
 
@@ -103,22 +105,41 @@ measures! {
 }
 
 /// Why callers are not let in.
-pub const AUTH_FAILURE_REASONS: [&str; 9] =
-    ["missing", "malformed", "unknown", "expired", "revoked", "token", "too_many", "issuer_away", "database_away"];
+pub const AUTH_FAILURE_REASONS: [&str; 9] = [
+    "missing",
+    "malformed",
+    "unknown",
+    "expired",
+    "revoked",
+    "token",
+    "too_many",
+    "issuer_away",
+    "database_away",
+];
 
-/// Tells the recorder what they mean, and begins the counters whose first count must be seen as a change at 0.
+/// Tells the recorder what they mean, and begins the counters whose first count must be seen as a
+/// change at 0.
 pub fn describe() {
     for measure in ALL {
         match measure.kind {
             Kind::Counter => metrics::describe_counter!(measure.name, measure.unit, measure.help),
             Kind::Gauge => metrics::describe_gauge!(measure.name, measure.unit, measure.help),
-            Kind::Histogram => metrics::describe_histogram!(measure.name, measure.unit, measure.help),
+            Kind::Histogram => {
+                metrics::describe_histogram!(measure.name, measure.unit, measure.help)
+            }
         }
     }
     for worker in ["exports", "deliveries", "verifications"] {
         metrics::counter!(FENCED_WRITES, "worker" => worker).increment(0);
     }
-    for table in ["exports", "export_events", "webhook_endpoints", "webhook_deliveries", "webhook_jobs", "api_keys"] {
+    for table in [
+        "exports",
+        "export_events",
+        "webhook_endpoints",
+        "webhook_deliveries",
+        "webhook_jobs",
+        "api_keys",
+    ] {
         metrics::counter!(UNREADABLE_ROWS, "table" => table).increment(0);
     }
     for reason in ["gone", "failing"] {
@@ -161,10 +182,14 @@ pub const CUT_REASONS: [&str; 14] = [
 ];
 
 /// Seconds; the bounds that OpenTelemetry recommends for `http.server.request.duration`.
-pub const REQUEST_BUCKETS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+pub const REQUEST_BUCKETS_S: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
 
 /// Seconds; a lag may be minutes or hours.
-pub const LAG_BUCKETS_S: [f64; 14] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
+pub const LAG_BUCKETS_S: [f64; 14] = [
+    0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0,
+];
 
 /// How many were stored together.
 pub const GROUP_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];

@@ -1,5 +1,6 @@
-//! The fields of spans in log lines that are JSON: written once, as a JSON object, when a span begins. The way that comes with
-//! `tracing_subscriber` makes a map of values of them first, which was a tenth of what the service did for a request.
+//! The fields of spans in log lines that are JSON: written once, as a JSON object, when a span
+//! begins. The way that comes with `tracing_subscriber` makes a map of values of them first, which
+//! was a tenth of what the service did for a request.
 
 use std::fmt::{self, Debug, Write};
 
@@ -16,17 +17,29 @@ pub(super) struct SpanFields;
 impl<'w> FormatFields<'w> for SpanFields {
     fn format_fields<R: RecordFields>(&self, mut to: Writer<'w>, fields: R) -> fmt::Result {
         to.write_char('{')?;
-        let mut members = Members { to: &mut to, between: "", written: Ok(()) };
+        let mut members = Members {
+            to: &mut to,
+            between: "",
+            written: Ok(()),
+        };
         fields.record(&mut members);
         members.written?;
         to.write_char('}')
     }
 
-    fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+    fn add_fields(
+        &self,
+        current: &'w mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
         let closed = current.fields.pop() == Some('}');
         debug_assert!(closed, "what was written before is an object");
         let between = if current.fields.len() > 1 { "," } else { "" };
-        let mut members = Members { to: &mut current.fields, between, written: Ok(()) };
+        let mut members = Members {
+            to: &mut current.fields,
+            between,
+            written: Ok(()),
+        };
         fields.record(&mut members);
         members.written?;
         current.fields.push('}');
@@ -52,14 +65,20 @@ impl<W: Write> Members<'_, W> {
     fn text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         self.member(field, format_args!("\""));
         if self.written.is_ok() {
-            self.written = Escaped(self.to).write_fmt(value).and_then(|()| self.to.write_char('"'));
+            self.written = Escaped(self.to)
+                .write_fmt(value)
+                .and_then(|()| self.to.write_char('"'));
         }
     }
 }
 
 impl<W: Write> Visit for Members<'_, W> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() { self.member(field, format_args!("{value}")) } else { self.member(field, format_args!("null")) }
+        if value.is_finite() {
+            self.member(field, format_args!("{value}"))
+        } else {
+            self.member(field, format_args!("null"))
+        }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -89,7 +108,10 @@ struct Escaped<'w, W>(&'w mut W);
 impl<W: Write> Write for Escaped<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(|b| b < b' ' || b == b'"' || b == b'\\') {
+        while let Some(at) = rest
+            .bytes()
+            .position(|b| b < b' ' || b == b'"' || b == b'\\')
+        {
             write!(self.0, "{}\\u{:04x}", &rest[..at], rest.as_bytes()[at])?;
             rest = &rest[at + 1..];
         }
@@ -127,7 +149,12 @@ mod tests {
     fn fields_of_every_kind_are_in_the_line_whenever_they_come() {
         let written = Written::default();
         let to = written.clone();
-        let lines = fmt::layer().json().flatten_event(true).with_span_list(false).fmt_fields(SpanFields).with_writer(move || to.clone());
+        let lines = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .fmt_fields(SpanFields)
+            .with_writer(move || to.clone());
         tracing::subscriber::with_default(registry().with(lines), || {
             let odd = "a \"quoted\" \\ word,\n\u{1}\u{7f} \u{e9}\u{1f600}";
             let span = tracing::error_span!(
@@ -149,10 +176,16 @@ mod tests {
             let mut whole = json!({"name": "request", "url.path": odd, "delivery.attempt": -1, "export.count": 2, "verification.deep": true,
                 "duration_ms": 0.5, "retry_in_s": null});
             let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-            let spans: Vec<Value> = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["span"].take()).collect();
+            let spans: Vec<Value> = text
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()["span"].take())
+                .collect();
             assert_eq!(spans[0], whole);
             whole["error.type"] = json!("\"x\\ty\"");
-            assert_eq!(spans[1..], [whole, json!({"name": "bare", "error.type": 1})]);
+            assert_eq!(
+                spans[1..],
+                [whole, json!({"name": "bare", "error.type": 1})]
+            );
         });
     }
 }

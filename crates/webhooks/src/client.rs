@@ -1,15 +1,18 @@
 //! Sends one attempt of a delivery to a URL that a caller chose.
 //!
-//! The danger is a URL that leads into our own network. So the URL is held against the policy before each attempt, its name is
-//! looked up once, and the connection goes to exactly those of its addresses that the policy permits (`dial.rs`): nothing can
-//! change between the check and the connection. Redirects are not followed, nothing is sent a second time, there are no
-//! proxies, and connections are not reused.
+//! The danger is a URL that leads into our own network. So the URL is held against the policy
+//! before each attempt, its name is looked up once, and the connection goes to exactly those of its
+//! addresses that the policy permits (`dial.rs`): nothing can change between the check and the
+//! connection. Redirects are not followed, nothing is sent a second time, there are no proxies, and
+//! connections are not reused.
 //!
-//! What comes back is bounded too: the whole attempt and the reading of the body in time, the body in length
-//! (`response.rs`), and the head by the HTTP library: at most 100 header lines and some 400 KiB, else the answer is none.
+//! What comes back is bounded too: the whole attempt and the reading of the body in time, the body
+//! in length (`response.rs`), and the head by the HTTP library: at most 100 header lines and some
+//! 400 KiB, else the answer is none.
 //!
-//! Not every receiver follows the standard. An answer that can be understood counts: folded or malformed header lines are no reason to
-//! send a webhook again, nor is an answer that came before the whole request was read.
+//! Not every receiver follows the standard. An answer that can be understood counts: folded or
+//! malformed header lines are no reason to send a webhook again, nor is an answer that came before
+//! the whole request was read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +50,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attempt: DELIVERY_ATTEMPT_TIMEOUT, connect: Duration::from_secs(5), body: Duration::from_secs(3) }
+        Self {
+            attempt: DELIVERY_ATTEMPT_TIMEOUT,
+            connect: Duration::from_secs(5),
+            body: Duration::from_secs(3),
+        }
     }
 }
 
@@ -80,19 +87,34 @@ pub struct WebhookClient {
 }
 
 impl WebhookClient {
-    /// A client that reaches what the policy permits, at the addresses that `names` tells, and trusts the machine's authorities.
+    /// A client that reaches what the policy permits, at the addresses that `names` tells, and
+    /// trusts the machine's authorities.
     ///
     /// # Errors
     /// The TLS library cannot be set up.
-    pub fn new(policy: UrlPolicy, names: Arc<dyn Names>, limits: Limits) -> Result<Self, rustls::Error> {
+    pub fn new(
+        policy: UrlPolicy,
+        names: Arc<dyn Names>,
+        limits: Limits,
+    ) -> Result<Self, rustls::Error> {
         Ok(Self::with_tls(policy, names, limits, tls_of_the_machine()?))
     }
 
     /// The same with another notion of whom to trust.
     #[must_use]
-    pub fn with_tls(policy: UrlPolicy, names: Arc<dyn Names>, limits: Limits, mut tls: ClientConfig) -> Self {
+    pub fn with_tls(
+        policy: UrlPolicy,
+        names: Arc<dyn Names>,
+        limits: Limits,
+        mut tls: ClientConfig,
+    ) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { policy, names, limits, tls: Arc::new(tls) }
+        Self {
+            policy,
+            names,
+            limits,
+            tls: Arc::new(tls),
+        }
     }
 
     /// Sends one signed request.
@@ -103,23 +125,39 @@ impl WebhookClient {
         let began = Instant::now();
         let deadline = began + self.limits.attempt;
         let url = WebhookUrl::stored(outgoing.url).map_err(SendError::Url)?;
-        url.check(&self.policy).map_err(|e| SendError::Forbidden(Forbidden::Url(e)))?;
+        url.check(&self.policy)
+            .map_err(|e| SendError::Forbidden(Forbidden::Url(e)))?;
         let headers = headers(&url, &outgoing).ok_or(SendError::Header)?;
         let unwritable = |_| SendError::Url(Invalid::new("cannot be written into a request"));
-        let mut request = Request::post(url.target()).body(Full::new(Bytes::from(outgoing.body))).map_err(unwritable)?;
+        let mut request = Request::post(url.target())
+            .body(Full::new(Bytes::from(outgoing.body)))
+            .map_err(unwritable)?;
         *request.headers_mut() = headers;
 
-        let stream = dial(&url, &self.policy, &*self.names, &self.tls, deadline.min(began + self.limits.connect)).await?;
+        let stream = dial(
+            &url,
+            &self.policy,
+            &*self.names,
+            &self.tls,
+            deadline.min(began + self.limits.connect),
+        )
+        .await?;
         let mut http = http1::Builder::new();
         http.allow_obsolete_multiline_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
             .ignore_invalid_headers_in_responses(true);
-        let (mut sender, connection) = http.handshake(TokioIo::new(ReadToTheEnd::new(stream))).await.map_err(SendError::Lost)?;
+        let (mut sender, connection) = http
+            .handshake(TokioIo::new(ReadToTheEnd::new(stream)))
+            .await
+            .map_err(SendError::Lost)?;
         // Ends with this attempt, however that ends.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let answering = timeout_at(deadline, sender.send_request(request));
-        let response = answering.await.map_err(|_| SendError::TimedOut(Phase::Answer))?.map_err(SendError::Lost)?;
+        let response = answering
+            .await
+            .map_err(|_| SendError::TimedOut(Phase::Answer))?
+            .map_err(SendError::Lost)?;
         let body_deadline = deadline.min(Instant::now() + self.limits.body);
         Ok(response::read(response, body_deadline, outgoing.timestamp_s).await)
     }
@@ -130,17 +168,34 @@ fn headers(url: &WebhookUrl, request: &Outgoing<'_>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in request.extra {
         check_header(name, value).ok()?;
-        headers.append(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
+        headers.append(
+            HeaderName::try_from(name).ok()?,
+            HeaderValue::try_from(value).ok()?,
+        );
     }
     headers.insert(HOST, HeaderValue::try_from(url.authority()).ok()?);
-    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    headers
+        .entry(ACCEPT)
+        .or_insert(HeaderValue::from_static("*/*"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tableferry/", env!("CARGO_PKG_VERSION"))));
-    headers.insert("webhook-id", HeaderValue::try_from(request.webhook_id).ok()?);
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("tableferry/", env!("CARGO_PKG_VERSION"))),
+    );
+    headers.insert(
+        "webhook-id",
+        HeaderValue::try_from(request.webhook_id).ok()?,
+    );
     headers.insert("webhook-timestamp", HeaderValue::from(request.timestamp_s));
-    headers.insert("webhook-signature", HeaderValue::try_from(request.signature).ok()?);
+    headers.insert(
+        "webhook-signature",
+        HeaderValue::try_from(request.signature).ok()?,
+    );
     if let Some(trace_parent) = request.trace_parent {
-        headers.insert("traceparent", HeaderValue::try_from(trace_parent.to_string()).ok()?);
+        headers.insert(
+            "traceparent",
+            HeaderValue::try_from(trace_parent.to_string()).ok()?,
+        );
     }
     Some(headers)
 }

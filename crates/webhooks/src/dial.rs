@@ -1,5 +1,6 @@
-//! Connects to a receiver: its name is looked up once, the addresses that the policy permits are tried, and TLS is spoken if the URL says so. Each
-//! phase is told apart when it fails or takes too long.
+//! Connects to a receiver: its name is looked up once, the addresses that the policy permits are
+//! tried, and TLS is spoken if the URL says so. Each phase is told apart when it fails or takes too
+//! long.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -34,7 +35,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 /// TLS as receivers get it: the machine's authorities, versions 1.2 and 1.3, and HTTP/1.1 alone.
 pub(super) fn tls_of_the_machine() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(builder.with_platform_verifier()?.with_no_client_auth())
 }
 
@@ -47,34 +49,66 @@ pub(super) async fn dial(
     deadline: Instant,
 ) -> Result<Box<dyn Bytes>, SendError> {
     let in_time = |phase: Phase| move |_| SendError::TimedOut(phase);
-    let addresses = timeout_at(deadline, addresses(url, policy, names)).await.map_err(in_time(Phase::Name))??;
-    let stream =
-        timeout_at(deadline, connect(&addresses, url.port())).await.map_err(in_time(Phase::Connect))?.map_err(SendError::Connection)?;
+    let addresses = timeout_at(deadline, addresses(url, policy, names))
+        .await
+        .map_err(in_time(Phase::Name))??;
+    let stream = timeout_at(deadline, connect(&addresses, url.port()))
+        .await
+        .map_err(in_time(Phase::Connect))?
+        .map_err(SendError::Connection)?;
     // Small messages go out at once; whether that can be set changes nothing else.
     let _ = stream.set_nodelay(true);
     if !url.is_https() {
         return Ok(Box::new(stream));
     }
-    let unnamed = |_| SendError::Url(Invalid::new("names a host for which there can be no certificate"));
+    let unnamed = |_| {
+        SendError::Url(Invalid::new(
+            "names a host for which there can be no certificate",
+        ))
+    };
     let name = match (url.name(), url.address()) {
-        (Some(name), _) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned()).map_err(unnamed)?,
-        (None, address) => ServerName::from(address.ok_or_else(|| SendError::Url(Invalid::new("names no host")))?),
+        (Some(name), _) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())
+            .map_err(unnamed)?,
+        (None, address) => {
+            ServerName::from(address.ok_or_else(|| SendError::Url(Invalid::new("names no host")))?)
+        }
     };
     let securing = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
-    let secured = timeout_at(deadline, securing).await.map_err(in_time(Phase::Tls))?.map_err(SendError::Tls)?;
+    let secured = timeout_at(deadline, securing)
+        .await
+        .map_err(in_time(Phase::Tls))?
+        .map_err(SendError::Tls)?;
     Ok(Box::new(secured))
 }
 
 /// The addresses that may be reached. Whatever the name says a moment later, only these are.
-async fn addresses(url: &WebhookUrl, policy: &UrlPolicy, names: &dyn Names) -> Result<Vec<IpAddr>, SendError> {
+async fn addresses(
+    url: &WebhookUrl,
+    policy: &UrlPolicy,
+    names: &dyn Names,
+) -> Result<Vec<IpAddr>, SendError> {
     // Addresses in URLs were held against the policy with the URL.
-    let Some(name) = url.name() else { return Ok(url.address().into_iter().collect()) };
-    let found = names.look_up(name.to_owned()).await.map_err(SendError::NameNotFound)?;
+    let Some(name) = url.name() else {
+        return Ok(url.address().into_iter().collect());
+    };
+    let found = names
+        .look_up(name.to_owned())
+        .await
+        .map_err(SendError::NameNotFound)?;
     if found.is_empty() {
-        return Err(SendError::NameNotFound(io::Error::other("it has no address")));
+        return Err(SendError::NameNotFound(io::Error::other(
+            "it has no address",
+        )));
     }
-    let allowed: Vec<_> = found.into_iter().filter(|ip| policy.permits(name, *ip)).collect();
-    if allowed.is_empty() { Err(SendError::Forbidden(Forbidden::Address)) } else { Ok(allowed) }
+    let allowed: Vec<_> = found
+        .into_iter()
+        .filter(|ip| policy.permits(name, *ip))
+        .collect();
+    if allowed.is_empty() {
+        Err(SendError::Forbidden(Forbidden::Address))
+    } else {
+        Ok(allowed)
+    }
 }
 
 /// The first of these addresses that takes a connection.
@@ -98,8 +132,8 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
     }
 }
 
-/// A stream on which writing never fails: a receiver may answer and hang up before it has read everything, and then its answer is what counts.
-/// If there is none, reading tells of it.
+/// A stream on which writing never fails: a receiver may answer and hang up before it has read
+/// everything, and then its answer is what counts. If there is none, reading tells of it.
 pub(super) struct ReadToTheEnd<T> {
     stream: T,
     broken: bool,
@@ -107,18 +141,29 @@ pub(super) struct ReadToTheEnd<T> {
 
 impl<T> ReadToTheEnd<T> {
     pub(super) fn new(stream: T) -> Self {
-        Self { stream, broken: false }
+        Self {
+            stream,
+            broken: false,
+        }
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for ReadToTheEnd<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for ReadToTheEnd<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if !self.broken {
             match Pin::new(&mut self.stream).poll_write(cx, buf) {
                 Poll::Ready(Err(_)) => self.broken = true,

@@ -5,11 +5,12 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
-use tableferry_telemetry::error_chain::chain;
 use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::error_class::ErrorClass;
+use tableferry_telemetry::error_chain::chain;
 
-/// Why an attempt got no answer. No text repeats the URL, which may carry a token of the receiver's.
+/// Why an attempt got no answer. No text repeats the URL, which may carry a token of the
+/// receiver's.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The policy does not allow the URL, or any address of its name.
@@ -38,7 +39,8 @@ pub enum SendError {
     Lost(#[source] hyper::Error),
 }
 
-/// What was waited for. The body of an answer is waited for too, but its status is known by then, and is what counts.
+/// What was waited for. The body of an answer is waited for too, but its status is known by then,
+/// and is what counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The look-up of the name.
@@ -82,7 +84,9 @@ impl SendError {
             Self::Url(_) => ErrorClass::InvalidUrl,
             Self::Header => ErrorClass::InvalidHeader,
             Self::NameNotFound(_) => ErrorClass::NameNotFound,
-            Self::Connection(error) if error.kind() == io::ErrorKind::ConnectionRefused => ErrorClass::ConnectionRefused,
+            Self::Connection(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                ErrorClass::ConnectionRefused
+            }
             Self::Connection(_) => ErrorClass::ConnectionFailed,
             Self::Tls(error) => of_tls(error).unwrap_or(ErrorClass::TlsFailed),
             Self::TimedOut(Phase::Name) => ErrorClass::LookupTimedOut,
@@ -100,21 +104,30 @@ fn of_tls(error: &io::Error) -> Option<ErrorClass> {
     // What an I/O error wraps is not among its causes.
     Some(match error.get_ref()?.downcast_ref::<Tls>()? {
         Tls::InvalidCertificate(flaw) => match flaw {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => ErrorClass::CertificateExpired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => ErrorClass::CertificateNotYetValid,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => ErrorClass::CertificateWrongName,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                ErrorClass::CertificateExpired
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                ErrorClass::CertificateNotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                ErrorClass::CertificateWrongName
+            }
             CertificateError::UnknownIssuer => ErrorClass::CertificateUnknownIssuer,
             _ => ErrorClass::CertificateInvalid,
         },
         Tls::AlertReceived(AlertDescription::ProtocolVersion)
         | Tls::PeerIncompatible(
-            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         ) => ErrorClass::TlsVersion,
         // By RFC 8446 this alert says that no acceptable set of parameters was found.
-        Tls::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity) | Tls::PeerIncompatible(_) => {
-            ErrorClass::TlsCipher
-        }
-        Tls::AlertReceived(AlertDescription::NoApplicationProtocol) | Tls::NoApplicationProtocol => ErrorClass::TlsAlpn,
+        Tls::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        )
+        | Tls::PeerIncompatible(_) => ErrorClass::TlsCipher,
+        Tls::AlertReceived(AlertDescription::NoApplicationProtocol)
+        | Tls::NoApplicationProtocol => ErrorClass::TlsAlpn,
         _ => ErrorClass::TlsFailed,
     })
 }
@@ -122,8 +135,18 @@ fn of_tls(error: &io::Error) -> Option<ErrorClass> {
 fn of_lost(error: &hyper::Error) -> ErrorClass {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     let below = |cause: &&(dyn Error + 'static)| cause.is::<io::Error>();
-    match chain(error).find(below).and_then(|cause| cause.downcast_ref::<io::Error>()) {
-        Some(cause) if matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => ErrorClass::ConnectionReset,
+    match chain(error)
+        .find(below)
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+    {
+        Some(cause)
+            if matches!(
+                cause.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset
+            ) =>
+        {
+            ErrorClass::ConnectionReset
+        }
         Some(cause) => of_tls(cause).unwrap_or(ErrorClass::ConnectionLost),
         None if error.is_parse() => ErrorClass::InvalidAnswer,
         None => ErrorClass::ConnectionLost,

@@ -1,16 +1,16 @@
 //! Webhooks: signing by Standard Webhooks 1.0.0, and sending to addresses that callers chose.
 
-pub mod vault;
 mod client;
 mod dial;
 mod failure;
 mod names;
 mod response;
 mod signature;
+pub mod vault;
 
-pub use tableferry_domain::webhook::error_class::ErrorClass;
 pub use client::{Limits, Outgoing, WebhookClient};
 pub use failure::{Forbidden, Phase, SendError};
 pub use names::{LookUp, Names, SystemNames, Vetting};
 pub use response::Answer;
 pub use signature::{SEED_BYTES, SigningKey, sign};
+pub use tableferry_domain::webhook::error_class::ErrorClass;

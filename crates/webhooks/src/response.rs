@@ -1,4 +1,5 @@
-//! What is kept of a receiver's answer, and how little of it is read: a receiver may send anything, at any length and pace.
+//! What is kept of a receiver's answer, and how little of it is read: a receiver may send anything,
+//! at any length and pace.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use tableferry_domain::retry_after::retry_after;
 use tableferry_domain::timestamp::Timestamp;
 
-/// How much of a body is read. A receiver that says a little more than it should can still say it to the end.
+/// How much of a body is read. A receiver that says a little more than it should can still say it
+/// to the end.
 const READ_BYTES: usize = 64 * 1024;
 
 /// How much of a body is kept.
@@ -24,19 +26,31 @@ pub struct Answer {
     pub status_code: u16,
     /// After how long the receiver wants to be asked again.
     pub retry_after: Option<Duration>,
-    /// How the body begins: its first 4 KiB as UTF-8, without NUL characters; what is no UTF-8 is replaced.
+    /// How the body begins: its first 4 KiB as UTF-8, without NUL characters; what is no UTF-8 is
+    /// replaced.
     pub excerpt: String,
 }
 
-/// Reads an answer whose head has come. The body is read until it ends, breaks off, is long enough, or `deadline` comes; none of
-/// these changes what the head has said. `now_s` is in seconds since the Unix epoch.
+/// Reads an answer whose head has come. The body is read until it ends, breaks off, is long enough,
+/// or `deadline` comes; none of these changes what the head has said. `now_s` is in seconds since
+/// the Unix epoch.
 pub async fn read(mut response: Response<Incoming>, deadline: Instant, now_s: i64) -> Answer {
     let status_code = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| {
-        #[expect(clippy::cast_precision_loss, reason = "seconds of this age of the world")]
-        retry_after(value.to_str().ok()?, Timestamp::from_unix_seconds(now_s as f64)?)
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds of this age of the world"
+        )]
+        retry_after(
+            value.to_str().ok()?,
+            Timestamp::from_unix_seconds(now_s as f64)?,
+        )
     });
-    Answer { status_code, retry_after, excerpt: excerpt(response.body_mut(), deadline).await }
+    Answer {
+        status_code,
+        retry_after,
+        excerpt: excerpt(response.body_mut(), deadline).await,
+    }
 }
 
 /// A body that comes in pieces.
@@ -60,12 +74,18 @@ impl Body for Incoming {
 async fn excerpt(body: &mut impl Body, deadline: Instant) -> String {
     let (mut kept, mut read) = (Vec::new(), 0);
     while read < READ_BYTES {
-        let Ok(Some(piece)) = timeout_at(deadline, body.next()).await else { break };
+        let Ok(Some(piece)) = timeout_at(deadline, body.next()).await else {
+            break;
+        };
         let piece = piece.as_ref();
         kept.extend_from_slice(&piece[..piece.len().min(KEPT_BYTES - kept.len())]);
         read += piece.len();
     }
-    let end = if read > KEPT_BYTES { whole_characters(&kept) } else { kept.len() };
+    let end = if read > KEPT_BYTES {
+        whole_characters(&kept)
+    } else {
+        kept.len()
+    };
     String::from_utf8_lossy(&kept[..end]).replace('\0', "")
 }
 
@@ -115,9 +135,21 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_is_text() {
         assert_eq!(excerpt_of(vec![]).await.0, "");
-        assert_eq!(excerpt_of(vec![b"a\0b\xff".to_vec(), b"c\xc3".to_vec(), b"\xbc".to_vec()]).await.0, "ab\u{fffd}c\u{fc}");
+        assert_eq!(
+            excerpt_of(vec![
+                b"a\0b\xff".to_vec(),
+                b"c\xc3".to_vec(),
+                b"\xbc".to_vec()
+            ])
+            .await
+            .0,
+            "ab\u{fffd}c\u{fc}"
+        );
         let cut = [b"x".to_vec(), "\u{fc}".repeat(4096).into_bytes()];
-        assert_eq!(excerpt_of(cut.to_vec()).await.0, format!("x{}", "\u{fc}".repeat(2047)));
+        assert_eq!(
+            excerpt_of(cut.to_vec()).await.0,
+            format!("x{}", "\u{fc}".repeat(2047))
+        );
         // A body that ends within a character is told as it is.
         assert_eq!(excerpt_of(vec![b"ok\xc3".to_vec()]).await.0, "ok\u{fffd}");
     }

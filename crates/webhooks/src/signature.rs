@@ -1,5 +1,6 @@
-//! The `webhook-signature` of Standard Webhooks 1.0.0, over `{id}.{timestamp}.{body}`: `v1` is HMAC-SHA256 with a secret that the receiver
-//! shares, `v1a` is ed25519 with a key of this service, whose public half anybody may fetch.
+//! The `webhook-signature` of Standard Webhooks 1.0.0, over `{id}.{timestamp}.{body}`: `v1` is
+//! HMAC-SHA256 with a secret that the receiver shares, `v1a` is ed25519 with a key of this service,
+//! whose public half anybody may fetch.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -24,7 +25,8 @@ impl SigningKey {
     #[must_use]
     pub fn from_seed(seed: &[u8; SEED_BYTES]) -> Self {
         #[expect(clippy::expect_used, reason = "any 32 bytes are the seed of a key")]
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are the seed of a key");
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are the seed of a key");
         Self { pair }
     }
 
@@ -34,7 +36,10 @@ impl SigningKey {
     /// It is something else. The sentence does not repeat it.
     pub fn parse_private(text: &str) -> Result<Self, Invalid> {
         let wrong = || Invalid::new("must be \"whsk_\" followed by the base64 of 32 bytes");
-        let bytes = text.strip_prefix("whsk_").and_then(|encoded| BASE64.decode(encoded).ok()).ok_or_else(wrong)?;
+        let bytes = text
+            .strip_prefix("whsk_")
+            .and_then(|encoded| BASE64.decode(encoded).ok())
+            .ok_or_else(wrong)?;
         Ok(Self::from_seed(&bytes.try_into().map_err(|_| wrong())?))
     }
 
@@ -51,19 +56,31 @@ impl SigningKey {
     }
 }
 
-/// The whole header: one `v1` for each secret, then one `v1a` for each key, separated by blanks. `timestamp_s` is the time of the
-/// attempt in seconds since the Unix epoch; `body` are the exact bytes that are sent.
+/// The whole header: one `v1` for each secret, then one `v1a` for each key, separated by blanks.
+/// `timestamp_s` is the time of the attempt in seconds since the Unix epoch; `body` are the exact
+/// bytes that are sent.
 #[must_use]
-pub fn sign(secrets: &[WebhookSecret], keys: &[SigningKey], webhook_id: &str, timestamp_s: i64, body: &str) -> String {
+pub fn sign(
+    secrets: &[WebhookSecret],
+    keys: &[SigningKey],
+    webhook_id: &str,
+    timestamp_s: i64,
+    body: &str,
+) -> String {
     let signed = format!("{webhook_id}.{timestamp_s}.{body}");
-    let v1 = secrets.iter().map(|secret| format!("v1,{}", BASE64.encode(hmac(secret, signed.as_bytes()))));
-    let v1a = keys.iter().map(|key| format!("v1a,{}", BASE64.encode(key.pair.sign(signed.as_bytes()))));
+    let v1 = secrets
+        .iter()
+        .map(|secret| format!("v1,{}", BASE64.encode(hmac(secret, signed.as_bytes()))));
+    let v1a = keys
+        .iter()
+        .map(|key| format!("v1a,{}", BASE64.encode(key.pair.sign(signed.as_bytes()))));
     v1.chain(v1a).collect::<Vec<_>>().join(" ")
 }
 
 fn hmac(secret: &WebhookSecret, signed: &[u8]) -> Vec<u8> {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.key()).expect("HMAC takes keys of any length");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.key()).expect("HMAC takes keys of any length");
     mac.update(signed);
     mac.finalize().into_bytes().to_vec()
 }
@@ -79,7 +96,13 @@ mod tests {
     #[test]
     fn signs_the_vector_of_the_specification() {
         let secret = WebhookSecret::parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
-        let signature = sign(&[secret], &[], "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, BODY);
+        let signature = sign(
+            &[secret],
+            &[],
+            "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
+            1_649_367_553,
+            BODY,
+        );
         assert_eq!(signature, "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=");
     }
 
@@ -88,12 +111,25 @@ mod tests {
         let seed = std::array::from_fn(|i| u8::try_from(i).unwrap());
         let key = SigningKey::parse_private(&SigningKey::private_text(&seed)).unwrap();
         // RFC 8032's function for the seed 00 01 … 1f, as every implementation gives it.
-        assert_eq!(key.public_text(), "whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=");
+        assert_eq!(
+            key.public_text(),
+            "whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+        );
         let header = sign(&[], &[key], "msg_1", 7, BODY);
         let signature = BASE64.decode(header.strip_prefix("v1a,").unwrap()).unwrap();
-        let public = BASE64.decode("A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=").unwrap();
+        let public = BASE64
+            .decode("A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=")
+            .unwrap();
         let verifier = UnparsedPublicKey::new(&ED25519, public);
-        assert!(verifier.verify(format!("msg_1.7.{BODY}").as_bytes(), &signature).is_ok());
-        assert!(verifier.verify(format!("msg_1.8.{BODY}").as_bytes(), &signature).is_err());
+        assert!(
+            verifier
+                .verify(format!("msg_1.7.{BODY}").as_bytes(), &signature)
+                .is_ok()
+        );
+        assert!(
+            verifier
+                .verify(format!("msg_1.8.{BODY}").as_bytes(), &signature)
+                .is_err()
+        );
     }
 }

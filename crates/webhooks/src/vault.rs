@@ -1,8 +1,10 @@
-//! Seals what must not lie in the database in clear: secrets, private keys and headers that may hold tokens.
+//! Seals what must not lie in the database in clear: secrets, private keys and headers that may
+//! hold tokens.
 //!
-//! AES-256-GCM-SIV with a random nonce for each sealing. The operator's keys come from the settings; the first one seals, all of them open, so
-//! that a key can be replaced. Sealed text names its key by the beginning of the key's SHA-256. Without a key things are kept in
-//! clear, marked as such; the process says so when it starts, and seals them when it gets a key.
+//! AES-256-GCM-SIV with a random nonce for each sealing. The operator's keys come from the
+//! settings; the first one seals, all of them open, so that a key can be replaced. Sealed text
+//! names its key by the beginning of the key's SHA-256. Without a key things are kept in clear,
+//! marked as such; the process says so when it starts, and seals them when it gets a key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -68,7 +70,10 @@ impl VaultKey {
         let bytes = BASE64.decode(text.trim()).map_err(|_| wrong())?;
         let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes).map_err(|_| wrong())?;
         let name = hex(&Sha256::digest(&bytes)[..4]);
-        Ok(Self { name, key: Arc::new(key) })
+        Ok(Self {
+            name,
+            key: Arc::new(key),
+        })
     }
 }
 
@@ -88,16 +93,25 @@ impl Vault {
     /// What text that is sealed with the current key begins with; `None` without a key.
     #[must_use]
     pub fn current_prefix(&self) -> Option<String> {
-        self.keys.first().map(|key| format!("{SEALED}{}:", key.name))
+        self.keys
+            .first()
+            .map(|key| format!("{SEALED}{}:", key.name))
     }
 
     /// Seals a text.
     #[must_use]
     pub fn seal(&self, text: &str) -> Sealed {
-        let Some(VaultKey { name, key }) = self.keys.first() else { return Sealed::known(format!("{CLEAR}{text}")) };
+        let Some(VaultKey { name, key }) = self.keys.first() else {
+            return Sealed::known(format!("{CLEAR}{text}"));
+        };
         let mut bytes = text.as_bytes().to_vec();
-        #[expect(clippy::expect_used, reason = "AES-GCM-SIV seals every text of less than 64 GiB")]
-        let nonce = key.seal_in_place_append_tag(Aad::empty(), &mut bytes).expect("a short text can be sealed");
+        #[expect(
+            clippy::expect_used,
+            reason = "AES-GCM-SIV seals every text of less than 64 GiB"
+        )]
+        let nonce = key
+            .seal_in_place_append_tag(Aad::empty(), &mut bytes)
+            .expect("a short text can be sealed");
         let mut whole = nonce.as_ref().to_vec();
         whole.append(&mut bytes);
         Sealed::known(format!("{SEALED}{name}:{}", BASE64.encode(whole)))
@@ -110,15 +124,28 @@ impl Vault {
     pub fn open(&self, sealed: &Sealed) -> Result<String, VaultError> {
         let Some(rest) = sealed.as_str().strip_prefix(SEALED) else {
             // Before there were keys, a secret was stored as it is.
-            return Ok(sealed.as_str().strip_prefix(CLEAR).unwrap_or(sealed.as_str()).to_owned());
+            return Ok(sealed
+                .as_str()
+                .strip_prefix(CLEAR)
+                .unwrap_or(sealed.as_str())
+                .to_owned());
         };
         let (name, encoded) = rest.split_once(':').ok_or(VaultError::Damaged)?;
-        let key = self.keys.iter().find(|key| key.name == name).ok_or_else(|| VaultError::UnknownKey(name.to_owned()))?;
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.name == name)
+            .ok_or_else(|| VaultError::UnknownKey(name.to_owned()))?;
         let whole = BASE64.decode(encoded).map_err(|_| VaultError::Damaged)?;
-        let (nonce, sealed) = whole.split_at_checked(NONCE_LEN).ok_or(VaultError::Damaged)?;
+        let (nonce, sealed) = whole
+            .split_at_checked(NONCE_LEN)
+            .ok_or(VaultError::Damaged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Damaged)?;
         let mut bytes = sealed.to_vec();
-        let text = key.key.open_in_place(nonce, Aad::empty(), &mut bytes).map_err(|_| VaultError::Damaged)?;
+        let text = key
+            .key
+            .open_in_place(nonce, Aad::empty(), &mut bytes)
+            .map_err(|_| VaultError::Damaged)?;
         String::from_utf8(text.to_vec()).map_err(|_| VaultError::Damaged)
     }
 
@@ -151,7 +178,12 @@ mod tests {
     const OTHER: &str = "/////////////////////////////////////////w8=";
 
     fn vault(keys: &[&str]) -> Vault {
-        Vault::new(&keys.iter().map(|key| VaultKey::parse(key).unwrap()).collect::<Vec<_>>())
+        Vault::new(
+            &keys
+                .iter()
+                .map(|key| VaultKey::parse(key).unwrap())
+                .collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -159,7 +191,11 @@ mod tests {
         let vault = vault(&[ONE]);
         let (sealed, again) = (vault.seal("hunter2"), vault.seal("hunter2"));
         assert!(!sealed.as_str().contains("hunter2") && sealed != again);
-        assert!(sealed.as_str().starts_with(&vault.current_prefix().unwrap()));
+        assert!(
+            sealed
+                .as_str()
+                .starts_with(&vault.current_prefix().unwrap())
+        );
         assert_eq!(vault.open(&sealed).unwrap(), "hunter2");
     }
 
@@ -167,8 +203,14 @@ mod tests {
     fn a_key_is_replaced_without_losing_anything() {
         let old = vault(&[ONE]).seal("hunter2");
         assert_eq!(vault(&[OTHER, ONE]).open(&old).unwrap(), "hunter2");
-        assert!(matches!(vault(&[OTHER]).open(&old), Err(VaultError::UnknownKey(_))));
-        assert!(matches!(vault(&[]).open(&old), Err(VaultError::UnknownKey(_))));
+        assert!(matches!(
+            vault(&[OTHER]).open(&old),
+            Err(VaultError::UnknownKey(_))
+        ));
+        assert!(matches!(
+            vault(&[]).open(&old),
+            Err(VaultError::UnknownKey(_))
+        ));
     }
 
     #[test]
@@ -186,13 +228,27 @@ mod tests {
         let sealed = vault.seal("hunter2");
         let mut text = sealed.as_str().to_owned();
         let last = text.len() - 3;
-        let other = if text.as_bytes()[last] == b'A' { "B" } else { "A" };
+        let other = if text.as_bytes()[last] == b'A' {
+            "B"
+        } else {
+            "A"
+        };
         text.replace_range(last..=last, other);
-        for bad in [text.as_str(), "sealed:", "sealed:x:", "sealed:630dcd29:AAAA"] {
+        for bad in [
+            text.as_str(),
+            "sealed:",
+            "sealed:x:",
+            "sealed:630dcd29:AAAA",
+        ] {
             assert!(vault.open(&Sealed::known(bad.to_owned())).is_err(), "{bad}");
         }
         assert!(!format!("{vault:?} {sealed:?}").contains("hunter2"));
-        for bad in ["", "AAAA", "not base64", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg=="] {
+        for bad in [
+            "",
+            "AAAA",
+            "not base64",
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==",
+        ] {
             let error = VaultKey::parse(bad).unwrap_err().to_string();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }

@@ -25,19 +25,27 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateApiKey {
-    /// What it is called: in `created_by`, in logs, in lists. No two keys ever have the same, also if one is revoked.
-    #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9_.@-]+$", example = "orders-team")]
+    /// What it is called: in `created_by`, in logs, in lists. No two keys ever have the same, also
+    /// if one is revoked.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = "^[A-Za-z0-9_.@-]+$",
+        example = "orders-team"
+    )]
     pub name: String,
     /// What its bearer may do; `admin` is everything.
     #[schema(min_items = 1, max_items = 4)]
     pub scopes: Vec<Scope>,
-    /// The tables that it holds for: ARNs in which `*` stands for any text. Left out, all. Not with `webhooks:manage` or `admin`.
+    /// The tables that it holds for: ARNs in which `*` stands for any text. Left out, all. Not with
+    /// `webhooks:manage` or `admin`.
     #[schema(max_items = 100)]
     pub table_arns: Option<Vec<String>>,
     /// The buckets that it holds for, in the same way.
     #[schema(max_items = 100)]
     pub s3_buckets: Option<Vec<String>>,
-    /// Requests a second in the long run, from each process of the service; left out, what the service gives everybody.
+    /// Requests a second in the long run, from each process of the service; left out, what the
+    /// service gives everybody.
     #[schema(minimum = 0.01, maximum = 100_000)]
     pub rate_limit_per_s: Option<f64>,
     /// When it stops to work (RFC 3339, any offset); left out, never.
@@ -94,13 +102,26 @@ pub async fn create_api_key(
     let now = state.chance.now();
     let said = read(&body, now)?;
     let secret = state.chance.api_key_secret();
-    let key = ApiKey::new(state.chance.ordered_id(), &secret, said, calling.name(), now);
+    let key = ApiKey::new(
+        state.chance.ordered_id(),
+        &secret,
+        said,
+        calling.name(),
+        now,
+    );
     if !state.store.add_api_key(&key, &secret.hash()).await? {
-        let taken = Invalid::new("is the name of another key, which may be revoked; choose another name");
-        return Err(Problem::with_errors(ProblemType::ValidationFailed, vec![FieldError::new("/name", &taken)]));
+        let taken =
+            Invalid::new("is the name of another key, which may be revoked; choose another name");
+        return Err(Problem::with_errors(
+            ProblemType::ValidationFailed,
+            vec![FieldError::new("/name", &taken)],
+        ));
     }
     tracing::info!(api_key.id = %key.id, api_key.name = key.name.as_str(), caller.name = calling.logged(), "API key created");
-    let body = ApiKeyWithSecret { api_key: ApiKeyView::from(&key), key: secret.expose().to_owned() };
+    let body = ApiKeyWithSecret {
+        api_key: ApiKeyView::from(&key),
+        key: secret.expose().to_owned(),
+    };
     Ok(created_with_secret("/v1/api-keys", key.id, &body))
 }
 
@@ -118,18 +139,30 @@ pub fn read(body: &Map<String, Value>, now: Timestamp) -> Result<NewApiKey, Prob
     let rate_per_s = fields.number("rate_limit_per_s", &mut errors, rate_per_s);
     let expires_at = fields.text("expires_at", &mut errors, |text| {
         let at = Timestamp::parse(text)?;
-        if at > now { Ok(at) } else { Err(Invalid::new("must be in the future")) }
+        if at > now {
+            Ok(at)
+        } else {
+            Err(Invalid::new("must be in the future"))
+        }
     });
     fields.finish(&mut errors);
     let grant = Grant::new(Scopes::of(scopes), AllowList::new(tables, buckets));
     let grant = grant.map_err(|e| {
         // A scope that is none was told already.
-        if errors.iter().all(|error| !error.pointer.starts_with("/scopes")) {
+        if errors
+            .iter()
+            .all(|error| !error.pointer.starts_with("/scopes"))
+        {
             errors.push(FieldError::new("/scopes", &e));
         }
     });
     match (name, grant) {
-        (Some(name), Ok(grant)) if errors.is_empty() => Ok(NewApiKey { name, grant, rate_per_s, expires_at }),
+        (Some(name), Ok(grant)) if errors.is_empty() => Ok(NewApiKey {
+            name,
+            grant,
+            rate_per_s,
+            expires_at,
+        }),
         _ => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
     }
 }

@@ -53,15 +53,29 @@ problems! {
         ListProblems
     )
 )]
-pub async fn list_api_keys(State(state): State<ApiState>, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
+pub async fn list_api_keys(
+    State(state): State<ApiState>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
     const SCOPE: &str = "API keys";
     let mut query = Query::of(raw.as_deref());
     let paging = Paging::read(&mut query, &SCOPE);
     query.finish()?;
-    let found = state.store.list_api_keys(paging.before, paging.size_and_one()).await?;
+    let found = state
+        .store
+        .list_api_keys(paging.before, paging.size_and_one())
+        .await?;
     let (keys, next_page_token) = paging.cut(found, &SCOPE);
-    let list = ApiKeyList { api_keys: keys.iter().map(ApiKeyView::from).collect(), next_page_token };
-    Ok(paging::respond(&list, "/v1/api-keys", raw.as_deref(), list.next_page_token.as_deref()))
+    let list = ApiKeyList {
+        api_keys: keys.iter().map(ApiKeyView::from).collect(),
+        next_page_token,
+    };
+    Ok(paging::respond(
+        &list,
+        "/v1/api-keys",
+        raw.as_deref(),
+        list.next_page_token.as_deref(),
+    ))
 }
 
 /// Get the record of an API key
@@ -81,13 +95,18 @@ pub async fn get_api_key(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ApiKeyView>, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let key = state.store.find_api_key(id).await?.ok_or_else(no_such_key)?;
+    let key = state
+        .store
+        .find_api_key(id)
+        .await?
+        .ok_or_else(no_such_key)?;
     Ok(Json(ApiKeyView::from(&key)))
 }
 
 /// Revoke an API key
 ///
-/// It works no more: at once in the process that answers, within five seconds in others. Its record stays. Safe to repeat.
+/// It works no more: at once in the process that answers, within five seconds in others. Its record
+/// stays. Safe to repeat.
 #[utoipa::path(
     post,
     path = "/v1/api-keys/{id}/revoke",
@@ -103,8 +122,14 @@ pub async fn revoke_api_key(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ApiKeyView>, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let key = state.store.revoke_api_key(id, state.chance.now()).await?.ok_or_else(no_such_key)?;
-    state.gate.forget(&CallerName::of_api_key(key.name.as_str()));
+    let key = state
+        .store
+        .revoke_api_key(id, state.chance.now())
+        .await?
+        .ok_or_else(no_such_key)?;
+    state
+        .gate
+        .forget(&CallerName::of_api_key(key.name.as_str()));
     tracing::info!(api_key.id = %id, api_key.name = key.name.as_str(), caller.name = calling.logged(), "API key revoked");
     Ok(Json(ApiKeyView::from(&key)))
 }

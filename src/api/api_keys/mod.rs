@@ -18,7 +18,10 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        uuid_of_path(parts, state).await.map(Self).ok_or_else(no_such_key)
+        uuid_of_path(parts, state)
+            .await
+            .map(Self)
+            .ok_or_else(no_such_key)
     }
 }
 

@@ -23,7 +23,8 @@ problems! {
 
 /// Cancel an export that AWS has not accepted
 ///
-/// Possible while it is PENDING and no start is on its way to AWS: AWS has no call that stops an export.
+/// Possible while it is PENDING and no start is on its way to AWS: AWS has no call that stops an
+/// export.
 #[utoipa::path(
     post,
     path = "/v1/exports/{id}/cancel",
@@ -41,8 +42,16 @@ pub async fn cancel_export(
     Query::of(query.as_deref()).finish()?;
     let now = state.chance.now();
     let cancel = |export: &Export| step::cancel(export, now);
-    let cancelled =
-        state.store.cancel(id, cancel, calling.name().as_ref(), state.chance.delivery_id()).await?.ok_or_else(Problem::no_such_export)?;
+    let cancelled = state
+        .store
+        .cancel(
+            id,
+            cancel,
+            calling.name().as_ref(),
+            state.chance.delivery_id(),
+        )
+        .await?
+        .ok_or_else(Problem::no_such_export)?;
     match cancelled {
         Ok(export) => {
             state.exports_changed.notify_waiters();
@@ -55,6 +64,9 @@ pub async fn cancel_export(
             let detail = "the export is PENDING, but its start is on its way to AWS, or was sent without our hearing the answer; look again in a moment";
             Err(Problem::new(ProblemType::NotCancellable, detail))
         }
-        Err(export) => Err(Problem::new(ProblemType::NotCancellable, format!("the export is {}", export.status().as_str()))),
+        Err(export) => Err(Problem::new(
+            ProblemType::NotCancellable,
+            format!("the export is {}", export.status().as_str()),
+        )),
     }
 }

@@ -1,4 +1,5 @@
-//! What the calls about a completed export's files share: finding them, and saying what is wrong when they cannot be read.
+//! What the calls about a completed export's files share: finding them, and saying what is wrong
+//! when they cannot be read.
 
 use std::sync::Arc;
 
@@ -13,9 +14,16 @@ use crate::export_reader::{ExportFiles, ReadError};
 
 /// The export of this id, if it is COMPLETED.
 pub(super) async fn completed(state: &ApiState, id: ExportId) -> Result<(Export, Output), Problem> {
-    let export = state.store.find(id).await?.ok_or_else(Problem::no_such_export)?;
+    let export = state
+        .store
+        .find(id)
+        .await?
+        .ok_or_else(Problem::no_such_export)?;
     let Some(output) = Output::of(&export) else {
-        return Err(Problem::new(ProblemType::NotCompleted, format!("the export is {}", export.status().as_str())));
+        return Err(Problem::new(
+            ProblemType::NotCompleted,
+            format!("the export is {}", export.status().as_str()),
+        ));
     };
     Ok((export, output))
 }
@@ -35,8 +43,15 @@ impl From<AwsFailure> for Problem {
         if failure.class == FailureClass::Refused {
             return Self::new(ProblemType::RefusedByAws, failure.to_string());
         }
-        tracing::warn!(aws.error.code = failure.code, aws.error.message = failure.message, "files of an export could not be read");
-        Self::new(ProblemType::AwsUnavailable, format!("S3 did not give the files of the export ({})", failure.code))
+        tracing::warn!(
+            aws.error.code = failure.code,
+            aws.error.message = failure.message,
+            "files of an export could not be read"
+        );
+        Self::new(
+            ProblemType::AwsUnavailable,
+            format!("S3 did not give the files of the export ({})", failure.code),
+        )
     }
 }
 
@@ -44,7 +59,9 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Aws(failure) => failure.into(),
-            ReadError::Missing { .. } | ReadError::Malformed { .. } => Self::new(ProblemType::OutputUnreadable, error.to_string()),
+            ReadError::Missing { .. } | ReadError::Malformed { .. } => {
+                Self::new(ProblemType::OutputUnreadable, error.to_string())
+            }
         }
     }
 }

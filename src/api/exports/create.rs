@@ -23,11 +23,12 @@ use crate::domain::request::ExportRequest;
 use crate::domain::retry::Attempt;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
-use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 use crate::store::accept::{Acceptance, KeyedRequest};
+use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 
 /// Says that the answer is that of an earlier request with the same key.
-pub(in crate::api) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(in crate::api) const IDEMPOTENT_REPLAYED: HeaderName =
+    HeaderName::from_static("idempotent-replayed");
 
 problems! {
     /// What can go wrong.
@@ -36,8 +37,9 @@ problems! {
 
 /// Ask for an export
 ///
-/// The request is checked by every rule that can be checked without AWS, stored, and answered with 202 at once; AWS is asked in
-/// the background. With an `Idempotency-Key` the request is safe to repeat: the same key and body answer the same export.
+/// The request is checked by every rule that can be checked without AWS, stored, and answered with
+/// 202 at once; AWS is asked in the background. With an `Idempotency-Key` the request is safe to
+/// repeat: the same key and body answer the same export.
 #[utoipa::path(
     post,
     path = "/v1/exports",
@@ -89,9 +91,13 @@ pub async fn create_export(
     let preflight = query.one("preflight", boolean).unwrap_or(false);
     query.finish()?;
     let now = state.chance.now();
-    let request = request::read(&body, &state.callbacks, &state.vault, now).and_then(|request| calling.check(&request).map(|()| request));
+    let request = request::read(&body, &state.callbacks, &state.vault, now)
+        .and_then(|request| calling.check(&request).map(|()| request));
     let request = vetted(&state, request).await;
-    let key = idempotency_key(&headers)?.map(|key| KeyedRequest { key, fingerprint: fingerprint(&Value::Object(body)) });
+    let key = idempotency_key(&headers)?.map(|key| KeyedRequest {
+        key,
+        fingerprint: fingerprint(&Value::Object(body)),
+    });
     drop(headers); // they hold the connection's buffer that they were read into
     let checked = match request {
         // What few requests do stays out of the future of all.
@@ -99,8 +105,11 @@ pub async fn create_export(
         other => other.map(|request| (request, None)),
     };
     let acceptance = match (checked, key) {
-        (Ok((request, table_size_bytes)), key) => store_new(&state, &calling, request, table_size_bytes, key, now).await?,
-        // What was right when it was first sent may not be any more: times age. Its answer stays the same.
+        (Ok((request, table_size_bytes)), key) => {
+            store_new(&state, &calling, request, table_size_bytes, key, now).await?
+        }
+        // What was right when it was first sent may not be any more: times age. Its answer stays
+        // the same.
         (Err(problem), Some(key)) => match Box::pin(state.store.known_by_key(&key)).await? {
             Some(Acceptance::Replayed(known)) if calling.may(&known.request) => (*known, true),
             _ => return Err(problem),
@@ -109,19 +118,33 @@ pub async fn create_export(
     };
     let (mut export, replayed) = acceptance;
     if let Some(wait) = waited {
-        // Deleted while waiting, or the database went away: it is stored, so answer with what it was.
-        export = Box::pin(wait_for_end(&state, export.id, wait)).await.ok().flatten().unwrap_or(export);
+        // Deleted while waiting, or the database went away: it is stored, so answer with what it
+        // was.
+        export = Box::pin(wait_for_end(&state, export.id, wait))
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or(export);
     }
-    let status = if waited.is_some() && export.status().is_end() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if waited.is_some() && export.status().is_end() {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
     let mut response = respond_with_location(&state, status, &export, waited);
     if replayed {
-        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }
 
 /// Refuses a callback to a name that leads where it must not.
-pub(super) async fn vetted(state: &ApiState, request: Result<ExportRequest, Problem>) -> Result<ExportRequest, Problem> {
+pub(super) async fn vetted(
+    state: &ApiState,
+    request: Result<ExportRequest, Problem>,
+) -> Result<ExportRequest, Problem> {
     let request = request?;
     if let Some(callback) = &request.callback {
         Box::pin(state.vet("/callback_url", &callback.url)).await?;
@@ -129,7 +152,8 @@ pub(super) async fn vetted(state: &ApiState, request: Result<ExportRequest, Prob
     Ok(request)
 }
 
-/// The request again if no check fails, and the table's size if AWS told. A repetition is not checked: its export exists.
+/// The request again if no check fails, and the table's size if AWS told. A repetition is not
+/// checked: its export exists.
 async fn check_first(
     state: &ApiState,
     request: ExportRequest,
@@ -149,12 +173,22 @@ async fn check_first(
 ///
 /// # Errors
 /// The database does not answer.
-pub(super) async fn expected(state: &ApiState, request: &ExportRequest, table_size_bytes: Option<i64>) -> Result<Estimate, Problem> {
+pub(super) async fn expected(
+    state: &ApiState,
+    request: &ExportRequest,
+    table_size_bytes: Option<i64>,
+) -> Result<Estimate, Problem> {
     let past = state.store.past_exports(request, table_size_bytes).await?;
-    Ok(estimate(&request.kind, &past, table_size_bytes, state.prices.of(request.table_arn.region())))
+    Ok(estimate(
+        &request.kind,
+        &past,
+        table_size_bytes,
+        state.prices.of(request.table_arn.region()),
+    ))
 }
 
-/// Stores the export, or finds the one that its key stands for. The export, and whether it was known.
+/// Stores the export, or finds the one that its key stands for. The export, and whether it was
+/// known.
 async fn store_new(
     state: &ApiState,
     calling: &Calling,
@@ -169,7 +203,10 @@ async fn store_new(
         created_at: now,
         created_by: calling.name(),
         updated_at: now,
-        origin: Origin::Created { client_token: state.chance.client_token(), token_made_at: now },
+        origin: Origin::Created {
+            client_token: state.chance.client_token(),
+            token_made_at: now,
+        },
         status_reason: Some(accepted_in_words(&request)),
         request,
         state: ExportState::Pending,
@@ -186,9 +223,10 @@ async fn store_new(
             Ok((export, false))
         }
         (_, Acceptance::Replayed(known)) => Ok((*known, true)),
-        (_, Acceptance::KeyReused | Acceptance::Known(_)) => {
-            Err(Problem::new(ProblemType::IdempotencyKeyReused, "this Idempotency-Key came before with another request"))
-        }
+        (_, Acceptance::KeyReused | Acceptance::Known(_)) => Err(Problem::new(
+            ProblemType::IdempotencyKeyReused,
+            "this Idempotency-Key came before with another request",
+        )),
     }
 }
 
@@ -197,16 +235,29 @@ fn accepted_in_words(request: &ExportRequest) -> String {
     let warning = request.destination.bucket.broken_rule().map(|why| {
         format!(". Warning: S3 does not allow new buckets with this name ({why}); the export fails unless the bucket already exists")
     });
-    format!("accepted; AWS has not been asked yet{}", warning.unwrap_or_default())
+    format!(
+        "accepted; AWS has not been asked yet{}",
+        warning.unwrap_or_default()
+    )
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all("idempotency-key").iter();
-    let Some(key) = given.next() else { return Ok(None) };
-    let text = key.to_str().ok().filter(|text| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()));
+    let Some(key) = given.next() else {
+        return Ok(None);
+    };
+    let text = key.to_str().ok().filter(|text| {
+        (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    });
     match (text, given.next()) {
         (Some(text), None) => Ok(Some(text.to_owned())),
-        (_, Some(_)) => Err(Problem::header("Idempotency-Key", "is given more than once")),
-        (None, _) => Err(Problem::header("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+        (_, Some(_)) => Err(Problem::header(
+            "Idempotency-Key",
+            "is given more than once",
+        )),
+        (None, _) => Err(Problem::header(
+            "Idempotency-Key",
+            "must be 1 to 255 visible ASCII characters",
+        )),
     }
 }

@@ -17,7 +17,8 @@ problems! {
 
 /// Forget an export
 ///
-/// As `terraform destroy` does: the record goes, with its history and idempotency key; exported data stays, and AWS is not told.
+/// As `terraform destroy` does: the record goes, with its history and idempotency key; exported
+/// data stays, and AWS is not told.
 #[utoipa::path(
     delete,
     path = "/v1/exports/{id}",
@@ -44,7 +45,10 @@ pub async fn delete_export(
             tracing::info!(export.id = %id, export.forced = force, caller.name = calling.logged(), "export forgotten");
             Ok(StatusCode::NO_CONTENT)
         }
-        Some(false) => Err(Problem::new(ProblemType::NotEnded, "the export has not ended; wait for its end or use ?force=true")),
+        Some(false) => Err(Problem::new(
+            ProblemType::NotEnded,
+            "the export has not ended; wait for its end or use ?force=true",
+        )),
         None => Err(Problem::no_such_export()),
     }
 }

@@ -1,4 +1,5 @@
-//! `POST /v1/exports/discover`: what AWS remembers, what of it is known here, and adoption of the rest.
+//! `POST /v1/exports/discover`: what AWS remembers, what of it is known here, and adoption of the
+//! rest.
 
 use std::time::{Duration, Instant};
 
@@ -47,13 +48,15 @@ pub struct DiscoverExports {
         example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders"
     )]
     pub table_arn: Option<String>,
-    /// The account whose exports are listed, of all its tables, also of those that were deleted since.
+    /// The account whose exports are listed, of all its tables, also of those that were deleted
+    /// since.
     #[schema(pattern = "^[0-9]{12}$")]
     pub account_id: Option<String>,
     /// The region whose exports are listed.
     #[schema(pattern = "^[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$")]
     pub region: Option<String>,
-    /// `true` adopts every export that is listed and not known; a list of ARNs (at most 100) adopts these; `false` adopts none.
+    /// `true` adopts every export that is listed and not known; a list of ARNs (at most 100) adopts
+    /// these; `false` adopts none.
     #[schema(value_type = Option<AdoptChoice>)]
     pub adopt: Option<Value>,
     /// `next_page_token` of the answer before, with the same place.
@@ -83,7 +86,8 @@ pub struct Discovered {
     /// For the rest, when one answer did not hold all; null when there is nothing more.
     #[schema(required)]
     pub next_page_token: Option<String>,
-    /// Why AWS's list could not be read to its end, and what to do; null when it was, or `next_page_token` leads on.
+    /// Why AWS's list could not be read to its end, and what to do; null when it was, or
+    /// `next_page_token` leads on.
     #[schema(required)]
     pub incomplete_reason: Option<String>,
 }
@@ -120,8 +124,9 @@ problems! {
 
 /// List what AWS remembers, and adopt it
 ///
-/// AWS remembers exports for 90 days. An answer holds at most 1,000 exports and takes some 20 seconds at most; `next_page_token` asks
-/// for the rest. AWS is asked slowly enough not to disturb the exports that run: some 80 exports can be adopted by one call.
+/// AWS remembers exports for 90 days. An answer holds at most 1,000 exports and takes some 20
+/// seconds at most; `next_page_token` asks for the rest. AWS is asked slowly enough not to disturb
+/// the exports that run: some 80 exports can be adopted by one call.
 #[utoipa::path(
     post,
     path = "/v1/exports/discover",
@@ -146,7 +151,13 @@ pub async fn discover_exports(
     for (_, table) in &wish.named {
         calling.check_table("/adopt", table)?;
     }
-    let mut search = Search { state: &state, calling: &calling, wish, began: Instant::now(), found: Discovered::default() };
+    let mut search = Search {
+        state: &state,
+        calling: &calling,
+        wish,
+        began: Instant::now(),
+        found: Discovered::default(),
+    };
     search.adopt_named().await?;
     search.list().await?;
     Ok(Json(search.found))
@@ -196,17 +207,38 @@ struct Search<'a> {
 impl Search<'_> {
     /// Waits for a turn to call AWS. Whether it came before the time was over.
     async fn turn(&self) -> bool {
-        let Place { account_id, region, .. } = &self.wish.place;
+        let Place {
+            account_id, region, ..
+        } = &self.wish.place;
         let left = TIME.saturating_sub(self.began.elapsed());
-        !left.is_zero() && self.state.aws.turns.wait(TurnKind::Look, account_id, region, || self.state.chance.now(), left).await
+        !left.is_zero()
+            && self
+                .state
+                .aws
+                .turns
+                .wait(
+                    TurnKind::Look,
+                    account_id,
+                    region,
+                    || self.state.chance.now(),
+                    left,
+                )
+                .await
     }
 
-    /// Adopts the exports that were named, whether AWS lists them or not: it describes those of deleted tables too.
+    /// Adopts the exports that were named, whether AWS lists them or not: it describes those of
+    /// deleted tables too.
     async fn adopt_named(&mut self) -> Result<(), Problem> {
         let named = std::mem::take(&mut self.wish.named);
-        let arns: Vec<_> = named.iter().map(|(arn, _)| arn.as_str().to_owned()).collect();
+        let arns: Vec<_> = named
+            .iter()
+            .map(|(arn, _)| arn.as_str().to_owned())
+            .collect();
         let known = self.state.store.known_arns(&arns).await?;
-        for (arn, table) in named.iter().filter(|(arn, _)| !known.contains_key(arn.as_str())) {
+        for (arn, table) in named
+            .iter()
+            .filter(|(arn, _)| !known.contains_key(arn.as_str()))
+        {
             if !self.turn().await {
                 self.leave(arn.as_str(), "the time for one call is over; send it again");
                 continue;
@@ -217,7 +249,11 @@ impl Search<'_> {
     }
 
     /// Adopts one export. Its id here, if it has one now; whether AWS can be asked more.
-    async fn adopt(&mut self, arn: &ExportArn, table: &TableArn) -> Result<(Option<Uuid>, bool), Problem> {
+    async fn adopt(
+        &mut self,
+        arn: &ExportArn,
+        table: &TableArn,
+    ) -> Result<(Option<Uuid>, bool), Problem> {
         match adopt_one(self.state, self.calling, table, arn).await {
             Ok(Adoption::Adopted(export)) => {
                 self.found.adopted += 1;
@@ -244,12 +280,20 @@ impl Search<'_> {
     }
 
     fn leave(&mut self, arn: &str, detail: &str) {
-        self.found.not_adopted.push(NotAdoptedExport { arn: arn.to_owned(), detail: detail.to_owned() });
+        self.found.not_adopted.push(NotAdoptedExport {
+            arn: arn.to_owned(),
+            detail: detail.to_owned(),
+        });
     }
 
-    /// Lists page by page. What cannot be listed in time, or is refused later, is left to the next call.
+    /// Lists page by page. What cannot be listed in time, or is refused later, is left to the next
+    /// call.
     async fn list(&mut self) -> Result<(), Problem> {
-        let Place { account_id, region, table } = self.wish.place.clone();
+        let Place {
+            account_id,
+            region,
+            table,
+        } = self.wish.place.clone();
         // The time bounds how many are read.
         let mut pages = Pages::beginning_with(self.wish.page.clone(), 1, usize::MAX);
         while let Some(page) = pages.next_page() {
@@ -257,7 +301,12 @@ impl Search<'_> {
                 self.leave_rest(&pages, &page);
                 return Ok(());
             }
-            let (summaries, next) = match self.state.aws.list_summaries(&account_id, &region, table.as_ref(), page.token()).await {
+            let (summaries, next) = match self
+                .state
+                .aws
+                .list_summaries(&account_id, &region, table.as_ref(), page.token())
+                .await
+            {
                 Ok(listed) => listed,
                 Err(failure) => {
                     match pages.begin_again(&page, failure) {
@@ -265,7 +314,9 @@ impl Search<'_> {
                         Err(failure) if is_token_refused(&page, &failure) => {
                             self.end_early(&format!("AWS rejected its page token ({failure})"))
                         }
-                        Err(failure) if self.found.exports.is_empty() => return Err(of_aws(&failure, "list the exports")),
+                        Err(failure) if self.found.exports.is_empty() => {
+                            return Err(of_aws(&failure, "list the exports"));
+                        }
                         Err(_) => self.leave_rest(&pages, &page),
                     }
                     return Ok(());
@@ -285,7 +336,8 @@ impl Search<'_> {
 
     /// Leaves this page, and what comes after it, to the next call.
     fn leave_rest(&mut self, pages: &Pages, page: &Page) {
-        // The list was begun again, and the token that would lead on may be rejected like the one before: without an end.
+        // The list was begun again, and the token that would lead on may be rejected like the one
+        // before: without an end.
         if pages.have_restarted() && !self.wish.all {
             self.end_early("AWS rejected a page token, and the list is longer than one answer");
             return;
@@ -298,7 +350,11 @@ impl Search<'_> {
     /// Ends a list of which AWS does not give the rest.
     fn end_early(&mut self, why: &str) {
         let listed = self.found.exports.len();
-        let instead = if self.wish.place.table.is_none() { "list table by table (table_arn), or " } else { "" };
+        let instead = if self.wish.place.table.is_none() {
+            "list table by table (table_arn), or "
+        } else {
+            ""
+        };
         self.found.incomplete_reason = Some(format!(
             "{why}; {listed} exports were listed. To reach the others, {instead}name them in adopt, or import them by their ARNs"
         ));
@@ -306,21 +362,34 @@ impl Search<'_> {
 
     /// Takes a page over, and adopts what is wished of it. Whether all of it was worked off.
     async fn take(&mut self, summaries: Vec<ExportSummary>) -> Result<bool, Problem> {
-        let arns: Vec<_> = summaries.iter().map(|summary| summary.arn.as_str().to_owned()).collect();
+        let arns: Vec<_> = summaries
+            .iter()
+            .map(|summary| summary.arn.as_str().to_owned())
+            .collect();
         let mut known = self.state.store.known_arns(&arns).await?;
         let mut whole = true;
         let allow = self.calling.0.grant.allow();
         // Of an account, an API key that holds for some tables sees the exports of these.
         let theirs = |summary: &ExportSummary| {
-            allow.is_everything() || ExportArn::parse(summary.arn.as_str()).is_ok_and(|(_, table)| allow.table(table.as_str()))
+            allow.is_everything()
+                || ExportArn::parse(summary.arn.as_str())
+                    .is_ok_and(|(_, table)| allow.table(table.as_str()))
         };
         for summary in summaries.into_iter().filter(theirs) {
             // Listed before: the list was begun again.
-            if self.found.exports.iter().any(|listed| listed.arn == summary.arn.as_str()) {
+            if self
+                .found
+                .exports
+                .iter()
+                .any(|listed| listed.arn == summary.arn.as_str())
+            {
                 continue;
             }
             let place = known.remove(summary.arn.as_str());
-            if place.as_ref().is_some_and(|known| !allow.bucket(&known.s3_bucket)) {
+            if place
+                .as_ref()
+                .is_some_and(|known| !allow.bucket(&known.s3_bucket))
+            {
                 continue;
             }
             let mut known_id = place.map(|known| known.id.0);
@@ -333,12 +402,18 @@ impl Search<'_> {
                     }
                 }
             }
-            // AWS lists no buckets: to whom only some belong, an export is shown once its bucket is known.
+            // AWS lists no buckets: to whom only some belong, an export is shown once its bucket is
+            // known.
             if known_id.is_none() && !allow.buckets().is_empty() {
                 continue;
             }
             let ExportSummary { arn, status, kind } = summary;
-            self.found.exports.push(DiscoveredExport { arn: arn.as_str().to_owned(), export_status: status, export_type: kind, known_id });
+            self.found.exports.push(DiscoveredExport {
+                arn: arn.as_str().to_owned(),
+                export_status: status,
+                export_type: kind,
+                known_id,
+            });
         }
         Ok(whole)
     }
@@ -353,59 +428,108 @@ fn read(body: &Map<String, Value>) -> Result<Wish, Problem> {
     let by_account = given("account_id") || given("region");
     let table = fields.text("table_arn", &mut errors, TableArn::parse);
     let account = |text: &str| {
-        if is_account_id(text) { Ok(text.to_owned()) } else { Err(Invalid::new("must be the 12 digits of an account")) }
+        if is_account_id(text) {
+            Ok(text.to_owned())
+        } else {
+            Err(Invalid::new("must be the 12 digits of an account"))
+        }
     };
-    let region = |text: &str| if is_region(text) { Ok(text.to_owned()) } else { Err(Invalid::new("must be a region such as us-east-1")) };
+    let region = |text: &str| {
+        if is_region(text) {
+            Ok(text.to_owned())
+        } else {
+            Err(Invalid::new("must be a region such as us-east-1"))
+        }
+    };
     let place = if by_account && !by_table {
         let account_id = fields.required_text("account_id", &mut errors, account);
         let region = fields.required_text("region", &mut errors, region);
-        account_id.zip(region).map(|(account_id, region)| Place { account_id, region, table: None })
+        account_id.zip(region).map(|(account_id, region)| Place {
+            account_id,
+            region,
+            table: None,
+        })
     } else {
         for name in ["account_id", "region"] {
             if fields.value(name).is_some() {
-                errors.push(FieldError::new(fields.pointer(name), &Invalid::new("is not allowed with table_arn, which names both")));
+                errors.push(FieldError::new(
+                    fields.pointer(name),
+                    &Invalid::new("is not allowed with table_arn, which names both"),
+                ));
             }
         }
         if !by_table {
-            errors.push(FieldError::new("/table_arn", &Invalid::new("is required, unless account_id and region are given")));
+            errors.push(FieldError::new(
+                "/table_arn",
+                &Invalid::new("is required, unless account_id and region are given"),
+            ));
         }
-        table.map(|table| Place { account_id: table.account_id().to_owned(), region: table.region().to_owned(), table: Some(table) })
+        table.map(|table| Place {
+            account_id: table.account_id().to_owned(),
+            region: table.region().to_owned(),
+            table: Some(table),
+        })
     };
     let (all, named) = read_adopt(&mut fields, &mut errors, place.as_ref());
-    let page = fields.text("page_token", &mut errors, |text| read_token(text, place.as_ref()));
+    let page = fields.text("page_token", &mut errors, |text| {
+        read_token(text, place.as_ref())
+    });
     fields.finish(&mut errors);
     match place.filter(|_| errors.is_empty()) {
-        Some(place) => Ok(Wish { place, all, named, page: page.unwrap_or(Page::First) }),
+        Some(place) => Ok(Wish {
+            place,
+            all,
+            named,
+            page: page.unwrap_or(Page::First),
+        }),
         None => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
     }
 }
 
-fn read_adopt(fields: &mut Fields<'_>, errors: &mut Errors, place: Option<&Place>) -> (bool, Vec<(ExportArn, TableArn)>) {
+fn read_adopt(
+    fields: &mut Fields<'_>,
+    errors: &mut Errors,
+    place: Option<&Place>,
+) -> (bool, Vec<(ExportArn, TableArn)>) {
     let at = fields.pointer("adopt");
     let named = match fields.value("adopt") {
         None => return (false, Vec::new()),
         Some(Value::Bool(all)) => return (*all, Vec::new()),
         Some(Value::Array(named)) if named.len() <= MOST_NAMED => named,
         Some(Value::Array(_)) => {
-            errors.push(FieldError::new(at, &Invalid::new(format!("must name at most {MOST_NAMED} exports"))));
+            errors.push(FieldError::new(
+                at,
+                &Invalid::new(format!("must name at most {MOST_NAMED} exports")),
+            ));
             return (false, Vec::new());
         }
         Some(other) => {
-            errors.push(FieldError::new(at, &Invalid::new(format!("must be true, false or a list of export ARNs, not {}", kind(other)))));
+            errors.push(FieldError::new(
+                at,
+                &Invalid::new(format!(
+                    "must be true, false or a list of export ARNs, not {}",
+                    kind(other)
+                )),
+            ));
             return (false, Vec::new());
         }
     };
     let mut arns: Vec<(ExportArn, TableArn)> = Vec::new();
     for (number, one) in named.iter().enumerate() {
-        let parsed = one.as_str().ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one)))).and_then(ExportArn::parse);
+        let parsed = one
+            .as_str()
+            .ok_or_else(|| Invalid::new(format!("must be a string, not {}", kind(one))))
+            .and_then(ExportArn::parse);
         let parsed = parsed.and_then(|(arn, table)| match place {
-            Some(place) if !place.holds(&table) => {
-                Err(Invalid::new("is not an export of the table, or account and region, that is looked at"))
-            }
+            Some(place) if !place.holds(&table) => Err(Invalid::new(
+                "is not an export of the table, or account and region, that is looked at",
+            )),
             _ => Ok((arn, table)),
         });
         match parsed {
-            Ok((arn, table)) if arns.iter().all(|(other, _)| *other != arn) => arns.push((arn, table)),
+            Ok((arn, table)) if arns.iter().all(|(other, _)| *other != arn) => {
+                arns.push((arn, table))
+            }
             Ok(_) => {}
             Err(e) => errors.push(FieldError::new(format!("{at}/{number}"), &e)),
         }
@@ -414,7 +538,9 @@ fn read_adopt(fields: &mut Fields<'_>, errors: &mut Errors, place: Option<&Place
 }
 
 fn read_token(text: &str, place: Option<&Place>) -> Result<Page, Invalid> {
-    let wrong = || Invalid::new("must be a next_page_token of this call, used with the same place as before");
+    let wrong = || {
+        Invalid::new("must be a next_page_token of this call, used with the same place as before")
+    };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
     let (mark, page) = bytes.split_at_checked(8).ok_or_else(wrong)?;
     let fits = place.is_none_or(|place| place.mark() == mark);
@@ -422,5 +548,9 @@ fn read_token(text: &str, place: Option<&Place>) -> Result<Page, Invalid> {
         return Err(wrong());
     }
     let token = String::from_utf8(page.to_vec()).map_err(|_| wrong())?;
-    Ok(if token.is_empty() { Page::First } else { Page::Of(token) })
+    Ok(if token.is_empty() {
+        Page::First
+    } else {
+        Page::Of(token)
+    })
 }

@@ -28,7 +28,8 @@ use crate::domain::ids::ExportId;
 use crate::domain::invalid::Invalid;
 use crate::domain::timestamp::Timestamp;
 
-/// How long a stream lasts whose caller had to say who it is: a key may have been revoked meanwhile.
+/// How long a stream lasts whose caller had to say who it is: a key may have been revoked
+/// meanwhile.
 const LONGEST_STREAM: Duration = Duration::from_secs(300);
 
 /// Tells nginx not to buffer an answer.
@@ -50,7 +51,8 @@ pub struct EventView {
     pub export_status: ExportStatus,
     /// What happened, in words.
     pub detail: String,
-    /// Who made it happen; null if it was the service, AWS, or somebody who need not say who they are.
+    /// Who made it happen; null if it was the service, AWS, or somebody who need not say who they
+    /// are.
     #[schema(required, example = "api_key:orders-team")]
     pub created_by: Option<String>,
 }
@@ -63,7 +65,10 @@ impl From<&Event> for EventView {
             timestamp: event.at,
             export_status: event.status,
             detail: event.detail.clone(),
-            created_by: event.created_by.as_ref().map(|name| name.as_str().to_owned()),
+            created_by: event
+                .created_by
+                .as_ref()
+                .map(|name| name.as_str().to_owned()),
         }
     }
 }
@@ -82,8 +87,8 @@ problems! {
 
 /// Get an export's history
 ///
-/// Oldest first. With `Accept: text/event-stream` the answer is that of `GET /v1/exports/{id}/events/stream`, which is the call for generated
-/// clients.
+/// Oldest first. With `Accept: text/event-stream` the answer is that of `GET
+/// /v1/exports/{id}/events/stream`, which is the call for generated clients.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/events",
@@ -102,22 +107,34 @@ pub async fn list_export_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seen = last_seen(&headers, query.as_deref())?;
-    let wants_stream = headers.get_all(header::ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
+    let wants_stream = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|v| v.to_str().is_ok_and(|v| v.contains("text/event-stream")));
     drop(headers); // they hold the connection's buffer that they were read into
     if wants_stream {
         return stream(state, id, &calling, seen).await;
     }
-    state.store.find(id).await?.ok_or_else(Problem::no_such_export)?;
+    state
+        .store
+        .find(id)
+        .await?
+        .ok_or_else(Problem::no_such_export)?;
     let events = Box::pin(state.store.events_after(id, 0)).await?;
-    Ok(Json(EventList { events: events.iter().map(EventView::from).collect() }).into_response())
+    Ok(Json(EventList {
+        events: events.iter().map(EventView::from).collect(),
+    })
+    .into_response())
 }
 
 /// Follow an export live
 ///
-/// Server-sent events: what happened so far, then what happens, until the export has ended. The `data` of each is an `ExportEvent`, its `id`
-/// the event's `sequence`, its `event` the type. A client that reconnects with `Last-Event-ID` misses nothing and sees nothing twice; once the
-/// export has ended and everything was seen the answer is 204, at which browsers' `EventSource` stops. Where callers must authenticate, a
-/// stream ends after five minutes, so that they do so again.
+/// Server-sent events: what happened so far, then what happens, until the export has ended. The
+/// `data` of each is an `ExportEvent`, its `id` the event's `sequence`, its `event` the type. A
+/// client that reconnects with `Last-Event-ID` misses nothing and sees nothing twice; once the
+/// export has ended and everything was seen the answer is 204, at which browsers' `EventSource`
+/// stops. Where callers must authenticate, a stream ends after five minutes, so that they do so
+/// again.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/events/stream",
@@ -147,32 +164,69 @@ pub async fn stream_export_events(
 }
 
 /// A live stream after the event that was seen last.
-async fn stream(state: ApiState, id: ExportId, calling: &Calling, seen: Option<i32>) -> Result<Response, Problem> {
+async fn stream(
+    state: ApiState,
+    id: ExportId,
+    calling: &Calling,
+    seen: Option<i32>,
+) -> Result<Response, Problem> {
     // Watched before it is read, so that no event falls between.
     let version = state.watcher.watch(id);
-    let export = state.watcher.in_turn(|| state.store.find(id)).await?.ok_or_else(Problem::no_such_export)?;
+    let export = state
+        .watcher
+        .in_turn(|| state.store.find(id))
+        .await?
+        .ok_or_else(Problem::no_such_export)?;
     // An event is the version that it led to.
     if export.status().is_end() && seen.is_some_and(|seen| seen >= export.version) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let until = calling.0.name.is_some().then(|| Instant::now() + LONGEST_STREAM);
-    let live = Live { state, id, version, after: seen.unwrap_or(0), until, waiting: VecDeque::new(), ended: false };
-    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
-    let mut response = Sse::new(live.into_stream()).keep_alive(keep_alive).into_response();
-    // nginx would hold back everything, the head included, until the stream ends. Others must not change or keep it.
-    response.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    let until = calling
+        .0
+        .name
+        .is_some()
+        .then(|| Instant::now() + LONGEST_STREAM);
+    let live = Live {
+        state,
+        id,
+        version,
+        after: seen.unwrap_or(0),
+        until,
+        waiting: VecDeque::new(),
+        ended: false,
+    };
+    let keep_alive = KeepAlive::new()
+        .interval(Duration::from_secs(15))
+        .text("still here");
+    let mut response = Sse::new(live.into_stream())
+        .keep_alive(keep_alive)
+        .into_response();
+    // nginx would hold back everything, the head included, until the stream ends. Others must not
+    // change or keep it.
+    response
+        .headers_mut()
+        .insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-transform"),
+    );
     Ok(response)
 }
 
-/// The last event that a client has seen, by the header that browsers send when they reconnect, or by the parameter that others send instead.
-/// Empty counts as none, as in the standard.
+/// The last event that a client has seen, by the header that browsers send when they reconnect, or
+/// by the parameter that others send instead. Empty counts as none, as in the standard.
 fn last_seen(headers: &HeaderMap, query: Option<&str>) -> Result<Option<i32>, Problem> {
     let mut query = Query::of(query);
-    let parameter = query.one("lastEventId", |text| read_event_id(text).ok_or_else(|| Invalid::new(EVENT_ID)));
+    let parameter = query.one("lastEventId", |text| {
+        read_event_id(text).ok_or_else(|| Invalid::new(EVENT_ID))
+    });
     query.finish()?;
     let header = match headers.get("last-event-id") {
-        Some(value) => value.to_str().ok().and_then(read_event_id).ok_or_else(|| Problem::header("Last-Event-ID", EVENT_ID))?,
+        Some(value) => value
+            .to_str()
+            .ok()
+            .and_then(read_event_id)
+            .ok_or_else(|| Problem::header("Last-Event-ID", EVENT_ID))?,
         None => None,
     };
     Ok(header.or(parameter.flatten()))
@@ -184,7 +238,11 @@ const EVENT_ID: &str = "must be the id of an event of this export, a whole numbe
 fn read_event_id(text: &str) -> Option<Option<i32>> {
     match text.trim() {
         "" => Some(None),
-        text => text.parse().ok().filter(|sequence| *sequence >= 0).map(Some),
+        text => text
+            .parse()
+            .ok()
+            .filter(|sequence| *sequence >= 0)
+            .map(Some),
     }
 }
 
@@ -212,8 +270,12 @@ impl Live {
     fn into_stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
         stream::unfold(self, |mut live| async move {
             let event = live.next().await?;
-            let message = sse::Event::default().id(event.sequence.to_string()).event(event.kind.as_str());
-            let message = message.json_data(EventView::from(&event)).unwrap_or_default();
+            let message = sse::Event::default()
+                .id(event.sequence.to_string())
+                .event(event.kind.as_str());
+            let message = message
+                .json_data(EventView::from(&event))
+                .unwrap_or_default();
             Some((Ok(message), live))
         })
     }
@@ -233,7 +295,12 @@ impl Live {
                 return None;
             }
             self.waiting.shrink_to_fit();
-            match self.state.watcher.in_turn(|| self.state.store.events_after(self.id, self.after)).await {
+            match self
+                .state
+                .watcher
+                .in_turn(|| self.state.store.events_after(self.id, self.after))
+                .await
+            {
                 Ok(events) if !events.is_empty() => self.waiting = events.into(),
                 Ok(_) if self.has_ended().await => return None,
                 Ok(_) => tokio::select! {

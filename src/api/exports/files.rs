@@ -18,8 +18,8 @@ use crate::api::query::Query;
 use crate::domain::aws_failure::AwsFailure;
 use crate::domain::duration::parse_presign;
 use crate::domain::invalid::Invalid;
-use crate::export_reader::{ExportFiles, ReadError, SIDE_BY_SIDE};
 use crate::export_files::manifest::FileLine;
+use crate::export_reader::{ExportFiles, ReadError, SIDE_BY_SIDE};
 
 /// One page of an export's data files, in the order of its manifest.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,7 +36,9 @@ pub struct FileList {
 #[schema(as = ExportFile)]
 pub struct FileView {
     /// Its key in the export's bucket.
-    #[schema(example = "daily/AWSDynamoDB/01795400426000-fa682feb/data/jsd2fwpcjvjavtmaxvjtmjyqeq.json.gz")]
+    #[schema(
+        example = "daily/AWSDynamoDB/01795400426000-fa682feb/data/jsd2fwpcjvjavtmaxvjtmjyqeq.json.gz"
+    )]
     pub key: String,
     /// How many items it has, as the manifest says.
     #[schema(required)]
@@ -62,8 +64,9 @@ problems! {
 
 /// List the data files of a COMPLETED export
 ///
-/// Exactly the files that its manifest names, also where all incremental exports of a prefix share one folder. With `presign` each has
-/// a URL that reads it without credentials; one that was signed with temporary credentials ends with them at the latest.
+/// Exactly the files that its manifest names, also where all incremental exports of a prefix share
+/// one folder. With `presign` each has a URL that reads it without credentials; one that was signed
+/// with temporary credentials ends with them at the latest.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/files",
@@ -88,7 +91,9 @@ pub async fn list_export_files(
         Ok(size @ 1..=200_usize) => Ok(size),
         _ => Err(Invalid::new("must be a whole number from 1 to 200")),
     });
-    let from = query.one("page_token", |text| page_token::read_offset(text, id.0)).unwrap_or(0);
+    let from = query
+        .one("page_token", |text| page_token::read_offset(text, id.0))
+        .unwrap_or(0);
     query.finish()?;
     let files = files_of(&state, id).await?;
     let summary = files.summary().await?;
@@ -101,20 +106,39 @@ pub async fn list_export_files(
             next_page_token = Some(page_token::at_offset(id.0, next_offset));
             break;
         }
-        page.push(line.file.map_err(|what| ReadError::Malformed { key: files_key.clone(), what })?);
+        page.push(line.file.map_err(|what| ReadError::Malformed {
+            key: files_key.clone(),
+            what,
+        })?);
         next_offset = line.next_offset;
     }
     drop(lines);
-    let views = stream::iter(page).map(|file| view(&files, file, presign)).buffered(SIDE_BY_SIDE);
-    Ok(Json(FileList { files: views.try_collect().await?, next_page_token }))
+    let views = stream::iter(page)
+        .map(|file| view(&files, file, presign))
+        .buffered(SIDE_BY_SIDE);
+    Ok(Json(FileList {
+        files: views.try_collect().await?,
+        next_page_token,
+    }))
 }
 
-async fn view(files: &ExportFiles, file: FileLine, presign: Option<Duration>) -> Result<FileView, AwsFailure> {
+async fn view(
+    files: &ExportFiles,
+    file: FileLine,
+    presign: Option<Duration>,
+) -> Result<FileView, AwsFailure> {
     let key = files.output.whole_key(&file.named_key);
     let size_bytes = files.head(&key).await?.map(|facts| facts.size_bytes);
     let url = match presign {
         Some(valid_for) => Some(files.presign(&key, valid_for).await?),
         None => None,
     };
-    Ok(FileView { key, item_count: file.item_count, md5: file.md5, etag: file.etag, size_bytes, url })
+    Ok(FileView {
+        key,
+        item_count: file.item_count,
+        md5: file.md5,
+        etag: file.etag,
+        size_bytes,
+        url,
+    })
 }

@@ -20,7 +20,8 @@ problems! {
 
 /// Get an export
 ///
-/// With `Prefer: wait=N` the answer comes when the export has ended, or after N seconds with what it is then.
+/// With `Prefer: wait=N` the answer comes when the export has ended, or after N seconds with what
+/// it is then.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}",

@@ -74,6 +74,11 @@ pub async fn import_export(
     }
     match adopt_one(&state, &calling, &table_arn, &arn).await? {
         Adoption::Known(known) => Ok(respond_with_location(&state, StatusCode::OK, &known, None)),
-        Adoption::Adopted(export) => Ok(respond_with_location(&state, StatusCode::CREATED, &export, None)),
+        Adoption::Adopted(export) => Ok(respond_with_location(
+            &state,
+            StatusCode::CREATED,
+            &export,
+            None,
+        )),
     }
 }

@@ -15,8 +15,8 @@ use crate::api::problem::Problem;
 use crate::api::problem_docs::problems;
 use crate::api::query::Query;
 use crate::domain::invalid::Invalid;
-use crate::export_reader::ReadError;
 use crate::export_files::attribute::{plain_record, without_wrapper};
+use crate::export_reader::ReadError;
 
 /// How much text of items is read: items may have 400 KB each.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -27,7 +27,8 @@ const MOST_OPENED: usize = 100;
 /// Some items of an export.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ItemList {
-    /// Items of a full export; of an incremental one, changes with `Keys`, `NewImage`, `OldImage` and `Metadata`.
+    /// Items of a full export; of an incremental one, changes with `Keys`, `NewImage`, `OldImage`
+    /// and `Metadata`.
     #[schema(schema_with = any_objects)]
     pub items: Vec<Value>,
 }
@@ -35,7 +36,10 @@ pub struct ItemList {
 /// A list of objects with any members.
 fn any_objects() -> Schema {
     let about = "Items of a full export; of an incremental one, changes with `Keys`, `NewImage`, `OldImage` and `Metadata`.";
-    ArrayBuilder::new().items(any_object()).description(Some(about)).into()
+    ArrayBuilder::new()
+        .items(any_object())
+        .description(Some(about))
+        .into()
 }
 
 /// The form in which items are given.
@@ -55,10 +59,11 @@ problems! {
 
 /// Look at some items of a COMPLETED export
 ///
-/// The first ones of its files, whatever their order; no more is read than that takes. Items of ION exports are given in the same form as
-/// those of DYNAMODB_JSON. In plain JSON a whole number of at most 2^53 in magnitude is an integer, a fraction of at most 15 significant
-/// digits a number, and any other number a string of all its digits; binary values are base64, and sets are arrays. Fewer items than asked
-/// for come when the export has no more, or when they are very large.
+/// The first ones of its files, whatever their order; no more is read than that takes. Items of ION
+/// exports are given in the same form as those of DYNAMODB_JSON. In plain JSON a whole number of at
+/// most 2^53 in magnitude is an integer, a fraction of at most 15 significant digits a number, and
+/// any other number a string of all its digits; binary values are base64, and sets are arrays.
+/// Fewer items than asked for come when the export has no more, or when they are very large.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/items",
@@ -89,24 +94,43 @@ pub async fn list_export_items(
     query.finish()?;
     let records = read(&state, id, limit.unwrap_or(20)).await?;
     let plain = matches!(format, Some(ItemFormat::Json));
-    let items = records.into_iter().map(|record| if plain { plain_record(&record) } else { record });
-    Ok(Json(ItemList { items: items.map(without_wrapper).collect() }))
+    let items = records
+        .into_iter()
+        .map(|record| if plain { plain_record(&record) } else { record });
+    Ok(Json(ItemList {
+        items: items.map(without_wrapper).collect(),
+    }))
 }
 
-async fn read(state: &ApiState, id: crate::domain::ids::ExportId, limit: usize) -> Result<Vec<Value>, Problem> {
+async fn read(
+    state: &ApiState,
+    id: crate::domain::ids::ExportId,
+    limit: usize,
+) -> Result<Vec<Value>, Problem> {
     let files = files_of(state, id).await?;
     let summary = files.summary().await?;
     let files_key = files.output.files_key(summary.files_key());
     let mut lines = files.lines(&files_key, 0).await?;
     let (mut records, mut bytes, mut opened) = (Vec::new(), 0, 0);
     while records.len() < limit && bytes < MOST_BYTES && opened < MOST_OPENED {
-        let Some(line) = lines.next().await? else { break };
-        let file = line.file.map_err(|what| ReadError::Malformed { key: files_key.clone(), what })?;
+        let Some(line) = lines.next().await? else {
+            break;
+        };
+        let file = line.file.map_err(|what| ReadError::Malformed {
+            key: files_key.clone(),
+            what,
+        })?;
         if file.item_count == Some(0) {
             continue;
         }
         opened += 1;
-        let (more, length) = files.preview(&files.output.whole_key(&file.named_key), limit - records.len(), MOST_BYTES - bytes).await?;
+        let (more, length) = files
+            .preview(
+                &files.output.whole_key(&file.named_key),
+                limit - records.len(),
+                MOST_BYTES - bytes,
+            )
+            .await?;
         records.extend(more);
         bytes += length;
     }

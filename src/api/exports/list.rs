@@ -28,14 +28,18 @@ use crate::store::page::{ExportFilter, Page};
 pub struct ExportList<'a> {
     /// The exports.
     pub exports: Vec<ExportView<'a>>,
-    /// Hand it back as `page_token`, with the same filters, for the next page; null on the last one.
+    /// Hand it back as `page_token`, with the same filters, for the next page; null on the last
+    /// one.
     #[schema(required)]
     pub next_page_token: Option<String>,
 }
 
 /// A label to look for, as `key:value`.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(pattern = "^[^:\\x00-\\x1f\\x7f-\\x9f]{1,63}:[^\\x00-\\x1f\\x7f-\\x9f]{0,255}$", example = "team:orders")]
+#[schema(
+    pattern = "^[^:\\x00-\\x1f\\x7f-\\x9f]{1,63}:[^\\x00-\\x1f\\x7f-\\x9f]{0,255}$",
+    example = "team:orders"
+)]
 pub struct LabelFilter(String);
 
 problems! {
@@ -45,8 +49,8 @@ problems! {
 
 /// List exports, newest first
 ///
-/// Filters that are given must all hold. A page that is not full is the last one. An API key that holds for some tables or buckets sees
-/// exports of these.
+/// Filters that are given must all hold. A page that is not full is the last one. An API key that
+/// holds for some tables or buckets sees exports of these.
 #[utoipa::path(
     get,
     path = "/v1/exports",
@@ -68,12 +72,33 @@ problems! {
         ListProblems
     )
 )]
-pub async fn list_exports(State(state): State<ApiState>, calling: Calling, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
+pub async fn list_exports(
+    State(state): State<ApiState>,
+    calling: Calling,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
     let (filter, paging) = read(raw.as_deref(), calling.0.grant.allow())?;
-    let found = state.store.list(&filter, Page { size: paging.size_and_one(), before: paging.before }).await?;
+    let found = state
+        .store
+        .list(
+            &filter,
+            Page {
+                size: paging.size_and_one(),
+                before: paging.before,
+            },
+        )
+        .await?;
     let (exports, next_page_token) = paging.cut(found, &filter);
-    let list = ExportList { exports: exports.iter().map(ExportView::from).collect(), next_page_token };
-    Ok(paging::respond(&list, "/v1/exports", raw.as_deref(), list.next_page_token.as_deref()))
+    let list = ExportList {
+        exports: exports.iter().map(ExportView::from).collect(),
+        next_page_token,
+    };
+    Ok(paging::respond(
+        &list,
+        "/v1/exports",
+        raw.as_deref(),
+        list.next_page_token.as_deref(),
+    ))
 }
 
 fn read(raw: Option<&str>, allow: &AllowList) -> Result<(ExportFilter, Paging), Problem> {
@@ -84,9 +109,15 @@ fn read(raw: Option<&str>, allow: &AllowList) -> Result<(ExportFilter, Paging), 
     });
     let filter = ExportFilter {
         status: status.map(ExportStatus::as_str),
-        table_arn: query.one("table_arn", |text| TableArn::parse(text).map(|arn| arn.as_str().to_owned())),
-        s3_bucket: query.one("s3_bucket", |text| S3Bucket::parse(text).map(|bucket| bucket.as_str().to_owned())),
-        export_type: query.one("export_type", ExportType::parse).map(ExportType::as_str),
+        table_arn: query.one("table_arn", |text| {
+            TableArn::parse(text).map(|arn| arn.as_str().to_owned())
+        }),
+        s3_bucket: query.one("s3_bucket", |text| {
+            S3Bucket::parse(text).map(|bucket| bucket.as_str().to_owned())
+        }),
+        export_type: query
+            .one("export_type", ExportType::parse)
+            .map(ExportType::as_str),
         labels: read_labels(&mut query),
         created_after: query.one("created_after", time),
         created_before: query.one("created_before", time),
@@ -97,17 +128,25 @@ fn read(raw: Option<&str>, allow: &AllowList) -> Result<(ExportFilter, Paging), 
     Ok((filter, paging))
 }
 
-/// Labels that must all be there. An export has one value a key, so one key with two values would find nothing.
+/// Labels that must all be there. An export has one value a key, so one key with two values would
+/// find nothing.
 fn read_labels(query: &mut Query) -> BTreeMap<String, String> {
     let pairs = query.many("label", |text| {
-        let (key, value) = text.split_once(':').ok_or_else(|| Invalid::new("must be key:value"))?;
+        let (key, value) = text
+            .split_once(':')
+            .ok_or_else(|| Invalid::new("must be key:value"))?;
         Labels::check(key, value)?;
         Ok((key.to_owned(), value.to_owned()))
     });
     let mut labels = BTreeMap::new();
     for (key, value) in pairs {
         if labels.insert(key, value).is_some() {
-            query.refuse("label", &Invalid::new("is given more than once with the same key; an export has one value a key"));
+            query.refuse(
+                "label",
+                &Invalid::new(
+                    "is given more than once with the same key; an export has one value a key",
+                ),
+            );
         }
     }
     labels

@@ -27,23 +27,28 @@ const MOST_MEASURED: usize = 1000;
 /// What both manifests of an export say.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExportManifest {
-    /// manifest-summary.json as AWS wrote it: members bear AWS's names, and what this service does not know is there too.
+    /// manifest-summary.json as AWS wrote it: members bear AWS's names, and what this service does
+    /// not know is there too.
     #[schema(schema_with = summary_schema)]
     pub summary: Map<String, Value>,
     /// How many data files manifest-files.json names.
     pub files_count: u64,
     /// How many items they have together.
     pub item_count: u64,
-    /// How long they are together, compressed as they are; null if there are more than 1,000, or if one is missing.
+    /// How long they are together, compressed as they are; null if there are more than 1,000, or if
+    /// one is missing.
     #[schema(required)]
     pub size_bytes: Option<u64>,
-    /// The manifests themselves: manifest-summary.json and manifest-files.json, each with the file that holds its MD5 sum.
+    /// The manifests themselves: manifest-summary.json and manifest-files.json, each with the file
+    /// that holds its MD5 sum.
     pub objects: Vec<ManifestObject>,
 }
 
 /// An object with any members.
 pub(super) fn any_object() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(true)))
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
 }
 
 fn summary_schema() -> Schema {
@@ -101,37 +106,70 @@ pub async fn get_export_manifest(
     let mut lines = files.lines(&files_key, 0).await?;
     let (mut files_count, mut item_count, mut keys) = (0, 0_u64, Vec::new());
     while let Some(line) = lines.next().await? {
-        let file = line.file.map_err(|what| ReadError::Malformed { key: files_key.clone(), what })?;
+        let file = line.file.map_err(|what| ReadError::Malformed {
+            key: files_key.clone(),
+            what,
+        })?;
         files_count += 1;
         item_count = item_count.saturating_add(file.item_count.unwrap_or_default());
         if keys.len() <= MOST_MEASURED {
             keys.push(files.output.whole_key(&file.named_key));
         }
     }
-    let size_bytes = if keys.len() > MOST_MEASURED { None } else { measure(&files, keys).await? };
+    let size_bytes = if keys.len() > MOST_MEASURED {
+        None
+    } else {
+        measure(&files, keys).await?
+    };
     let objects = objects(&files, &files_key, presign).await?;
-    Ok(Json(ExportManifest { summary: summary.as_json().clone(), files_count, item_count, size_bytes, objects }))
+    Ok(Json(ExportManifest {
+        summary: summary.as_json().clone(),
+        files_count,
+        item_count,
+        size_bytes,
+        objects,
+    }))
 }
 
 /// Both manifests and their sums.
-async fn objects(files: &ExportFiles, files_key: &str, presign: Option<Duration>) -> Result<Vec<ManifestObject>, Problem> {
+async fn objects(
+    files: &ExportFiles,
+    files_key: &str,
+    presign: Option<Duration>,
+) -> Result<Vec<ManifestObject>, Problem> {
     let summary_key = &files.output.summary_key;
-    let keys = [summary_key.clone(), md5_key(summary_key), files_key.to_owned(), md5_key(files_key)];
+    let keys = [
+        summary_key.clone(),
+        md5_key(summary_key),
+        files_key.to_owned(),
+        md5_key(files_key),
+    ];
     let views = stream::iter(keys).map(|key| async move {
         let facts = files.head(&key).await?;
         let url = match presign {
             Some(valid_for) => Some(files.presign(&key, valid_for).await?),
             None => None,
         };
-        let (size_bytes, etag) = facts.map_or((None, None), |facts| (Some(facts.size_bytes), facts.etag));
-        Ok::<_, AwsFailure>(ManifestObject { key, etag, size_bytes, url })
+        let (size_bytes, etag) =
+            facts.map_or((None, None), |facts| (Some(facts.size_bytes), facts.etag));
+        Ok::<_, AwsFailure>(ManifestObject {
+            key,
+            etag,
+            size_bytes,
+            url,
+        })
     });
     Ok(views.buffered(SIDE_BY_SIDE).try_collect().await?)
 }
 
 /// How long these files are together; `None` if one is missing.
 async fn measure(files: &ExportFiles, keys: Vec<String>) -> Result<Option<u64>, Problem> {
-    let heads = stream::iter(keys).map(|key| async move { files.head(&key).await }).buffer_unordered(SIDE_BY_SIDE);
-    let sizes: Vec<Option<u64>> = heads.map_ok(|facts| facts.map(|facts| facts.size_bytes)).try_collect().await?;
+    let heads = stream::iter(keys)
+        .map(|key| async move { files.head(&key).await })
+        .buffer_unordered(SIDE_BY_SIDE);
+    let sizes: Vec<Option<u64>> = heads
+        .map_ok(|facts| facts.map(|facts| facts.size_bytes))
+        .try_collect()
+        .await?;
     Ok(sizes.into_iter().sum())
 }

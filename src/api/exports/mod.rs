@@ -34,6 +34,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        uuid_of_path(parts, state).await.map(|id| Self(ExportId(id))).ok_or_else(Problem::no_such_export)
+        uuid_of_path(parts, state)
+            .await
+            .map(|id| Self(ExportId(id)))
+            .ok_or_else(Problem::no_such_export)
     }
 }

@@ -21,7 +21,8 @@ use crate::domain::view::ExportView;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyExport {
-    /// Read every byte of every data file, instead of asking S3 for length and ETag of each. Left out, it is false.
+    /// Read every byte of every data file, instead of asking S3 for length and ETag of each. Left
+    /// out, it is false.
     pub deep: Option<bool>,
 }
 
@@ -32,10 +33,12 @@ problems! {
 
 /// Verify a COMPLETED export
 ///
-/// Compares what lies in S3 with what AWS says it wrote, in the background: the sums of both manifests, that they belong to this export,
-/// that every file exists where it must, its ETag, and the numbers of items. A deep verification also reads every file: its MD5 sum,
-/// its compression, and its items one by one. `verification` of the export tells how far it has come and what is wrong; its end is an
-/// event `export.verified`. While one runs, this call answers with it; afterwards it begins anew.
+/// Compares what lies in S3 with what AWS says it wrote, in the background: the sums of both
+/// manifests, that they belong to this export, that every file exists where it must, its ETag, and
+/// the numbers of items. A deep verification also reads every file: its MD5 sum, its compression,
+/// and its items one by one. `verification` of the export tells how far it has come and what is
+/// wrong; its end is an event `export.verified`. While one runs, this call answers with it;
+/// afterwards it begins anew.
 #[utoipa::path(
     post,
     path = "/v1/exports/{id}/verify",
@@ -60,7 +63,11 @@ pub async fn verify_export(
         return Err(Problem::with_errors(ProblemType::ValidationFailed, errors));
     }
     completed(&state, id).await?;
-    let export = state.store.start_verification(id, deep, state.chance.now()).await?.ok_or_else(Problem::no_such_export)?;
+    let export = state
+        .store
+        .start_verification(id, deep, state.chance.now())
+        .await?
+        .ok_or_else(Problem::no_such_export)?;
     state.verifications_due.notify_one();
     tracing::info!(export.id = %id, verification.deep = deep, "verification asked for");
     Ok(respond(&state, StatusCode::ACCEPTED, &export, None))

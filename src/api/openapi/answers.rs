@@ -16,7 +16,17 @@ const WWW_AUTHENTICATE: &str = "WWW-Authenticate";
 /// The calls of the document, webhooks not among them.
 pub(super) fn calls(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
     let items = document.paths.paths.values_mut();
-    items.flat_map(|item| [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten())
+    items.flat_map(|item| {
+        [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.patch,
+        ]
+        .into_iter()
+        .flatten()
+    })
 }
 
 /// Adds them to the calls.
@@ -26,14 +36,18 @@ pub(super) fn add_headers(document: &mut OpenApi) {
     for call in calls(document) {
         let is_closed = guard::is_closed(call);
         for (status, response) in &mut call.responses.responses {
-            let RefOr::T(response) = response else { continue };
+            let RefOr::T(response) = response else {
+                continue;
+            };
             add(response, REQUEST_ID);
             if ["429", "503"].contains(&status.as_str()) {
                 add(response, RETRY_AFTER);
             }
             match status.as_str() {
                 "401" => add(response, WWW_AUTHENTICATE),
-                _ if is_closed => [RATE_LIMIT, RATE_LIMIT_POLICY].into_iter().for_each(|name| add(response, name)),
+                _ if is_closed => [RATE_LIMIT, RATE_LIMIT_POLICY]
+                    .into_iter()
+                    .for_each(|name| add(response, name)),
                 _ => {}
             }
         }
@@ -42,17 +56,39 @@ pub(super) fn add_headers(document: &mut OpenApi) {
 
 fn add(response: &mut Response, name: &str) {
     let reference = || RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
-    response.headers.entry(name.to_owned()).or_insert_with(reference);
+    response
+        .headers
+        .entry(name.to_owned())
+        .or_insert_with(reference);
 }
 
 fn described() -> [(&'static str, Header); 5] {
     let text = || ObjectBuilder::new().schema_type(Type::String);
-    let seconds =
-        ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32))).minimum(Some(0));
-    let header = |schema: ObjectBuilder, about: &str| HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build();
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+        .minimum(Some(0));
+    let header = |schema: ObjectBuilder, about: &str| {
+        HeaderBuilder::new()
+            .schema(Some(schema))
+            .description(Some(about))
+            .build()
+    };
     [
-        (REQUEST_ID, header(text(), "Names this request in the service's log: yours if you sent one, else a new one")),
-        (RETRY_AFTER, header(seconds, "After how many seconds the same request makes sense again")),
+        (
+            REQUEST_ID,
+            header(
+                text(),
+                "Names this request in the service's log: yours if you sent one, else a new one",
+            ),
+        ),
+        (
+            RETRY_AFTER,
+            header(
+                seconds,
+                "After how many seconds the same request makes sense again",
+            ),
+        ),
         (
             RATE_LIMIT,
             header(
@@ -62,8 +98,17 @@ fn described() -> [(&'static str, Header); 5] {
         ),
         (
             RATE_LIMIT_POLICY,
-            header(text(), "`\"default\";q=Q;w=W`: Q requests in W seconds; absent where callers need not say who they are"),
+            header(
+                text(),
+                "`\"default\";q=Q;w=W`: Q requests in W seconds; absent where callers need not say who they are",
+            ),
         ),
-        (WWW_AUTHENTICATE, header(text(), "How to say who calls, and what is wrong with what was sent (RFC 6750)")),
+        (
+            WWW_AUTHENTICATE,
+            header(
+                text(),
+                "How to say who calls, and what is wrong with what was sent (RFC 6750)",
+            ),
+        ),
     ]
 }

@@ -1,4 +1,5 @@
-//! The OpenAPI document, made from the handlers, and the forms in which it is offered. `openapi/` holds what comes out of it.
+//! The OpenAPI document, made from the handlers, and the forms in which it is offered. `openapi/`
+//! holds what comes out of it.
 
 mod answers;
 mod older;
@@ -63,7 +64,10 @@ fn finish(mut document: oa::OpenApi, server_url: &str) -> oa::OpenApi {
     document.info = info;
     document.servers = Some(vec![Server::new(server_url)]);
     document.webhooks = Some(documented::section());
-    let webhooks = oa::tag::TagBuilder::new().name(documented::TAG).description(Some("What receivers of webhooks are sent.")).build();
+    let webhooks = oa::tag::TagBuilder::new()
+        .name(documented::TAG)
+        .description(Some("What receivers of webhooks are sent."))
+        .build();
     document.tags.get_or_insert_default().push(webhooks);
     secure(&mut document);
     answers::add_headers(&mut document);
@@ -77,17 +81,30 @@ fn secure(document: &mut oa::OpenApi) {
          Each call names the scope that it needs; `admin` holds all.",
     ));
     let components = document.components.get_or_insert_default();
-    components.security_schemes.insert(guard::SCHEME.to_owned(), SecurityScheme::Http(scheme.build()).into());
-    let refusals = problem_docs::responses(&[ProblemType::Unauthenticated, ProblemType::Forbidden, ProblemType::RateLimited]);
+    components.security_schemes.insert(
+        guard::SCHEME.to_owned(),
+        SecurityScheme::Http(scheme.build()).into(),
+    );
+    let refusals = problem_docs::responses(&[
+        ProblemType::Unauthenticated,
+        ProblemType::Forbidden,
+        ProblemType::RateLimited,
+    ]);
     for call in answers::calls(document).filter(|call| guard::is_closed(call)) {
         call.responses.responses.extend(refusals.clone());
         // Swagger UI does not show the scopes of a bearer token, and OpenAPI 3.0 has none.
         if let Some(scope) = guard::scope_of(call) {
-            let said = call.description.take().map_or_else(String::new, |said| said.trim_end().to_owned() + "\n\n");
+            let said = call
+                .description
+                .take()
+                .map_or_else(String::new, |said| said.trim_end().to_owned() + "\n\n");
             call.description = Some(format!("{said}Needs the scope `{}`.", scope.as_str()));
         }
-        // Where TABLEFERRY_AUTH is none nobody must say who they are, and a client that was made from this document must not insist.
-        call.security.get_or_insert_default().push(SecurityRequirement::default());
+        // Where TABLEFERRY_AUTH is none nobody must say who they are, and a client that was made
+        // from this document must not insist.
+        call.security
+            .get_or_insert_default()
+            .push(SecurityRequirement::default());
     }
 }
 
@@ -114,7 +131,8 @@ impl Form {
     }
 }
 
-/// Leaves out what receivers are sent. The schemas of the bodies stay, for those who want them as types.
+/// Leaves out what receivers are sent. The schemas of the bodies stay, for those who want them as
+/// types.
 fn without_webhooks(mut document: Value) -> Value {
     if let Some(members) = document.as_object_mut() {
         members.remove("webhooks");

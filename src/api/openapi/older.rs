@@ -1,13 +1,16 @@
-//! The document in OpenAPI 3.0, for generators that do not know 3.1: made from the 3.1 form, so that both say the same.
+//! The document in OpenAPI 3.0, for generators that do not know 3.1: made from the 3.1 form, so
+//! that both say the same.
 //!
-//! What 3.0 cannot say is left out or said in words: the section `webhooks`, the names of a map's members.
-//! `nullable` beside `allOf` is how 3.0 documents commonly say that a reference may be null, and how generators read it.
+//! What 3.0 cannot say is left out or said in words: the section `webhooks`, the names of a map's
+//! members. `nullable` beside `allOf` is how 3.0 documents commonly say that a reference may be
+//! null, and how generators read it.
 
 use serde_json::{Map, Value, json};
 
 const VERSION: &str = "3.0.3";
 
-/// What a schema of 3.0 may have. Other members of 3.1 only narrow or describe a value further, and are left out.
+/// What a schema of 3.0 may have. Other members of 3.1 only narrow or describe a value further, and
+/// are left out.
 const KNOWN: [&str; 34] = [
     "$ref",
     "additionalProperties",
@@ -48,16 +51,28 @@ const KNOWN: [&str; 34] = [
 /// The document in 3.0; it has no `webhooks` any more.
 pub(super) fn to_3_0(mut document: Value) -> Value {
     document["openapi"] = VERSION.into();
-    if let Some(license) = document.pointer_mut("/info/license").and_then(Value::as_object_mut)
+    if let Some(license) = document
+        .pointer_mut("/info/license")
+        .and_then(Value::as_object_mut)
         && license.remove("identifier").is_some()
     {
-        license.insert("url".to_owned(), "https://www.apache.org/licenses/LICENSE-2.0.html".into());
+        license.insert(
+            "url".to_owned(),
+            "https://www.apache.org/licenses/LICENSE-2.0.html".into(),
+        );
     }
-    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+    if let Some(schemas) = document
+        .pointer_mut("/components/schemas")
+        .and_then(Value::as_object_mut)
+    {
         schemas.values_mut().for_each(convert);
     }
     if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
-        for call in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        for call in paths
+            .values_mut()
+            .filter_map(Value::as_object_mut)
+            .flat_map(Map::values_mut)
+        {
             drop_scopes(call);
             join_successes(call);
         }
@@ -68,34 +83,63 @@ pub(super) fn to_3_0(mut document: Value) -> Value {
 
 /// In 3.0 only OAuth has scopes; descriptions name them.
 fn drop_scopes(call: &mut Value) {
-    for requirement in call.get_mut("security").and_then(Value::as_array_mut).into_iter().flatten() {
-        for needed in requirement.as_object_mut().into_iter().flat_map(Map::values_mut) {
+    for requirement in call
+        .get_mut("security")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        for needed in requirement
+            .as_object_mut()
+            .into_iter()
+            .flat_map(Map::values_mut)
+        {
             *needed = Value::Array(Vec::new());
         }
     }
 }
 
-/// A success without a body, beside one with a body, is said in words: progenitor takes one kind of success a call.
+/// A success without a body, beside one with a body, is said in words: progenitor takes one kind of
+/// success a call.
 fn join_successes(call: &mut Value) {
-    let Some(answers) = call.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let Some(answers) = call.get_mut("responses").and_then(Value::as_object_mut) else {
+        return;
+    };
     let is_success = |status: &str| status.starts_with('2');
-    if !answers.iter().any(|(status, answer)| is_success(status) && answer["content"].is_object()) {
+    if !answers
+        .iter()
+        .any(|(status, answer)| is_success(status) && answer["content"].is_object())
+    {
         return;
     }
-    let bare: Vec<_> = answers.iter().filter(|(status, answer)| is_success(status) && answer["content"].is_null()).collect();
-    let said: String =
-        bare.iter().map(|(status, answer)| format!(". Or {status}: {}", answer["description"].as_str().unwrap_or_default())).collect();
+    let bare: Vec<_> = answers
+        .iter()
+        .filter(|(status, answer)| is_success(status) && answer["content"].is_null())
+        .collect();
+    let said: String = bare
+        .iter()
+        .map(|(status, answer)| {
+            format!(
+                ". Or {status}: {}",
+                answer["description"].as_str().unwrap_or_default()
+            )
+        })
+        .collect();
     let bare: Vec<_> = bare.into_iter().map(|(status, _)| status.clone()).collect();
     for status in bare {
         answers.remove(&status);
     }
     if let Some((_, answer)) = answers.iter_mut().find(|(status, _)| is_success(status)) {
-        let description = format!("{}{said}", answer["description"].as_str().unwrap_or_default());
+        let description = format!(
+            "{}{said}",
+            answer["description"].as_str().unwrap_or_default()
+        );
         answer["description"] = description.into();
     }
 }
 
-/// Converts every schema that stands at a parameter, a header or a body. Examples are not looked into: they may have such members too.
+/// Converts every schema that stands at a parameter, a header or a body. Examples are not looked
+/// into: they may have such members too.
 fn convert_below(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -115,14 +159,24 @@ fn convert_below(value: &mut Value) {
 /// Converts a schema and those within.
 fn convert(schema: &mut Value) {
     if let Value::Bool(allows_all) = schema {
-        *schema = if *allows_all { json!({}) } else { json!({"not": {}}) };
+        *schema = if *allows_all {
+            json!({})
+        } else {
+            json!({"not": {}})
+        };
     }
-    let Value::Object(members) = schema else { return };
+    let Value::Object(members) = schema else {
+        return;
+    };
     for (name, member) in members.iter_mut() {
         match (name.as_str(), member) {
             ("properties", Value::Object(properties)) => properties.values_mut().for_each(convert),
-            ("allOf" | "anyOf" | "oneOf", Value::Array(choices)) => choices.iter_mut().for_each(convert),
-            ("items" | "not", schema) | ("additionalProperties", schema @ Value::Object(_)) => convert(schema),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(choices)) => {
+                choices.iter_mut().for_each(convert)
+            }
+            ("items" | "not", schema) | ("additionalProperties", schema @ Value::Object(_)) => {
+                convert(schema)
+            }
             _ => {}
         }
     }
@@ -153,7 +207,10 @@ fn take_const(members: &mut Map<String, Value>) {
 
 /// A bound that is excluded is a bound and a flag.
 fn take_bounds(members: &mut Map<String, Value>) {
-    for (excluded, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+    for (excluded, bound) in [
+        ("exclusiveMinimum", "minimum"),
+        ("exclusiveMaximum", "maximum"),
+    ] {
         if members.get(excluded).is_some_and(Value::is_number)
             && let Some(number) = members.insert(excluded.to_owned(), true.into())
         {
@@ -164,13 +221,18 @@ fn take_bounds(members: &mut Map<String, Value>) {
 
 /// A list of types is one type, which may be nullable.
 fn take_types(members: &mut Map<String, Value>) {
-    let Some(Value::Array(types)) = members.get("type") else { return };
+    let Some(Value::Array(types)) = members.get("type") else {
+        return;
+    };
     let (null, others): (Vec<_>, Vec<_>) = types.iter().cloned().partition(|kind| kind == "null");
     members.remove("type");
     match others.as_slice() {
         [] => {}
         [one] => drop(members.insert("type".to_owned(), one.clone())),
-        many => drop(members.insert("anyOf".to_owned(), many.iter().map(|kind| json!({"type": kind})).collect())),
+        many => drop(members.insert(
+            "anyOf".to_owned(),
+            many.iter().map(|kind| json!({"type": kind})).collect(),
+        )),
     }
     if !null.is_empty() {
         members.insert("nullable".to_owned(), true.into());
@@ -180,7 +242,9 @@ fn take_types(members: &mut Map<String, Value>) {
 /// A choice of null and something is that something, nullable.
 fn take_null_choice(members: &mut Map<String, Value>) {
     for name in ["anyOf", "oneOf"] {
-        let Some(Value::Array(choices)) = members.get_mut(name) else { continue };
+        let Some(Value::Array(choices)) = members.get_mut(name) else {
+            continue;
+        };
         let before = choices.len();
         choices.retain(|choice| choice["type"] != "null");
         if choices.len() == before {
@@ -190,7 +254,9 @@ fn take_null_choice(members: &mut Map<String, Value>) {
             let only = only.take();
             members.remove(name);
             for (name, member) in only.as_object().into_iter().flatten() {
-                members.entry(name.clone()).or_insert_with(|| member.clone());
+                members
+                    .entry(name.clone())
+                    .or_insert_with(|| member.clone());
             }
         }
         members.insert("nullable".to_owned(), true.into());
@@ -218,18 +284,36 @@ mod tests {
     #[test]
     fn schemas_say_the_same_in_3_0() {
         for (newer, older) in [
-            (json!({"type": ["string", "null"], "format": "uuid"}), json!({"type": "string", "nullable": true, "format": "uuid"})),
-            (json!({"type": ["integer", "string"]}), json!({"anyOf": [{"type": "integer"}, {"type": "string"}]})),
+            (
+                json!({"type": ["string", "null"], "format": "uuid"}),
+                json!({"type": "string", "nullable": true, "format": "uuid"}),
+            ),
+            (
+                json!({"type": ["integer", "string"]}),
+                json!({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+            ),
             (json!({"const": "a"}), json!({"enum": ["a"]})),
-            (json!({"type": "array", "items": {"examples": [1, 2]}}), json!({"type": "array", "items": {"example": 1}})),
-            (json!({"type": "number", "exclusiveMinimum": 0}), json!({"type": "number", "minimum": 0, "exclusiveMinimum": true})),
+            (
+                json!({"type": "array", "items": {"examples": [1, 2]}}),
+                json!({"type": "array", "items": {"example": 1}}),
+            ),
+            (
+                json!({"type": "number", "exclusiveMinimum": 0}),
+                json!({"type": "number", "minimum": 0, "exclusiveMinimum": true}),
+            ),
             (json!({"$ref": "#/a"}), json!({"$ref": "#/a"})),
-            (json!({"$ref": "#/a", "description": "x"}), json!({"allOf": [{"$ref": "#/a"}], "description": "x"})),
+            (
+                json!({"$ref": "#/a", "description": "x"}),
+                json!({"allOf": [{"$ref": "#/a"}], "description": "x"}),
+            ),
             (
                 json!({"oneOf": [{"type": "null"}, {"$ref": "#/a", "description": "x"}]}),
                 json!({"allOf": [{"$ref": "#/a"}], "description": "x", "nullable": true}),
             ),
-            (json!({"oneOf": [{"type": "null"}, {"$ref": "#/a"}]}), json!({"allOf": [{"$ref": "#/a"}], "nullable": true})),
+            (
+                json!({"oneOf": [{"type": "null"}, {"$ref": "#/a"}]}),
+                json!({"allOf": [{"$ref": "#/a"}], "nullable": true}),
+            ),
             (
                 json!({"oneOf": [{"type": "boolean"}, {"type": "string"}, {"type": "null"}]}),
                 json!({"oneOf": [{"type": "boolean"}, {"type": "string"}], "nullable": true}),
@@ -264,14 +348,26 @@ mod tests {
         });
         let after = to_3_0(before);
         assert_eq!(after["openapi"], "3.0.3");
-        assert!(after["info"]["license"]["identifier"].is_null() && after["info"]["license"]["url"].is_string());
+        assert!(
+            after["info"]["license"]["identifier"].is_null()
+                && after["info"]["license"]["url"].is_string()
+        );
         let call = &after["paths"]["/a"]["get"];
         assert_eq!(call["description"], "Reads.");
         assert_eq!(call["security"], json!([{"bearer": []}, {}]));
         assert!(call["responses"]["204"].is_null());
-        assert_eq!(call["responses"]["200"]["description"], "Live. Or 204: Over");
+        assert_eq!(
+            call["responses"]["200"]["description"],
+            "Live. Or 204: Over"
+        );
         let content = &call["responses"]["200"]["content"]["application/json"];
-        assert_eq!(content["schema"], json!({"type": "string", "nullable": true}));
-        assert_eq!(content["example"], json!({"schema": {"type": ["string", "null"]}}));
+        assert_eq!(
+            content["schema"],
+            json!({"type": "string", "nullable": true})
+        );
+        assert_eq!(
+            content["example"],
+            json!({"schema": {"type": ["string", "null"]}})
+        );
     }
 }

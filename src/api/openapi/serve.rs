@@ -1,4 +1,5 @@
-//! Answers with the document: `GET /openapi.json`, with `?webhooks=false` without that section, and `GET /openapi-3.0.json`.
+//! Answers with the document: `GET /openapi.json`, with `?webhooks=false` without that section, and
+//! `GET /openapi-3.0.json`.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -26,23 +27,40 @@ impl Documents {
         let document = finish(document, server_url);
         // tests/it/openapi.rs holds that each can be written.
         let written = |form: Form| Bytes::from(form.of(&document).unwrap_or_default().to_string());
-        Self { whole: written(Form::Whole), without_webhooks: written(Form::WithoutWebhooks), version_3_0: written(Form::Version30) }
+        Self {
+            whole: written(Form::Whole),
+            without_webhooks: written(Form::WithoutWebhooks),
+            version_3_0: written(Form::Version30),
+        }
     }
 
     /// The routes that answer with them.
     pub(in crate::api) fn router(self) -> Router {
-        Router::new().route(DOCUMENT, get(current)).route(DOCUMENT_3_0, get(older)).with_state(self)
+        Router::new()
+            .route(DOCUMENT, get(current))
+            .route(DOCUMENT_3_0, get(older))
+            .with_state(self)
     }
 }
 
-async fn current(State(documents): State<Documents>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+async fn current(
+    State(documents): State<Documents>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let mut query = Query::of(query.as_deref());
     let webhooks = query.one("webhooks", boolean).unwrap_or(true);
     query.finish()?;
-    Ok(json(if webhooks { documents.whole } else { documents.without_webhooks }))
+    Ok(json(if webhooks {
+        documents.whole
+    } else {
+        documents.without_webhooks
+    }))
 }
 
-async fn older(State(documents): State<Documents>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+async fn older(
+    State(documents): State<Documents>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
     Ok(json(documents.version_3_0))
 }

@@ -33,7 +33,8 @@ problems! {
 
 /// Create a webhook endpoint
 ///
-/// It hears of every export from now on, or of some by type and label. The answer holds its secret, which is shown this once.
+/// It hears of every export from now on, or of some by type and label. The answer holds its secret,
+/// which is shown this once.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints",
@@ -63,11 +64,25 @@ pub async fn create_endpoint(
     Query::of(query.as_deref()).finish()?;
     let said = request::read(&state, &body, true).await?;
     let (id, now) = (state.chance.endpoint_id(), state.chance.now());
-    let endpoint =
-        said.create(id, calling.name(), now).ok_or_else(|| Problem::new(ProblemType::Internal, "a new endpoint was read without a URL"))?;
+    let endpoint = said.create(id, calling.name(), now).ok_or_else(|| {
+        Problem::new(
+            ProblemType::Internal,
+            "a new endpoint was read without a URL",
+        )
+    })?;
     let secret = state.chance.webhook_secret();
-    state.store.add_endpoint(&endpoint, &state.vault.seal(secret.expose())).await?;
+    state
+        .store
+        .add_endpoint(&endpoint, &state.vault.seal(secret.expose()))
+        .await?;
     tracing::info!(endpoint.id = %endpoint.id, caller.name = calling.logged(), "webhook endpoint created");
-    let body = EndpointWithSecret { endpoint: EndpointView::from(&endpoint), secret: secret.expose().to_owned() };
-    Ok(created_with_secret("/v1/webhook-endpoints", endpoint.id, &body))
+    let body = EndpointWithSecret {
+        endpoint: EndpointView::from(&endpoint),
+        secret: secret.expose().to_owned(),
+    };
+    Ok(created_with_secret(
+        "/v1/webhook-endpoints",
+        endpoint.id,
+        &body,
+    ))
 }

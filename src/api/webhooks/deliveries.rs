@@ -27,7 +27,8 @@ use crate::store::delivery_log::DeliveryFilter;
 pub struct DeliveryList {
     /// The deliveries.
     pub deliveries: Vec<DeliveryView>,
-    /// Hand it back as `page_token`, with the same filters, for the next page; null on the last one.
+    /// Hand it back as `page_token`, with the same filters, for the next page; null on the last
+    /// one.
     #[schema(required)]
     pub next_page_token: Option<String>,
 }
@@ -39,7 +40,8 @@ problems! {
 
 /// List the deliveries of a webhook endpoint
 ///
-/// Newest first, each with every attempt: when, how long, the receiver's status, what went wrong, how the answer began.
+/// Newest first, each with every attempt: when, how long, the receiver's status, what went wrong,
+/// how the answer began.
 #[utoipa::path(
     get,
     path = "/v1/webhook-endpoints/{id}/deliveries",
@@ -62,16 +64,28 @@ pub async fn list_endpoint_deliveries(
     EndpointPath(id): EndpointPath,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let of = DeliveryFilter { endpoint_id: Some(id.0), ..DeliveryFilter::default() };
+    let of = DeliveryFilter {
+        endpoint_id: Some(id.0),
+        ..DeliveryFilter::default()
+    };
     let (filter, paging) = read(raw.as_deref(), of)?;
     find(&state, id).await?;
-    page(&state, &filter, paging, raw.as_deref(), &format!("/v1/webhook-endpoints/{id}/deliveries"), DeliveryView::from).await
+    page(
+        &state,
+        &filter,
+        paging,
+        raw.as_deref(),
+        &format!("/v1/webhook-endpoints/{id}/deliveries"),
+        DeliveryView::from,
+    )
+    .await
 }
 
 /// List the webhook deliveries of an export
 ///
-/// Those to its `callback_url` and those to endpoints, newest first, each with every attempt. They outlive an export that is deleted. Without
-/// the scope `webhooks:manage` the path of an endpoint's URL is left out, and so are its errors and answers.
+/// Those to its `callback_url` and those to endpoints, newest first, each with every attempt. They
+/// outlive an export that is deleted. Without the scope `webhooks:manage` the path of an endpoint's
+/// URL is left out, and so are its errors and answers.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/deliveries",
@@ -95,13 +109,30 @@ pub async fn list_export_deliveries(
     calling: Calling,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let of = DeliveryFilter { export_id: Some(id.0), ..DeliveryFilter::default() };
+    let of = DeliveryFilter {
+        export_id: Some(id.0),
+        ..DeliveryFilter::default()
+    };
     let (filter, paging) = read(raw.as_deref(), of.clone())?;
-    if state.store.find(id).await?.is_none() && state.store.list_deliveries(&of, None, 1).await?.is_empty() {
+    if state.store.find(id).await?.is_none()
+        && state.store.list_deliveries(&of, None, 1).await?.is_empty()
+    {
         return Err(Problem::no_such_export());
     }
-    let shown = if calling.0.grant.scopes().allow(Scope::WebhooksManage) { DeliveryView::from } else { without_endpoint };
-    page(&state, &filter, paging, raw.as_deref(), &format!("/v1/exports/{id}/deliveries"), shown).await
+    let shown = if calling.0.grant.scopes().allow(Scope::WebhooksManage) {
+        DeliveryView::from
+    } else {
+        without_endpoint
+    };
+    page(
+        &state,
+        &filter,
+        paging,
+        raw.as_deref(),
+        &format!("/v1/exports/{id}/deliveries"),
+        shown,
+    )
+    .await
 }
 
 /// Get a delivery with every attempt
@@ -126,7 +157,8 @@ pub async fn get_delivery(
 
 /// Send a delivery again
 ///
-/// At once, whatever became of it, with the same `webhook-id` and the same body. If it fails it gets the whole schedule again.
+/// At once, whatever became of it, with the same `webhook-id` and the same body. If it fails it
+/// gets the whole schedule again.
 #[utoipa::path(
     post,
     path = "/v1/deliveries/{id}/resend",
@@ -144,7 +176,11 @@ pub async fn resend_delivery(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let known = state.store.find_delivery(id).await?.ok_or_else(|| Problem::no_such("delivery"))?;
+    let known = state
+        .store
+        .find_delivery(id)
+        .await?
+        .ok_or_else(|| Problem::no_such("delivery"))?;
     if let Some(endpoint) = known.endpoint_id {
         super::find_enabled(&state, endpoint).await?;
     }
@@ -162,9 +198,19 @@ problems! {
 }
 
 /// A delivery as callers see it, and its place.
-pub(super) async fn answer_with(state: &ApiState, id: DeliveryId) -> Result<((HeaderName, String), DeliveryView), Problem> {
-    let delivery = state.store.find_delivery(id).await?.ok_or_else(|| Problem::no_such("delivery"))?;
-    Ok(((header::LOCATION, format!("/v1/deliveries/{id}")), DeliveryView::from(delivery)))
+pub(super) async fn answer_with(
+    state: &ApiState,
+    id: DeliveryId,
+) -> Result<((HeaderName, String), DeliveryView), Problem> {
+    let delivery = state
+        .store
+        .find_delivery(id)
+        .await?
+        .ok_or_else(|| Problem::no_such("delivery"))?;
+    Ok((
+        (header::LOCATION, format!("/v1/deliveries/{id}")),
+        DeliveryView::from(delivery),
+    ))
 }
 
 fn read(raw: Option<&str>, of: DeliveryFilter) -> Result<(DeliveryFilter, Paging), Problem> {
@@ -177,7 +223,11 @@ fn read(raw: Option<&str>, of: DeliveryFilter) -> Result<(DeliveryFilter, Paging
         "ping" => Ok(WebhookEventType::Ping),
         other => WebhookEventType::parse_choice(other),
     });
-    let filter = DeliveryFilter { status: status.map(DeliveryStatus::as_str), event_type: event_type.map(WebhookEventType::as_str), ..of };
+    let filter = DeliveryFilter {
+        status: status.map(DeliveryStatus::as_str),
+        event_type: event_type.map(WebhookEventType::as_str),
+        ..of
+    };
     let paging = Paging::read(&mut query, &filter);
     query.finish()?;
     Ok((filter, paging))
@@ -195,8 +245,19 @@ async fn page(
     path: &str,
     shown: fn(Delivery) -> DeliveryView,
 ) -> Result<Response, Problem> {
-    let found = state.store.list_deliveries(filter, paging.before, paging.size_and_one()).await?;
+    let found = state
+        .store
+        .list_deliveries(filter, paging.before, paging.size_and_one())
+        .await?;
     let (deliveries, next_page_token) = paging.cut(found, filter);
-    let list = DeliveryList { deliveries: deliveries.into_iter().map(shown).collect(), next_page_token };
-    Ok(paging::respond(&list, path, raw, list.next_page_token.as_deref()))
+    let list = DeliveryList {
+        deliveries: deliveries.into_iter().map(shown).collect(),
+        next_page_token,
+    };
+    Ok(paging::respond(
+        &list,
+        path,
+        raw,
+        list.next_page_token.as_deref(),
+    ))
 }

@@ -1,11 +1,14 @@
-//! The `webhooks` section of the OpenAPI document: every type of event with its schema and an example made by the code that sends it.
+//! The `webhooks` section of the OpenAPI document: every type of event with its schema and an
+//! example made by the code that sends it.
 
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
@@ -27,11 +30,14 @@ use crate::domain::s3::{S3Bucket, S3Destination};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::view::ExportView;
 use crate::domain::webhook::announcement::{Announcement, Links, disabled_body, ping_body};
-use crate::domain::webhook::endpoint::{DisabledEndpoint, DisabledReason, Endpoint, EndpointId, EndpointWish};
+use crate::domain::webhook::endpoint::{
+    DisabledEndpoint, DisabledReason, Endpoint, EndpointId, EndpointWish,
+};
 use crate::domain::webhook::event_type::WebhookEventType;
 use crate::domain::webhook::url::{UrlPolicy, WebhookUrl};
 
-/// The tag of the section. Not that of any call: generators that write a file for each tag would write one over the other.
+/// The tag of the section. Not that of any call: generators that write a file for each tag would
+/// write one over the other.
 pub(in crate::api) const TAG: &str = "Webhook events";
 
 /// What happened to an export.
@@ -110,8 +116,15 @@ pub struct PingedEndpoint {
 
 /// The whole section.
 pub(in crate::api) fn section() -> Paths {
-    let every = WebhookEventType::CHOICES.into_iter().chain([WebhookEventType::Ping]);
-    let add = |paths: PathsBuilder, kind: WebhookEventType| paths.path(kind.as_str(), PathItem::new(HttpMethod::Post, operation(kind)));
+    let every = WebhookEventType::CHOICES
+        .into_iter()
+        .chain([WebhookEventType::Ping]);
+    let add = |paths: PathsBuilder, kind: WebhookEventType| {
+        paths.path(
+            kind.as_str(),
+            PathItem::new(HttpMethod::Post, operation(kind)),
+        )
+    };
     every.fold(PathsBuilder::new(), add).build()
 }
 
@@ -121,9 +134,15 @@ fn operation(kind: WebhookEventType) -> Operation {
         WebhookEventType::ExportStarted => ("AWS has accepted the export", "ExportWebhook"),
         WebhookEventType::ExportCompleted => ("The export was written", "ExportWebhook"),
         WebhookEventType::ExportFailed => ("AWS refused or failed the export", "ExportWebhook"),
-        WebhookEventType::ExportTimedOut => ("The export took longer than timeouts.create", "ExportWebhook"),
+        WebhookEventType::ExportTimedOut => (
+            "The export took longer than timeouts.create",
+            "ExportWebhook",
+        ),
         WebhookEventType::ExportCancelled => ("A caller gave the export up", "ExportWebhook"),
-        WebhookEventType::EndpointDisabled => ("A webhook endpoint was disabled by this service", "EndpointDisabledWebhook"),
+        WebhookEventType::EndpointDisabled => (
+            "A webhook endpoint was disabled by this service",
+            "EndpointDisabledWebhook",
+        ),
         WebhookEventType::Ping => ("Somebody tests the endpoint", "PingWebhook"),
     };
     let header = |name: &str, about: &str| {
@@ -135,8 +154,14 @@ fn operation(kind: WebhookEventType) -> Operation {
             .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
             .build()
     };
-    let example = ExampleBuilder::new().summary(summary).value(Some(example(kind))).build();
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).examples_from_iter([(kind.as_str(), example)]).build();
+    let example = ExampleBuilder::new()
+        .summary(summary)
+        .value(Some(example(kind)))
+        .build();
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(schema)))
+        .examples_from_iter([(kind.as_str(), example)])
+        .build();
     OperationBuilder::new()
         .summary(Some(summary))
         .description(Some(
@@ -163,17 +188,26 @@ fn example(kind: WebhookEventType) -> Value {
         Ok(match kind {
             WebhookEventType::EndpointDisabled => disabled_body(&endpoint, at),
             WebhookEventType::Ping => ping_body(&endpoint, at),
-            _ => Announcement::late(&export, kind, 3, at).body(&PublicUrl::parse("https://exports.example.com")?),
+            _ => Announcement::late(&export, kind, 3, at)
+                .body(&PublicUrl::parse("https://exports.example.com")?),
         })
     });
-    body.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    body.ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
 }
 
 fn sample_endpoint(at: Timestamp) -> Result<Endpoint, Invalid> {
     let wish = EndpointWish {
-        url: WebhookUrl::parse("https://hooks.example.com/tableferry", &UrlPolicy::default())?,
+        url: WebhookUrl::parse(
+            "https://hooks.example.com/tableferry",
+            &UrlPolicy::default(),
+        )?,
         description: Some("tells the warehouse team".to_owned()),
-        event_types: vec![WebhookEventType::ExportCompleted, WebhookEventType::ExportFailed],
+        event_types: vec![
+            WebhookEventType::ExportCompleted,
+            WebhookEventType::ExportFailed,
+        ],
         labels: Labels::default(),
         headers: None,
     };
@@ -189,24 +223,44 @@ fn sample_endpoint(at: Timestamp) -> Result<Endpoint, Invalid> {
 }
 
 fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
-    let (arn, table_arn) = ExportArn::parse("arn:aws:dynamodb:us-east-1:123456789012:table/Orders/export/01775128213000-2c2f422e")?;
+    let (arn, table_arn) = ExportArn::parse(
+        "arn:aws:dynamodb:us-east-1:123456789012:table/Orders/export/01775128213000-2c2f422e",
+    )?;
     let (asked, began, ended) = (
         Timestamp::parse("2026-04-02T11:10:12.5Z")?,
         Timestamp::parse("2026-04-02T11:10:13Z")?,
         Timestamp::parse("2026-04-02T11:22:19.113Z")?,
     );
-    let accepted = Accepted { arn, table_id: Some("2f1d7c9e-5b3a-4d8f-9e61-0a7b8c9d0e1f".to_owned()), start_time: Some(began) };
+    let accepted = Accepted {
+        arn,
+        table_id: Some("2f1d7c9e-5b3a-4d8f-9e61-0a7b8c9d0e1f".to_owned()),
+        start_time: Some(began),
+    };
     let manifest = "AWSDynamoDB/01775128213000-2c2f422e/manifest-summary.json";
     let (state, at, reason) = match kind {
-        WebhookEventType::ExportStarted => (ExportState::InProgress(accepted), began, Some("AWS is working on it")),
+        WebhookEventType::ExportStarted => (
+            ExportState::InProgress(accepted),
+            began,
+            Some("AWS is working on it"),
+        ),
         WebhookEventType::ExportFailed => {
-            let (code, message) = ("S3NoSuchBucket", "The specified bucket does not exist (Service: Amazon S3; Status Code: 404)");
-            let failed = Failed::ByAws { accepted, end_time: Some(ended), code: code.to_owned(), message: message.to_owned() };
+            let (code, message) = (
+                "S3NoSuchBucket",
+                "The specified bucket does not exist (Service: Amazon S3; Status Code: 404)",
+            );
+            let failed = Failed::ByAws {
+                accepted,
+                end_time: Some(ended),
+                code: code.to_owned(),
+                message: message.to_owned(),
+            };
             (ExportState::Failed(failed), ended, Some(message))
         }
-        WebhookEventType::ExportTimedOut => {
-            (ExportState::TimedOut(TimedOut::Accepted(accepted)), ended, Some("it took longer than timeouts.create"))
-        }
+        WebhookEventType::ExportTimedOut => (
+            ExportState::TimedOut(TimedOut::Accepted(accepted)),
+            ended,
+            Some("it took longer than timeouts.create"),
+        ),
         WebhookEventType::ExportCancelled => (ExportState::Cancelled, began, None),
         _ => {
             let written = Written {
@@ -225,7 +279,10 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
         created_by: Some(CallerName::of_api_key("orders-team")),
         created_at: asked,
         updated_at: at,
-        origin: Origin::Created { client_token: token, token_made_at: asked },
+        origin: Origin::Created {
+            client_token: token,
+            token_made_at: asked,
+        },
         request: sample_request(table_arn)?,
         state,
         status_reason: reason.map(str::to_owned),
@@ -239,9 +296,16 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
 fn sample_request(table_arn: TableArn) -> Result<ExportRequest, Invalid> {
     Ok(ExportRequest {
         table_arn,
-        destination: S3Destination { bucket: S3Bucket::parse("tableferry-exports")?, bucket_owner: None, prefix: None, encryption: None },
+        destination: S3Destination {
+            bucket: S3Bucket::parse("tableferry-exports")?,
+            bucket_owner: None,
+            prefix: None,
+            encryption: None,
+        },
         format: ExportFormat::DynamodbJson,
-        kind: ExportKind::Full { export_time: Some(Timestamp::parse("2026-04-02T11:10:13Z")?) },
+        kind: ExportKind::Full {
+            export_time: Some(Timestamp::parse("2026-04-02T11:10:13Z")?),
+        },
         filter: None,
         create_timeout: CreateTimeout::default(),
         callback: None,
@@ -257,10 +321,16 @@ mod tests {
 
     #[test]
     fn every_type_has_an_example_of_its_type() {
-        for kind in WebhookEventType::CHOICES.into_iter().chain([WebhookEventType::Ping]) {
+        for kind in WebhookEventType::CHOICES
+            .into_iter()
+            .chain([WebhookEventType::Ping])
+        {
             let example = example(kind);
             assert_eq!(example["type"], kind.as_str());
-            assert!(example["timestamp"].is_string() && example["data"].is_object(), "{example}");
+            assert!(
+                example["timestamp"].is_string() && example["data"].is_object(),
+                "{example}"
+            );
         }
     }
 }

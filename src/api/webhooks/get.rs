@@ -53,20 +53,35 @@ problems! {
         ListProblems
     )
 )]
-pub async fn list_endpoints(State(state): State<ApiState>, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
+pub async fn list_endpoints(
+    State(state): State<ApiState>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
     const SCOPE: &str = "webhook endpoints";
     let mut query = Query::of(raw.as_deref());
     let paging = Paging::read(&mut query, &SCOPE);
     query.finish()?;
-    let found = state.store.list_endpoints(paging.before, paging.size_and_one()).await?;
+    let found = state
+        .store
+        .list_endpoints(paging.before, paging.size_and_one())
+        .await?;
     let (endpoints, next_page_token) = paging.cut(found, &SCOPE);
-    let list = EndpointList { webhook_endpoints: endpoints.iter().map(EndpointView::from).collect(), next_page_token };
-    Ok(paging::respond(&list, "/v1/webhook-endpoints", raw.as_deref(), list.next_page_token.as_deref()))
+    let list = EndpointList {
+        webhook_endpoints: endpoints.iter().map(EndpointView::from).collect(),
+        next_page_token,
+    };
+    Ok(paging::respond(
+        &list,
+        "/v1/webhook-endpoints",
+        raw.as_deref(),
+        list.next_page_token.as_deref(),
+    ))
 }
 
 /// Get a webhook endpoint
 ///
-/// What it hears of, and whether and why it is disabled. Its secret and the values of its headers are never shown.
+/// What it hears of, and whether and why it is disabled. Its secret and the values of its headers
+/// are never shown.
 #[utoipa::path(
     get,
     path = "/v1/webhook-endpoints/{id}",

@@ -42,8 +42,9 @@ problems! {
 
 /// Send again what failed
 ///
-/// Deliveries to this endpoint that were made since a time and came to nothing (EXHAUSTED or ABANDONED) get the whole schedule again. It is a job:
-/// stored, without a limit on its size; a restart does not end it.
+/// Deliveries to this endpoint that were made since a time and came to nothing (EXHAUSTED or
+/// ABANDONED) get the whole schedule again. It is a job: stored, without a limit on its size; a
+/// restart does not end it.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{id}/recover",
@@ -64,14 +65,23 @@ pub async fn recover_deliveries(
     calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    begin(&state, &calling, id, query.as_deref(), &body, JobKind::Recover).await
+    begin(
+        &state,
+        &calling,
+        id,
+        query.as_deref(),
+        &body,
+        JobKind::Recover,
+    )
+    .await
 }
 
 /// Send what was never sent
 ///
-/// Events since a time that this endpoint wants by its filters and that never became a delivery to it, because it did not exist,
-/// was disabled or wanted others then. Their `data` is the export as it is now. It is a job, as with `recover`. An event is never
-/// sent to an endpoint under two ids, however often this is asked for.
+/// Events since a time that this endpoint wants by its filters and that never became a delivery to
+/// it, because it did not exist, was disabled or wanted others then. Their `data` is the export as
+/// it is now. It is a job, as with `recover`. An event is never sent to an endpoint under two ids,
+/// however often this is asked for.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{id}/replay-missing",
@@ -92,7 +102,15 @@ pub async fn replay_missing_events(
     calling: Calling,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    begin(&state, &calling, id, query.as_deref(), &body, JobKind::ReplayMissing).await
+    begin(
+        &state,
+        &calling,
+        id,
+        query.as_deref(),
+        &body,
+        JobKind::ReplayMissing,
+    )
+    .await
 }
 
 /// Get a job that sends again
@@ -112,7 +130,11 @@ pub async fn get_webhook_job(
     RawQuery(query): RawQuery,
 ) -> Result<Json<JobView>, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let job = state.store.find_webhook_job(id).await?.ok_or_else(|| Problem::no_such("webhook job"))?;
+    let job = state
+        .store
+        .find_webhook_job(id)
+        .await?
+        .ok_or_else(|| Problem::no_such("webhook job"))?;
     Ok(Json(JobView::from(&job)))
 }
 
@@ -130,7 +152,11 @@ async fn begin(
     let mut fields = Fields::of(body, "");
     let since = fields.required_text("since", &mut errors, |text| {
         let since = Timestamp::parse(text)?;
-        if since > now { Err(Invalid::new("must not be in the future")) } else { Ok(since) }
+        if since > now {
+            Err(Invalid::new("must not be in the future"))
+        } else {
+            Ok(since)
+        }
     });
     fields.finish(&mut errors);
     let Some(since) = since.filter(|_| errors.is_empty()) else {

@@ -29,7 +29,10 @@ impl<S: Send + Sync> FromRequestParts<S> for EndpointPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        uuid_of_path(parts, state).await.map(|id| Self(EndpointId(id))).ok_or_else(no_such_endpoint)
+        uuid_of_path(parts, state)
+            .await
+            .map(|id| Self(EndpointId(id)))
+            .ok_or_else(no_such_endpoint)
     }
 }
 
@@ -41,7 +44,10 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        uuid_of_path(parts, state).await.map(Self).ok_or_else(|| Problem::no_such("webhook job"))
+        uuid_of_path(parts, state)
+            .await
+            .map(Self)
+            .ok_or_else(|| Problem::no_such("webhook job"))
     }
 }
 
@@ -54,8 +60,12 @@ impl<S: Send + Sync> FromRequestParts<S> for DeliveryPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = text_of_path(parts, state).await;
-        let id = text.as_deref().and_then(|text| text.strip_prefix("msg_")).and_then(|hex| Uuid::try_parse(hex).ok());
-        id.map(|id| Self(DeliveryId(id))).ok_or_else(|| Problem::no_such("delivery"))
+        let id = text
+            .as_deref()
+            .and_then(|text| text.strip_prefix("msg_"))
+            .and_then(|hex| Uuid::try_parse(hex).ok());
+        id.map(|id| Self(DeliveryId(id)))
+            .ok_or_else(|| Problem::no_such("delivery"))
     }
 }
 
@@ -65,7 +75,11 @@ fn no_such_endpoint() -> Problem {
 
 /// The endpoint of this id.
 async fn find(state: &ApiState, id: EndpointId) -> Result<Endpoint, Problem> {
-    state.store.find_endpoint(id).await?.ok_or_else(no_such_endpoint)
+    state
+        .store
+        .find_endpoint(id)
+        .await?
+        .ok_or_else(no_such_endpoint)
 }
 
 /// The endpoint of this id, to which something is to be sent.
@@ -73,6 +87,9 @@ async fn find_enabled(state: &ApiState, id: EndpointId) -> Result<Endpoint, Prob
     let endpoint = find(state, id).await?;
     match endpoint.disabled {
         None => Ok(endpoint),
-        Some((_, reason)) => Err(Problem::new(ProblemType::EndpointDisabled, format!("the endpoint is disabled: {}", reason.as_str()))),
+        Some((_, reason)) => Err(Problem::new(
+            ProblemType::EndpointDisabled,
+            format!("the endpoint is disabled: {}", reason.as_str()),
+        )),
     }
 }

@@ -20,7 +20,8 @@ problems! {
 
 /// Send a ping to a webhook endpoint
 ///
-/// A signed event of the type `ping`, of one attempt, whatever the endpoint's filters. What became of it is in the delivery.
+/// A signed event of the type `ping`, of one attempt, whatever the endpoint's filters. What became
+/// of it is in the delivery.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{id}/ping",
@@ -41,7 +42,10 @@ pub async fn ping_endpoint(
     Query::of(query.as_deref()).finish()?;
     let endpoint = find_enabled(&state, id).await?;
     let delivery = state.chance.delivery_id();
-    state.store.add_ping(&endpoint, delivery, state.chance.now()).await?;
+    state
+        .store
+        .add_ping(&endpoint, delivery, state.chance.now())
+        .await?;
     state.deliveries_due.notify_one();
     let (location, view) = answer_with(&state, delivery).await?;
     Ok((StatusCode::ACCEPTED, [location], Json(view)).into_response())

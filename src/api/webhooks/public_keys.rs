@@ -48,12 +48,22 @@ problems! {
     security(()),
     responses((status = 200, description = "The keys that sign now", body = PublicKeyList), KeysProblems)
 )]
-pub async fn list_webhook_public_keys(State(state): State<ApiState>, RawQuery(query): RawQuery) -> Result<Json<PublicKeyList>, Problem> {
+pub async fn list_webhook_public_keys(
+    State(state): State<ApiState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<PublicKeyList>, Problem> {
     Query::of(query.as_deref()).finish()?;
-    let keys = state.keyring.stored(state.chance.now()).await?.into_iter().map(|key| PublicKeyView {
-        public_key: key.public_key,
-        created_at: key.created_at,
-        expires_at: key.expires_at,
-    });
-    Ok(Json(PublicKeyList { keys: keys.collect() }))
+    let keys = state
+        .keyring
+        .stored(state.chance.now())
+        .await?
+        .into_iter()
+        .map(|key| PublicKeyView {
+            public_key: key.public_key,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+        });
+    Ok(Json(PublicKeyList {
+        keys: keys.collect(),
+    }))
 }

@@ -18,7 +18,9 @@ use crate::domain::invalid::Invalid;
 use crate::domain::labels::Labels;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::CallbackPolicy;
-use crate::domain::webhook::endpoint::{DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders};
+use crate::domain::webhook::endpoint::{
+    DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders,
+};
 use crate::domain::webhook::event_type::{EndpointEventType, WebhookEventType};
 use crate::domain::webhook::url::WebhookUrl;
 use crate::webhooks::vault::Vault;
@@ -36,7 +38,11 @@ pub struct CreateEndpoint {
     )]
     pub url: String,
     /// What it is for.
-    #[schema(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", example = "tells the warehouse team")]
+    #[schema(
+        max_length = 255,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$",
+        example = "tells the warehouse team"
+    )]
     pub description: Option<String>,
     /// The types of events it hears of; left out or empty, every type.
     #[schema(schema_with = event_types_schema)]
@@ -44,7 +50,8 @@ pub struct CreateEndpoint {
     /// It hears only of exports that bear all of these labels; left out or empty, of every export.
     #[schema(example = json!({"team": "orders"}))]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Headers of its own, at most 16, sent with every request. Their values are kept sealed and never returned.
+    /// Headers of its own, at most 16, sent with every request. Their values are kept sealed and
+    /// never returned.
     #[schema(example = json!({"X-Api-Key": "a-key-of-the-receiver"}))]
     pub headers: Option<BTreeMap<String, String>>,
     /// Send nothing to it for now; left out, it is false.
@@ -84,7 +91,9 @@ fn event_types_schema() -> Schema {
         .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
         .items(Ref::from_schema_name(EndpointEventType::name()))
         .unique_items(true)
-        .description(Some("The types of events it hears of; empty is every type."))
+        .description(Some(
+            "The types of events it hears of; empty is every type.",
+        ))
         .examples([serde_json::json!(["export.completed", "export.failed"])])
         .into()
 }
@@ -103,7 +112,12 @@ pub struct Said {
 impl Said {
     /// The new endpoint, if the body names its URL, as [`read`] has made sure of for a new one.
     #[must_use]
-    pub fn create(self, id: EndpointId, created_by: Option<CallerName>, now: Timestamp) -> Option<Endpoint> {
+    pub fn create(
+        self,
+        id: EndpointId,
+        created_by: Option<CallerName>,
+        now: Timestamp,
+    ) -> Option<Endpoint> {
         let wish = EndpointWish {
             url: self.url?,
             description: self.description.flatten(),
@@ -111,8 +125,19 @@ impl Said {
             labels: self.labels.unwrap_or_default(),
             headers: self.headers.flatten(),
         };
-        let disabled = self.disabled.unwrap_or(false).then_some((now, DisabledReason::ByCaller));
-        Some(Endpoint { id, created_at: now, created_by, updated_at: now, wish, disabled, failing_since: None })
+        let disabled = self
+            .disabled
+            .unwrap_or(false)
+            .then_some((now, DisabledReason::ByCaller));
+        Some(Endpoint {
+            id,
+            created_at: now,
+            created_by,
+            updated_at: now,
+            wish,
+            disabled,
+            failing_since: None,
+        })
     }
 
     /// Changes an endpoint.
@@ -124,7 +149,9 @@ impl Said {
         wish.labels = self.labels.unwrap_or_else(|| wish.labels.clone());
         wish.headers = self.headers.unwrap_or_else(|| wish.headers.clone());
         match self.disabled {
-            Some(true) if endpoint.disabled.is_none() => endpoint.disabled = Some((now, DisabledReason::ByCaller)),
+            Some(true) if endpoint.disabled.is_none() => {
+                endpoint.disabled = Some((now, DisabledReason::ByCaller))
+            }
             Some(false) => endpoint.disabled = None,
             _ => {}
         }
@@ -132,11 +159,16 @@ impl Said {
     }
 }
 
-/// Reads a body; a new endpoint must say where it is. Its name is looked up, if no other rule is broken.
+/// Reads a body; a new endpoint must say where it is. Its name is looked up, if no other rule is
+/// broken.
 ///
 /// # Errors
 /// A problem that names every field that breaks a rule.
-pub(super) async fn read(state: &ApiState, body: &Map<String, Value>, is_new: bool) -> Result<Said, Problem> {
+pub(super) async fn read(
+    state: &ApiState,
+    body: &Map<String, Value>,
+    is_new: bool,
+) -> Result<Said, Problem> {
     let said = read_fields(body, &state.callbacks, &state.vault, is_new)?;
     if let Some(url) = &said.url {
         state.vet("/url", url).await?;
@@ -148,15 +180,26 @@ pub(super) async fn read(state: &ApiState, body: &Map<String, Value>, is_new: bo
 ///
 /// # Errors
 /// A problem that names every field that breaks a rule.
-pub fn read_fields(body: &Map<String, Value>, policy: &CallbackPolicy, vault: &Vault, is_new: bool) -> Result<Said, Problem> {
+pub fn read_fields(
+    body: &Map<String, Value>,
+    policy: &CallbackPolicy,
+    vault: &Vault,
+    is_new: bool,
+) -> Result<Said, Problem> {
     let mut errors = Errors::new();
     let mut fields = Fields::of(body, "");
     let parse_url = |text: &str| WebhookUrl::parse(text, &policy.urls);
-    let url = if is_new || body.contains_key("url") { fields.required_text("url", &mut errors, parse_url) } else { None };
+    let url = if is_new || body.contains_key("url") {
+        fields.required_text("url", &mut errors, parse_url)
+    } else {
+        None
+    };
     fields.value("url");
     let description = fields.text("description", &mut errors, |text| {
         let fits = text.chars().count() <= 255 && !text.chars().any(char::is_control);
-        fits.then(|| text.to_owned()).ok_or_else(|| Invalid::new("must have at most 255 characters, without control characters"))
+        fits.then(|| text.to_owned()).ok_or_else(|| {
+            Invalid::new("must have at most 255 characters, without control characters")
+        })
     });
     let event_types = read_event_types(&mut fields, &mut errors);
     let labels = read_labels(&mut fields, &mut errors);

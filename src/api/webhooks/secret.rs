@@ -30,8 +30,8 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSecret {
-    /// How long the old secrets sign along with the new one: whole numbers with h, m, s, ms; at most 720h. `0s` ends them at once. Left out,
-    /// it is 24h.
+    /// How long the old secrets sign along with the new one: whole numbers with h, m, s, ms; at
+    /// most 720h. `0s` ends them at once. Left out, it is 24h.
     #[schema(pattern = "^([0-9]{1,4}(h|m|s|ms)){1,4}$", example = "24h")]
     pub overlap: Option<String>,
 }
@@ -43,8 +43,9 @@ problems! {
 
 /// Give a webhook endpoint a new secret
 ///
-/// For the time of the overlap every webhook is signed with the new secret and the old ones, so that the receiver can change over
-/// when it likes. The answer holds the new secret, which is shown this once. At most ten secrets sign at a time.
+/// For the time of the overlap every webhook is signed with the new secret and the old ones, so
+/// that the receiver can change over when it likes. The answer holds the new secret, which is shown
+/// this once. At most ten secrets sign at a time.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{id}/rotate-secret",
@@ -64,8 +65,14 @@ pub async fn rotate_endpoint_secret(
     let mut errors = Errors::new();
     let mut fields = Fields::of(&body, "");
     let overlap = fields.text("overlap", &mut errors, |text| {
-        let wrong = || Invalid::new("must be a duration such as \"24h\" or \"0s\", at most 720h (units h, m, s, ms)");
-        parse_duration(text).filter(|overlap| *overlap <= LONGEST_OVERLAP).ok_or_else(wrong)
+        let wrong = || {
+            Invalid::new(
+                "must be a duration such as \"24h\" or \"0s\", at most 720h (units h, m, s, ms)",
+            )
+        };
+        parse_duration(text)
+            .filter(|overlap| *overlap <= LONGEST_OVERLAP)
+            .ok_or_else(wrong)
     });
     fields.finish(&mut errors);
     if !errors.is_empty() {
@@ -73,10 +80,17 @@ pub async fn rotate_endpoint_secret(
     }
     let (secret, now) = (state.chance.webhook_secret(), state.chance.now());
     let old_until = now.plus(overlap.unwrap_or(DEFAULT_OVERLAP));
-    if !state.store.rotate_secret(id, &state.vault.seal(secret.expose()), now, old_until).await? {
+    if !state
+        .store
+        .rotate_secret(id, &state.vault.seal(secret.expose()), now, old_until)
+        .await?
+    {
         return Err(no_such_endpoint());
     }
     tracing::info!(endpoint.id = %id, "webhook secret rotated");
     let endpoint = EndpointView::from(&find(&state, id).await?);
-    Ok(with_secret(&EndpointWithSecret { endpoint, secret: secret.expose().to_owned() }))
+    Ok(with_secret(&EndpointWithSecret {
+        endpoint,
+        secret: secret.expose().to_owned(),
+    }))
 }

@@ -19,8 +19,8 @@ problems! {
 
 /// Change a webhook endpoint
 ///
-/// What is left out stays. Enabling it again forgets its failures; what failed before can be recovered, what it never got can be
-/// replayed.
+/// What is left out stays. Enabling it again forgets its failures; what failed before can be
+/// recovered, what it never got can be replayed.
 #[utoipa::path(
     patch,
     path = "/v1/webhook-endpoints/{id}",
@@ -39,7 +39,10 @@ pub async fn update_endpoint(
     Query::of(query.as_deref()).finish()?;
     let said = request::read(&state, &body, false).await?;
     let now = state.chance.now();
-    let changed = state.store.change_endpoint(id, |endpoint| said.change(endpoint, now)).await?;
+    let changed = state
+        .store
+        .change_endpoint(id, |endpoint| said.change(endpoint, now))
+        .await?;
     let endpoint = changed.ok_or_else(no_such_endpoint)?;
     tracing::info!(endpoint.id = %id, endpoint.disabled = endpoint.disabled.is_some(), "webhook endpoint changed");
     Ok(Json(EndpointView::from(&endpoint)))

@@ -1,6 +1,8 @@
-//! What a token says, as providers say it: for whom it is, to which client it was given, and its scopes.
+//! What a token says, as providers say it: for whom it is, to which client it was given, and its
+//! scopes.
 //!
-//! Sources: RFC 7519 (`aud`), OpenID Connect Core 1.0 (`azp`), RFC 9068 (`client_id`, `typ`), and the providers' own pages, which docs/access.md names.
+//! Sources: RFC 7519 (`aud`), OpenID Connect Core 1.0 (`azp`), RFC 9068 (`client_id`, `typ`), and
+//! the providers' own pages, which docs/access.md names.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +12,8 @@ use crate::domain::caller::scope::{Scope, Scopes};
 /// The claims of a token.
 pub(super) type Claims = Map<String, Value>;
 
-/// Where providers put the client that a token was given to: Keycloak, Auth0, Google and Entra v2; Cognito and RFC 9068; Okta; Entra v1.
+/// Where providers put the client that a token was given to: Keycloak, Auth0, Google and Entra v2;
+/// Cognito and RFC 9068; Okta; Entra v1.
 const CLIENT: [&str; 4] = ["azp", "client_id", "cid", "appid"];
 
 impl OidcSettings {
@@ -22,10 +25,15 @@ impl OidcSettings {
             return if named.is_none() {
                 Ok(())
             } else {
-                Err("it is for another audience: it has aud, and TABLEFERRY_OIDC_AUDIENCE is not set")
+                Err(
+                    "it is for another audience: it has aud, and TABLEFERRY_OIDC_AUDIENCE is not set",
+                )
             };
         }
-        let is_ours = |aud: &Value| aud.as_str().is_some_and(|aud| self.audiences.iter().any(|own| own == aud));
+        let is_ours = |aud: &Value| {
+            aud.as_str()
+                .is_some_and(|aud| self.audiences.iter().any(|own| own == aud))
+        };
         match named {
             None => Err("it names no audience (aud)"),
             Some(Value::Array(all)) if all.iter().any(is_ours) => Ok(()),
@@ -39,8 +47,16 @@ impl OidcSettings {
         if self.client_ids.is_empty() {
             return Ok(());
         }
-        let named: Vec<_> = CLIENT.iter().filter_map(|name| claims.get(*name)).filter(|client| !client.is_null()).collect();
-        let allowed = |client: &&Value| client.as_str().is_some_and(|client| self.client_ids.iter().any(|own| own == client));
+        let named: Vec<_> = CLIENT
+            .iter()
+            .filter_map(|name| claims.get(*name))
+            .filter(|client| !client.is_null())
+            .collect();
+        let allowed = |client: &&Value| {
+            client
+                .as_str()
+                .is_some_and(|client| self.client_ids.iter().any(|own| own == client))
+        };
         match named.is_empty() {
             true => Err("it names no client (azp, client_id, cid or appid)"),
             false if named.iter().all(allowed) => Ok(()),
@@ -51,7 +67,10 @@ impl OidcSettings {
     /// The scopes of this service that a token bears.
     pub(super) fn scopes(&self, claims: &Claims) -> Scopes {
         let known = |word: &str| Scope::parse(word.strip_prefix(self.scope_prefix.as_str())?).ok();
-        let values = self.scope_claims.iter().filter_map(|name| find(claims, name));
+        let values = self
+            .scope_claims
+            .iter()
+            .filter_map(|name| find(claims, name));
         Scopes::of(values.flat_map(words).filter_map(known))
     }
 }
@@ -65,11 +84,16 @@ fn words(value: &Value) -> Vec<&str> {
     }
 }
 
-/// A claim by its name, or by a path with dots (`realm_access.roles`). Names may hold dots themselves.
+/// A claim by its name, or by a path with dots (`realm_access.roles`). Names may hold dots
+/// themselves.
 fn find<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
     claims.get(path).or_else(|| {
-        path.match_indices('.')
-            .find_map(|(at, _)| claims.get(&path[..at]).and_then(Value::as_object).and_then(|inner| find(inner, &path[at + 1..])))
+        path.match_indices('.').find_map(|(at, _)| {
+            claims
+                .get(&path[..at])
+                .and_then(Value::as_object)
+                .and_then(|inner| find(inner, &path[at + 1..]))
+        })
     })
 }
 
@@ -85,7 +109,10 @@ mod tests {
         });
         let claims = claims.as_object().unwrap();
         assert_eq!(find(claims, "scope"), Some(&json!("a b")));
-        assert_eq!(find(claims, "https://example.com/roles"), Some(&json!(["c"])));
+        assert_eq!(
+            find(claims, "https://example.com/roles"),
+            Some(&json!(["c"]))
+        );
         assert_eq!(find(claims, "realm_access.roles"), Some(&json!(["d"])));
         assert_eq!(find(claims, "a.b.c.d"), Some(&json!(1)));
         for missing in ["roles", "realm_access.", ".roles", "scope.a", ""] {

@@ -1,15 +1,24 @@
-//! An issuer's set of keys (RFC 7517). Sets hold keys that are of no use here beside those that are: for encryption, of unknown kinds and curves,
-//! malformed ones. Each is read by itself, and what cannot verify a token is passed over.
+//! An issuer's set of keys (RFC 7517). Sets hold keys that are of no use here beside those that
+//! are: for encryption, of unknown kinds and curves, malformed ones. Each is read by itself, and
+//! what cannot verify a token is passed over.
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-/// What of a key makes its public half. The rest (certificates, thumbprints) is not needed, so it may be wrong.
+/// What of a key makes its public half. The rest (certificates, thumbprints) is not needed, so it
+/// may be wrong.
 const PARTS: [&str; 6] = ["kty", "n", "e", "crv", "x", "y"];
 
 /// Keys of RSA verify all of these.
-const OF_RSA: [Algorithm; 6] = [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
+const OF_RSA: [Algorithm; 6] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+];
 
 /// Why a set has no key for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +43,24 @@ struct Key {
 impl KeySet {
     /// What can be used of a set.
     pub(super) fn read(set: &Value) -> Result<Self, String> {
-        let keys = set.get("keys").and_then(Value::as_array).ok_or("its key set has no list of keys")?;
-        Ok(Self(keys.iter().filter_map(|key| read_key(key.as_object()?)).collect()))
+        let keys = set
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or("its key set has no list of keys")?;
+        Ok(Self(
+            keys.iter()
+                .filter_map(|key| read_key(key.as_object()?))
+                .collect(),
+        ))
     }
 
-    /// The keys that a token of this header may be signed with: two may bear the same name while one takes the place of the other.
-    pub(super) fn of(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<&DecodingKey>, NoKey> {
+    /// The keys that a token of this header may be signed with: two may bear the same name while
+    /// one takes the place of the other.
+    pub(super) fn of(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Vec<&DecodingKey>, NoKey> {
         let suits = |key: &&Key| key.algorithms.contains(&algorithm);
         let Some(id) = id else {
             // OpenID Connect Core 1.0, 10.1: without a name there must be no doubt.
@@ -49,7 +70,13 @@ impl KeySet {
                 _ => Err(NoKey::Ambiguous),
             };
         };
-        let named: Vec<_> = self.0.iter().filter(|key| key.id.as_deref() == Some(id)).filter(suits).map(|key| &key.key).collect();
+        let named: Vec<_> = self
+            .0
+            .iter()
+            .filter(|key| key.id.as_deref() == Some(id))
+            .filter(suits)
+            .map(|key| &key.key)
+            .collect();
         match (&named[..], &self.0[..]) {
             // The only key of an issuer that names none.
             ([], [one @ Key { id: None, .. }]) if suits(&one) => Ok(vec![&one.key]),
@@ -64,7 +91,10 @@ fn read_key(key: &Map<String, Value>) -> Option<Key> {
     // A member of the wrong type is not the same as an absent one: such a key is ignored too.
     let absent = |name: &str| key.get(name).is_none_or(Value::is_null);
     let signs = absent("use") || text("use") == Some("sig");
-    let verifies = |all: &Value| all.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"));
+    let verifies = |all: &Value| {
+        all.as_array()
+            .is_some_and(|all| all.iter().any(|one| one == "verify"))
+    };
     if !signs || !(absent("key_ops") || verifies(&key["key_ops"])) {
         return None;
     }
@@ -81,13 +111,27 @@ fn read_key(key: &Map<String, Value>) -> Option<Key> {
         Some("Ed25519") => of_kind,
         alg => {
             let own: Algorithm = alg?.parse().ok()?;
-            of_kind.into_iter().filter(|algorithm| *algorithm == own).collect()
+            of_kind
+                .into_iter()
+                .filter(|algorithm| *algorithm == own)
+                .collect()
         }
     };
-    let parts: Map<_, _> = PARTS.iter().filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone()))).collect();
+    let parts: Map<_, _> = PARTS
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone())))
+        .collect();
     let jwk: Jwk = serde_json::from_value(Value::Object(parts)).ok()?;
-    let id = if absent("kid") { None } else { Some(text("kid")?.to_owned()) };
-    (!algorithms.is_empty()).then_some(Key { id, algorithms, key: DecodingKey::from_jwk(&jwk).ok()? })
+    let id = if absent("kid") {
+        None
+    } else {
+        Some(text("kid")?.to_owned())
+    };
+    (!algorithms.is_empty()).then_some(Key {
+        id,
+        algorithms,
+        key: DecodingKey::from_jwk(&jwk).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -101,12 +145,17 @@ mod tests {
 
     fn ec(more: Value) -> Value {
         let mut key = json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y});
-        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         key
     }
 
     fn count(keys: Value, id: Option<&str>) -> Result<usize, NoKey> {
-        KeySet::read(&json!({"keys": keys})).unwrap().of(id, Algorithm::ES256).map(|keys| keys.len())
+        KeySet::read(&json!({"keys": keys}))
+            .unwrap()
+            .of(id, Algorithm::ES256)
+            .map(|keys| keys.len())
     }
 
     #[test]
@@ -133,24 +182,40 @@ mod tests {
         ];
         assert_eq!(count(json!(odd), Some("good")), Err(NoKey::Unknown));
         for one in odd {
-            let good = ec(json!({"kid": "good", "use": "sig", "alg": "ES256", "key_ops": ["verify"], "x5c": 5, "x5t": null, "nbf": 1}));
+            let good = ec(
+                json!({"kid": "good", "use": "sig", "alg": "ES256", "key_ops": ["verify"], "x5c": 5, "x5t": null, "nbf": 1}),
+            );
             assert_eq!(count(json!([one, good]), Some("good")), Ok(1), "{one}");
         }
     }
 
     #[test]
     fn names_may_be_missing_or_shared() {
-        let (one, other, nameless) = (ec(json!({"kid": "1"})), ec(json!({"kid": "2"})), ec(json!({})));
+        let (one, other, nameless) = (
+            ec(json!({"kid": "1"})),
+            ec(json!({"kid": "2"})),
+            ec(json!({})),
+        );
         assert_eq!(count(json!([one, one]), Some("1")), Ok(2));
         assert_eq!(count(json!([one, other]), Some("3")), Err(NoKey::Unknown));
         assert_eq!(count(json!([one]), None), Ok(1));
         assert_eq!(count(json!([one, other]), None), Err(NoKey::Ambiguous));
         assert_eq!(count(json!([nameless]), Some("1")), Ok(1));
-        assert_eq!(count(json!([nameless, one]), Some("2")), Err(NoKey::Unknown));
+        assert_eq!(
+            count(json!([nameless, one]), Some("2")),
+            Err(NoKey::Unknown)
+        );
         assert_eq!(count(json!([]), None), Err(NoKey::Unknown));
         // A key of another kind leaves no doubt.
         let set = json!({"keys": [one, {"kty": "OKP", "crv": "Ed25519", "x": X}]});
-        assert_eq!(KeySet::read(&set).unwrap().of(None, Algorithm::ES256).unwrap().len(), 1);
+        assert_eq!(
+            KeySet::read(&set)
+                .unwrap()
+                .of(None, Algorithm::ES256)
+                .unwrap()
+                .len(),
+            1
+        );
         assert!(KeySet::read(&json!({"keys": {}})).is_err() && KeySet::read(&json!([])).is_err());
     }
 }

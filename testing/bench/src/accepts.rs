@@ -1,5 +1,5 @@
-//! Durable accepts: how many a second, how soon each is answered, and what a callback and an idempotency key cost; beside pgbench with
-//! the same row in the same tables.
+//! Durable accepts: how many a second, how soon each is answered, and what a callback and an
+//! idempotency key cost; beside pgbench with the same row in the same tables.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,7 +13,8 @@ use crate::load::{self, Seen};
 use crate::report::{Figure, Goal, quantile};
 use crate::stage::Stage;
 
-/// How long one load lasts. Requests of 64 clients with and without a key are loaded in turn, since tables grow meanwhile.
+/// How long one load lasts. Requests of 64 clients with and without a key are loaded in turn, since
+/// tables grow meanwhile.
 const LASTING: Duration = Duration::from_secs(2);
 const TURNS: usize = 3;
 
@@ -32,8 +33,8 @@ const PGBENCH_S: u32 = 3;
 /// How many tables are exported.
 const TABLES: usize = 400;
 
-/// The row that the service inserts for a plain request, its event and its place in the schedule, by one statement. Ids grow with time, as
-/// the service's do.
+/// The row that the service inserts for a plain request, its event and its place in the schedule,
+/// by one statement. Ids grow with time, as the service's do.
 const SINGLE_INSERT: &str = r"\set t random(1, 400)
 WITH stored AS (
     INSERT INTO exports (id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket, export_format, export_type,
@@ -59,33 +60,75 @@ SELECT id FROM stored;
 pub async fn accepts(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let service = stage.service("api").await?;
-    let plain = |client: usize, n: usize| load::post("/v1/exports", "", &body(client, n).to_string());
+    let plain =
+        |client: usize, n: usize| load::post("/v1/exports", "", &body(client, n).to_string());
     let round = std::process::id();
     let keyed = move |turn: usize, client: usize, n: usize| {
         let mut body = body(client, n);
         body["callback_url"] = json!("http://127.0.0.1:9/hook");
         body["callback_secret"] = json!("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
-        load::post("/v1/exports", &format!("idempotency-key: {round}-{turn}-{client}-{n}\r\n"), &body.to_string())
+        load::post(
+            "/v1/exports",
+            &format!("idempotency-key: {round}-{turn}-{client}-{n}\r\n"),
+            &body.to_string(),
+        )
     };
     load::run(service.address, 64, WARM_UP, 202, plain).await?;
     let (mut at_64, mut with_key) = (Seen::default(), Seen::default());
     for turn in 0..TURNS {
         at_64 = at_64.and(load::run(service.address, 64, LASTING, 202, plain).await?);
-        with_key = with_key.and(load::run(service.address, 64, LASTING, 202, move |client, n| keyed(turn, client, n)).await?);
+        with_key = with_key.and(
+            load::run(service.address, 64, LASTING, 202, move |client, n| {
+                keyed(turn, client, n)
+            })
+            .await?,
+        );
     }
     let at_256 = load::run(service.address, 256, MANY_LASTING, 202, plain).await?;
     drop(service);
     let reference = pgbench(&stage).await?;
     let ratio = |rate: f64| rate / reference;
     Ok(vec![
-        Figure { name: "pgbench, its best, inserts a second", value: reference, goal: None },
-        Figure { name: "64 clients, accepts a second", value: at_64.per_second(), goal: None },
-        Figure { name: "64 clients, ratio to pgbench", value: ratio(at_64.per_second()), goal: Some(Goal::AtLeast(2.0)) },
-        Figure { name: "256 clients, accepts a second", value: at_256.per_second(), goal: None },
-        Figure { name: "256 clients, ratio to pgbench", value: ratio(at_256.per_second()), goal: Some(Goal::AtLeast(2.0)) },
-        Figure { name: "64 clients, p50 ms", value: quantile(&at_64.latencies_ms, 0.5), goal: Some(Goal::AtMost(5.0)) },
-        Figure { name: "64 clients, p99 ms", value: quantile(&at_64.latencies_ms, 0.99), goal: Some(Goal::AtMost(20.0)) },
-        Figure { name: "256 clients, p99 ms", value: quantile(&at_256.latencies_ms, 0.99), goal: None },
+        Figure {
+            name: "pgbench, its best, inserts a second",
+            value: reference,
+            goal: None,
+        },
+        Figure {
+            name: "64 clients, accepts a second",
+            value: at_64.per_second(),
+            goal: None,
+        },
+        Figure {
+            name: "64 clients, ratio to pgbench",
+            value: ratio(at_64.per_second()),
+            goal: Some(Goal::AtLeast(2.0)),
+        },
+        Figure {
+            name: "256 clients, accepts a second",
+            value: at_256.per_second(),
+            goal: None,
+        },
+        Figure {
+            name: "256 clients, ratio to pgbench",
+            value: ratio(at_256.per_second()),
+            goal: Some(Goal::AtLeast(2.0)),
+        },
+        Figure {
+            name: "64 clients, p50 ms",
+            value: quantile(&at_64.latencies_ms, 0.5),
+            goal: Some(Goal::AtMost(5.0)),
+        },
+        Figure {
+            name: "64 clients, p99 ms",
+            value: quantile(&at_64.latencies_ms, 0.99),
+            goal: Some(Goal::AtMost(20.0)),
+        },
+        Figure {
+            name: "256 clients, p99 ms",
+            value: quantile(&at_256.latencies_ms, 0.99),
+            goal: None,
+        },
         Figure {
             name: "with callback and key, ratio to plain",
             value: with_key.per_second() / at_64.per_second(),
@@ -103,8 +146,8 @@ pub fn body(client: usize, n: usize) -> serde_json::Value {
     })
 }
 
-/// How many such rows a second pgbench inserts, each by a prepared statement and a commit of its own, with the number of clients that suits
-/// it best.
+/// How many such rows a second pgbench inserts, each by a prepared statement and a commit of its
+/// own, with the number of clients that suits it best.
 async fn pgbench(stage: &Stage) -> Result<f64, Failed> {
     let script = stage.folder().join("insert.sql");
     std::fs::write(&script, SINGLE_INSERT)?;
@@ -120,8 +163,16 @@ async fn pgbench(stage: &Stage) -> Result<f64, Failed> {
             .output()
             .await?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()?.parse::<f64>().ok());
-        best = best.max(rate.ok_or_else(|| format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)))?);
+        let rate = text.lines().find_map(|line| {
+            line.strip_prefix("tps = ")?
+                .split_whitespace()
+                .next()?
+                .parse::<f64>()
+                .ok()
+        });
+        best = best.max(
+            rate.ok_or_else(|| format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)))?,
+        );
     }
     Ok(best)
 }

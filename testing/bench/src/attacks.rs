@@ -1,5 +1,6 @@
-//! Callers who mean harm: slow heads, ten thousand idle connections, bodies of 1 GiB, deeply nested JSON, floods of headers. While each goes on, one
-//! client asks for an export and another makes exports, as usual: how soon are they answered, and what memory does the service take?
+//! Callers who mean harm: slow heads, ten thousand idle connections, bodies of 1 GiB, deeply nested
+//! JSON, floods of headers. While each goes on, one client asks for an export and another makes
+//! exports, as usual: how soon are they answered, and what memory does the service take?
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -25,10 +26,12 @@ const IDLE: usize = 10_000;
 /// How many attackers send something large, each again as soon as it was cut.
 const LOUD: usize = 64;
 
-/// How long each of these rests between two attempts: the machine is shared, and the service is to be measured, not the attackers.
+/// How long each of these rests between two attempts: the machine is shared, and the service is to
+/// be measured, not the attackers.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// For how long the others are watched: longer than a head may take, so that slow ones are cut and come again.
+/// For how long the others are watched: longer than a head may take, so that slow ones are cut and
+/// come again.
 const WATCHED: Duration = Duration::from_secs(12);
 
 const HEAD: &str = "POST /v1/exports HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n";
@@ -42,7 +45,9 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let service = stage.service("api").await?;
     let mut client = Client::connect(service.address).await?;
-    let answer = client.send(&load::post("/v1/exports", "", &body(0))).await?;
+    let answer = client
+        .send(&load::post("/v1/exports", "", &body(0)))
+        .await?;
     let export: Value = serde_json::from_slice(answer.body)?;
     let path = format!("/v1/exports/{}", export["id"].as_str().ok_or("no id")?);
     let to = service.address;
@@ -58,7 +63,10 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
             connections.push(connection);
         }
         let idle = watch(&service, &path, std::future::pending, 0).await?;
-        let open = connections.iter().filter(|connection| connection.is_open()).count();
+        let open = connections
+            .iter()
+            .filter(|connection| connection.is_open())
+            .count();
         if open < IDLE {
             return Err(format!("only {open} idle connections were kept").into());
         }
@@ -71,14 +79,26 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
     let chunked = watch(&service, &path, move || again(to, chunked_body), LOUD).await?;
     let nested = watch(&service, &path, move || again(to, nested_json), LOUD).await?;
     let headers = watch(&service, &path, move || again(to, many_headers), LOUD).await?;
-    let p99 = |name, latencies: &[f64]| Figure { name, value: quantile(latencies, 0.99), goal: Some(Goal::AtMost(100.0)) };
-    let p50 = |name, latencies: &[f64]| Figure { name, value: quantile(latencies, 0.5), goal: None };
+    let p99 = |name, latencies: &[f64]| Figure {
+        name,
+        value: quantile(latencies, 0.99),
+        goal: Some(Goal::AtMost(100.0)),
+    };
+    let p50 = |name, latencies: &[f64]| Figure {
+        name,
+        value: quantile(latencies, 0.5),
+        goal: None,
+    };
     Ok(vec![
         p50("no attack, p50 ms", &quiet),
         p99("no attack, p99 ms", &quiet),
         p50("10,000 idle connections, p50 ms", &idle),
         p99("10,000 idle connections, p99 ms", &idle),
-        Figure { name: "memory of an idle connection, KB", value: idle_kb, goal: Some(Goal::AtMost(20.0)) },
+        Figure {
+            name: "memory of an idle connection, KB",
+            value: idle_kb,
+            goal: Some(Goal::AtMost(20.0)),
+        },
         p50("1,000 slow heads, p50 ms", &slow),
         p99("1,000 slow heads, p99 ms", &slow),
         p50("1 GiB bodies declared, p50 ms", &declared),
@@ -89,17 +109,29 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
         p99("nested JSON, p99 ms", &nested),
         p50("floods of headers, p50 ms", &headers),
         p99("floods of headers, p99 ms", &headers),
-        Figure { name: "highest memory, MB", value: service.peak_memory_mb()?, goal: Some(Goal::AtMost(256.0)) },
+        Figure {
+            name: "highest memory, MB",
+            value: service.peak_memory_mb()?,
+            goal: Some(Goal::AtMost(256.0)),
+        },
     ])
 }
 
 fn body(n: usize) -> String {
-    let table = format!("arn:aws:dynamodb:us-east-1:{}:table/Orders", 100_000_000_000 + n);
+    let table = format!(
+        "arn:aws:dynamodb:us-east-1:{}:table/Orders",
+        100_000_000_000 + n
+    );
     json!({"table_arn": table, "s3_bucket": "tableferry-exports"}).to_string()
 }
 
 /// Lets so many attack, and asks meanwhile. How long answers took, in milliseconds, sorted.
-async fn watch<A, F>(service: &Service, path: &str, attack: A, attackers: usize) -> Result<Vec<f64>, Failed>
+async fn watch<A, F>(
+    service: &Service,
+    path: &str,
+    attack: A,
+    attackers: usize,
+) -> Result<Vec<f64>, Failed>
 where
     A: Fn() -> F,
     F: Future<Output = ()> + Send + 'static,
@@ -113,7 +145,11 @@ where
     let get = load::get(path);
     let (gets, posts) = tokio::join!(
         ask(service.address, 200, move |_| get.clone()),
-        ask(service.address, 202, |n| load::post("/v1/exports", "", &body(n))),
+        ask(service.address, 202, |n| load::post(
+            "/v1/exports",
+            "",
+            &body(n)
+        )),
     );
     // Dropping them ends them all.
     drop(attacks);
@@ -124,7 +160,11 @@ where
 }
 
 /// One client that asks again and again, with a little pause. Every answer must have this status.
-async fn ask(address: SocketAddr, status: u16, request: impl Fn(usize) -> Vec<u8>) -> Result<Vec<f64>, Failed> {
+async fn ask(
+    address: SocketAddr,
+    status: u16,
+    request: impl Fn(usize) -> Vec<u8>,
+) -> Result<Vec<f64>, Failed> {
     let mut client = Client::connect(address).await?;
     let (mut latencies_ms, began) = (Vec::new(), Instant::now());
     while began.elapsed() < WATCHED {
@@ -133,7 +173,12 @@ async fn ask(address: SocketAddr, status: u16, request: impl Fn(usize) -> Vec<u8
         let answer = client.send(&bytes).await?;
         latencies_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
         if answer.status != status {
-            return Err(format!("the service answered {}: {}", answer.status, String::from_utf8_lossy(answer.body)).into());
+            return Err(format!(
+                "the service answered {}: {}",
+                answer.status,
+                String::from_utf8_lossy(answer.body)
+            )
+            .into());
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -144,7 +189,10 @@ async fn ask(address: SocketAddr, status: u16, request: impl Fn(usize) -> Vec<u8
 async fn slow_head(address: SocketAddr) {
     loop {
         if let Ok(mut stream) = TcpStream::connect(address).await {
-            let mut alive = stream.write_all(b"GET /v1/exports HTTP/1.1\r\nx: ").await.is_ok();
+            let mut alive = stream
+                .write_all(b"GET /v1/exports HTTP/1.1\r\nx: ")
+                .await
+                .is_ok();
             while alive {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 alive = stream.write_all(b"x").await.is_ok();
@@ -155,7 +203,10 @@ async fn slow_head(address: SocketAddr) {
 }
 
 /// Connects and attacks, again and again.
-async fn again<F: Future<Output = std::io::Result<()>>>(address: SocketAddr, attack: fn(TcpStream) -> F) {
+async fn again<F: Future<Output = std::io::Result<()>>>(
+    address: SocketAddr,
+    attack: fn(TcpStream) -> F,
+) {
     loop {
         if let Ok(stream) = TcpStream::connect(address).await {
             // To be cut is what is expected.
@@ -166,7 +217,9 @@ async fn again<F: Future<Output = std::io::Result<()>>>(address: SocketAddr, att
 }
 
 async fn declared_body(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.write_all(format!("{HEAD}content-length: 1073741824\r\n\r\n").as_bytes()).await?;
+    stream
+        .write_all(format!("{HEAD}content-length: 1073741824\r\n\r\n").as_bytes())
+        .await?;
     let piece = [b' '; 16 * 1024];
     for _ in 0..65_536 {
         stream.write_all(&piece).await?;
@@ -175,7 +228,9 @@ async fn declared_body(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 async fn chunked_body(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.write_all(format!("{HEAD}transfer-encoding: chunked\r\n\r\n").as_bytes()).await?;
+    stream
+        .write_all(format!("{HEAD}transfer-encoding: chunked\r\n\r\n").as_bytes())
+        .await?;
     let piece = format!("4000\r\n{}\r\n", " ".repeat(0x4000));
     for _ in 0..65_536 {
         stream.write_all(piece.as_bytes()).await?;
@@ -185,7 +240,9 @@ async fn chunked_body(mut stream: TcpStream) -> std::io::Result<()> {
 
 async fn nested_json(mut stream: TcpStream) -> std::io::Result<()> {
     let deep = 100_000;
-    stream.write_all(format!("{HEAD}connection: close\r\ncontent-length: {deep}\r\n\r\n").as_bytes()).await?;
+    stream
+        .write_all(format!("{HEAD}connection: close\r\ncontent-length: {deep}\r\n\r\n").as_bytes())
+        .await?;
     stream.write_all("[".repeat(deep).as_bytes()).await?;
     read_to_end(stream).await
 }
@@ -193,7 +250,9 @@ async fn nested_json(mut stream: TcpStream) -> std::io::Result<()> {
 async fn many_headers(mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(HEAD.as_bytes()).await?;
     for n in 0..100_000 {
-        stream.write_all(format!("x-{n}: y\r\n").repeat(100).as_bytes()).await?;
+        stream
+            .write_all(format!("x-{n}: y\r\n").repeat(100).as_bytes())
+            .await?;
     }
     Ok(())
 }

@@ -18,12 +18,16 @@ pub async fn run(connection: &mut PgConnection, statements: String) -> Result<()
 
 /// How many bytes of WAL were written so far.
 pub async fn wal_bytes(connection: &mut PgConnection) -> Result<f64, Failed> {
-    let bytes = sqlx::query_scalar("SELECT (pg_current_wal_insert_lsn() - '0/0')::float8").fetch_one(connection).await?;
+    let bytes = sqlx::query_scalar("SELECT (pg_current_wal_insert_lsn() - '0/0')::float8")
+        .fetch_one(connection)
+        .await?;
     Ok(bytes)
 }
 
 /// How many exports were stored, by a condition that is part of this program.
 pub async fn count(connection: &mut PgConnection, condition: &str) -> Result<i64, Failed> {
     let statement = format!("SELECT count(*) FROM exports WHERE {condition}");
-    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(connection).await?)
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement))
+        .fetch_one(connection)
+        .await?)
 }

@@ -1,4 +1,5 @@
-//! Webhooks: how soon the first attempt is made, and how many are delivered while one endpoint hangs.
+//! Webhooks: how soon the first attempt is made, and how many are delivered while one endpoint
+//! hangs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,20 +29,31 @@ const SIDE_BY_SIDE: usize = 64;
 /// How long a case may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// From the time that an ended export bears to its arrival at a receiver. That time is read just before the end is committed, so the commit is
-/// in it. Exports of a table that AWS does not know end at once.
+/// From the time that an ended export bears to its arrival at a receiver. That time is read just
+/// before the end is committed, so the commit is in it. Exports of a table that AWS does not know
+/// end at once.
 pub async fn first_attempt(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let service = stage.service("all").await?;
     let (ages, mut heard) = mpsc::unbounded_channel();
     let url = timing(ages).await?;
-    stage.post(format!("{}/v1/webhook-endpoints", service.url), &json!({"url": url})).await?;
+    stage
+        .post(
+            format!("{}/v1/webhook-endpoints", service.url),
+            &json!({"url": url}),
+        )
+        .await?;
     let mut pace = tokio::time::interval(Duration::from_millis(10));
     for n in 0..ENDS {
         pace.tick().await;
         let account = 100_000_000_000 + n % 50;
         let table = format!("arn:aws:dynamodb:us-east-1:{account}:table/NoSuchTable");
-        stage.post(format!("{}/v1/exports", service.url), &json!({"table_arn": table, "s3_bucket": "tableferry-exports"})).await?;
+        stage
+            .post(
+                format!("{}/v1/exports", service.url),
+                &json!({"table_arn": table, "s3_bucket": "tableferry-exports"}),
+            )
+            .await?;
     }
     let all = async {
         let mut ages = Vec::new();
@@ -50,17 +62,32 @@ pub async fn first_attempt(program: &Path) -> Result<Vec<Figure>, Failed> {
         }
         ages
     };
-    let mut ages = tokio::time::timeout(PATIENCE, all).await.map_err(|_| "not every end was announced in time")?;
+    let mut ages = tokio::time::timeout(PATIENCE, all)
+        .await
+        .map_err(|_| "not every end was announced in time")?;
     ages.sort_by(f64::total_cmp);
     Ok(vec![
-        Figure { name: "p50 ms", value: quantile(&ages, 0.5), goal: None },
-        Figure { name: "p99 ms", value: quantile(&ages, 0.99), goal: Some(Goal::AtMost(250.0)) },
-        Figure { name: "highest ms", value: quantile(&ages, 1.0), goal: None },
+        Figure {
+            name: "p50 ms",
+            value: quantile(&ages, 0.5),
+            goal: None,
+        },
+        Figure {
+            name: "p99 ms",
+            value: quantile(&ages, 0.99),
+            goal: Some(Goal::AtMost(250.0)),
+        },
+        Figure {
+            name: "highest ms",
+            value: quantile(&ages, 1.0),
+            goal: None,
+        },
     ])
 }
 
-/// Ends of exports are stored by a process that only answers; then one that only works delivers them to nine endpoints that answer and one that
-/// hangs. The reference sends the same number of bare requests to the same nine.
+/// Ends of exports are stored by a process that only answers; then one that only works delivers
+/// them to nine endpoints that answer and one that hangs. The reference sends the same number of
+/// bare requests to the same nine.
 pub async fn one_of_ten_hangs(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Arc::new(Stage::set_up(program).await?);
     let api = Arc::new(stage.service("api").await?);
@@ -71,22 +98,38 @@ pub async fn one_of_ten_hangs(program: &Path) -> Result<Vec<Figure>, Failed> {
     }
     for url in urls.iter().chain([&hanging().await?]) {
         let endpoint = json!({"url": url, "event_types": ["export.cancelled"]});
-        stage.post(format!("{}/v1/webhook-endpoints", api.url), &endpoint).await?;
+        stage
+            .post(format!("{}/v1/webhook-endpoints", api.url), &endpoint)
+            .await?;
     }
     end_exports(&stage, &api).await?;
 
     let began = Instant::now();
     let worker = stage.service("worker").await?;
     let wanted = EXPORTS * FAST;
-    tokio::time::timeout(PATIENCE, counter.wait_for(wanted)).await.map_err(|_| "not everything was delivered in time")?;
+    tokio::time::timeout(PATIENCE, counter.wait_for(wanted))
+        .await
+        .map_err(|_| "not everything was delivered in time")?;
     let rate = per_second(wanted, began.elapsed());
     drop(worker);
 
     let bare = reference(&urls, wanted).await?;
     Ok(vec![
-        Figure { name: "deliveries a second", value: rate, goal: Some(Goal::AtLeast(1000.0)) },
-        Figure { name: "bare requests a second", value: bare, goal: None },
-        Figure { name: "ratio to bare requests", value: rate / bare, goal: None },
+        Figure {
+            name: "deliveries a second",
+            value: rate,
+            goal: Some(Goal::AtLeast(1000.0)),
+        },
+        Figure {
+            name: "bare requests a second",
+            value: bare,
+            goal: None,
+        },
+        Figure {
+            name: "ratio to bare requests",
+            value: rate / bare,
+            goal: None,
+        },
     ])
 }
 
@@ -100,11 +143,17 @@ async fn end_exports(stage: &Arc<Stage>, api: &Arc<Service>) -> Result<(), Faile
         }
         let (stage, api) = (Arc::clone(stage), Arc::clone(api));
         tasks.spawn(async move {
-            let table = format!("arn:aws:dynamodb:us-east-1:{}:table/Orders", 100_000_000_000 + n);
+            let table = format!(
+                "arn:aws:dynamodb:us-east-1:{}:table/Orders",
+                100_000_000_000 + n
+            );
             let body = json!({"table_arn": table, "s3_bucket": "tableferry-exports"});
             let export = stage.post(format!("{}/v1/exports", api.url), &body).await?;
             let id = export["id"].as_str().ok_or("an export without an id")?;
-            stage.post(format!("{}/v1/exports/{id}/cancel", api.url), &json!({})).await.map(drop)
+            stage
+                .post(format!("{}/v1/exports/{id}/cancel", api.url), &json!({}))
+                .await
+                .map(drop)
         });
     }
     while let Some(done) = tasks.join_next().await {
@@ -115,8 +164,14 @@ async fn end_exports(stage: &Arc<Stage>, api: &Arc<Service>) -> Result<(), Faile
 
 /// Bare requests of about the same size, each on a connection of its own, as webhooks are.
 async fn reference(urls: &[String], wanted: usize) -> Result<f64, Failed> {
-    #[expect(clippy::disallowed_methods, reason = "a measurement talks to loopback only")]
-    let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a measurement talks to loopback only"
+    )]
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .build()?;
     let body = "x".repeat(1500);
     let began = Instant::now();
     let mut tasks = JoinSet::new();

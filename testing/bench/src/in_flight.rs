@@ -1,8 +1,10 @@
-//! 100,000 exports in flight over 400 accounts and regions, looked at by one process under AWS's usual limits, but for the pace of looks: of 250
-//! exports in a lane 5.4 looks a second fall due, and the default of 5 would make them wait, however idle the machine.
+//! 100,000 exports in flight over 400 accounts and regions, looked at by one process under AWS's
+//! usual limits, but for the pace of looks: of 250 exports in a lane 5.4 looks a second fall due,
+//! and the default of 5 would make them wait, however idle the machine.
 //!
-//! Their tables have history: each began at some time in the last ten minutes and is likely to end between 500 and 590 seconds after its start. AWS
-//! is a server of a few lines that says of each that it is in progress, so nothing ends and every look is an unchanged one.
+//! Their tables have history: each began at some time in the last ten minutes and is likely to end
+//! between 500 and 590 seconds after its start. AWS is a server of a few lines that says of each
+//! that it is in progress, so nothing ends and every look is an unchanged one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -41,22 +43,56 @@ pub async fn polled(program: &Path) -> Result<Vec<Figure>, Failed> {
     drop(stage.service("api").await?); // brings the schema
     let mut connection = database::connect(&stage).await?;
     database::run(&mut connection, rows()).await?;
-    let service = stage.service_with("all", Limits::Aws, &[("TABLEFERRY_LOOK_RATE_PER_S", LOOKS_PER_S)]).await?;
+    let service = stage
+        .service_with(
+            "all",
+            Limits::Aws,
+            &[("TABLEFERRY_LOOK_RATE_PER_S", LOOKS_PER_S)],
+        )
+        .await?;
     tokio::time::sleep(SETTLING).await;
 
-    let before = (looks(&service.address).await?, database::wal_bytes(&mut connection).await?, service.cpu_s()?);
+    let before = (
+        looks(&service.address).await?,
+        database::wal_bytes(&mut connection).await?,
+        service.cpu_s()?,
+    );
     tokio::time::sleep(LASTING).await;
-    let after = (looks(&service.address).await?, database::wal_bytes(&mut connection).await?, service.cpu_s()?);
+    let after = (
+        looks(&service.address).await?,
+        database::wal_bytes(&mut connection).await?,
+        service.cpu_s()?,
+    );
     let made = after.0.count - before.0.count;
     if made < 1.0 {
         return Err("no export was looked at".into());
     }
     Ok(vec![
-        Figure { name: "looks a second", value: made / LASTING.as_secs_f64(), goal: None },
-        Figure { name: "poll lag p99, at most ms", value: after.0.quantile_ms(&before.0, 0.99), goal: Some(Goal::AtMost(1000.0)) },
-        Figure { name: "WAL of an unchanged look, bytes", value: (after.1 - before.1) / made, goal: Some(Goal::AtMost(600.0)) },
-        Figure { name: "service, cores", value: (after.2 - before.2) / LASTING.as_secs_f64(), goal: Some(Goal::AtMost(1.0)) },
-        Figure { name: "service, peak memory MB", value: service.peak_memory_mb()?, goal: Some(Goal::AtMost(200.0)) },
+        Figure {
+            name: "looks a second",
+            value: made / LASTING.as_secs_f64(),
+            goal: None,
+        },
+        Figure {
+            name: "poll lag p99, at most ms",
+            value: after.0.quantile_ms(&before.0, 0.99),
+            goal: Some(Goal::AtMost(1000.0)),
+        },
+        Figure {
+            name: "WAL of an unchanged look, bytes",
+            value: (after.1 - before.1) / made,
+            goal: Some(Goal::AtMost(600.0)),
+        },
+        Figure {
+            name: "service, cores",
+            value: (after.2 - before.2) / LASTING.as_secs_f64(),
+            goal: Some(Goal::AtMost(1.0)),
+        },
+        Figure {
+            name: "service, peak memory MB",
+            value: service.peak_memory_mb()?,
+            goal: Some(Goal::AtMost(200.0)),
+        },
     ])
 }
 
@@ -70,18 +106,27 @@ async fn aws() -> Result<String, Failed> {
 }
 
 async fn answer(headers: HeaderMap, body: String) -> ([(HeaderName, &'static str); 1], String) {
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let asked: Value = serde_json::from_str(&body).unwrap_or_default();
     let said = if target.ends_with("DescribeExport") {
         json!({"ExportDescription": {"ExportArn": asked["ExportArn"], "ExportStatus": "IN_PROGRESS"}})
     } else {
         json!({"ExportSummaries": []})
     };
-    ([(HeaderName::from_static("content-type"), "application/x-amz-json-1.0")], said.to_string())
+    (
+        [(
+            HeaderName::from_static("content-type"),
+            "application/x-amz-json-1.0",
+        )],
+        said.to_string(),
+    )
 }
 
-/// Exports in progress, each looked at next when the service itself would: at the next age for early failures, or every ten seconds while
-/// the end is likely.
+/// Exports in progress, each looked at next when the service itself would: at the next age for
+/// early failures, or every ten seconds while the end is likely.
 fn rows() -> String {
     format!(
         "CREATE TEMP TABLE made AS
@@ -113,11 +158,21 @@ struct Looks {
 }
 
 impl Looks {
-    /// The upper bound of the bucket that this share of the looks since `before` lies in or below, in milliseconds.
+    /// The upper bound of the bucket that this share of the looks since `before` lies in or below,
+    /// in milliseconds.
     fn quantile_ms(&self, before: &Self, share: f64) -> f64 {
         let wanted = (self.count - before.count) * share;
-        let earlier = |at: f64| before.buckets.iter().find(|(bound, _)| *bound == at).map_or(0.0, |(_, count)| *count);
-        let bucket = self.buckets.iter().find(|(bound, count)| count - earlier(*bound) >= wanted);
+        let earlier = |at: f64| {
+            before
+                .buckets
+                .iter()
+                .find(|(bound, _)| *bound == at)
+                .map_or(0.0, |(_, count)| *count)
+        };
+        let bucket = self
+            .buckets
+            .iter()
+            .find(|(bound, count)| count - earlier(*bound) >= wanted);
         bucket.map_or(f64::INFINITY, |(bound, _)| bound * 1000.0)
     }
 }
@@ -126,12 +181,21 @@ async fn looks(address: &std::net::SocketAddr) -> Result<Looks, Failed> {
     let mut client = Client::connect(*address).await?;
     let answer = client.send(&load::get("/metrics")).await?;
     let mut looks = Looks::default();
-    for line in String::from_utf8_lossy(answer.body).lines().filter(|line| line.contains("phase=\"look\"")) {
-        let Some((name, value)) = line.rsplit_once(' ') else { continue };
+    for line in String::from_utf8_lossy(answer.body)
+        .lines()
+        .filter(|line| line.contains("phase=\"look\""))
+    {
+        let Some((name, value)) = line.rsplit_once(' ') else {
+            continue;
+        };
         if name.starts_with("tableferry_export_poll_lag_seconds_count") {
             looks.count += value.parse::<f64>()?;
         } else if name.starts_with("tableferry_export_poll_lag_seconds_bucket")
-            && let Some(bound) = name.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()).and_then(|text| text.parse().ok())
+            && let Some(bound) = name
+                .split("le=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+                .and_then(|text| text.parse().ok())
         {
             looks.buckets.push((bound, value.parse()?));
         }

@@ -1,9 +1,11 @@
-//! Pages of 50 among a million exports: every filter alone and every pair, with values that many exports have and values that few have, and
-//! pages far in; 16 clients.
+//! Pages of 50 among a million exports: every filter alone and every pair, with values that many
+//! exports have and values that few have, and pages far in; 16 clients.
 //!
-//! Where an export has a common value of one filter says nothing of its others. Statuses: 93 % COMPLETED, 4 % FAILED, 2 % IN_PROGRESS, 1 % PENDING. Tables:
-//! one has 5 % of all exports, the other 4,999 have some 190 each. Buckets: one has 30 %, 19 share the rest, one has a hundred exports. Types: 70 % full.
-//! Labels: `env` has three values, `team` fifty, `run` one of a thousand; their marks are made as the service makes them. Created evenly over 60 days.
+//! Where an export has a common value of one filter says nothing of its others. Statuses: 93 %
+//! COMPLETED, 4 % FAILED, 2 % IN_PROGRESS, 1 % PENDING. Tables: one has 5 % of all exports, the
+//! other 4,999 have some 190 each. Buckets: one has 30 %, 19 share the rest, one has a hundred
+//! exports. Types: 70 % full. Labels: `env` has three values, `team` fifty, `run` one of a
+//! thousand; their marks are made as the service makes them. Created evenly over 60 days.
 
 use std::path::Path;
 
@@ -20,12 +22,16 @@ const EXPORTS: usize = 1_000_000;
 const CLIENTS: usize = 16;
 const TIMES: usize = 25;
 
-/// How often each asks before that: until the service has its connections to Postgres, and the statements on each.
+/// How often each asks before that: until the service has its connections to Postgres, and the
+/// statements on each.
 const WARM_UP: usize = 3;
 
 /// Filters by name, each with a value that many exports have and one that few have.
 const FILTERS: [(&str, [&str; 2]); 6] = [
-    ("status", ["export_status=COMPLETED", "export_status=PENDING"]),
+    (
+        "status",
+        ["export_status=COMPLETED", "export_status=PENDING"],
+    ),
     (
         "table",
         [
@@ -34,7 +40,10 @@ const FILTERS: [(&str, [&str; 2]); 6] = [
         ],
     ),
     ("bucket", ["s3_bucket=bucket-0", "s3_bucket=bucket-rare"]),
-    ("type", ["export_type=FULL_EXPORT", "export_type=INCREMENTAL_EXPORT"]),
+    (
+        "type",
+        ["export_type=FULL_EXPORT", "export_type=INCREMENTAL_EXPORT"],
+    ),
     ("label", ["label=env:e1", "label=run:r7"]),
     ("created", ["created_after=", "created_before="]),
 ];
@@ -67,9 +76,21 @@ pub async fn pages(program: &Path) -> Result<Vec<Figure>, Failed> {
     #[expect(clippy::cast_precision_loss, reason = "a few")]
     let scans = scans as f64;
     Ok(vec![
-        Figure { name: "p99 of the slowest page, ms", value: quantile(&p99, 1.0), goal: Some(Goal::AtMost(10.0)) },
-        Figure { name: "p99 of the middle page, ms", value: quantile(&p99, 0.5), goal: None },
-        Figure { name: "sequential scans", value: scans, goal: Some(Goal::AtMost(0.0)) },
+        Figure {
+            name: "p99 of the slowest page, ms",
+            value: quantile(&p99, 1.0),
+            goal: Some(Goal::AtMost(10.0)),
+        },
+        Figure {
+            name: "p99 of the middle page, ms",
+            value: quantile(&p99, 0.5),
+            goal: None,
+        },
+        Figure {
+            name: "sequential scans",
+            value: scans,
+            goal: Some(Goal::AtMost(0.0)),
+        },
     ])
 }
 
@@ -78,7 +99,11 @@ async fn queries(connection: &mut sqlx::PgConnection) -> Result<Vec<String>, Fai
     let time = "SELECT to_char((now() - interval '30 days') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
     let middle: String = sqlx::query_scalar(time).fetch_one(connection).await?;
     let whole = |value: &str| {
-        if value.ends_with("ed_after=") || value.ends_with("ed_before=") { format!("{value}{middle}") } else { value.to_owned() }
+        if value.ends_with("ed_after=") || value.ends_with("ed_before=") {
+            format!("{value}{middle}")
+        } else {
+            value.to_owned()
+        }
     };
     let mut queries = vec![String::new()];
     for (n, (_, values)) in FILTERS.iter().enumerate() {
@@ -101,13 +126,28 @@ async fn far_in(service: &Service) -> Result<Vec<String>, Failed> {
     for filter in ["", "export_status=COMPLETED", "label=env:e1"] {
         let mut token = String::new();
         for _ in 0..100 {
-            let query =
-                if token.is_empty() { format!("page_size=200&{filter}") } else { format!("page_size=200&{filter}&page_token={token}") };
-            let answer = client.send(&load::get(&format!("/v1/exports?{}", query.trim_end_matches('&')))).await?;
+            let query = if token.is_empty() {
+                format!("page_size=200&{filter}")
+            } else {
+                format!("page_size=200&{filter}&page_token={token}")
+            };
+            let answer = client
+                .send(&load::get(&format!(
+                    "/v1/exports?{}",
+                    query.trim_end_matches('&')
+                )))
+                .await?;
             let page: serde_json::Value = serde_json::from_slice(answer.body)?;
-            token = page["next_page_token"].as_str().ok_or("the pages ended early")?.to_owned();
+            token = page["next_page_token"]
+                .as_str()
+                .ok_or("the pages ended early")?
+                .to_owned();
         }
-        queries.push(format!("{filter}&page_token={token}").trim_start_matches('&').to_owned());
+        queries.push(
+            format!("{filter}&page_token={token}")
+                .trim_start_matches('&')
+                .to_owned(),
+        );
     }
     Ok(queries)
 }
@@ -117,7 +157,9 @@ async fn asked(service: &Service, path: String) -> Result<Vec<f64>, Failed> {
     let bytes = load::get(&path);
     let request = move |_, _| bytes.clone();
     load::times(service.address, CLIENTS, WARM_UP, 200, request.clone()).await?;
-    load::times(service.address, CLIENTS, TIMES, 200, request).await.map(|seen| seen.latencies_ms)
+    load::times(service.address, CLIENTS, TIMES, 200, request)
+        .await
+        .map(|seen| seen.latencies_ms)
 }
 
 /// How often the two tables that lists read were read from one end to the other.

@@ -1,5 +1,5 @@
-//! Load: many clients over HTTP/1.1, each with one connection and one request under way. Written by hand because load and service share the
-//! machine: a client must cost less than what it measures.
+//! Load: many clients over HTTP/1.1, each with one connection and one request under way. Written by
+//! hand because load and service share the machine: a client must cost less than what it measures.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -72,12 +72,17 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Result<Self, Failed> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(16 * 1024),
+        })
     }
 
     /// Whether the other end has neither closed nor sent something unasked.
     pub fn is_open(&self) -> bool {
-        self.stream.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        self.stream
+            .try_read(&mut [0])
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
     /// Sends a whole request and reads its whole answer, which must tell its length.
@@ -93,11 +98,15 @@ impl Client {
                 break head;
             }
         };
-        self.buffer.reserve(head.end.saturating_sub(self.buffer.len()));
+        self.buffer
+            .reserve(head.end.saturating_sub(self.buffer.len()));
         while self.buffer.len() < head.end {
             self.more().await?;
         }
-        Ok(Answer { status: head.status, body: &self.buffer[head.start..head.end] })
+        Ok(Answer {
+            status: head.status,
+            body: &self.buffer[head.start..head.end],
+        })
     }
 
     async fn more(&mut self) -> Result<(), Failed> {
@@ -110,15 +119,22 @@ impl Client {
 
 /// The head of an answer, once all of it has come.
 fn head(buffer: &[u8]) -> Result<Option<Head>, Failed> {
-    let Some(ends) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let Some(ends) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(&buffer[..ends])?;
     let status = text.get(9..12).ok_or("no status")?.parse()?;
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>())
     });
     let start = ends + 4;
-    Ok(Some(Head { status, start, end: start + length.ok_or("an answer without its length")?? }))
+    Ok(Some(Head {
+        status,
+        start,
+        end: start + length.ok_or("an answer without its length")??,
+    }))
 }
 
 /// The bytes of a POST of this JSON.
@@ -135,31 +151,52 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
 }
 
-/// Lets so many clients send one request after the other for a while; each is made by its client's and its own number. Every answer must
-/// have this status.
+/// Lets so many clients send one request after the other for a while; each is made by its client's
+/// and its own number. Every answer must have this status.
 ///
 /// # Errors
 /// A connection fails, or an answer has another status.
-pub async fn run<F>(address: SocketAddr, clients: usize, lasting: Duration, status: u16, request: F) -> Result<Seen, Failed>
+pub async fn run<F>(
+    address: SocketAddr,
+    clients: usize,
+    lasting: Duration,
+    status: u16,
+    request: F,
+) -> Result<Seen, Failed>
 where
     F: Fn(usize, usize) -> Vec<u8> + Clone + Send + 'static,
 {
     let began = Instant::now();
-    send_while(address, clients, status, request, move |_| began.elapsed() < lasting).await
+    send_while(address, clients, status, request, move |_| {
+        began.elapsed() < lasting
+    })
+    .await
 }
 
 /// The same, each client so many times.
 ///
 /// # Errors
 /// A connection fails, or an answer has another status.
-pub async fn times<F>(address: SocketAddr, clients: usize, times: usize, status: u16, request: F) -> Result<Seen, Failed>
+pub async fn times<F>(
+    address: SocketAddr,
+    clients: usize,
+    times: usize,
+    status: u16,
+    request: F,
+) -> Result<Seen, Failed>
 where
     F: Fn(usize, usize) -> Vec<u8> + Clone + Send + 'static,
 {
     send_while(address, clients, status, request, move |sent| sent < times).await
 }
 
-async fn send_while<F, W>(address: SocketAddr, clients: usize, status: u16, request: F, more: W) -> Result<Seen, Failed>
+async fn send_while<F, W>(
+    address: SocketAddr,
+    clients: usize,
+    status: u16,
+    request: F,
+    more: W,
+) -> Result<Seen, Failed>
 where
     F: Fn(usize, usize) -> Vec<u8> + Clone + Send + 'static,
     W: Fn(usize) -> bool + Clone + Send + 'static,
@@ -177,7 +214,12 @@ where
                 let answer = connection.send(&bytes).await?;
                 latencies_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
                 if answer.status != status {
-                    return Err(format!("the service answered {}: {}", answer.status, String::from_utf8_lossy(answer.body)).into());
+                    return Err(format!(
+                        "the service answered {}: {}",
+                        answer.status,
+                        String::from_utf8_lossy(answer.body)
+                    )
+                    .into());
                 }
             }
             Ok::<_, Failed>(latencies_ms)
@@ -189,5 +231,9 @@ where
     }
     let took = began.elapsed();
     latencies_ms.sort_by(f64::total_cmp);
-    Ok(Seen { answered: latencies_ms.len(), took, latencies_ms })
+    Ok(Seen {
+        answered: latencies_ms.len(),
+        took,
+        latencies_ms,
+    })
 }

@@ -1,5 +1,6 @@
-//! `make bench`: the service's release build on a Postgres that keeps its promises (fsync on), measured beside references in the same
-//! run on the same machine. Prints one table and writes `testing/bench/results.json`.
+//! `make bench`: the service's release build on a Postgres that keeps its promises (fsync on),
+//! measured beside references in the same run on the same machine. Prints one table and writes
+//! `testing/bench/results.json`.
 
 mod accepts;
 mod attacks;
@@ -65,14 +66,23 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
         Some(path) => path,
         None => std::env::current_exe()?.with_file_name("tableferry"),
     };
-    let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let wanted = |name: &str| {
+        arguments
+            .only
+            .as_ref()
+            .is_none_or(|only| name.contains(only.as_str()))
+    };
     let mut report = Report::default();
     for case in Case::ALL {
         if !wanted(case.name()) {
             continue;
         }
         for round in 1..=arguments.rounds.max(1) {
-            eprintln!("bench: {} round {round} of {}", case.name(), arguments.rounds);
+            eprintln!(
+                "bench: {} round {round} of {}",
+                case.name(),
+                arguments.rounds
+            );
             let figures = match case {
                 Case::Accepts => accepts::accepts(&program).await?,
                 Case::InFlight => in_flight::polled(&program).await?,

@@ -22,7 +22,13 @@ pub fn of_all_below(process: u32) -> Result<f64, Failed> {
     let mut total_s = stat.own_s + stat.ended_s;
     for entry in std::fs::read_dir("/proc")? {
         // What is no process, or has ended meanwhile, has nothing to add.
-        total_s += Stat::of(&entry?.path()).map_or(0.0, |stat| if stat.parent == process { stat.own_s } else { 0.0 });
+        total_s += Stat::of(&entry?.path()).map_or(0.0, |stat| {
+            if stat.parent == process {
+                stat.own_s
+            } else {
+                0.0
+            }
+        });
     }
     Ok(total_s)
 }
@@ -39,9 +45,25 @@ impl Stat {
     fn of(folder: &Path) -> Result<Self, Failed> {
         let stat = std::fs::read_to_string(folder.join("stat"))?;
         // After the name in brackets comes the third field. Times are in hundredths of a second.
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u32>().ok()).ok_or("a short /proc/…/stat");
-        let seconds = |first: usize| Ok::<_, Failed>((f64::from(field(first)?) + f64::from(field(first + 1)?)) / 100.0);
-        Ok(Self { parent: field(4)?, own_s: seconds(14)?, ended_s: seconds(16)? })
+        let fields: Vec<_> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let field = |number: usize| {
+            fields
+                .get(number - 3)
+                .and_then(|text| text.parse::<u32>().ok())
+                .ok_or("a short /proc/…/stat")
+        };
+        let seconds = |first: usize| {
+            Ok::<_, Failed>((f64::from(field(first)?) + f64::from(field(first + 1)?)) / 100.0)
+        };
+        Ok(Self {
+            parent: field(4)?,
+            own_s: seconds(14)?,
+            ended_s: seconds(16)?,
+        })
     }
 }

@@ -68,7 +68,9 @@ pub async fn timing(ages_ms: UnboundedSender<f64>) -> Result<String, Failed> {
         #[expect(clippy::disallowed_methods, reason = "this measures")]
         let now = OffsetDateTime::now_utc();
         let event: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let changed = event["data"]["export"]["updated_at"].as_str().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+        let changed = event["data"]["export"]["updated_at"]
+            .as_str()
+            .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
         if let Some(changed) = changed {
             // Nobody listens once the case is over.
             let _ = ages_ms.send((now - changed).as_seconds_f64() * 1000.0);

@@ -120,7 +120,11 @@ impl Report {
     pub fn add(&mut self, case: Case, figures: Vec<Figure>) {
         for (place, figure) in figures.into_iter().enumerate() {
             let value = figure.value;
-            self.figures.entry((case, place)).or_insert_with(|| (figure, Vec::new())).1.push(value);
+            self.figures
+                .entry((case, place))
+                .or_insert_with(|| (figure, Vec::new()))
+                .1
+                .push(value);
         }
     }
 
@@ -135,17 +139,38 @@ impl Report {
                 Some(Goal::AtLeast(least)) => (Some(format!("≥ {least}")), Some(middle >= least)),
             };
             let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
-            Row { case: case.name(), figure: figure.name, low, middle, high, rounds: sorted.len(), goal, met }
+            Row {
+                case: case.name(),
+                figure: figure.name,
+                low,
+                middle,
+                high,
+                rounds: sorted.len(),
+                goal,
+                met,
+            }
         };
-        self.figures.iter().map(|((case, _), (figure, values))| row((*case, figure, values))).collect()
+        self.figures
+            .iter()
+            .map(|((case, _), (figure, values))| row((*case, figure, values)))
+            .collect()
     }
 
     /// Prints the table.
     pub fn print(&self) {
-        eprintln!("{:<38} {:<34} {:>10} {:>10} {:>10}  {:<10} met", "case", "figure", "low", "middle", "high", "goal");
+        eprintln!(
+            "{:<38} {:<34} {:>10} {:>10} {:>10}  {:<10} met",
+            "case", "figure", "low", "middle", "high", "goal"
+        );
         for row in self.rows() {
-            let (goal, met) = (row.goal.unwrap_or_default(), row.met.map_or("", |met| if met { "yes" } else { "NO" }));
-            eprintln!("{:<38} {:<34} {:>10.2} {:>10.2} {:>10.2}  {goal:<10} {met}", row.case, row.figure, row.low, row.middle, row.high);
+            let (goal, met) = (
+                row.goal.unwrap_or_default(),
+                row.met.map_or("", |met| if met { "yes" } else { "NO" }),
+            );
+            eprintln!(
+                "{:<38} {:<34} {:>10.2} {:>10.2} {:>10.2}  {goal:<10} {met}",
+                row.case, row.figure, row.low, row.middle, row.high
+            );
         }
     }
 
@@ -155,14 +180,28 @@ impl Report {
     /// The document cannot be read or written, or has no marks.
     pub fn write_into(&self, document: &Path) -> Result<(), Failed> {
         let text = std::fs::read_to_string(document)?;
-        let (before, rest) = text.split_once(BEGIN).ok_or("no mark where figures begin")?;
+        let (before, rest) = text
+            .split_once(BEGIN)
+            .ok_or("no mark where figures begin")?;
         let (_, after) = rest.split_once(END).ok_or("no mark where figures end")?;
         let mut table = "| case | figure | low | middle | high | goal | met |\n|---|---|---:|---:|---:|---|---|\n".to_owned();
         for row in self.rows() {
-            let number = |value: f64| if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") };
-            let (goal, met) = (row.goal.unwrap_or_default(), row.met.map_or("", |met| if met { "yes" } else { "**no**" }));
+            let number = |value: f64| {
+                if value.abs() >= 100.0 {
+                    format!("{value:.0}")
+                } else {
+                    format!("{value:.2}")
+                }
+            };
+            let (goal, met) = (
+                row.goal.unwrap_or_default(),
+                row.met.map_or("", |met| if met { "yes" } else { "**no**" }),
+            );
             let (low, middle, high) = (number(row.low), number(row.middle), number(row.high));
-            table += &format!("| `{}` | {} | {low} | {middle} | {high} | {goal} | {met} |\n", row.case, row.figure);
+            table += &format!(
+                "| `{}` | {} | {low} | {middle} | {high} | {goal} | {met} |\n",
+                row.case, row.figure
+            );
         }
         std::fs::write(document, format!("{before}{BEGIN}\n{table}{END}{after}"))?;
         Ok(())
@@ -184,7 +223,12 @@ impl Report {
 /// The value below which this share of the sorted values lies.
 #[must_use]
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a few thousand values")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a few thousand values"
+    )]
     let place = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
     sorted.get(place).copied().unwrap_or(f64::NAN)
 }

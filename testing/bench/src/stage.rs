@@ -1,4 +1,5 @@
-//! What every case stands on: a Postgres with fsync on, the simulator without limits, and processes of the service.
+//! What every case stands on: a Postgres with fsync on, the simulator without limits, and processes
+//! of the service.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -55,8 +56,9 @@ impl Stage {
         Self::with(program, Seed::sample(), 1.0, folder).await
     }
 
-    /// The same with a table `Ten` of ten items in each of so many accounts, from 100000000000 on, whose exports take a fraction of a second.
-    /// What they write lies in memory, where the system has a file system there: S3's disks are not this machine's.
+    /// The same with a table `Ten` of ten items in each of so many accounts, from 100000000000 on,
+    /// whose exports take a fraction of a second. What they write lies in memory, where the system
+    /// has a file system there: S3's disks are not this machine's.
     pub async fn with_tables(program: &Path, accounts: usize) -> Result<Self, Failed> {
         let mut seed = Seed::sample();
         for n in 0..accounts {
@@ -67,23 +69,45 @@ impl Stage {
             seed.tables.push(serde_json::from_value(table)?);
         }
         let memory = PathBuf::from("/dev/shm");
-        let folder = own_folder(if memory.is_dir() { memory } else { std::env::temp_dir() });
+        let folder = own_folder(if memory.is_dir() {
+            memory
+        } else {
+            std::env::temp_dir()
+        });
         Self::with(program, seed, 3600.0, folder).await
     }
 
-    async fn with(program: &Path, seed: Seed, speed: f64, objects: PathBuf) -> Result<Self, Failed> {
+    async fn with(
+        program: &Path,
+        seed: Seed,
+        speed: f64,
+        objects: PathBuf,
+    ) -> Result<Self, Failed> {
         if !program.exists() {
             return Err(format!("{} is not there: make bench builds it", program.display()).into());
         }
         let folder = own_folder(std::env::temp_dir());
         std::fs::create_dir_all(&folder)?;
-        let options = Options { durable: true, ..Options::default() };
-        let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
+        let options = Options {
+            durable: true,
+            ..Options::default()
+        };
+        let postgres =
+            tokio::task::spawn_blocking(move || PrivatePostgres::start(options)).await??;
         let limits = tableferry_simulator::Limits::unlimited();
-        let settings =
-            Settings { seed: Some(seed), speed, limits, any_account: true, partitions: Some(1), ..Settings::new(objects.join("s3")) };
+        let settings = Settings {
+            seed: Some(seed),
+            speed,
+            limits,
+            any_account: true,
+            partitions: Some(1),
+            ..Settings::new(objects.join("s3"))
+        };
         let simulator = Simulator::start(settings).await?;
-        #[expect(clippy::disallowed_methods, reason = "a measurement talks to loopback only")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a measurement talks to loopback only"
+        )]
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self {
             program: program.to_owned(),
@@ -114,21 +138,42 @@ impl Stage {
     }
 
     /// The same, with these limits and settings.
-    pub async fn service_with(&self, role: &str, limits: Limits, settings: &[(&str, &str)]) -> Result<Service, Failed> {
+    pub async fn service_with(
+        &self,
+        role: &str,
+        limits: Limits,
+        settings: &[(&str, &str)],
+    ) -> Result<Service, Failed> {
         self.start(role, role, limits, settings).await
     }
 
-    async fn start(&self, role: &str, name: &str, limits: Limits, settings: &[(&str, &str)]) -> Result<Service, Failed> {
+    async fn start(
+        &self,
+        role: &str,
+        name: &str,
+        limits: Limits,
+        settings: &[(&str, &str)],
+    ) -> Result<Service, Failed> {
         let address: SocketAddr = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let mut command = Command::new(&self.program);
-        command.args(["serve", "--role", role]).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        command.stderr(std::fs::File::create(self.folder.join(format!("{name}.log")))?);
+        command
+            .args(["serve", "--role", role])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true);
+        command.stderr(std::fs::File::create(
+            self.folder.join(format!("{name}.log")),
+        )?);
         for (name, value) in [
             ("DATABASE_URL", self.database_url.as_str()),
             ("TABLEFERRY_LISTEN", &address.to_string()),
             ("TABLEFERRY_AUTH", "none"),
             ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true"),
-            ("TABLEFERRY_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+            (
+                "TABLEFERRY_ENCRYPTION_KEY",
+                "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            ),
             ("TABLEFERRY_LOG", "error"),
             ("AWS_ENDPOINT_URL", &self.aws_url),
             ("AWS_ENDPOINT_URL_S3", &self.s3_url),
@@ -138,23 +183,42 @@ impl Stage {
             command.env(name, value);
         }
         if limits == Limits::None {
-            for name in ["START_BURST", "START_RATE_PER_S", "LOOK_BURST", "LOOK_RATE_PER_S", "MAX_EXPORTS_IN_FLIGHT"] {
+            for name in [
+                "START_BURST",
+                "START_RATE_PER_S",
+                "LOOK_BURST",
+                "LOOK_RATE_PER_S",
+                "MAX_EXPORTS_IN_FLIGHT",
+            ] {
                 command.env(format!("TABLEFERRY_{name}"), "100000");
             }
         }
         command.envs(settings.iter().copied());
         let began = Instant::now();
         let child = command.spawn()?;
-        let mut service = Service { url: format!("http://{address}"), address, ready_after: Duration::ZERO, child };
+        let mut service = Service {
+            url: format!("http://{address}"),
+            address,
+            ready_after: Duration::ZERO,
+            child,
+        };
         while began.elapsed() < Duration::from_secs(30) {
-            let ready = self.http.get(format!("{}/readyz", service.url)).send().await;
+            let ready = self
+                .http
+                .get(format!("{}/readyz", service.url))
+                .send()
+                .await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
                 service.ready_after = began.elapsed();
                 return Ok(service);
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Err(format!("the service did not become ready; its log is {}", self.folder.display()).into())
+        Err(format!(
+            "the service did not become ready; its log is {}",
+            self.folder.display()
+        )
+        .into())
     }
 
     /// The URL of an object.
@@ -213,7 +277,10 @@ impl Service {
 
     fn status_kb(&self, name: &str) -> Result<f64, Failed> {
         let status = std::fs::read_to_string(self.proc("status")?)?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a short /proc/status")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .ok_or("a short /proc/status")?;
         Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? * 1.024)
     }
 
@@ -223,7 +290,10 @@ impl Service {
     }
 
     fn proc(&self, file: &str) -> Result<PathBuf, Failed> {
-        Ok(PathBuf::from(format!("/proc/{}/{file}", self.child.id().ok_or("the service has ended")?)))
+        Ok(PathBuf::from(format!(
+            "/proc/{}/{file}",
+            self.child.id().ok_or("the service has ended")?
+        )))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What one process costs before it does anything: how soon it is ready, the memory it holds when idle, the size of the program.
+//! What one process costs before it does anything: how soon it is ready, the memory it holds when
+//! idle, the size of the program.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,8 +19,20 @@ pub async fn start(program: &Path) -> Result<Vec<Figure>, Failed> {
     #[expect(clippy::cast_precision_loss, reason = "some millions")]
     let program_mb = std::fs::metadata(program)?.len() as f64 / 1e6;
     Ok(vec![
-        Figure { name: "start to readyz, ms", value: ready_ms, goal: Some(Goal::AtMost(300.0)) },
-        Figure { name: "idle memory, MB", value: service.memory_kb()? / 1000.0, goal: Some(Goal::AtMost(30.0)) },
-        Figure { name: "program, MB", value: program_mb, goal: Some(Goal::AtMost(40.0)) },
+        Figure {
+            name: "start to readyz, ms",
+            value: ready_ms,
+            goal: Some(Goal::AtMost(300.0)),
+        },
+        Figure {
+            name: "idle memory, MB",
+            value: service.memory_kb()? / 1000.0,
+            goal: Some(Goal::AtMost(30.0)),
+        },
+        Figure {
+            name: "program, MB",
+            value: program_mb,
+            goal: Some(Goal::AtMost(40.0)),
+        },
     ])
 }

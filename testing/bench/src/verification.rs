@@ -1,4 +1,5 @@
-//! Deep verification: how fast it reads, beside `zcat | md5sum` over the same files, and how much memory it needs for a little and for much.
+//! Deep verification: how fast it reads, beside `zcat | md5sum` over the same files, and how much
+//! memory it needs for a little and for much.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -55,23 +56,57 @@ pub async fn deep(program: &Path) -> Result<Vec<Figure>, Failed> {
     let read_mb = mb(file.bytes.len() * MANY_FILES);
     let (reference_took, reference_cpu_s) = reference(&stage, &file)?;
     Ok(vec![
-        Figure { name: "MB compressed a second", value: read_mb / took.as_secs_f64(), goal: None },
-        Figure { name: "zcat | md5sum, MB a second", value: read_mb / reference_took.as_secs_f64(), goal: None },
-        Figure { name: "MB a second and core", value: read_mb / cpu_s, goal: None },
-        Figure { name: "zcat | md5sum, MB a s and core", value: read_mb / reference_cpu_s, goal: None },
-        Figure { name: "ratio a core", value: reference_cpu_s / cpu_s, goal: Some(Goal::AtLeast(0.8)) },
-        Figure { name: "peak memory, 10 MB read, MB", value: small_mb, goal: None },
-        Figure { name: "peak memory, 2 GB read, MB", value: large_mb, goal: Some(Goal::AtMost(small_mb + 50.0)) },
+        Figure {
+            name: "MB compressed a second",
+            value: read_mb / took.as_secs_f64(),
+            goal: None,
+        },
+        Figure {
+            name: "zcat | md5sum, MB a second",
+            value: read_mb / reference_took.as_secs_f64(),
+            goal: None,
+        },
+        Figure {
+            name: "MB a second and core",
+            value: read_mb / cpu_s,
+            goal: None,
+        },
+        Figure {
+            name: "zcat | md5sum, MB a s and core",
+            value: read_mb / reference_cpu_s,
+            goal: None,
+        },
+        Figure {
+            name: "ratio a core",
+            value: reference_cpu_s / cpu_s,
+            goal: Some(Goal::AtLeast(0.8)),
+        },
+        Figure {
+            name: "peak memory, 10 MB read, MB",
+            value: small_mb,
+            goal: None,
+        },
+        Figure {
+            name: "peak memory, 2 GB read, MB",
+            value: large_mb,
+            goal: Some(Goal::AtMost(small_mb + 50.0)),
+        },
     ])
 }
 
 fn data_file() -> Result<DataFile, Failed> {
     let mut random = 7_u64;
     let mut next = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         random >> 16
     };
-    let (mut encoder, mut items, mut line) = (GzEncoder::new(Vec::new(), Compression::default()), 0, String::new());
+    let (mut encoder, mut items, mut line) = (
+        GzEncoder::new(Vec::new(), Compression::default()),
+        0,
+        String::new(),
+    );
     while encoder.get_ref().len() < FILE_MB * 1_000_000 {
         line.clear();
         writeln!(
@@ -93,8 +128,16 @@ fn data_file() -> Result<DataFile, Failed> {
 /// Exports the sample's table. The id of the export, which is COMPLETED.
 async fn completed_export(stage: &Stage, service: &Service) -> Result<String, Failed> {
     let table = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
-    let export = stage.post(format!("{}/v1/exports", service.url), &json!({"table_arn": table, "s3_bucket": BUCKET})).await?;
-    let id = export["id"].as_str().ok_or("an export without an id")?.to_owned();
+    let export = stage
+        .post(
+            format!("{}/v1/exports", service.url),
+            &json!({"table_arn": table, "s3_bucket": BUCKET}),
+        )
+        .await?;
+    let id = export["id"]
+        .as_str()
+        .ok_or("an export without an id")?
+        .to_owned();
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         stage.finish_exports().await;
@@ -107,7 +150,12 @@ async fn completed_export(stage: &Stage, service: &Service) -> Result<String, Fa
     Err("the sample export did not complete".into())
 }
 
-async fn get(stage: &Stage, service: &Service, id: &str, wait_s: Option<u32>) -> Result<Value, Failed> {
+async fn get(
+    stage: &Stage,
+    service: &Service,
+    id: &str,
+    wait_s: Option<u32>,
+) -> Result<Value, Failed> {
     let mut request = stage.http.get(format!("{}/v1/exports/{id}", service.url));
     if let Some(wait) = wait_s {
         request = request.header("prefer", format!("wait={wait}"));
@@ -116,10 +164,21 @@ async fn get(stage: &Stage, service: &Service, id: &str, wait_s: Option<u32>) ->
 }
 
 /// Puts this file so many times in the place of what was exported, with manifests that fit.
-async fn write_files(stage: &Stage, service: &Service, id: &str, file: &DataFile, count: usize) -> Result<(), Failed> {
+async fn write_files(
+    stage: &Stage,
+    service: &Service,
+    id: &str,
+    file: &DataFile,
+    count: usize,
+) -> Result<(), Failed> {
     let export = get(stage, service, id, None).await?;
-    let summary_key = export["manifest_files_s3_key"].as_str().ok_or("an export without a manifest")?.to_owned();
-    let folder = summary_key.strip_suffix("manifest-summary.json").ok_or("an odd manifest")?;
+    let summary_key = export["manifest_files_s3_key"]
+        .as_str()
+        .ok_or("an export without a manifest")?
+        .to_owned();
+    let folder = summary_key
+        .strip_suffix("manifest-summary.json")
+        .ok_or("an odd manifest")?;
     let mut lines = String::new();
     for n in 0..count {
         let key = format!("{folder}data/bench-{n:04}.json.gz");
@@ -127,34 +186,67 @@ async fn write_files(stage: &Stage, service: &Service, id: &str, file: &DataFile
         let line = json!({"itemCount": file.items, "md5Checksum": file.md5, "etag": etag, "dataFileS3Key": key});
         writeln!(lines, "{line}")?;
     }
-    let mut summary: Value = stage.http.get(stage.s3(BUCKET, &summary_key)).send().await?.error_for_status()?.json().await?;
+    let mut summary: Value = stage
+        .http
+        .get(stage.s3(BUCKET, &summary_key))
+        .send()
+        .await?
+        .error_for_status()?
+        .json()
+        .await?;
     summary["itemCount"] = json!(file.items * count);
     put_manifest(stage, &format!("{folder}manifest-files"), lines).await?;
-    put_manifest(stage, &format!("{folder}manifest-summary"), summary.to_string()).await?;
+    put_manifest(
+        stage,
+        &format!("{folder}manifest-summary"),
+        summary.to_string(),
+    )
+    .await?;
     // AWS said how many items there are when it was asked.
     let mut database = PgConnection::connect(stage.database_url()).await?;
     let items = i64::try_from(file.items * count)?;
-    sqlx::query("UPDATE exports SET item_count = $1 WHERE id = $2::uuid").bind(items).bind(id).execute(&mut database).await?;
+    sqlx::query("UPDATE exports SET item_count = $1 WHERE id = $2::uuid")
+        .bind(items)
+        .bind(id)
+        .execute(&mut database)
+        .await?;
     Ok(database.close().await?)
 }
 
 async fn put_manifest(stage: &Stage, stem: &str, text: String) -> Result<(), Failed> {
     let sum = BASE64.encode(Md5::digest(text.as_bytes()));
     put(stage, &format!("{stem}.json"), text.into_bytes()).await?;
-    put(stage, &format!("{stem}.md5"), sum.into_bytes()).await.map(drop)
+    put(stage, &format!("{stem}.md5"), sum.into_bytes())
+        .await
+        .map(drop)
 }
 
 /// The ETag, without its quotes.
 async fn put(stage: &Stage, key: &str, bytes: Vec<u8>) -> Result<String, Failed> {
-    let answer = stage.http.put(stage.s3(BUCKET, key)).body(bytes).send().await?.error_for_status()?;
-    let etag = answer.headers().get("etag").and_then(|v| v.to_str().ok()).ok_or("S3 gave no ETag")?;
+    let answer = stage
+        .http
+        .put(stage.s3(BUCKET, key))
+        .body(bytes)
+        .send()
+        .await?
+        .error_for_status()?;
+    let etag = answer
+        .headers()
+        .get("etag")
+        .and_then(|v| v.to_str().ok())
+        .ok_or("S3 gave no ETag")?;
     Ok(etag.trim_matches('"').to_owned())
 }
 
 /// Verifies deep, to the end. How long it took.
 async fn verify(stage: &Stage, service: &Service, id: &str) -> Result<Duration, Failed> {
     let began = Instant::now();
-    stage.post(format!("{}/v1/exports/{id}/verify", service.url), &json!({"deep": true})).await?;
+    stage
+        .post(
+            format!("{}/v1/exports/{id}/verify", service.url),
+            &json!({"deep": true}),
+        )
+        .await?;
     while began.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let verification = get(stage, service, id, None).await?["verification"].clone();
@@ -171,9 +263,13 @@ async fn verify(stage: &Stage, service: &Service, id: &str) -> Result<Duration, 
 fn reference(stage: &Stage, file: &DataFile) -> Result<(Duration, f64), Failed> {
     let path: PathBuf = stage.folder().join("bench.json.gz");
     std::fs::write(&path, &file.bytes)?;
-    let script = format!("for n in $(seq {MANY_FILES}); do zcat \"$1\"; done | md5sum >/dev/null; times");
+    let script =
+        format!("for n in $(seq {MANY_FILES}); do zcat \"$1\"; done | md5sum >/dev/null; times");
     let began = Instant::now();
-    let output = Command::new("bash").args(["-c", &script, "bash"]).arg(&path).output()?;
+    let output = Command::new("bash")
+        .args(["-c", &script, "bash"])
+        .arg(&path)
+        .output()?;
     let took = began.elapsed();
     // The second line are the children's user and system times, such as 0m1.234s 0m0.100s.
     let text = String::from_utf8(output.stdout)?;

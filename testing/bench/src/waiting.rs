@@ -1,5 +1,5 @@
-//! A thousand clients that wait for an end by `Prefer: wait`, and a thousand live streams: how soon after the commit each hears of it, and what
-//! memory a waiting one takes.
+//! A thousand clients that wait for an end by `Prefer: wait`, and a thousand live streams: how soon
+//! after the commit each hears of it, and what memory a waiting one takes.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,7 +31,10 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     let mut client = Client::connect(other.address).await?;
     let mut ids = Vec::new();
     for n in 0..WAITING {
-        let table = format!("arn:aws:dynamodb:us-east-1:{}:table/Orders", 100_000_000_000 + n);
+        let table = format!(
+            "arn:aws:dynamodb:us-east-1:{}:table/Orders",
+            100_000_000_000 + n
+        );
         let body = json!({"table_arn": table, "s3_bucket": "tableferry-exports"}).to_string();
         let answer = client.send(&load::post("/v1/exports", "", &body)).await?;
         let export: serde_json::Value = serde_json::from_slice(answer.body)?;
@@ -40,13 +43,17 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     let (heard, mut hears) = mpsc::unbounded_channel();
     let before_kb = service.memory_kb()?;
     for (n, id) in ids.iter().enumerate() {
-        let wait = format!("GET /v1/exports/{id} HTTP/1.1\r\nhost: bench\r\nprefer: wait=300\r\n\r\n");
+        let wait =
+            format!("GET /v1/exports/{id} HTTP/1.1\r\nhost: bench\r\nprefer: wait=300\r\n\r\n");
         tokio::spawn(listen(service.address, wait, n, heard.clone()));
-        let stream = format!("GET /v1/exports/{id}/events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n");
+        let stream = format!(
+            "GET /v1/exports/{id}/events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n"
+        );
         tokio::spawn(listen(service.address, stream, n, heard.clone()));
     }
     drop(heard);
-    // Until all are counted as connections that were read from; nothing tells of a request that waits.
+    // Until all are counted as connections that were read from; nothing tells of a request that
+    // waits.
     tokio::time::sleep(Duration::from_secs(4)).await;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let kb_each = (service.memory_kb()? - before_kb) / (2 * WAITING) as f64;
@@ -54,7 +61,9 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     // One after the other, as ends come: when each was committed is when its answer had arrived.
     let mut ended = Vec::new();
     for id in &ids {
-        let answer = client.send(&load::post(&format!("/v1/exports/{id}/cancel"), "", "{}")).await?;
+        let answer = client
+            .send(&load::post(&format!("/v1/exports/{id}/cancel"), "", "{}"))
+            .await?;
         if answer.status != 200 {
             return Err(format!("cancel answered {}", answer.status).into());
         }
@@ -64,7 +73,9 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     let mut delays = Vec::new();
     while delays.len() < 2 * WAITING {
         let next = tokio::time::timeout(Duration::from_secs(10), hears.recv()).await;
-        let (n, at) = next.map_err(|_| "not all heard of the end")?.ok_or("not all heard of the end")??;
+        let (n, at) = next
+            .map_err(|_| "not all heard of the end")?
+            .ok_or("not all heard of the end")??;
         delays.push(at.saturating_duration_since(ended[n]).as_secs_f64() * 1000.0);
     }
     delays.sort_by(f64::total_cmp);
@@ -74,10 +85,26 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
         return Err(format!("{cancelled} exports ended").into());
     }
     Ok(vec![
-        Figure { name: "end seen after commit, p50 ms", value: quantile(&delays, 0.5), goal: None },
-        Figure { name: "end seen after commit, p99 ms", value: quantile(&delays, 0.99), goal: Some(Goal::AtMost(100.0)) },
-        Figure { name: "end seen after commit, highest ms", value: quantile(&delays, 1.0), goal: None },
-        Figure { name: "memory of one that waits, KB", value: kb_each, goal: Some(Goal::AtMost(20.0)) },
+        Figure {
+            name: "end seen after commit, p50 ms",
+            value: quantile(&delays, 0.5),
+            goal: None,
+        },
+        Figure {
+            name: "end seen after commit, p99 ms",
+            value: quantile(&delays, 0.99),
+            goal: Some(Goal::AtMost(100.0)),
+        },
+        Figure {
+            name: "end seen after commit, highest ms",
+            value: quantile(&delays, 1.0),
+            goal: None,
+        },
+        Figure {
+            name: "memory of one that waits, KB",
+            value: kb_each,
+            goal: Some(Goal::AtMost(20.0)),
+        },
     ])
 }
 
@@ -85,7 +112,10 @@ type Heard = mpsc::UnboundedSender<Result<(usize, Instant), String>>;
 
 /// Sends a request and tells when the end is in its answer.
 async fn listen(address: SocketAddr, request: String, n: usize, heard: Heard) {
-    let result = read_until_end(address, &request).await.map(|at| (n, at)).map_err(|error| error.to_string());
+    let result = read_until_end(address, &request)
+        .await
+        .map(|at| (n, at))
+        .map_err(|error| error.to_string());
     // Nobody hears when the case has failed already.
     let _ = heard.send(result);
 }

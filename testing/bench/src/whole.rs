@@ -1,5 +1,6 @@
-//! Many small exports from the request to COMPLETED, through every part of one process: accepted over HTTP, started at the simulator, polled,
-//! and completed; first without a webhook endpoint, then with one that is notified of every completed export.
+//! Many small exports from the request to COMPLETED, through every part of one process: accepted
+//! over HTTP, started at the simulator, polled, and completed; first without a webhook endpoint,
+//! then with one that is notified of every completed export.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,18 +34,36 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     let (without, mut figures) = run(program, None).await?;
     let (with, _) = run(program, Some(Arc::default())).await?;
-    figures.push(Figure { name: "COMPLETED a second with an endpoint", value: with, goal: None });
-    figures.push(Figure { name: "ratio to no endpoint", value: with / without, goal: Some(Goal::AtLeast(0.85)) });
+    figures.push(Figure {
+        name: "COMPLETED a second with an endpoint",
+        value: with,
+        goal: None,
+    });
+    figures.push(Figure {
+        name: "ratio to no endpoint",
+        value: with / without,
+        goal: Some(Goal::AtLeast(0.85)),
+    });
     Ok(figures)
 }
 
-/// The exports COMPLETED per second, and all figures. With a counter, an endpoint is notified of every completed export, and the run waits for the last notification.
+/// The exports COMPLETED per second, and all figures. With a counter, an endpoint is notified of
+/// every completed export, and the run waits for the last notification.
 async fn run(program: &Path, heard: Option<Arc<Counter>>) -> Result<(f64, Vec<Figure>), Failed> {
     let stage = Stage::with_tables(program, ACCOUNTS).await?;
-    let service = stage.service_with("all", Limits::None, &[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "1000")]).await?;
+    let service = stage
+        .service_with(
+            "all",
+            Limits::None,
+            &[("TABLEFERRY_POLL_INTERVAL_MIN_MS", "1000")],
+        )
+        .await?;
     if let Some(heard) = &heard {
-        let endpoint = json!({"url": counting(Arc::clone(heard)).await?, "event_types": ["export.completed"]});
-        stage.post(format!("{}/v1/webhook-endpoints", service.url), &endpoint).await?;
+        let endpoint =
+            json!({"url": counting(Arc::clone(heard)).await?, "event_types": ["export.completed"]});
+        stage
+            .post(format!("{}/v1/webhook-endpoints", service.url), &endpoint)
+            .await?;
     }
     let before = (stage.postgres_cpu_s()?, processor::of(std::process::id())?);
     let began = Instant::now();
@@ -59,8 +78,12 @@ async fn run(program: &Path, heard: Option<Arc<Counter>>) -> Result<(f64, Vec<Fi
                 if n >= EXPORTS {
                     return Ok::<_, Failed>(());
                 }
-                let table = format!("arn:aws:dynamodb:us-east-1:{}:table/Ten", 100_000_000_000 + n % ACCOUNTS);
-                let body = json!({"table_arn": table, "s3_bucket": "tableferry-exports"}).to_string();
+                let table = format!(
+                    "arn:aws:dynamodb:us-east-1:{}:table/Ten",
+                    100_000_000_000 + n % ACCOUNTS
+                );
+                let body =
+                    json!({"table_arn": table, "s3_bucket": "tableferry-exports"}).to_string();
                 let answer = client.send(&load::post("/v1/exports", "", &body)).await?;
                 if answer.status != 202 {
                     return Err(format!("the service answered {}", answer.status).into());
@@ -83,21 +106,45 @@ async fn run(program: &Path, heard: Option<Arc<Counter>>) -> Result<(f64, Vec<Fi
     }
     let took = began.elapsed();
     if let Some(heard) = &heard {
-        tokio::time::timeout(PATIENCE, heard.wait_for(EXPORTS)).await.map_err(|_| "not every end was delivered in time")?;
+        tokio::time::timeout(PATIENCE, heard.wait_for(EXPORTS))
+            .await
+            .map_err(|_| "not every end was delivered in time")?;
     }
     let after = (stage.postgres_cpu_s()?, processor::of(std::process::id())?);
-    let items: i64 = sqlx::query_scalar("SELECT coalesce(sum(item_count), 0)::bigint FROM exports").fetch_one(&mut connection).await?;
+    let items: i64 = sqlx::query_scalar("SELECT coalesce(sum(item_count), 0)::bigint FROM exports")
+        .fetch_one(&mut connection)
+        .await?;
     if items != wanted * 10 {
         return Err(format!("{items} items were exported instead of {}", wanted * 10).into());
     }
     #[expect(clippy::cast_precision_loss, reason = "ten thousand")]
     let rate = |time: Duration| EXPORTS as f64 / time.as_secs_f64();
     let figures = vec![
-        Figure { name: "accepted a second meanwhile", value: rate(accepted), goal: None },
-        Figure { name: "COMPLETED a second", value: rate(took), goal: Some(Goal::AtLeast(1000.0)) },
-        Figure { name: "service, processor seconds", value: service.cpu_s()?, goal: None },
-        Figure { name: "Postgres, processor seconds", value: after.0 - before.0, goal: None },
-        Figure { name: "simulator and load, processor seconds", value: after.1 - before.1, goal: None },
+        Figure {
+            name: "accepted a second meanwhile",
+            value: rate(accepted),
+            goal: None,
+        },
+        Figure {
+            name: "COMPLETED a second",
+            value: rate(took),
+            goal: Some(Goal::AtLeast(1000.0)),
+        },
+        Figure {
+            name: "service, processor seconds",
+            value: service.cpu_s()?,
+            goal: None,
+        },
+        Figure {
+            name: "Postgres, processor seconds",
+            value: after.0 - before.0,
+            goal: None,
+        },
+        Figure {
+            name: "simulator and load, processor seconds",
+            value: after.1 - before.1,
+            goal: None,
+        },
     ];
     Ok((rate(took), figures))
 }

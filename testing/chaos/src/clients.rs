@@ -1,4 +1,5 @@
-//! Clients: they ask for exports throughout, repeat a request with the same key until it is answered, look, cancel and delete.
+//! Clients: they ask for exports throughout, repeat a request with the same key until it is
+//! answered, look, cancel and delete.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,11 @@ pub async fn run(stage: Stage, seed: u64, rate: f64, stop: CancellationToken) {
         if clients.len() < MOST_CLIENTS {
             number += 1;
             let key = format!("chaos-{seed}-{number:06}");
-            let client = Client { stage: stage.clone(), random: Rng::with_seed(random.u64(..)), key };
+            let client = Client {
+                stage: stage.clone(),
+                random: Rng::with_seed(random.u64(..)),
+                key,
+            };
             clients.spawn(client.live());
         }
     }
@@ -59,8 +64,12 @@ enum Answer {
 impl Client {
     async fn live(mut self) {
         let body = self.body();
-        self.stage.ledger.change(&self.key, |order| order.body = body.clone());
-        let Some(id) = self.create(&body).await else { return };
+        self.stage
+            .ledger
+            .change(&self.key, |order| order.body = body.clone());
+        let Some(id) = self.create(&body).await else {
+            return;
+        };
         match self.random.u32(..100) {
             0..15 => self.cancel(&id).await,
             15..35 => {
@@ -73,15 +82,27 @@ impl Client {
             _ => {}
         }
         tokio::time::sleep(Duration::from_millis(self.random.u64(100..3_000))).await;
-        if !self.stage.ledger.change(&self.key, |order| order.deleted.is_some()) {
+        if !self
+            .stage
+            .ledger
+            .change(&self.key, |order| order.deleted.is_some())
+        {
             self.look(&id, None).await;
         }
     }
 
     fn body(&mut self) -> Value {
         let region = REGIONS[self.random.usize(..REGIONS.len())];
-        let table = if self.random.u32(..20) == 0 { TABLE_WITHOUT_RECOVERY } else { TABLE };
-        let bucket = if self.random.u32(..20) == 0 { "chaos-no-such-bucket" } else { BUCKET };
+        let table = if self.random.u32(..20) == 0 {
+            TABLE_WITHOUT_RECOVERY
+        } else {
+            TABLE
+        };
+        let bucket = if self.random.u32(..20) == 0 {
+            "chaos-no-such-bucket"
+        } else {
+            BUCKET
+        };
         let mut body = json!({
             "table_arn": format!("arn:aws:dynamodb:{region}:{ACCOUNT}:table/{table}"),
             "s3_bucket": bucket,
@@ -108,15 +129,22 @@ impl Client {
         let wait = (self.random.u32(..8) == 0).then(|| self.random.u32(1..=4));
         let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
-            self.stage.ledger.change(&self.key, |order| order.attempts += 1);
-            let mut request = self.request_by_lot(Method::POST, "/v1/exports").header("idempotency-key", &self.key).json(body);
+            self.stage
+                .ledger
+                .change(&self.key, |order| order.attempts += 1);
+            let mut request = self
+                .request_by_lot(Method::POST, "/v1/exports")
+                .header("idempotency-key", &self.key)
+                .json(body);
             if let Some(wait) = wait {
                 request = request.header("prefer", format!("wait={wait}"));
             }
             match self.send(request).await {
                 Answer::Given(StatusCode::OK | StatusCode::ACCEPTED, export) => {
                     let id = export["id"].as_str().unwrap_or_default().to_owned();
-                    self.stage.ledger.change(&self.key, |order| order.ids.push(id.clone()));
+                    self.stage
+                        .ledger
+                        .change(&self.key, |order| order.ids.push(id.clone()));
                     return Some(id);
                 }
                 Answer::Given(status, body) => {
@@ -140,7 +168,11 @@ impl Client {
             match self.send(request).await {
                 Answer::Given(StatusCode::OK, export) => return Some(export),
                 Answer::Given(StatusCode::NOT_FOUND, _) => {
-                    self.stage.ledger.violated("lost", "GET answered 404 after it was acknowledged", Some(id));
+                    self.stage.ledger.violated(
+                        "lost",
+                        "GET answered 404 after it was acknowledged",
+                        Some(id),
+                    );
                     return None;
                 }
                 Answer::Given(status, body) => {
@@ -156,14 +188,20 @@ impl Client {
     async fn cancel(&mut self, id: &str) {
         let request = self.request_by_lot(Method::POST, &format!("/v1/exports/{id}/cancel"));
         match self.send(request).await {
-            Answer::Given(StatusCode::OK, _) => self.stage.ledger.change(&self.key, |order| order.is_cancelled = true),
+            Answer::Given(StatusCode::OK, _) => self
+                .stage
+                .ledger
+                .change(&self.key, |order| order.is_cancelled = true),
             Answer::Given(StatusCode::CONFLICT, _) | Answer::TryAgain => {}
-            Answer::Given(status, body) => self.unexpected("POST …/cancel", status, &body, Some(id)),
+            Answer::Given(status, body) => {
+                self.unexpected("POST …/cancel", status, &body, Some(id))
+            }
         }
     }
 
     async fn list(&mut self) {
-        let request = self.request_by_lot(Method::GET, "/v1/exports?label=made-by:chaos&page_size=20");
+        let request =
+            self.request_by_lot(Method::GET, "/v1/exports?label=made-by:chaos&page_size=20");
         if let Answer::Given(status, body) = self.send(request).await
             && status != StatusCode::OK
         {
@@ -171,37 +209,55 @@ impl Client {
         }
     }
 
-    /// Waits for the end and forgets the record. Only if the request was sent once: a repetition that is still on its way would
-    /// rightly make a new export after the deletion.
+    /// Waits for the end and forgets the record. Only if the request was sent once: a repetition
+    /// that is still on its way would rightly make a new export after the deletion.
     async fn delete_at_the_end(&mut self, id: &str) {
-        let Some(export) = self.look(id, Some(6)).await else { return };
-        let is_over = matches!(export["export_status"].as_str(), Some("COMPLETED" | "FAILED" | "CANCELLED"));
+        let Some(export) = self.look(id, Some(6)).await else {
+            return;
+        };
+        let is_over = matches!(
+            export["export_status"].as_str(),
+            Some("COMPLETED" | "FAILED" | "CANCELLED")
+        );
         if !is_over || self.stage.ledger.change(&self.key, |order| order.attempts) != 1 {
             return;
         }
-        self.stage.ledger.change(&self.key, |order| order.deleted = Some(export));
+        self.stage
+            .ledger
+            .change(&self.key, |order| order.deleted = Some(export));
         let request = self.request_by_lot(Method::DELETE, &format!("/v1/exports/{id}"));
         match self.send(request).await {
-            Answer::Given(StatusCode::NO_CONTENT, _) => self.stage.ledger.change(&self.key, |order| order.is_deleted = true),
+            Answer::Given(StatusCode::NO_CONTENT, _) => self
+                .stage
+                .ledger
+                .change(&self.key, |order| order.is_deleted = true),
             Answer::TryAgain => {}
-            Answer::Given(status, body) => self.unexpected("DELETE /v1/exports/{id}", status, &body, Some(id)),
+            Answer::Given(status, body) => {
+                self.unexpected("DELETE /v1/exports/{id}", status, &body, Some(id))
+            }
         }
     }
 
     /// A request to any replica.
     fn request_by_lot(&mut self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let replica = self.random.usize(..REPLICAS);
-        self.stage.http.request(method, self.stage.replicas[replica].url(path))
+        self.stage
+            .http
+            .request(method, self.stage.replicas[replica].url(path))
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let Ok(response) = request.send().await else { return Answer::TryAgain };
+        let Ok(response) = request.send().await else {
+            return Answer::TryAgain;
+        };
         let status = response.status();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             return Answer::TryAgain;
         }
         // An answer that breaks off is no answer.
-        let Ok(text) = response.text().await else { return Answer::TryAgain };
+        let Ok(text) = response.text().await else {
+            return Answer::TryAgain;
+        };
         Answer::Given(status, serde_json::from_str(&text).unwrap_or_default())
     }
 
@@ -210,6 +266,10 @@ impl Client {
     }
 
     fn unexpected(&self, call: &str, status: StatusCode, body: &Value, id: Option<&str>) {
-        self.stage.ledger.violated("unexpected answers", format!("{call} answered {status} {body}"), id);
+        self.stage.ledger.violated(
+            "unexpected answers",
+            format!("{call} answered {status} {body}"),
+            id,
+        );
     }
 }

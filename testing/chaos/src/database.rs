@@ -1,4 +1,5 @@
-//! What the harness reads of the database directly: past the service, so that the service cannot colour it.
+//! What the harness reads of the database directly: past the service, so that the service cannot
+//! colour it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -52,7 +53,10 @@ pub struct EventRow {
 pub fn pool(url: &str) -> Result<PgPool, Failed> {
     let options: PgConnectOptions = url.parse()?;
     let options = options.application_name("chaos");
-    Ok(PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(3)).connect_lazy_with(options))
+    Ok(PgPoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(Duration::from_secs(3))
+        .connect_lazy_with(options))
 }
 
 /// Host and port in a URL.
@@ -60,7 +64,10 @@ pub fn pool(url: &str) -> Result<PgPool, Failed> {
 /// # Errors
 /// There are none.
 pub fn address_in(url: &str) -> Result<SocketAddr, Failed> {
-    let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next());
+    let address = url
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
     Ok(address.ok_or("the database's URL has no host")?.parse()?)
 }
 
@@ -75,7 +82,10 @@ pub async fn exports(pool: &PgPool) -> Result<Vec<ExportRow>, sqlx::Error> {
 
 /// Whether an export is there and in none of these states any more.
 pub async fn is_past(pool: &PgPool, id: &str, states: &[&str]) -> bool {
-    let status = sqlx::query_scalar::<_, String>("SELECT export_status FROM exports WHERE id = $1::text::uuid").bind(id);
+    let status = sqlx::query_scalar::<_, String>(
+        "SELECT export_status FROM exports WHERE id = $1::text::uuid",
+    )
+    .bind(id);
     let status = status.fetch_optional(pool).await;
     status.is_ok_and(|status| status.is_some_and(|status| !states.contains(&status.as_str())))
 }
@@ -99,16 +109,19 @@ pub async fn histories(pool: &PgPool) -> Result<BTreeMap<Uuid, Vec<EventRow>>, s
 /// # Errors
 /// The database does not answer.
 pub async fn scheduled(pool: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("SELECT export_id FROM export_schedule").fetch_all(pool).await
+    sqlx::query_scalar("SELECT export_id FROM export_schedule")
+        .fetch_all(pool)
+        .await
 }
 
-/// How many exports have not ended (timed-out ones that AWS has accepted are still followed), and how many deliveries and jobs that
-/// send again.
+/// How many exports have not ended (timed-out ones that AWS has accepted are still followed), and
+/// how many deliveries and jobs that send again.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn unsettled(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
-    let sql = "SELECT (SELECT count(*) FROM exports WHERE export_status IN ('PENDING', 'IN_PROGRESS')
+    let sql =
+        "SELECT (SELECT count(*) FROM exports WHERE export_status IN ('PENDING', 'IN_PROGRESS')
                     OR (export_status = 'TIMED_OUT' AND export_arn IS NOT NULL)),
                 (SELECT count(*) FROM webhook_deliveries WHERE status = 'PENDING')
                     + (SELECT count(*) FROM webhook_jobs WHERE finished_at IS NULL)";
@@ -129,12 +142,17 @@ pub async fn stragglers(pool: &PgPool) -> Result<Vec<(String, String)>, sqlx::Er
     sqlx::query_as(sql).fetch_all(pool).await
 }
 
-/// Skips pauses that are longer than any hold: what waits for its next try long from now is due now.
+/// Skips pauses that are longer than any hold: what waits for its next try long from now is due
+/// now.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn skip_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE export_schedule SET due_at = now() WHERE due_at > now() + interval '20 seconds'").execute(pool).await?;
+    sqlx::query(
+        "UPDATE export_schedule SET due_at = now() WHERE due_at > now() + interval '20 seconds'",
+    )
+    .execute(pool)
+    .await?;
     let sql = "UPDATE webhook_deliveries SET due_at = now() WHERE status = 'PENDING' AND due_at > now() + interval '20 seconds'";
     sqlx::query(sql).execute(pool).await?;
     let sql = "UPDATE webhook_receivers SET slow_until = now() WHERE slow_until > now()";
@@ -142,7 +160,8 @@ pub async fn skip_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The same for deliveries that have most of their attempts before them. What a receiver asks for by `Retry-After` stays.
+/// The same for deliveries that have most of their attempts before them. What a receiver asks for
+/// by `Retry-After` stays.
 ///
 /// # Errors
 /// The database does not answer.
@@ -157,7 +176,9 @@ pub async fn skip_some_delivery_pauses(pool: &PgPool) -> Result<(), sqlx::Error>
 /// # Errors
 /// The database does not answer.
 pub async fn most_attempts(pool: &PgPool) -> Result<i32, sqlx::Error> {
-    sqlx::query_scalar("SELECT coalesce(max(attempts), 0) FROM webhook_deliveries").fetch_one(pool).await
+    sqlx::query_scalar("SELECT coalesce(max(attempts), 0) FROM webhook_deliveries")
+        .fetch_one(pool)
+        .await
 }
 
 /// Ends every backend of the service. How many there were.
@@ -170,11 +191,16 @@ pub async fn end_backends(pool: &PgPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(sql).fetch_one(pool).await
 }
 
-/// When scheduled work is due, in seconds from now, by a name for each piece; work that is due later than `within` is left out.
+/// When scheduled work is due, in seconds from now, by a name for each piece; work that is due
+/// later than `within` is left out.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn due(pool: &PgPool, kind: WorkKind, within: Duration) -> Result<BTreeMap<Uuid, Due>, sqlx::Error> {
+pub async fn due(
+    pool: &PgPool,
+    kind: WorkKind,
+    within: Duration,
+) -> Result<BTreeMap<Uuid, Due>, sqlx::Error> {
     let sql = match kind {
         WorkKind::Exports => {
             "SELECT export_id AS id, due_at::text AS due_at, extract(epoch FROM due_at - clock_timestamp())::float8 AS due_in_s,
@@ -187,8 +213,23 @@ pub async fn due(pool: &PgPool, kind: WorkKind, within: Duration) -> Result<BTre
             FROM webhook_deliveries d WHERE status = 'PENDING' AND due_at <= clock_timestamp() + $1 * interval '1 second'"
         }
     };
-    let rows: Vec<(Uuid, String, f64, bool)> = sqlx::query_as(sql).bind(within.as_secs_f64()).fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|(id, mark, due_in_s, is_held_back)| (id, Due { mark, due_in_s, is_held_back })).collect())
+    let rows: Vec<(Uuid, String, f64, bool)> = sqlx::query_as(sql)
+        .bind(within.as_secs_f64())
+        .fetch_all(pool)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, mark, due_in_s, is_held_back)| {
+            (
+                id,
+                Due {
+                    mark,
+                    due_in_s,
+                    is_held_back,
+                },
+            )
+        })
+        .collect())
 }
 
 /// What can be due.
@@ -213,12 +254,18 @@ pub struct Due {
 
 /// Everything the database knows of an export, for a person to read.
 pub async fn dump(pool: &PgPool, id: &str) -> Vec<String> {
-    let Ok(id) = id.parse::<Uuid>() else { return Vec::new() };
+    let Ok(id) = id.parse::<Uuid>() else {
+        return Vec::new();
+    };
     let sql = "SELECT 'export   ' || to_jsonb(e)::text FROM exports e WHERE id = $1
         UNION ALL SELECT 'schedule ' || to_jsonb(s)::text FROM export_schedule s WHERE export_id = $1
         UNION ALL (SELECT 'event    ' || to_jsonb(v)::text FROM export_events v WHERE export_id = $1 ORDER BY sequence)
         UNION ALL (SELECT 'delivery ' || (to_jsonb(d) - 'body')::text FROM webhook_deliveries d WHERE export_id = $1 ORDER BY created_at)
         UNION ALL (SELECT 'attempt  ' || to_jsonb(a)::text FROM webhook_attempts a
             JOIN webhook_deliveries d ON d.id = a.delivery_id WHERE d.export_id = $1 ORDER BY a.delivery_id, a.attempt)";
-    sqlx::query_scalar(sql).bind(id).fetch_all(pool).await.unwrap_or_else(|error| vec![error.to_string()])
+    sqlx::query_scalar(sql)
+        .bind(id)
+        .fetch_all(pool)
+        .await
+        .unwrap_or_else(|error| vec![error.to_string()])
 }

@@ -1,5 +1,5 @@
-//! Webhook endpoints: made over the API when everything is up, each with filters and a receiver of its own. One leaves and comes
-//! back, and asks for what it missed.
+//! Webhook endpoints: made over the API when everything is up, each with filters and a receiver of
+//! its own. One leaves and comes back, and asks for what it missed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,7 +22,12 @@ pub const TEAM: &str = "team";
 pub const TEAMS: [&str; 2] = ["red", "blue"];
 
 /// The types of events that tell of an end state.
-pub const ENDS: [&str; 4] = ["export.completed", "export.failed", "export.cancelled", "export.timed_out"];
+pub const ENDS: [&str; 4] = [
+    "export.completed",
+    "export.failed",
+    "export.cancelled",
+    "export.timed_out",
+];
 
 /// What an endpoint hears of.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +41,31 @@ pub struct Filter {
 
 /// Every endpoint; the last one leaves.
 const FILTERS: [Filter; ENDPOINTS] = [
-    Filter { name: "everything", event_types: &[], team: None },
-    Filter { name: "ends", event_types: &ENDS, team: None },
-    Filter { name: "trouble", event_types: &["export.failed", "export.timed_out", "export.cancelled"], team: None },
-    Filter { name: "team red", event_types: &[], team: Some(TEAMS[0]) },
-    Filter { name: "leaver", event_types: &ENDS, team: None },
+    Filter {
+        name: "everything",
+        event_types: &[],
+        team: None,
+    },
+    Filter {
+        name: "ends",
+        event_types: &ENDS,
+        team: None,
+    },
+    Filter {
+        name: "trouble",
+        event_types: &["export.failed", "export.timed_out", "export.cancelled"],
+        team: None,
+    },
+    Filter {
+        name: "team red",
+        event_types: &[],
+        team: Some(TEAMS[0]),
+    },
+    Filter {
+        name: "leaver",
+        event_types: &ENDS,
+        team: None,
+    },
 ];
 
 impl Filter {
@@ -49,11 +74,17 @@ impl Filter {
     pub fn wants(&self, event_type: &str, labels: &BTreeMap<String, String>) -> bool {
         let is_told = event_type == "export.started" || ENDS.contains(&event_type);
         let of_type = self.event_types.is_empty() || self.event_types.contains(&event_type);
-        is_told && of_type && self.team.is_none_or(|team| labels.get(TEAM).is_some_and(|its| its == team))
+        is_told
+            && of_type
+            && self
+                .team
+                .is_none_or(|team| labels.get(TEAM).is_some_and(|its| its == team))
     }
 
     fn body(&self, url: &str) -> Value {
-        let labels = self.team.map_or_else(|| json!({}), |team| json!({TEAM: team}));
+        let labels = self
+            .team
+            .map_or_else(|| json!({}), |team| json!({TEAM: team}));
         json!({"url": url, "description": self.name, "event_types": self.event_types, "labels": labels})
     }
 }
@@ -85,7 +116,8 @@ pub struct Away {
 }
 
 impl Endpoint {
-    /// Whether this one leaves and comes back. What becomes known and is deleted meanwhile it never hears of.
+    /// Whether this one leaves and comes back. What becomes known and is deleted meanwhile it never
+    /// hears of.
     #[must_use]
     pub fn leaves(&self) -> bool {
         self.filter.name == FILTERS[ENDPOINTS - 1].name
@@ -94,11 +126,19 @@ impl Endpoint {
     /// When it was away.
     #[must_use]
     pub fn away(&self) -> Away {
-        self.away.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.away
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     fn change_away(&self, change: impl FnOnce(&mut Away)) {
-        change(&mut self.away.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        change(
+            &mut self
+                .away
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
     }
 }
 
@@ -111,26 +151,50 @@ pub async fn create(stage: &Stage, addresses: &[SocketAddr]) -> Result<Vec<Endpo
     for (filter, address) in FILTERS.into_iter().zip(addresses) {
         let receiver = Receiver::told(*address)?;
         let body = filter.body(&receiver.url("/endpoint"));
-        let made = call(stage, Method::POST, "/v1/webhook-endpoints", &body, StatusCode::CREATED).await?;
-        let text = |name: &str| made[name].as_str().map(str::to_owned).ok_or_else(|| format!("a new endpoint has no {name}"));
-        endpoints.push(Endpoint { filter, id: text("id")?, secret: text("secret")?, receiver, away: Mutex::default() });
+        let made = call(
+            stage,
+            Method::POST,
+            "/v1/webhook-endpoints",
+            &body,
+            StatusCode::CREATED,
+        )
+        .await?;
+        let text = |name: &str| {
+            made[name]
+                .as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| format!("a new endpoint has no {name}"))
+        };
+        endpoints.push(Endpoint {
+            filter,
+            id: text("id")?,
+            secret: text("secret")?,
+            receiver,
+            away: Mutex::default(),
+        });
     }
     Ok(endpoints)
 }
 
-/// The public keys, as each replica says them; all are asked at once, since the first that is asked makes one.
+/// The public keys, as each replica says them; all are asked at once, since the first that is asked
+/// makes one.
 ///
 /// # Errors
 /// A replica does not answer.
 pub async fn public_keys(stage: &Stage) -> Result<Vec<Vec<String>>, Failed> {
     let ask = |replica: usize| {
-        let sent = stage.http.get(stage.replicas[replica].url("/v1/webhook-public-keys")).send();
+        let sent = stage
+            .http
+            .get(stage.replicas[replica].url("/v1/webhook-public-keys"))
+            .send();
         async move { sent.await?.error_for_status()?.json::<Value>().await }
     };
     let (first, second, third) = tokio::join!(ask(0), ask(1), ask(2));
     let keys = |answer: Value| {
         let keys = answer["keys"].as_array().cloned().unwrap_or_default();
-        keys.iter().filter_map(|key| key["public_key"].as_str().map(str::to_owned)).collect()
+        keys.iter()
+            .filter_map(|key| key["public_key"].as_str().map(str::to_owned))
+            .collect()
     };
     Ok([first?, second?, third?].into_iter().map(keys).collect())
 }
@@ -167,18 +231,46 @@ pub async fn come_back(stage: &Stage) -> Result<(), Failed> {
 }
 
 async fn change(stage: &Stage, endpoint: &Endpoint, body: &Value) -> Result<Value, Failed> {
-    call(stage, Method::PATCH, &format!("/v1/webhook-endpoints/{}", endpoint.id), body, StatusCode::OK).await
+    call(
+        stage,
+        Method::PATCH,
+        &format!("/v1/webhook-endpoints/{}", endpoint.id),
+        body,
+        StatusCode::OK,
+    )
+    .await
 }
 
 /// Calls any replica until one answers: nothing is broken, but what was may still be felt.
-async fn call(stage: &Stage, method: Method, path: &str, body: &Value, wanted: StatusCode) -> Result<Value, Failed> {
+async fn call(
+    stage: &Stage,
+    method: Method,
+    path: &str,
+    body: &Value,
+    wanted: StatusCode,
+) -> Result<Value, Failed> {
     let mut trouble = String::new();
     for attempt in 0..20 {
         let url = stage.replicas[attempt % REPLICAS].url(path);
-        match stage.http.request(method.clone(), url).json(body).send().await {
+        match stage
+            .http
+            .request(method.clone(), url)
+            .json(body)
+            .send()
+            .await
+        {
             Ok(answer) if answer.status() == wanted => return Ok(answer.json().await?),
-            Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => trouble = "503".to_owned(),
-            Ok(answer) => return Err(format!("{method} {path} answered {} {}", answer.status(), answer.text().await?).into()),
+            Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                trouble = "503".to_owned()
+            }
+            Ok(answer) => {
+                return Err(format!(
+                    "{method} {path} answered {} {}",
+                    answer.status(),
+                    answer.text().await?
+                )
+                .into());
+            }
             Err(error) => trouble = error.to_string(),
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -189,7 +281,9 @@ async fn call(stage: &Stage, method: Method, path: &str, body: &Value, wanted: S
 /// A time as a webhook's body says it.
 #[must_use]
 pub fn time_of(text: &str) -> Option<SystemTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok().map(SystemTime::from)
+    OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .map(SystemTime::from)
 }
 
 #[cfg(test)]
@@ -200,11 +294,19 @@ mod tests {
     fn filters_choose_by_type_and_label() {
         let labels = |team: &str| BTreeMap::from([(TEAM.to_owned(), team.to_owned())]);
         let wanting = |event_type, team| {
-            let wanting = FILTERS.iter().filter(|filter| filter.wants(event_type, &labels(team)));
+            let wanting = FILTERS
+                .iter()
+                .filter(|filter| filter.wants(event_type, &labels(team)));
             wanting.map(|filter| filter.name).collect::<Vec<_>>()
         };
-        assert_eq!(wanting("export.completed", "blue"), ["everything", "ends", "leaver"]);
-        assert_eq!(wanting("export.failed", "red"), ["everything", "ends", "trouble", "team red", "leaver"]);
+        assert_eq!(
+            wanting("export.completed", "blue"),
+            ["everything", "ends", "leaver"]
+        );
+        assert_eq!(
+            wanting("export.failed", "red"),
+            ["everything", "ends", "trouble", "team red", "leaver"]
+        );
         assert_eq!(wanting("export.started", "red"), ["everything", "team red"]);
         assert!(wanting("export.created", "red").is_empty());
     }

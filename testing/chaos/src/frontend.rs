@@ -1,7 +1,9 @@
-//! Reads what a client sends to Postgres (protocol version 3, without TLS), as far as it says which command is sent.
+//! Reads what a client sends to Postgres (protocol version 3, without TLS), as far as it says which
+//! command is sent.
 //!
-//! A message is a type byte, a length, and its content; only the first message of a connection has no type byte. A prepared
-//! statement is named when it is run, so the SQL text of each is kept from the message that prepared it.
+//! A message is a type byte, a length, and its content; only the first message of a connection has
+//! no type byte. A prepared statement is named when it is run, so the SQL text of each is kept from
+//! the message that prepared it.
 
 use std::collections::HashMap;
 
@@ -20,7 +22,8 @@ impl Command {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Commit, Self::GroupWrite, Self::Claim];
 
-    /// The one that a replica's connections fall silent on, where the first replica's do on this one.
+    /// The one that a replica's connections fall silent on, where the first replica's do on this
+    /// one.
     #[must_use]
     pub fn of_replica(first: usize, replica: usize) -> Self {
         Self::ALL[(first + replica) % Self::ALL.len()]
@@ -28,9 +31,17 @@ impl Command {
 
     fn of(sql: &str) -> Option<Self> {
         match () {
-            () if sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("commit")) => Some(Self::Commit),
+            () if sql
+                .trim_start()
+                .get(..6)
+                .is_some_and(|word| word.eq_ignore_ascii_case("commit")) =>
+            {
+                Some(Self::Commit)
+            }
             // First, since the statement that writes steps also updates the schedule.
-            () if sql.contains("INSERT INTO exports ") || sql.contains("json_to_recordset") => Some(Self::GroupWrite),
+            () if sql.contains("INSERT INTO exports ") || sql.contains("json_to_recordset") => {
+                Some(Self::GroupWrite)
+            }
             () if sql.contains("UPDATE export_schedule") => Some(Self::Claim),
             () => None,
         }
@@ -40,7 +51,8 @@ impl Command {
 /// How much of a message is kept: more than any statement's text. The rest is values.
 const KEPT: usize = 64 * 1024;
 
-/// The codes in the place of a protocol version that ask for encryption: another first message follows.
+/// The codes in the place of a protocol version that ask for encryption: another first message
+/// follows.
 const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
 
 /// What has been read of one connection.
@@ -86,7 +98,8 @@ impl Decoder {
 
     /// How long the head of this message must be before it can be read.
     fn wanted(&self) -> usize {
-        self.length().map_or(self.length_at() + 4, |length| length.min(KEPT))
+        self.length()
+            .map_or(self.length_at() + 4, |length| length.min(KEPT))
     }
 
     fn length_at(&self) -> usize {
@@ -102,7 +115,8 @@ impl Decoder {
 
     fn take(&mut self, message: &[u8]) -> Option<Command> {
         if !self.is_started {
-            self.is_started = !u32_at(message, 4).is_some_and(|code| ENCRYPTION_REQUESTS.contains(&code));
+            self.is_started =
+                !u32_at(message, 4).is_some_and(|code| ENCRYPTION_REQUESTS.contains(&code));
             return None;
         }
         let content = message.get(5..).unwrap_or_default();
@@ -112,7 +126,8 @@ impl Decoder {
             b'Q' => Command::of(&String::from_utf8_lossy(text())),
             b'P' => {
                 let name = text().to_vec();
-                self.statements.insert(name, Command::of(&String::from_utf8_lossy(text())));
+                self.statements
+                    .insert(name, Command::of(&String::from_utf8_lossy(text())));
                 None
             }
             b'B' => {
@@ -134,7 +149,11 @@ impl Decoder {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
+    bytes
+        .get(at..at + 4)?
+        .try_into()
+        .ok()
+        .map(u32::from_be_bytes)
 }
 
 #[cfg(test)]
@@ -158,19 +177,32 @@ mod tests {
     }
 
     fn prepare(name: &str, sql: &str) -> Vec<u8> {
-        [message(b'P', format!("{name}\0{sql}\0\0\0").as_bytes()), message(b'D', b"S\0"), message(b'S', b"")].concat()
+        [
+            message(b'P', format!("{name}\0{sql}\0\0\0").as_bytes()),
+            message(b'D', b"S\0"),
+            message(b'S', b""),
+        ]
+        .concat()
     }
 
     fn run(name: &str, values: usize) -> Vec<u8> {
         let bind = [format!("\0{name}\0").as_bytes(), &vec![b'x'; values]].concat();
-        [message(b'B', &bind), message(b'E', b"\0\0\0\0\0"), message(b'S', b"")].concat()
+        [
+            message(b'B', &bind),
+            message(b'E', b"\0\0\0\0\0"),
+            message(b'S', b""),
+        ]
+        .concat()
     }
 
     #[test]
     fn simple_commands_are_known_by_their_text() {
         let mut decoder = started();
         assert_eq!(decoder.read(&message(b'Q', b"BEGIN\0")), None);
-        assert_eq!(decoder.read(&message(b'Q', b"COMMIT\0")), Some(Command::Commit));
+        assert_eq!(
+            decoder.read(&message(b'Q', b"COMMIT\0")),
+            Some(Command::Commit)
+        );
         assert_eq!(decoder.read(&message(b'Q', b"SELECT 1\0")), None);
     }
 
@@ -178,26 +210,53 @@ mod tests {
     fn prepared_statements_are_known_when_they_run() {
         let mut decoder = started();
         for (name, sql, command) in [
-            ("s_1", "WITH new AS (INSERT INTO exports (id) VALUES ($1)) SELECT 1", Some(Command::GroupWrite)),
-            ("s_2", "WITH s AS (SELECT * FROM json_to_recordset($1)) UPDATE export_schedule s SET a = 1", Some(Command::GroupWrite)),
-            ("s_3", "UPDATE export_schedule s SET claims = s.claims + 1", Some(Command::Claim)),
+            (
+                "s_1",
+                "WITH new AS (INSERT INTO exports (id) VALUES ($1)) SELECT 1",
+                Some(Command::GroupWrite),
+            ),
+            (
+                "s_2",
+                "WITH s AS (SELECT * FROM json_to_recordset($1)) UPDATE export_schedule s SET a = 1",
+                Some(Command::GroupWrite),
+            ),
+            (
+                "s_3",
+                "UPDATE export_schedule s SET claims = s.claims + 1",
+                Some(Command::Claim),
+            ),
             ("s_4", "INSERT INTO exports_of_others VALUES (1)", None),
             ("", "UPDATE export_schedule SET x = 1", Some(Command::Claim)),
         ] {
-            assert_eq!(decoder.read(&prepare(name, sql)), None, "{name}: it is only prepared");
+            assert_eq!(
+                decoder.read(&prepare(name, sql)),
+                None,
+                "{name}: it is only prepared"
+            );
             assert_eq!(decoder.read(&run(name, 10)), command, "{name}");
         }
         // Again, later, and with values that are longer than what is kept.
-        assert_eq!(decoder.read(&run("s_1", 3 * KEPT)), Some(Command::GroupWrite));
+        assert_eq!(
+            decoder.read(&run("s_1", 3 * KEPT)),
+            Some(Command::GroupWrite)
+        );
         assert_eq!(decoder.read(&run("s_4", 1)), None);
     }
 
     #[test]
     fn messages_may_come_in_any_pieces() {
-        let bytes = [prepare("a", "UPDATE export_schedule"), run("a", 2 * KEPT), message(b'Q', b"SELECT 1\0")].concat();
+        let bytes = [
+            prepare("a", "UPDATE export_schedule"),
+            run("a", 2 * KEPT),
+            message(b'Q', b"SELECT 1\0"),
+        ]
+        .concat();
         for size in [1, 3, 7, 1_000] {
             let mut decoder = started();
-            let seen: Vec<Command> = bytes.chunks(size).filter_map(|piece| decoder.read(piece)).collect();
+            let seen: Vec<Command> = bytes
+                .chunks(size)
+                .filter_map(|piece| decoder.read(piece))
+                .collect();
             assert_eq!(seen, [Command::Claim], "pieces of {size}");
         }
     }
@@ -205,6 +264,9 @@ mod tests {
     #[test]
     fn nonsense_ends_nothing() {
         let mut decoder = started();
-        assert_eq!(decoder.read(&[b'Q', 0, 0, 0, 0, b'S', 0, 0, 0, 1, b'B', 0, 0, 0, 4]), None);
+        assert_eq!(
+            decoder.read(&[b'Q', 0, 0, 0, 0, b'S', 0, 0, 0, 1, b'B', 0, 0, 0, 4]),
+            None
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! Whether `/readyz` says 200 while a replica takes nothing.
 //!
-//! Each replica's `/readyz` is asked all the time, and an export is asked for of it every half second, each with a key of its own. A
-//! look at which `/readyz` said 200 is a lie if every export that was asked for within the five seconds before it, and within the
-//! second after it, was refused, or had no answer within five seconds. Looks near a signal to the process are not judged.
+//! Each replica's `/readyz` is asked all the time, and an export is asked for of it every half
+//! second, each with a key of its own. A look at which `/readyz` said 200 is a lie if every export
+//! that was asked for within the five seconds before it, and within the second after it, was
+//! refused, or had no answer within five seconds. Looks near a signal to the process are not
+//! judged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +48,8 @@ struct Diary {
     creates: Vec<Seen>,
 }
 
-/// Watches every replica until `stop`, and says what was a lie. How many looks said 200 and were judged.
+/// Watches every replica until `stop`, and says what was a lie. How many looks said 200 and were
+/// judged.
 pub async fn watch(stage: Stage, stop: CancellationToken) -> usize {
     let mut watching = JoinSet::new();
     for replica in 0..REPLICAS {
@@ -58,7 +61,10 @@ pub async fn watch(stage: Stage, stop: CancellationToken) -> usize {
 async fn watch_one(stage: Stage, replica: usize, stop: CancellationToken) -> usize {
     let diary = Arc::<Mutex<Diary>>::default();
     let mut asking = JoinSet::new();
-    let (mut looks, mut creates) = (tokio::time::interval(LOOK_EVERY), tokio::time::interval(CREATE_EVERY));
+    let (mut looks, mut creates) = (
+        tokio::time::interval(LOOK_EVERY),
+        tokio::time::interval(CREATE_EVERY),
+    );
     let mut number = 0_u32;
     loop {
         tokio::select! {
@@ -74,23 +80,57 @@ async fn watch_one(stage: Stage, replica: usize, stop: CancellationToken) -> usi
     while asking.join_next().await.is_some() {}
     let diary = diary.lock().unwrap_or_else(PoisonError::into_inner);
     for lie in lies(&diary.looks, &diary.creates) {
-        stage.ledger.violated("readyz not honest", format!("replica {replica}: {lie}"), None);
+        stage.ledger.violated(
+            "readyz not honest",
+            format!("replica {replica}: {lie}"),
+            None,
+        );
     }
-    diary.looks.iter().filter(|look| look.well && look.life.is_some()).count()
+    diary
+        .looks
+        .iter()
+        .filter(|look| look.well && look.life.is_some())
+        .count()
 }
 
-/// Whether something was answered well in time, and the process's life if nothing disturbed it meanwhile.
-async fn ask(stage: &Stage, replica: usize, request: reqwest::RequestBuilder) -> (Seen, Option<reqwest::Response>) {
+/// Whether something was answered well in time, and the process's life if nothing disturbed it
+/// meanwhile.
+async fn ask(
+    stage: &Stage,
+    replica: usize,
+    request: reqwest::RequestBuilder,
+) -> (Seen, Option<reqwest::Response>) {
     let (at, life) = (Instant::now(), stage.replicas[replica].life());
-    let answer = tokio::time::timeout(BEFORE, request.send()).await.ok().and_then(Result::ok);
-    let well = answer.as_ref().is_some_and(|answer| [StatusCode::OK, StatusCode::ACCEPTED].contains(&answer.status()));
+    let answer = tokio::time::timeout(BEFORE, request.send())
+        .await
+        .ok()
+        .and_then(Result::ok);
+    let well = answer
+        .as_ref()
+        .is_some_and(|answer| [StatusCode::OK, StatusCode::ACCEPTED].contains(&answer.status()));
     let undisturbed = !life.is_multiple_of(2) && life == stage.replicas[replica].life();
-    (Seen { at, life: undisturbed.then_some(life), well }, answer.filter(|_| well))
+    (
+        Seen {
+            at,
+            life: undisturbed.then_some(life),
+            well,
+        },
+        answer.filter(|_| well),
+    )
 }
 
 async fn look(stage: Stage, replica: usize, diary: Arc<Mutex<Diary>>) {
-    let (seen, _) = ask(&stage, replica, stage.http.get(stage.replicas[replica].url("/readyz"))).await;
-    diary.lock().unwrap_or_else(PoisonError::into_inner).looks.push(seen);
+    let (seen, _) = ask(
+        &stage,
+        replica,
+        stage.http.get(stage.replicas[replica].url("/readyz")),
+    )
+    .await;
+    diary
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .looks
+        .push(seen);
 }
 
 async fn create(stage: Stage, replica: usize, number: u32, diary: Arc<Mutex<Diary>>) {
@@ -105,22 +145,39 @@ async fn create(stage: Stage, replica: usize, number: u32, diary: Arc<Mutex<Diar
         "s3_prefix": key,
         "labels": {"made-by": "chaos"},
     });
-    stage.ledger.change(&key, |order| *order = Order { body: body.clone(), attempts: 1, ..Order::default() });
-    let request = stage.http.post(stage.replicas[replica].url("/v1/exports")).header("idempotency-key", &key).json(&body);
+    stage.ledger.change(&key, |order| {
+        *order = Order {
+            body: body.clone(),
+            attempts: 1,
+            ..Order::default()
+        }
+    });
+    let request = stage
+        .http
+        .post(stage.replicas[replica].url("/v1/exports"))
+        .header("idempotency-key", &key)
+        .json(&body);
     let (mut seen, answer) = ask(&stage, replica, request).await;
     if let Some(answer) = answer {
         let export: serde_json::Value = answer.json().await.unwrap_or_default();
         match export["id"].as_str() {
-            Some(id) => stage.ledger.change(&key, |order| order.ids.push(id.to_owned())),
+            Some(id) => stage
+                .ledger
+                .change(&key, |order| order.ids.push(id.to_owned())),
             None => seen.well = false,
         }
     }
-    diary.lock().unwrap_or_else(PoisonError::into_inner).creates.push(seen);
+    diary
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .creates
+        .push(seen);
 }
 
 /// Every stretch in which `/readyz` lied, in words.
 fn lies(looks: &[Seen], creates: &[Seen]) -> Vec<String> {
-    let creates: BTreeMap<Instant, Seen> = creates.iter().map(|create| (create.at, *create)).collect();
+    let creates: BTreeMap<Instant, Seen> =
+        creates.iter().map(|create| (create.at, *create)).collect();
     let mut looks: Vec<&Seen> = looks.iter().collect();
     looks.sort_by_key(|look| look.at);
     let mut stretches: Vec<(Instant, Instant, usize)> = Vec::new();
@@ -129,7 +186,9 @@ fn lies(looks: &[Seen], creates: &[Seen]) -> Vec<String> {
             continue;
         }
         match stretches.last_mut() {
-            Some((_, last, count)) if look.at - *last < AFTER => (*last, *count) = (look.at, *count + 1),
+            Some((_, last, count)) if look.at - *last < AFTER => {
+                (*last, *count) = (look.at, *count + 1)
+            }
             _ => stretches.push((look.at, look.at, 1)),
         }
     }
@@ -144,12 +203,25 @@ fn lies(looks: &[Seen], creates: &[Seen]) -> Vec<String> {
 }
 
 fn is_lie(look: &Seen, creates: &BTreeMap<Instant, Seen>) -> bool {
-    let (Some(life), Some(from)) = (look.life.filter(|_| look.well), look.at.checked_sub(BEFORE)) else { return false };
-    let mut near = creates.range(from..=look.at + AFTER).map(|(_, create)| create).peekable();
-    let is_early = near.peek().is_some_and(|first| first.at < from + 2 * CREATE_EVERY);
+    let (Some(life), Some(from)) = (look.life.filter(|_| look.well), look.at.checked_sub(BEFORE))
+    else {
+        return false;
+    };
+    let mut near = creates
+        .range(from..=look.at + AFTER)
+        .map(|(_, create)| create)
+        .peekable();
+    let is_early = near
+        .peek()
+        .is_some_and(|first| first.at < from + 2 * CREATE_EVERY);
     let near: Vec<_> = near.collect();
     let is_late = near.last().is_some_and(|last| last.at > look.at);
-    is_early && is_late && near.len() >= ENOUGH && near.iter().all(|create| !create.well && create.life == Some(life))
+    is_early
+        && is_late
+        && near.len() >= ENOUGH
+        && near
+            .iter()
+            .all(|create| !create.well && create.life == Some(life))
 }
 
 #[cfg(test)]
@@ -160,12 +232,22 @@ mod tests {
     fn every(ms: u64, from: Instant, seen: impl Fn(u64) -> (Option<u64>, bool)) -> Vec<Seen> {
         let one = |at_ms| {
             let (life, well) = seen(at_ms);
-            Seen { at: from + Duration::from_millis(at_ms), life, well }
+            Seen {
+                at: from + Duration::from_millis(at_ms),
+                life,
+                well,
+            }
         };
-        (0..20_000).step_by(usize::try_from(ms).unwrap()).map(one).collect()
+        (0..20_000)
+            .step_by(usize::try_from(ms).unwrap())
+            .map(one)
+            .collect()
     }
 
-    fn count(looks: impl Fn(u64) -> (Option<u64>, bool), creates: impl Fn(u64) -> (Option<u64>, bool)) -> usize {
+    fn count(
+        looks: impl Fn(u64) -> (Option<u64>, bool),
+        creates: impl Fn(u64) -> (Option<u64>, bool),
+    ) -> usize {
         let from = Instant::now() + Duration::from_secs(60);
         lies(&every(250, from, looks), &every(500, from, creates)).len()
     }
@@ -179,11 +261,41 @@ mod tests {
     #[test]
     fn what_is_no_lie_is_not_seen() {
         assert_eq!(count(|_| (Some(1), true), |_| (Some(1), true)), 0);
-        assert_eq!(count(|_| (Some(1), false), |_| (Some(1), false)), 0, "it says that it is not ready");
-        assert_eq!(count(|_| (Some(1), true), |at| (Some(1), !(8_000..12_000).contains(&at))), 0, "too short");
-        assert_eq!(count(|at| (Some(1), at >= 12_000), |at| (Some(1), at >= 12_300)), 0, "it has just come back");
-        assert_eq!(count(|_| (Some(1), true), |at| (Some(1), at % 4_000 == 0)), 0, "some are taken");
-        assert_eq!(count(|_| (Some(1), true), |_| (None, false)), 0, "the process was disturbed");
-        assert_eq!(count(|_| (Some(3), true), |at| (Some(if at < 16_000 { 1 } else { 3 }), false)), 0, "another life");
+        assert_eq!(
+            count(|_| (Some(1), false), |_| (Some(1), false)),
+            0,
+            "it says that it is not ready"
+        );
+        assert_eq!(
+            count(
+                |_| (Some(1), true),
+                |at| (Some(1), !(8_000..12_000).contains(&at))
+            ),
+            0,
+            "too short"
+        );
+        assert_eq!(
+            count(|at| (Some(1), at >= 12_000), |at| (Some(1), at >= 12_300)),
+            0,
+            "it has just come back"
+        );
+        assert_eq!(
+            count(|_| (Some(1), true), |at| (Some(1), at % 4_000 == 0)),
+            0,
+            "some are taken"
+        );
+        assert_eq!(
+            count(|_| (Some(1), true), |_| (None, false)),
+            0,
+            "the process was disturbed"
+        );
+        assert_eq!(
+            count(
+                |_| (Some(3), true),
+                |at| (Some(if at < 16_000 { 1 } else { 3 }), false)
+            ),
+            0,
+            "another life"
+        );
     }
 }

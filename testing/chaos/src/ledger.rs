@@ -51,30 +51,54 @@ pub struct Ledger {
 impl Ledger {
     /// Changes what is known of a key.
     pub fn change<T>(&self, key: &str, change: impl FnOnce(&mut Order) -> T) -> T {
-        change(self.orders.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_default())
+        change(
+            self.orders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key.to_owned())
+                .or_default(),
+        )
     }
 
     /// Everything that was asked for.
     #[must_use]
     pub fn orders(&self) -> BTreeMap<String, Order> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.orders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How many keys were acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).values().filter(|order| order.id().is_some()).count()
+        self.orders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .filter(|order| order.id().is_some())
+            .count()
     }
 
     /// Notes a promise that was not kept.
     pub fn violated(&self, figure: &'static str, what: impl Into<String>, export_id: Option<&str>) {
-        let violation = Violation { figure, what: what.into(), export_id: export_id.map(str::to_owned) };
-        self.violations.lock().unwrap_or_else(PoisonError::into_inner).push(violation);
+        let violation = Violation {
+            figure,
+            what: what.into(),
+            export_id: export_id.map(str::to_owned),
+        };
+        self.violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(violation);
     }
 
     /// Every promise that was not kept.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {
-        self.violations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

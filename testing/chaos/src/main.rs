@@ -1,8 +1,10 @@
-//! Breaks what a running Tableferry stands on, while clients ask it for exports, and then checks that it kept its word.
+//! Breaks what a running Tableferry stands on, while clients ask it for exports, and then checks
+//! that it kept its word.
 //!
-//! Three replicas as processes, a real Postgres, the simulator of AWS, a proxy before each of a replica's connections, webhook
-//! endpoints with their receivers, and clients. Each round a nemesis breaks something, by a plan that follows from a seed. In the end everything is
-//! healed and a checker compares what was acknowledged, what the simulator started and what the receivers got.
+//! Three replicas as processes, a real Postgres, the simulator of AWS, a proxy before each of a
+//! replica's connections, webhook endpoints with their receivers, and clients. Each round a nemesis
+//! breaks something, by a plan that follows from a seed. In the end everything is healed and a
+//! checker compares what was acknowledged, what the simulator started and what the receivers got.
 //! `docs/chaos.md` says what is counted. Development only.
 
 mod checker;
@@ -79,7 +81,8 @@ pub struct Arguments {
     /// Put a PgBouncer of this mode between the replicas and Postgres (Debian's package pgbouncer)
     #[arg(long)]
     pooler: Option<Pooler>,
-    /// Parameters of connections that this PgBouncer ignores instead of refusing them, parted by commas
+    /// Parameters of connections that this PgBouncer ignores instead of refusing them, parted by
+    /// commas
     #[arg(long, default_value = "")]
     pooler_ignores: String,
     /// How long everything may take to end after the last round, in seconds
@@ -93,17 +96,36 @@ pub struct Arguments {
 impl Arguments {
     /// The command that carries out the same plan.
     fn command(&self, seed: u64) -> String {
-        let Self { rounds, round_s, pause_s, .. } = self;
-        let mut more: Vec<String> = self.only.iter().map(|only| format!("--only {only}")).collect();
+        let Self {
+            rounds,
+            round_s,
+            pause_s,
+            ..
+        } = self;
+        let mut more: Vec<String> = self
+            .only
+            .iter()
+            .map(|only| format!("--only {only}"))
+            .collect();
         more.extend(self.pooler.map(|_| "--pooler session".to_owned()));
-        more.extend((!self.pooler_ignores.is_empty()).then(|| format!("--pooler-ignores {}", self.pooler_ignores)));
-        let more = if more.is_empty() { String::new() } else { format!(" ARGS=\"{}\"", more.join(" ")) };
+        more.extend(
+            (!self.pooler_ignores.is_empty())
+                .then(|| format!("--pooler-ignores {}", self.pooler_ignores)),
+        );
+        let more = if more.is_empty() {
+            String::new()
+        } else {
+            format!(" ARGS=\"{}\"", more.join(" "))
+        };
         format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}{more}")
     }
 
     /// The kinds of trouble to draw from.
     fn kinds(&self) -> Result<Vec<usize>, Failed> {
-        Ok(self.only.as_ref().map_or_else(|| Ok(plan::all_kinds(self.pooler.is_some())), |only| plan::kinds(only))?)
+        Ok(self.only.as_ref().map_or_else(
+            || Ok(plan::all_kinds(self.pooler.is_some())),
+            |only| plan::kinds(only),
+        )?)
     }
 }
 
@@ -126,7 +148,9 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let (rounds, again) = (arguments.rounds, arguments.command(seed));
-    say(&format!("chaos: seed {seed}, {rounds} rounds (the same plan again: {again})"));
+    say(&format!(
+        "chaos: seed {seed}, {rounds} rounds (the same plan again: {again})"
+    ));
     let ended = tokio::select! {
         ended = run(&arguments, seed) => ended,
         () = told_to_stop() => Err("told to stop".into()),
@@ -150,9 +174,18 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
         return Err("--pooler needs /usr/sbin/pgbouncer: apt-get install pgbouncer".into());
     }
     let mut stage = Stage::set_up(arguments, seed).await?;
-    say(&format!("chaos: everything is up after {:.1} s; logs in {}", began.elapsed().as_secs_f64(), stage.folder.display()));
+    say(&format!(
+        "chaos: everything is up after {:.1} s; logs in {}",
+        began.elapsed().as_secs_f64(),
+        stage.folder.display()
+    ));
     let stop = CancellationToken::new();
-    let clients = tokio::spawn(clients::run(stage.clone(), seed, arguments.rate, stop.clone()));
+    let clients = tokio::spawn(clients::run(
+        stage.clone(),
+        seed,
+        arguments.rate,
+        stop.clone(),
+    ));
     let honesty = tokio::spawn(honesty::watch(stage.clone(), stop.clone()));
     let worst = nemesis::run(&stage, arguments, seed).await?;
     stop.cancel();
@@ -160,10 +193,24 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     let _ = tokio::time::timeout(Duration::from_secs(90), clients).await;
     say("chaos: healed; waiting until everything has ended");
     let settled = settle::wait(&stage, Duration::from_secs(arguments.settle_s)).await?;
-    say(&format!("chaos: waited for {:.0} s; checking", settled.after.as_secs_f64()));
+    say(&format!(
+        "chaos: waited for {:.0} s; checking",
+        settled.after.as_secs_f64()
+    ));
     let used = slots::check(&stage).await;
     let outcome = checker::check(&stage, &settled).await?;
-    let kept = report::print(&stage, &outcome, &worst, Calm { looks, used }, &Run { arguments, seed, lasted: began.elapsed() }).await;
+    let kept = report::print(
+        &stage,
+        &outcome,
+        &worst,
+        Calm { looks, used },
+        &Run {
+            arguments,
+            seed,
+            lasted: began.elapsed(),
+        },
+    )
+    .await;
     stage.tear_down(kept).await;
     Ok(kept)
 }

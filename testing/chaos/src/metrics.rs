@@ -18,32 +18,63 @@ pub struct Metrics(String);
 /// Asks a replica; `None` if it does not answer.
 pub async fn of(stage: &Stage, replica: usize) -> Option<Metrics> {
     let asked = async {
-        let answer = stage.http.get(stage.replicas[replica].url("/metrics")).send().await.ok()?;
+        let answer = stage
+            .http
+            .get(stage.replicas[replica].url("/metrics"))
+            .send()
+            .await
+            .ok()?;
         answer.error_for_status().ok()?.text().await.ok()
     };
-    tokio::time::timeout(PATIENCE, asked).await.ok()?.map(Metrics)
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .ok()?
+        .map(Metrics)
 }
 
 impl Metrics {
     /// The sum of a metric over all series that have these labels.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let has = |line: &str| labels.iter().all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")));
-        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && has(line);
-        self.0.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        let has = |line: &str| {
+            labels
+                .iter()
+                .all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+        };
+        let of_name = |line: &&str| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && has(line)
+        };
+        self.0
+            .lines()
+            .filter(of_name)
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// Connections to Postgres that are in use.
     #[must_use]
     pub fn used_connections(&self) -> f64 {
-        self.sum("db_client_connection_count", &[("db_client_connection_state", "used")])
+        self.sum(
+            "db_client_connection_count",
+            &[("db_client_connection_state", "used")],
+        )
     }
 
     /// How often each worker has claimed without an error.
     #[must_use]
     pub fn claims(&self) -> BTreeMap<&'static str, f64> {
-        let count = |worker| self.sum("tableferry_worker_claims_total", &[("worker", worker), ("outcome", "ok")]);
-        WORKERS.into_iter().map(|worker| (worker, count(worker))).collect()
+        let count = |worker| {
+            self.sum(
+                "tableferry_worker_claims_total",
+                &[("worker", worker), ("outcome", "ok")],
+            )
+        };
+        WORKERS
+            .into_iter()
+            .map(|worker| (worker, count(worker)))
+            .collect()
     }
 }
 

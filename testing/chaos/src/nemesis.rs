@@ -46,19 +46,27 @@ struct Felt {
 /// The harness cannot go on: something does not come back after healing.
 pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Worst, Failed> {
     let mut worst = Worst::default();
-    let bounds = Bounds { kinds: arguments.kinds()?, trouble_s: arguments.round_s / 2.0, pause_s: arguments.pause_s };
+    let bounds = Bounds {
+        kinds: arguments.kinds()?,
+        trouble_s: arguments.round_s / 2.0,
+        pause_s: arguments.pause_s,
+    };
     for round in 0..arguments.rounds {
         let began = Instant::now();
         // Takeover is only measured in rounds in which nothing else is broken.
         let troubles = plan::round(seed, round, &bounds);
         let is_alone = troubles.len() == 1;
-        let aws_was_silent = troubles.iter().any(|trouble| matches!(trouble, Trouble::Silent { aws_too: true, .. }));
+        let aws_was_silent = troubles
+            .iter()
+            .any(|trouble| matches!(trouble, Trouble::Silent { aws_too: true, .. }));
         let mut words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         words.extend(trouble_receivers(stage, seed, round)?);
         let mut felt = Vec::new();
         for trouble in troubles {
             let stage = stage.clone();
-            felt.push(tokio::spawn(async move { make(&stage, trouble, is_alone).await }));
+            felt.push(tokio::spawn(async move {
+                make(&stage, trouble, is_alone).await
+            }));
         }
         for felt in felt {
             let felt = felt.await??;
@@ -70,12 +78,17 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         let healed = stage.heal().await?;
         let trouble_s = began.elapsed().as_secs_f64();
         let resumed = resumes::watch(stage, round, healed, aws_was_silent).await?;
-        worst.resumed = worst.resumed.or(if aws_was_silent { resumed.without_aws() } else { resumed });
+        worst.resumed = worst.resumed.or(if aws_was_silent {
+            resumed.without_aws()
+        } else {
+            resumed
+        });
         stage.servers.pair_again().await?;
         stage.wait_until_ready().await?;
         // Repetitions that are hours away would never meet another trouble.
         let _ = database::skip_some_delivery_pauses(&stage.pool).await;
-        let rest_s = (arguments.round_s - began.elapsed().as_secs_f64()).max(arguments.round_s / 6.0);
+        let rest_s =
+            (arguments.round_s - began.elapsed().as_secs_f64()).max(arguments.round_s / 6.0);
         tokio::time::sleep(Duration::from_secs_f64(rest_s)).await;
         if round == arguments.rounds / 3 {
             endpoints::leave(stage).await?;
@@ -85,18 +98,30 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         }
         let (acknowledged, number) = (stage.ledger.acknowledged(), round + 1);
         let wrong = stage.ledger.violations().len();
-        let wrong = if wrong == 0 { String::new() } else { format!(", {wrong} VIOLATIONS") };
-        let times = format!("{trouble_s:>5.1} s of trouble, well {:>4.1} s later", resumed.all_s());
-        say(&format!("  {number:>4}  {times}  {acknowledged:>6} acknowledged{wrong}  {}", words.join("; ")));
+        let wrong = if wrong == 0 {
+            String::new()
+        } else {
+            format!(", {wrong} VIOLATIONS")
+        };
+        let times = format!(
+            "{trouble_s:>5.1} s of trouble, well {:>4.1} s later",
+            resumed.all_s()
+        );
+        say(&format!(
+            "  {number:>4}  {times}  {acknowledged:>6} acknowledged{wrong}  {}",
+            words.join("; ")
+        ));
     }
     for replica in 0..REPLICAS {
         worst.fenced_writes += fenced_writes(stage, replica).await;
-        worst.silenced += stage.link(Link::Database, replica).silenced() + stage.link(Link::Aws, replica).silenced();
+        worst.silenced += stage.link(Link::Database, replica).silenced()
+            + stage.link(Link::Aws, replica).silenced();
     }
     Ok(worst)
 }
 
-/// Heals the receivers of the round before and troubles those of this one, until the next; in words.
+/// Heals the receivers of the round before and troubles those of this one, until the next; in
+/// words.
 fn trouble_receivers(stage: &Stage, seed: u64, round: u32) -> Result<Vec<String>, Failed> {
     for endpoint in stage.endpoints.iter() {
         endpoint.receiver.heal()?;
@@ -113,7 +138,10 @@ fn trouble_receivers(stage: &Stage, seed: u64, round: u32) -> Result<Vec<String>
 async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, Failed> {
     let mut felt = Felt::default();
     match trouble {
-        Trouble::Kill { replica, back_after } => {
+        Trouble::Kill {
+            replica,
+            back_after,
+        } => {
             felt.fenced_writes = fenced_writes(stage, replica).await;
             if is_alone {
                 hold_calls(stage, replica, LinkTrouble::Stall).await;
@@ -123,7 +151,10 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             stage.link(Link::Aws, replica).heal();
             felt.killed = absence(stage, replica, death, back_after, is_alone).await?;
         }
-        Trouble::Terminate { replica, back_after } => {
+        Trouble::Terminate {
+            replica,
+            back_after,
+        } => {
             felt.fenced_writes = fenced_writes(stage, replica).await;
             if is_alone {
                 hold_calls(stage, replica, LinkTrouble::Delay(SLOW_CALL_MS)).await;
@@ -132,8 +163,15 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             stage.link(Link::Aws, replica).heal();
             felt.stop_s = stopped.after.as_secs_f64();
             if !stopped.in_order {
-                let what = format!("replica {replica} ended {:.1} s after SIGTERM, or not with status 0", felt.stop_s);
-                stage.ledger.violated("disorderly stops", format!("{what} (promised: {} s)", STOP_PROMISE.as_secs()), None);
+                let what = format!(
+                    "replica {replica} ended {:.1} s after SIGTERM, or not with status 0",
+                    felt.stop_s
+                );
+                stage.ledger.violated(
+                    "disorderly stops",
+                    format!("{what} (promised: {} s)", STOP_PROMISE.as_secs()),
+                    None,
+                );
             }
             felt.terminated = absence(stage, replica, Instant::now(), back_after, is_alone).await?;
         }
@@ -154,7 +192,12 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }
-        Trouble::Links { replica, link, trouble, lasting } => {
+        Trouble::Links {
+            replica,
+            link,
+            trouble,
+            lasting,
+        } => {
             let replicas = chosen(replica);
             for replica in replicas.clone() {
                 stage.link(link, replica).make(trouble);
@@ -166,21 +209,38 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
                 stage.link(link, replica).heal();
             }
         }
-        Trouble::Silent { replica, direction, times, apart, aws_too } => {
+        Trouble::Silent {
+            replica,
+            direction,
+            times,
+            apart,
+            aws_too,
+        } => {
             for time in 0..times {
                 tokio::time::sleep(if time == 0 { Duration::ZERO } else { apart }).await;
                 silence(stage, replica, direction, aws_too);
             }
         }
-        Trouble::SilentOnCommand { first, times, lasting } => {
+        Trouble::SilentOnCommand {
+            first,
+            times,
+            lasting,
+        } => {
             for replica in 0..REPLICAS {
-                stage.link(Link::Database, replica).silence_on(Command::of_replica(first, replica), times);
+                stage
+                    .link(Link::Database, replica)
+                    .silence_on(Command::of_replica(first, replica), times);
             }
             tokio::time::sleep(lasting).await;
         }
         Trouble::RestartPooler { back_after } => stage.servers.restart_pooler(back_after).await?,
         Trouble::StandbyAway { lasting } => stage.servers.keep_standby_away(lasting).await?,
-        Trouble::FailOver { way, address_after } => stage.servers.fail_over(way, address_after, &stage.database_links).await?,
+        Trouble::FailOver { way, address_after } => {
+            stage
+                .servers
+                .fail_over(way, address_after, &stage.database_links)
+                .await?
+        }
         Trouble::Aws { fault, lasting } => {
             stage.aws.add_fault(fault);
             tokio::time::sleep(lasting).await;
@@ -190,14 +250,21 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
     Ok(felt)
 }
 
-/// Slows a replica's calls to AWS down for a while, so that it has some in hand when its end is measured.
+/// Slows a replica's calls to AWS down for a while, so that it has some in hand when its end is
+/// measured.
 async fn hold_calls(stage: &Stage, replica: usize, trouble: LinkTrouble) {
     stage.link(Link::Aws, replica).make(trouble);
     tokio::time::sleep(Duration::from_millis(SLOW_CALL_MS)).await;
 }
 
 /// A replica is away for a while; how the others take over its work, if that is to be measured.
-async fn absence(stage: &Stage, replica: usize, death: Instant, back_after: Duration, measured: bool) -> Result<Takeover, Failed> {
+async fn absence(
+    stage: &Stage,
+    replica: usize,
+    death: Instant,
+    back_after: Duration,
+    measured: bool,
+) -> Result<Takeover, Failed> {
     let comes_back = async {
         tokio::time::sleep(back_after).await;
         stage.replicas[replica].start().await
@@ -213,7 +280,9 @@ async fn absence(stage: &Stage, replica: usize, death: Instant, back_after: Dura
 /// What a replica counts of writes that came too late; 0 if it does not say.
 async fn fenced_writes(stage: &Stage, replica: usize) -> u64 {
     let metrics = metrics::of(stage, replica).await;
-    metrics.map_or(0, |metrics| metrics.sum("tableferry_fenced_writes_total", &[]) as u64)
+    metrics.map_or(0, |metrics| {
+        metrics.sum("tableferry_fenced_writes_total", &[]) as u64
+    })
 }
 
 fn silence(stage: &Stage, replica: Option<usize>, direction: Direction, aws_too: bool) {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use tableferry_simulator::{Fault, FaultKind};
 
-use crate::trouble::{Direction, ENDPOINTS, FailOver, Link, LinkTrouble, REPLICAS, ReceiverTrouble, Trouble};
+use crate::trouble::{
+    Direction, ENDPOINTS, FailOver, Link, LinkTrouble, REPLICAS, ReceiverTrouble, Trouble,
+};
 
 /// What is drawn from.
 #[derive(Debug, Clone)]
@@ -18,7 +20,8 @@ pub struct Bounds {
     pub pause_s: f64,
 }
 
-/// The plan of a round. `round` counts from 0; the first rounds go once through every kind of trouble.
+/// The plan of a round. `round` counts from 0; the first rounds go once through every kind of
+/// trouble.
 pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
     let mut random = Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(round));
     // Each seed begins elsewhere, so that short runs with changing seeds see everything.
@@ -30,9 +33,15 @@ pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
         if troubles.len() >= count {
             break;
         }
-        let next = draw(bounds.kinds[random.usize(..bounds.kinds.len())], &mut random, bounds);
+        let next = draw(
+            bounds.kinds[random.usize(..bounds.kinds.len())],
+            &mut random,
+            bounds,
+        );
         // One trouble for a replica's process at a time.
-        let busy = next.replica().is_some_and(|replica| troubles.iter().any(|t| t.replica() == Some(replica)));
+        let busy = next
+            .replica()
+            .is_some_and(|replica| troubles.iter().any(|t| t.replica() == Some(replica)));
         // And one for the servers of Postgres.
         let servers_busy = next.is_of_servers() && troubles.iter().any(Trouble::is_of_servers);
         if !busy && !servers_busy {
@@ -42,7 +51,8 @@ pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
     troubles
 }
 
-/// The kinds, by the names by which they can be chosen. As many rounds in a row hold every kind. The last one needs a pooler.
+/// The kinds, by the names by which they can be chosen. As many rounds in a row hold every kind.
+/// The last one needs a pooler.
 pub const KINDS: [&str; 14] = [
     "kill",
     "terminate",
@@ -72,10 +82,16 @@ pub fn all_kinds(has_pooler: bool) -> Vec<usize> {
 /// The kind of trouble does not exist.
 pub fn kinds(names: &str) -> Result<Vec<usize>, String> {
     let place = |name: &str| KINDS.iter().position(|kind| *kind == name.trim());
-    names.split(',').map(|name| place(name).ok_or_else(|| format!("no kind {name:?}; there are {}", KINDS.join(", ")))).collect()
+    names
+        .split(',')
+        .map(|name| {
+            place(name).ok_or_else(|| format!("no kind {name:?}; there are {}", KINDS.join(", ")))
+        })
+        .collect()
 }
 
-/// What the receivers of one or two endpoints do throughout a round, beside its other troubles. Any six rounds in a row hold every kind.
+/// What the receivers of one or two endpoints do throughout a round, beside its other troubles. Any
+/// six rounds in a row hold every kind.
 pub fn receivers(seed: u64, round: u32) -> Vec<(usize, ReceiverTrouble)> {
     let mut random = Rng::with_seed(seed.wrapping_mul(0xD1B5_4A32_D192_ED03) ^ u64::from(round));
     let first = (seed.wrapping_add(u64::from(round)) % RECEIVER_KINDS) as u32;
@@ -96,7 +112,9 @@ fn draw_receiver(kind: u32, random: &mut Rng) -> ReceiverTrouble {
     match kind {
         0 => ReceiverTrouble::Fail,
         1 => ReceiverTrouble::Hang,
-        2 => ReceiverTrouble::Slow { ms: random.u64(500..=13_000) },
+        2 => ReceiverTrouble::Slow {
+            ms: random.u64(500..=13_000),
+        },
         3 => ReceiverTrouble::Throttle { retry_after_s },
         4 => ReceiverTrouble::Unavailable { retry_after_s },
         _ => ReceiverTrouble::Restart,
@@ -105,39 +123,81 @@ fn draw_receiver(kind: u32, random: &mut Rng) -> ReceiverTrouble {
 
 fn draw(kind: usize, random: &mut Rng, bounds: &Bounds) -> Trouble {
     let replica = random.usize(..REPLICAS);
-    let share = |random: &mut Rng, from: f64| Duration::from_secs_f64(bounds.trouble_s * (from + (1.0 - from) * random.f64()));
-    let pause = |random: &mut Rng, from: f64| Duration::from_secs_f64(bounds.pause_s * (from + (1.0 - from) * random.f64()));
+    let share = |random: &mut Rng, from: f64| {
+        Duration::from_secs_f64(bounds.trouble_s * (from + (1.0 - from) * random.f64()))
+    };
+    let pause = |random: &mut Rng, from: f64| {
+        Duration::from_secs_f64(bounds.pause_s * (from + (1.0 - from) * random.f64()))
+    };
     match kind {
-        0 => Trouble::Kill { replica, back_after: share(random, 0.1) },
-        1 => Trouble::Terminate { replica, back_after: share(random, 0.1) },
-        2 => Trouble::Pause { replica, lasting: pause(random, 0.2) },
-        3 => Trouble::CrashPostgres { back_after: share(random, 0.05) },
-        4 => Trouble::EndBackends { times: random.u32(1..=6) },
+        0 => Trouble::Kill {
+            replica,
+            back_after: share(random, 0.1),
+        },
+        1 => Trouble::Terminate {
+            replica,
+            back_after: share(random, 0.1),
+        },
+        2 => Trouble::Pause {
+            replica,
+            lasting: pause(random, 0.2),
+        },
+        3 => Trouble::CrashPostgres {
+            back_after: share(random, 0.05),
+        },
+        4 => Trouble::EndBackends {
+            times: random.u32(1..=6),
+        },
         5 => links(random, replica, bounds),
-        6 => Trouble::Aws { fault: aws_fault(random), lasting: share(random, 0.4) },
+        6 => Trouble::Aws {
+            fault: aws_fault(random),
+            lasting: share(random, 0.4),
+        },
         7 => Trouble::Silent {
             replica: (random.u32(..3) == 0).then_some(replica),
-            direction: [Direction::Both, Direction::Both, Direction::Requests, Direction::Answers][random.usize(..4)],
+            direction: [
+                Direction::Both,
+                Direction::Both,
+                Direction::Requests,
+                Direction::Answers,
+            ][random.usize(..4)],
             times: if random.bool() { 1 } else { random.u32(2..=4) },
             apart: Duration::from_millis(random.u64(200..=900)),
             aws_too: random.u32(..4) == 0,
         },
-        8 => Trouble::SilentOnCommand { first: random.usize(..3), times: random.u32(1..=3), lasting: share(random, 0.6) },
-        9 => Trouble::StandbyAway { lasting: pause(random, 0.4) },
-        13 => Trouble::RestartPooler { back_after: share(random, 0.05) },
+        8 => Trouble::SilentOnCommand {
+            first: random.usize(..3),
+            times: random.u32(1..=3),
+            lasting: share(random, 0.6),
+        },
+        9 => Trouble::StandbyAway {
+            lasting: pause(random, 0.4),
+        },
+        13 => Trouble::RestartPooler {
+            back_after: share(random, 0.05),
+        },
         _ => {
             let way = match kind {
                 10 => FailOver::Killed,
-                11 => FailOver::OldAsStandby { lasting: pause(random, 0.3) },
+                11 => FailOver::OldAsStandby {
+                    lasting: pause(random, 0.3),
+                },
                 _ => FailOver::Paused,
             };
-            Trouble::FailOver { way, address_after: share(random, 0.1) }
+            Trouble::FailOver {
+                way,
+                address_after: share(random, 0.1),
+            }
         }
     }
 }
 
 fn links(random: &mut Rng, replica: usize, bounds: &Bounds) -> Trouble {
-    let link = if random.bool() { Link::Database } else { Link::Aws };
+    let link = if random.bool() {
+        Link::Database
+    } else {
+        Link::Aws
+    };
     let trouble = match random.u32(..5) {
         0 => LinkTrouble::Refuse,
         1 => LinkTrouble::Cut,
@@ -152,7 +212,12 @@ fn links(random: &mut Rng, replica: usize, bounds: &Bounds) -> Trouble {
         _ => (bounds.trouble_s, 0.3),
     };
     let lasting = Duration::from_secs_f64(longest_s * (from + (1.0 - from) * random.f64()));
-    Trouble::Links { replica, link, trouble, lasting }
+    Trouble::Links {
+        replica,
+        link,
+        trouble,
+        lasting,
+    }
 }
 
 fn aws_fault(random: &mut Rng) -> Fault {
@@ -161,13 +226,21 @@ fn aws_fault(random: &mut Rng) -> Fault {
         FaultKind::Error500,
         FaultKind::DropAnswer,
         FaultKind::DropAnswer,
-        FaultKind::Delay { ms: random.u64(200..=9_000) },
+        FaultKind::Delay {
+            ms: random.u64(200..=9_000),
+        },
         FaultKind::Hang,
         FaultKind::AccessDenied,
         FaultKind::ExpiredCredentials,
     ];
-    let operation = ["*", "ExportTableToPointInTime", "DescribeExport", "ListExports"][random.usize(..4)];
-    Fault::new(operation, kinds[random.usize(..kinds.len())].clone()).probability(0.2 + 0.8 * random.f64())
+    let operation = [
+        "*",
+        "ExportTableToPointInTime",
+        "DescribeExport",
+        "ListExports",
+    ][random.usize(..4)];
+    Fault::new(operation, kinds[random.usize(..kinds.len())].clone())
+        .probability(0.2 + 0.8 * random.f64())
 }
 
 #[cfg(test)]
@@ -175,33 +248,65 @@ mod tests {
     use super::*;
 
     fn bounds() -> Bounds {
-        Bounds { kinds: all_kinds(false), trouble_s: 6.0, pause_s: 30.0 }
+        Bounds {
+            kinds: all_kinds(false),
+            trouble_s: 6.0,
+            pause_s: 30.0,
+        }
     }
 
     #[test]
     fn a_seed_gives_the_same_plan_again() {
-        let plan = |seed| (0..50).map(|n| (round(seed, n, &bounds()), receivers(seed, n))).collect::<Vec<_>>();
+        let plan = |seed| {
+            (0..50)
+                .map(|n| (round(seed, n, &bounds()), receivers(seed, n)))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(plan(7), plan(7));
         assert_ne!(plan(7), plan(8));
     }
 
     #[test]
     fn thirteen_rounds_hold_every_kind() {
-        let servers = ["Postgres stops", "the standby stands still", "primary SIGKILL, ", "primary SIGKILL and back", "primary SIGSTOP"];
-        let others = ["SIGKILL replica", "SIGTERM", "SIGSTOP replica", "backends", "between", " % of ", "open connections", "silent on"];
+        let servers = [
+            "Postgres stops",
+            "the standby stands still",
+            "primary SIGKILL, ",
+            "primary SIGKILL and back",
+            "primary SIGSTOP",
+        ];
+        let others = [
+            "SIGKILL replica",
+            "SIGTERM",
+            "SIGSTOP replica",
+            "backends",
+            "between",
+            " % of ",
+            "open connections",
+            "silent on",
+        ];
         for seed in 0..20 {
             let all: Vec<Trouble> = (0..13).flat_map(|n| round(seed, n, &bounds())).collect();
             for wanted in servers.into_iter().chain(others) {
-                assert!(all.iter().any(|t| t.to_string().contains(wanted)), "{wanted}");
+                assert!(
+                    all.iter().any(|t| t.to_string().contains(wanted)),
+                    "{wanted}"
+                );
             }
         }
     }
 
     #[test]
     fn kinds_can_be_chosen() {
-        let chosen = Bounds { kinds: kinds("silent, kill").unwrap(), ..bounds() };
+        let chosen = Bounds {
+            kinds: kinds("silent, kill").unwrap(),
+            ..bounds()
+        };
         for trouble in (0..50).flat_map(|n| round(5, n, &chosen)) {
-            assert!(matches!(trouble, Trouble::Silent { .. } | Trouble::Kill { .. }), "{trouble}");
+            assert!(
+                matches!(trouble, Trouble::Silent { .. } | Trouble::Kill { .. }),
+                "{trouble}"
+            );
         }
         kinds("kill,murder").unwrap_err();
     }
@@ -209,7 +314,10 @@ mod tests {
     #[test]
     fn six_rounds_hold_every_trouble_of_receivers() {
         for seed in 0..20 {
-            let all = format!("{:?}", (0..6).flat_map(|n| receivers(seed, n)).collect::<Vec<_>>());
+            let all = format!(
+                "{:?}",
+                (0..6).flat_map(|n| receivers(seed, n)).collect::<Vec<_>>()
+            );
             for wanted in ["Fail", "Hang", "Slow", "Throttle", "Unavailable", "Restart"] {
                 assert!(all.contains(wanted), "{wanted}");
             }
@@ -219,8 +327,17 @@ mod tests {
     #[test]
     fn a_replica_and_the_servers_have_one_trouble_at_a_time() {
         for n in 0..2_000 {
-            assert!(round(3, n, &bounds()).iter().filter(|trouble| trouble.is_of_servers()).count() <= 1);
-            let mut replicas: Vec<usize> = round(3, n, &bounds()).iter().filter_map(Trouble::replica).collect();
+            assert!(
+                round(3, n, &bounds())
+                    .iter()
+                    .filter(|trouble| trouble.is_of_servers())
+                    .count()
+                    <= 1
+            );
+            let mut replicas: Vec<usize> = round(3, n, &bounds())
+                .iter()
+                .filter_map(Trouble::replica)
+                .collect();
             replicas.sort_unstable();
             assert!(replicas.windows(2).all(|pair| pair[0] != pair[1]));
         }

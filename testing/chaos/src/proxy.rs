@@ -1,8 +1,9 @@
-//! A TCP proxy that can refuse, cut, delay and hold back what passes, let open connections fall silent permanently, and lead new
-//! connections to another address.
+//! A TCP proxy that can refuse, cut, delay and hold back what passes, let open connections fall
+//! silent permanently, and lead new connections to another address.
 //!
-//! A connection that has fallen silent is as one whose flow a firewall drops: what is sent is accepted and lost, and neither side
-//! hears of the other's end. It is gone when the client closes it, or with the proxy.
+//! A connection that has fallen silent is as one whose flow a firewall drops: what is sent is
+//! accepted and lost, and neither side hears of the other's end. It is gone when the client closes
+//! it, or with the proxy.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +20,8 @@ use tokio::task::JoinHandle;
 use crate::frontend::{Command, Decoder};
 use crate::trouble::{Direction, LinkTrouble};
 
-/// How the link stands. Each cut is a new number, at which open connections are reset; each silence one at which they fall silent.
+/// How the link stands. Each cut is a new number, at which open connections are reset; each silence
+/// one at which they fall silent.
 #[derive(Debug, Clone, Copy)]
 struct Weather {
     upstream: SocketAddr,
@@ -56,11 +58,23 @@ impl Proxy {
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let well = Weather { upstream, trouble: None, silent_command: None, cuts: 0, requests_silenced: 0, answers_silenced: 0 };
+        let well = Weather {
+            upstream,
+            trouble: None,
+            silent_command: None,
+            cuts: 0,
+            requests_silenced: 0,
+            answers_silenced: 0,
+        };
         let (weather, seen) = watch::channel(well);
         let silences = Arc::<Silences>::default();
         let accepting = tokio::spawn(accept(listener, seen, Arc::clone(&silences)));
-        Ok(Self { address, weather, silences, accepting })
+        Ok(Self {
+            address,
+            weather,
+            silences,
+            accepting,
+        })
     }
 
     /// Where it listens.
@@ -86,10 +100,12 @@ impl Proxy {
         });
     }
 
-    /// The next connections that send this command, up to a given number, fall silent right after it: it is carried out, and its answer is lost.
+    /// The next connections that send this command, up to a given number, fall silent right after
+    /// it: it is carried out, and its answer is lost.
     pub fn silence_on(&self, command: Command, times: u32) {
         self.silences.left.store(times, Ordering::Relaxed);
-        self.weather.send_modify(|weather| weather.silent_command = Some(command));
+        self.weather
+            .send_modify(|weather| weather.silent_command = Some(command));
     }
 
     /// How many connections have fallen silent so far.
@@ -100,12 +116,14 @@ impl Proxy {
 
     /// New connections lead to this address from now on. Open ones stay where they are.
     pub fn lead_to(&self, upstream: SocketAddr) {
-        self.weather.send_modify(|weather| weather.upstream = upstream);
+        self.weather
+            .send_modify(|weather| weather.upstream = upstream);
     }
 
     /// Ends the trouble. What was held back arrives now; what has fallen silent stays so.
     pub fn heal(&self) {
-        self.weather.send_modify(|weather| (weather.trouble, weather.silent_command) = (None, None));
+        self.weather
+            .send_modify(|weather| (weather.trouble, weather.silent_command) = (None, None));
     }
 }
 
@@ -185,7 +203,10 @@ impl Passage {
     /// Returns when the connection is to be reset. One that is silent is so no more.
     async fn is_cut(&self) {
         let mut weather = self.weather.clone();
-        let is_cut = weather.wait_for(|weather| weather.cuts != self.opened.cuts).await.is_ok();
+        let is_cut = weather
+            .wait_for(|weather| weather.cuts != self.opened.cuts)
+            .await
+            .is_ok();
         if is_cut && self.is_silent_somehow() {
             // Only the end of the proxy ends it.
             while weather.changed().await.is_ok() {}
@@ -196,16 +217,27 @@ impl Passage {
     fn falls_silent(&self, sent: Option<Command>) -> bool {
         let is_it = sent.is_some() && self.now().silent_command == sent;
         let take = |left: u32| left.checked_sub(1);
-        is_it && self.silences.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+        is_it
+            && self
+                .silences
+                .left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+                .is_ok()
     }
 }
 
-async fn carry(mut client: TcpStream, mut weather: watch::Receiver<Weather>, silences: Arc<Silences>) {
+async fn carry(
+    mut client: TcpStream,
+    mut weather: watch::Receiver<Weather>,
+    silences: Arc<Silences>,
+) {
     let opened = *weather.borrow_and_update();
     if opened.trouble == Some(LinkTrouble::Refuse) {
         return reset(&client);
     }
-    let Ok(mut server) = TcpStream::connect(opened.upstream).await else { return reset(&client) };
+    let Ok(mut server) = TcpStream::connect(opened.upstream).await else {
+        return reset(&client);
+    };
     let (_, _) = (client.set_nodelay(true), server.set_nodelay(true));
     let passage = Passage {
         opened,
@@ -270,7 +302,8 @@ async fn pass_answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &P
             break;
         }
     }
-    // The client of a silent connection does not hear of the server's end; when it closes, all is over.
+    // The client of a silent connection does not hear of the server's end; when it closes, all is
+    // over.
     if !passage.is_silent(Way::Answers) {
         let _ = to.shutdown().await;
     }
@@ -294,7 +327,8 @@ mod tests {
                 tokio::spawn(async move {
                     let mut buffer = [0; 1024];
                     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-                        let said = answer.map_or_else(|| buffer[..read].to_vec(), |answer| vec![answer; read]);
+                        let said = answer
+                            .map_or_else(|| buffer[..read].to_vec(), |answer| vec![answer; read]);
                         stream.write_all(&said).await.unwrap();
                     }
                 });
@@ -310,7 +344,9 @@ mod tests {
     }
 
     async fn is_unanswered(stream: &mut TcpStream) -> bool {
-        tokio::time::timeout(Duration::from_millis(200), ask(stream)).await.is_err()
+        tokio::time::timeout(Duration::from_millis(200), ask(stream))
+            .await
+            .is_err()
     }
 
     #[tokio::test]
@@ -346,8 +382,13 @@ mod tests {
             assert!(is_unanswered(&mut silent).await, "{direction:?}");
             proxy.heal();
             proxy.make(LinkTrouble::Cut);
-            assert!(is_unanswered(&mut silent).await, "{direction:?}: neither healed nor reset");
-            ask(&mut TcpStream::connect(proxy.address()).await.unwrap()).await.unwrap();
+            assert!(
+                is_unanswered(&mut silent).await,
+                "{direction:?}: neither healed nor reset"
+            );
+            ask(&mut TcpStream::connect(proxy.address()).await.unwrap())
+                .await
+                .unwrap();
         }
         assert_eq!(proxy.silenced(), 3);
     }
@@ -363,7 +404,9 @@ mod tests {
             stream.write_all(&first).await.unwrap();
             stream.read_exact(&mut [0; 8]).await.unwrap();
             stream.write_all(commit).await.unwrap();
-            let answer = tokio::time::timeout(Duration::from_millis(200), stream.read_exact(&mut [0; 12])).await;
+            let answer =
+                tokio::time::timeout(Duration::from_millis(200), stream.read_exact(&mut [0; 12]))
+                    .await;
             assert_eq!(answer.is_err(), is_silent);
         }
         assert_eq!(proxy.silenced(), 1);
@@ -376,6 +419,11 @@ mod tests {
         assert_eq!(ask(&mut before).await.unwrap(), b'1');
         proxy.lead_to(echo(Some(b'2')).await);
         assert_eq!(ask(&mut before).await.unwrap(), b'1');
-        assert_eq!(ask(&mut TcpStream::connect(proxy.address()).await.unwrap()).await.unwrap(), b'2');
+        assert_eq!(
+            ask(&mut TcpStream::connect(proxy.address()).await.unwrap())
+                .await
+                .unwrap(),
+            b'2'
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Webhook receivers: they keep what they get, and sometimes fail, are slow, or are gone.
 //!
-//! One hears of callbacks and is troubled by lot, webhook by webhook. Each endpoint has one of its own, with a runtime and a
-//! port of its own, so that it can be ended as a process can; the nemesis troubles these.
+//! One hears of callbacks and is troubled by lot, webhook by webhook. Each endpoint has one of its
+//! own, with a runtime and a port of its own, so that it can be ended as a process can; the nemesis
+//! troubles these.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -81,20 +82,33 @@ impl Inbox {
             return WELL;
         }
         match &self.manner {
-            Manner::ByLot(lots) => lots.lock().unwrap_or_else(PoisonError::into_inner).answer(webhook_id),
-            Manner::Told(trouble) => match *trouble.lock().unwrap_or_else(PoisonError::into_inner) {
-                // While it restarts, nothing comes in but what came before.
-                None | Some(ReceiverTrouble::Restart) => WELL,
-                Some(ReceiverTrouble::Fail) => Some((Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR, None)),
-                Some(ReceiverTrouble::Hang) => None,
-                Some(ReceiverTrouble::Slow { ms }) => Some((Duration::from_millis(ms), StatusCode::OK, None)),
-                Some(ReceiverTrouble::Throttle { retry_after_s }) => {
-                    Some((Duration::ZERO, StatusCode::TOO_MANY_REQUESTS, Some(retry_after_s)))
+            Manner::ByLot(lots) => lots
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .answer(webhook_id),
+            Manner::Told(trouble) => {
+                match *trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+                    // While it restarts, nothing comes in but what came before.
+                    None | Some(ReceiverTrouble::Restart) => WELL,
+                    Some(ReceiverTrouble::Fail) => {
+                        Some((Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR, None))
+                    }
+                    Some(ReceiverTrouble::Hang) => None,
+                    Some(ReceiverTrouble::Slow { ms }) => {
+                        Some((Duration::from_millis(ms), StatusCode::OK, None))
+                    }
+                    Some(ReceiverTrouble::Throttle { retry_after_s }) => Some((
+                        Duration::ZERO,
+                        StatusCode::TOO_MANY_REQUESTS,
+                        Some(retry_after_s),
+                    )),
+                    Some(ReceiverTrouble::Unavailable { retry_after_s }) => Some((
+                        Duration::ZERO,
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        Some(retry_after_s),
+                    )),
                 }
-                Some(ReceiverTrouble::Unavailable { retry_after_s }) => {
-                    Some((Duration::ZERO, StatusCode::SERVICE_UNAVAILABLE, Some(retry_after_s)))
-                }
-            },
+            }
         }
     }
 }
@@ -108,7 +122,11 @@ impl Lots {
         match self.random.u32(..20) {
             0 | 1 => Some((Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR, None)),
             2 => Some((Duration::ZERO, StatusCode::BAD_GATEWAY, None)),
-            3 => Some((Duration::from_millis(self.random.u64(1_000..6_000)), StatusCode::OK, None)),
+            3 => Some((
+                Duration::from_millis(self.random.u64(1_000..6_000)),
+                StatusCode::OK,
+                None,
+            )),
             // Longer than the service waits.
             4 => Some((Duration::from_secs(16), StatusCode::OK, None)),
             _ => WELL,
@@ -131,7 +149,10 @@ impl Receiver {
     /// # Errors
     /// The port is taken.
     pub fn by_lot(address: SocketAddr, seed: u64) -> Result<Self, Failed> {
-        let lots = Lots { seen: HashSet::new(), random: fastrand::Rng::with_seed(seed) };
+        let lots = Lots {
+            seen: HashSet::new(),
+            random: fastrand::Rng::with_seed(seed),
+        };
         Self::start(address, Manner::ByLot(Box::new(Mutex::new(lots))))
     }
 
@@ -144,8 +165,16 @@ impl Receiver {
     }
 
     fn start(address: SocketAddr, manner: Manner) -> Result<Self, Failed> {
-        let inbox = Arc::new(Inbox { received: Mutex::default(), manner, behaves: AtomicBool::new(false) });
-        let receiver = Self { address, inbox, runtime: Mutex::new(None) };
+        let inbox = Arc::new(Inbox {
+            received: Mutex::default(),
+            manner,
+            behaves: AtomicBool::new(false),
+        });
+        let receiver = Self {
+            address,
+            inbox,
+            runtime: Mutex::new(None),
+        };
         receiver.come_back()?;
         Ok(receiver)
     }
@@ -159,14 +188,25 @@ impl Receiver {
     /// Everything that came so far.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
-        self.inbox.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inbox
+            .received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether it was told of this export, and answered well.
     #[must_use]
     pub fn has_told_of(&self, export_id: &str) -> bool {
-        let is_of_it = |one: &Received| one.was_answered && String::from_utf8_lossy(&one.body).contains(export_id);
-        self.inbox.received.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_of_it)
+        let is_of_it = |one: &Received| {
+            one.was_answered && String::from_utf8_lossy(&one.body).contains(export_id)
+        };
+        self.inbox
+            .received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(is_of_it)
     }
 
     /// Begins a trouble.
@@ -174,7 +214,9 @@ impl Receiver {
     /// # Errors
     /// Never for a receiver that the nemesis troubles.
     pub fn make(&self, trouble: ReceiverTrouble) -> Result<(), Failed> {
-        let Manner::Told(told) = &self.inbox.manner else { return Err("this receiver is troubled by lot".into()) };
+        let Manner::Told(told) = &self.inbox.manner else {
+            return Err("this receiver is troubled by lot".into());
+        };
         *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
         if trouble == ReceiverTrouble::Restart {
             self.go_away();
@@ -193,7 +235,8 @@ impl Receiver {
         self.come_back()
     }
 
-    /// From now on every webhook is answered at once and well. It restarts, so that nothing hangs any more.
+    /// From now on every webhook is answered at once and well. It restarts, so that nothing hangs
+    /// any more.
     ///
     /// # Errors
     /// Its port was taken in the meantime.
@@ -205,7 +248,12 @@ impl Receiver {
 
     /// Every connection breaks and the port closes.
     fn go_away(&self) {
-        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(runtime) = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             // Not dropped: that would wait, which is forbidden where other tasks run.
             runtime.shutdown_background();
         }
@@ -217,8 +265,13 @@ impl Receiver {
             return Ok(());
         }
         let listener = listen(self.address)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let router = Router::new().fallback(post(receive)).with_state(Arc::clone(&self.inbox));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let router = Router::new()
+            .fallback(post(receive))
+            .with_state(Arc::clone(&self.inbox));
         runtime.spawn(async move {
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => axum::serve(listener, router).await,
@@ -248,8 +301,19 @@ fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     }
 }
 
-async fn receive(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+async fn receive(
+    State(inbox): State<Arc<Inbox>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
     let webhook_id = header("webhook-id");
     let answer = inbox.answer(&webhook_id);
     let received = Received {
@@ -262,19 +326,30 @@ async fn receive(State(inbox): State<Arc<Inbox>>, uri: Uri, headers: HeaderMap, 
         was_answered: false,
     };
     let place = {
-        let mut all = inbox.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = inbox
+            .received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         all.push(received);
         all.len() - 1
     };
-    let Some((delay, status, retry_after_s)) = answer else { return std::future::pending().await };
+    let Some((delay, status, retry_after_s)) = answer else {
+        return std::future::pending().await;
+    };
     // Who has given up by then has closed the connection, and this is dropped.
     tokio::time::sleep(delay).await;
     if status.is_success() {
-        inbox.received.lock().unwrap_or_else(PoisonError::into_inner)[place].was_answered = true;
+        inbox
+            .received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)[place]
+            .was_answered = true;
     }
     let mut response = status.into_response();
     if let Some(seconds) = retry_after_s {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

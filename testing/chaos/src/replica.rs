@@ -16,7 +16,8 @@ use crate::Failed;
 /// How long a replica may take to stop after SIGTERM: the service's promise.
 pub const STOP_PROMISE: Duration = Duration::from_secs(10);
 
-/// How long a replica that did not keep it is waited for, to see whether it would have stopped at all.
+/// How long a replica that did not keep it is waited for, to see whether it would have stopped at
+/// all.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
 /// One replica.
@@ -53,8 +54,22 @@ pub struct Stopped {
 impl Replica {
     /// A replica that does not run yet.
     #[must_use]
-    pub fn new(index: usize, address: SocketAddr, program: PathBuf, log: PathBuf, variables: Vec<(&'static str, String)>) -> Self {
-        Self { index, address, log, program, variables, running: Mutex::new(None), signals: AtomicU64::new(0) }
+    pub fn new(
+        index: usize,
+        address: SocketAddr,
+        program: PathBuf,
+        log: PathBuf,
+        variables: Vec<(&'static str, String)>,
+    ) -> Self {
+        Self {
+            index,
+            address,
+            log,
+            program,
+            variables,
+            running: Mutex::new(None),
+            signals: AtomicU64::new(0),
+        }
     }
 
     /// The URL of a path of its API.
@@ -63,7 +78,8 @@ impl Replica {
         format!("http://{}{path}", self.address)
     }
 
-    /// A number that changes with each start, end, SIGSTOP and SIGCONT; odd while it runs and is let run.
+    /// A number that changes with each start, end, SIGSTOP and SIGCONT; odd while it runs and is
+    /// let run.
     #[must_use]
     pub fn life(&self) -> u64 {
         self.signals.load(Ordering::SeqCst)
@@ -72,7 +88,9 @@ impl Replica {
     /// From here on it is let run, or not; a change of [`Replica::life`].
     fn is_let_run(&self, let_run: bool) {
         let next = |life: u64| Some(life + 1 + u64::from(life.is_multiple_of(2) != let_run));
-        let _ = self.signals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+        let _ = self
+            .signals
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
     }
 
     /// Starts it, if it does not run.
@@ -84,11 +102,22 @@ impl Replica {
         if running.is_some() {
             return Ok(());
         }
-        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)?;
         let mut command = Command::new(&self.program);
-        command.arg("serve").env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+            .arg("serve")
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: the terminal's Ctrl-C is the harness's.
-        command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true);
         let child = command.spawn()?;
         let watchdog = Watchdog::over_process(child.id().ok_or("the replica ended at once")?)?;
         *running = Some(Running { child, watchdog });
@@ -102,7 +131,11 @@ impl Replica {
     /// The system refuses.
     pub async fn kill(&self) -> Result<(), Failed> {
         self.is_let_run(false);
-        if let Some(Running { mut child, watchdog }) = self.running.lock().await.take() {
+        if let Some(Running {
+            mut child,
+            watchdog,
+        }) = self.running.lock().await.take()
+        {
             child.kill().await?;
             watchdog.dismiss();
         }
@@ -117,12 +150,17 @@ impl Replica {
         self.is_let_run(false);
         self.signal("TERM").await?;
         let began = Instant::now();
-        let Some(Running { mut child, watchdog }) = self.running.lock().await.take() else {
+        let Some(Running {
+            mut child,
+            watchdog,
+        }) = self.running.lock().await.take()
+        else {
             return Err("the replica does not run".into());
         };
         let status = tokio::time::timeout(STOP_PATIENCE, child.wait()).await;
         let after = began.elapsed();
-        let in_order = after <= STOP_PROMISE && matches!(&status, Ok(Ok(status)) if status.success());
+        let in_order =
+            after <= STOP_PROMISE && matches!(&status, Ok(Ok(status)) if status.success());
         if status.is_err() {
             child.kill().await?;
         }
@@ -152,7 +190,9 @@ impl Replica {
     /// Whether it ended although nobody ended it.
     pub async fn has_died(&self) -> bool {
         let mut running = self.running.lock().await;
-        running.as_mut().is_some_and(|running| !matches!(running.child.try_wait(), Ok(None)))
+        running
+            .as_mut()
+            .is_some_and(|running| !matches!(running.child.try_wait(), Ok(None)))
     }
 
     /// Only to a process that was not waited for, so that its number is still its own.
@@ -160,7 +200,15 @@ impl Replica {
         let mut running = self.running.lock().await;
         let child = &mut running.as_mut().ok_or("the replica does not run")?.child;
         let pid = child.id().ok_or("the replica does not run")?.to_string();
-        let status = Command::new("kill").args(["-s", signal, &pid]).stdin(Stdio::null()).status().await?;
-        if status.success() { Ok(()) } else { Err(format!("kill -s {signal}: {status}").into()) }
+        let status = Command::new("kill")
+            .args(["-s", signal, &pid])
+            .stdin(Stdio::null())
+            .status()
+            .await?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("kill -s {signal}: {status}").into())
+        }
     }
 }

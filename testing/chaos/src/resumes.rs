@@ -1,7 +1,8 @@
 //! After each round: how soon every replica works again, measured from the healing.
 //!
-//! An export is asked for of each replica; it must be accepted, started, ended and told of. Any replica may start what another one has
-//! accepted, so it is also watched that the workers of each one claim again.
+//! An export is asked for of each replica; it must be accepted, started, ended and told of. Any
+//! replica may start what another one has accepted, so it is also watched that the workers of each
+//! one claim again.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -24,17 +25,25 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// With a pooler all may take longer: after it could not connect, PgBouncer waits 15 s by default before it tries again.
+    /// With a pooler all may take longer: after it could not connect, PgBouncer waits 15 s by
+    /// default before it tries again.
     #[must_use]
     pub fn new(has_pooler: bool) -> Self {
         let more_s = if has_pooler { 15.0 } else { 0.0 };
-        Self { works_s: 20.0 + more_s, delivers_s: 30.0 + more_s }
+        Self {
+            works_s: 20.0 + more_s,
+            delivers_s: 30.0 + more_s,
+        }
     }
 
-    /// A start that was sent on a connection to AWS that is silent has no answer for 10 s (the service's limit for a call), and is not
-    /// repeated for another 15 s, since AWS may be carrying it out: what needs AWS may take that much longer.
+    /// A start that was sent on a connection to AWS that is silent has no answer for 10 s (the
+    /// service's limit for a call), and is not repeated for another 15 s, since AWS may be carrying
+    /// it out: what needs AWS may take that much longer.
     fn after_silence_of_aws(self) -> Self {
-        Self { works_s: self.works_s + 25.0, delivers_s: self.delivers_s + 25.0 }
+        Self {
+            works_s: self.works_s + 25.0,
+            delivers_s: self.delivers_s + 25.0,
+        }
     }
 }
 
@@ -62,13 +71,25 @@ impl Resumed {
     /// When all of it was so.
     #[must_use]
     pub fn all_s(self) -> f64 {
-        [self.accepts_s, self.claims_s, self.starts_s, self.ends_s, self.delivers_s].into_iter().fold(0.0, f64::max)
+        [
+            self.accepts_s,
+            self.claims_s,
+            self.starts_s,
+            self.ends_s,
+            self.delivers_s,
+        ]
+        .into_iter()
+        .fold(0.0, f64::max)
     }
 
     /// Only what needs no AWS.
     #[must_use]
     pub fn without_aws(self) -> Self {
-        Self { accepts_s: self.accepts_s, claims_s: self.claims_s, ..Self::default() }
+        Self {
+            accepts_s: self.accepts_s,
+            claims_s: self.claims_s,
+            ..Self::default()
+        }
     }
 
     /// The worst of both.
@@ -84,12 +105,22 @@ impl Resumed {
     }
 }
 
-/// Watches every replica; the worst of all. One that does not work again is ended and started, so that the next round means something.
+/// Watches every replica; the worst of all. One that does not work again is ended and started, so
+/// that the next round means something.
 ///
 /// # Errors
 /// A replica cannot be started again.
-pub async fn watch(stage: &Stage, round: u32, healed: Instant, aws_was_silent: bool) -> Result<Resumed, crate::Failed> {
-    let limits = if aws_was_silent { stage.limits.after_silence_of_aws() } else { stage.limits };
+pub async fn watch(
+    stage: &Stage,
+    round: u32,
+    healed: Instant,
+    aws_was_silent: bool,
+) -> Result<Resumed, crate::Failed> {
+    let limits = if aws_was_silent {
+        stage.limits.after_silence_of_aws()
+    } else {
+        stage.limits
+    };
     let one = |replica| watch_one(stage, round, replica, healed, limits);
     let (first, second, third) = tokio::join!(one(0), one(1), one(2));
     let mut worst = Resumed::default();
@@ -98,9 +129,20 @@ pub async fn watch(stage: &Stage, round: u32, healed: Instant, aws_was_silent: b
         if failures.is_empty() {
             continue;
         }
-        let used = metrics::of(stage, replica).await.map_or_else(|| "?".to_owned(), |metrics| metrics.used_connections().to_string());
-        let what = format!("replica {replica} after round {}: {}", round + 1, failures.join(", "));
-        stage.ledger.violated("replicas that did not resume", format!("{what}; {used} connections in use; ended and started"), None);
+        let used = metrics::of(stage, replica).await.map_or_else(
+            || "?".to_owned(),
+            |metrics| metrics.used_connections().to_string(),
+        );
+        let what = format!(
+            "replica {replica} after round {}: {}",
+            round + 1,
+            failures.join(", ")
+        );
+        stage.ledger.violated(
+            "replicas that did not resume",
+            format!("{what}; {used} connections in use; ended and started"),
+            None,
+        );
         stage.replicas[replica].kill().await?;
         stage.replicas[replica].start().await?;
     }
@@ -108,21 +150,49 @@ pub async fn watch(stage: &Stage, round: u32, healed: Instant, aws_was_silent: b
 }
 
 /// What was measured, and what took too long.
-async fn watch_one(stage: &Stage, round: u32, replica: usize, healed: Instant, limits: Limits) -> (Resumed, Vec<String>) {
-    let probe = Probe { stage, replica, healed, key: format!("{}-resume-{:03}-{replica}", stage.name, round + 1) };
+async fn watch_one(
+    stage: &Stage,
+    round: u32,
+    replica: usize,
+    healed: Instant,
+    limits: Limits,
+) -> (Resumed, Vec<String>) {
+    let probe = Probe {
+        stage,
+        replica,
+        healed,
+        key: format!("{}-resume-{:03}-{replica}", stage.name, round + 1),
+    };
     let (accepted, claims) = tokio::join!(probe.accepted(), probe.claims());
-    let mut resumed = Resumed { accepts_s: accepted.1, claims_s: claims.1, ..Resumed::default() };
+    let mut resumed = Resumed {
+        accepts_s: accepted.1,
+        claims_s: claims.1,
+        ..Resumed::default()
+    };
     let mut failures: Vec<String> = [claims.0.err()].into_iter().flatten().collect();
     match accepted.0 {
         Err(answer) => failures.push(format!("no export was accepted ({answer})")),
         Ok(id) => {
             let (started, ended, delivered) = tokio::join!(
-                probe.until("not started", limits.works_s, || database::is_past(&stage.pool, &id, &["PENDING"])),
-                probe.until("not ended", limits.works_s, || database::is_past(&stage.pool, &id, &["PENDING", "IN_PROGRESS"])),
-                probe.until("its callback has not come", limits.delivers_s, || async { stage.probe_callbacks.has_told_of(&id) }),
+                probe.until("not started", limits.works_s, || database::is_past(
+                    &stage.pool,
+                    &id,
+                    &["PENDING"]
+                )),
+                probe.until("not ended", limits.works_s, || database::is_past(
+                    &stage.pool,
+                    &id,
+                    &["PENDING", "IN_PROGRESS"]
+                )),
+                probe.until("its callback has not come", limits.delivers_s, || async {
+                    stage.probe_callbacks.has_told_of(&id)
+                }),
             );
-            (resumed.starts_s, resumed.ends_s, resumed.delivers_s) = (started.1, ended.1, delivered.1);
-            let late = [started, ended, delivered].into_iter().filter_map(|(done, _)| done.err());
+            (resumed.starts_s, resumed.ends_s, resumed.delivers_s) =
+                (started.1, ended.1, delivered.1);
+            let late = [started, ended, delivered]
+                .into_iter()
+                .filter_map(|(done, _)| done.err());
             failures.extend(late.map(|what| format!("export {id}: {what}")));
         }
     }
@@ -152,23 +222,40 @@ impl Probe<'_> {
             "labels": {"made-by": "chaos"},
             "callback_url": self.stage.probe_callbacks.url("/service"),
         });
-        self.stage.ledger.change(&self.key, |order| *order = Order { body: body.clone(), ..Order::default() });
+        self.stage.ledger.change(&self.key, |order| {
+            *order = Order {
+                body: body.clone(),
+                ..Order::default()
+            }
+        });
         let mut last = "not asked".to_owned();
         while self.since_s() < self.stage.limits.works_s {
-            self.stage.ledger.change(&self.key, |order| order.attempts += 1);
+            self.stage
+                .ledger
+                .change(&self.key, |order| order.attempts += 1);
             let url = self.stage.replicas[self.replica].url("/v1/exports");
-            let request = self.stage.http.post(url).header("idempotency-key", &self.key).json(&body).timeout(ANSWER_PATIENCE);
+            let request = self
+                .stage
+                .http
+                .post(url)
+                .header("idempotency-key", &self.key)
+                .json(&body)
+                .timeout(ANSWER_PATIENCE);
             match request.send().await {
                 Ok(answer) if [StatusCode::OK, StatusCode::ACCEPTED].contains(&answer.status()) => {
                     let export: serde_json::Value = answer.json().await.unwrap_or_default();
                     if let Some(id) = export["id"].as_str() {
-                        self.stage.ledger.change(&self.key, |order| order.ids.push(id.to_owned()));
+                        self.stage
+                            .ledger
+                            .change(&self.key, |order| order.ids.push(id.to_owned()));
                         return (Ok(id.to_owned()), self.since_s());
                     }
                     "an answer without an id".clone_into(&mut last);
                 }
                 Ok(answer) => last = answer.status().to_string(),
-                Err(error) if error.is_timeout() => last = format!("no answer within {} s", ANSWER_PATIENCE.as_secs()),
+                Err(error) if error.is_timeout() => {
+                    last = format!("no answer within {} s", ANSWER_PATIENCE.as_secs())
+                }
                 Err(error) => last = error.to_string(),
             }
             tokio::time::sleep(EVERY).await;
@@ -184,26 +271,41 @@ impl Probe<'_> {
             if let Some(metrics) = metrics::of(self.stage, self.replica).await {
                 let now = metrics.claims();
                 let before = before.get_or_insert_with(|| now.clone());
-                still =
-                    now.iter().filter(|(worker, count)| before.get(*worker).is_none_or(|then| *count <= then)).map(|(w, _)| *w).collect();
+                still = now
+                    .iter()
+                    .filter(|(worker, count)| before.get(*worker).is_none_or(|then| *count <= then))
+                    .map(|(w, _)| *w)
+                    .collect();
                 if still.is_empty() {
                     return (Ok(()), self.since_s());
                 }
             }
             tokio::time::sleep(EVERY).await;
         }
-        let whose = if still.is_empty() { "no metrics".to_owned() } else { format!("workers that do not claim: {}", still.join(", ")) };
+        let whose = if still.is_empty() {
+            "no metrics".to_owned()
+        } else {
+            format!("workers that do not claim: {}", still.join(", "))
+        };
         (Err(whose), self.since_s())
     }
 
     /// Waits until something holds; what if it did not in time.
-    async fn until<F: Future<Output = bool>>(&self, what: &str, limit_s: f64, holds: impl Fn() -> F) -> (Result<(), String>, f64) {
+    async fn until<F: Future<Output = bool>>(
+        &self,
+        what: &str,
+        limit_s: f64,
+        holds: impl Fn() -> F,
+    ) -> (Result<(), String>, f64) {
         loop {
             if holds().await {
                 return (Ok(()), self.since_s());
             }
             if self.since_s() > limit_s {
-                return (Err(format!("{what} {limit_s:.0} s after the healing")), self.since_s());
+                return (
+                    Err(format!("{what} {limit_s:.0} s after the healing")),
+                    self.since_s(),
+                );
             }
             tokio::time::sleep(EVERY).await;
         }

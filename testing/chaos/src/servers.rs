@@ -1,7 +1,7 @@
 //! The two servers of Postgres, a primary and its synchronous standby, and how they change places.
 //!
-//! The replicas and the harness reach the primary through proxies, which lead to one address at a time: that of a fail-over moves, as
-//! one does that DNS or a load balancer names.
+//! The replicas and the harness reach the primary through proxies, which lead to one address at a
+//! time: that of a fail-over moves, as one does that DNS or a load balancer names.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,8 @@ use crate::{Failed, database};
 /// How long an old primary that wakes up may do harm before it is ended.
 const AWAKE: Duration = Duration::from_secs(2);
 
-/// How many connections the pooler opens: in session mode, all that the replicas open (12 each), and some that are being closed.
+/// How many connections the pooler opens: in session mode, all that the replicas open (12 each),
+/// and some that are being closed.
 const POOL_SIZE: u32 = 60;
 
 /// Both servers, and the harness's own way to the one that is the primary. Cheap to clone.
@@ -78,27 +79,50 @@ impl Pair {
 }
 
 impl Servers {
-    /// Starts both, and a PgBouncer if it is wanted: this one ignores these parameters of its clients.
+    /// Starts both, and a PgBouncer if it is wanted: this one ignores these parameters of its
+    /// clients.
     ///
     /// # Errors
     /// One does not start.
     pub async fn start(pooler_ignoring: Option<String>) -> Result<Self, Failed> {
-        let options = Options { durable: true, ..Options::default() };
+        let options = Options {
+            durable: true,
+            ..Options::default()
+        };
         let start = || {
             let primary = PrivatePostgres::start(options)?;
             let other = PrivatePostgres::start_standby(&primary)?;
             primary.be_synchronous()?;
-            Ok::<_, Error>(Pair { primary, other, is_paired: true, is_asleep: false })
+            Ok::<_, Error>(Pair {
+                primary,
+                other,
+                is_paired: true,
+                is_asleep: false,
+            })
         };
         let pair = tokio::task::spawn_blocking(start).await??;
         let primary = database::address_in(&pair.primary.url(DATABASE))?;
         let own_link = Arc::new(Proxy::start(primary).await?);
-        let mut servers = Self { pair: Arc::new(Mutex::new(pair)), own_link, pooler: None };
+        let mut servers = Self {
+            pair: Arc::new(Mutex::new(pair)),
+            own_link,
+            pooler: None,
+        };
         if let Some(ignored_parameters) = pooler_ignoring {
             let link = Arc::new(Proxy::start(primary).await?);
-            let options = PgBouncerOptions { to: link.address(), pool_size: POOL_SIZE, ignored_parameters };
-            let process = servers.with(move |pair| PgBouncer::start(&pair.primary, &options)).await?;
-            servers.pooler = Some(Pooler { address: process.address(), process: Arc::new(Mutex::new(process)), link });
+            let options = PgBouncerOptions {
+                to: link.address(),
+                pool_size: POOL_SIZE,
+                ignored_parameters,
+            };
+            let process = servers
+                .with(move |pair| PgBouncer::start(&pair.primary, &options))
+                .await?;
+            servers.pooler = Some(Pooler {
+                address: process.address(),
+                process: Arc::new(Mutex::new(process)),
+                link,
+            });
         }
         Ok(servers)
     }
@@ -121,7 +145,8 @@ impl Servers {
         self.url_through(self.own_link.address()).await
     }
 
-    /// Where the replicas' proxies lead at first: to the pooler if there is one, else to the primary.
+    /// Where the replicas' proxies lead at first: to the pooler if there is one, else to the
+    /// primary.
     ///
     /// # Errors
     /// There are none.
@@ -137,10 +162,14 @@ impl Servers {
     /// # Errors
     /// It does not end, or does not start.
     pub async fn restart_pooler(&self, back_after: Duration) -> Result<(), Failed> {
-        let Some(pooler) = &self.pooler else { return Ok(()) };
+        let Some(pooler) = &self.pooler else {
+            return Ok(());
+        };
         let with_process = |act: fn(&mut PgBouncer) -> Result<(), Error>| {
             let process = Arc::clone(&pooler.process);
-            tokio::task::spawn_blocking(move || act(&mut process.lock().unwrap_or_else(PoisonError::into_inner)))
+            tokio::task::spawn_blocking(move || {
+                act(&mut process.lock().unwrap_or_else(PoisonError::into_inner))
+            })
         };
         with_process(PgBouncer::stop).await??;
         tokio::time::sleep(back_after).await;
@@ -185,7 +214,12 @@ impl Servers {
     ///
     /// # Errors
     /// A server does not do what it should.
-    pub async fn fail_over(&self, way: FailOver, address_after: Duration, links: &[Proxy]) -> Result<(), Failed> {
+    pub async fn fail_over(
+        &self,
+        way: FailOver,
+        address_after: Duration,
+        links: &[Proxy],
+    ) -> Result<(), Failed> {
         self.with(move |pair| {
             match way {
                 FailOver::Paused => pair.primary.pause()?,
@@ -211,7 +245,8 @@ impl Servers {
         Ok(())
     }
 
-    /// After a round: an old primary that stands still wakes up as a primary, and then becomes the standby.
+    /// After a round: an old primary that stands still wakes up as a primary, and then becomes the
+    /// standby.
     ///
     /// # Errors
     /// A server does not do what it should.
@@ -222,9 +257,14 @@ impl Servers {
         self.with(Pair::rebuild).await
     }
 
-    async fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut Pair) -> Result<T, Error> + Send + 'static) -> Result<T, Failed> {
+    async fn with<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Pair) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failed> {
         let pair = Arc::clone(&self.pair);
-        let acted = tokio::task::spawn_blocking(move || act(&mut pair.lock().unwrap_or_else(PoisonError::into_inner)));
+        let acted = tokio::task::spawn_blocking(move || {
+            act(&mut pair.lock().unwrap_or_else(PoisonError::into_inner))
+        });
         Ok(acted.await??)
     }
 }

@@ -19,12 +19,18 @@ pub struct Settled {
     pub deliveries: i64,
 }
 
-/// Waits until every export and delivery has ended. Pauses that have grown long are skipped: they are a schedule, not a promise.
+/// Waits until every export and delivery has ended. Pauses that have grown long are skipped: they
+/// are a schedule, not a promise.
 ///
 /// # Errors
 /// A receiver does not come back.
 pub async fn wait(stage: &Stage, patience: Duration) -> Result<Settled, Failed> {
-    for receiver in stage.endpoints.iter().map(|endpoint| &endpoint.receiver).chain([&*stage.callbacks]) {
+    for receiver in stage
+        .endpoints
+        .iter()
+        .map(|endpoint| &endpoint.receiver)
+        .chain([&*stage.callbacks])
+    {
         receiver.behave()?;
     }
     let began = Instant::now();
@@ -46,5 +52,9 @@ pub async fn wait(stage: &Stage, patience: Duration) -> Result<Settled, Failed> 
             }
         }
     }
-    Ok(Settled { after: began.elapsed(), exports: rest.0, deliveries: rest.1 })
+    Ok(Settled {
+        after: began.elapsed(),
+        exports: rest.0,
+        deliveries: rest.1,
+    })
 }

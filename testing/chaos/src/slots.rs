@@ -1,4 +1,5 @@
-//! When all is over and nobody calls: whether a replica has its connections to Postgres free, and can use them all.
+//! When all is over and nobody calls: whether a replica has its connections to Postgres free, and
+//! can use them all.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,16 @@ pub async fn check(stage: &Stage) -> f64 {
             worst = worst.max(used.unwrap_or_default());
             match used {
                 Some(used) if used <= MOST_USED => {}
-                Some(used) => stage.ledger.violated(FIGURE, format!("replica {replica} {after}: {used} connections are in use"), None),
-                None => stage.ledger.violated(FIGURE, format!("replica {replica} {after}: no metrics"), None),
+                Some(used) => stage.ledger.violated(
+                    FIGURE,
+                    format!("replica {replica} {after}: {used} connections are in use"),
+                    None,
+                ),
+                None => stage.ledger.violated(
+                    FIGURE,
+                    format!("replica {replica} {after}: no metrics"),
+                    None,
+                ),
             }
             if after == "after settling" {
                 burst(stage, replica).await;
@@ -44,7 +53,9 @@ async fn least_used(stage: &Stage, replica: usize) -> Option<f64> {
     let mut least: Option<f64> = None;
     while began.elapsed() < PATIENCE && least.is_none_or(|least| least > MOST_USED) {
         if let Some(metrics) = metrics::of(stage, replica).await {
-            least = Some(least.map_or(metrics.used_connections(), |least| least.min(metrics.used_connections())));
+            least = Some(least.map_or(metrics.used_connections(), |least| {
+                least.min(metrics.used_connections())
+            }));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -53,14 +64,24 @@ async fn least_used(stage: &Stage, replica: usize) -> Option<f64> {
 
 /// As many requests at once as there are connections: all must be answered well.
 async fn burst(stage: &Stage, replica: usize) {
-    let Some(id) =
-        stage.ledger.orders().into_values().rev().find(|order| order.deleted.is_none()).and_then(|order| order.ids.first().cloned())
+    let Some(id) = stage
+        .ledger
+        .orders()
+        .into_values()
+        .rev()
+        .find(|order| order.deleted.is_none())
+        .and_then(|order| order.ids.first().cloned())
     else {
         return;
     };
     let mut asking = JoinSet::new();
     for _ in 0..BURST {
-        asking.spawn(stage.http.get(stage.replicas[replica].url(&format!("/v1/exports/{id}"))).send());
+        asking.spawn(
+            stage
+                .http
+                .get(stage.replicas[replica].url(&format!("/v1/exports/{id}")))
+                .send(),
+        );
     }
     while let Some(Ok(answer)) = asking.join_next().await {
         let trouble = match answer {
@@ -68,6 +89,10 @@ async fn burst(stage: &Stage, replica: usize) {
             Ok(answer) => answer.status().to_string(),
             Err(error) => error.to_string(),
         };
-        stage.ledger.violated(FIGURE, format!("replica {replica}: one of {BURST} requests at once: {trouble}"), None);
+        stage.ledger.violated(
+            FIGURE,
+            format!("replica {replica}: one of {BURST} requests at once: {trouble}"),
+            None,
+        );
     }
 }

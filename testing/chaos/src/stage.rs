@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
-use tableferry_simulator::{Age, BucketSeed, Control, Seed, Settings as SimulatorSettings, Simulator, TableSeed};
+use tableferry_simulator::{
+    Age, BucketSeed, Control, Seed, Settings as SimulatorSettings, Simulator, TableSeed,
+};
 use time::OffsetDateTime;
 
 use crate::endpoints::{self, Endpoint};
@@ -20,8 +22,16 @@ use crate::trouble::{ENDPOINTS, Link, REPLICAS};
 use crate::{Arguments, Failed, database};
 
 /// The regions: each is a lane of its own in AWS's throttles.
-pub const REGIONS: [&str; 6] = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2", "sa-east-1"];
-/// The regions of the exports by which `/readyz` is judged: so many that AWS throttles none of them.
+pub const REGIONS: [&str; 6] = [
+    "us-east-1",
+    "us-west-2",
+    "eu-west-1",
+    "eu-central-1",
+    "ap-southeast-2",
+    "sa-east-1",
+];
+/// The regions of the exports by which `/readyz` is judged: so many that AWS throttles none of
+/// them.
 pub const HONESTY_REGIONS: [&str; 10] = [
     "us-east-2",
     "us-west-1",
@@ -34,7 +44,8 @@ pub const HONESTY_REGIONS: [&str; 10] = [
     "ap-south-1",
     "ca-central-1",
 ];
-/// The regions of the exports by which it is measured how soon the service works again, one a replica: nothing waits before them.
+/// The regions of the exports by which it is measured how soon the service works again, one a
+/// replica: nothing waits before them.
 pub const PROBE_REGIONS: [&str; REPLICAS] = ["eu-south-1", "me-south-1", "af-south-1"];
 /// A table of each region that can be exported.
 pub const TABLE: &str = "Ledger";
@@ -73,7 +84,8 @@ pub struct Stage {
     pub began: OffsetDateTime,
     /// Hears of callbacks.
     pub callbacks: Arc<Receiver>,
-    /// Hears of the callbacks by which it is measured how soon the service works again. It is always well.
+    /// Hears of the callbacks by which it is measured how soon the service works again. It is
+    /// always well.
     pub probe_callbacks: Arc<Receiver>,
     /// Hear of every export, or of some.
     pub endpoints: Arc<Vec<Endpoint>>,
@@ -102,9 +114,15 @@ impl Stage {
             Some(path) => path.clone(),
             None => std::env::current_exe()?.with_file_name("tableferry"),
         };
-        std::fs::copy(&built, &program).map_err(|e| format!("{} cannot be used (cargo build makes it): {e}", built.display()))?;
+        std::fs::copy(&built, &program).map_err(|e| {
+            format!(
+                "{} cannot be used (cargo build makes it): {e}",
+                built.display()
+            )
+        })?;
 
-        let servers = Servers::start(arguments.pooler.map(|_| arguments.pooler_ignores.clone())).await?;
+        let servers =
+            Servers::start(arguments.pooler.map(|_| arguments.pooler_ignores.clone())).await?;
         let simulator = Simulator::start(SimulatorSettings {
             seed: Some(tables()),
             speed: arguments.speed,
@@ -113,19 +131,26 @@ impl Stage {
             ..SimulatorSettings::new(folder.join("s3"))
         })
         .await?;
-        let aws_address: SocketAddr = simulator.dynamodb_url().trim_start_matches("http://").parse()?;
+        let aws_address: SocketAddr = simulator
+            .dynamodb_url()
+            .trim_start_matches("http://")
+            .parse()?;
         let database_address = servers.front().await?;
 
         let mut ports = 20_000..32_000;
         let callbacks = Receiver::by_lot(free_address(&mut ports)?, seed)?;
         let probe_callbacks = Receiver::told(free_address(&mut ports)?)?;
-        let (mut database_links, mut aws_links, mut replicas) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut database_links, mut aws_links, mut replicas) =
+            (Vec::new(), Vec::new(), Vec::new());
         for index in 0..REPLICAS {
             let to_database = Proxy::start(database_address).await?;
             let to_aws = Proxy::start(aws_address).await?;
             let address = free_address(&mut ports)?;
             let variables = vec![
-                ("DATABASE_URL", servers.url_through(to_database.address()).await?),
+                (
+                    "DATABASE_URL",
+                    servers.url_through(to_database.address()).await?,
+                ),
                 ("TABLEFERRY_LISTEN", address.to_string()),
                 ("TABLEFERRY_AUTH", "none".to_owned()),
                 ("TABLEFERRY_POLL_INTERVAL_MIN_MS", "300".to_owned()),
@@ -134,12 +159,21 @@ impl Stage {
                 ("TABLEFERRY_ENCRYPTION_KEY", ENCRYPTION_KEY.to_owned()),
                 ("TABLEFERRY_WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
                 ("TABLEFERRY_LOG_FORMAT", "text".to_owned()),
-                ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", to_aws.address())),
+                (
+                    "AWS_ENDPOINT_URL_DYNAMODB",
+                    format!("http://{}", to_aws.address()),
+                ),
                 ("AWS_ACCESS_KEY_ID", "chaos".to_owned()),
                 ("AWS_SECRET_ACCESS_KEY", "chaos".to_owned()),
             ];
             let log = folder.join(format!("replica-{index}.log"));
-            replicas.push(Replica::new(index, address, program.clone(), log, variables));
+            replicas.push(Replica::new(
+                index,
+                address,
+                program.clone(),
+                log,
+                variables,
+            ));
             database_links.push(to_database);
             aws_links.push(to_aws);
         }
@@ -168,7 +202,9 @@ impl Stage {
         stage.wait_until_ready().await?;
         let keys = endpoints::public_keys(&stage).await?;
         stage.public_keys = Arc::new(keys.first().cloned().unwrap_or_default());
-        let addresses = (0..ENDPOINTS).map(|_| free_address(&mut ports)).collect::<Result<Vec<_>, _>>()?;
+        let addresses = (0..ENDPOINTS)
+            .map(|_| free_address(&mut ports))
+            .collect::<Result<Vec<_>, _>>()?;
         stage.endpoints = Arc::new(endpoints::create(&stage, &addresses).await?);
         Ok(stage)
     }
@@ -194,7 +230,11 @@ impl Stage {
         self.servers.start_again().await?;
         for replica in self.replicas.iter() {
             if replica.has_died().await {
-                self.ledger.violated("replicas that died", format!("replica {} ended by itself", replica.index), None);
+                self.ledger.violated(
+                    "replicas that died",
+                    format!("replica {} ended by itself", replica.index),
+                    None,
+                );
                 replica.kill().await?;
             }
             replica.start().await?;
@@ -209,17 +249,35 @@ impl Stage {
     pub async fn wait_until_ready(&self) -> Result<(), Failed> {
         let ready = async {
             for replica in self.replicas.iter() {
-                while !self.http.get(replica.url("/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                while !self
+                    .http
+                    .get(replica.url("/readyz"))
+                    .send()
+                    .await
+                    .is_ok_and(|answer| answer.status().is_success())
+                {
                     if replica.has_died().await {
-                        return Err(format!("replica {} ended by itself; its log is {}", replica.index, replica.log.display()));
+                        return Err(format!(
+                            "replica {} ended by itself; its log is {}",
+                            replica.index,
+                            replica.log.display()
+                        ));
                     }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
             Ok(())
         };
-        let not_ready = |_| format!("a replica is not ready after {} s; logs in {}", READY_PATIENCE.as_secs(), self.folder.display());
-        Ok(tokio::time::timeout(READY_PATIENCE, ready).await.map_err(not_ready)??)
+        let not_ready = |_| {
+            format!(
+                "a replica is not ready after {} s; logs in {}",
+                READY_PATIENCE.as_secs(),
+                self.folder.display()
+            )
+        };
+        Ok(tokio::time::timeout(READY_PATIENCE, ready)
+            .await
+            .map_err(not_ready)??)
     }
 
     /// Stops everything. The folder with the logs stays if it is still of use.
@@ -229,7 +287,11 @@ impl Stage {
             let _ = replica.kill().await;
         }
         self.pool.close().await;
-        let simulator = self.simulator.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let simulator = self
+            .simulator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(simulator) = simulator {
             simulator.shutdown().await;
         }
@@ -247,25 +309,47 @@ fn remove(folder: &Path, clean: bool) {
     }
 }
 
-/// An address that is still free when a replica is started again: its port is none that the system gives to outgoing connections.
+/// An address that is still free when a replica is started again: its port is none that the system
+/// gives to outgoing connections.
 fn free_address(ports: &mut std::ops::Range<u16>) -> Result<SocketAddr, Failed> {
-    let free = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port))).find(|address| TcpListener::bind(address).is_ok());
+    let free = ports
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+        .find(|address| TcpListener::bind(address).is_ok());
     free.ok_or_else(|| "no port is free".into())
 }
 
 #[expect(clippy::disallowed_methods, reason = "everything is on loopback")]
 fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(8)).build()
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(8))
+        .build()
 }
 
 /// A table that can be exported and one that cannot in each region, and a bucket.
 fn tables() -> Seed {
     let days = |count| Age(time::Duration::days(count));
-    let mut seed = Seed { buckets: vec![BucketSeed::new(BUCKET)], ..Seed::default() };
-    for region in REGIONS.into_iter().chain(HONESTY_REGIONS).chain(PROBE_REGIONS) {
+    let mut seed = Seed {
+        buckets: vec![BucketSeed::new(BUCKET)],
+        ..Seed::default()
+    };
+    for region in REGIONS
+        .into_iter()
+        .chain(HONESTY_REGIONS)
+        .chain(PROBE_REGIONS)
+    {
         let region = Some(region.to_owned());
-        seed.tables.push(TableSeed { region: region.clone(), age: days(12), recovery_age: Some(days(10)), ..TableSeed::new(TABLE) });
-        seed.tables.push(TableSeed { region, age: days(12), ..TableSeed::new(TABLE_WITHOUT_RECOVERY) });
+        seed.tables.push(TableSeed {
+            region: region.clone(),
+            age: days(12),
+            recovery_age: Some(days(10)),
+            ..TableSeed::new(TABLE)
+        });
+        seed.tables.push(TableSeed {
+            region,
+            age: days(12),
+            ..TableSeed::new(TABLE_WITHOUT_RECOVERY)
+        });
     }
     seed
 }

@@ -31,7 +31,8 @@ pub enum LinkTrouble {
     Cut,
     /// Each piece of data comes so many milliseconds late.
     Delay(u64),
-    /// Nothing gets through in either direction, and nothing is closed: what was sent arrives when the trouble is over.
+    /// Nothing gets through in either direction, and nothing is closed: what was sent arrives when
+    /// the trouble is over.
     Stall,
     /// Requests get through, answers do not until the trouble is over.
     Deaf,
@@ -48,18 +49,20 @@ pub enum Direction {
     Answers,
 }
 
-/// How a fail-over goes. Always the synchronous standby is promoted, and later the address leads to it.
+/// How a fail-over goes. Always the synchronous standby is promoted, and later the address leads to
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailOver {
     /// The primary is killed and stays away.
     Killed,
-    /// The primary is killed and comes back as a standby where it was, before the address moves: new connections reach a server
-    /// that only reads.
+    /// The primary is killed and comes back as a standby where it was, before the address moves:
+    /// new connections reach a server that only reads.
     OldAsStandby {
         /// For how long.
         lasting: Duration,
     },
-    /// The primary gets SIGSTOP: open connections say nothing any more. It wakes up, as a primary, after the round.
+    /// The primary gets SIGSTOP: open connections say nothing any more. It wakes up, as a primary,
+    /// after the round.
     Paused,
 }
 
@@ -147,7 +150,8 @@ pub enum Trouble {
         /// Those to AWS too.
         aws_too: bool,
     },
-    /// Connections to Postgres fall silent right after a command, whose answer is lost. Each replica's on another command.
+    /// Connections to Postgres fall silent right after a command, whose answer is lost. Each
+    /// replica's on another command.
     SilentOnCommand {
         /// The command of the first replica, by its place in `Command::ALL`.
         first: usize,
@@ -156,7 +160,8 @@ pub enum Trouble {
         /// For how long the command is waited for.
         lasting: Duration,
     },
-    /// The standby gets SIGSTOP, and SIGCONT after a while: meanwhile no transaction can be committed.
+    /// The standby gets SIGSTOP, and SIGCONT after a while: meanwhile no transaction can be
+    /// committed.
     StandbyAway {
         /// For how long.
         lasting: Duration,
@@ -165,7 +170,8 @@ pub enum Trouble {
     FailOver {
         /// What becomes of the old primary.
         way: FailOver,
-        /// How long after the promotion, or after the old primary's time as a standby, the address moves.
+        /// How long after the promotion, or after the old primary's time as a standby, the address
+        /// moves.
         address_after: Duration,
     },
     /// The pooler gets SIGTERM and is started again after a while.
@@ -187,7 +193,9 @@ impl Trouble {
     #[must_use]
     pub fn replica(&self) -> Option<usize> {
         match self {
-            Self::Kill { replica, .. } | Self::Terminate { replica, .. } | Self::Pause { replica, .. } => Some(*replica),
+            Self::Kill { replica, .. }
+            | Self::Terminate { replica, .. }
+            | Self::Pause { replica, .. } => Some(*replica),
             _ => None,
         }
     }
@@ -195,52 +203,146 @@ impl Trouble {
     /// Whether it starts or stops a server of Postgres, or the pooler.
     #[must_use]
     pub fn is_of_servers(&self) -> bool {
-        matches!(self, Self::RestartPooler { .. } | Self::CrashPostgres { .. } | Self::StandbyAway { .. } | Self::FailOver { .. })
+        matches!(
+            self,
+            Self::RestartPooler { .. }
+                | Self::CrashPostgres { .. }
+                | Self::StandbyAway { .. }
+                | Self::FailOver { .. }
+        )
     }
 }
 
 fn whose(replica: Option<usize>) -> String {
-    replica.map_or_else(|| "every replica".to_owned(), |replica| format!("replica {replica}"))
+    replica.map_or_else(
+        || "every replica".to_owned(),
+        |replica| format!("replica {replica}"),
+    )
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kill { replica, back_after } => write!(f, "SIGKILL replica {replica}, back after {:.1} s", back_after.as_secs_f64()),
-            Self::Terminate { replica, back_after } => {
-                write!(f, "SIGTERM replica {replica}, back after {:.1} s", back_after.as_secs_f64())
+            Self::Kill {
+                replica,
+                back_after,
+            } => write!(
+                f,
+                "SIGKILL replica {replica}, back after {:.1} s",
+                back_after.as_secs_f64()
+            ),
+            Self::Terminate {
+                replica,
+                back_after,
+            } => {
+                write!(
+                    f,
+                    "SIGTERM replica {replica}, back after {:.1} s",
+                    back_after.as_secs_f64()
+                )
             }
-            Self::Pause { replica, lasting } => write!(f, "SIGSTOP replica {replica} for {:.1} s", lasting.as_secs_f64()),
-            Self::CrashPostgres { back_after } => write!(f, "Postgres stops immediately, back after {:.1} s", back_after.as_secs_f64()),
+            Self::Pause { replica, lasting } => write!(
+                f,
+                "SIGSTOP replica {replica} for {:.1} s",
+                lasting.as_secs_f64()
+            ),
+            Self::CrashPostgres { back_after } => write!(
+                f,
+                "Postgres stops immediately, back after {:.1} s",
+                back_after.as_secs_f64()
+            ),
             Self::EndBackends { times } => write!(f, "{times} times all backends are ended"),
-            Self::Links { replica, link, trouble, lasting } => {
+            Self::Links {
+                replica,
+                link,
+                trouble,
+                lasting,
+            } => {
                 let whose = whose(*replica);
-                write!(f, "{trouble:?} between {whose} and {link:?} for {:.1} s", lasting.as_secs_f64())
+                write!(
+                    f,
+                    "{trouble:?} between {whose} and {link:?} for {:.1} s",
+                    lasting.as_secs_f64()
+                )
             }
-            Self::Silent { replica, direction, times, apart, aws_too } => {
-                let (whose, where_to) = (whose(*replica), if *aws_too { "Postgres and AWS" } else { "Postgres" });
-                let what = if *direction == Direction::Both { "" } else { &format!(" ({direction:?})") };
-                write!(f, "open connections of {whose} to {where_to} fall silent{what}, {times} times, {} ms apart", apart.as_millis())
+            Self::Silent {
+                replica,
+                direction,
+                times,
+                apart,
+                aws_too,
+            } => {
+                let (whose, where_to) = (
+                    whose(*replica),
+                    if *aws_too {
+                        "Postgres and AWS"
+                    } else {
+                        "Postgres"
+                    },
+                );
+                let what = if *direction == Direction::Both {
+                    ""
+                } else {
+                    &format!(" ({direction:?})")
+                };
+                write!(
+                    f,
+                    "open connections of {whose} to {where_to} fall silent{what}, {times} times, {} ms apart",
+                    apart.as_millis()
+                )
             }
-            Self::SilentOnCommand { first, times, lasting } => {
-                let commands: Vec<Command> = (0..REPLICAS).map(|replica| Command::of_replica(*first, replica)).collect();
-                write!(f, "{times} connections of each replica silent on {commands:?} within {:.1} s", lasting.as_secs_f64())
+            Self::SilentOnCommand {
+                first,
+                times,
+                lasting,
+            } => {
+                let commands: Vec<Command> = (0..REPLICAS)
+                    .map(|replica| Command::of_replica(*first, replica))
+                    .collect();
+                write!(
+                    f,
+                    "{times} connections of each replica silent on {commands:?} within {:.1} s",
+                    lasting.as_secs_f64()
+                )
             }
-            Self::RestartPooler { back_after } => write!(f, "PgBouncer SIGTERM, back after {:.1} s", back_after.as_secs_f64()),
-            Self::StandbyAway { lasting } => write!(f, "the standby stands still for {:.1} s", lasting.as_secs_f64()),
+            Self::RestartPooler { back_after } => write!(
+                f,
+                "PgBouncer SIGTERM, back after {:.1} s",
+                back_after.as_secs_f64()
+            ),
+            Self::StandbyAway { lasting } => write!(
+                f,
+                "the standby stands still for {:.1} s",
+                lasting.as_secs_f64()
+            ),
             Self::FailOver { way, address_after } => {
                 match way {
                     FailOver::Killed => write!(f, "primary SIGKILL")?,
                     FailOver::OldAsStandby { lasting } => {
-                        write!(f, "primary SIGKILL and back as a standby for {:.1} s", lasting.as_secs_f64())?;
+                        write!(
+                            f,
+                            "primary SIGKILL and back as a standby for {:.1} s",
+                            lasting.as_secs_f64()
+                        )?;
                     }
                     FailOver::Paused => write!(f, "primary SIGSTOP")?,
                 }
-                write!(f, ", the standby is promoted, the address moves after {:.1} s", address_after.as_secs_f64())
+                write!(
+                    f,
+                    ", the standby is promoted, the address moves after {:.1} s",
+                    address_after.as_secs_f64()
+                )
             }
             Self::Aws { fault, lasting } => {
                 let chance = fault.probability.unwrap_or(1.0);
-                write!(f, "{:?} for {:.0} % of {} for {:.1} s", fault.kind, chance * 100.0, fault.operation, lasting.as_secs_f64())
+                write!(
+                    f,
+                    "{:?} for {:.0} % of {} for {:.1} s",
+                    fault.kind,
+                    chance * 100.0,
+                    fault.operation,
+                    lasting.as_secs_f64()
+                )
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Parsers of JSON bodies: a create, a webhook endpoint, a filter; and the fingerprint that tells bodies apart.
+//! Parsers of JSON bodies: a create, a webhook endpoint, a filter; and the fingerprint that tells
+//! bodies apart.
 
 use serde_json::{Map, Value, json};
 use tableferry::api::api_keys::create as api_key_request;
@@ -119,7 +120,10 @@ const WORDS: &[&str] = &[
 ];
 
 fn policy() -> CallbackPolicy {
-    CallbackPolicy { urls: UrlPolicy::new(false, HostList::default(), None), has_default_secret: true }
+    CallbackPolicy {
+        urls: UrlPolicy::new(false, HostList::default(), None),
+        has_default_secret: true,
+    }
 }
 
 /// As the body of a request is read: what is no object goes no further.
@@ -143,7 +147,10 @@ fn resource(request: ExportRequest) -> Value {
         created_at: now(),
         created_by: None,
         updated_at: now(),
-        origin: Origin::Created { client_token: ClientToken::from_uuid(Uuid::nil()), token_made_at: now() },
+        origin: Origin::Created {
+            client_token: ClientToken::from_uuid(Uuid::nil()),
+            token_made_at: now(),
+        },
         request,
         state: ExportState::Pending,
         status_reason: None,
@@ -186,15 +193,31 @@ pub const CREATE_EXPORT: Target = Target {
             Err(problem) => problem.in_words(),
             Ok(read) => {
                 // What the service answers with can be asked for again, and is the same export.
-                let asked = ExportRequest { callback: None, ..read };
+                let asked = ExportRequest {
+                    callback: None,
+                    ..read
+                };
                 let mut shown = resource(asked.clone());
-                let members = shown.as_object_mut().map(std::mem::take).unwrap_or_default();
-                let again: Map<_, _> = members.into_iter().filter(|(name, _)| ASKED.contains(&name.as_str())).collect();
+                let members = shown
+                    .as_object_mut()
+                    .map(std::mem::take)
+                    .unwrap_or_default();
+                let again: Map<_, _> = members
+                    .into_iter()
+                    .filter(|(name, _)| ASKED.contains(&name.as_str()))
+                    .collect();
                 match request::read(&again, &policy(), &vault, now()) {
                     Ok(second) => assert_eq!(second, asked, "{again:?}"),
-                    Err(problem) => panic!("its own words are refused: {} {again:?}", problem.in_words()),
+                    Err(problem) => panic!(
+                        "its own words are refused: {} {again:?}",
+                        problem.in_words()
+                    ),
                 }
-                let given: String = body.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| format!("{name}; ")).collect();
+                let given: String = body
+                    .iter()
+                    .filter(|(_, v)| !v.is_null())
+                    .map(|(name, _)| format!("{name}; "))
+                    .collect();
                 format!("ok {} {given}", asked.kind.as_str())
             }
         }
@@ -222,21 +245,40 @@ pub const WEBHOOK_ENDPOINT: Target = Target {
         };
         let vault = Vault::new(&[]);
         let made = |body: &Map<String, Value>| {
-            let said = endpoint_request::read_fields(body, &policy(), &vault, true).map_err(|problem| problem.in_words())?;
-            said.create(EndpointId(Uuid::nil()), None, now()).ok_or_else(|| "no URL".to_owned())
+            let said = endpoint_request::read_fields(body, &policy(), &vault, true)
+                .map_err(|problem| problem.in_words())?;
+            said.create(EndpointId(Uuid::nil()), None, now())
+                .ok_or_else(|| "no URL".to_owned())
         };
         match made(&body) {
             Err(words) => words,
             Ok(endpoint) => {
                 let mut shown = json!(EndpointView::from(&endpoint));
-                let members = shown.as_object_mut().map(std::mem::take).unwrap_or_default();
+                let members = shown
+                    .as_object_mut()
+                    .map(std::mem::take)
+                    .unwrap_or_default();
                 let wanted = ["url", "description", "event_types", "labels", "disabled"];
-                let again: Map<_, _> = members.into_iter().filter(|(name, _)| wanted.contains(&name.as_str())).collect();
-                let second = made(&again).unwrap_or_else(|words| panic!("its own words are refused: {words} {again:?}"));
+                let again: Map<_, _> = members
+                    .into_iter()
+                    .filter(|(name, _)| wanted.contains(&name.as_str()))
+                    .collect();
+                let second = made(&again)
+                    .unwrap_or_else(|words| panic!("its own words are refused: {words} {again:?}"));
                 let (first, second) = (&endpoint.wish, &second.wish);
-                assert_eq!((&first.url, &first.description), (&second.url, &second.description));
-                assert_eq!((&first.event_types, &first.labels), (&second.event_types, &second.labels));
-                let given: String = body.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| format!("{name}; ")).collect();
+                assert_eq!(
+                    (&first.url, &first.description),
+                    (&second.url, &second.description)
+                );
+                assert_eq!(
+                    (&first.event_types, &first.labels),
+                    (&second.event_types, &second.labels)
+                );
+                let given: String = body
+                    .iter()
+                    .filter(|(_, v)| !v.is_null())
+                    .map(|(name, _)| format!("{name}; "))
+                    .collect();
                 format!("ok {given}")
             }
         }
@@ -266,13 +308,19 @@ pub const NEW_API_KEY: Target = Target {
             Err(problem) => problem.in_words(),
             Ok(wish) => {
                 let scopes: Vec<_> = wish.grant.scopes().iter().map(Scope::as_str).collect();
-                let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>();
+                let texts = |patterns: &[Pattern]| {
+                    patterns
+                        .iter()
+                        .map(|pattern| pattern.as_str().to_owned())
+                        .collect::<Vec<_>>()
+                };
                 let allow = wish.grant.allow();
                 let again = json!({"name": wish.name.as_str(), "scopes": scopes, "table_arns": texts(allow.tables()),
                     "s3_buckets": texts(allow.buckets()), "rate_limit_per_s": wish.rate_per_s, "expires_at": wish.expires_at});
                 let again = again.as_object().cloned().unwrap_or_default();
-                let second = api_key_request::read(&again, now())
-                    .unwrap_or_else(|problem| panic!("its own words are refused: {}", problem.in_words()));
+                let second = api_key_request::read(&again, now()).unwrap_or_else(|problem| {
+                    panic!("its own words are refused: {}", problem.in_words())
+                });
                 assert_eq!(wish, second);
                 assert!(allow.is_everything() || !wish.grant.scopes().allow(Scope::Admin));
                 format!("ok {} {}", scopes.join(" "), allow.is_everything())
@@ -298,17 +346,42 @@ pub const FILTER: Target = Target {
     },
     words: WORDS,
     run: |input| {
-        let Ok(json) = serde_json::from_slice::<Value>(input) else { return "no JSON".to_owned() };
+        let Ok(json) = serde_json::from_slice::<Value>(input) else {
+            return "no JSON".to_owned();
+        };
         match FilterSpecification::parse(&json) {
             Err(errors) => {
                 assert!(!errors.is_empty(), "what is refused has a reason");
                 // Without what the input put into the words.
-                errors.iter().map(|(_, invalid)| invalid.to_string().split([';', '"', '{']).next().unwrap_or_default().to_owned()).collect()
+                errors
+                    .iter()
+                    .map(|(_, invalid)| {
+                        invalid
+                            .to_string()
+                            .split([';', '"', '{'])
+                            .next()
+                            .unwrap_or_default()
+                            .to_owned()
+                    })
+                    .collect()
             }
             Ok(filter) => {
-                assert_eq!(FilterSpecification::stored(&filter.to_json()), Ok(filter.clone()), "what is stored is the same");
-                assert_eq!(FilterSpecification::parse(&filter.to_json()), Ok(filter.clone()), "what is printed is read again");
-                let given: String = json.as_object().into_iter().flatten().map(|(name, _)| format!("{name}; ")).collect();
+                assert_eq!(
+                    FilterSpecification::stored(&filter.to_json()),
+                    Ok(filter.clone()),
+                    "what is stored is the same"
+                );
+                assert_eq!(
+                    FilterSpecification::parse(&filter.to_json()),
+                    Ok(filter.clone()),
+                    "what is printed is read again"
+                );
+                let given: String = json
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| format!("{name}; "))
+                    .collect();
                 format!("ok {given}")
             }
         }
@@ -322,16 +395,27 @@ pub const FINGERPRINT: Target = Target {
     seeds: CREATE_EXPORT.seeds,
     words: WORDS,
     run: |input| {
-        let Ok(json) = serde_json::from_slice::<Value>(input) else { return "no JSON".to_owned() };
+        let Ok(json) = serde_json::from_slice::<Value>(input) else {
+            return "no JSON".to_owned();
+        };
         let print = fingerprint(&json);
-        // serde_json reads a fraction, or a number beyond 64 bits, to within a last digit: printed and read again it may be another one.
+        // serde_json reads a fraction, or a number beyond 64 bits, to within a last digit: printed
+        // and read again it may be another one.
         if numbers_are_exact(&json) {
-            let printed = serde_json::to_string_pretty(&json).and_then(|text| serde_json::from_str(&text));
-            assert!(printed.is_ok_and(|again| fingerprint(&again) == print), "what is printed has the same fingerprint");
+            let printed =
+                serde_json::to_string_pretty(&json).and_then(|text| serde_json::from_str(&text));
+            assert!(
+                printed.is_ok_and(|again| fingerprint(&again) == print),
+                "what is printed has the same fingerprint"
+            );
         }
         if let Value::Object(mut members) = json.clone() {
             members.insert("a field that is null".to_owned(), Value::Null);
-            assert_eq!(fingerprint(&Value::Object(members.clone())), print, "a null makes no difference");
+            assert_eq!(
+                fingerprint(&Value::Object(members.clone())),
+                print,
+                "a null makes no difference"
+            );
             members.insert("a field that is not".to_owned(), Value::Bool(false));
             assert_ne!(fingerprint(&Value::Object(members)), print, "a value does");
         }

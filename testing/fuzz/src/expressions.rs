@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dynamodb_expressions::{Condition, Given, KeyAttribute, KeySchema, Kind, Problem, parse_condition, parse_projection};
+use dynamodb_expressions::{
+    Condition, Given, KeyAttribute, KeySchema, Kind, Problem, parse_condition, parse_projection,
+};
 use serde_json::{Value, json};
 
 use crate::targets::Target;
@@ -64,34 +66,77 @@ pub const EXPRESSION: Target = Target {
     run: |input| {
         let text = String::from_utf8_lossy(input);
         if let Ok(paths) = parse_projection(&text) {
-            let printed = paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            assert_eq!(parse_projection(&printed), Ok(paths), "what is printed is read again");
+            let printed = paths
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            assert_eq!(
+                parse_projection(&printed),
+                Ok(paths),
+                "what is printed is read again"
+            );
         }
         match parse_condition(&text) {
             Err(problem) => format!("{} {}", name(&problem), checked(&text)),
             Ok(condition) => {
                 // Printed it may have more spaces than an expression has bytes.
                 let again = parse_condition(&condition.to_string());
-                assert!(again == Ok(condition.clone()) || matches!(again, Err(Problem::TooLong(_))), "what is printed is read again");
+                assert!(
+                    again == Ok(condition.clone()) || matches!(again, Err(Problem::TooLong(_))),
+                    "what is printed is read again"
+                );
                 format!("{} {}", shape(&condition), checked(&text))
             }
         }
     },
 };
 
-/// Checks the text as each kind of expression, with the placeholders it uses; what is accepted can be evaluated.
+/// Checks the text as each kind of expression, with the placeholders it uses; what is accepted can
+/// be evaluated.
 fn checked(text: &str) -> String {
-    let values = [(":s", json!({"S": "x"})), (":n", json!({"N": "1"})), (":m", json!({"N": "2"})), (":t", json!({"S": "NS"}))];
+    let values = [
+        (":s", json!({"S": "x"})),
+        (":n", json!({"N": "1"})),
+        (":m", json!({"N": "2"})),
+        (":t", json!({"S": "NS"})),
+    ];
     let used = |name: &str| text.contains(name);
-    let names: BTreeMap<_, _> = [("#s", "Status")].into_iter().filter(|(name, _)| used(name)).collect();
-    let values: BTreeMap<&str, &Value> = values.iter().filter(|(name, _)| used(name)).map(|(name, value)| (*name, value)).collect();
-    let given = Given { names, values, ..Given::default() };
-    let key = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind: Some(kind) };
-    let schema = KeySchema { partition: key("pk", Kind::S), sort: Some(key("sk", Kind::N)) };
+    let names: BTreeMap<_, _> = [("#s", "Status")]
+        .into_iter()
+        .filter(|(name, _)| used(name))
+        .collect();
+    let values: BTreeMap<&str, &Value> = values
+        .iter()
+        .filter(|(name, _)| used(name))
+        .map(|(name, value)| (*name, value))
+        .collect();
+    let given = Given {
+        names,
+        values,
+        ..Given::default()
+    };
+    let key = |name: &str, kind| KeyAttribute {
+        name: name.to_owned(),
+        kind: Some(kind),
+    };
+    let schema = KeySchema {
+        partition: key("pk", Kind::S),
+        sort: Some(key("sk", Kind::N)),
+    };
     let kinds = [
-        Given { filter: Some(text), ..given.clone() },
-        Given { key_condition: Some(text), ..given.clone() },
-        Given { projection: Some(text), ..given },
+        Given {
+            filter: Some(text),
+            ..given.clone()
+        },
+        Given {
+            key_condition: Some(text),
+            ..given.clone()
+        },
+        Given {
+            projection: Some(text),
+            ..given
+        },
     ];
     let outcomes = kinds.map(|given| match given.check() {
         Err(faults) => {
@@ -112,14 +157,26 @@ fn checked(text: &str) -> String {
 
 /// The problem without what it is about.
 fn name(problem: &Problem) -> String {
-    format!("{problem:?}").split(['(', ' ']).next().unwrap_or_default().to_owned()
+    format!("{problem:?}")
+        .split(['(', ' '])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The outermost operators.
 fn shape(condition: &Condition) -> String {
-    let name = |condition: &Condition| format!("{condition:?}").split(['(', ' ']).next().unwrap_or_default().to_owned();
+    let name = |condition: &Condition| {
+        format!("{condition:?}")
+            .split(['(', ' '])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
     match condition {
-        Condition::And(left, right) | Condition::Or(left, right) => format!("{}({} {})", name(condition), name(left), name(right)),
+        Condition::And(left, right) | Condition::Or(left, right) => {
+            format!("{}({} {})", name(condition), name(left), name(right))
+        }
         Condition::Not(inner) => format!("Not({})", name(inner)),
         other => name(other),
     }

@@ -19,15 +19,25 @@ fn count(value: &Value) -> usize {
 }
 
 /// Walks to a place and changes it; `place` counts down on the way.
-fn change(rng: &mut Rng, value: &mut Value, place: &mut usize, words: &[&str], other: &Value) -> bool {
+fn change(
+    rng: &mut Rng,
+    value: &mut Value,
+    place: &mut usize,
+    words: &[&str],
+    other: &Value,
+) -> bool {
     if *place == 0 {
         *value = changed(rng, value, words, other);
         return true;
     }
     *place -= 1;
     match value {
-        Value::Array(all) => all.iter_mut().any(|one| change(rng, one, place, words, other)),
-        Value::Object(all) => all.values_mut().any(|one| change(rng, one, place, words, other)),
+        Value::Array(all) => all
+            .iter_mut()
+            .any(|one| change(rng, one, place, words, other)),
+        Value::Object(all) => all
+            .values_mut()
+            .any(|one| change(rng, one, place, words, other)),
         _ => false,
     }
 }
@@ -43,14 +53,27 @@ fn changed(rng: &mut Rng, value: &Value, words: &[&str], other: &Value) -> Value
         (Value::Object(members), 3..=4) if !members.is_empty() => {
             let gone = rng.usize(..members.len());
             Value::Object(
-                members.iter().enumerate().filter(|(place, _)| *place != gone).map(|(_, (n, v))| (n.clone(), v.clone())).collect(),
+                members
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, _)| *place != gone)
+                    .map(|(_, (n, v))| (n.clone(), v.clone()))
+                    .collect(),
             )
         }
         // A member under another name.
         (Value::Object(members), 5) if !members.is_empty() => {
             let moved = rng.usize(..members.len());
-            let renamed =
-                members.iter().enumerate().map(|(place, (n, v))| (if place == moved { word.clone() } else { n.clone() }, v.clone()));
+            let renamed = members.iter().enumerate().map(|(place, (n, v))| {
+                (
+                    if place == moved {
+                        word.clone()
+                    } else {
+                        n.clone()
+                    },
+                    v.clone(),
+                )
+            });
             Value::Object(renamed.collect::<Map<_, _>>())
         }
         (Value::Array(all), 0..=3) => {

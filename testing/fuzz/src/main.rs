@@ -1,7 +1,9 @@
-//! `make fuzz`: throws made-up input at every parser, for a bounded time, on the toolchain that builds the service.
+//! `make fuzz`: throws made-up input at every parser, for a bounded time, on the toolchain that
+//! builds the service.
 //!
-//! An input whose outcome is new (another error, another kind of value) is kept and varied further, so that the search finds its way past the first
-//! checks. What counts is not only that nothing panics: each target says what must hold of whatever is accepted.
+//! An input whose outcome is new (another error, another kind of value) is kept and varied further,
+//! so that the search finds its way past the first checks. What counts is not only that nothing
+//! panics: each target says what must hold of whatever is accepted.
 
 mod bodies;
 mod expressions;
@@ -43,12 +45,21 @@ fn main() -> ExitCode {
     eprintln!("fuzz: seed {seed}");
     let mut all_well = true;
     for target in targets::ALL {
-        if arguments.only.as_ref().is_some_and(|only| !target.name.contains(only.as_str())) {
+        if arguments
+            .only
+            .as_ref()
+            .is_some_and(|only| !target.name.contains(only.as_str()))
+        {
             continue;
         }
         let result = match &arguments.replay {
             Some(path) => search::replay(target, path),
-            None => search::search(target, seed, Duration::from_secs(arguments.seconds), &arguments.found),
+            None => search::search(
+                target,
+                seed,
+                Duration::from_secs(arguments.seconds),
+                &arguments.found,
+            ),
         };
         match result {
             Ok(told) => eprintln!("fuzz: {:<16} {told}", target.name),
@@ -58,5 +69,9 @@ fn main() -> ExitCode {
             }
         }
     }
-    if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if all_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -22,8 +22,8 @@ pub const DYNAMODB_JSON: Target = Target {
         .to_vec()
     },
     words: &[
-        "Item", "Keys", "NewImage", "OldImage", "Metadata", "S", "N", "B", "SS", "NS", "BS", "L", "M", "BOOL", "NULL", "1E+125", "aGk=",
-        "\\ud800",
+        "Item", "Keys", "NewImage", "OldImage", "Metadata", "S", "N", "B", "SS", "NS", "BS", "L",
+        "M", "BOOL", "NULL", "1E+125", "aGk=", "\\ud800",
     ],
     run: |input| {
         let checked = dynamodb_json::read_record::<false>(input, MOST_VALUES);
@@ -90,13 +90,17 @@ pub const ION: Target = Target {
 };
 
 fn one_sentence(what: &str) {
-    assert!(what.starts_with("it ") && !what.contains('\n') && what.len() < 120, "{what}");
+    assert!(
+        what.starts_with("it ") && !what.contains('\n') && what.len() < 120,
+        "{what}"
+    );
 }
 
 /// A record of either format is one of DYNAMODB_JSON, and has a plain form.
 fn kept(record: &Value) {
     let text = record.to_string();
-    let again = dynamodb_json::read_record::<true>(text.as_bytes(), MOST_VALUES).map_err(|wrong| wrong.what);
+    let again = dynamodb_json::read_record::<true>(text.as_bytes(), MOST_VALUES)
+        .map_err(|wrong| wrong.what);
     assert_eq!(again.as_ref(), Ok(record), "what is given back is a record");
     let _ = plain_record(record);
 }

@@ -1,4 +1,5 @@
-//! The search: varies what is known, keeps what has a new outcome, and stops at the first input that breaks a rule.
+//! The search: varies what is known, keeps what has a new outcome, and stops at the first input
+//! that breaks a rule.
 
 use std::collections::{BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,21 +38,36 @@ impl Kept {
     }
 
     fn choose(&self, rng: &mut Rng) -> &[u8] {
-        let list = if rng.u8(..3) > 0 && !self.accepted.is_empty() { &self.accepted } else { &self.any };
+        let list = if rng.u8(..3) > 0 && !self.accepted.is_empty() {
+            &self.accepted
+        } else {
+            &self.any
+        };
         rng.choice(list).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
 /// Searches for so long. What was tried, or what was found.
-pub fn search(target: &Target, seed: u64, lasting: Duration, found: &Path) -> Result<String, String> {
+pub fn search(
+    target: &Target,
+    seed: u64,
+    lasting: Duration,
+    found: &Path,
+) -> Result<String, String> {
     let mut rng = Rng::with_seed(seed);
-    let mut kept = Kept { any: Vec::new(), accepted: Vec::new(), outcomes: HashSet::new() };
+    let mut kept = Kept {
+        any: Vec::new(),
+        accepted: Vec::new(),
+        outcomes: HashSet::new(),
+    };
     let mut first = (target.seeds)().into_iter().map(String::into_bytes);
     let (began, mut tried, mut accepted) = (Instant::now(), 0_u64, 0_u64);
     // A panic is told below, with its input.
     std::panic::set_hook(Box::new(|_| {}));
     let result = loop {
-        let input = first.next().unwrap_or_else(|| vary(&mut rng, target, &kept));
+        let input = first
+            .next()
+            .unwrap_or_else(|| vary(&mut rng, target, &kept));
         tried += 1;
         match outcome(target, &input) {
             Err(words) => break Err((words, input)),
@@ -66,8 +82,14 @@ pub fn search(target: &Target, seed: u64, lasting: Duration, found: &Path) -> Re
     };
     drop(std::panic::take_hook());
     match result {
-        Ok(()) => Ok(format!("{tried} inputs, {accepted} accepted, {} kinds of outcome; every rule held", kept.outcomes.len())),
-        Err((words, input)) => Err(format!("BROKEN after {tried} inputs (seed {seed}): {words}\n{}", keep(target, &input, found))),
+        Ok(()) => Ok(format!(
+            "{tried} inputs, {accepted} accepted, {} kinds of outcome; every rule held",
+            kept.outcomes.len()
+        )),
+        Err((words, input)) => Err(format!(
+            "BROKEN after {tried} inputs (seed {seed}): {words}\n{}",
+            keep(target, &input, found)
+        )),
     }
 }
 
@@ -80,25 +102,45 @@ pub fn replay(target: &Target, path: &Path) -> Result<String, String> {
 fn outcome(target: &Target, input: &[u8]) -> Result<String, String> {
     catch_unwind(AssertUnwindSafe(|| (target.run)(input))).map_err(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
-        words.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "a panic without words".to_owned())
+        words
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "a panic without words".to_owned())
     })
 }
 
-/// Outcomes that differ only by numbers, pointers and quotations are one kind, and so are two errors in the other order.
+/// Outcomes that differ only by numbers, pointers and quotations are one kind, and so are two
+/// errors in the other order.
 fn kind_of(words: &str) -> String {
     let part = |part: &str| -> String {
-        let words = part.split_whitespace().filter(|word| !word.starts_with(['/', '"', '\'', '`']));
-        words.flat_map(str::chars).filter(|c| c.is_ascii_alphabetic()).collect()
+        let words = part
+            .split_whitespace()
+            .filter(|word| !word.starts_with(['/', '"', '\'', '`']));
+        words
+            .flat_map(str::chars)
+            .filter(|c| c.is_ascii_alphabetic())
+            .collect()
     };
-    words.split("; ").map(part).collect::<BTreeSet<_>>().into_iter().collect()
+    words
+        .split("; ")
+        .map(part)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 fn keep(target: &Target, input: &[u8], found: &Path) -> String {
     let path = found.join(format!("{}-{}", target.name, input.len()));
     let written = std::fs::create_dir_all(found).and_then(|()| std::fs::write(&path, input));
     match written {
-        Ok(()) => format!("      the input is kept: fuzz --only {} --replay {}", target.name, path.display()),
-        Err(error) => format!("      the input cannot be kept ({error}): {:?}", String::from_utf8_lossy(input)),
+        Ok(()) => format!(
+            "      the input is kept: fuzz --only {} --replay {}",
+            target.name,
+            path.display()
+        ),
+        Err(error) => format!(
+            "      the input cannot be kept ({error}): {:?}",
+            String::from_utf8_lossy(input)
+        ),
     }
 }
 
@@ -106,10 +148,19 @@ fn vary(rng: &mut Rng, target: &Target, kept: &Kept) -> Vec<u8> {
     let mut input = kept.choose(rng).to_vec();
     let other = kept.choose(rng);
     for _ in 0..rng.u8(1..=4) {
-        let document = if target.json && rng.u8(..10) > 0 { serde_json::from_slice::<Value>(&input).ok() } else { None };
+        let document = if target.json && rng.u8(..10) > 0 {
+            serde_json::from_slice::<Value>(&input).ok()
+        } else {
+            None
+        };
         match document {
             Some(mut document) => {
-                json::vary(rng, &mut document, target.words, &serde_json::from_slice(other).unwrap_or_default());
+                json::vary(
+                    rng,
+                    &mut document,
+                    target.words,
+                    &serde_json::from_slice(other).unwrap_or_default(),
+                );
                 input = document.to_string().into_bytes();
             }
             None => vary_bytes(rng, &mut input, target.words, other),
@@ -131,6 +182,9 @@ fn vary_bytes(rng: &mut Rng, input: &mut Vec<u8>, words: &[&str], other: &[u8]) 
         5 => input.truncate(at),
         6 => drop(input.splice(at..end, other[rng.usize(..=other.len())..].to_vec())),
         7 => drop(input.splice(at..at, rng.u64(..).to_string().into_bytes())),
-        _ => drop(input.splice(at..if rng.bool() { at } else { end }, rng.choice(words).copied().unwrap_or_default().bytes())),
+        _ => drop(input.splice(
+            at..if rng.bool() { at } else { end },
+            rng.choice(words).copied().unwrap_or_default().bytes(),
+        )),
     }
 }

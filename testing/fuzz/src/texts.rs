@@ -59,10 +59,25 @@ pub const TABLE_ARN: Target = Target {
         match TableArn::parse(&text) {
             Err(invalid) => invalid.to_string(),
             Ok(arn) => {
-                let (partition, region, account, name) = (arn.partition(), arn.region(), arn.account_id(), arn.table_name());
-                assert_eq!(text, format!("arn:{partition}:dynamodb:{region}:{account}:table/{name}"), "the parts make up the whole");
-                assert_eq!(TableArn::parse(&arn.to_string()), Ok(arn.clone()), "what is printed is read again");
-                assert!((3..=255).contains(&name.len()) && account.len() == 12 && text.len() <= 1024);
+                let (partition, region, account, name) = (
+                    arn.partition(),
+                    arn.region(),
+                    arn.account_id(),
+                    arn.table_name(),
+                );
+                assert_eq!(
+                    text,
+                    format!("arn:{partition}:dynamodb:{region}:{account}:table/{name}"),
+                    "the parts make up the whole"
+                );
+                assert_eq!(
+                    TableArn::parse(&arn.to_string()),
+                    Ok(arn.clone()),
+                    "what is printed is read again"
+                );
+                assert!(
+                    (3..=255).contains(&name.len()) && account.len() == 12 && text.len() <= 1024
+                );
                 format!("ok {partition} {}", region.matches('-').count())
             }
         }
@@ -81,7 +96,10 @@ pub const EXPORT_ARN: Target = Target {
             Err(invalid) => invalid.to_string(),
             Ok((arn, table)) => {
                 assert_eq!(arn.as_str(), text);
-                assert!(text.starts_with(&format!("{table}/export/")), "it is of its table");
+                assert!(
+                    text.starts_with(&format!("{table}/export/")),
+                    "it is of its table"
+                );
                 assert_eq!(ExportArn::parse(arn.as_str()), Ok((arn.clone(), table)));
                 format!("ok {}", arn.began().is_some())
             }
@@ -93,7 +111,12 @@ pub const EXPORT_ARN: Target = Target {
 pub const API_KEY: Target = Target {
     name: "api_key",
     json: false,
-    seeds: || vec![ApiKeySecret::new(&[7; 32]).expose().to_owned(), ApiKeySecret::new(&[0xab; 32]).expose().to_owned()],
+    seeds: || {
+        vec![
+            ApiKeySecret::new(&[7; 32]).expose().to_owned(),
+            ApiKeySecret::new(&[0xab; 32]).expose().to_owned(),
+        ]
+    },
     words: &["tferry_", "_", "0", "f", "F", "é", "\0"],
     run: |input| {
         let text = String::from_utf8_lossy(input);
@@ -101,7 +124,10 @@ pub const API_KEY: Target = Target {
             None => format!("none {}", text.starts_with("tferry_")),
             Some(key) => {
                 assert_eq!((key.expose(), key.lookup().len()), (&*text, 12));
-                assert!(!format!("{key:?}").contains(&text[20..]), "it is not printed");
+                assert!(
+                    !format!("{key:?}").contains(&text[20..]),
+                    "it is not printed"
+                );
                 "ok".to_owned()
             }
         }
@@ -113,11 +139,20 @@ pub const PATTERN: Target = Target {
     name: "pattern",
     json: false,
     seeds: || {
-        ["arn:aws:dynamodb:*:123456789012:table/orders-*", "*", "orders-*", "a*b*c", "a*ab*b\naababb", "*ab*\nxabx"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "arn:aws:dynamodb:*:123456789012:table/orders-*",
+            "*",
+            "orders-*",
+            "a*b*c",
+            "a*ab*b\naababb",
+            "*ab*\nxabx",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     },
-    words: &["*", "**", "arn:", "a", "aa", "ab", "orders-", "table/", "\n", ":"],
+    words: &[
+        "*", "**", "arn:", "a", "aa", "ab", "orders-", "table/", "\n", ":",
+    ],
     run: |input| {
         let both = String::from_utf8_lossy(input);
         // A pattern, and on the next line what it may match.
@@ -125,17 +160,38 @@ pub const PATTERN: Target = Target {
         let (table, bucket) = (Pattern::of_table(text), Pattern::of_bucket(text));
         for pattern in [&table, &bucket].into_iter().flatten() {
             assert_eq!(pattern.as_str(), text);
-            assert_eq!(pattern.matches(tried), globs(text.as_bytes(), tried.as_bytes()), "{both}");
+            assert_eq!(
+                pattern.matches(tried),
+                globs(text.as_bytes(), tried.as_bytes()),
+                "{both}"
+            );
             for between in ["", "x", "a*b"] {
-                assert!(pattern.matches(&text.replace('*', between)), "a star stands for {between:?}");
+                assert!(
+                    pattern.matches(&text.replace('*', between)),
+                    "a star stands for {between:?}"
+                );
             }
             if !text.contains('*') {
-                assert!(!pattern.matches(&format!("{text}x")) && !pattern.matches(&format!("x{text}")));
+                assert!(
+                    !pattern.matches(&format!("{text}x")) && !pattern.matches(&format!("x{text}"))
+                );
             }
         }
-        let matches = [&table, &bucket].into_iter().flatten().any(|pattern| pattern.matches(tried));
-        let words = if table.is_ok() || bucket.is_ok() { "ok" } else { "no pattern" };
-        format!("{words} {} {} {matches} {}", table.is_ok(), bucket.is_ok(), "x".repeat(text.matches('*').count().min(9)))
+        let matches = [&table, &bucket]
+            .into_iter()
+            .flatten()
+            .any(|pattern| pattern.matches(tried));
+        let words = if table.is_ok() || bucket.is_ok() {
+            "ok"
+        } else {
+            "no pattern"
+        };
+        format!(
+            "{words} {} {} {matches} {}",
+            table.is_ok(),
+            bucket.is_ok(),
+            "x".repeat(text.matches('*').count().min(9))
+        )
     },
 };
 
@@ -145,7 +201,10 @@ fn globs(pattern: &[u8], text: &[u8]) -> bool {
     reached[0] = true;
     for letter in pattern {
         if *letter == b'*' {
-            let first = reached.iter().position(|reached| *reached).unwrap_or(reached.len());
+            let first = reached
+                .iter()
+                .position(|reached| *reached)
+                .unwrap_or(reached.len());
             reached[first..].fill(true);
         } else {
             for at in (0..text.len()).rev() {
@@ -161,14 +220,38 @@ fn globs(pattern: &[u8], text: &[u8]) -> bool {
 pub const DURATION: Target = Target {
     name: "duration",
     json: false,
-    seeds: || ["60m", "1h30m", "90s", "2000ms", "2160h", "5s", "12h"].map(str::to_owned).to_vec(),
-    words: &["h", "m", "s", "ms", "0", "18446744073709551615", "5124095576", "1", "00", "-", "+", ".", "e9", "é", " "],
+    seeds: || {
+        ["60m", "1h30m", "90s", "2000ms", "2160h", "5s", "12h"]
+            .map(str::to_owned)
+            .to_vec()
+    },
+    words: &[
+        "h",
+        "m",
+        "s",
+        "ms",
+        "0",
+        "18446744073709551615",
+        "5124095576",
+        "1",
+        "00",
+        "-",
+        "+",
+        ".",
+        "e9",
+        "é",
+        " ",
+    ],
     run: |input| {
         let text = String::from_utf8_lossy(input);
         let read = parse_duration(&text);
         if let Some(duration) = read {
             let printed = format!("{}ms", duration.as_millis());
-            assert_eq!(parse_duration(&printed), Some(duration), "what is printed is read again");
+            assert_eq!(
+                parse_duration(&printed),
+                Some(duration),
+                "what is printed is read again"
+            );
         }
         let presign = parse_presign(&text).ok();
         assert!(presign.is_none_or(|d| Some(d) == read && (5..=12 * 3600).contains(&d.as_secs())));
@@ -176,7 +259,10 @@ pub const DURATION: Target = Target {
             Err(invalid) => format!("{invalid} {} {}", read.is_some(), presign.is_some()),
             Ok(timeout) => {
                 assert_eq!((timeout.as_str(), Some(timeout.duration())), (&*text, read));
-                assert!(timeout.duration() >= Duration::from_secs(1) && timeout.duration() <= Duration::from_secs(90 * 24 * 3600));
+                assert!(
+                    timeout.duration() >= Duration::from_secs(1)
+                        && timeout.duration() <= Duration::from_secs(90 * 24 * 3600)
+                );
                 format!("ok {}", presign.is_some())
             }
         }
@@ -188,17 +274,47 @@ pub const TIMESTAMP: Target = Target {
     name: "timestamp",
     json: false,
     seeds: || {
-        ["2026-04-02T11:30:13Z", "2026-04-02T11:30:13.123456789+01:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:60Z"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "2026-04-02T11:30:13Z",
+            "2026-04-02T11:30:13.123456789+01:00",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:60Z",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     },
-    words: &["T", "Z", "t", "z", "-", ":", "+23:59", "-23:59", "0000", "9999", "12-31", "02-29", "23:59:60", ".999999999", ".", "\u{2212}"],
+    words: &[
+        "T",
+        "Z",
+        "t",
+        "z",
+        "-",
+        ":",
+        "+23:59",
+        "-23:59",
+        "0000",
+        "9999",
+        "12-31",
+        "02-29",
+        "23:59:60",
+        ".999999999",
+        ".",
+        "\u{2212}",
+    ],
     run: |input| match Timestamp::parse(&String::from_utf8_lossy(input)) {
         Err(invalid) => invalid.to_string(),
         Ok(time) => {
             let printed = time.to_string();
-            assert_eq!(Timestamp::parse(&printed), Ok(time), "what is printed is read again: {printed}");
-            assert!(printed.ends_with('Z') && time.whole_seconds() <= time && time.since(time).is_zero());
+            assert_eq!(
+                Timestamp::parse(&printed),
+                Ok(time),
+                "what is printed is read again: {printed}"
+            );
+            assert!(
+                printed.ends_with('Z')
+                    && time.whole_seconds() <= time
+                    && time.since(time).is_zero()
+            );
             // Far beyond either end is no panic.
             let century = Duration::from_secs(3_155_760_000);
             assert!(time.minus(century) <= time && time.plus(century) >= time);
@@ -214,8 +330,12 @@ pub const PAGE_TOKEN: Target = Target {
     name: "page_token",
     json: false,
     seeds: || {
-        let tokens = [Uuid::nil(), Uuid::max(), Uuid::from_u128(7)].map(|id| page_token::after(id, &LIST));
-        tokens.into_iter().chain(["".to_owned(), "AAAA".to_owned()]).collect()
+        let tokens =
+            [Uuid::nil(), Uuid::max(), Uuid::from_u128(7)].map(|id| page_token::after(id, &LIST));
+        tokens
+            .into_iter()
+            .chain(["".to_owned(), "AAAA".to_owned()])
+            .collect()
     },
     words: &["AAAA", "_", "-", "=", "==", "/", "+", "%3D", "é"],
     run: |input| {
@@ -224,7 +344,10 @@ pub const PAGE_TOKEN: Target = Target {
             Err(invalid) => format!("{invalid} {}", text.len().min(40)),
             Ok(id) => {
                 assert_eq!(page_token::after(id, &LIST), text, "a token has one form");
-                assert!(page_token::read(&text, &"exports").is_err(), "a token is of its list");
+                assert!(
+                    page_token::read(&text, &"exports").is_err(),
+                    "a token is of its list"
+                );
                 "ok".to_owned()
             }
         }
@@ -235,15 +358,26 @@ pub const PAGE_TOKEN: Target = Target {
 pub const FILES_TOKEN: Target = Target {
     name: "files_token",
     json: false,
-    seeds: || [0, 7, u64::MAX].map(|offset| page_token::at_offset(Uuid::from_u128(7), offset)).to_vec(),
+    seeds: || {
+        [0, 7, u64::MAX]
+            .map(|offset| page_token::at_offset(Uuid::from_u128(7), offset))
+            .to_vec()
+    },
     words: PAGE_TOKEN.words,
     run: |input| {
         let text = String::from_utf8_lossy(input);
         match page_token::read_offset(&text, Uuid::from_u128(7)) {
             Err(invalid) => format!("{invalid} {}", text.len().min(40)),
             Ok(offset) => {
-                assert_eq!(page_token::at_offset(Uuid::from_u128(7), offset), text, "a token has one form");
-                assert!(page_token::read_offset(&text, Uuid::from_u128(8)).is_err(), "a token is of its export");
+                assert_eq!(
+                    page_token::at_offset(Uuid::from_u128(7), offset),
+                    text,
+                    "a token has one form"
+                );
+                assert!(
+                    page_token::read_offset(&text, Uuid::from_u128(8)).is_err(),
+                    "a token is of its export"
+                );
                 "ok".to_owned()
             }
         }
@@ -294,8 +428,14 @@ pub const SETTINGS: Target = Target {
         Err(SettingsError::UnknownKey { .. }) => "no such key".to_owned(),
         Err(error) => error.to_string(),
         Ok(settings) => {
-            assert!(settings.poll.min <= settings.poll.max && settings.limits.connections >= 1 && settings.limits.requests >= 1);
-            assert!(settings.lanes.starts.rate_per_s > 0.0 && settings.lanes.looks.rate_per_s > 0.0);
+            assert!(
+                settings.poll.min <= settings.poll.max
+                    && settings.limits.connections >= 1
+                    && settings.limits.requests >= 1
+            );
+            assert!(
+                settings.lanes.starts.rate_per_s > 0.0 && settings.lanes.looks.rate_per_s > 0.0
+            );
             format!("ok {} {}", settings.accounts.len(), settings.tls.is_some())
         }
     },

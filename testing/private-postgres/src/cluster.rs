@@ -25,7 +25,11 @@ const START_ATTEMPTS: u32 = 5;
 
 /// How to stop the Postgres of `folder`: what is thrown away needs no orderly end.
 pub(crate) fn stop_mode(folder: &Folder) -> &'static str {
-    if folder.is_throwaway() { "immediate" } else { "fast" }
+    if folder.is_throwaway() {
+        "immediate"
+    } else {
+        "fast"
+    }
 }
 
 /// A cluster that is made but not running.
@@ -39,14 +43,26 @@ pub(crate) struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     /// Makes the cluster if the folder has none, and sees to it that nothing runs on it.
-    pub(crate) fn prepare(install: &'a Install, folder: &'a Folder, account: &'a Account) -> Result<Self, Error> {
+    pub(crate) fn prepare(
+        install: &'a Install,
+        folder: &'a Folder,
+        account: &'a Account,
+    ) -> Result<Self, Error> {
         if let Some(made_by) = folder.version()
             && made_by != install.version()?
         {
-            return Err(Error::OtherVersion { data_dir: folder.root().to_owned(), made_by });
+            return Err(Error::OtherVersion {
+                data_dir: folder.root().to_owned(),
+                made_by,
+            });
         }
         let password = password(folder, account)?;
-        let this = Self { install, folder, account, password };
+        let this = Self {
+            install,
+            folder,
+            account,
+            password,
+        };
         if folder.version().is_none() {
             this.make()?;
         }
@@ -54,20 +70,27 @@ impl<'a> Cluster<'a> {
         Ok(this)
     }
 
-    /// initdb, in a folder beside the final one: one that was interrupted is never taken for a whole cluster.
+    /// initdb, in a folder beside the final one: one that was interrupted is never taken for a
+    /// whole cluster.
     fn make(&self) -> Result<(), Error> {
         let unfinished = self.folder.root().join("data.new");
         match fs::remove_dir_all(&unfinished) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Error::io(format!("removing {}", unfinished.display()))(error));
+                return Err(Error::io(format!("removing {}", unfinished.display()))(
+                    error,
+                ));
             }
             _ => {}
         }
         let mut initdb = self.account.command(self.install.program("initdb"));
-        initdb.arg("--pgdata").arg(&unfinished).arg("--pwfile").arg(self.folder.root().join("password"));
+        initdb
+            .arg("--pgdata")
+            .arg(&unfinished)
+            .arg("--pwfile")
+            .arg(self.folder.root().join("password"));
         initdb.args(["--username", USER, "--encoding", "UTF8", "--locale", "C"]);
-        // `password`, not `scram-sha-256`: nobody can read along on loopback, and SCRAM costs a client that was built
-        // without optimisation some 50 ms for every connection.
+        // `password`, not `scram-sha-256`: nobody can read along on loopback, and SCRAM costs a
+        // client that was built without optimisation some 50 ms for every connection.
         initdb.args(["--auth-host", "password", "--auth-local", "reject"]);
         if self.folder.is_throwaway() {
             initdb.arg("--no-sync");
@@ -75,7 +98,11 @@ impl<'a> Cluster<'a> {
         run(&mut initdb, "making a Postgres cluster (initdb)")?;
         self.make_database(&unfinished)?;
         let data = self.folder.data();
-        fs::rename(&unfinished, &data).map_err(Error::io(format!("renaming {} to {}", unfinished.display(), data.display())))
+        fs::rename(&unfinished, &data).map_err(Error::io(format!(
+            "renaming {} to {}",
+            unfinished.display(),
+            data.display()
+        )))
     }
 
     /// Makes the database, by the server program alone: not every package of Postgres has psql.
@@ -83,11 +110,17 @@ impl<'a> Cluster<'a> {
         const DOING: &str = "making the database (postgres --single)";
         let mut postgres = self.account.command(self.install.program("postgres"));
         // Without `exit_on_error` it would end well whatever happens.
-        postgres.args(["--single", "-c", "exit_on_error=true", "-D"]).arg(data);
+        postgres
+            .args(["--single", "-c", "exit_on_error=true", "-D"])
+            .arg(data);
         if self.folder.is_throwaway() {
             postgres.arg("-F");
         }
-        postgres.arg("postgres").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        postgres
+            .arg("postgres")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = postgres.spawn().map_err(Error::io(DOING))?;
         if let Some(mut input) = child.stdin.take() {
             // If it ended early, what it printed says more than the broken pipe.
@@ -96,33 +129,55 @@ impl<'a> Cluster<'a> {
         succeeded(child.wait_with_output().map_err(Error::io(DOING))?, DOING)
     }
 
-    /// Stops a Postgres that a killed process left running here, and removes a pid file that means nothing.
+    /// Stops a Postgres that a killed process left running here, and removes a pid file that means
+    /// nothing.
     fn stop_leftover(&self) -> Result<(), Error> {
         let pid_file = self.folder.data().join("postmaster.pid");
-        let Ok(text) = fs::read_to_string(&pid_file) else { return Ok(()) };
-        let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+        let Ok(text) = fs::read_to_string(&pid_file) else {
+            return Ok(());
+        };
+        let pid = text
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok());
         if pid.is_some_and(|pid| self.is_our_postgres(pid)) {
             let mut pg_ctl = pg_ctl(self.install, self.account, &self.folder.data());
-            pg_ctl.args(["stop", "-m", "fast", "-w", "-t"]).arg(STOP_PATIENCE.as_secs().to_string());
-            return run(&mut pg_ctl, "stopping the Postgres that was left running (pg_ctl)").map(drop);
+            pg_ctl
+                .args(["stop", "-m", "fast", "-w", "-t"])
+                .arg(STOP_PATIENCE.as_secs().to_string());
+            return run(
+                &mut pg_ctl,
+                "stopping the Postgres that was left running (pg_ctl)",
+            )
+            .map(drop);
         }
-        // Left in place, it would stop Postgres from starting if its number now belongs to another process.
+        // Left in place, it would stop Postgres from starting if its number now belongs to another
+        // process.
         match fs::remove_file(&pid_file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(format!("removing {}", pid_file.display()))(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::io(format!("removing {}", pid_file.display()))(error))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Whether the process `pid` is a Postgres on this very cluster, and not one that has got an old number.
+    /// Whether the process `pid` is a Postgres on this very cluster, and not one that has got an
+    /// old number.
     fn is_our_postgres(&self, pid: u32) -> bool {
         let data = self.folder.data();
         if !Path::new("/proc/self").exists() {
             let mut pg_ctl = pg_ctl(self.install, self.account, &data);
-            return pg_ctl.arg("status").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
+            return pg_ctl
+                .arg("status")
+                .stdout(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success());
         }
         let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let mut words = command_line.split(|byte| *byte == 0);
-        let is_postgres = words.next().is_some_and(|program| program.ends_with(b"postgres"));
+        let is_postgres = words
+            .next()
+            .is_some_and(|program| program.ends_with(b"postgres"));
         is_postgres && words.any(|word| word == data.as_os_str().as_encoded_bytes())
     }
 
@@ -134,7 +189,9 @@ impl<'a> Cluster<'a> {
             let try_again = match &started {
                 Err(Error::PortTaken { .. }) => options.port.is_none(),
                 // Children of a Postgres that was killed need a moment to notice.
-                Err(Error::Failed { output, .. }) => output.contains("pre-existing shared memory block"),
+                Err(Error::Failed { output, .. }) => {
+                    output.contains("pre-existing shared memory block")
+                }
                 _ => false,
             };
             if !try_again || attempt == START_ATTEMPTS {
@@ -151,7 +208,11 @@ impl<'a> Cluster<'a> {
         let log = new_log(self.folder.root())?;
         let log_too = log.try_clone().map_err(Error::io("sharing the log file"))?;
         let mut postgres = self.account.command(self.install.program("postgres"));
-        postgres.arg("-D").arg(&data).arg("-p").arg(port.to_string());
+        postgres
+            .arg("-D")
+            .arg(&data)
+            .arg("-p")
+            .arg(port.to_string());
         for setting in settings(options.durable) {
             postgres.args(["-c", setting]);
         }
@@ -159,8 +220,15 @@ impl<'a> Cluster<'a> {
         let child = postgres.spawn().map_err(Error::io("starting Postgres"))?;
         let mut stop = pg_ctl(self.install, self.account, &data);
         stop.args(["stop", "-W", "-m"]);
-        let mut server =
-            Server { child, stop, mode: stop_mode(self.folder), port, password: self.password.clone(), ended: false, paused: false };
+        let mut server = Server {
+            child,
+            stop,
+            mode: stop_mode(self.folder),
+            port,
+            password: self.password.clone(),
+            ended: false,
+            paused: false,
+        };
         self.wait_until_ready(&mut server)?;
         Ok(server)
     }
@@ -169,17 +237,32 @@ impl<'a> Cluster<'a> {
         let pid_file = self.folder.data().join("postmaster.pid");
         let give_up = Instant::now() + START_PATIENCE;
         loop {
-            if let Some(status) = server.child.try_wait().map_err(Error::io("watching Postgres start"))? {
+            if let Some(status) = server
+                .child
+                .try_wait()
+                .map_err(Error::io("watching Postgres start"))?
+            {
                 server.ended = true;
                 return Err(self.why_not_started(status, server.port));
             }
             let text = fs::read_to_string(&pid_file).unwrap_or_default();
-            if text.lines().nth(7).is_some_and(|status| status.trim() == "ready") {
+            if text
+                .lines()
+                .nth(7)
+                .is_some_and(|status| status.trim() == "ready")
+            {
                 return Ok(());
             }
             if Instant::now() > give_up {
-                let output = format!("not ready after {} s; its log:\n{}", START_PATIENCE.as_secs(), self.log_tail());
-                return Err(Error::Failed { doing: "starting Postgres", output });
+                let output = format!(
+                    "not ready after {} s; its log:\n{}",
+                    START_PATIENCE.as_secs(),
+                    self.log_tail()
+                );
+                return Err(Error::Failed {
+                    doing: "starting Postgres",
+                    output,
+                });
             }
             sleep(LOOK_EVERY);
         }
@@ -190,7 +273,10 @@ impl<'a> Cluster<'a> {
         if tail.contains("could not bind") {
             return Error::PortTaken { port };
         }
-        Error::Failed { doing: "starting Postgres", output: format!("{status}; its log:\n{tail}") }
+        Error::Failed {
+            doing: "starting Postgres",
+            output: format!("{status}; its log:\n{tail}"),
+        }
     }
 
     fn log_tail(&self) -> String {
@@ -266,13 +352,21 @@ impl Server {
         let _ = self.child.kill();
         self.wait_for_end(KILL_PATIENCE)?;
         asked?;
-        Err(Error::Failed { doing: "stopping Postgres", output: format!("it had to be killed after {} s", STOP_PATIENCE.as_secs()) })
+        Err(Error::Failed {
+            doing: "stopping Postgres",
+            output: format!("it had to be killed after {} s", STOP_PATIENCE.as_secs()),
+        })
     }
 
     fn wait_for_end(&mut self, patience: Duration) -> Result<bool, Error> {
         let give_up = Instant::now() + patience;
         while Instant::now() < give_up {
-            if self.child.try_wait().map_err(Error::io("waiting for Postgres to stop"))?.is_some() {
+            if self
+                .child
+                .try_wait()
+                .map_err(Error::io("waiting for Postgres to stop"))?
+                .is_some()
+            {
                 return Ok(true);
             }
             sleep(LOOK_EVERY);
@@ -299,7 +393,15 @@ fn settings(durable: bool) -> impl Iterator<Item = &'static str> {
         "timezone=UTC",
         "log_timezone=UTC",
     ];
-    let careless: &[&str] = if durable { &[] } else { &["fsync=off", "synchronous_commit=off", "full_page_writes=off"] };
+    let careless: &[&str] = if durable {
+        &[]
+    } else {
+        &[
+            "fsync=off",
+            "synchronous_commit=off",
+            "full_page_writes=off",
+        ]
+    };
     always.into_iter().chain(careless.iter().copied())
 }
 
@@ -317,7 +419,10 @@ fn password(folder: &Folder, account: &Account) -> Result<String, Error> {
         return Ok(known.trim().to_owned());
     }
     if folder.version().is_some() {
-        return Err(Error::unfit(folder.root(), "its file `password` is missing or cannot be read"));
+        return Err(Error::unfit(
+            folder.root(),
+            "its file `password` is missing or cannot be read",
+        ));
     }
     let password = random::hex(16)?;
     keep_password(folder, account, &password)?;
@@ -325,7 +430,11 @@ fn password(folder: &Folder, account: &Account) -> Result<String, Error> {
 }
 
 /// Writes down the password of the folder's cluster.
-pub(crate) fn keep_password(folder: &Folder, account: &Account, password: &str) -> Result<(), Error> {
+pub(crate) fn keep_password(
+    folder: &Folder,
+    account: &Account,
+    password: &str,
+) -> Result<(), Error> {
     let path = folder.root().join("password");
     let _ = fs::remove_file(&path);
     let writing = || Error::io(format!("writing {}", path.display()));
@@ -341,14 +450,22 @@ fn new_log(root: &Path) -> Result<File, Error> {
     new_file(&path).map_err(Error::io(format!("opening {}", path.display())))
 }
 
-/// A new file for its owner only. It follows no link: as root we write where another user could have put one.
+/// A new file for its owner only. It follows no link: as root we write where another user could
+/// have put one.
 pub(crate) fn new_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 pub(crate) fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(Error::io("looking for a free port"))
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    listener
+        .map(|address| address.port())
+        .map_err(Error::io("looking for a free port"))
 }
 
 /// Runs a program to its end; its output if it fails is the error's text.
@@ -361,5 +478,8 @@ fn succeeded(output: Output, doing: &'static str) -> Result<(), Error> {
         return Ok(());
     }
     let text = [output.stdout, output.stderr].concat();
-    Err(Error::Failed { doing, output: String::from_utf8_lossy(&text).into_owned() })
+    Err(Error::Failed {
+        doing,
+        output: String::from_utf8_lossy(&text).into_owned(),
+    })
 }

@@ -58,7 +58,10 @@ impl Error {
     }
 
     pub(crate) fn unfit(data_dir: &Path, why: impl Into<String>) -> Self {
-        Self::Unfit { data_dir: data_dir.to_owned(), why: why.into() }
+        Self::Unfit {
+            data_dir: data_dir.to_owned(),
+            why: why.into(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The folder of a private Postgres: made, checked, locked, and removed if it is a throwaway one.
 //!
-//! What is in it: `data` (the cluster), `postgres.log` and the log before it, `password`, two lock files. The folder
-//! belongs to the user that Postgres runs as and is closed to all others. A folder that this user cannot reach (below
-//! /root, say) is replaced by one in /var/tmp whose name is made from the wanted path, so the next start finds it.
+//! What is in it: `data` (the cluster), `postgres.log` and the log before it, `password`, two lock
+//! files. The folder belongs to the user that Postgres runs as and is closed to all others. A
+//! folder that this user cannot reach (below /root, say) is replaced by one in /var/tmp whose name
+//! is made from the wanted path, so the next start finds it.
 
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -29,11 +30,20 @@ pub(crate) struct Folder {
 impl Folder {
     /// A new folder in the temp folder, with a name that nobody can guess or have taken.
     pub(crate) fn throwaway(account: &Account) -> Result<Self, Error> {
-        let parents = [env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
+        let parents = [
+            env::temp_dir(),
+            PathBuf::from("/tmp"),
+            PathBuf::from("/var/tmp"),
+        ];
         let parent = parents
             .iter()
             .find(|parent| parent.is_absolute() && account.can_use(parent))
-            .ok_or_else(|| Error::unfit(&parents[0], "its user may not write there, nor to /tmp or /var/tmp"))?;
+            .ok_or_else(|| {
+                Error::unfit(
+                    &parents[0],
+                    "its user may not write there, nor to /tmp or /var/tmp",
+                )
+            })?;
         let root = parent.join(format!("private-postgres-{}", random::hex(8)?));
         make(&root, account)?;
         Self::locked(&root, true)
@@ -41,14 +51,22 @@ impl Folder {
 
     /// The folder `wanted`, or its replacement.
     pub(crate) fn kept(wanted: &Path, account: &Account) -> Result<Self, Error> {
-        let wanted = path::absolute(wanted).map_err(Error::io(format!("looking for {}", wanted.display())))?;
+        let wanted = path::absolute(wanted)
+            .map_err(Error::io(format!("looking for {}", wanted.display())))?;
         Self::locked(&kept_root(&wanted, account)?, false)
     }
 
     fn locked(root: &Path, throwaway: bool) -> Result<Self, Error> {
-        // One spelling per folder: a Postgres left running in it is recognised by the path it was started with.
-        let root = root.canonicalize().map_err(Error::io(format!("looking for {}", root.display())))?;
-        Ok(Self { locks: Locks::take(&root)?, root, throwaway })
+        // One spelling per folder: a Postgres left running in it is recognised by the path it was
+        // started with.
+        let root = root
+            .canonicalize()
+            .map_err(Error::io(format!("looking for {}", root.display())))?;
+        Ok(Self {
+            locks: Locks::take(&root)?,
+            root,
+            throwaway,
+        })
     }
 
     /// Where it is.
@@ -68,7 +86,9 @@ impl Folder {
 
     /// The major version that made the cluster in it, if there is one.
     pub(crate) fn version(&self) -> Option<String> {
-        fs::read_to_string(self.data().join("PG_VERSION")).ok().map(|text| text.trim().to_owned())
+        fs::read_to_string(self.data().join("PG_VERSION"))
+            .ok()
+            .map(|text| text.trim().to_owned())
     }
 
     /// A handle that keeps the folder locked for a child process.
@@ -82,7 +102,10 @@ impl Folder {
             return Ok(());
         }
         match fs::remove_dir_all(&self.root) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(format!("removing {}", self.root.display()))(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(format!(
+                "removing {}",
+                self.root.display()
+            ))(error)),
             _ => Ok(()),
         }
     }
@@ -98,7 +121,11 @@ fn kept_root(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
         }
         // An empty folder of somebody else (root made it for us, say) is as good as none.
         fs::remove_dir(wanted).map_err(|_| {
-            let owners = format!("it belongs to uid {}, but Postgres runs as uid {}", metadata.uid(), account.uid());
+            let owners = format!(
+                "it belongs to uid {}, but Postgres runs as uid {}",
+                metadata.uid(),
+                account.uid()
+            );
             Error::unfit(wanted, owners)
         })?;
     }
@@ -113,16 +140,22 @@ fn kept_root(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
     replacement(wanted, account)
 }
 
-/// The folder in /var/tmp that stands for `wanted`. Anybody may write there, so one that exists is checked first.
+/// The folder in /var/tmp that stands for `wanted`. Anybody may write there, so one that exists is
+/// checked first.
 fn replacement(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
     let mut hasher = DefaultHasher::new();
     wanted.hash(&mut hasher);
     let root = PathBuf::from(format!("/var/tmp/tableferry-{:016x}", hasher.finish()));
     match fs::symlink_metadata(&root) {
         Err(_) => make(&root, account)?,
-        Ok(metadata) if !metadata.is_dir() => return Err(Error::unfit(&root, "it is not a folder")),
+        Ok(metadata) if !metadata.is_dir() => {
+            return Err(Error::unfit(&root, "it is not a folder"));
+        }
         Ok(metadata) if metadata.uid() != account.uid() => {
-            return Err(Error::unfit(&root, format!("it belongs to uid {}", metadata.uid())));
+            return Err(Error::unfit(
+                &root,
+                format!("it belongs to uid {}", metadata.uid()),
+            ));
         }
         Ok(metadata) if metadata.mode() & 0o077 != 0 => {
             return Err(Error::unfit(&root, "it is open to other users"));

@@ -1,7 +1,8 @@
 //! Finds the programs of Postgres that are installed on this machine.
 //!
-//! Order: `POSTGRES_BIN_DIR`, then Debian's `/usr/lib/postgresql/<newest>/bin`, then `PATH`. For a folder that an
-//! older major version made, Debian's programs of that very version are taken if they are there.
+//! Order: `POSTGRES_BIN_DIR`, then Debian's `/usr/lib/postgresql/<newest>/bin`, then `PATH`. For a
+//! folder that an older major version made, Debian's programs of that very version are taken if
+//! they are there.
 
 use std::env;
 use std::fs;
@@ -19,7 +20,8 @@ pub(crate) struct Install {
 }
 
 impl Install {
-    /// The programs to use, for a cluster that the major version `made_by` made (`None`: a new cluster).
+    /// The programs to use, for a cluster that the major version `made_by` made (`None`: a new
+    /// cluster).
     pub(crate) fn find(made_by: Option<&str>) -> Result<Self, Error> {
         candidates(made_by)
             .into_iter()
@@ -36,28 +38,45 @@ impl Install {
     /// The major version, as `PG_VERSION` files spell it.
     pub(crate) fn version(&self) -> Result<String, Error> {
         let program = self.program("postgres");
-        let output = Command::new(&program).arg("--version").output().map_err(Error::io(format!("running {}", program.display())))?;
+        let output = Command::new(&program)
+            .arg("--version")
+            .output()
+            .map_err(Error::io(format!("running {}", program.display())))?;
         Ok(major_version(&String::from_utf8_lossy(&output.stdout)))
     }
 }
 
-/// `15` from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, `19` from `postgres (PostgreSQL) 19beta1`.
+/// `15` from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, `19` from `postgres
+/// (PostgreSQL) 19beta1`.
 fn major_version(printed: &str) -> String {
-    let version = printed.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    version.unwrap_or_default().chars().take_while(char::is_ascii_digit).collect()
+    let version = printed
+        .split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    version
+        .unwrap_or_default()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect()
 }
 
 fn candidates(made_by: Option<&str>) -> Vec<PathBuf> {
-    let chosen = env::var_os("POSTGRES_BIN_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let chosen = env::var_os("POSTGRES_BIN_DIR")
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from);
     if let Some(dir) = chosen {
         return vec![dir]; // what a person chose is used or refused, never passed over in silence
     }
-    let debian = debian_versions().into_iter().map(|version| version.to_string());
+    let debian = debian_versions()
+        .into_iter()
+        .map(|version| version.to_string());
     let in_order = made_by.map(str::to_owned).into_iter().chain(debian);
-    let mut dirs: Vec<PathBuf> = in_order.map(|version| Path::new(DEBIAN_DIR).join(version).join("bin")).collect();
+    let mut dirs: Vec<PathBuf> = in_order
+        .map(|version| Path::new(DEBIAN_DIR).join(version).join("bin"))
+        .collect();
     // What PATH holds may be a link into the real folder, where the rest of the programs are.
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).filter_map(|dir| fs::canonicalize(dir.join("postgres")).ok());
+    let on_path =
+        env::split_paths(&path).filter_map(|dir| fs::canonicalize(dir.join("postgres")).ok());
     dirs.extend(on_path.filter_map(|program| program.parent().map(Path::to_owned)));
     dirs
 }
@@ -65,7 +84,9 @@ fn candidates(made_by: Option<&str>) -> Vec<PathBuf> {
 /// The versions that Debian's packages have installed, newest first.
 fn debian_versions() -> Vec<u32> {
     let entries = fs::read_dir(DEBIAN_DIR).into_iter().flatten().flatten();
-    let mut versions: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut versions: Vec<u32> = entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
     versions
 }
@@ -76,7 +97,10 @@ mod tests {
 
     #[test]
     fn major_version_is_read_from_what_postgres_prints() {
-        assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), "15");
+        assert_eq!(
+            major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
+            "15"
+        );
         assert_eq!(major_version("postgres (PostgreSQL) 19beta1\n"), "19");
         assert_eq!(major_version(""), "");
     }

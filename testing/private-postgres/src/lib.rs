@@ -1,19 +1,25 @@
 //! Runs the machine's own Postgres privately, for development and tests.
 //!
-//! [`PrivatePostgres::start`] makes a cluster in a folder (a throwaway one, or one that is kept), starts it on a free
-//! port of 127.0.0.1 with a random password, and makes sure that it has a database [`DATABASE`]. What it promises:
+//! [`PrivatePostgres::start`] makes a cluster in a folder (a throwaway one, or one that is kept),
+//! starts it on a free port of 127.0.0.1 with a random password, and makes sure that it has a
+//! database [`DATABASE`]. What it promises:
 //!
-//! - **Nothing is left behind.** Postgres stops with [`PrivatePostgres::stop`], on drop, and, thanks to a watchdog
-//!   process, also when this process is killed with SIGKILL. A throwaway folder goes with it.
-//! - **One folder, one owner.** A second start on a folder in use is refused; a Postgres that somebody left running
-//!   there is stopped first; stale pid files are removed.
-//! - **Ctrl-C is the caller's.** Postgres runs in a process group of its own, so that the terminal's SIGINT does not
-//!   take the database away from a service that still wants to finish its work.
-//! - **Root works.** Postgres refuses to run as root, so it then runs as `postgres`, or else `nobody`, and its data
-//!   moves below `/var/tmp` if that user cannot reach the wanted folder ([`PrivatePostgres::data_dir`] tells).
-//! - **Other users stay out.** Only loopback, only with the password, and the folder is closed to everybody else.
+//! - **Nothing is left behind.** Postgres stops with [`PrivatePostgres::stop`], on drop, and,
+//!   thanks to a watchdog process, also when this process is killed with SIGKILL. A throwaway
+//!   folder goes with it.
+//! - **One folder, one owner.** A second start on a folder in use is refused; a Postgres that
+//!   somebody left running there is stopped first; stale pid files are removed.
+//! - **Ctrl-C is the caller's.** Postgres runs in a process group of its own, so that the
+//!   terminal's SIGINT does not take the database away from a service that still wants to finish
+//!   its work.
+//! - **Root works.** Postgres refuses to run as root, so it then runs as `postgres`, or else
+//!   `nobody`, and its data moves below `/var/tmp` if that user cannot reach the wanted folder
+//!   ([`PrivatePostgres::data_dir`] tells).
+//! - **Other users stay out.** Only loopback, only with the password, and the folder is closed to
+//!   everybody else.
 //!
-//! The standard library is all it uses, and every call blocks: from async code, call it on a thread for blocking work.
+//! The standard library is all it uses, and every call blocks: from async code, call it on a thread
+//! for blocking work.
 
 mod account;
 mod cluster;
@@ -56,10 +62,12 @@ pub struct Options {
     pub port: Option<u16>,
 }
 
-/// A running Postgres of our own. Dropping it stops it; [`PrivatePostgres::stop`] does too and reports trouble.
+/// A running Postgres of our own. Dropping it stops it; [`PrivatePostgres::stop`] does too and
+/// reports trouble.
 #[derive(Debug)]
 pub struct PrivatePostgres {
-    // Dropped in this order: the server stops, the watchdog is told that nothing is left to do, the lock is released.
+    // Dropped in this order: the server stops, the watchdog is told that nothing is left to do, the
+    // lock is released.
     server: Option<Server>,
     watchdog: Option<Watchdog>,
     folder: Folder,
@@ -72,8 +80,9 @@ impl PrivatePostgres {
     /// Starts Postgres and returns when it takes connections.
     ///
     /// # Errors
-    /// When Postgres is not installed, the folder is in use or unfit, or Postgres does not start: the error's text says
-    /// what to do, and ends with Postgres's own last words where there are any.
+    /// When Postgres is not installed, the folder is in use or unfit, or Postgres does not start:
+    /// the error's text says what to do, and ends with Postgres's own last words where there are
+    /// any.
     pub fn start(options: Options) -> Result<Self, Error> {
         let account = Account::choose()?;
         let folder = match &options.data_dir {
@@ -82,8 +91,16 @@ impl PrivatePostgres {
         };
         let install = Install::find(folder.version().as_deref())?;
         let watchdog = Watchdog::over_postgres(&install, &folder, &account)?;
-        // From here on the watchdog cleans up after us, so an early return needs only to let `Drop` run.
-        let mut this = Self { server: None, watchdog: Some(watchdog), folder, durable: options.durable, port: 0, password: String::new() };
+        // From here on the watchdog cleans up after us, so an early return needs only to let `Drop`
+        // run.
+        let mut this = Self {
+            server: None,
+            watchdog: Some(watchdog),
+            folder,
+            durable: options.durable,
+            port: 0,
+            password: String::new(),
+        };
         let cluster = Cluster::prepare(&install, &this.folder, &account)?;
         let server = cluster.start(&options)?;
         (this.port, this.password) = (server.port(), server.password().to_owned());
@@ -91,8 +108,9 @@ impl PrivatePostgres {
         Ok(this)
     }
 
-    /// Ends Postgres as a crash would (`-m immediate`): every connection breaks off, nothing is written any more. The data
-    /// stays, and [`PrivatePostgres::start_again`] recovers it. Does nothing if it is not running.
+    /// Ends Postgres as a crash would (`-m immediate`): every connection breaks off, nothing is
+    /// written any more. The data stays, and [`PrivatePostgres::start_again`] recovers it. Does
+    /// nothing if it is not running.
     ///
     /// # Errors
     /// When Postgres had to be killed.
@@ -100,7 +118,8 @@ impl PrivatePostgres {
         self.server.take().map_or(Ok(()), Server::crash)
     }
 
-    /// Ends Postgres as a power cut would: SIGKILL to every process of it. The data stays. Does nothing if it is not running.
+    /// Ends Postgres as a power cut would: SIGKILL to every process of it. The data stays. Does
+    /// nothing if it is not running.
     ///
     /// # Errors
     /// When the operating system refuses.
@@ -124,7 +143,8 @@ impl PrivatePostgres {
         self.server.as_mut().map_or(Ok(()), Server::resume)
     }
 
-    /// Starts Postgres again after [`PrivatePostgres::crash`] or [`PrivatePostgres::kill`], with the same data, port and password. Does nothing if it runs.
+    /// Starts Postgres again after [`PrivatePostgres::crash`] or [`PrivatePostgres::kill`], with
+    /// the same data, port and password. Does nothing if it runs.
     ///
     /// # Errors
     /// As [`PrivatePostgres::start`]; also when somebody took the port in the meantime.
@@ -133,7 +153,11 @@ impl PrivatePostgres {
             let account = Account::choose()?;
             let install = Install::find(self.folder.version().as_deref())?;
             let cluster = Cluster::prepare(&install, &self.folder, &account)?;
-            self.server = Some(cluster.start(&Options { data_dir: None, durable: self.durable, port: Some(self.port) })?);
+            self.server = Some(cluster.start(&Options {
+                data_dir: None,
+                durable: self.durable,
+                port: Some(self.port),
+            })?);
         }
         Ok(())
     }
@@ -195,7 +219,9 @@ impl Drop for PrivatePostgres {
 /// One byte of a database name as a URL carries it.
 fn percent_encoded(byte: u8) -> String {
     match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
         _ => format!("%{byte:02X}"),
     }
 }

@@ -1,8 +1,9 @@
-//! Who uses a folder: two advisory locks, which the kernel releases when their holders are gone, however they went.
+//! Who uses a folder: two advisory locks, which the kernel releases when their holders are gone,
+//! however they went.
 //!
-//! `owner.lock` is held by the process that wants the Postgres: if it is taken, somebody else is at work there.
-//! `cluster.lock` is held by that process *and* its watchdog: if only this one is taken, a watchdog is still stopping
-//! the Postgres of a process that died, and waiting helps.
+//! `owner.lock` is held by the process that wants the Postgres: if it is taken, somebody else is at
+//! work there. `cluster.lock` is held by that process *and* its watchdog: if only this one is
+//! taken, a watchdog is still stopping the Postgres of a process that died, and waiting helps.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,7 +26,9 @@ pub(crate) struct Locks {
 impl Locks {
     /// Takes the folder `root` for this process.
     pub(crate) fn take(root: &Path) -> Result<Self, Error> {
-        let in_use = || Error::InUse { data_dir: root.to_owned() };
+        let in_use = || Error::InUse {
+            data_dir: root.to_owned(),
+        };
         let owner = open(&root.join("owner.lock"))?;
         if !try_lock(&owner)? {
             return Err(in_use());
@@ -38,19 +41,27 @@ impl Locks {
             }
             sleep(Duration::from_millis(20));
         }
-        Ok(Self { _owner: owner, cluster })
+        Ok(Self {
+            _owner: owner,
+            cluster,
+        })
     }
 
     /// A handle that keeps the cluster locked for as long as a child process has it open.
     pub(crate) fn for_child(&self) -> Result<Stdio, Error> {
-        self.cluster.try_clone().map(Stdio::from).map_err(Error::io("sharing a lock with the watchdog"))
+        self.cluster
+            .try_clone()
+            .map(Stdio::from)
+            .map_err(Error::io("sharing a lock with the watchdog"))
     }
 }
 
 fn open(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map_err(Error::io(format!("opening {}", path.display())))
+    options
+        .open(path)
+        .map_err(Error::io(format!("opening {}", path.display())))
 }
 
 fn try_lock(file: &File) -> Result<bool, Error> {

@@ -1,7 +1,8 @@
 //! `private-postgres run -- COMMAND…`: runs a command with a Postgres of its own.
 //!
-//! The command finds the database's URL in `DATABASE_URL` and `TABLEFERRY_TEST_DATABASE_URL`. Its exit code becomes
-//! ours. When we are killed, by whatever signal, the command gets SIGTERM and Postgres stops.
+//! The command finds the database's URL in `DATABASE_URL` and `TABLEFERRY_TEST_DATABASE_URL`. Its
+//! exit code becomes ours. When we are killed, by whatever signal, the command gets SIGTERM and
+//! Postgres stops.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
@@ -38,17 +39,25 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "only names are looked at, to leave them out")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only names are looked at, to leave them out"
+)]
 fn run(options: Options, command: &[OsString]) -> Result<ExitStatus, Box<dyn std::error::Error>> {
     let (program, arguments) = command.split_first().ok_or("no command")?;
     let postgres = PrivatePostgres::start(options)?;
     let url = postgres.url(DATABASE);
     let mut command = Command::new(program);
-    command.args(arguments).env("DATABASE_URL", &url).env("TABLEFERRY_TEST_DATABASE_URL", &url);
+    command
+        .args(arguments)
+        .env("DATABASE_URL", &url)
+        .env("TABLEFERRY_TEST_DATABASE_URL", &url);
     for (name, _) in env::vars_os().filter(|(name, _)| is_from_cargo_run(name)) {
         command.env_remove(name);
     }
-    let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
     let watchdog = Watchdog::over_process(child.id())?;
     let status = child.wait()?;
     watchdog.dismiss();
@@ -56,16 +65,23 @@ fn run(options: Options, command: &[OsString]) -> Result<ExitStatus, Box<dyn std
     Ok(status)
 }
 
-/// Whether `cargo run` set this variable about this package. A cargo that runs as our command would otherwise take
-/// it for a change of its environment and build again what is built.
+/// Whether `cargo run` set this variable about this package. A cargo that runs as our command would
+/// otherwise take it for a change of its environment and build again what is built.
 fn is_from_cargo_run(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with("CARGO_PKG_")
         || name.starts_with("CARGO_MANIFEST_")
-        || ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name.as_ref())
+        || [
+            "CARGO_BIN_NAME",
+            "CARGO_CRATE_NAME",
+            "CARGO_PRIMARY_PACKAGE",
+        ]
+        .contains(&name.as_ref())
 }
 
-fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<(Options, Vec<OsString>), String> {
+fn parse(
+    mut arguments: impl Iterator<Item = OsString>,
+) -> Result<(Options, Vec<OsString>), String> {
     if arguments.next().is_none_or(|word| word != "run") {
         return Err("the first argument must be `run`".to_owned());
     }
@@ -76,22 +92,35 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<(Options, Vec<
             Some("--") => break,
             Some("--durable") => options.durable = true,
             Some("--data-dir") => {
-                options.data_dir = Some(PathBuf::from(arguments.next().ok_or("--data-dir needs a folder")?));
+                options.data_dir = Some(PathBuf::from(
+                    arguments.next().ok_or("--data-dir needs a folder")?,
+                ));
             }
             Some("--port") => {
-                let port = arguments.next().and_then(|port| port.to_str()?.parse().ok());
+                let port = arguments
+                    .next()
+                    .and_then(|port| port.to_str()?.parse().ok());
                 options.port = Some(port.ok_or("--port needs a number from 1 to 65535")?);
             }
             _ => return Err(format!("unknown argument {}", word.display())),
         }
     }
     let command: Vec<OsString> = arguments.collect();
-    if command.is_empty() { Err("COMMAND is missing".to_owned()) } else { Ok((options, command)) }
+    if command.is_empty() {
+        Err("COMMAND is missing".to_owned())
+    } else {
+        Ok((options, command))
+    }
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| SIGNAL + signal));
-    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(NOT_RUN))
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| SIGNAL + signal));
+    ExitCode::from(
+        code.and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(NOT_RUN),
+    )
 }
 
 #[cfg(test)]
@@ -104,14 +133,22 @@ mod tests {
 
     #[test]
     fn arguments_after_the_dashes_are_the_commands_own() {
-        let (options, command) = parsed("run --durable --port 5 -- psql --port 6").expect("a right command line");
+        let (options, command) =
+            parsed("run --durable --port 5 -- psql --port 6").expect("a right command line");
         assert!(options.durable && options.port == Some(5) && options.data_dir.is_none());
         assert_eq!(command, ["psql", "--port", "6"]);
     }
 
     #[test]
     fn wrong_command_lines_are_refused() {
-        for line in ["", "start -- x", "run x", "run --", "run --port x -- y", "run --data-dir"] {
+        for line in [
+            "",
+            "start -- x",
+            "run x",
+            "run --",
+            "run --port x -- y",
+            "run --data-dir",
+        ] {
             assert!(parsed(line).is_err(), "{line:?}");
         }
     }

@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct PgBouncerOptions {
     /// Where connections to every database lead.
     pub to: SocketAddr,
-    /// How many connections to Postgres there are at most: in session mode, each client holds one for as long as it is connected.
+    /// How many connections to Postgres there are at most: in session mode, each client holds one
+    /// for as long as it is connected.
     pub pool_size: u32,
     /// Parameters of clients' first messages that are not refused, parted by commas.
     pub ignored_parameters: String,
@@ -51,10 +52,22 @@ impl PgBouncer {
         let account = Account::choose()?;
         let folder = Folder::throwaway(&account)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let this = Self { running: None, folder, address };
-        let PgBouncerOptions { to, pool_size, ignored_parameters } = options;
+        let this = Self {
+            running: None,
+            folder,
+            address,
+        };
+        let PgBouncerOptions {
+            to,
+            pool_size,
+            ignored_parameters,
+        } = options;
         let root = this.folder.root().display();
-        this.write(&account, "users", &format!("\"{USER}\" \"{}\"\n", postgres.password))?;
+        this.write(
+            &account,
+            "users",
+            &format!("\"{USER}\" \"{}\"\n", postgres.password),
+        )?;
         let (host, port, own_port) = (to.ip(), to.port(), address.port());
         let settings = format!(
             "[databases]\n* = host={host} port={port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {own_port}\nunix_socket_dir =\n\
@@ -78,12 +91,20 @@ impl PgBouncer {
     /// # Errors
     /// When it had to be killed.
     pub fn stop(&mut self) -> Result<(), Error> {
-        let Some((mut child, watchdog)) = self.running.take() else { return Ok(()) };
-        let asked = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).stdin(Stdio::null()).status();
+        let Some((mut child, watchdog)) = self.running.take() else {
+            return Ok(());
+        };
+        let asked = Command::new("kill")
+            .args(["-s", "TERM", &child.id().to_string()])
+            .stdin(Stdio::null())
+            .status();
         let give_up = Instant::now() + PATIENCE;
         let mut ended = false;
         while !ended && Instant::now() < give_up {
-            ended = child.try_wait().map_err(Error::io("waiting for PgBouncer to stop"))?.is_some();
+            ended = child
+                .try_wait()
+                .map_err(Error::io("waiting for PgBouncer to stop"))?
+                .is_some();
             sleep(Duration::from_millis(10));
         }
         if !ended {
@@ -92,7 +113,10 @@ impl PgBouncer {
         }
         watchdog.dismiss();
         asked.map_err(Error::io("sending a signal to PgBouncer"))?;
-        let killed = || Error::Failed { doing: "stopping PgBouncer", output: "it had to be killed".to_owned() };
+        let killed = || Error::Failed {
+            doing: "stopping PgBouncer",
+            output: "it had to be killed".to_owned(),
+        };
         ended.then_some(()).ok_or_else(killed)
     }
 
@@ -106,16 +130,27 @@ impl PgBouncer {
         }
         let mut command = Account::choose()?.command(PROGRAM);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.arg(self.path("pgbouncer.ini")).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().map_err(Error::io(format!("starting {PROGRAM}")))?;
+        command
+            .arg(self.path("pgbouncer.ini"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command
+            .spawn()
+            .map_err(Error::io(format!("starting {PROGRAM}")))?;
         let watchdog = Watchdog::over_process_and_folder(child.id(), self.folder.root())?;
         let (child, _) = self.running.insert((child, watchdog));
         let give_up = Instant::now() + PATIENCE;
         while TcpStream::connect(self.address).is_err() {
-            let has_ended = child.try_wait().map_err(Error::io("watching PgBouncer start"))?.is_some();
+            let has_ended = child
+                .try_wait()
+                .map_err(Error::io("watching PgBouncer start"))?
+                .is_some();
             if has_ended || Instant::now() > give_up {
                 let log = self.folder.root().join("pgbouncer.log");
-                return Err(Error::Failed { doing: "starting PgBouncer", output: fs::read_to_string(log).unwrap_or_default() });
+                return Err(Error::Failed {
+                    doing: "starting PgBouncer",
+                    output: fs::read_to_string(log).unwrap_or_default(),
+                });
             }
             sleep(Duration::from_millis(10));
         }

@@ -1,4 +1,5 @@
-//! Signals to every process of a Postgres: the postmaster and its children, each of which is in a process group of its own.
+//! Signals to every process of a Postgres: the postmaster and its children, each of which is in a
+//! process group of its own.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -27,15 +28,25 @@ pub(crate) fn kill(postmaster: u32) -> Result<(), Error> {
 }
 
 fn children(postmaster: u32) -> Result<Vec<u32>, Error> {
-    let processes = fs::read_dir("/proc").map_err(Error::io("looking for the processes of Postgres in /proc"))?;
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    Ok(pids.filter(|pid| parent(*pid) == Some(postmaster)).collect())
+    let processes = fs::read_dir("/proc")
+        .map_err(Error::io("looking for the processes of Postgres in /proc"))?;
+    let pids = processes
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    Ok(pids
+        .filter(|pid| parent(*pid) == Some(postmaster))
+        .collect())
 }
 
 fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may hold anything.
-    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+    stat.rsplit(')')
+        .next()?
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
 }
 
 /// A process that has ended meanwhile is no trouble.
@@ -45,6 +56,11 @@ fn send(signal: &'static str, pids: &[u32]) -> Result<(), Error> {
     }
     let pids = pids.iter().map(ToString::to_string);
     let mut kill = Command::new("kill");
-    kill.args(["-s", signal]).args(pids).stdin(Stdio::null()).stderr(Stdio::null());
-    kill.status().map(drop).map_err(Error::io("sending a signal to Postgres"))
+    kill.args(["-s", signal])
+        .args(pids)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    kill.status()
+        .map(drop)
+        .map_err(Error::io("sending a signal to Postgres"))
 }

@@ -1,4 +1,5 @@
-//! A second Postgres that follows a first one, synchronously if that is wanted, and can take its place.
+//! A second Postgres that follows a first one, synchronously if that is wanted, and can take its
+//! place.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -18,14 +19,15 @@ const NAME: &str = "standby";
 /// How long a standby may take to catch up.
 const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a primary and its standby need beside the defaults: WAL is kept for a standby that was away for a while, and a standby whose
-/// primary was away looks for it again at once.
+/// What a primary and its standby need beside the defaults: WAL is kept for a standby that was away
+/// for a while, and a standby whose primary was away looks for it again at once.
 const SETTINGS: &str = "ALTER SYSTEM SET wal_keep_size = '512MB';
     ALTER SYSTEM SET wal_retrieve_retry_interval = '200ms';
     SELECT pg_reload_conf();";
 
 impl PrivatePostgres {
-    /// Starts a throwaway Postgres that follows `primary`. It has the primary's databases and password, and a port of its own.
+    /// Starts a throwaway Postgres that follows `primary`. It has the primary's databases and
+    /// password, and a port of its own.
     ///
     /// # Errors
     /// As [`PrivatePostgres::start`], and when the copy of the primary fails.
@@ -35,7 +37,14 @@ impl PrivatePostgres {
         let install = Install::find(primary.folder.version().as_deref())?;
         let watchdog = Watchdog::over_postgres(&install, &folder, &account)?;
         let (durable, password) = (primary.durable, primary.password.clone());
-        let mut this = Self { server: None, watchdog: Some(watchdog), folder, durable, port: 0, password };
+        let mut this = Self {
+            server: None,
+            watchdog: Some(watchdog),
+            folder,
+            durable,
+            port: 0,
+            password,
+        };
         this.follow(primary)?;
         Ok(this)
     }
@@ -51,45 +60,83 @@ impl PrivatePostgres {
         let install = Install::find(primary.folder.version().as_deref())?;
         let data = self.folder.data();
         match fs::remove_dir_all(&data) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(format!("removing {}", data.display()))(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::io(format!("removing {}", data.display()))(error));
+            }
             _ => {}
         }
         keep_password(&self.folder, &account, &primary.password)?;
         self.password.clone_from(&primary.password);
         let mut copy = account.command(install.program("pg_basebackup"));
-        copy.arg("--pgdata").arg(&data).args(["--host", "127.0.0.1", "--port", &primary.port.to_string(), "--username", USER]);
-        copy.args(["--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync", "--no-password"]);
+        copy.arg("--pgdata").arg(&data).args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &primary.port.to_string(),
+            "--username",
+            USER,
+        ]);
+        copy.args([
+            "--write-recovery-conf",
+            "--wal-method",
+            "stream",
+            "--checkpoint",
+            "fast",
+            "--no-sync",
+            "--no-password",
+        ]);
         // Both find their way into what the standby connects with.
-        copy.env("PGPASSWORD", &primary.password).env("PGAPPNAME", NAME);
+        copy.env("PGPASSWORD", &primary.password)
+            .env("PGAPPNAME", NAME);
         run(&mut copy, "copying the primary (pg_basebackup)")?;
         let cluster = Cluster::prepare(&install, &self.folder, &account)?;
         let port = (self.port != 0).then_some(self.port);
-        let server = cluster.start(&Options { data_dir: None, durable: self.durable, port })?;
+        let server = cluster.start(&Options {
+            data_dir: None,
+            durable: self.durable,
+            port,
+        })?;
         self.port = server.port();
         self.server = Some(server);
         // Copied from the primary; it would keep this one from committing once it is promoted.
-        self.ask("ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf();", "preparing the standby (psql)").map(drop)
+        self.ask(
+            "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf();",
+            "preparing the standby (psql)",
+        )
+        .map(drop)
     }
 
-    /// From now on nothing is committed here before the standby has it as well. Returns when that holds.
+    /// From now on nothing is committed here before the standby has it as well. Returns when that
+    /// holds.
     ///
     /// # Errors
     /// When the standby does not catch up.
     pub fn be_synchronous(&self) -> Result<(), Error> {
         let doing = "waiting for the standby to catch up (psql)";
-        self.ask(&format!("ALTER SYSTEM SET synchronous_standby_names = '{NAME}'; SELECT pg_reload_conf();"), doing)?;
+        self.ask(
+            &format!(
+                "ALTER SYSTEM SET synchronous_standby_names = '{NAME}'; SELECT pg_reload_conf();"
+            ),
+            doing,
+        )?;
         let give_up = Instant::now() + CATCH_UP_PATIENCE;
-        let sql = format!("SELECT count(*) FROM pg_stat_replication WHERE application_name = '{NAME}' AND sync_state = 'sync'");
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_replication WHERE application_name = '{NAME}' AND sync_state = 'sync'"
+        );
         while self.ask(&sql, doing)? != "1" {
             if Instant::now() > give_up {
-                return Err(Error::Failed { doing, output: format!("not within {} s", CATCH_UP_PATIENCE.as_secs()) });
+                return Err(Error::Failed {
+                    doing,
+                    output: format!("not within {} s", CATCH_UP_PATIENCE.as_secs()),
+                });
             }
             sleep(Duration::from_millis(50));
         }
         Ok(())
     }
 
-    /// Makes a standby the primary; returns when it takes writes. It waits for no standby of its own.
+    /// Makes a standby the primary; returns when it takes writes. It waits for no standby of its
+    /// own.
     ///
     /// # Errors
     /// When it was none, or Postgres fails.
@@ -98,7 +145,10 @@ impl PrivatePostgres {
         if self.ask("SELECT pg_promote(true, 60)", doing)? == "t" {
             return Ok(());
         }
-        Err(Error::Failed { doing, output: "pg_promote says that it did not become the primary".to_owned() })
+        Err(Error::Failed {
+            doing,
+            output: "pg_promote says that it did not become the primary".to_owned(),
+        })
     }
 
     fn ask(&self, sql: &str, doing: &'static str) -> Result<String, Error> {

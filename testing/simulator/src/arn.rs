@@ -21,14 +21,26 @@ pub(crate) enum NotATable {
 impl TableArn {
     pub(crate) fn parse(text: &str) -> Result<Self, NotATable> {
         let (arn, below) = parse_below_table(text).ok_or(NotATable::NotAnArn)?;
-        if below.is_none() { Ok(arn) } else { Err(NotATable::OtherResource) }
+        if below.is_none() {
+            Ok(arn)
+        } else {
+            Err(NotATable::OtherResource)
+        }
     }
 }
 
 impl std::fmt::Display for TableArn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { partition, region, account, table } = self;
-        write!(f, "arn:{partition}:dynamodb:{region}:{account}:table/{table}")
+        let Self {
+            partition,
+            region,
+            account,
+            table,
+        } = self;
+        write!(
+            f,
+            "arn:{partition}:dynamodb:{region}:{account}:table/{table}"
+        )
     }
 }
 
@@ -39,28 +51,60 @@ pub(crate) fn parse_export(text: &str) -> Option<(TableArn, String)> {
     (!id.is_empty() && !id.contains('/')).then(|| (arn, id.to_owned()))
 }
 
-/// The partition, service and account that a text names in the manner of an ARN, whatever else it holds.
+/// The partition, service and account that a text names in the manner of an ARN, whatever else it
+/// holds.
 pub(crate) fn owner_of(text: &str) -> Option<(&str, &str, &str)> {
     let mut parts = text.splitn(6, ':');
-    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some("arn"), Some(partition), Some(service), Some(_), Some(account), Some(_)) => Some((partition, service, account)),
+    match (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) {
+        (Some("arn"), Some(partition), Some(service), Some(_), Some(account), Some(_)) => {
+            Some((partition, service, account))
+        }
         _ => None,
     }
 }
 
 fn parse_below_table(text: &str) -> Option<(TableArn, Option<&str>)> {
     let mut parts = text.splitn(6, ':');
-    let (Some("arn"), Some(partition), Some("dynamodb"), Some(region), Some(account), Some(resource)) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    let (
+        Some("arn"),
+        Some(partition),
+        Some("dynamodb"),
+        Some(region),
+        Some(account),
+        Some(resource),
+    ) = (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    )
     else {
         return None;
     };
     let resource = resource.strip_prefix("table/")?;
-    let (table, below) = resource.split_once('/').map_or((resource, None), |(table, below)| (table, Some(below)));
-    let plausible = partition.starts_with("aws") && !region.is_empty() && is_account_id(account) && is_table_name(table);
+    let (table, below) = resource
+        .split_once('/')
+        .map_or((resource, None), |(table, below)| (table, Some(below)));
+    let plausible = partition.starts_with("aws")
+        && !region.is_empty()
+        && is_account_id(account)
+        && is_table_name(table);
     plausible.then(|| {
-        let arn =
-            TableArn { partition: partition.to_owned(), region: region.to_owned(), account: account.to_owned(), table: table.to_owned() };
+        let arn = TableArn {
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            table: table.to_owned(),
+        };
         (arn, below)
     })
 }
@@ -72,7 +116,10 @@ pub(crate) fn is_account_id(text: &str) -> bool {
 
 /// The characters and length DynamoDB allows in a table's name.
 pub(crate) fn is_table_name(name: &str) -> bool {
-    (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    (3..=255).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// The AWS partition of a region, by the region's first letters.
@@ -87,7 +134,10 @@ pub(crate) fn partition_of(region: &str) -> &'static str {
         ("eusc-", "aws-eusc"),
         ("", "aws"),
     ];
-    BY_PREFIX.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+    BY_PREFIX
+        .iter()
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or("aws", |(_, partition)| partition)
 }
 
 #[cfg(test)]
@@ -101,14 +151,23 @@ mod tests {
         let arn = TableArn::parse(TABLE).unwrap();
         assert_eq!(arn.to_string(), TABLE);
         assert_eq!(TableArn::parse("Orders"), Err(NotATable::NotAnArn));
-        assert_eq!(TableArn::parse("arn:aws:s3:::bucket"), Err(NotATable::NotAnArn));
-        assert_eq!(TableArn::parse(&format!("{TABLE}/index/by-date")), Err(NotATable::OtherResource));
+        assert_eq!(
+            TableArn::parse("arn:aws:s3:::bucket"),
+            Err(NotATable::NotAnArn)
+        );
+        assert_eq!(
+            TableArn::parse(&format!("{TABLE}/index/by-date")),
+            Err(NotATable::OtherResource)
+        );
     }
 
     #[test]
     fn export_arns_carry_their_table() {
         let (arn, id) = parse_export(&format!("{TABLE}/export/01700000000000-abcdef12")).unwrap();
-        assert_eq!((arn.table.as_str(), id.as_str()), ("Orders", "01700000000000-abcdef12"));
+        assert_eq!(
+            (arn.table.as_str(), id.as_str()),
+            ("Orders", "01700000000000-abcdef12")
+        );
         assert!(parse_export(TABLE).is_none());
         assert!(parse_export(&format!("{TABLE}/import/01700000000000-abcdef12")).is_none());
         assert!(parse_export(&"x".repeat(40)).is_none());

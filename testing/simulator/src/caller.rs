@@ -1,4 +1,5 @@
-//! Who calls, and which region is meant: both stand in the scope of an AWS signature. Signatures are not verified.
+//! Who calls, and which region is meant: both stand in the scope of an AWS signature. Signatures
+//! are not verified.
 
 use http::HeaderMap;
 
@@ -19,8 +20,13 @@ pub(crate) struct Caller {
 impl Caller {
     /// From the Authorization header.
     pub(crate) fn of_headers(headers: &HeaderMap, default_account: &str) -> Self {
-        let header = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let credential = header.split_once("Credential=").map_or("", |(_, rest)| rest.split([',', ' ']).next().unwrap_or_default());
+        let header = headers
+            .get(http::header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let credential = header.split_once("Credential=").map_or("", |(_, rest)| {
+            rest.split([',', ' ']).next().unwrap_or_default()
+        });
         Self::of_credential(credential, default_account)
     }
 
@@ -28,9 +34,17 @@ impl Caller {
     pub(crate) fn of_credential(credential: &str, default_account: &str) -> Self {
         let mut parts = credential.split('/');
         let key_id = parts.next().unwrap_or_default();
-        let region = parts.nth(1).filter(|region| !region.is_empty()).unwrap_or(DEFAULT_REGION);
+        let region = parts
+            .nth(1)
+            .filter(|region| !region.is_empty())
+            .unwrap_or(DEFAULT_REGION);
         Self {
-            account: if is_account_id(key_id) { key_id } else { default_account }.to_owned(),
+            account: if is_account_id(key_id) {
+                key_id
+            } else {
+                default_account
+            }
+            .to_owned(),
             region: region.to_owned(),
             signed: !key_id.is_empty(),
         }
@@ -45,10 +59,27 @@ mod tests {
     fn account_and_region_come_from_the_scope() {
         let mut headers = HeaderMap::new();
         let caller = Caller::of_headers(&headers, "123456789012");
-        assert_eq!((caller.account.as_str(), caller.region.as_str(), caller.signed), ("123456789012", "us-east-1", false));
+        assert_eq!(
+            (
+                caller.account.as_str(),
+                caller.region.as_str(),
+                caller.signed
+            ),
+            ("123456789012", "us-east-1", false)
+        );
         let scope = "AWS4-HMAC-SHA256 Credential=111122223333/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x";
-        headers.insert(http::header::AUTHORIZATION, http::HeaderValue::from_static(scope));
+        headers.insert(
+            http::header::AUTHORIZATION,
+            http::HeaderValue::from_static(scope),
+        );
         let caller = Caller::of_headers(&headers, "123456789012");
-        assert_eq!((caller.account.as_str(), caller.region.as_str(), caller.signed), ("111122223333", "eu-west-1", true));
+        assert_eq!(
+            (
+                caller.account.as_str(),
+                caller.region.as_str(),
+                caller.signed
+            ),
+            ("111122223333", "eu-west-1", true)
+        );
     }
 }

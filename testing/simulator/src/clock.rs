@@ -1,6 +1,7 @@
 //! The simulator's clock: real time plus an offset, and a way to stand still.
 //!
-//! This is the only file that asks the system for the time. Everything else is handed a [`Clock`] or a time.
+//! This is the only file that asks the system for the time. Everything else is handed a [`Clock`]
+//! or a time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,12 +30,18 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         let hands = self.hands();
-        hands.frozen_at.unwrap_or_else(|| whole_micros(Self::wall() + hands.offset))
+        hands
+            .frozen_at
+            .unwrap_or_else(|| whole_micros(Self::wall() + hands.offset))
     }
 
-    /// Real time, whatever this clock says: presigned URLs are made by clients, which know no other.
+    /// Real time, whatever this clock says: presigned URLs are made by clients, which know no
+    /// other.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the system for the time"
+    )]
     pub fn wall() -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }
@@ -101,7 +108,10 @@ pub(crate) fn epoch_seconds(at: OffsetDateTime) -> serde_json::Value {
     if millis % 1_000 == 0 {
         serde_json::json!(at.unix_timestamp())
     } else {
-        #[expect(clippy::cast_precision_loss, reason = "13 digits of milliseconds fit a double")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "13 digits of milliseconds fit a double"
+        )]
         let seconds = millis as f64 / 1_000.0;
         serde_json::json!(seconds)
     }
@@ -109,7 +119,10 @@ pub(crate) fn epoch_seconds(at: OffsetDateTime) -> serde_json::Value {
 
 /// A time from epoch seconds, fractions to the microsecond; `None` when no calendar has it.
 pub(crate) fn from_epoch_seconds(seconds: f64) -> Option<OffsetDateTime> {
-    #[expect(clippy::cast_possible_truncation, reason = "an overflow saturates and the calendar refuses it")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an overflow saturates and the calendar refuses it"
+    )]
     let micros = (seconds * 1e6).round() as i128;
     OffsetDateTime::from_unix_timestamp_nanos(micros.checked_mul(1_000)?).ok()
 }

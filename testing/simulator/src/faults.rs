@@ -1,4 +1,5 @@
-//! Faults on order: rules that make calls go wrong, the same way at every run with the same random seed.
+//! Faults on order: rules that make calls go wrong, the same way at every run with the same random
+//! seed.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,8 @@ pub enum FaultKind {
     ShuffleList,
     /// A list lacks every second export, the newest first. Only ListExports.
     HideFromList,
-    /// A page token is refused, as AWS refuses one that it does not know. Only ListExports; a call without a token is answered.
+    /// A page token is refused, as AWS refuses one that it does not know. Only ListExports; a call
+    /// without a token is answered.
     RefusePageToken,
 }
 
@@ -68,36 +70,58 @@ impl Fault {
     /// A rule for every call of an operation.
     #[must_use]
     pub fn new(operation: impl Into<String>, kind: FaultKind) -> Self {
-        Self { operation: operation.into(), table: None, region: None, kind, times: None, probability: None }
+        Self {
+            operation: operation.into(),
+            table: None,
+            region: None,
+            kind,
+            times: None,
+            probability: None,
+        }
     }
 
     /// The same rule for so many calls only.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
-        Self { times: Some(times), ..self }
+        Self {
+            times: Some(times),
+            ..self
+        }
     }
 
     /// The same rule for one table only.
     #[must_use]
     pub fn table(self, table: impl Into<String>) -> Self {
-        Self { table: Some(table.into()), ..self }
+        Self {
+            table: Some(table.into()),
+            ..self
+        }
     }
 
     /// The same rule for one region only.
     #[must_use]
     pub fn region(self, region: impl Into<String>) -> Self {
-        Self { region: Some(region.into()), ..self }
+        Self {
+            region: Some(region.into()),
+            ..self
+        }
     }
 
     /// The same rule with a chance, 0 to 1.
     #[must_use]
     pub fn probability(self, probability: f64) -> Self {
-        Self { probability: Some(probability), ..self }
+        Self {
+            probability: Some(probability),
+            ..self
+        }
     }
 
     fn is_about(&self, operation: &str, table: Option<&str>, region: &str) -> bool {
         (self.operation == "*" || self.operation == operation)
-            && self.table.as_deref().is_none_or(|wanted| table == Some(wanted))
+            && self
+                .table
+                .as_deref()
+                .is_none_or(|wanted| table == Some(wanted))
             && self.region.as_deref().is_none_or(|wanted| region == wanted)
     }
 }
@@ -152,9 +176,16 @@ impl Disturbance {
         parts.extend(self.delay_ms.map(|ms| format!("delay {ms} ms")));
         parts.extend(self.instead.map(|instead| format!("{instead:?}")));
         parts.extend(self.drop_answer.then(|| "drop answer".to_owned()));
-        let list =
-            [(self.list.shuffle, "shuffle list"), (self.list.hide, "hide from list"), (self.list.refuse_page_token, "refuse page token")];
-        parts.extend(list.into_iter().filter(|(applies, _)| *applies).map(|(_, name)| name.to_owned()));
+        let list = [
+            (self.list.shuffle, "shuffle list"),
+            (self.list.hide, "hide from list"),
+            (self.list.refuse_page_token, "refuse page token"),
+        ];
+        parts.extend(
+            list.into_iter()
+                .filter(|(applies, _)| *applies)
+                .map(|(_, name)| name.to_owned()),
+        );
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
@@ -168,7 +199,10 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn new(random_seed: u64) -> Self {
-        Self { rules: Vec::new(), random: fastrand::Rng::with_seed(random_seed ^ 0xFA17) }
+        Self {
+            rules: Vec::new(),
+            random: fastrand::Rng::with_seed(random_seed ^ 0xFA17),
+        }
     }
 
     pub(crate) fn add(&mut self, fault: Fault) {
@@ -184,25 +218,41 @@ impl Faults {
     }
 
     /// What happens to a call: every delay that is about it, and the first other rule.
-    pub(crate) fn disturb(&mut self, operation: &str, table: Option<&str>, region: &str) -> Disturbance {
+    pub(crate) fn disturb(
+        &mut self,
+        operation: &str,
+        table: Option<&str>,
+        region: &str,
+    ) -> Disturbance {
         let mut disturbance = Disturbance::default();
-        let about = |rule: &Fault| rule.is_about(operation, table, region) && !matches!(rule.kind, FaultKind::FailExport { .. });
+        let about = |rule: &Fault| {
+            rule.is_about(operation, table, region)
+                && !matches!(rule.kind, FaultKind::FailExport { .. })
+        };
         for at in 0..self.rules.len() {
             let settled = disturbance.instead.is_some() || disturbance.drop_answer;
             let goes_with_others = matches!(
                 self.rules[at].kind,
-                FaultKind::Delay { .. } | FaultKind::ShuffleList | FaultKind::HideFromList | FaultKind::RefusePageToken
+                FaultKind::Delay { .. }
+                    | FaultKind::ShuffleList
+                    | FaultKind::HideFromList
+                    | FaultKind::RefusePageToken
             );
             if (settled && !goes_with_others) || !about(&self.rules[at]) || !self.strikes(at) {
                 continue;
             }
             match self.rules[at].kind {
-                FaultKind::Delay { ms } => disturbance.delay_ms = Some(disturbance.delay_ms.unwrap_or(0).saturating_add(ms)),
+                FaultKind::Delay { ms } => {
+                    disturbance.delay_ms =
+                        Some(disturbance.delay_ms.unwrap_or(0).saturating_add(ms))
+                }
                 FaultKind::DropAnswer => disturbance.drop_answer = true,
                 FaultKind::Throttle => disturbance.instead = Some(Instead::Throttle),
                 FaultKind::Error500 => disturbance.instead = Some(Instead::Error500),
                 FaultKind::AccessDenied => disturbance.instead = Some(Instead::AccessDenied),
-                FaultKind::ExpiredCredentials => disturbance.instead = Some(Instead::ExpiredCredentials),
+                FaultKind::ExpiredCredentials => {
+                    disturbance.instead = Some(Instead::ExpiredCredentials)
+                }
                 FaultKind::Hang => disturbance.instead = Some(Instead::Hang),
                 FaultKind::ShuffleList => disturbance.list.shuffle = true,
                 FaultKind::HideFromList => disturbance.list.hide = true,
@@ -222,7 +272,10 @@ impl Faults {
             if let FaultKind::FailExport { code, message } = &rule.kind
                 && rule.is_about("ExportTableToPointInTime", Some(table), region)
             {
-                let found = Failure { code: code.clone(), message: message.clone() };
+                let found = Failure {
+                    code: code.clone(),
+                    message: message.clone(),
+                };
                 if self.strikes(at) {
                     failure = Some(found);
                     break;
@@ -235,7 +288,11 @@ impl Faults {
 
     fn strikes(&mut self, at: usize) -> bool {
         let rule = &mut self.rules[at];
-        if rule.times == Some(0) || rule.probability.is_some_and(|chance| self.random.f64() >= chance) {
+        if rule.times == Some(0)
+            || rule
+                .probability
+                .is_some_and(|chance| self.random.f64() >= chance)
+        {
             return false;
         }
         rule.times = rule.times.map(|times| times - 1);
@@ -255,10 +312,23 @@ mod tests {
     fn rules_are_used_up_in_order() {
         let mut faults = Faults::new(1);
         faults.add(Fault::new("DescribeExport", FaultKind::Throttle).times(1));
-        faults.add(Fault::new("*", FaultKind::Error500).times(1).region("eu-west-1"));
-        assert_eq!(faults.disturb("DescribeExport", None, "us-east-1").instead, Some(Instead::Throttle));
-        assert_eq!(faults.disturb("DescribeExport", None, "us-east-1").instead, None);
-        assert_eq!(faults.disturb("Scan", None, "eu-west-1").instead, Some(Instead::Error500));
+        faults.add(
+            Fault::new("*", FaultKind::Error500)
+                .times(1)
+                .region("eu-west-1"),
+        );
+        assert_eq!(
+            faults.disturb("DescribeExport", None, "us-east-1").instead,
+            Some(Instead::Throttle)
+        );
+        assert_eq!(
+            faults.disturb("DescribeExport", None, "us-east-1").instead,
+            None
+        );
+        assert_eq!(
+            faults.disturb("Scan", None, "eu-west-1").instead,
+            Some(Instead::Error500)
+        );
         assert!(faults.rules().is_empty());
     }
 
@@ -269,7 +339,10 @@ mod tests {
         faults.add(Fault::new("*", FaultKind::DropAnswer));
         faults.add(Fault::new("*", FaultKind::Delay { ms: 7 }));
         let disturbance = faults.disturb("Scan", None, "us-east-1");
-        assert_eq!((disturbance.delay_ms, disturbance.drop_answer), (Some(12), true));
+        assert_eq!(
+            (disturbance.delay_ms, disturbance.drop_answer),
+            (Some(12), true)
+        );
     }
 
     #[test]
@@ -277,7 +350,9 @@ mod tests {
         let run = |seed| {
             let mut faults = Faults::new(seed);
             faults.add(Fault::new("*", FaultKind::Throttle).probability(0.5));
-            (0..50).map(|_| faults.disturb("Scan", None, "x").instead.is_some()).collect::<Vec<_>>()
+            (0..50)
+                .map(|_| faults.disturb("Scan", None, "x").instead.is_some())
+                .collect::<Vec<_>>()
         };
         assert_eq!(run(7), run(7));
         assert!(run(7).contains(&true) && run(7).contains(&false));
@@ -287,7 +362,10 @@ mod tests {
     fn the_wire_form_is_flat() {
         let text = r#"{"operation":"Scan","kind":"delay","ms":20,"times":2}"#;
         let fault: Fault = serde_json::from_str(text).unwrap();
-        assert_eq!(fault, Fault::new("Scan", FaultKind::Delay { ms: 20 }).times(2));
+        assert_eq!(
+            fault,
+            Fault::new("Scan", FaultKind::Delay { ms: 20 }).times(2)
+        );
         let text = r#"{"kind":"fail_export","code":"S3AccessDenied","message":"no"}"#;
         let fault: Fault = serde_json::from_str(text).unwrap();
         assert_eq!(fault.operation, "*");

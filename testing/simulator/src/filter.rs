@@ -1,5 +1,5 @@
-//! FilterSpecification of an export: read, and held against its table's key. What expressions mean is the crate
-//! `dynamodb-expressions`.
+//! FilterSpecification of an export: read, and held against its table's key. What expressions mean
+//! is the crate `dynamodb-expressions`.
 
 use dynamodb_expressions::{Fault, Given, KeyAttribute, KeySchema, Kind, Specification};
 use serde_json::Value;
@@ -13,14 +13,24 @@ pub(crate) fn read(filter: &Value) -> Result<Specification, Vec<Fault>> {
         filter: filter["FilterExpression"].as_str(),
         projection: filter["ProjectionExpression"].as_str(),
         key_condition: filter["KeyConditionExpression"].as_str(),
-        names: members("ExpressionAttributeNames").filter_map(|(name, of)| Some((name.as_str(), of.as_str()?))).collect(),
-        values: members("ExpressionAttributeValues").map(|(name, value)| (name.as_str(), value)).collect(),
+        names: members("ExpressionAttributeNames")
+            .filter_map(|(name, of)| Some((name.as_str(), of.as_str()?)))
+            .collect(),
+        values: members("ExpressionAttributeValues")
+            .map(|(name, value)| (name.as_str(), value))
+            .collect(),
     };
     given.check()
 }
 
 /// A table's key, as expressions see it.
 pub(crate) fn key_schema(table: &Table) -> KeySchema {
-    let attribute = |key: &crate::world::KeyAttribute| KeyAttribute { name: key.name.clone(), kind: Kind::of_tag(&key.kind) };
-    KeySchema { partition: attribute(&table.partition_key), sort: table.sort_key.as_ref().map(attribute) }
+    let attribute = |key: &crate::world::KeyAttribute| KeyAttribute {
+        name: key.name.clone(),
+        kind: Kind::of_tag(&key.kind),
+    };
+    KeySchema {
+        partition: attribute(&table.partition_key),
+        sort: table.sort_key.as_ref().map(attribute),
+    }
 }

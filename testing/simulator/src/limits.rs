@@ -30,8 +30,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrent_exports: Some(300),
-            start_calls: Some(Burst { size: 20, refill_per_second: 1.0 }),
-            describe_calls: Some(Burst { size: 15, refill_per_second: 10.0 }),
+            start_calls: Some(Burst {
+                size: 20,
+                refill_per_second: 1.0,
+            }),
+            describe_calls: Some(Burst {
+                size: 15,
+                refill_per_second: 10.0,
+            }),
         }
     }
 }
@@ -40,7 +46,11 @@ impl Limits {
     /// No quota and no throttle.
     #[must_use]
     pub const fn unlimited() -> Self {
-        Self { concurrent_exports: None, start_calls: None, describe_calls: None }
+        Self {
+            concurrent_exports: None,
+            start_calls: None,
+            describe_calls: None,
+        }
     }
 }
 
@@ -59,7 +69,10 @@ impl Throttle {
     pub(crate) fn admit(&mut self, key: &str, burst: Option<Burst>, now: OffsetDateTime) -> bool {
         let Some(burst) = burst else { return true };
         let size = f64::from(burst.size);
-        let level = self.0.entry(key.to_owned()).or_insert(Level { tokens: size, seen_at: now });
+        let level = self.0.entry(key.to_owned()).or_insert(Level {
+            tokens: size,
+            seen_at: now,
+        });
         let passed = (now - level.seen_at).as_seconds_f64().max(0.0);
         level.tokens = (level.tokens + passed * burst.refill_per_second).min(size);
         level.seen_at = now;
@@ -78,7 +91,10 @@ mod tests {
     #[test]
     fn a_burst_passes_then_time_refills() {
         let mut throttle = Throttle::default();
-        let burst = Some(Burst { size: 2, refill_per_second: 1.0 });
+        let burst = Some(Burst {
+            size: 2,
+            refill_per_second: 1.0,
+        });
         let now = OffsetDateTime::UNIX_EPOCH;
         assert!(throttle.admit("a", burst, now));
         assert!(throttle.admit("a", burst, now));

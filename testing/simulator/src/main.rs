@@ -13,13 +13,25 @@ use tracing_subscriber::EnvFilter;
 #[command(version)]
 struct Arguments {
     /// Where DynamoDB and the control interface listen.
-    #[arg(long, env = "TABLEFERRY_SIMULATOR_LISTEN", default_value = "127.0.0.1:8001")]
+    #[arg(
+        long,
+        env = "TABLEFERRY_SIMULATOR_LISTEN",
+        default_value = "127.0.0.1:8001"
+    )]
     listen: SocketAddr,
     /// Where S3 listens.
-    #[arg(long, env = "TABLEFERRY_SIMULATOR_S3_LISTEN", default_value = "127.0.0.1:8002")]
+    #[arg(
+        long,
+        env = "TABLEFERRY_SIMULATOR_S3_LISTEN",
+        default_value = "127.0.0.1:8002"
+    )]
     s3_listen: SocketAddr,
     /// The folder of S3; buckets are folders in it.
-    #[arg(long, env = "TABLEFERRY_SIMULATOR_DATA_DIR", default_value = ".tableferry/simulator")]
+    #[arg(
+        long,
+        env = "TABLEFERRY_SIMULATOR_DATA_DIR",
+        default_value = ".tableferry/simulator"
+    )]
     data_dir: PathBuf,
     /// Tables, buckets and keys to start with: a JSON file, or `sample`.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_SEED")]
@@ -51,9 +63,15 @@ enum Trouble {
     #[error("--account-id must be 12 digits")]
     AccountId,
     #[error("cannot read the seed {path}: {source}")]
-    SeedFile { path: String, source: std::io::Error },
+    SeedFile {
+        path: String,
+        source: std::io::Error,
+    },
     #[error("the seed {path} is not one: {source}")]
-    SeedForm { path: String, source: serde_json::Error },
+    SeedForm {
+        path: String,
+        source: serde_json::Error,
+    },
     #[error(transparent)]
     Start(#[from] tableferry_simulator::StartError),
     #[error("cannot wait for signals: {0}")]
@@ -62,8 +80,12 @@ enum Trouble {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,s3s=off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,s3s=off"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
@@ -77,7 +99,8 @@ async fn run(arguments: Arguments) -> Result<(), Trouble> {
     if !(arguments.speed.is_finite() && arguments.speed > 0.0) {
         return Err(Trouble::Speed);
     }
-    if arguments.account_id.len() != 12 || !arguments.account_id.bytes().all(|b| b.is_ascii_digit()) {
+    if arguments.account_id.len() != 12 || !arguments.account_id.bytes().all(|b| b.is_ascii_digit())
+    {
         return Err(Trouble::AccountId);
     }
     let settings = Settings {
@@ -88,12 +111,20 @@ async fn run(arguments: Arguments) -> Result<(), Trouble> {
         speed: arguments.speed,
         account_id: arguments.account_id,
         any_account: arguments.any_account,
-        limits: if arguments.no_limits { Limits::unlimited() } else { Limits::default() },
+        limits: if arguments.no_limits {
+            Limits::unlimited()
+        } else {
+            Limits::default()
+        },
         random_seed: arguments.random_seed,
         ..Settings::new(arguments.data_dir)
     };
     let simulator = Simulator::start(settings).await?;
-    tracing::info!(dynamodb = simulator.dynamodb_url(), s3 = simulator.s3_url(), "ready");
+    tracing::info!(
+        dynamodb = simulator.dynamodb_url(),
+        s3 = simulator.s3_url(),
+        "ready"
+    );
     stop_signal().await.map_err(Trouble::Signals)?;
     tracing::info!("stopping");
     simulator.shutdown().await;
@@ -104,7 +135,10 @@ fn read_seed(path: String) -> Result<Seed, Trouble> {
     if path == "sample" {
         return Ok(Seed::sample());
     }
-    let text = std::fs::read(&path).map_err(|source| Trouble::SeedFile { path: path.clone(), source })?;
+    let text = std::fs::read(&path).map_err(|source| Trouble::SeedFile {
+        path: path.clone(),
+        source,
+    })?;
     serde_json::from_slice(&text).map_err(|source| Trouble::SeedForm { path, source })
 }
 

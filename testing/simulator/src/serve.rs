@@ -1,4 +1,5 @@
-//! Serving HTTP/1 on a listener until told to stop. A service may refuse to answer: then its connection is cut.
+//! Serving HTTP/1 on a listener until told to stop. A service may refuse to answer: then its
+//! connection is cut.
 
 use std::error::Error;
 use std::time::Duration;
@@ -45,7 +46,8 @@ where
             }
         };
         let _ = stream.set_nodelay(true);
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
         let stop = stop.clone();
         connections.spawn(async move {
             let mut connection = std::pin::pin!(connection);

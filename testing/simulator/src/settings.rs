@@ -34,8 +34,8 @@ pub struct Settings {
     pub random_seed: u64,
     /// Starts with the clock standing still.
     pub freeze_clock: bool,
-    /// Data files per export: one per partition of the table, of which AWS gives a table as many as its capacity and size ask for,
-    /// unless a number is set here.
+    /// Data files per export: one per partition of the table, of which AWS gives a table as many as
+    /// its capacity and size ask for, unless a number is set here.
     pub partitions: Option<u32>,
 }
 

@@ -28,7 +28,8 @@ const KEEP_AFTER: Duration = Duration::from_millis(300);
 /// The largest DynamoDB request: a batch of 16 MB, and room.
 const MOST_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// A simulator that listens. Dropping it stops it; [`Simulator::shutdown`] also waits and keeps its state.
+/// A simulator that listens. Dropping it stops it; [`Simulator::shutdown`] also waits and keeps its
+/// state.
 pub struct Simulator {
     world: Arc<World>,
     data_dir: PathBuf,
@@ -74,13 +75,24 @@ impl Simulator {
         let (s3_listener, s3) = listen(settings.s3_listen).await?;
         let stop = CancellationToken::new();
         let tasks = vec![
-            tokio::spawn(serve_dynamodb(Arc::clone(&world), dynamodb_listener, stop.clone())),
+            tokio::spawn(serve_dynamodb(
+                Arc::clone(&world),
+                dynamodb_listener,
+                stop.clone(),
+            )),
             tokio::spawn(serve_s3(Arc::clone(&world), s3_listener, stop.clone())),
             tokio::spawn(finish_when_due(Arc::clone(&world), stop.clone())),
             tokio::spawn(keep_changes(Arc::clone(&world), stop.clone())),
         ];
         tracing::info!(%dynamodb, %s3, data_dir = %settings.data_dir.display(), "simulator started");
-        Ok(Self { world, data_dir: settings.data_dir, dynamodb, s3, stop, tasks })
+        Ok(Self {
+            world,
+            data_dir: settings.data_dir,
+            dynamodb,
+            s3,
+            stop,
+            tasks,
+        })
     }
 
     /// Where DynamoDB and the control interface are.
@@ -159,7 +171,8 @@ async fn serve_s3(world: Arc<World>, listener: TcpListener, stop: CancellationTo
     serve(listener, service, stop).await;
 }
 
-/// Ends exports as they fall due. With a frozen clock there is nothing to wait for but a touch of the clock.
+/// Ends exports as they fall due. With a frozen clock there is nothing to wait for but a touch of
+/// the clock.
 async fn finish_when_due(world: Arc<World>, stop: CancellationToken) {
     loop {
         let next_due = world.state().next_due();

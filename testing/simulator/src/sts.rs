@@ -1,5 +1,6 @@
-//! STS (query protocol, XML answers): AssumeRole hands out credentials whose access key id is the role's account, which both
-//! listeners take as the caller's account; GetCallerIdentity says which account that is.
+//! STS (query protocol, XML answers): AssumeRole hands out credentials whose access key id is the
+//! role's account, which both listeners take as the caller's account; GetCallerIdentity says which
+//! account that is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +30,10 @@ type Refusal = (u16, &'static str, String);
 pub(crate) async fn answer(world: &Arc<World>, caller: &Caller, body: &[u8]) -> Response {
     let form = parse(body);
     let operation = form.get("Action").cloned().unwrap_or_default();
-    let logged: Map<_, _> = form.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let logged: Map<_, _> = form
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
     let mut call = Call::begin(world, caller, &operation, Some(&logged));
     let disturbance = world.faults().disturb(&operation, None, &caller.region);
     if let Some(delay_ms) = disturbance.delay_ms {
@@ -43,13 +47,29 @@ pub(crate) async fn answer(world: &Arc<World>, caller: &Caller, body: &[u8]) -> 
         }
         Some(Instead::AccessDenied) => Err(denied(&form, caller)),
         Some(Instead::Throttle) => Err((400, "Throttling", "Rate exceeded".to_owned())),
-        Some(Instead::ExpiredCredentials) => Err((403, "ExpiredToken", "The security token included in the request is expired".to_owned())),
-        Some(Instead::Error500) => Err((500, "InternalFailure", "We encountered an internal error. Please try again.".to_owned())),
+        Some(Instead::ExpiredCredentials) => Err((
+            403,
+            "ExpiredToken",
+            "The security token included in the request is expired".to_owned(),
+        )),
+        Some(Instead::Error500) => Err((
+            500,
+            "InternalFailure",
+            "We encountered an internal error. Please try again.".to_owned(),
+        )),
         None if operation == "AssumeRole" => assume(world, caller, &form),
         None if operation == "GetCallerIdentity" => Ok(identity(caller)),
-        None => Err((400, "InvalidAction", format!("Could not find operation {operation} for version 2011-06-15"))),
+        None => Err((
+            400,
+            "InvalidAction",
+            format!("Could not find operation {operation} for version 2011-06-15"),
+        )),
     };
-    call.end(world, result.as_ref().map_or_else(|refusal| refusal.1, |_| "OK"), result.is_ok());
+    call.end(
+        world,
+        result.as_ref().map_or_else(|refusal| refusal.1, |_| "OK"),
+        result.is_ok(),
+    );
     let mut response = respond(result);
     if disturbance.drop_answer {
         response.extensions_mut().insert(CutConnection);
@@ -57,12 +77,19 @@ pub(crate) async fn answer(world: &Arc<World>, caller: &Caller, body: &[u8]) -> 
     response
 }
 
-fn assume(world: &World, caller: &Caller, form: &BTreeMap<String, String>) -> Result<String, Refusal> {
+fn assume(
+    world: &World,
+    caller: &Caller,
+    form: &BTreeMap<String, String>,
+) -> Result<String, Refusal> {
     let role = form.get("RoleArn").map(String::as_str).unwrap_or_default();
     let Some((account, name)) = role_of(role) else {
         return Err((400, "ValidationError", format!("{role} is invalid")));
     };
-    let session = form.get("RoleSessionName").map(String::as_str).unwrap_or_default();
+    let session = form
+        .get("RoleSessionName")
+        .map(String::as_str)
+        .unwrap_or_default();
     if session.is_empty() {
         return Err((
             400,
@@ -74,9 +101,15 @@ fn assume(world: &World, caller: &Caller, form: &BTreeMap<String, String>) -> Re
     if wanted.is_some() && wanted.as_ref() != form.get("ExternalId") {
         return Err(denied(form, caller));
     }
-    let asked = form.get("DurationSeconds").and_then(|seconds| seconds.parse().ok()).map(Duration::seconds);
+    let asked = form
+        .get("DurationSeconds")
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::seconds);
     // Clients compare the end with their own clock.
-    let ends_at = crate::clock::Clock::wall().saturating_add(asked.unwrap_or(LIFE)).format(&Rfc3339).unwrap_or_default();
+    let ends_at = crate::clock::Clock::wall()
+        .saturating_add(asked.unwrap_or(LIFE))
+        .format(&Rfc3339)
+        .unwrap_or_default();
     let session = escape(session);
     Ok(format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><AssumedRoleUser>\
@@ -98,19 +131,29 @@ fn identity(caller: &Caller) -> String {
     )
 }
 
-/// STS says the same whether the role is missing, its trust policy says no, or the external id is another.
+/// STS says the same whether the role is missing, its trust policy says no, or the external id is
+/// another.
 fn denied(form: &BTreeMap<String, String>, caller: &Caller) -> Refusal {
     let role = form.get("RoleArn").map(String::as_str).unwrap_or_default();
     let who = format!("arn:aws:iam::{}:user/caller", caller.account);
-    (403, "AccessDenied", format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {role}"))
+    (
+        403,
+        "AccessDenied",
+        format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {role}"),
+    )
 }
 
 /// Account and name of `arn:<partition>:iam::<account>:role/<path and name>`.
 fn role_of(arn: &str) -> Option<(&str, &str)> {
     let mut parts = arn.splitn(6, ':');
-    let (Some("arn"), Some(_), Some("iam"), Some(""), Some(account), Some(resource)) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let (Some("arn"), Some(_), Some("iam"), Some(""), Some(account), Some(resource)) = (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) else {
         return None;
     };
     let name = resource.strip_prefix("role/")?.rsplit('/').next()?;
@@ -119,12 +162,21 @@ fn role_of(arn: &str) -> Option<(&str, &str)> {
 
 fn parse(body: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(body);
-    let plain = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
-    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (plain(name), plain(value))).collect()
+    let plain = |part: &str| {
+        percent_decode_str(&part.replace('+', " "))
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    text.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (plain(name), plain(value)))
+        .collect()
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn respond(result: Result<String, Refusal>) -> Response {
@@ -141,8 +193,12 @@ fn respond(result: Result<String, Refusal>) -> Response {
         }
     };
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("text/xml"),
+    );
     response
 }
 
@@ -153,7 +209,10 @@ mod tests {
     #[test]
     fn forms_and_roles_are_taken_apart() {
         let form = parse(b"Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fpath%2Fname&x=a+b");
-        assert_eq!((form["Action"].as_str(), form["x"].as_str()), ("AssumeRole", "a b"));
+        assert_eq!(
+            (form["Action"].as_str(), form["x"].as_str()),
+            ("AssumeRole", "a b")
+        );
         assert_eq!(role_of(&form["RoleArn"]), Some(("111122223333", "name")));
         assert_eq!(role_of("arn:aws:iam::111122223333:user/name"), None);
     }

@@ -19,7 +19,12 @@ impl Answer {
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or_default();
-        Self { status, headers, text, json }
+        Self {
+            status,
+            headers,
+            text,
+            json,
+        }
     }
 
     /// Fails the test unless the answer has this status.
@@ -34,10 +39,21 @@ impl Answer {
     pub fn expect_problem(self, status: u16, name: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.header("content-type"), "application/problem+json");
-        assert_eq!(answer.json["type"], format!("/problems/{name}"), "{}", answer.text);
+        assert_eq!(
+            answer.json["type"],
+            format!("/problems/{name}"),
+            "{}",
+            answer.text
+        );
         assert_eq!(answer.json["status"], status);
         for member in ["title", "detail", "instance"] {
-            assert!(answer.json[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {}", answer.text);
+            assert!(
+                answer.json[member]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{member}: {}",
+                answer.text
+            );
         }
         assert!(answer.json["errors"].is_array());
         answer
@@ -45,7 +61,12 @@ impl Answer {
 
     /// The pointers of a problem's errors, sorted.
     pub fn pointers(&self) -> Vec<&str> {
-        let mut all: Vec<_> = self.json["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+        let mut all: Vec<_> = self.json["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["pointer"].as_str().unwrap())
+            .collect();
         all.sort_unstable();
         all
     }
@@ -58,6 +79,9 @@ impl Answer {
     /// The export's id.
     #[track_caller]
     pub fn id(&self) -> String {
-        self.json["id"].as_str().unwrap_or_else(|| panic!("no id in {}", self.text)).to_owned()
+        self.json["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no id in {}", self.text))
+            .to_owned()
     }
 }

@@ -27,13 +27,13 @@ use tableferry::domain::step::Claimed;
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
 use tableferry::listener::{Limits, Proxies, TlsFiles};
-use tableferry::telemetry::TelemetrySettings;
 use tableferry::settings::{Auth, Retention, Settings};
 use tableferry::store::Store;
 use tableferry::store::record::StepQueue;
 use tableferry::store::schedule::{Kind, Quota};
-use tableferry::webhooks::vault::VaultKey;
+use tableferry::telemetry::TelemetrySettings;
 use tableferry::webhooks::Names;
+use tableferry::webhooks::vault::VaultKey;
 use tableferry::worker::crew;
 use tableferry::worker::delivery_worker::DeliveryWorker;
 use tableferry::worker::export_step::Stepper;
@@ -41,7 +41,9 @@ use tableferry::worker::export_worker::ExportWorker;
 use tableferry::worker::lanes::Lanes;
 use tableferry::worker::verification_worker::VerificationWorker;
 use tableferry::worker::webhook_job_worker::WebhookJobWorker;
-use tableferry_simulator::{Control, Limits as AwsLimits, Seed, Settings as SimulatorSettings, Simulator};
+use tableferry_simulator::{
+    Control, Limits as AwsLimits, Seed, Settings as SimulatorSettings, Simulator,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -113,7 +115,10 @@ impl Default for TestOptions {
             accounts: "[]",
             auth: Auth::None,
             oidc: None,
-            rate_limits: PaceLimits { burst: 1e5, rate_per_s: 1e5 },
+            rate_limits: PaceLimits {
+                burst: 1e5,
+                rate_per_s: 1e5,
+            },
             front: Limits::default(),
             tls: None,
             public_url: "",
@@ -156,14 +161,23 @@ pub fn create_body() -> Value {
 
 /// A quota for all there is in the lane of the sample.
 pub fn everything() -> [Quota; 3] {
-    [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota { lane: "123456789012/us-east-1".to_owned(), kind, most: 100 })
+    [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota {
+        lane: "123456789012/us-east-1".to_owned(),
+        kind,
+        most: 100,
+    })
 }
 
 /// A request as the worker sends it to AWS, for exports that are started without the service.
 pub fn plain_request(table: &str) -> ExportRequest {
     ExportRequest {
         table_arn: TableArn::parse(table).unwrap(),
-        destination: S3Destination { bucket: S3Bucket::parse(BUCKET).unwrap(), bucket_owner: None, prefix: None, encryption: None },
+        destination: S3Destination {
+            bucket: S3Bucket::parse(BUCKET).unwrap(),
+            bucket_owner: None,
+            prefix: None,
+            encryption: None,
+        },
         format: ExportFormat::DynamodbJson,
         kind: ExportKind::Full { export_time: None },
         filter: None,
@@ -185,7 +199,11 @@ impl TestApp {
         let simulator = Simulator::start(SimulatorSettings {
             seed: Some(Seed::sample()),
             freeze_clock: true,
-            limits: if options.limits { AwsLimits::default() } else { AwsLimits::unlimited() },
+            limits: if options.limits {
+                AwsLimits::default()
+            } else {
+                AwsLimits::unlimited()
+            },
             ..SimulatorSettings::new(folder.path().join("s3"))
         })
         .await
@@ -195,37 +213,70 @@ impl TestApp {
             Some(earlier) => earlier,
             None => fresh_database().await,
         };
-        let lanes = if options.limits { default_lanes() } else { unlimited_lanes() };
+        let lanes = if options.limits {
+            default_lanes()
+        } else {
+            unlimited_lanes()
+        };
         let settings = Settings {
             database_url: Some(database_url.clone().into()),
             direct_database_url: None,
             listen: ([127, 0, 0, 1], 0).into(),
             tls: options.tls,
-            public_url: set(options.public_url).map(|url| PublicUrl::parse(url).unwrap()).unwrap_or_default(),
-            proxies: set(options.trusted_proxies).map(|list| Proxies::parse(list, options.proxy_protocol).unwrap()).unwrap_or_default(),
+            public_url: set(options.public_url)
+                .map(|url| PublicUrl::parse(url).unwrap())
+                .unwrap_or_default(),
+            proxies: set(options.trusted_proxies)
+                .map(|list| Proxies::parse(list, options.proxy_protocol).unwrap())
+                .unwrap_or_default(),
             cors_origins: set(options.cors_origins).map(|list| Origins::parse(list).unwrap()),
             limits: options.front,
             auth: options.auth,
             oidc: options.oidc,
             rate_limits: options.rate_limits,
-            lanes: LaneLimits { most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight), ..lanes },
+            lanes: LaneLimits {
+                most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight),
+                ..lanes
+            },
             accounts: AccountRole::parse_all(options.accounts).unwrap(),
             prices: Prices::default(),
             retention: Retention::default(),
-            poll: PollBounds { min: Duration::from_secs(2), max: options.longest_poll },
-            webhook_secret: options.webhook_secret.map(|s| WebhookSecret::parse(s).unwrap()),
+            poll: PollBounds {
+                min: Duration::from_secs(2),
+                max: options.longest_poll,
+            },
+            webhook_secret: options
+                .webhook_secret
+                .map(|s| WebhookSecret::parse(s).unwrap()),
             webhook_urls: policy(options.allow_private, options.allow_hosts, options.ports),
-            encryption_keys: options.encryption_keys.iter().map(|key| VaultKey::parse(key).unwrap()).collect(),
-            telemetry: TelemetrySettings { metrics: true, traces: false, log: Some("off".to_owned()), log_format: None },
+            encryption_keys: options
+                .encryption_keys
+                .iter()
+                .map(|key| VaultKey::parse(key).unwrap())
+                .collect(),
+            telemetry: TelemetrySettings {
+                metrics: true,
+                traces: false,
+                log: Some("off".to_owned()),
+                log_format: None,
+            },
         };
         let store = Store::connect_lazily(settings.database_url.as_ref().unwrap(), None).unwrap();
         store.migrate().await.unwrap();
-        let aws = Aws::at_endpoints(&simulator.dynamodb_url(), if options.s3_is_away { NOWHERE } else { &s3_url }).await;
+        let aws = Aws::at_endpoints(
+            &simulator.dynamodb_url(),
+            if options.s3_is_away { NOWHERE } else { &s3_url },
+        )
+        .await;
         let aws = aws.with_roles(settings.accounts.clone());
         let app = App::new(&settings, store, aws, options.names).unwrap();
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (chance, exports, deliveries) = (app.chance.clone(), Arc::clone(&app.exports), Arc::clone(&app.deliveries));
+        let (chance, exports, deliveries) = (
+            app.chance.clone(),
+            Arc::clone(&app.exports),
+            Arc::clone(&app.deliveries),
+        );
         let webhook_jobs = Arc::clone(&app.webhook_jobs);
         let verifications = Arc::clone(&app.verifications);
         let stop = CancellationToken::new();
@@ -267,7 +318,11 @@ impl TestApp {
             changed: Arc::default(),
             deliveries: Arc::default(),
         };
-        ExportWorker { stepper, lanes: Lanes::new(unlimited_lanes()), stopping: CancellationToken::new() }
+        ExportWorker {
+            stepper,
+            lanes: Lanes::new(unlimited_lanes()),
+            stopping: CancellationToken::new(),
+        }
     }
 
     /// The store on its own, for what no call asks for.
@@ -277,7 +332,11 @@ impl TestApp {
 
     /// Claims every scheduled export of the sample's lane, whether due or not.
     pub async fn claim_everything(&self) -> Vec<Claimed> {
-        let claimed = self.store().claim_exports(&everything(), 100, FAR_AHEAD, self.chance.now()).await.unwrap();
+        let claimed = self
+            .store()
+            .claim_exports(&everything(), 100, FAR_AHEAD, self.chance.now())
+            .await
+            .unwrap();
         claimed.into_iter().map(|one| one.claimed).collect()
     }
 
@@ -306,7 +365,8 @@ impl TestApp {
         crew::step(&*self.deliveries, FAR_AHEAD).await.unwrap()
     }
 
-    /// Works on every webhook job for as long as it can, and gives up what is to be given up. How many jobs there were.
+    /// Works on every webhook job for as long as it can, and gives up what is to be given up. How
+    /// many jobs there were.
     pub async fn step_webhook_jobs(&self) -> usize {
         crew::step(&*self.webhook_jobs, FAR_AHEAD).await.unwrap()
     }
@@ -332,7 +392,8 @@ impl TestApp {
     }
 
     pub async fn create(&self, body: &Value) -> Answer {
-        self.send(self.request(Method::POST, "/v1/exports").json(body)).await
+        self.send(self.request(Method::POST, "/v1/exports").json(body))
+            .await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -340,13 +401,25 @@ impl TestApp {
     }
 
     pub async fn export(&self, id: &str) -> Value {
-        self.get(&format!("/v1/exports/{id}")).await.expect(200).json
+        self.get(&format!("/v1/exports/{id}"))
+            .await
+            .expect(200)
+            .json
     }
 
     /// The types of an export's events, oldest first.
     pub async fn event_types(&self, id: &str) -> Vec<String> {
-        let events = self.get(&format!("/v1/exports/{id}/events")).await.expect(200).json;
-        events["events"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap().to_owned()).collect()
+        let events = self
+            .get(&format!("/v1/exports/{id}/events"))
+            .await
+            .expect(200)
+            .json;
+        events["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["type"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -359,7 +432,11 @@ impl TestApp {
 
     /// How often an operation was called at AWS.
     pub fn calls(&self, operation: &str) -> usize {
-        self.aws.calls().iter().filter(|call| call.operation == operation).count()
+        self.aws
+            .calls()
+            .iter()
+            .filter(|call| call.operation == operation)
+            .count()
     }
 
     /// What only the database's owner can do.
@@ -369,7 +446,10 @@ impl TestApp {
 
     /// Everything that is stored, to see that nothing was.
     pub async fn stored_exports(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM exports").fetch_one(&self.pool).await.unwrap()
+        sqlx::query_scalar("SELECT count(*) FROM exports")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
     }
 }
 
@@ -385,8 +465,15 @@ pub fn default_lanes() -> LaneLimits {
 }
 
 fn unlimited_lanes() -> LaneLimits {
-    let without = PaceLimits { burst: 1e6, rate_per_s: 1e6 };
-    LaneLimits { starts: without, looks: without, most_in_flight: 1_000_000 }
+    let without = PaceLimits {
+        burst: 1e6,
+        rate_per_s: 1e6,
+    };
+    LaneLimits {
+        starts: without,
+        looks: without,
+        most_in_flight: 1_000_000,
+    }
 }
 
 /// A policy from the texts of its settings; empty means not set.
@@ -397,7 +484,9 @@ pub fn policy(allow_private: bool, hosts: &str, ports: &str) -> UrlPolicy {
 
 /// A client for loopback.
 #[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]
-pub fn client_with(make: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
+pub fn client_with(
+    make: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> reqwest::Client {
     make(reqwest::Client::builder().no_proxy()).build().unwrap()
 }
 

@@ -28,20 +28,41 @@ pub fn issue_with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
     // A name of its own: of two authorities of one name, the other's key would be tried.
-    authority.distinguished_name.push(rcgen::DnType::CommonName, authority_key.serialize_pem().get(40..80).unwrap_or_default());
+    authority.distinguished_name.push(
+        rcgen::DnType::CommonName,
+        authority_key
+            .serialize_pem()
+            .get(40..80)
+            .unwrap_or_default(),
+    );
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_cert = authority.self_signed(&authority_key).unwrap();
     let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    let mut params = CertificateParams::new(
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>(),
+    )
+    .unwrap();
     change(&mut params);
-    let cert = params.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
-    Issued { cert: cert.pem(), key: key.serialize_pem(), authority: authority_cert.pem() }
+    let cert = params
+        .signed_by(&key, &Issuer::new(authority, authority_key))
+        .unwrap();
+    Issued {
+        cert: cert.pem(),
+        key: key.serialize_pem(),
+        authority: authority_cert.pem(),
+    }
 }
 
 impl Issued {
     /// What a server needs to show it.
     pub fn chain(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        (vec![CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()], PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
+        (
+            vec![CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap(),
+        )
     }
 }
 
@@ -54,8 +75,14 @@ pub struct TlsListener {
 impl TlsListener {
     pub async fn bind(issued: &Issued) -> Self {
         let (chain, key) = issued.chain();
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), acceptor: TlsAcceptor::from(Arc::new(config)) }
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        Self {
+            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
     }
 }
 

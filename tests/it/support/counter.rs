@@ -17,7 +17,10 @@ impl Counter {
     }
 
     fn on(listener: TcpListener) -> Self {
-        let counter = Self { port: listener.local_addr().unwrap().port(), count: Arc::default() };
+        let counter = Self {
+            port: listener.local_addr().unwrap().port(),
+            count: Arc::default(),
+        };
         let count = Arc::clone(&counter.count);
         tokio::spawn(async move {
             while listener.accept().await.is_ok() {
@@ -31,7 +34,9 @@ impl Counter {
     pub async fn pair() -> (Self, Self) {
         loop {
             let second = TcpListener::bind("127.0.0.2:0").await.unwrap();
-            if let Ok(first) = TcpListener::bind(("127.0.0.1", second.local_addr().unwrap().port())).await {
+            if let Ok(first) =
+                TcpListener::bind(("127.0.0.1", second.local_addr().unwrap().port())).await
+            {
                 return (Self::on(first), Self::on(second));
             }
         }

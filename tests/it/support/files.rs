@@ -1,4 +1,5 @@
-//! What is in S3: a table with a known past, and objects that tests read, change and remove behind the service's back.
+//! What is in S3: a table with a known past, and objects that tests read, change and remove behind
+//! the service's back.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub fn books_body() -> Value {
 }
 
 impl TestApp {
-    /// A table of 40 items, of which one in ten was changed or deleted an hour ago. The items as they are now, by key.
+    /// A table of 40 items, of which one in ten was changed or deleted an hour ago. The items as
+    /// they are now, by key.
     pub fn make_books(&self) -> Vec<Value> {
         let item = |number: u32, price: &str| {
             json!({
@@ -44,8 +46,13 @@ impl TestApp {
             "name": "Books", "partition_key": {"name": "pk", "kind": "S"}, "age": "5d", "recovery_age": "5d",
             "items": items, "history": changes.collect::<Vec<_>>(),
         });
-        self.aws.create_table(&serde_json::from_value(seed).unwrap()).unwrap();
-        (0..40).filter(|n| *n != 30).map(|n| item(n, if n % 10 == 0 { "-99" } else { "12.5" })).collect()
+        self.aws
+            .create_table(&serde_json::from_value(seed).unwrap())
+            .unwrap();
+        (0..40)
+            .filter(|n| *n != 30)
+            .map(|n| item(n, if n % 10 == 0 { "-99" } else { "12.5" }))
+            .collect()
     }
 
     /// Takes a turn of every verification, due or not. How many there were.
@@ -61,13 +68,26 @@ impl TestApp {
     /// A worker of another replica that checks one file a turn.
     pub async fn slow_verifier(&self) -> VerificationWorker {
         let aws = Arc::new(self.another_aws().await);
-        let worker = VerificationWorker::new(self.store(), aws, self.chance.clone(), Arc::default(), CancellationToken::new());
-        VerificationWorker { turn: Duration::ZERO, ..worker }
+        let worker = VerificationWorker::new(
+            self.store(),
+            aws,
+            self.chance.clone(),
+            Arc::default(),
+            CancellationToken::new(),
+        );
+        VerificationWorker {
+            turn: Duration::ZERO,
+            ..worker
+        }
     }
 
     /// Asks for a verification.
     pub async fn verify(&self, id: &str, deep: bool) -> Answer {
-        self.send(self.request(Method::POST, &format!("/v1/exports/{id}/verify")).json(&json!({"deep": deep}))).await
+        self.send(
+            self.request(Method::POST, &format!("/v1/exports/{id}/verify"))
+                .json(&json!({"deep": deep})),
+        )
+        .await
     }
 
     /// Verifies to the end. The export's `verification`.
@@ -83,44 +103,83 @@ impl TestApp {
     /// The lines of an export's manifest-files.json.
     pub async fn file_lines(&self, id: &str) -> Vec<Value> {
         let text = String::from_utf8(self.s3_get(&self.files_key(id).await).await).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     pub async fn files_key(&self, id: &str) -> String {
-        let summary_key = self.export(id).await["manifest_files_s3_key"].as_str().unwrap().to_owned();
+        let summary_key = self.export(id).await["manifest_files_s3_key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         summary_key.replace("manifest-summary", "manifest-files")
     }
 
     /// The key of the data file that has the most items.
     pub async fn fullest_file(&self, id: &str) -> String {
         let lines = self.file_lines(id).await;
-        let fullest = lines.iter().max_by_key(|line| line["itemCount"].as_u64()).unwrap();
+        let fullest = lines
+            .iter()
+            .max_by_key(|line| line["itemCount"].as_u64())
+            .unwrap();
         fullest["dataFileS3Key"].as_str().unwrap().to_owned()
     }
 
-    /// Writes a manifest together with the sum that belongs to it, as whoever tampers with one would.
+    /// Writes a manifest together with the sum that belongs to it, as whoever tampers with one
+    /// would.
     pub async fn put_manifest(&self, key: &str, text: &str) {
         self.s3_put(key, text.as_bytes()).await;
-        self.s3_put(&key.replace(".json", ".md5"), md5_base64(text.as_bytes()).as_bytes()).await;
+        self.s3_put(
+            &key.replace(".json", ".md5"),
+            md5_base64(text.as_bytes()).as_bytes(),
+        )
+        .await;
     }
 
     pub async fn s3_get(&self, key: &str) -> Vec<u8> {
-        let response = super::client().get(format!("{}/{BUCKET}/{key}", self.s3_url)).send().await.unwrap();
-        assert!(response.status().is_success(), "{key}: {}", response.status());
+        let response = super::client()
+            .get(format!("{}/{BUCKET}/{key}", self.s3_url))
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            response.status().is_success(),
+            "{key}: {}",
+            response.status()
+        );
         response.bytes().await.unwrap().to_vec()
     }
 
     pub async fn s3_put(&self, key: &str, bytes: &[u8]) {
-        let response = super::client().put(format!("{}/{BUCKET}/{key}", self.s3_url)).body(bytes.to_vec()).send().await.unwrap();
-        assert!(response.status().is_success(), "{key}: {}", response.status());
+        let response = super::client()
+            .put(format!("{}/{BUCKET}/{key}", self.s3_url))
+            .body(bytes.to_vec())
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            response.status().is_success(),
+            "{key}: {}",
+            response.status()
+        );
     }
 
     pub async fn s3_delete(&self, key: &str) {
-        let response = super::client().delete(format!("{}/{BUCKET}/{key}", self.s3_url)).send().await.unwrap();
-        assert!(response.status().is_success(), "{key}: {}", response.status());
+        let response = super::client()
+            .delete(format!("{}/{BUCKET}/{key}", self.s3_url))
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            response.status().is_success(),
+            "{key}: {}",
+            response.status()
+        );
     }
 
-    /// Changes an object's bytes without S3's knowing: length and ETag are said to be what they were.
+    /// Changes an object's bytes without S3's knowing: length and ETag are said to be what they
+    /// were.
     pub fn rot(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let file = self.s3_folder.join(BUCKET).join(key);
         let mut bytes = std::fs::read(&file).unwrap();

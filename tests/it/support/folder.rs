@@ -11,7 +11,8 @@ pub struct Folder(PathBuf);
 impl Folder {
     #[expect(clippy::disallowed_methods, reason = "tests may draw names")]
     pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tableferry-test-{}", Uuid::new_v4().simple()));
+        let path =
+            std::env::temp_dir().join(format!("tableferry-test-{}", Uuid::new_v4().simple()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }

@@ -32,6 +32,10 @@ impl HangingReceiver {
 
     /// Waits until so many connections were made to it.
     pub async fn takes(&self, count: usize) {
-        self.taken.clone().wait_for(|taken| *taken >= count).await.unwrap();
+        self.taken
+            .clone()
+            .wait_for(|taken| *taken >= count)
+            .await
+            .unwrap();
     }
 }

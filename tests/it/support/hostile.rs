@@ -2,7 +2,8 @@
 
 use super::TestNames;
 
-/// Refused by the usual policy: forms, schemes, ports, addresses in every notation, and names that lead to them ([`inside`]).
+/// Refused by the usual policy: forms, schemes, ports, addresses in every notation, and names that
+/// lead to them ([`inside`]).
 pub const HOSTILE: &[&str] = &[
     // No URL, or none of ours.
     "",

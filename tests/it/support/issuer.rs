@@ -45,11 +45,17 @@ impl Issuer {
     /// One whose certificate is vouched for by an authority that nobody knows.
     pub async fn start_with_tls(issued: &Issued) -> Self {
         let listener = TlsListener::bind(issued).await;
-        let url = format!("https://{}", axum::serve::Listener::local_addr(&listener).unwrap());
+        let url = format!(
+            "https://{}",
+            axum::serve::Listener::local_addr(&listener).unwrap()
+        );
         Self::start_on(listener, url)
     }
 
-    fn start_on(listener: impl axum::serve::Listener<Addr = std::net::SocketAddr>, url: String) -> Self {
+    fn start_on(
+        listener: impl axum::serve::Listener<Addr = std::net::SocketAddr>,
+        url: String,
+    ) -> Self {
         let told = Arc::new(Told::default());
         told.url.lock().unwrap().clone_from(&url);
         let router = Router::new()
@@ -57,7 +63,12 @@ impl Issuer {
             .route("/keys", get(keys))
             .with_state(Arc::clone(&told));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let issuer = Self { url, told, key: Mutex::new(new_key("none")), task };
+        let issuer = Self {
+            url,
+            told,
+            key: Mutex::new(new_key("none")),
+            task,
+        };
         issuer.rotate("first");
         issuer
     }
@@ -99,7 +110,10 @@ impl Issuer {
     /// The same, with another header.
     pub fn token_with(&self, claims: &Value, change: impl FnOnce(&mut Header)) -> String {
         let (id, key) = &*self.key.lock().unwrap();
-        let mut header = Header { kid: Some(id.clone()), ..Header::new(Algorithm::ES256) };
+        let mut header = Header {
+            kid: Some(id.clone()),
+            ..Header::new(Algorithm::ES256)
+        };
         change(&mut header);
         encode(&header, claims, key).unwrap()
     }
@@ -112,24 +126,45 @@ impl Drop for Issuer {
 }
 
 fn new_key(id: &str) -> (String, EncodingKey) {
-    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+    let pkcs8 =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .unwrap();
     (id.to_owned(), EncodingKey::from_ec_der(pkcs8.as_ref()))
 }
 
 impl Told {
     fn check(&self, headers: &HeaderMap) -> Result<(), StatusCode> {
-        let shown = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        if self.bearer.lock().unwrap().is_some_and(|bearer| shown != Some(bearer)) { Err(StatusCode::UNAUTHORIZED) } else { Ok(()) }
+        let shown = headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        if self
+            .bearer
+            .lock()
+            .unwrap()
+            .is_some_and(|bearer| shown != Some(bearer))
+        {
+            Err(StatusCode::UNAUTHORIZED)
+        } else {
+            Ok(())
+        }
     }
 }
 
-async fn description(State(told): State<Arc<Told>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+async fn description(
+    State(told): State<Arc<Told>>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, StatusCode> {
     told.check(&headers)?;
     let url = told.url.lock().unwrap().clone();
-    Ok(Json(json!({"issuer": url, "jwks_uri": format!("{url}/keys")})))
+    Ok(Json(
+        json!({"issuer": url, "jwks_uri": format!("{url}/keys")}),
+    ))
 }
 
-async fn keys(State(told): State<Arc<Told>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+async fn keys(
+    State(told): State<Arc<Told>>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, StatusCode> {
     told.check(&headers)?;
     if told.away.load(Ordering::Relaxed) {
         return Err(StatusCode::BAD_GATEWAY);

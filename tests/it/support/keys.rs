@@ -36,7 +36,11 @@ impl Default for NewKey<'_> {
 impl TestApp {
     /// Makes a key. The key itself.
     pub async fn new_key(&self, new: NewKey<'_>) -> String {
-        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let texts = |all: &[&str]| {
+            all.iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
         let (secret, now) = (self.chance.api_key_secret(), self.chance.now());
         let allow = AllowList::parse(&texts(new.tables), &texts(new.buckets)).unwrap();
         let said = NewApiKey {
@@ -46,12 +50,23 @@ impl TestApp {
             expires_at: new.works_for.map(|duration| now.plus(duration)),
         };
         let key = ApiKey::new(self.chance.ordered_id(), &secret, said, None, now);
-        assert!(self.store().add_api_key(&key, &secret.hash()).await.unwrap());
+        assert!(
+            self.store()
+                .add_api_key(&key, &secret.hash())
+                .await
+                .unwrap()
+        );
         secret.expose().to_owned()
     }
 
     /// Sends a call with these credentials, and a body if it takes one.
-    pub async fn call_as(&self, key: &str, method: Method, path: &str, body: Option<&serde_json::Value>) -> Answer {
+    pub async fn call_as(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Answer {
         let request = self.request(method, path).bearer_auth(key);
         self.send(match body {
             Some(body) => request.json(body),

@@ -22,10 +22,15 @@ impl LogCapture {
             .with_ansi(false)
             .with_writer(move || Lines(Arc::clone(&writer)))
             .finish();
-        // With one subscriber alone, tracing asks the thread that logs a line first whether it is of interest to anybody, and keeps the
-        // answer for all. That may be another test's thread. With two it asks both of them.
+        // With one subscriber alone, tracing asks the thread that logs a line first whether it is
+        // of interest to anybody, and keeps the answer for all. That may be another test's thread.
+        // With two it asks both of them.
         let second = Dispatch::new(NoSubscriber::default());
-        Self { text, _second: second, _guard: tracing::subscriber::set_default(subscriber) }
+        Self {
+            text,
+            _second: second,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
     }
 
     pub fn text(&self) -> String {

@@ -24,8 +24,8 @@ mod webhooks;
 
 pub use answer::Answer;
 pub use app::{
-    BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, client_with, create_body, everything, plain_request,
-    policy,
+    BUCKET, ENCRYPTION_KEY, FAR_AHEAD, NOWHERE, TABLE, TestApp, TestOptions, client, client_with,
+    create_body, everything, plain_request, policy,
 };
 pub use certificates::{Issued, TlsListener, issue, issue_with};
 pub use counter::Counter;
@@ -55,7 +55,10 @@ use time::format_description::well_known::Rfc3339;
 #[expect(clippy::disallowed_methods, reason = "tests may look at the clock")]
 pub fn ago(seconds: i64) -> String {
     let then = OffsetDateTime::now_utc() - time::Duration::seconds(seconds);
-    then.replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap()
+    then.replace_nanosecond(0)
+        .unwrap()
+        .format(&Rfc3339)
+        .unwrap()
 }
 
 /// How long a test that waits for another process pauses between two looks.
@@ -68,5 +71,9 @@ pub async fn until(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    assert!(tokio::time::timeout(limit, looks).await.is_ok(), "not within {} s: {what}", limit.as_secs());
+    assert!(
+        tokio::time::timeout(limit, looks).await.is_ok(),
+        "not within {} s: {what}",
+        limit.as_secs()
+    );
 }

@@ -30,17 +30,26 @@ enum Others {
 impl TestNames {
     /// Knows only the names that are planned.
     pub fn closed() -> Self {
-        Self { others: Others::Unknown, ..Self::default() }
+        Self {
+            others: Others::Unknown,
+            ..Self::default()
+        }
     }
 
     /// No look-up ever ends.
     pub fn hanging() -> Self {
-        Self { others: Others::Hang, ..Self::default() }
+        Self {
+            others: Others::Hang,
+            ..Self::default()
+        }
     }
 
-    /// Answers the questions about a name one after the other; the last answer stays. No address: the name is not known.
+    /// Answers the questions about a name one after the other; the last answer stays. No address:
+    /// the name is not known.
     pub fn with(self, name: &'static str, answers: &[&[&str]]) -> Self {
-        let answers = answers.iter().map(|answer| answer.iter().map(|ip| ip.parse().unwrap()).collect());
+        let answers = answers
+            .iter()
+            .map(|answer| answer.iter().map(|ip| ip.parse().unwrap()).collect());
         self.answers.lock().unwrap().insert(name, answers.collect());
         self
     }
@@ -65,7 +74,11 @@ impl Names for TestNames {
             if hang {
                 std::future::pending::<()>().await;
             }
-            if found.is_empty() { Err(io::Error::other("no such name")) } else { Ok(found) }
+            if found.is_empty() {
+                Err(io::Error::other("no such name"))
+            } else {
+                Ok(found)
+            }
         })
     }
 }

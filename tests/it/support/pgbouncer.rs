@@ -1,7 +1,8 @@
 //! PgBouncer as a process of the test's own, between the service and the Postgres for tests.
 //!
-//! Its settings are PgBouncer's defaults but for where it listens, what it stands before, and what a test sets. Which PgBouncer runs:
-//! `TABLEFERRY_TEST_PGBOUNCER`, or else Debian's; `TABLEFERRY_TEST_PGBOUNCER_LIBS` names a folder with the C library and the loader of one that
+//! Its settings are PgBouncer's defaults but for where it listens, what it stands before, and what
+//! a test sets. Which PgBouncer runs: `TABLEFERRY_TEST_PGBOUNCER`, or else Debian's;
+//! `TABLEFERRY_TEST_PGBOUNCER_LIBS` names a folder with the C library and the loader of one that
 //! was made for another release of Debian.
 
 use std::ffi::OsStr;
@@ -51,12 +52,24 @@ impl PgBouncer {
     /// Starts it before this database. `settings` are lines of its file.
     pub async fn start(mode: PoolMode, database_url: &str, settings: &str) -> Self {
         let folder = Folder::new();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let mut url = Url::parse(database_url).unwrap();
-        fs::write(folder.path().join("pgbouncer.ini"), ini(mode, &url, port, settings)).unwrap();
+        fs::write(
+            folder.path().join("pgbouncer.ini"),
+            ini(mode, &url, port, settings),
+        )
+        .unwrap();
         url.set_port(Some(port)).unwrap();
         url.set_password(None).unwrap();
-        let mut this = Self { child: spawn(&folder), folder, url };
+        let mut this = Self {
+            child: spawn(&folder),
+            folder,
+            url,
+        };
         this.answers().await;
         this
     }
@@ -78,9 +91,15 @@ impl PgBouncer {
         let pools = self.console("SHOW POOLS").await.unwrap();
         let name = self.url.path().trim_start_matches('/');
         let text = |row: &PgRow, column: &str| row.try_get_unchecked::<String, _>(column).unwrap();
-        let pool = pools.iter().find(|row| text(row, "database") == name).expect("somebody has connected before");
+        let pool = pools
+            .iter()
+            .find(|row| text(row, "database") == name)
+            .expect("somebody has connected before");
         let number = |column: &str| text(pool, column).parse().unwrap();
-        PoolUse { active: number("cl_active"), waiting: number("cl_waiting") }
+        PoolUse {
+            active: number("cl_active"),
+            waiting: number("cl_waiting"),
+        }
     }
 
     /// What it has said, for a test that fails.
@@ -96,7 +115,9 @@ impl PgBouncer {
                 sleep(LOOK_EVERY).await;
             }
         };
-        timeout(START_PATIENCE, up).await.expect("PgBouncer answers");
+        timeout(START_PATIENCE, up)
+            .await
+            .expect("PgBouncer answers");
     }
 
     /// Asks its admin console, which speaks only the simple protocol and takes no settings.
@@ -118,16 +139,28 @@ impl PgBouncer {
 /// Major and minor version of the PgBouncer that tests run.
 pub fn pgbouncer_version() -> (u32, u32) {
     let output = command(["--version"]).into_std().output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}; `make test` installs it", program().display()));
+    let output = output.unwrap_or_else(|error| {
+        panic!("{}: {error}; `make test` installs it", program().display())
+    });
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let version = text.lines().next().and_then(|line| line.strip_prefix("PgBouncer ")).unwrap_or_else(|| panic!("{text}"));
+    let version = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("PgBouncer "))
+        .unwrap_or_else(|| panic!("{text}"));
     let mut numbers = version.split('.').map(|number| number.parse().unwrap());
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the harness reads its variables here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness reads its variables here"
+)]
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var(name).ok().filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var(name)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 fn program() -> PathBuf {
@@ -151,7 +184,14 @@ fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Command 
 fn loader(libs: &Path) -> PathBuf {
     let files = fs::read_dir(libs).unwrap_or_else(|error| panic!("{}: {error}", libs.display()));
     let mut files = files.map(|file| file.unwrap().path());
-    files.find(|file| file.file_name().unwrap().to_string_lossy().starts_with("ld-linux")).expect("the loader lies beside the libraries")
+    files
+        .find(|file| {
+            file.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("ld-linux")
+        })
+        .expect("the loader lies beside the libraries")
 }
 
 fn log(folder: &Folder) -> PathBuf {
@@ -159,10 +199,21 @@ fn log(folder: &Folder) -> PathBuf {
 }
 
 fn spawn(folder: &Folder) -> Child {
-    let said = File::options().create(true).append(true).open(log(folder)).unwrap();
+    let said = File::options()
+        .create(true)
+        .append(true)
+        .open(log(folder))
+        .unwrap();
     let mut command = command([folder.path().join("pgbouncer.ini")]);
-    command.env_clear().stdin(std::process::Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said).kill_on_drop(true);
-    command.spawn().unwrap_or_else(|error| panic!("{}: {error}; `make test` installs it", program().display()))
+    command
+        .env_clear()
+        .stdin(std::process::Stdio::null())
+        .stdout(said.try_clone().unwrap())
+        .stderr(said)
+        .kill_on_drop(true);
+    command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; `make test` installs it", program().display()))
 }
 
 /// Its file: the defaults, but for what it cannot do without.
@@ -175,7 +226,8 @@ fn ini(mode: PoolMode, database: &Url, port: u16, settings: &str) -> String {
         PoolMode::Transaction => "transaction",
     };
     // It refuses to run as root, and then becomes this user.
-    let as_root = fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    let as_root =
+        fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     let user_line = if as_root { "user = nobody\n" } else { "" };
     format!(
         "[databases]\n\

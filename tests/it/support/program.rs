@@ -1,4 +1,5 @@
-//! The service as a user runs it: the binary, with a database and the simulator as AWS, and its log in a file.
+//! The service as a user runs it: the binary, with a database and the simulator as AWS, and its log
+//! in a file.
 
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -48,13 +49,25 @@ impl Outside {
     /// Exports take so many times less than AWS takes.
     pub async fn start_at(speed: f64) -> Self {
         let folder = Folder::new();
-        let settings =
-            Settings { seed: Some(Seed::sample()), speed, limits: Limits::unlimited(), ..Settings::new(folder.path().join("s3")) };
-        Self { simulator: Simulator::start(settings).await.unwrap(), folder }
+        let settings = Settings {
+            seed: Some(Seed::sample()),
+            speed,
+            limits: Limits::unlimited(),
+            ..Settings::new(folder.path().join("s3"))
+        };
+        Self {
+            simulator: Simulator::start(settings).await.unwrap(),
+            folder,
+        }
     }
 
-    /// The settings of a process, but for `more`: nobody is asked who they are, and nothing is paced.
-    fn variables<'a>(&self, address: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(String, String)> {
+    /// The settings of a process, but for `more`: nobody is asked who they are, and nothing is
+    /// paced.
+    fn variables<'a>(
+        &self,
+        address: &'a str,
+        more: &[(&'a str, &'a str)],
+    ) -> Vec<(String, String)> {
         let all = [
             ("TABLEFERRY_AUTH", "none"),
             ("TABLEFERRY_LISTEN", address),
@@ -71,7 +84,9 @@ impl Outside {
         ];
         let home = self.folder.path().to_str().unwrap().to_owned();
         let all = all.into_iter().chain(more.iter().copied());
-        all.map(|(name, value)| (name.to_owned(), value.to_owned())).chain([("HOME".to_owned(), home)]).collect()
+        all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .chain([("HOME".to_owned(), home)])
+            .collect()
     }
 
     /// Starts `serve` and does not wait for anything.
@@ -79,8 +94,18 @@ impl Outside {
         let (folder, address) = (Folder::new(), free_address().await);
         let log = File::create(folder.path().join("log")).unwrap();
         let variables = self.variables(&address, variables);
-        let child = tableferry(&["serve"], &[]).envs(variables).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        Program { child, folder, http: client(), url: format!("http://{address}") }
+        let child = tableferry(&["serve"], &[])
+            .envs(variables)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Program {
+            child,
+            folder,
+            http: client(),
+            url: format!("http://{address}"),
+        }
     }
 
     /// Starts `serve` and waits until it is ready.
@@ -95,13 +120,26 @@ impl Outside {
 
 /// Runs `migrate`.
 pub async fn migrate(variables: &[(&str, &str)]) -> Ended {
-    let output = timeout(MIGRATE_PATIENCE, tableferry(&["migrate"], variables).output()).await;
+    let output = timeout(
+        MIGRATE_PATIENCE,
+        tableferry(&["migrate"], variables).output(),
+    )
+    .await;
     let output = output.expect("migrate ends").unwrap();
-    Ended { status: output.status.code(), said: String::from_utf8(output.stderr).unwrap() }
+    Ended {
+        status: output.status.code(),
+        said: String::from_utf8(output.stderr).unwrap(),
+    }
 }
 
 impl Program {
-    pub async fn send(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Answer {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
@@ -109,7 +147,9 @@ impl Program {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let sent = timeout(PATIENCE, request.send()).await.unwrap_or_else(|_| panic!("no answer to {path}: {}", self.log()));
+        let sent = timeout(PATIENCE, request.send())
+            .await
+            .unwrap_or_else(|_| panic!("no answer to {path}: {}", self.log()));
         Answer::read(sent.unwrap()).await
     }
 
@@ -124,7 +164,8 @@ impl Program {
     }
 
     pub async fn create(&self, body: &Value) -> Answer {
-        self.send(Method::POST, "/v1/exports", None, Some(body)).await
+        self.send(Method::POST, "/v1/exports", None, Some(body))
+            .await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -150,14 +191,22 @@ impl Program {
                 sleep(LOOK_EVERY).await;
             }
         };
-        let status = timeout(PATIENCE, look).await.unwrap_or_else(|_| panic!("neither ready nor ended: {}", self.log()));
-        status.map(|status| Ended { status: status.code(), said: self.log() })
+        let status = timeout(PATIENCE, look)
+            .await
+            .unwrap_or_else(|_| panic!("neither ready nor ended: {}", self.log()));
+        status.map(|status| Ended {
+            status: status.code(),
+            said: self.log(),
+        })
     }
 
     /// Stops it by SIGTERM.
     pub async fn stop(mut self) {
         terminate(&self.child);
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("it stops").unwrap();
+        let status = timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it stops")
+            .unwrap();
         assert!(status.success(), "{}", self.log());
     }
 }

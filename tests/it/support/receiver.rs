@@ -45,25 +45,41 @@ impl Receiver {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let receiver = Self { url, heard: Arc::default(), count: Arc::default(), answers: Arc::default() };
+        let receiver = Self {
+            url,
+            heard: Arc::default(),
+            count: Arc::default(),
+            answers: Arc::default(),
+        };
         let router = Router::new().fallback(hear).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         receiver
     }
 
-    /// Answers the next request so, with a `Location` or `Retry-After` header by status; 204 when nothing was said.
+    /// Answers the next request so, with a `Location` or `Retry-After` header by status; 204 when
+    /// nothing was said.
     pub fn answer_next(&self, status: u16, header_value: Option<&'static str>) {
-        self.answers.lock().unwrap().push_back((status, header_value, Vec::new()));
+        self.answers
+            .lock()
+            .unwrap()
+            .push_back((status, header_value, Vec::new()));
     }
 
     /// Answers the next request with this status and body.
     pub fn say_next(&self, status: u16, body: impl Into<Vec<u8>>) {
-        self.answers.lock().unwrap().push_back((status, None, body.into()));
+        self.answers
+            .lock()
+            .unwrap()
+            .push_back((status, None, body.into()));
     }
 
     /// Waits until it has heard so many.
     pub async fn hears(&self, count: usize) {
-        self.count.subscribe().wait_for(|heard| *heard >= count).await.unwrap();
+        self.count
+            .subscribe()
+            .wait_for(|heard| *heard >= count)
+            .await
+            .unwrap();
     }
 
     pub fn heard(&self) -> Vec<Received> {
@@ -71,11 +87,31 @@ impl Receiver {
     }
 }
 
-async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
-    receiver.heard.lock().unwrap().push(Received { headers, body: body.to_vec() });
+async fn hear(
+    State(receiver): State<Receiver>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> impl IntoResponse {
+    receiver.heard.lock().unwrap().push(Received {
+        headers,
+        body: body.to_vec(),
+    });
     receiver.count.send_modify(|count| *count += 1);
-    let (status, value, body) = receiver.answers.lock().unwrap().pop_front().unwrap_or((204, None, Vec::new()));
-    let name = if (300..400).contains(&status) { header::LOCATION } else { header::RETRY_AFTER };
-    let headers: HeaderMap = value.map(|value| (name, value.parse().unwrap())).into_iter().collect();
+    let (status, value, body) =
+        receiver
+            .answers
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or((204, None, Vec::new()));
+    let name = if (300..400).contains(&status) {
+        header::LOCATION
+    } else {
+        header::RETRY_AFTER
+    };
+    let headers: HeaderMap = value
+        .map(|value| (name, value.parse().unwrap()))
+        .into_iter()
+        .collect();
     (StatusCode::from_u16(status).unwrap(), headers, body)
 }

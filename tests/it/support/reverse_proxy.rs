@@ -1,5 +1,5 @@
-//! nginx and HAProxy as processes of the test's own, before the service. Their settings are what Debian ships, but for where they listen, write
-//! and lead to.
+//! nginx and HAProxy as processes of the test's own, before the service. Their settings are what
+//! Debian ships, but for where they listen, write and lead to.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -61,7 +61,13 @@ impl ReverseProxy {
     pub async fn our_haproxy(servers: [&str; 2], option: &str) -> Self {
         let part = with_addresses(HAPROXY_PART, servers);
         let is_server = |line: &str| line.trim_start().starts_with("server ");
-        let lines = part.lines().map(|line| if is_server(line) { format!("{line} {option}\n") } else { format!("{line}\n") });
+        let lines = part.lines().map(|line| {
+            if is_server(line) {
+                format!("{line} {option}\n")
+            } else {
+                format!("{line}\n")
+            }
+        });
         Self::haproxy(&lines.collect::<String>()).await
     }
 
@@ -70,18 +76,35 @@ impl ReverseProxy {
         let (folder, address) = (Folder::new(), free_address());
         let path = folder.path().display();
         let site_file = folder.path().join("site.conf");
-        fs::write(&site_file, with_listen(site, "listen 80;", &format!("listen {address};"))).unwrap();
+        fs::write(
+            &site_file,
+            with_listen(site, "listen 80;", &format!("listen {address};")),
+        )
+        .unwrap();
         let user = if is_root() { "user root;" } else { "" };
         let shipped = read("/etc/nginx/nginx.conf")
             .replace("user www-data;", user)
             .replace("/run/nginx.pid", &format!("{path}/pid"))
             .replace("/var/log/nginx/", &format!("{path}/"))
-            .replace("include /etc/nginx/conf.d/*.conf;", &temporary_folders(folder.path()))
+            .replace(
+                "include /etc/nginx/conf.d/*.conf;",
+                &temporary_folders(folder.path()),
+            )
             .replace("/etc/nginx/sites-enabled/*", &site_file.to_string_lossy());
         // One process, which goes when it is killed.
-        fs::write(folder.path().join("nginx.conf"), format!("daemon off;\nmaster_process off;\n{shipped}")).unwrap();
+        fs::write(
+            folder.path().join("nginx.conf"),
+            format!("daemon off;\nmaster_process off;\n{shipped}"),
+        )
+        .unwrap();
         let mut command = Command::new(NGINX);
-        command.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("error.log")).arg("-c").arg(folder.path().join("nginx.conf"));
+        command
+            .arg("-p")
+            .arg(folder.path())
+            .arg("-e")
+            .arg(folder.path().join("error.log"))
+            .arg("-c")
+            .arg(folder.path().join("nginx.conf"));
         Self::spawn(command, folder, address).await
     }
 
@@ -89,21 +112,40 @@ impl ReverseProxy {
     async fn haproxy(part: &str) -> Self {
         let (folder, address) = (Folder::new(), free_address());
         let shipped = read("/etc/haproxy/haproxy.cfg");
-        let (_, defaults) = shipped.split_once("\ndefaults").expect("Debian's file has defaults");
+        let (_, defaults) = shipped
+            .split_once("\ndefaults")
+            .expect("Debian's file has defaults");
         let part = with_listen(part, "bind :80", &format!("bind {address}"));
         // Its own user, folder and socket are for the one of the whole machine.
-        fs::write(folder.path().join("haproxy.cfg"), format!("global\n    log stdout format raw local0\ndefaults{defaults}\n{part}"))
-            .unwrap();
+        fs::write(
+            folder.path().join("haproxy.cfg"),
+            format!("global\n    log stdout format raw local0\ndefaults{defaults}\n{part}"),
+        )
+        .unwrap();
         let mut command = Command::new(HAPROXY);
-        command.arg("-db").arg("-f").arg(folder.path().join("haproxy.cfg"));
+        command
+            .arg("-db")
+            .arg("-f")
+            .arg(folder.path().join("haproxy.cfg"));
         Self::spawn(command, folder, address).await
     }
 
     async fn spawn(mut command: Command, folder: Folder, address: String) -> Self {
         let said = File::create(folder.path().join("said")).unwrap();
-        command.env_clear().stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said).kill_on_drop(true);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
-        let mut this = Self { child, folder, url: format!("http://{address}") };
+        command
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(said.try_clone().unwrap())
+            .stderr(said)
+            .kill_on_drop(true);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}; `make test` installs it"));
+        let mut this = Self {
+            child,
+            folder,
+            url: format!("http://{address}"),
+        };
         let up = async {
             while TcpStream::connect(&address).await.is_err() {
                 let ended = this.child.try_wait().unwrap();
@@ -117,12 +159,18 @@ impl ReverseProxy {
 
     /// What it has said, for a test that fails.
     pub fn said(&self) -> String {
-        ["said", "error.log", "access.log"].map(|name| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()).concat()
+        ["said", "error.log", "access.log"]
+            .map(|name| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default())
+            .concat()
     }
 }
 
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
 }
 
 fn is_root() -> bool {
@@ -130,13 +178,16 @@ fn is_root() -> bool {
 }
 
 fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; `make test` installs it"))
+    fs::read_to_string(path)
+        .unwrap_or_else(|error| panic!("{path}: {error}; `make test` installs it"))
 }
 
 /// The settings with other servers than the example's.
 fn with_addresses(settings: &str, [a, b]: [&str; 2]) -> String {
     assert!(settings.contains("10.0.1.11:8080") && settings.contains("10.0.1.12:8080"));
-    settings.replace("10.0.1.11:8080", a).replace("10.0.1.12:8080", b)
+    settings
+        .replace("10.0.1.11:8080", a)
+        .replace("10.0.1.12:8080", b)
 }
 
 fn with_listen(settings: &str, shipped: &str, own: &str) -> String {
@@ -147,5 +198,7 @@ fn with_listen(settings: &str, shipped: &str, own: &str) -> String {
 /// Where nginx keeps bodies, which is a folder of the whole machine's otherwise.
 fn temporary_folders(folder: &Path) -> String {
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    kinds.map(|kind| format!("{kind}_temp_path {}/{kind};\n", folder.display())).concat()
+    kinds
+        .map(|kind| format!("{kind}_temp_path {}/{kind};\n", folder.display()))
+        .concat()
 }

@@ -27,7 +27,12 @@ pub struct Running(JoinHandle<()>);
 
 impl Running {
     pub fn start<W: Work>(work: &Arc<W>, wake: &Arc<Notify>) -> Self {
-        Self(tokio::spawn(crew::run(Arc::clone(work), WorkerProgress::default(), Arc::clone(wake), CancellationToken::new())))
+        Self(tokio::spawn(crew::run(
+            Arc::clone(work),
+            WorkerProgress::default(),
+            Arc::clone(wake),
+            CancellationToken::new(),
+        )))
     }
 
     pub fn deliveries(app: &TestApp) -> Self {
@@ -50,7 +55,11 @@ impl TestApp {
     pub async fn endpoint_of(&self, body: &Value) -> NewEndpoint {
         let answer = self.post("/v1/webhook-endpoints", body).await.expect(201);
         let id = answer.id();
-        NewEndpoint { secret: answer.json["secret"].as_str().unwrap().to_owned(), path: format!("/v1/webhook-endpoints/{id}"), id }
+        NewEndpoint {
+            secret: answer.json["secret"].as_str().unwrap().to_owned(),
+            path: format!("/v1/webhook-endpoints/{id}"),
+            id,
+        }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -58,22 +67,39 @@ impl TestApp {
     }
 
     pub async fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.send(self.request(Method::PATCH, path).json(body)).await
+        self.send(self.request(Method::PATCH, path).json(body))
+            .await
     }
 
     /// Asks for a ping. The delivery's id.
     pub async fn ping(&self, endpoint: &NewEndpoint) -> String {
-        self.send(self.request(Method::POST, &format!("{}/ping", endpoint.path))).await.expect(202).id()
+        self.send(self.request(Method::POST, &format!("{}/ping", endpoint.path)))
+            .await
+            .expect(202)
+            .id()
     }
 
     /// One page of a log of deliveries.
     pub async fn deliveries_in(&self, path: &str) -> Vec<Value> {
-        self.get(path).await.expect(200).json["deliveries"].as_array().unwrap().clone()
+        self.get(path).await.expect(200).json["deliveries"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// The endpoint's deliveries, newest first, as `type status`.
     pub async fn log_of(&self, endpoint: &NewEndpoint) -> Vec<String> {
-        let all = self.deliveries_in(&format!("{}/deliveries?page_size=200", endpoint.path)).await;
-        all.iter().map(|d| format!("{} {}", d["event_type"].as_str().unwrap(), d["status"].as_str().unwrap())).collect()
+        let all = self
+            .deliveries_in(&format!("{}/deliveries?page_size=200", endpoint.path))
+            .await;
+        all.iter()
+            .map(|d| {
+                format!(
+                    "{} {}",
+                    d["event_type"].as_str().unwrap(),
+                    d["status"].as_str().unwrap()
+                )
+            })
+            .collect()
     }
 }

@@ -5,8 +5,8 @@ use clap_complete::Shell;
 
 /// Print completions for a shell
 ///
-/// bash: source <(tableferry completions bash). zsh: a file _tableferry in a folder of $fpath. fish: a file
-/// ~/.config/fish/completions/tableferry.fish
+/// bash: source <(tableferry completions bash). zsh: a file _tableferry in a folder of $fpath.
+/// fish: a file ~/.config/fish/completions/tableferry.fish
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell

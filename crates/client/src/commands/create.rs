@@ -19,7 +19,8 @@ use crate::wire;
 pub struct Create {
     #[command(flatten)]
     request: RequestArgs,
-    /// The request's key: the same key with the same request is the same export, however often it is sent. Made up unless given
+    /// The request's key: the same key with the same request is the same export, however often it
+    /// is sent. Made up unless given
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Check with AWS first; if a check fails nothing is stored
@@ -36,8 +37,14 @@ pub struct Create {
 impl Create {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         // Made once, so that a repetition of this call is the same request.
-        let key = self.idempotency_key.unwrap_or_else(|| session.chance.ordered_id().to_string());
-        let mut call = session.service.post(&["v1", "exports"]).json(&self.request.body()?).repeatable();
+        let key = self
+            .idempotency_key
+            .unwrap_or_else(|| session.chance.ordered_id().to_string());
+        let mut call = session
+            .service
+            .post(&["v1", "exports"])
+            .json(&self.request.body()?)
+            .repeatable();
         call = call.header(HeaderName::from_static("idempotency-key"), &key)?;
         if self.preflight {
             call = call.query("preflight", "true");
@@ -50,18 +57,25 @@ impl Create {
             other => other,
         })?;
         if answer.headers.contains_key("idempotent-replayed") {
-            session.screen.note("The service knew this request by its idempotency key; this is its export.");
+            session
+                .screen
+                .note("The service knew this request by its idempotency key; this is its export.");
         }
         if !self.wait {
             let export = show_made(session, &answer)?;
             if !session.screen.json {
-                session.screen.note(&format!("\nWait for its end:  tableferry export wait {}", export.id));
+                session.screen.note(&format!(
+                    "\nWait for its end:  tableferry export wait {}",
+                    export.id
+                ));
             }
             return Ok(Outcome::Done);
         }
         let export: wire::Export = answer.read()?;
         if !session.screen.json {
-            session.screen.note(&format!("Asked for export {}", export.id));
+            session
+                .screen
+                .note(&format!("Asked for export {}", export.id));
         }
         wait::wait_and_show(session, &export.id, self.wait_timeout).await
     }

@@ -55,11 +55,27 @@ pub struct Since {
 impl Deliveries {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let path = match (self.id, self.export) {
-            (_, Some(export)) => ["v1".to_owned(), "exports".to_owned(), export.to_string(), "deliveries".to_owned()],
-            (id, None) => ["v1".to_owned(), "webhook-endpoints".to_owned(), id.unwrap_or_default().to_string(), "deliveries".to_owned()],
+            (_, Some(export)) => [
+                "v1".to_owned(),
+                "exports".to_owned(),
+                export.to_string(),
+                "deliveries".to_owned(),
+            ],
+            (id, None) => [
+                "v1".to_owned(),
+                "webhook-endpoints".to_owned(),
+                id.unwrap_or_default().to_string(),
+                "deliveries".to_owned(),
+            ],
         };
         let mut call = session.service.get(&path.each_ref().map(String::as_str));
-        for (name, value) in [("status", self.status.map(|status| status.to_ascii_uppercase())), ("event_type", self.event_type)] {
+        for (name, value) in [
+            (
+                "status",
+                self.status.map(|status| status.to_ascii_uppercase()),
+            ),
+            ("event_type", self.event_type),
+        ] {
             if let Some(value) = value {
                 call = call.query(name, &value);
             }
@@ -81,23 +97,46 @@ impl Deliveries {
                 one_line(&delivery.event_type).into(),
                 ago(&delivery.created_at, now).into(),
                 count(delivery.attempts.len() as u64).into(),
-                delivery.attempts.last().map(in_words).unwrap_or_default().into(),
+                delivery
+                    .attempts
+                    .last()
+                    .map(in_words)
+                    .unwrap_or_default()
+                    .into(),
                 one_line(&delivery.url).into(),
             ]
         };
-        self.how_much.show(session, call, "deliveries", Table::new(&columns), row).await?;
+        self.how_much
+            .show(session, call, "deliveries", Table::new(&columns), row)
+            .await?;
         Ok(Outcome::Done)
     }
 }
 
 impl Delivery {
     pub(super) async fn get(self, session: &Session) -> Result<Outcome, ClientError> {
-        show(session, &session.service.send(session.service.get(&["v1", "deliveries", &self.id])).await?)?;
+        show(
+            session,
+            &session
+                .service
+                .send(session.service.get(&["v1", "deliveries", &self.id]))
+                .await?,
+        )?;
         Ok(Outcome::Done)
     }
 
     pub(super) async fn resend(self, session: &Session) -> Result<Outcome, ClientError> {
-        show(session, &session.service.send(session.service.post(&["v1", "deliveries", &self.id, "resend"])).await?)?;
+        show(
+            session,
+            &session
+                .service
+                .send(
+                    session
+                        .service
+                        .post(&["v1", "deliveries", &self.id, "resend"]),
+                )
+                .await?,
+        )?;
         Ok(Outcome::Done)
     }
 }
@@ -109,20 +148,43 @@ impl Since {
             Ok(ago) => session.chance.now().minus(ago).to_string(),
             Err(_) => self.since,
         };
-        let call = session.service.post(&["v1", "webhook-endpoints", &self.id.to_string(), what]).json(&json!({"since": since}));
+        let call = session
+            .service
+            .post(&["v1", "webhook-endpoints", &self.id.to_string(), what])
+            .json(&json!({"since": since}));
         show_job(session, &session.service.send(call).await?)
     }
 }
 
 /// `tableferry webhook ping`.
 pub(super) async fn ping(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
-    show(session, &session.service.send(session.service.post(&["v1", "webhook-endpoints", &id.to_string(), "ping"])).await?)?;
+    show(
+        session,
+        &session
+            .service
+            .send(
+                session
+                    .service
+                    .post(&["v1", "webhook-endpoints", &id.to_string(), "ping"]),
+            )
+            .await?,
+    )?;
     Ok(Outcome::Done)
 }
 
 /// `tableferry webhook job`.
 pub(super) async fn job(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
-    show_job(session, &session.service.send(session.service.get(&["v1", "webhook-jobs", &id.to_string()])).await?)
+    show_job(
+        session,
+        &session
+            .service
+            .send(
+                session
+                    .service
+                    .get(&["v1", "webhook-jobs", &id.to_string()]),
+            )
+            .await?,
+    )
 }
 
 fn show(session: &Session, answer: &Answer) -> Result<(), ClientError> {
@@ -130,17 +192,33 @@ fn show(session: &Session, answer: &Answer) -> Result<(), ClientError> {
         return Ok(session.screen.json(&answer.text)?);
     }
     let delivery: wire::Delivery = answer.read()?;
-    let attempts =
-        delivery.attempts.iter().map(|attempt| format!("{}  {}  {} ms", time(&attempt.at), in_words(attempt), attempt.duration_ms));
+    let attempts = delivery.attempts.iter().map(|attempt| {
+        format!(
+            "{}  {}  {} ms",
+            time(&attempt.at),
+            in_words(attempt),
+            attempt.duration_ms
+        )
+    });
     let attempts = attempts.collect::<Vec<_>>().join("\n");
     session.screen.fields(&[
         ("Delivery", Some(clean(&delivery.id))),
         ("Event", Some(clean(&delivery.event_type))),
         ("Export", delivery.export_id.as_deref().map(clean)),
         ("To", Some(clean(&delivery.url))),
-        ("Status", Some(status_style(&delivery.status).apply_to(clean(&delivery.status)).to_string())),
+        (
+            "Status",
+            Some(
+                status_style(&delivery.status)
+                    .apply_to(clean(&delivery.status))
+                    .to_string(),
+            ),
+        ),
         ("Created", Some(time(&delivery.created_at))),
-        ("Next attempt", delivery.next_attempt_at.as_deref().map(time)),
+        (
+            "Next attempt",
+            delivery.next_attempt_at.as_deref().map(time),
+        ),
         ("Attempts", (!attempts.is_empty()).then_some(attempts)),
     ])?;
     Ok(())
@@ -155,14 +233,30 @@ fn show_job(session: &Session, answer: &Answer) -> Result<Outcome, ClientError> 
     session.screen.fields(&[
         ("Job", Some(clean(&job.id))),
         ("Kind", Some(clean(&job.kind))),
-        ("Status", Some(status_style(&job.status).apply_to(clean(&job.status)).to_string())),
+        (
+            "Status",
+            Some(
+                status_style(&job.status)
+                    .apply_to(clean(&job.status))
+                    .to_string(),
+            ),
+        ),
         ("Since", Some(time(&job.since))),
-        ("Done up to", job.covered_until.as_deref().filter(|at| Timestamp::parse(at).is_ok()).map(time)),
+        (
+            "Done up to",
+            job.covered_until
+                .as_deref()
+                .filter(|at| Timestamp::parse(at).is_ok())
+                .map(time),
+        ),
         ("Looked at", Some(count(job.examined))),
         ("To be sent", Some(count(job.queued))),
     ])?;
     if job.status == "RUNNING" {
-        session.screen.note(&format!("\nHow far it is:  tableferry webhook job {}", clean(&job.id)));
+        session.screen.note(&format!(
+            "\nHow far it is:  tableferry webhook job {}",
+            clean(&job.id)
+        ));
     }
     Ok(Outcome::Done)
 }

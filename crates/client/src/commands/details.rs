@@ -24,7 +24,9 @@ pub(super) fn show(session: &Session, answer: &Answer, export: &Export) -> Resul
     if session.screen.json {
         return Ok(session.screen.json(&answer.text)?);
     }
-    Ok(session.screen.fields(&fields(export, session.chance.now()))?)
+    Ok(session
+        .screen
+        .fields(&fields(export, session.chance.now()))?)
 }
 
 /// Shows an export that was made just now; with `--quiet` only its id.
@@ -41,41 +43,109 @@ pub(super) fn show_made(session: &Session, answer: &Answer) -> Result<Export, Cl
 fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)> {
     let text = |text: &Option<String>| text.as_deref().map(clean);
     let at = |at: &Option<String>| at.as_deref().map(time);
-    let took = export.start_time.as_deref().zip(export.end_time.as_deref()).and_then(|(start, end)| between(start, end));
-    let billed = export.billed_size_in_bytes.map(|bytes| match export.billed_cost {
-        Some(cost) => format!("{} ({})", size(bytes), dollars(cost)),
-        None => size(bytes),
-    });
-    let window = export.incremental_export_specification.as_ref().map(|window| {
-        let to = window.export_to_time.as_deref().map_or_else(|| "when AWS starts it".to_owned(), time);
-        let view = window.export_view_type.as_deref().map_or_else(String::new, |view| format!(", {}", clean(view)));
-        format!("{} to {to}{view}", time(&window.export_from_time))
-    });
-    let labels = export.labels.iter().map(|(key, value)| format!("{}={}", clean(key), clean(value))).collect::<Vec<_>>().join(", ");
-    let ended = export.end_time.is_some() || !matches!(export.export_status.as_str(), "PENDING" | "IN_PROGRESS");
+    let took = export
+        .start_time
+        .as_deref()
+        .zip(export.end_time.as_deref())
+        .and_then(|(start, end)| between(start, end));
+    let billed = export
+        .billed_size_in_bytes
+        .map(|bytes| match export.billed_cost {
+            Some(cost) => format!("{} ({})", size(bytes), dollars(cost)),
+            None => size(bytes),
+        });
+    let window = export
+        .incremental_export_specification
+        .as_ref()
+        .map(|window| {
+            let to = window
+                .export_to_time
+                .as_deref()
+                .map_or_else(|| "when AWS starts it".to_owned(), time);
+            let view = window
+                .export_view_type
+                .as_deref()
+                .map_or_else(String::new, |view| format!(", {}", clean(view)));
+            format!("{} to {to}{view}", time(&window.export_from_time))
+        });
+    let labels = export
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{}={}", clean(key), clean(value)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let ended = export.end_time.is_some()
+        || !matches!(export.export_status.as_str(), "PENDING" | "IN_PROGRESS");
     let failure = export.failure.as_ref();
     vec![
         ("Export", Some(clean(&export.id))),
-        ("Status", Some(status_style(&export.export_status).bold().apply_to(clean(&export.export_status)).to_string())),
+        (
+            "Status",
+            Some(
+                status_style(&export.export_status)
+                    .bold()
+                    .apply_to(clean(&export.export_status))
+                    .to_string(),
+            ),
+        ),
         ("Reason", text(&export.status_reason)),
-        ("Failure", failure.map(|failure| format!("{}: {}", clean(&failure.code), clean(&failure.message)))),
+        (
+            "Failure",
+            failure.map(|failure| format!("{}: {}", clean(&failure.code), clean(&failure.message))),
+        ),
         ("Hint", failure.and_then(|failure| text(&failure.hint))),
         ("Table", Some(clean(&export.table_arn))),
         ("To", Some(destination(export))),
-        ("Type", Some(format!("{}, {}", clean(&export.export_type), clean(&export.export_format)))),
+        (
+            "Type",
+            Some(format!(
+                "{}, {}",
+                clean(&export.export_type),
+                clean(&export.export_format)
+            )),
+        ),
         ("As of", at(&export.export_time)),
         ("Window", window),
-        ("Filter", export.filter_specification.as_ref().map(|filter| clean(&filter.to_string()))),
+        (
+            "Filter",
+            export
+                .filter_specification
+                .as_ref()
+                .map(|filter| clean(&filter.to_string())),
+        ),
         ("Bucket owner", text(&export.s3_bucket_owner)),
         ("Encryption", encryption(export)),
-        ("Time-out", export.timeouts.as_ref().map(|timeouts| clean(&timeouts.create)).filter(|create| create != DEFAULT_TIMEOUT)),
+        (
+            "Time-out",
+            export
+                .timeouts
+                .as_ref()
+                .map(|timeouts| clean(&timeouts.create))
+                .filter(|create| create != DEFAULT_TIMEOUT),
+        ),
         ("Attempt", attempt(export)),
         ("Labels", (!labels.is_empty()).then_some(labels)),
         ("Callback", text(&export.callback_url)),
-        ("Created", Some(format!("{} ({}){}", time(&export.created_at), ago(&export.created_at, now), by(export.created_by.as_deref())))),
+        (
+            "Created",
+            Some(format!(
+                "{} ({}){}",
+                time(&export.created_at),
+                ago(&export.created_at, now),
+                by(export.created_by.as_deref())
+            )),
+        ),
         ("Started", at(&export.start_time)),
-        ("Ended", at(&export.end_time).map(|at| took.map_or_else(|| at.clone(), |took| format!("{at} (took {})", span(took))))),
-        ("Estimate", (!ended).then(|| estimate(export, now)).flatten()),
+        (
+            "Ended",
+            at(&export.end_time).map(|at| {
+                took.map_or_else(|| at.clone(), |took| format!("{at} (took {})", span(took)))
+            }),
+        ),
+        (
+            "Estimate",
+            (!ended).then(|| estimate(export, now)).flatten(),
+        ),
         ("Items", export.item_count.map(count)),
         ("Billed", billed),
         ("Manifest", text(&export.manifest_files_s3_key)),
@@ -91,8 +161,14 @@ const DEFAULT_TIMEOUT: &str = "60m";
 
 /// Encryption by a key of KMS; S3's own keys are the default.
 fn encryption(export: &Export) -> Option<String> {
-    let algorithm = export.s3_sse_algorithm.as_deref().filter(|algorithm| *algorithm != "AES256")?;
-    let key = export.s3_sse_kms_key_id.as_deref().unwrap_or("the bucket's default key");
+    let algorithm = export
+        .s3_sse_algorithm
+        .as_deref()
+        .filter(|algorithm| *algorithm != "AES256")?;
+    let key = export
+        .s3_sse_kms_key_id
+        .as_deref()
+        .unwrap_or("the bucket's default key");
     Some(format!("{}, {}", clean(algorithm), clean(key)))
 }
 
@@ -109,7 +185,10 @@ fn by(name: Option<&str>) -> String {
 
 /// `s3://bucket/prefix`.
 pub(super) fn destination(export: &Export) -> String {
-    let prefix = export.s3_prefix.as_deref().map_or_else(String::new, |prefix| format!("/{}", clean(prefix)));
+    let prefix = export
+        .s3_prefix
+        .as_deref()
+        .map_or_else(String::new, |prefix| format!("/{}", clean(prefix)));
     format!("s3://{}{prefix}", clean(&export.s3_bucket))
 }
 
@@ -117,14 +196,24 @@ fn estimate(export: &Export, now: Timestamp) -> Option<String> {
     let estimate = export.estimate.as_ref()?;
     let end = Timestamp::parse(&estimate.expected_end_time).ok()?;
     let left = end.since(now);
-    let when = if left.is_zero() { "longer than estimated".to_owned() } else { format!("about {} left", span(left)) };
+    let when = if left.is_zero() {
+        "longer than estimated".to_owned()
+    } else {
+        format!("about {} left", span(left))
+    };
     let basis = match estimate.basis.as_str() {
         "past_exports_of_this_table" => "by past exports of this table",
         "similar_size" => "by exports of a similar size",
         _ => "by what AWS usually takes",
     };
-    let bill = estimate.size_in_bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
-    let cost = estimate.cost.map(|cost| format!(", {}", dollars(cost))).unwrap_or_default();
+    let bill = estimate
+        .size_in_bytes
+        .map(|bytes| format!(", {}", size(bytes)))
+        .unwrap_or_default();
+    let cost = estimate
+        .cost
+        .map(|cost| format!(", {}", dollars(cost)))
+        .unwrap_or_default();
     Some(format!("{when}, {basis}{bill}{cost}"))
 }
 
@@ -147,11 +236,17 @@ fn far(verification: &Verification) -> String {
 
 /// How a verification stands, in a line, and what it found below.
 pub(super) fn verification(verification: &Verification) -> String {
-    let mut text = format!("{} ({})", status_style(&verification.status).apply_to(clean(&verification.status)), far(verification));
+    let mut text = format!(
+        "{} ({})",
+        status_style(&verification.status).apply_to(clean(&verification.status)),
+        far(verification)
+    );
     for finding in &verification.problems {
         text += &format!("\n{}: {}", clean(&finding.key), clean(&finding.detail));
     }
-    let more = verification.problems_total.saturating_sub(verification.problems.len() as u64);
+    let more = verification
+        .problems_total
+        .saturating_sub(verification.problems.len() as u64);
     if more > 0 {
         text += &format!("\nand {} more", count(more));
     }

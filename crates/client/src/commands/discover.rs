@@ -33,7 +33,8 @@ pub struct Discover {
     /// Go on where an answer before ended
     #[arg(long, value_name = "TOKEN")]
     page_token: Option<String>,
-    /// Go on until everything is listed; one answer has at most 1,000. With --json, one answer a line
+    /// Go on until everything is listed; one answer has at most 1,000. With --json, one answer a
+    /// line
     #[arg(long)]
     all: bool,
 }
@@ -41,9 +42,19 @@ pub struct Discover {
 impl Discover {
     pub(super) async fn run(mut self, session: &Session) -> Result<Outcome, ClientError> {
         let screen = session.screen;
-        let mut table = Table::new(&[column("STATUS"), column("TYPE").rank(1), column("KNOWN AS"), column("ARN")]).whole();
+        let mut table = Table::new(&[
+            column("STATUS"),
+            column("TYPE").rank(1),
+            column("KNOWN AS"),
+            column("ARN"),
+        ])
+        .whole();
         loop {
-            let call = session.service.post(&["v1", "exports", "discover"]).json(&self.body()).repeatable();
+            let call = session
+                .service
+                .post(&["v1", "exports", "discover"])
+                .json(&self.body())
+                .repeatable();
             let answer = session.service.send(call).await?;
             let found: Discovered = answer.read()?;
             if screen.json {
@@ -52,25 +63,47 @@ impl Discover {
                 let row = |export: &DiscoveredExport| {
                     vec![
                         status_cell(&export.export_status),
-                        if export.export_type == "INCREMENTAL_EXPORT" { "incremental" } else { "full" }.into(),
-                        export.known_id.as_deref().map(one_line).unwrap_or_else(|| "-".to_owned()).into(),
+                        if export.export_type == "INCREMENTAL_EXPORT" {
+                            "incremental"
+                        } else {
+                            "full"
+                        }
+                        .into(),
+                        export
+                            .known_id
+                            .as_deref()
+                            .map(one_line)
+                            .unwrap_or_else(|| "-".to_owned())
+                            .into(),
                         one_line(&export.arn).into(),
                     ]
                 };
-                screen.rows(&mut table, &found.exports.iter().map(row).collect::<Vec<_>>())?;
+                screen.rows(
+                    &mut table,
+                    &found.exports.iter().map(row).collect::<Vec<_>>(),
+                )?;
                 if self.adopt || !self.adopt_arns.is_empty() {
                     screen.note(&format!("Adopted {}.", counted(found.adopted, "export")));
                 }
                 for not in &found.not_adopted {
-                    screen.note(&format!("Not adopted: {}: {}", clean(&not.arn), clean(&not.detail)));
+                    screen.note(&format!(
+                        "Not adopted: {}: {}",
+                        clean(&not.arn),
+                        clean(&not.detail)
+                    ));
                 }
             }
             if let Some(reason) = &found.incomplete_reason {
                 screen.note(&format!("The list is incomplete: {}", clean(reason)));
             }
-            let Some(next) = found.next_page_token else { return Ok(Outcome::Done) };
+            let Some(next) = found.next_page_token else {
+                return Ok(Outcome::Done);
+            };
             if !self.all {
-                screen.note(&format!("There is more: --all, or --page-token {}", clean(&next)));
+                screen.note(&format!(
+                    "There is more: --all, or --page-token {}",
+                    clean(&next)
+                ));
                 return Ok(Outcome::Done);
             }
             // What was named was adopted, or not, by the first call.
@@ -81,10 +114,18 @@ impl Discover {
 
     fn body(&self) -> Value {
         let mut body = Map::new();
-        let texts =
-            [("table_arn", &self.table_arn), ("account_id", &self.account_id), ("region", &self.region), ("page_token", &self.page_token)];
+        let texts = [
+            ("table_arn", &self.table_arn),
+            ("account_id", &self.account_id),
+            ("region", &self.region),
+            ("page_token", &self.page_token),
+        ];
         set_texts(&mut body, &texts);
-        let adopt = if self.adopt_arns.is_empty() { json!(self.adopt) } else { json!(self.adopt_arns) };
+        let adopt = if self.adopt_arns.is_empty() {
+            json!(self.adopt)
+        } else {
+            json!(self.adopt_arns)
+        };
         body.insert("adopt".to_owned(), adopt);
         Value::Object(body)
     }

@@ -12,8 +12,8 @@ use crate::session::Session;
 
 /// What to download.
 ///
-/// Keys are laid out below the folder as they are in S3: FOLDER/PREFIX/AWSDynamoDB/… What a file system does not take is written as %XX (docs/loading.md).
-/// An interrupted download resumes.
+/// Keys are laid out below the folder as they are in S3: FOLDER/PREFIX/AWSDynamoDB/… What a file
+/// system does not take is written as %XX (docs/loading.md). An interrupted download resumes.
 #[derive(Debug, Args)]
 pub struct Download {
     /// The export's id
@@ -21,7 +21,8 @@ pub struct Download {
     /// Where to
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// original: the files as AWS wrote them; json: also their items as plain JSON lines, FILE.jsonl beside each data file
+    /// original: the files as AWS wrote them; json: also their items as plain JSON lines,
+    /// FILE.jsonl beside each data file
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Original)]
     format: Format,
     /// How many files side by side
@@ -44,10 +45,17 @@ enum Format {
 impl Download {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let plain = self.format == Format::Json;
-        let wish = Wish { id: self.id.to_string(), folder: self.folder, parallel: self.parallel.into(), presign: self.presign, plain };
+        let wish = Wish {
+            id: self.id.to_string(),
+            folder: self.folder,
+            parallel: self.parallel.into(),
+            presign: self.presign,
+            plain,
+        };
         let summary = download(session, wish).await?;
         if session.screen.json {
-            let text = serde_json::to_string(&summary).map_err(|error| ClientError::Other(error.to_string()))?;
+            let text = serde_json::to_string(&summary)
+                .map_err(|error| ClientError::Other(error.to_string()))?;
             session.screen.json(&text)?;
         } else {
             session.screen.line(&summary.in_words())?;
@@ -55,7 +63,10 @@ impl Download {
         match summary.failed.as_slice() {
             [] => Ok(Outcome::Done),
             failed if failed.iter().any(|file| file.is_wrong) => Ok(Outcome::CheckFailed),
-            _ => Err(ClientError::Other("not all files could be downloaded; the same command goes on where it was".to_owned())),
+            _ => Err(ClientError::Other(
+                "not all files could be downloaded; the same command goes on where it was"
+                    .to_owned(),
+            )),
         }
     }
 }

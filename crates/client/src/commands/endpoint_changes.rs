@@ -28,7 +28,8 @@ pub struct EndpointArgs {
     /// A header of its own, such as 'X-Team: orders'; may be repeated. For secrets use --from-file
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// A file that holds it as JSON, with the API's names; - is standard input. Flags go before what it says
+    /// A file that holds it as JSON, with the API's names; - is standard input. Flags go before
+    /// what it says
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
 }
@@ -80,14 +81,22 @@ pub struct Rotate {
 
 impl EndpointArgs {
     fn body(&self, url: &Option<String>) -> Result<Map<String, Value>, ClientError> {
-        let mut body = self.from_file.as_deref().map_or_else(|| Ok(Map::new()), read_object)?;
-        set_texts(&mut body, &[("url", url), ("description", &self.description)]);
+        let mut body = self
+            .from_file
+            .as_deref()
+            .map_or_else(|| Ok(Map::new()), read_object)?;
+        set_texts(
+            &mut body,
+            &[("url", url), ("description", &self.description)],
+        );
         if !self.event_types.is_empty() {
             body.insert("event_types".to_owned(), json!(self.event_types));
         }
         for (name, pairs) in [("labels", &self.labels), ("headers", &self.headers)] {
             if !pairs.is_empty() {
-                change_in(&mut body, name, |inner| inner.extend(pairs.iter().map(|(key, value)| (key.clone(), json!(value)))));
+                change_in(&mut body, name, |inner| {
+                    inner.extend(pairs.iter().map(|(key, value)| (key.clone(), json!(value))))
+                });
             }
         }
         Ok(body)
@@ -101,7 +110,10 @@ impl CreateEndpoint {
         if self.disabled {
             body.insert("disabled".to_owned(), json!(true));
         }
-        let call = session.service.post(&["v1", "webhook-endpoints"]).json(&Value::Object(body));
+        let call = session
+            .service
+            .post(&["v1", "webhook-endpoints"])
+            .json(&Value::Object(body));
         show(session, &session.service.send(call).await?)?;
         Ok(Outcome::Done)
     }
@@ -117,10 +129,21 @@ impl UpdateEndpoint {
             body.insert("disabled".to_owned(), json!(self.disable));
         }
         if body.is_empty() {
-            return Err(ClientError::Usage("nothing to change was named; --help says what can be".to_owned()));
+            return Err(ClientError::Usage(
+                "nothing to change was named; --help says what can be".to_owned(),
+            ));
         }
-        let call = session.service.call(Method::PATCH, &["v1", "webhook-endpoints", &self.id.to_string()]);
-        show(session, &session.service.send(call.json(&Value::Object(body)).repeatable()).await?)?;
+        let call = session.service.call(
+            Method::PATCH,
+            &["v1", "webhook-endpoints", &self.id.to_string()],
+        );
+        show(
+            session,
+            &session
+                .service
+                .send(call.json(&Value::Object(body)).repeatable())
+                .await?,
+        )?;
         Ok(Outcome::Done)
     }
 }
@@ -130,8 +153,19 @@ impl Rotate {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let mut body = Map::new();
         set_texts(&mut body, &[("overlap", &self.overlap)]);
-        let call = session.service.post(&["v1", "webhook-endpoints", &self.id.to_string(), "rotate-secret"]);
-        show(session, &session.service.send(call.json(&Value::Object(body))).await?)?;
+        let call = session.service.post(&[
+            "v1",
+            "webhook-endpoints",
+            &self.id.to_string(),
+            "rotate-secret",
+        ]);
+        show(
+            session,
+            &session
+                .service
+                .send(call.json(&Value::Object(body)))
+                .await?,
+        )?;
         Ok(Outcome::Done)
     }
 }

@@ -15,7 +15,13 @@ use crate::words::{ago, clean, one_line, time};
 
 /// `tableferry webhook list`.
 pub(super) async fn list(session: &Session, how_much: HowMuch) -> Result<Outcome, ClientError> {
-    let columns = [column("ID"), column("STATE"), column("URL"), column("EVENTS").rank(2), column("CREATED").rank(1)];
+    let columns = [
+        column("ID"),
+        column("STATE"),
+        column("URL"),
+        column("EVENTS").rank(2),
+        column("CREATED").rank(1),
+    ];
     let now = session.chance.now();
     let row = |endpoint: &Endpoint| {
         vec![
@@ -27,20 +33,41 @@ pub(super) async fn list(session: &Session, how_much: HowMuch) -> Result<Outcome
         ]
     };
     let call = session.service.get(&["v1", "webhook-endpoints"]);
-    how_much.show(session, call, "webhook_endpoints", Table::new(&columns), row).await?;
+    how_much
+        .show(
+            session,
+            call,
+            "webhook_endpoints",
+            Table::new(&columns),
+            row,
+        )
+        .await?;
     Ok(Outcome::Done)
 }
 
 /// `tableferry webhook get`.
 pub(super) async fn get(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
-    let answer = session.service.send(session.service.get(&["v1", "webhook-endpoints", &id.to_string()])).await?;
+    let answer = session
+        .service
+        .send(
+            session
+                .service
+                .get(&["v1", "webhook-endpoints", &id.to_string()]),
+        )
+        .await?;
     show(session, &answer)?;
     Ok(Outcome::Done)
 }
 
 /// `tableferry webhook delete`.
 pub(super) async fn delete(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
-    session.service.send(session.service.call(Method::DELETE, &["v1", "webhook-endpoints", &id.to_string()])).await?;
+    session
+        .service
+        .send(session.service.call(
+            Method::DELETE,
+            &["v1", "webhook-endpoints", &id.to_string()],
+        ))
+        .await?;
     session.screen.note(&format!("Forgot {id}."));
     Ok(Outcome::Done)
 }
@@ -52,13 +79,30 @@ pub(super) fn show(session: &Session, answer: &Answer) -> Result<(), ClientError
     }
     let endpoint: Endpoint = answer.read()?;
     let text = |text: &Option<String>| text.as_deref().map(clean);
-    let labels = endpoint.labels.iter().map(|(key, value)| format!("{}={}", clean(key), clean(value))).collect::<Vec<_>>().join(", ");
-    let headers = endpoint.header_names.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+    let labels = endpoint
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{}={}", clean(key), clean(value)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let headers = endpoint
+        .header_names
+        .iter()
+        .map(|name| clean(name))
+        .collect::<Vec<_>>()
+        .join(", ");
     let given = |text: String| (!text.is_empty()).then_some(text);
     session.screen.fields(&[
         ("Endpoint", Some(clean(&endpoint.id))),
         ("URL", Some(clean(&endpoint.url))),
-        ("State", Some(status_style(state(&endpoint)).apply_to(state(&endpoint)).to_string())),
+        (
+            "State",
+            Some(
+                status_style(state(&endpoint))
+                    .apply_to(state(&endpoint))
+                    .to_string(),
+            ),
+        ),
         ("Because", text(&endpoint.disabled_reason)),
         ("Failing since", endpoint.failing_since.as_deref().map(time)),
         ("Description", text(&endpoint.description)),
@@ -69,7 +113,9 @@ pub(super) fn show(session: &Session, answer: &Answer) -> Result<(), ClientError
         ("Secret", text(&endpoint.secret)),
     ])?;
     if endpoint.secret.is_some() {
-        session.screen.note("\nKeep the secret now: it is not shown again.");
+        session
+            .screen
+            .note("\nKeep the secret now: it is not shown again.");
     }
     Ok(())
 }
@@ -83,6 +129,14 @@ fn state(endpoint: &Endpoint) -> &'static str {
 }
 
 fn events(endpoint: &Endpoint) -> String {
-    let named: Vec<_> = endpoint.event_types.iter().map(|kind| one_line(kind)).collect();
-    if named.is_empty() { "all".to_owned() } else { named.join(", ") }
+    let named: Vec<_> = endpoint
+        .event_types
+        .iter()
+        .map(|kind| one_line(kind))
+        .collect();
+    if named.is_empty() {
+        "all".to_owned()
+    } else {
+        named.join(", ")
+    }
 }

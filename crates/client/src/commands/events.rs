@@ -28,13 +28,21 @@ impl Events {
         if self.follow {
             return self.follow(session).await;
         }
-        let answer = session.service.send(session.service.get(&["v1", "exports", &id, "events"])).await?;
+        let answer = session
+            .service
+            .send(session.service.get(&["v1", "exports", &id, "events"]))
+            .await?;
         if screen.json {
             screen.json(&answer.text)?;
             return Ok(Outcome::Done);
         }
         let events: EventList = answer.read()?;
-        let mut table = Table::new(&[column("TIME"), column("EVENT"), column("STATUS").rank(1), column("DETAIL")]);
+        let mut table = Table::new(&[
+            column("TIME"),
+            column("EVENT"),
+            column("STATUS").rank(1),
+            column("DETAIL"),
+        ]);
         let row = |event: &Event| {
             vec![
                 time(&event.timestamp).into(),
@@ -43,7 +51,10 @@ impl Events {
                 one_line(&event.detail).into(),
             ]
         };
-        screen.rows(&mut table, &events.events.iter().map(row).collect::<Vec<_>>())?;
+        screen.rows(
+            &mut table,
+            &events.events.iter().map(row).collect::<Vec<_>>(),
+        )?;
         Ok(Outcome::Done)
     }
 
@@ -55,7 +66,11 @@ impl Events {
             let tell = |event: &Event, raw: &str| {
                 let kind = format!("{:<18}", clean(&event.kind));
                 let kind = status_style(&event.export_status).apply_to(kind);
-                let line = format!("{}  {kind}  {}", time(&event.timestamp), one_line(&event.detail));
+                let line = format!(
+                    "{}  {kind}  {}",
+                    time(&event.timestamp),
+                    one_line(&event.detail)
+                );
                 written = screen.line(if screen.json { raw } else { &line });
                 written.is_ok()
             };

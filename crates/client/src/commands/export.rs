@@ -92,7 +92,9 @@ impl Export {
             Self::Preflight(preflight) => preflight.run(session).await,
             Self::Get(one) => details::get(session, one.id).await,
             Self::List(list) => list.run(session).await,
-            Self::Wait(wait) => wait::wait_and_show(session, &wait.id.to_string(), wait.timeout).await,
+            Self::Wait(wait) => {
+                wait::wait_and_show(session, &wait.id.to_string(), wait.timeout).await
+            }
             Self::Events(events) => events.run(session).await,
             Self::Cancel(one) => one.post(session, "cancel").await,
             Self::Retry(one) => one.post(session, "retry").await,
@@ -109,7 +111,9 @@ impl Export {
 impl One {
     /// An export is retried once and cancelled for good, so both may be sent again.
     async fn post(&self, session: &Session, what: &str) -> Result<Outcome, ClientError> {
-        let mut call = session.service.post(&["v1", "exports", &self.id.to_string(), what]);
+        let mut call = session
+            .service
+            .post(&["v1", "exports", &self.id.to_string(), what]);
         if what == "retry" {
             call = call.repeatable();
         }
@@ -120,12 +124,17 @@ impl One {
 
 impl Delete {
     async fn run(&self, session: &Session) -> Result<Outcome, ClientError> {
-        let mut call = session.service.call(Method::DELETE, &["v1", "exports", &self.id.to_string()]);
+        let mut call = session
+            .service
+            .call(Method::DELETE, &["v1", "exports", &self.id.to_string()]);
         if self.force {
             call = call.query("force", "true");
         }
         session.service.send(call).await?;
-        session.screen.note(&format!("Forgot {}. What was exported stays in S3.", self.id));
+        session.screen.note(&format!(
+            "Forgot {}. What was exported stays in S3.",
+            self.id
+        ));
         Ok(Outcome::Done)
     }
 }

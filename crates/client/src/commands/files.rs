@@ -25,37 +25,67 @@ pub struct Files {
 
 impl Files {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
-        let mut call = session.service.get(&["v1", "exports", &self.id.to_string(), "files"]);
-        let mut columns = vec![column("ITEMS").right(), column("SIZE").right(), column("MD5").rank(1), column("KEY")];
+        let mut call = session
+            .service
+            .get(&["v1", "exports", &self.id.to_string(), "files"]);
+        let mut columns = vec![
+            column("ITEMS").right(),
+            column("SIZE").right(),
+            column("MD5").rank(1),
+            column("KEY"),
+        ];
         if let Some(presign) = &self.presign {
             call = call.query("presign", presign);
-            columns = vec![column("ITEMS").right(), column("SIZE").right(), column("URL")];
+            columns = vec![
+                column("ITEMS").right(),
+                column("SIZE").right(),
+                column("URL"),
+            ];
         }
         let row = |file: &ExportFile| {
             let mut row = vec![
                 file.item_count.map(count).unwrap_or_default().into(),
-                file.size_bytes.map_or_else(|| "missing".to_owned(), size).into(),
+                file.size_bytes
+                    .map_or_else(|| "missing".to_owned(), size)
+                    .into(),
             ];
             match &file.url {
                 Some(url) => row.push(one_line(url).into()),
-                None => row.extend([one_line(file.md5.as_deref().unwrap_or_default()).into(), one_line(&file.key).into()]),
+                None => row.extend([
+                    one_line(file.md5.as_deref().unwrap_or_default()).into(),
+                    one_line(&file.key).into(),
+                ]),
             }
             row
         };
-        self.how_much.show(session, call, "files", Table::new(&columns).whole(), row).await?;
+        self.how_much
+            .show(session, call, "files", Table::new(&columns).whole(), row)
+            .await?;
         Ok(Outcome::Done)
     }
 }
 
 /// What both manifests say.
 pub(super) async fn manifest(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
-    let answer = session.service.send(session.service.get(&["v1", "exports", &id.to_string(), "manifest"])).await?;
+    let answer = session
+        .service
+        .send(
+            session
+                .service
+                .get(&["v1", "exports", &id.to_string(), "manifest"]),
+        )
+        .await?;
     if session.screen.json {
         session.screen.json(&answer.text)?;
         return Ok(Outcome::Done);
     }
     let manifest: Manifest = answer.read()?;
-    let objects = manifest.objects.iter().map(|object| one_line(&object.key)).collect::<Vec<_>>().join("\n");
+    let objects = manifest
+        .objects
+        .iter()
+        .map(|object| one_line(&object.key))
+        .collect::<Vec<_>>()
+        .join("\n");
     session.screen.fields(&[
         ("Files", Some(count(manifest.files_count))),
         ("Items", Some(count(manifest.item_count))),

@@ -19,7 +19,11 @@ pub struct Import {
 impl Import {
     /// Its ARN makes it one: importing it twice gives the same record.
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
-        let call = session.service.post(&["v1", "exports", "import"]).json(&json!({"export_arn": self.export_arn})).repeatable();
+        let call = session
+            .service
+            .post(&["v1", "exports", "import"])
+            .json(&json!({"export_arn": self.export_arn}))
+            .repeatable();
         show_made(session, &session.service.send(call).await?)?;
         Ok(Outcome::Done)
     }

@@ -30,13 +30,23 @@ struct ItemList {
 impl Items {
     /// One item a line, so that jq and grep can read them.
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
-        let call = session.service.get(&["v1", "exports", &self.id.to_string(), "items"]);
-        let answer = session.service.send(call.query("limit", &self.limit.to_string()).query("format", &self.format)).await?;
+        let call = session
+            .service
+            .get(&["v1", "exports", &self.id.to_string(), "items"]);
+        let answer = session
+            .service
+            .send(
+                call.query("limit", &self.limit.to_string())
+                    .query("format", &self.format),
+            )
+            .await?;
         if session.screen.json {
             session.screen.json(&answer.text)?;
         } else {
             let list: ItemList = answer.read()?;
-            list.items.iter().try_for_each(|item| session.screen.json(item.get()))?;
+            list.items
+                .iter()
+                .try_for_each(|item| session.screen.json(item.get()))?;
         }
         Ok(Outcome::Done)
     }

@@ -66,7 +66,10 @@ enum Type {
 }
 
 fn word(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    value
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default()
 }
 
 impl List {
@@ -100,19 +103,33 @@ impl List {
         ]);
         let now = session.chance.now();
         let row = |export: &Export| {
-            let table = export.table_arn.rsplit_once('/').map_or(export.table_arn.as_str(), |(_, name)| name);
+            let table = export
+                .table_arn
+                .rsplit_once('/')
+                .map_or(export.table_arn.as_str(), |(_, name)| name);
             vec![
                 one_line(&export.id).into(),
                 status_cell(&export.export_status),
                 one_line(table).into(),
                 ago(&export.created_at, now).into(),
-                if export.export_type == "INCREMENTAL_EXPORT" { "incremental" } else { "full" }.into(),
+                if export.export_type == "INCREMENTAL_EXPORT" {
+                    "incremental"
+                } else {
+                    "full"
+                }
+                .into(),
                 export.item_count.map(count).unwrap_or_default().into(),
-                export.billed_size_in_bytes.map(size).unwrap_or_default().into(),
+                export
+                    .billed_size_in_bytes
+                    .map(size)
+                    .unwrap_or_default()
+                    .into(),
                 one_line(&destination(export)).into(),
             ]
         };
-        self.how_much.show(session, call, "exports", table, row).await?;
+        self.how_much
+            .show(session, call, "exports", table, row)
+            .await?;
         Ok(Outcome::Done)
     }
 }

@@ -84,11 +84,17 @@ async fn run_export(with: With<export::Export>, chance: Chance) -> Result<Outcom
     with.command.run(&with.session.open(chance)?).await
 }
 
-async fn run_import(with: WithArgs<import::Import>, chance: Chance) -> Result<Outcome, ClientError> {
+async fn run_import(
+    with: WithArgs<import::Import>,
+    chance: Chance,
+) -> Result<Outcome, ClientError> {
     with.command.run(&with.session.open(chance)?).await
 }
 
-async fn run_discover(with: WithArgs<discover::Discover>, chance: Chance) -> Result<Outcome, ClientError> {
+async fn run_discover(
+    with: WithArgs<discover::Discover>,
+    chance: Chance,
+) -> Result<Outcome, ClientError> {
     with.command.run(&with.session.open(chance)?).await
 }
 
@@ -102,7 +108,11 @@ fn tell(error: &ClientError, json: bool) {
     let _ = match error {
         ClientError::Output(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         ClientError::Refused(problem) if json => writeln!(stderr, "{}", problem.raw.trim_end()),
-        error => writeln!(stderr, "{} {error}", console::style("error:").for_stderr().red().bold()),
+        error => writeln!(
+            stderr,
+            "{} {error}",
+            console::style("error:").for_stderr().red().bold()
+        ),
     };
 }
 

@@ -39,12 +39,18 @@ pub struct Verify {
 impl Verify {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let id = self.id.to_string();
-        let call = session.service.post(&["v1", "exports", &id, "verify"]).json(&json!({"deep": self.deep})).repeatable();
+        let call = session
+            .service
+            .post(&["v1", "exports", &id, "verify"])
+            .json(&json!({"deep": self.deep}))
+            .repeatable();
         let answer = session.service.send(call).await?;
         let export: Export = answer.read()?;
         if !self.wait {
             show(session, &answer, &export)?;
-            session.screen.note("It goes on in the background; --wait waits for its end.");
+            session
+                .screen
+                .note("It goes on in the background; --wait waits for its end.");
             return Ok(Outcome::Done);
         }
         let bar = Files::checked(session.screen);
@@ -54,25 +60,40 @@ impl Verify {
         };
         bar.finish();
         let Ok(checked) = checked else {
-            session.screen.note(&format!("It is not over within {}, and goes on.", span(self.timeout.unwrap_or_default())));
+            session.screen.note(&format!(
+                "It is not over within {}, and goes on.",
+                span(self.timeout.unwrap_or_default())
+            ));
             return Ok(Outcome::StillRunning);
         };
         let (answer, export) = checked?;
         show(session, &answer, &export)?;
-        let passed = export.verification.is_some_and(|verification| verification.status == "passed");
-        Ok(if passed { Outcome::Done } else { Outcome::CheckFailed })
+        let passed = export
+            .verification
+            .is_some_and(|verification| verification.status == "passed");
+        Ok(if passed {
+            Outcome::Done
+        } else {
+            Outcome::CheckFailed
+        })
     }
 }
 
 fn show(session: &Session, answer: &Answer, export: &Export) -> Result<(), ClientError> {
     match &export.verification {
-        Some(found) if !session.screen.json => session.screen.fields(&[("Verification", Some(verification(found)))])?,
+        Some(found) if !session.screen.json => session
+            .screen
+            .fields(&[("Verification", Some(verification(found)))])?,
         _ => session.screen.json(&answer.text)?,
     }
     Ok(())
 }
 
-async fn until_checked(session: &Session, id: &str, bar: &Files) -> Result<(Answer, Export), ClientError> {
+async fn until_checked(
+    session: &Session,
+    id: &str,
+    bar: &Files,
+) -> Result<(Answer, Export), ClientError> {
     let mut lost_at = None::<Instant>;
     let mut told = None;
     loop {
@@ -81,14 +102,20 @@ async fn until_checked(session: &Session, id: &str, bar: &Files) -> Result<(Answ
                 Some(verification) if verification.status == "running" => {
                     lost_at = None;
                     bar.show(verification.files_checked, verification.files_total);
-                    if !session.screen.draws_progress() && told != Some(verification.files_checked) {
+                    if !session.screen.draws_progress() && told != Some(verification.files_checked)
+                    {
                         told = Some(verification.files_checked);
-                        session.screen.note(&super::details::verification(verification));
+                        session
+                            .screen
+                            .note(&super::details::verification(verification));
                     }
                 }
                 _ => return Ok((answer, export)),
             },
-            Err(error) if error.may_pass() && lost_at.get_or_insert_with(Instant::now).elapsed() < PATIENCE => {
+            Err(error)
+                if error.may_pass()
+                    && lost_at.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+            {
                 bar.note("The service does not answer; trying again.");
             }
             Err(error) => return Err(error),

@@ -1,4 +1,5 @@
-//! What is seen of a download: bars of bytes on a terminal, a line for each file elsewhere, nothing with `--quiet`.
+//! What is seen of a download: bars of bytes on a terminal, a line for each file elsewhere, nothing
+//! with `--quiet`.
 
 use std::time::Duration;
 
@@ -55,12 +56,16 @@ impl Bars {
     /// A file begins.
     pub fn file(&self, key: &str, bytes: u64) -> FileBar {
         let file = self.all.as_ref().map(|(all, _)| {
-            let bar =
-                ProgressBar::new(bytes).with_style(style("    {decimal_bytes:>10} of {decimal_total_bytes:>10}  {bar:20.dim}  {msg:.dim}"));
+            let bar = ProgressBar::new(bytes).with_style(style(
+                "    {decimal_bytes:>10} of {decimal_total_bytes:>10}  {bar:20.dim}  {msg:.dim}",
+            ));
             bar.set_message(short(key));
             all.add(bar)
         });
-        FileBar { file, total: self.all.as_ref().map(|(_, total)| total.clone()) }
+        FileBar {
+            file,
+            total: self.all.as_ref().map(|(_, total)| total.clone()),
+        }
     }
 
     /// A file has ended.
@@ -69,7 +74,9 @@ impl Bars {
             // On a terminal only what is not as it should be.
             Some(_) if what == "ok" || what == "there" => {}
             Some((all, _)) => drop(all.println(format!("{what}  {}", clean(key)))),
-            None => self.screen.note(&format!("{what:<6}  {:>10}  {}", size(bytes), clean(key))),
+            None => self
+                .screen
+                .note(&format!("{what:<6}  {:>10}  {}", size(bytes), clean(key))),
         }
     }
 
@@ -111,5 +118,9 @@ fn style(template: &str) -> ProgressStyle {
 fn short(key: &str) -> String {
     let key = clean(key);
     let length = key.chars().count();
-    if length <= NAME { key } else { format!("…{}", key.chars().skip(length - NAME).collect::<String>()) }
+    if length <= NAME {
+        key
+    } else {
+        format!("…{}", key.chars().skip(length - NAME).collect::<String>())
+    }
 }

@@ -15,10 +15,10 @@ use super::bars::{Bars, FileBar};
 use super::place::part_of;
 use super::sums::{Expected, Sum, Worth};
 use super::urls::{Source, Urls};
-use tableferry_telemetry::error_chain::chain;
-use tableferry_clock::Chance;
 use crate::connection::http_client;
 use crate::words::one_line;
+use tableferry_clock::Chance;
+use tableferry_telemetry::error_chain::chain;
 
 /// How long S3 may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -85,7 +85,12 @@ struct Work<'a> {
 impl Fetcher {
     /// A fetcher.
     pub fn new(urls: Urls, bars: Bars, chance: Chance) -> Self {
-        Self { urls, bars, chance, http: OnceLock::new() }
+        Self {
+            urls,
+            bars,
+            chance,
+            http: OnceLock::new(),
+        }
     }
 
     /// Makes sure that an object is in its place.
@@ -100,18 +105,37 @@ impl Fetcher {
         let bar = self.bars.file(key, expected.size_bytes);
         if let Some(worth) = proven(target, expected).await {
             bar.at(expected.size_bytes);
-            return Ok(Fetched { worth, bytes: 0, was_there: true });
+            return Ok(Fetched {
+                worth,
+                bytes: 0,
+                was_there: true,
+            });
         }
         if key.split('/').any(|part| matches!(part, "." | "..")) {
-            return Err(Failed::NotFetched("its key has a part . or .., which no URL can carry; get it with AWS's own tools".to_owned()));
+            return Err(Failed::NotFetched(
+                "its key has a part . or .., which no URL can carry; get it with AWS's own tools"
+                    .to_owned(),
+            ));
         }
-        let mut url = url.ok_or_else(|| Failed::NotFetched("the service gives no URL for it".to_owned()))?;
-        let http = self.http(&url).ok_or_else(|| Failed::NotFetched("the service gives a URL that cannot be used".to_owned()))?;
+        let mut url =
+            url.ok_or_else(|| Failed::NotFetched("the service gives no URL for it".to_owned()))?;
+        let http = self.http(&url).ok_or_else(|| {
+            Failed::NotFetched("the service gives a URL that cannot be used".to_owned())
+        })?;
         let part = part_of(target);
         if let Some(folder) = part.parent() {
-            fs::create_dir_all(folder).await.map_err(|error| Failed::Disk(folder.to_owned(), error))?;
+            fs::create_dir_all(folder)
+                .await
+                .map_err(|error| Failed::Disk(folder.to_owned(), error))?;
         }
-        let mut work = Work { part, expected, bar, http, sum: Sum::default(), fetched_bytes: 0 };
+        let mut work = Work {
+            part,
+            expected,
+            bar,
+            http,
+            sum: Sum::default(),
+            fetched_bytes: 0,
+        };
         let mut resumed = work.resume().await;
         let (mut tries, mut renewals) = (0, 0);
         loop {
@@ -119,8 +143,14 @@ impl Fetcher {
             match work.transfer(&url).await? {
                 Transfer::Over => match expected.judge(&work.sum) {
                     Ok(worth) => {
-                        fs::rename(&work.part, target).await.map_err(|error| Failed::Disk(target.to_owned(), error))?;
-                        return Ok(Fetched { worth, bytes: work.fetched_bytes, was_there: false });
+                        fs::rename(&work.part, target)
+                            .await
+                            .map_err(|error| Failed::Disk(target.to_owned(), error))?;
+                        return Ok(Fetched {
+                            worth,
+                            bytes: work.fetched_bytes,
+                            was_there: false,
+                        });
                     }
                     // What an earlier run has left may be the reason.
                     Err(_) if resumed => resumed = false,
@@ -131,13 +161,27 @@ impl Fetcher {
                 },
                 Transfer::Restart => resumed = false,
                 Transfer::Expired(why) => {
-                    renewals = if work.sum.bytes > before { 0 } else { renewals + 1 };
-                    let renewed = self.urls.renew(source, key, &url).await.map_err(|error| Failed::NotFetched(error.to_string()))?;
-                    url = renewed.filter(|_| renewals <= RENEWALS).ok_or(Failed::NotFetched(why))?;
+                    renewals = if work.sum.bytes > before {
+                        0
+                    } else {
+                        renewals + 1
+                    };
+                    let renewed = self
+                        .urls
+                        .renew(source, key, &url)
+                        .await
+                        .map_err(|error| Failed::NotFetched(error.to_string()))?;
+                    url = renewed
+                        .filter(|_| renewals <= RENEWALS)
+                        .ok_or(Failed::NotFetched(why))?;
                     continue;
                 }
                 Transfer::Broken(why) => {
-                    tries = if work.sum.bytes > before { 0 } else { tries + 1 };
+                    tries = if work.sum.bytes > before {
+                        0
+                    } else {
+                        tries + 1
+                    };
                     if tries >= TRIES {
                         return Err(Failed::NotFetched(why));
                     }
@@ -157,7 +201,9 @@ impl Fetcher {
         if let Some(http) = self.http.get() {
             return Some(http.clone());
         }
-        let http = Url::parse(url).ok().and_then(|url| http_client(&url).ok())?;
+        let http = Url::parse(url)
+            .ok()
+            .and_then(|url| http_client(&url).ok())?;
         Some(self.http.get_or_init(|| http).clone())
     }
 }
@@ -169,11 +215,15 @@ async fn proven(target: &Path, expected: &Expected) -> Option<Worth> {
         return None;
     }
     let sum = Sum::of_file(target).await.ok()?;
-    expected.judge(&sum).ok().filter(|worth| *worth == Worth::Proven)
+    expected
+        .judge(&sum)
+        .ok()
+        .filter(|worth| *worth == Worth::Proven)
 }
 
 impl Work<'_> {
-    /// Takes up what an earlier run has left. Whether there was anything. Without a sum to prove the whole, nothing is taken up.
+    /// Takes up what an earlier run has left. Whether there was anything. Without a sum to prove
+    /// the whole, nothing is taken up.
     async fn resume(&mut self) -> bool {
         if self.expected.md5.is_none() {
             return false;
@@ -193,7 +243,9 @@ impl Work<'_> {
         self.sum = Sum::default();
         self.bar.at(0);
         match fs::remove_file(&self.part).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failed::Disk(self.part.clone(), error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failed::Disk(self.part.clone(), error))
+            }
             _ => Ok(()),
         }
     }
@@ -215,10 +267,18 @@ impl Work<'_> {
         match response.status() {
             StatusCode::OK => self.sum = Sum::default(),
             StatusCode::PARTIAL_CONTENT if begins_at(response.headers(), from) => {}
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => return Ok(Transfer::Restart),
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => {
+                return Ok(Transfer::Restart);
+            }
             status => return refused(status, response).await,
         }
-        if let (Some(said), Some(etag)) = (&self.expected.etag, response.headers().get(ETAG).and_then(|etag| etag.to_str().ok())) {
+        if let (Some(said), Some(etag)) = (
+            &self.expected.etag,
+            response
+                .headers()
+                .get(ETAG)
+                .and_then(|etag| etag.to_str().ok()),
+        ) {
             let etag = etag.trim_start_matches("W/").trim_matches('"');
             if etag != said {
                 return Err(Failed::Wrong(format!(
@@ -236,7 +296,9 @@ impl Work<'_> {
                 Ok(Err(error)) => break Transfer::Broken(without_url(error)),
                 Ok(Ok(None)) => break Transfer::Over,
                 Ok(Ok(Some(piece))) => {
-                    file.write_all(&piece).await.map_err(|error| Failed::Disk(self.part.clone(), error))?;
+                    file.write_all(&piece)
+                        .await
+                        .map_err(|error| Failed::Disk(self.part.clone(), error))?;
                     self.sum.add(&piece);
                     self.fetched_bytes += piece.len() as u64;
                     self.bar.at(self.sum.bytes);
@@ -246,9 +308,13 @@ impl Work<'_> {
                 }
             }
         };
-        file.flush().await.map_err(|error| Failed::Disk(self.part.clone(), error))?;
+        file.flush()
+            .await
+            .map_err(|error| Failed::Disk(self.part.clone(), error))?;
         match ended {
-            Transfer::Over if self.sum.bytes < self.expected.size_bytes => Ok(Transfer::Broken("S3 broke off".to_owned())),
+            Transfer::Over if self.sum.bytes < self.expected.size_bytes => {
+                Ok(Transfer::Broken("S3 broke off".to_owned()))
+            }
             ended => Ok(ended),
         }
     }
@@ -266,7 +332,9 @@ async fn open(part: &Path, from: u64) -> io::Result<File> {
 }
 
 fn begins_at(headers: &HeaderMap, from: u64) -> bool {
-    let range = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    let range = headers
+        .get(CONTENT_RANGE)
+        .and_then(|range| range.to_str().ok());
     range.is_some_and(|range| range.trim().starts_with(&format!("bytes {from}-")))
 }
 
@@ -280,7 +348,10 @@ async fn refused(status: StatusCode, mut response: reqwest::Response) -> Result<
         }
     }
     let body = String::from_utf8_lossy(&body);
-    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
+    let code = body
+        .split_once("<Code>")
+        .and_then(|(_, rest)| rest.split_once("</Code>"))
+        .map_or("", |(code, _)| code);
     let what = one_line(&format!("S3 answers {} {code}", status.as_u16()));
     match status.as_u16() {
         // An expired URL is 403, expired credentials that signed it are 400.
@@ -295,5 +366,8 @@ async fn refused(status: StatusCode, mut response: reqwest::Response) -> Result<
 /// A presigned URL is as good as a password while it lasts: it is in no message.
 fn without_url(error: reqwest::Error) -> String {
     let error = error.without_url();
-    chain(&error).last().map(ToString::to_string).unwrap_or_default()
+    chain(&error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }

@@ -1,7 +1,9 @@
-//! Downloads the files of a completed export by presigned URLs: side by side, each checked against the manifest before it gets its name.
+//! Downloads the files of a completed export by presigned URLs: side by side, each checked against
+//! the manifest before it gets its name.
 //!
-//! What has come is kept in `NAME.part`, so that the next run goes on there. URLs that have expired are asked for anew. A file that is there
-//! already and proves to be the right one is not downloaded again.
+//! What has come is kept in `NAME.part`, so that the next run goes on there. URLs that have expired
+//! are asked for anew. A file that is there already and proves to be the right one is not
+//! downloaded again.
 
 mod bars;
 mod fetch;
@@ -20,12 +22,12 @@ use super::error::ClientError;
 use super::session::Session;
 use super::wire::{Export, ExportFile, Manifest};
 use super::words::{clean, counted, size};
-use tableferry_domain::request::ExportFormat;
 use bars::Bars;
 use fetch::{Failed, Fetched, Fetcher};
 use place::place;
 use plain::write_plain;
 use sums::{Expected, Sum, Worth};
+use tableferry_domain::request::ExportFormat;
 use urls::{Source, Urls};
 
 /// What to download, and how.
@@ -99,13 +101,28 @@ struct Download {
 /// Downloads all files of an export, its manifests too.
 pub async fn download(session: &Session, wish: Wish) -> Result<Summary, ClientError> {
     let urls = Urls::new(session.clone(), wish.id.clone(), wish.presign.clone());
-    let format = if wish.plain { Some(format_of(session, &wish.id).await?) } else { None };
+    let format = if wish.plain {
+        Some(format_of(session, &wish.id).await?)
+    } else {
+        None
+    };
     let manifest: Manifest = urls.manifest().await?;
     let bars = Bars::new(session.screen);
     let fetcher = Arc::new(Fetcher::new(urls, bars, session.chance.clone()));
-    let summary =
-        Summary { export_id: wish.id.clone(), folder: wish.folder.clone(), items_written: wish.plain.then_some(0), ..Summary::default() };
-    let mut download = Download { fetcher, wish, running: JoinSet::new(), format, summary, done: 0 };
+    let summary = Summary {
+        export_id: wish.id.clone(),
+        folder: wish.folder.clone(),
+        items_written: wish.plain.then_some(0),
+        ..Summary::default()
+    };
+    let mut download = Download {
+        fetcher,
+        wish,
+        running: JoinSet::new(),
+        format,
+        summary,
+        done: 0,
+    };
     let ended = download.run(&manifest).await;
     download.fetcher.bars.finish();
     ended?;
@@ -119,7 +136,10 @@ async fn format_of(session: &Session, id: &str) -> Result<ExportFormat, ClientEr
     match export.export_format.as_str() {
         "DYNAMODB_JSON" => Ok(ExportFormat::DynamodbJson),
         "ION" => Ok(ExportFormat::Ion),
-        other => Err(ClientError::Other(format!("items in {} cannot be read by this version", clean(other)))),
+        other => Err(ClientError::Other(format!(
+            "items in {} cannot be read by this version",
+            clean(other)
+        ))),
     }
 }
 
@@ -158,12 +178,18 @@ impl Download {
             return Ok(());
         };
         self.fetcher.bars.expect(size_bytes);
-        let expected = Expected { size_bytes, md5: file.md5, etag: file.etag };
+        let expected = Expected {
+            size_bytes,
+            md5: file.md5,
+            etag: file.etag,
+        };
         let (fetcher, is_data) = (Arc::clone(&self.fetcher), source != Source::Manifest);
         let plain = self.format.filter(|_| is_data);
         self.running.spawn(async move {
             let fetched = async {
-                let fetched = fetcher.fetch(&file.key, &target, &expected, file.url, &source).await?;
+                let fetched = fetcher
+                    .fetch(&file.key, &target, &expected, file.url, &source)
+                    .await?;
                 let items = match plain {
                     Some(format) => write_plain(&target, format, file.item_count).await?,
                     None => 0,
@@ -171,17 +197,35 @@ impl Download {
                 Ok((fetched, items))
             };
             let fetched = fetched.await;
-            Ended { key: file.key, is_data, fetched }
+            Ended {
+                key: file.key,
+                is_data,
+                fetched,
+            }
         });
         Ok(())
     }
 
     async fn take_one(&mut self) -> Result<(), ClientError> {
-        let Some(ended) = self.running.join_next().await else { return Ok(()) };
-        let Ended { key, is_data, fetched } = ended.map_err(|error| ClientError::Other(format!("a download broke off: {error}")))?;
+        let Some(ended) = self.running.join_next().await else {
+            return Ok(());
+        };
+        let Ended {
+            key,
+            is_data,
+            fetched,
+        } = ended.map_err(|error| ClientError::Other(format!("a download broke off: {error}")))?;
         match fetched {
-            Ok((Fetched { worth, bytes, was_there }, items)) => {
-                self.summary.items_written = self.summary.items_written.map(|before| before + items);
+            Ok((
+                Fetched {
+                    worth,
+                    bytes,
+                    was_there,
+                },
+                items,
+            )) => {
+                self.summary.items_written =
+                    self.summary.items_written.map(|before| before + items);
                 match (is_data, was_there) {
                     (true, true) => self.summary.files_present += 1,
                     (true, false) => self.summary.files_downloaded += 1,
@@ -193,7 +237,9 @@ impl Download {
                 }
                 self.done += 1;
                 self.fetcher.bars.files(self.done);
-                self.fetcher.bars.tell(if was_there { "there" } else { "ok" }, &key, bytes);
+                self.fetcher
+                    .bars
+                    .tell(if was_there { "there" } else { "ok" }, &key, bytes);
             }
             Err(Failed::Wrong(detail)) => self.fail(&key, detail, true),
             Err(Failed::NotFetched(detail)) => self.fail(&key, detail, false),
@@ -205,18 +251,37 @@ impl Download {
 
     fn fail(&mut self, key: &str, detail: String, is_wrong: bool) {
         self.fetcher.bars.tell("FAILED", key, 0);
-        self.summary.failed.push(FailedFile { key: key.to_owned(), detail, is_wrong });
+        self.summary.failed.push(FailedFile {
+            key: key.to_owned(),
+            detail,
+            is_wrong,
+        });
     }
 
     /// Each manifest lies beside a file that holds its sum.
     async fn check_manifests(&mut self, manifest: &Manifest) {
         for object in &manifest.objects {
-            let Some(name) = object.key.strip_suffix(".json") else { continue };
-            let (json, md5) = (place(&self.wish.folder, &object.key), place(&self.wish.folder, &format!("{name}.md5")));
+            let Some(name) = object.key.strip_suffix(".json") else {
+                continue;
+            };
+            let (json, md5) = (
+                place(&self.wish.folder, &object.key),
+                place(&self.wish.folder, &format!("{name}.md5")),
+            );
             // One that was not downloaded has been reported.
-            let (Ok(sum), Ok(said)) = (Sum::of_file(&json).await, tokio::fs::read_to_string(&md5).await) else { continue };
+            let (Ok(sum), Ok(said)) = (
+                Sum::of_file(&json).await,
+                tokio::fs::read_to_string(&md5).await,
+            ) else {
+                continue;
+            };
             if sum.base64() != said.trim() {
-                let detail = format!("has the MD5 sum {}; {}.md5 says {}", sum.base64(), clean(name), clean(said.trim()));
+                let detail = format!(
+                    "has the MD5 sum {}; {}.md5 says {}",
+                    sum.base64(),
+                    clean(name),
+                    clean(said.trim())
+                );
                 self.fail(&object.key, detail, true);
             }
         }
@@ -231,13 +296,23 @@ impl Summary {
             0 => String::new(),
             present => format!("; {} there already", counted(present, "file")),
         };
-        let mut text = format!("Downloaded {files} ({}) to {}{there}.", size(self.bytes_downloaded), self.folder.display());
+        let mut text = format!(
+            "Downloaded {files} ({}) to {}{there}.",
+            size(self.bytes_downloaded),
+            self.folder.display()
+        );
         if let Some(items) = self.items_written {
-            text += &format!(" Wrote {} as JSON lines, in a .jsonl file beside each data file.", counted(items, "item"));
+            text += &format!(
+                " Wrote {} as JSON lines, in a .jsonl file beside each data file.",
+                counted(items, "item")
+            );
         }
         text += match (self.failed.is_empty(), self.unproven.len()) {
             (true, 0) => " Every checksum matches.".to_owned(),
-            (true, unproven) => format!(" The manifest has no checksum of {}; all others match.", counted(unproven as u64, "file")),
+            (true, unproven) => format!(
+                " The manifest has no checksum of {}; all others match.",
+                counted(unproven as u64, "file")
+            ),
             (false, _) => format!("\n{} failed:", counted(self.failed.len() as u64, "file")),
         }
         .as_str();

@@ -1,7 +1,9 @@
-//! Where an object of S3 goes on the disk: its key laid out below a folder, never outside of it, and no two keys in one file.
+//! Where an object of S3 goes on the disk: its key laid out below a folder, never outside of it,
+//! and no two keys in one file.
 //!
-//! Keys are laid out as they are, wherever that works. What no file system takes, or what would lead elsewhere, is written as `%` and two
-//! hexadecimal digits; so is `%` itself. A folder or name that is too long is replaced by `%~` and its SHA-256 sum.
+//! Keys are laid out as they are, wherever that works. What no file system takes, or what would
+//! lead elsewhere, is written as `%` and two hexadecimal digits; so is `%` itself. A folder or name
+//! that is too long is replaced by `%~` and its SHA-256 sum.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +25,9 @@ const PLAIN: &str = ".jsonl";
 
 /// The file of a key below a folder.
 pub fn place(folder: &Path, key: &str) -> PathBuf {
-    let (parents, name) = key.rsplit_once('/').map_or((None, key), |(parents, name)| (Some(parents), name));
+    let (parents, name) = key
+        .rsplit_once('/')
+        .map_or((None, key), |(parents, name)| (Some(parents), name));
     let mut path = folder.to_owned();
     if let Some(parents) = parents {
         let parts: Vec<_> = parents.split('/').map(encoded).collect();
@@ -41,7 +45,11 @@ pub fn place(folder: &Path, key: &str) -> PathBuf {
             encoded = format!("{stem}%2E{}", &ours[1..]);
         }
     }
-    path.push(if encoded.len() > MOST_NAME { sum(name) } else { encoded });
+    path.push(if encoded.len() > MOST_NAME {
+        sum(name)
+    } else {
+        encoded
+    });
     path
 }
 
@@ -73,10 +81,14 @@ fn encoded(part: &str) -> String {
     for (at, c) in part.char_indices() {
         let is_last = at + c.len_utf8() == part.len();
         // Drives, streams, patterns and ends that get lost, where there are such things.
-        let is_odd = cfg!(windows) && (matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') || (is_last && matches!(c, '.' | ' ')));
+        let is_odd = cfg!(windows)
+            && (matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|')
+                || (is_last && matches!(c, '.' | ' ')));
         if c == '%' || c == '\\' || c.is_control() || is_odd {
             let mut bytes = [0; 4];
-            c.encode_utf8(&mut bytes).bytes().for_each(|byte| name += &format!("%{byte:02X}"));
+            c.encode_utf8(&mut bytes)
+                .bytes()
+                .for_each(|byte| name += &format!("%{byte:02X}"));
         } else {
             name.push(c);
         }
@@ -99,9 +111,18 @@ mod tests {
     #[test]
     fn keys_are_laid_out_below_the_folder() {
         let path = place(Path::new("out"), "daily/AWSDynamoDB/0179-ab/data/x.json.gz");
-        assert_eq!(path, Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz"));
-        assert_eq!(part_of(&path), Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz.part"));
-        assert_eq!(plain_of(&path), Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz.jsonl"));
+        assert_eq!(
+            path,
+            Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz")
+        );
+        assert_eq!(
+            part_of(&path),
+            Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz.part")
+        );
+        assert_eq!(
+            plain_of(&path),
+            Path::new("out/daily/AWSDynamoDB/0179-ab/data/x.json.gz.jsonl")
+        );
         for (key, path) in [
             ("a//b", "a/%2F/b"),
             ("/lead/b", "%2F/lead/b"),
@@ -121,30 +142,53 @@ mod tests {
 
     #[test]
     fn long_keys_get_names_that_fit() {
-        for key in [format!("{}/AWSDynamoDB/data/x", "p".repeat(900)), format!("{}x", "p/".repeat(500)), format!("a/{}", "é".repeat(500))]
-        {
+        for key in [
+            format!("{}/AWSDynamoDB/data/x", "p".repeat(900)),
+            format!("{}x", "p/".repeat(500)),
+            format!("a/{}", "é".repeat(500)),
+        ] {
             let path = place(Path::new("out"), &key);
             assert!(path.as_os_str().len() < 900, "{key}");
             assert!(path.iter().all(|name| name.len() <= MOST_NAME), "{key}");
             assert_eq!(path, place(Path::new("out"), &key));
         }
         let long = "p".repeat(900);
-        assert_eq!(place(Path::new("o"), &format!("{long}/x")).parent(), place(Path::new("o"), &format!("{long}/y")).parent());
+        assert_eq!(
+            place(Path::new("o"), &format!("{long}/x")).parent(),
+            place(Path::new("o"), &format!("{long}/y")).parent()
+        );
     }
 
     #[test]
     fn no_key_leads_outside_and_no_two_into_one_file() {
-        let parts = ["", ".", "..", "a", "%", "%2F", "%2E", "\\", "x.part", "x.jsonl", "x", "a\0", "x%2Epart", "%7E", "%~", "C:"];
+        let parts = [
+            "", ".", "..", "a", "%", "%2F", "%2E", "\\", "x.part", "x.jsonl", "x", "a\0",
+            "x%2Epart", "%7E", "%~", "C:",
+        ];
         let mut keys: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
-        keys.extend(parts.iter().flat_map(|a| parts.iter().map(move |b| format!("{a}/{b}"))));
+        keys.extend(
+            parts
+                .iter()
+                .flat_map(|a| parts.iter().map(move |b| format!("{a}/{b}"))),
+        );
         keys.extend(["p", "q"].map(|c| format!("{}/x", c.repeat(900))));
         let folder = Path::new("out");
         let mut files = HashSet::new();
         for key in &keys {
             let path = place(folder, key);
             let below = path.strip_prefix(folder).unwrap();
-            assert!(below.components().all(|part| matches!(part, Component::Normal(_))), "{key:?}: {path:?}");
-            for file in [part_of(&path), plain_of(&path), part_of(&plain_of(&path)), path] {
+            assert!(
+                below
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(_))),
+                "{key:?}: {path:?}"
+            );
+            for file in [
+                part_of(&path),
+                plain_of(&path),
+                part_of(&plain_of(&path)),
+                path,
+            ] {
                 assert!(files.insert(file.clone()), "{key:?}: {file:?}");
             }
         }

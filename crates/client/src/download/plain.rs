@@ -1,4 +1,5 @@
-//! The items of a downloaded data file as plain JSON lines, by the same rules as the service's `items?format=json`.
+//! The items of a downloaded data file as plain JSON lines, by the same rules as the service's
+//! `items?format=json`.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -13,11 +14,17 @@ use tableferry_export_files::records::{Records, malformed};
 /// How much is read from and written to the disk at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Writes the items of a data file beside it, one a line, and counts them. The file gets its name when it is whole.
-pub async fn write_plain(file: &Path, format: ExportFormat, item_count: Option<u64>) -> Result<u64, Failed> {
+/// Writes the items of a data file beside it, one a line, and counts them. The file gets its name
+/// when it is whole.
+pub async fn write_plain(
+    file: &Path,
+    format: ExportFormat,
+    item_count: Option<u64>,
+) -> Result<u64, Failed> {
     let file = file.to_owned();
     let written = tokio::task::spawn_blocking(move || write(&file, format, item_count)).await;
-    written.map_err(|error| Failed::NotFetched(format!("its items could not be written: {error}")))?
+    written
+        .map_err(|error| Failed::NotFetched(format!("its items could not be written: {error}")))?
 }
 
 fn write(file: &Path, format: ExportFormat, item_count: Option<u64>) -> Result<u64, Failed> {
@@ -27,8 +34,12 @@ fn write(file: &Path, format: ExportFormat, item_count: Option<u64>) -> Result<u
         let path = path.to_owned();
         move |error| Failed::Disk(path, error)
     };
-    let mut records = Records::new(BufReader::with_capacity(BUFFER_BYTES, File::open(file).map_err(on_disk(file))?), format);
-    let mut out = BufWriter::with_capacity(BUFFER_BYTES, File::create(&part).map_err(on_disk(&part))?);
+    let mut records = Records::new(
+        BufReader::with_capacity(BUFFER_BYTES, File::open(file).map_err(on_disk(file))?),
+        format,
+    );
+    let mut out =
+        BufWriter::with_capacity(BUFFER_BYTES, File::create(&part).map_err(on_disk(&part))?);
     let mut items = 0;
     let read = loop {
         match records.read_next::<true>() {
@@ -45,7 +56,9 @@ fn write(file: &Path, format: ExportFormat, item_count: Option<u64>) -> Result<u
         }
     };
     let wrong = match read {
-        Ok(()) => item_count.filter(|named| *named != items).map(|named| format!("has {items} items; the manifest says {named}")),
+        Ok(()) => item_count
+            .filter(|named| *named != items)
+            .map(|named| format!("has {items} items; the manifest says {named}")),
         Err(error) => match malformed(&error) {
             Some(what) => Some(what.to_string()),
             None => return Err(Failed::Disk(file.to_owned(), error)),
@@ -80,15 +93,30 @@ mod tests {
             encoder.finish().unwrap();
         };
         let json = ExportFormat::DynamodbJson;
-        put("{\"Item\":{\"n\":{\"N\":\"1E+2\"},\"s\":{\"S\":\"a\\nb\"}}}\n{\"Keys\":{\"n\":{\"N\":\"1\"}},\"Metadata\":{}}\n");
+        put(
+            "{\"Item\":{\"n\":{\"N\":\"1E+2\"},\"s\":{\"S\":\"a\\nb\"}}}\n{\"Keys\":{\"n\":{\"N\":\"1\"}},\"Metadata\":{}}\n",
+        );
         assert_eq!(write(&file, json, Some(2)).unwrap(), 2);
-        assert_eq!(fs::read_to_string(&plain).unwrap(), "{\"n\":100,\"s\":\"a\\nb\"}\n{\"Keys\":{\"n\":1},\"Metadata\":{}}\n");
+        assert_eq!(
+            fs::read_to_string(&plain).unwrap(),
+            "{\"n\":100,\"s\":\"a\\nb\"}\n{\"Keys\":{\"n\":1},\"Metadata\":{}}\n"
+        );
         fs::remove_file(&plain).unwrap();
-        assert!(matches!(write(&file, json, Some(3)), Err(Failed::Wrong(what)) if what.contains("2 items")));
+        assert!(
+            matches!(write(&file, json, Some(3)), Err(Failed::Wrong(what)) if what.contains("2 items"))
+        );
         put("{\"Item\":{}}\n{\"Other\":1}\n");
-        assert!(matches!(write(&file, json, Some(2)), Err(Failed::Wrong(what)) if what.contains("line 2")));
-        assert!(matches!(write(&file, ExportFormat::Ion, None), Err(Failed::Wrong(_))));
-        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(
+            matches!(write(&file, json, Some(2)), Err(Failed::Wrong(what)) if what.contains("line 2"))
+        );
+        assert!(matches!(
+            write(&file, ExportFormat::Ion, None),
+            Err(Failed::Wrong(_))
+        ));
+        let left: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["x.json.gz"]);
         fs::remove_dir_all(&folder).unwrap();
     }

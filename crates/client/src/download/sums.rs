@@ -1,7 +1,7 @@
 //! What a downloaded file must be, and what it is.
 
-use tableferry_domain::hex::hex;
 use std::path::Path;
+use tableferry_domain::hex::hex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -61,7 +61,8 @@ impl Sum {
         STANDARD.encode(self.md5.clone().finalize())
     }
 
-    /// The ETags that S3 gives an object of these bytes when it does not encrypt it with a key of its own: written at once, or in one part.
+    /// The ETags that S3 gives an object of these bytes when it does not encrypt it with a key of
+    /// its own: written at once, or in one part.
     fn etags(&self) -> [String; 2] {
         let md5 = self.md5.clone().finalize();
         [hex(&md5), format!("{}-1", hex(&Md5::digest(md5)))]
@@ -75,13 +76,25 @@ impl Expected {
     /// What is wrong with it.
     pub fn judge(&self, sum: &Sum) -> Result<Worth, String> {
         if sum.bytes != self.size_bytes {
-            return Err(format!("has {} bytes; S3 said {}", sum.bytes, self.size_bytes));
+            return Err(format!(
+                "has {} bytes; S3 said {}",
+                sum.bytes, self.size_bytes
+            ));
         }
         match &self.md5 {
-            Some(md5) if *md5 != sum.base64() => Err(format!("has the MD5 sum {}; the manifest says {md5}", sum.base64())),
+            Some(md5) if *md5 != sum.base64() => Err(format!(
+                "has the MD5 sum {}; the manifest says {md5}",
+                sum.base64()
+            )),
             Some(_) => Ok(Worth::Proven),
             // An ETag need not be a sum of the bytes: that it differs proves nothing.
-            None if self.etag.as_ref().is_some_and(|etag| sum.etags().contains(etag)) => Ok(Worth::Proven),
+            None if self
+                .etag
+                .as_ref()
+                .is_some_and(|etag| sum.etags().contains(etag)) =>
+            {
+                Ok(Worth::Proven)
+            }
             None => Ok(Worth::Unproven),
         }
     }
@@ -97,11 +110,25 @@ mod tests {
         sum.add(b"hel");
         sum.add(b"lo");
         let expected = |size_bytes, md5: Option<&str>, etag: Option<&str>| {
-            Expected { size_bytes, md5: md5.map(str::to_owned), etag: etag.map(str::to_owned) }.judge(&sum)
+            Expected {
+                size_bytes,
+                md5: md5.map(str::to_owned),
+                etag: etag.map(str::to_owned),
+            }
+            .judge(&sum)
         };
-        assert_eq!(expected(5, Some("XUFAKrxLKna5cZ2REBfFkg=="), Some("whatever")), Ok(Worth::Proven));
-        assert_eq!(expected(5, None, Some("5d41402abc4b2a76b9719d911017c592")), Ok(Worth::Proven));
-        assert_eq!(expected(5, None, Some("62bb4d6cbc7efb48f8d6e5cdbc0bb9a8-2")), Ok(Worth::Unproven));
+        assert_eq!(
+            expected(5, Some("XUFAKrxLKna5cZ2REBfFkg=="), Some("whatever")),
+            Ok(Worth::Proven)
+        );
+        assert_eq!(
+            expected(5, None, Some("5d41402abc4b2a76b9719d911017c592")),
+            Ok(Worth::Proven)
+        );
+        assert_eq!(
+            expected(5, None, Some("62bb4d6cbc7efb48f8d6e5cdbc0bb9a8-2")),
+            Ok(Worth::Unproven)
+        );
         assert!(expected(5, Some("AAAAKrxLKna5cZ2REBfFkg=="), None).is_err());
         assert!(expected(6, Some("XUFAKrxLKna5cZ2REBfFkg=="), None).is_err());
     }

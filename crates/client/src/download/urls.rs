@@ -33,19 +33,33 @@ pub struct Urls {
 impl Urls {
     /// URLs of an export's files that are good for so long.
     pub fn new(session: Session, id: String, presign: String) -> Self {
-        Self { session, id, presign, latest: Mutex::default() }
+        Self {
+            session,
+            id,
+            presign,
+            latest: Mutex::default(),
+        }
     }
 
     /// The manifests.
     pub async fn manifest(&self) -> Result<Manifest, ClientError> {
-        let call = self.session.service.get(&["v1", "exports", &self.id, "manifest"]).query("presign", &self.presign);
+        let call = self
+            .session
+            .service
+            .get(&["v1", "exports", &self.id, "manifest"])
+            .query("presign", &self.presign);
         self.session.service.send(call).await?.read()
     }
 
     /// A page of the files.
     pub async fn page(&self, source: &Source) -> Result<FilePage, ClientError> {
-        let call = self.session.service.get(&["v1", "exports", &self.id, "files"]);
-        let mut call = call.query("presign", &self.presign).query("page_size", PAGE_SIZE);
+        let call = self
+            .session
+            .service
+            .get(&["v1", "exports", &self.id, "files"]);
+        let mut call = call
+            .query("presign", &self.presign)
+            .query("page_size", PAGE_SIZE);
         if let Source::Page(Some(token)) = source {
             call = call.query("page_token", token);
         }
@@ -53,7 +67,12 @@ impl Urls {
     }
 
     /// Another URL than the one that has expired. Those that expired together are asked for once.
-    pub async fn renew(&self, source: &Source, key: &str, expired: &str) -> Result<Option<String>, ClientError> {
+    pub async fn renew(
+        &self,
+        source: &Source,
+        key: &str,
+        expired: &str,
+    ) -> Result<Option<String>, ClientError> {
         let mut latest = self.latest.lock().await;
         match latest.get(key) {
             Some(url) if url != expired => return Ok(Some(url.clone())),
@@ -63,7 +82,10 @@ impl Urls {
             Source::Manifest => self.manifest().await?.objects,
             Source::Page(_) => self.page(source).await?.files,
         };
-        *latest = files.into_iter().filter_map(|file| Some((file.key, file.url?))).collect();
+        *latest = files
+            .into_iter()
+            .filter_map(|file| Some((file.key, file.url?)))
+            .collect();
         Ok(latest.get(key).cloned())
     }
 }

@@ -5,7 +5,8 @@ use crate::invalid::Invalid;
 /// How many patterns of a kind a list may have.
 pub const MOST_PATTERNS: usize = 100;
 
-/// A pattern of the ARN of a table, or of a bucket's name. `*` stands for any characters, also for none.
+/// A pattern of the ARN of a table, or of a bucket's name. `*` stands for any characters, also for
+/// none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
@@ -18,7 +19,11 @@ impl Pattern {
         let form = "must be a pattern of table ARNs, such as arn:aws:dynamodb:*:123456789012:table/orders-*";
         let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/*".contains(&b);
         let reads = text == "*" || text.starts_with("arn:");
-        if reads && text.len() <= 1024 && text.bytes().all(known) { Ok(Self(text.to_owned())) } else { Err(Invalid::new(form)) }
+        if reads && text.len() <= 1024 && text.bytes().all(known) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(form))
+        }
     }
 
     /// Reads the pattern of a bucket's name.
@@ -31,7 +36,9 @@ impl Pattern {
         if reads {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new("must be a pattern of bucket names, such as orders-exports or orders-*"))
+            Err(Invalid::new(
+                "must be a pattern of bucket names, such as orders-exports or orders-*",
+            ))
         }
     }
 
@@ -46,12 +53,19 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(first) else { return false };
+        let Some(mut rest) = text.strip_prefix(first) else {
+            return false;
+        };
         let mut parts: Vec<_> = parts.collect();
-        let Some(last) = parts.pop() else { return rest.is_empty() };
-        // Each part as early as it can be: what is left for the later ones is the most there can be.
+        let Some(last) = parts.pop() else {
+            return rest.is_empty();
+        };
+        // Each part as early as it can be: what is left for the later ones is the most there can
+        // be.
         for part in parts {
-            let Some(at) = rest.find(part) else { return false };
+            let Some(at) = rest.find(part) else {
+                return false;
+            };
             rest = &rest[at + part.len()..];
         }
         rest.ends_with(last)
@@ -89,7 +103,10 @@ impl AllowList {
     #[must_use]
     pub fn known(tables: Vec<String>, buckets: Vec<String>) -> Self {
         let patterns = |texts: Vec<String>| texts.into_iter().map(Pattern).collect();
-        Self { tables: patterns(tables), buckets: patterns(buckets) }
+        Self {
+            tables: patterns(tables),
+            buckets: patterns(buckets),
+        }
     }
 
     /// Of patterns in words.
@@ -98,8 +115,14 @@ impl AllowList {
     /// One of them is none.
     pub fn parse(tables: &[String], buckets: &[String]) -> Result<Self, Invalid> {
         let tables: Result<_, _> = tables.iter().map(|text| Pattern::of_table(text)).collect();
-        let buckets: Result<_, _> = buckets.iter().map(|text| Pattern::of_bucket(text)).collect();
-        Ok(Self { tables: tables?, buckets: buckets? })
+        let buckets: Result<_, _> = buckets
+            .iter()
+            .map(|text| Pattern::of_bucket(text))
+            .collect();
+        Ok(Self {
+            tables: tables?,
+            buckets: buckets?,
+        })
     }
 
     /// Whether nothing is left out.
@@ -146,17 +169,52 @@ mod tests {
     #[test]
     fn a_star_is_any_text_and_nothing_else_is() {
         for (pattern, text, yes) in [
-            ("arn:*", "arn:aws:dynamodb:us-east-1:123456789012:table/Orders", true),
-            ("arn:aws:dynamodb:*:123456789012:table/Orders", "arn:aws:dynamodb:us-east-1:123456789012:table/Orders", true),
-            ("arn:aws:dynamodb:*:123456789012:table/Orders", "arn:aws:dynamodb:us-east-1:123456789012:table/Orders2", false),
-            ("arn:aws:dynamodb:*:123456789012:table/Orders*", "arn:aws:dynamodb:us-east-1:123456789012:table/Orders", true),
-            ("arn:aws:dynamodb:*:123456789012:table/a*b*a", "arn:aws:dynamodb:x:123456789012:table/aba", true),
-            ("arn:aws:dynamodb:*:123456789012:table/a*a", "arn:aws:dynamodb:x:123456789012:table/a", false),
-            ("arn:aws:dynamodb:us-east-1:*", "arn:aws:dynamodb:us-east-2:1:table/Orders", false),
+            (
+                "arn:*",
+                "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",
+                true,
+            ),
+            (
+                "arn:aws:dynamodb:*:123456789012:table/Orders",
+                "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",
+                true,
+            ),
+            (
+                "arn:aws:dynamodb:*:123456789012:table/Orders",
+                "arn:aws:dynamodb:us-east-1:123456789012:table/Orders2",
+                false,
+            ),
+            (
+                "arn:aws:dynamodb:*:123456789012:table/Orders*",
+                "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",
+                true,
+            ),
+            (
+                "arn:aws:dynamodb:*:123456789012:table/a*b*a",
+                "arn:aws:dynamodb:x:123456789012:table/aba",
+                true,
+            ),
+            (
+                "arn:aws:dynamodb:*:123456789012:table/a*a",
+                "arn:aws:dynamodb:x:123456789012:table/a",
+                false,
+            ),
+            (
+                "arn:aws:dynamodb:us-east-1:*",
+                "arn:aws:dynamodb:us-east-2:1:table/Orders",
+                false,
+            ),
         ] {
-            assert_eq!(Pattern::of_table(pattern).unwrap().matches(text), yes, "{pattern} {text}");
+            assert_eq!(
+                Pattern::of_table(pattern).unwrap().matches(text),
+                yes,
+                "{pattern} {text}"
+            );
         }
-        assert!(Pattern::of_bucket("a.b").unwrap().matches("a.b") && !Pattern::of_bucket("a.b").unwrap().matches("axb"));
+        assert!(
+            Pattern::of_bucket("a.b").unwrap().matches("a.b")
+                && !Pattern::of_bucket("a.b").unwrap().matches("axb")
+        );
         assert_eq!(Pattern::of_bucket("a_*").unwrap().to_like(), "a\\_%");
         for bad in ["", "orders", "arn:aws:dynamodb:?", "arn:\0", "**"] {
             assert!(Pattern::of_table(bad).is_err(), "{bad}");
@@ -168,6 +226,11 @@ mod tests {
     fn an_empty_list_holds_everything_and_each_kind_stands_for_itself() {
         assert!(AllowList::default().table("x") && AllowList::default().bucket("y"));
         let list = AllowList::parse(&[], &["mine".to_owned()]).unwrap();
-        assert!(list.table("x") && list.bucket("mine") && !list.bucket("yours") && !list.is_everything());
+        assert!(
+            list.table("x")
+                && list.bucket("mine")
+                && !list.bucket("yours")
+                && !list.is_everything()
+        );
     }
 }

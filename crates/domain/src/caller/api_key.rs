@@ -51,10 +51,32 @@ pub struct NewApiKey {
 impl ApiKey {
     /// The record of a new key.
     #[must_use]
-    pub fn new(id: Uuid, secret: &ApiKeySecret, said: NewApiKey, created_by: Option<CallerName>, now: Timestamp) -> Self {
-        let NewApiKey { name, grant, rate_per_s, expires_at } = said;
+    pub fn new(
+        id: Uuid,
+        secret: &ApiKeySecret,
+        said: NewApiKey,
+        created_by: Option<CallerName>,
+        now: Timestamp,
+    ) -> Self {
+        let NewApiKey {
+            name,
+            grant,
+            rate_per_s,
+            expires_at,
+        } = said;
         let lookup = secret.lookup().to_owned();
-        Self { id, lookup, name, grant, rate_per_s, created_at: now, created_by, expires_at, revoked_at: None, last_used_at: None }
+        Self {
+            id,
+            lookup,
+            name,
+            grant,
+            rate_per_s,
+            created_at: now,
+            created_by,
+            expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        }
     }
 
     /// Why it does not let its bearer in; nothing if it does.
@@ -112,7 +134,11 @@ pub fn rate_per_s(rate: f64) -> Result<f64, Invalid> {
     if RATES_PER_S.contains(&rate) {
         Ok(rate)
     } else {
-        Err(Invalid::new(format!("must be a number of requests a second from {} to {}", RATES_PER_S.start(), RATES_PER_S.end())))
+        Err(Invalid::new(format!(
+            "must be a number of requests a second from {} to {}",
+            RATES_PER_S.start(),
+            RATES_PER_S.end()
+        )))
     }
 }
 
@@ -158,7 +184,12 @@ pub struct ApiKeyView {
 
 impl From<&ApiKey> for ApiKeyView {
     fn from(key: &ApiKey) -> Self {
-        let texts = |patterns: &[super::allow::Pattern]| patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        let texts = |patterns: &[super::allow::Pattern]| {
+            patterns
+                .iter()
+                .map(|pattern| pattern.as_str().to_owned())
+                .collect()
+        };
         Self {
             id: key.id,
             name: key.name.as_str().to_owned(),

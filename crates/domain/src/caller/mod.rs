@@ -60,18 +60,24 @@ impl Grant {
     /// Everything: where nobody must say who they are.
     #[must_use]
     pub fn everything() -> Self {
-        Self { scopes: Scopes::of([Scope::Admin]), allow: AllowList::default() }
+        Self {
+            scopes: Scopes::of([Scope::Admin]),
+            allow: AllowList::default(),
+        }
     }
 
     /// These scopes on what the list allows.
     ///
     /// # Errors
-    /// There is no scope, or one that cannot be bounded by a list: an endpoint hears of the exports of all tables, and an admin makes keys.
+    /// There is no scope, or one that cannot be bounded by a list: an endpoint hears of the exports
+    /// of all tables, and an admin makes keys.
     pub fn new(scopes: Scopes, allow: AllowList) -> Result<Self, Invalid> {
         if scopes.is_empty() {
             return Err(Invalid::new("must name one scope at least"));
         }
-        let unbounded = [Scope::WebhooksManage, Scope::Admin].into_iter().find(|scope| scopes.holds(*scope));
+        let unbounded = [Scope::WebhooksManage, Scope::Admin]
+            .into_iter()
+            .find(|scope| scopes.holds(*scope));
         match unbounded {
             Some(scope) if !allow.is_everything() => Err(Invalid::new(format!(
                 "must not hold {} together with table_arns or s3_buckets, since it reaches beyond them",
@@ -109,7 +115,11 @@ impl Caller {
     /// Anybody, where nobody must say who they are.
     #[must_use]
     pub fn anybody() -> Self {
-        Self { name: None, grant: Grant::everything(), rate_per_s: None }
+        Self {
+            name: None,
+            grant: Grant::everything(),
+            rate_per_s: None,
+        }
     }
 }
 
@@ -119,11 +129,23 @@ mod tests {
 
     #[test]
     fn what_reaches_beyond_a_list_does_not_go_with_one() {
-        let list = AllowList::parse(&["arn:aws:dynamodb:*:123456789012:table/Orders*".to_owned()], &[]).unwrap();
-        assert!(Grant::new(Scopes::of([Scope::ExportsRead, Scope::ExportsWrite]), list.clone()).is_ok());
+        let list = AllowList::parse(
+            &["arn:aws:dynamodb:*:123456789012:table/Orders*".to_owned()],
+            &[],
+        )
+        .unwrap();
+        assert!(
+            Grant::new(
+                Scopes::of([Scope::ExportsRead, Scope::ExportsWrite]),
+                list.clone()
+            )
+            .is_ok()
+        );
         for scope in [Scope::WebhooksManage, Scope::Admin] {
             assert!(Grant::new(Scopes::of([scope]), AllowList::default()).is_ok());
-            let sentence = Grant::new(Scopes::of([scope, Scope::ExportsRead]), list.clone()).unwrap_err().to_string();
+            let sentence = Grant::new(Scopes::of([scope, Scope::ExportsRead]), list.clone())
+                .unwrap_err()
+                .to_string();
             assert!(sentence.contains(scope.as_str()), "{sentence}");
         }
         assert!(Grant::new(Scopes::of([]), AllowList::default()).is_err());

@@ -23,7 +23,12 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [Self::ExportsRead, Self::ExportsWrite, Self::WebhooksManage, Self::Admin];
+    pub const ALL: [Self; 4] = [
+        Self::ExportsRead,
+        Self::ExportsWrite,
+        Self::WebhooksManage,
+        Self::Admin,
+    ];
 
     /// The scope as callers and the database see it.
     #[must_use]
@@ -42,7 +47,12 @@ impl Scope {
     /// There is no such scope.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
-        found.ok_or_else(|| Invalid::new(format!("must be one of {}", Self::ALL.map(Self::as_str).join(", "))))
+        found.ok_or_else(|| {
+            Invalid::new(format!(
+                "must be one of {}",
+                Self::ALL.map(Self::as_str).join(", ")
+            ))
+        })
     }
 
     fn bit(self) -> u8 {
@@ -81,7 +91,9 @@ impl Scopes {
 
     /// The scopes of the set.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.into_iter().filter(move |scope| self.holds(*scope))
+        Scope::ALL
+            .into_iter()
+            .filter(move |scope| self.holds(*scope))
     }
 }
 
@@ -93,7 +105,10 @@ mod tests {
     fn admin_allows_everything_and_nothing_else_more_than_itself() {
         for held in Scope::ALL {
             for asked in Scope::ALL {
-                assert_eq!(Scopes::of([held]).allow(asked), held == asked || held == Scope::Admin);
+                assert_eq!(
+                    Scopes::of([held]).allow(asked),
+                    held == asked || held == Scope::Admin
+                );
             }
             assert_eq!(Scope::parse(held.as_str()), Ok(held));
         }

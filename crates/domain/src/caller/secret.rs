@@ -1,7 +1,8 @@
 //! The text of an API key: `tferry_<12 hex digits>_<40 hex digits><8 hex digits>`.
 //!
-//! The prefix lets scanners of leaked secrets know it. The first digits find its record; the next are the secret itself, 160 bits, of which
-//! only a hash is stored; the last are a checksum of all before, so that a key with a typo is refused without a look-up.
+//! The prefix lets scanners of leaked secrets know it. The first digits find its record; the next
+//! are the secret itself, 160 bits, of which only a hash is stored; the last are a checksum of all
+//! before, so that a key with a typo is refused without a look-up.
 
 use std::fmt;
 
@@ -38,8 +39,12 @@ impl ApiKeySecret {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (lookup, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-        let digits =
-            |text: &str, count: usize| text.len() == count && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let digits = |text: &str, count: usize| {
+            text.len() == count
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        };
         if !digits(lookup, LOOKUP_DIGITS) || !digits(secret, SECRET_DIGITS + CHECKSUM_DIGITS) {
             return None;
         }
@@ -91,8 +96,15 @@ mod tests {
             typo.replace_range(at..=at, other);
             assert_eq!(ApiKeySecret::parse(&typo), None, "{at}");
         }
-        for bad in ["", "tferry_", "tferry__", "Bearer x", &key.expose()[..40], &format!("{}0", key.expose()), &key.expose().to_uppercase()]
-        {
+        for bad in [
+            "",
+            "tferry_",
+            "tferry__",
+            "Bearer x",
+            &key.expose()[..40],
+            &format!("{}0", key.expose()),
+            &key.expose().to_uppercase(),
+        ] {
             assert_eq!(ApiKeySecret::parse(bad), None, "{bad}");
         }
         assert_eq!(format!("{key:?}"), "tferry_070707070707_…");

@@ -1,13 +1,16 @@
 //! FilterSpecification: which items an export includes.
 //!
-//! AWS's rules of expressions are those of the crate `dynamodb-expressions`. They are checked when a caller sends a filter; one that was
-//! stored, or that AWS shows of an export it accepted, is taken as it is.
+//! AWS's rules of expressions are those of the crate `dynamodb-expressions`. They are checked when
+//! a caller sends a filter; one that was stored, or that AWS shows of an export it accepted, is
+//! taken as it is.
 
 mod words;
 
 use std::collections::BTreeMap;
 
-use dynamodb_expressions::{ExpressionKind, Fault, Given, KeySchema, Place, Problem, is_placeholder};
+use dynamodb_expressions::{
+    ExpressionKind, Fault, Given, KeySchema, Place, Problem, is_placeholder,
+};
 use serde_json::{Map, Value};
 
 use super::invalid::Invalid;
@@ -41,30 +44,52 @@ impl FilterSpecification {
     /// Reads a filter in the form callers send it, reporting everything that is wrong with it.
     ///
     /// # Errors
-    /// It is no object, has unknown members, no expression at all, or AWS would refuse it whatever the table is.
+    /// It is no object, has unknown members, no expression at all, or AWS would refuse it whatever
+    /// the table is.
     pub fn parse(json: &Value) -> Result<Self, FilterErrors> {
         let Some(object) = json.as_object() else {
-            return Err(vec![(String::new(), Invalid::new("must be an object with at least one expression"))]);
+            return Err(vec![(
+                String::new(),
+                Invalid::new("must be an object with at least one expression"),
+            )]);
         };
         let mut errors = FilterErrors::new();
-        for name in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-            errors.push((pointer(name), Invalid::new(format!("is not a known field; known are {}", FIELDS.join(", ")))));
+        for name in object
+            .keys()
+            .filter(|name| !FIELDS.contains(&name.as_str()))
+        {
+            errors.push((
+                pointer(name),
+                Invalid::new(format!(
+                    "is not a known field; known are {}",
+                    FIELDS.join(", ")
+                )),
+            ));
         }
         let filter = Self::read(object, &mut errors);
         // What could not be read may be what another part refers to.
         let is_whole = errors.is_empty();
         let faults = filter.given().check().err().unwrap_or_default();
-        let faults = faults.iter().filter(|fault| is_whole || !refers_to_other_parts(&fault.problem));
+        let faults = faults
+            .iter()
+            .filter(|fault| is_whole || !refers_to_other_parts(&fault.problem));
         errors.extend(faults.map(words::error));
-        if errors.is_empty() { Ok(filter) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(filter)
+        } else {
+            Err(errors)
+        }
     }
 
-    /// Takes over a filter that was checked before, or that AWS has accepted: only its form must be right.
+    /// Takes over a filter that was checked before, or that AWS has accepted: only its form must be
+    /// right.
     ///
     /// # Errors
     /// It has not the form of a filter.
     pub fn stored(json: &Value) -> Result<Self, Invalid> {
-        let object = json.as_object().ok_or_else(|| Invalid::new("must be an object"))?;
+        let object = json
+            .as_object()
+            .ok_or_else(|| Invalid::new("must be an object"))?;
         let mut errors = FilterErrors::new();
         let filter = Self::read(object, &mut errors);
         match errors.into_iter().next() {
@@ -78,7 +103,10 @@ impl FilterSpecification {
         let mut expression = |name: &str| match object.get(name) {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) if text.contains('\0') => {
-                errors.push((pointer(name), Invalid::new("must not contain NUL characters")));
+                errors.push((
+                    pointer(name),
+                    Invalid::new("must not contain NUL characters"),
+                ));
                 None
             }
             Some(Value::String(text)) => Some(Expression(text.clone())),
@@ -92,8 +120,12 @@ impl FilterSpecification {
         let key_condition_expression = expression(KEY_CONDITION);
         // The model of AWS's API has these lengths.
         let name = |name: &Value| match name {
-            Value::String(name) if (1..=65535).contains(&name.len()) && !name.contains('\0') => Ok(name.clone()),
-            _ => Err(Invalid::new("must be the name of an attribute, a string of 1 to 65535 bytes")),
+            Value::String(name) if (1..=65535).contains(&name.len()) && !name.contains('\0') => {
+                Ok(name.clone())
+            }
+            _ => Err(Invalid::new(
+                "must be the name of an attribute, a string of 1 to 65535 bytes",
+            )),
         };
         let value = |value: &Value| match value {
             Value::Object(_) if !holds_nul(value) => Ok(AttributeValue(value.clone())),
@@ -111,17 +143,36 @@ impl FilterSpecification {
     /// What AWS refuses of it because of the table's key. Nothing without a key condition.
     #[must_use]
     pub fn key_errors(&self, schema: &KeySchema) -> FilterErrors {
-        let checked = self.given().check().and_then(|specification| specification.check_keys(schema));
-        checked.err().unwrap_or_default().iter().map(words::error).collect()
+        let checked = self
+            .given()
+            .check()
+            .and_then(|specification| specification.check_keys(schema));
+        checked
+            .err()
+            .unwrap_or_default()
+            .iter()
+            .map(words::error)
+            .collect()
     }
 
     fn given(&self) -> Given<'_> {
         Given {
             filter: self.filter_expression.as_ref().map(Expression::as_str),
             projection: self.projection_expression.as_ref().map(Expression::as_str),
-            key_condition: self.key_condition_expression.as_ref().map(Expression::as_str),
-            names: self.expression_attribute_names.iter().map(|(name, of)| (name.as_str(), of.as_str())).collect(),
-            values: self.expression_attribute_values.iter().map(|(name, value)| (name.as_str(), value.as_json())).collect(),
+            key_condition: self
+                .key_condition_expression
+                .as_ref()
+                .map(Expression::as_str),
+            names: self
+                .expression_attribute_names
+                .iter()
+                .map(|(name, of)| (name.as_str(), of.as_str()))
+                .collect(),
+            values: self
+                .expression_attribute_values
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_json()))
+                .collect(),
         }
     }
 
@@ -129,19 +180,29 @@ impl FilterSpecification {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut json = Map::new();
-        for (name, expression) in
-            [(FILTER, &self.filter_expression), (PROJECTION, &self.projection_expression), (KEY_CONDITION, &self.key_condition_expression)]
-        {
+        for (name, expression) in [
+            (FILTER, &self.filter_expression),
+            (PROJECTION, &self.projection_expression),
+            (KEY_CONDITION, &self.key_condition_expression),
+        ] {
             if let Some(expression) = expression {
                 json.insert(name.to_owned(), expression.as_str().into());
             }
         }
         if !self.expression_attribute_names.is_empty() {
-            let names = self.expression_attribute_names.iter().map(|(name, of)| (name.clone(), of.as_str().into())).collect();
+            let names = self
+                .expression_attribute_names
+                .iter()
+                .map(|(name, of)| (name.clone(), of.as_str().into()))
+                .collect();
             json.insert(NAMES.to_owned(), Value::Object(names));
         }
         if !self.expression_attribute_values.is_empty() {
-            let values = self.expression_attribute_values.iter().map(|(name, value)| (name.clone(), value.as_json().clone())).collect();
+            let values = self
+                .expression_attribute_values
+                .iter()
+                .map(|(name, value)| (name.clone(), value.as_json().clone()))
+                .collect();
             json.insert(VALUES.to_owned(), Value::Object(values));
         }
         Value::Object(json)
@@ -151,7 +212,14 @@ impl FilterSpecification {
 /// Whether a problem may only be there because another part could not be read.
 fn refers_to_other_parts(problem: &Problem) -> bool {
     use Problem as P;
-    matches!(problem, P::NoExpression | P::NameUndefined(_) | P::ValueUndefined(_) | P::NameUnused(_) | P::ValueUnused(_))
+    matches!(
+        problem,
+        P::NoExpression
+            | P::NameUndefined(_)
+            | P::ValueUndefined(_)
+            | P::NameUnused(_)
+            | P::ValueUnused(_)
+    )
 }
 
 /// Where a fault is, as a JSON pointer below the filter.
@@ -178,7 +246,12 @@ fn placeholders<T>(
         None | Some(Value::Null) => return BTreeMap::new(),
         Some(Value::Object(map)) => map,
         Some(_) => {
-            errors.push((pointer(field), Invalid::new(format!("must be an object whose keys begin with \"{mark}\""))));
+            errors.push((
+                pointer(field),
+                Invalid::new(format!(
+                    "must be an object whose keys begin with \"{mark}\""
+                )),
+            ));
             return BTreeMap::new();
         }
     };
@@ -186,7 +259,8 @@ fn placeholders<T>(
     for (name, value) in map {
         let at = format!("{}{}", pointer(field), pointer(name));
         if !is_placeholder(mark, name) {
-            let what = format!("must be \"{mark}\" followed by letters, digits and _, at most 255 in all");
+            let what =
+                format!("must be \"{mark}\" followed by letters, digits and _, at most 255 in all");
             errors.push((at, Invalid::new(what)));
             continue;
         }
@@ -203,7 +277,9 @@ fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(all) => all.iter().any(holds_nul),
-        Value::Object(all) => all.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Object(all) => all
+            .iter()
+            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
         _ => false,
     }
 }
@@ -247,7 +323,10 @@ mod tests {
     /// The pointers of a refusal, and the words with them.
     fn refused(filter: Value) -> Vec<(String, String)> {
         let errors = FilterSpecification::parse(&filter).expect_err("it must be refused");
-        errors.into_iter().map(|(at, invalid)| (at, invalid.to_string())).collect()
+        errors
+            .into_iter()
+            .map(|(at, invalid)| (at, invalid.to_string()))
+            .collect()
     }
 
     #[test]
@@ -256,12 +335,18 @@ mod tests {
             (
                 json!({"filter_expression": "a ==== b"}),
                 "/filter_expression",
-                ["Syntax error; token: \"=\", near: \"===\"", "Comparators are"],
+                [
+                    "Syntax error; token: \"=\", near: \"===\"",
+                    "Comparators are",
+                ],
             ),
             (
                 json!({"filter_expression": "a = :v"}),
                 "/filter_expression",
-                ["attribute value: :v", "Add \":v\" to expression_attribute_values"],
+                [
+                    "attribute value: :v",
+                    "Add \":v\" to expression_attribute_values",
+                ],
             ),
             (
                 json!({"filter_expression": "attribute_exists(a)", "expression_attribute_names": {"#t": "total"}}),
@@ -271,19 +356,50 @@ mod tests {
             (
                 json!({"filter_expression": "Status = :v", "expression_attribute_values": {":v": {"S": "open"}}}),
                 "/filter_expression",
-                ["reserved keyword: Status", "Write #Status instead and add \"#Status\": \"Status\" to expression_attribute_names"],
+                [
+                    "reserved keyword: Status",
+                    "Write #Status instead and add \"#Status\": \"Status\" to expression_attribute_names",
+                ],
             ),
-            (json!({"filter_expression": "a > 4"}), "/filter_expression", ["token: \"4\"", "expression_attribute_values"]),
-            (json!({"projection_expression": "user-id"}), "/projection_expression", ["token: \"-\"", "expression_attribute_names"]),
-            (json!({"key_condition_expression": "a OR b"}), "/key_condition_expression", ["Syntax error", "Comparators are"]),
-            (json!({"filter_expression": " "}), "/filter_expression", ["must not be empty", "leave it out"]),
-            (json!({"projection_expression": "a".repeat(4097)}), "/projection_expression", ["at most 4 KB", "4096"]),
-            (json!({}), "", ["must have a filter_expression", "key_condition_expression"]),
+            (
+                json!({"filter_expression": "a > 4"}),
+                "/filter_expression",
+                ["token: \"4\"", "expression_attribute_values"],
+            ),
+            (
+                json!({"projection_expression": "user-id"}),
+                "/projection_expression",
+                ["token: \"-\"", "expression_attribute_names"],
+            ),
+            (
+                json!({"key_condition_expression": "a OR b"}),
+                "/key_condition_expression",
+                ["Syntax error", "Comparators are"],
+            ),
+            (
+                json!({"filter_expression": " "}),
+                "/filter_expression",
+                ["must not be empty", "leave it out"],
+            ),
+            (
+                json!({"projection_expression": "a".repeat(4097)}),
+                "/projection_expression",
+                ["at most 4 KB", "4096"],
+            ),
+            (
+                json!({}),
+                "",
+                ["must have a filter_expression", "key_condition_expression"],
+            ),
         ] {
             let found = refused(filter.clone());
             assert_eq!(found.len(), 1, "{filter}: {found:?}");
             assert_eq!(found[0].0, at, "{filter}");
-            assert!(parts.iter().all(|part| found[0].1.contains(part)), "{filter}: {}", found[0].1);
+            assert!(
+                parts.iter().all(|part| found[0].1.contains(part)),
+                "{filter}: {}",
+                found[0].1
+            );
         }
     }
 
@@ -293,15 +409,28 @@ mod tests {
             "filter_expression": "Status = :v AND size(a)", "projection_expression": "a,", "expression_attribute_values": {":v": {"N": "one"}},
         }));
         let places: Vec<_> = found.iter().map(|(at, _)| at.as_str()).collect();
-        assert_eq!(places, ["/expression_attribute_values/:v", "/filter_expression", "/filter_expression", "/projection_expression"]);
+        assert_eq!(
+            places,
+            [
+                "/expression_attribute_values/:v",
+                "/filter_expression",
+                "/filter_expression",
+                "/projection_expression"
+            ]
+        );
         // That :w is not defined only follows.
-        let found = refused(json!({"filter_expression": "a = :w", "expression_attribute_values": {":w": 5}, "colour": "red"}));
+        let found = refused(
+            json!({"filter_expression": "a = :w", "expression_attribute_values": {":w": 5}, "colour": "red"}),
+        );
         assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]
     fn what_is_stored_is_not_checked_again() {
-        for old in [json!({"filter_expression": "Status = :v"}), json!({"filter_expression": "a ==== b"})] {
+        for old in [
+            json!({"filter_expression": "Status = :v"}),
+            json!({"filter_expression": "a ==== b"}),
+        ] {
             assert!(FilterSpecification::parse(&old).is_err());
             assert_eq!(FilterSpecification::stored(&old).unwrap().to_json(), old);
         }

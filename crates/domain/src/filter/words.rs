@@ -1,6 +1,8 @@
 //! What is wrong with a filter, in words for its caller: what AWS would say, and what to do.
 
-use dynamodb_expressions::{Fault, MAX_EXPRESSION_BYTES, MAX_IN_VALUES, MAX_NESTING, MAX_OPERATORS, NotAValue, Problem};
+use dynamodb_expressions::{
+    Fault, MAX_EXPRESSION_BYTES, MAX_IN_VALUES, MAX_NESTING, MAX_OPERATORS, NotAValue, Problem,
+};
 
 use super::{FILTER, Invalid, KEY_CONDITION, NAMES, PROJECTION, VALUES, place_pointer};
 
@@ -8,21 +10,35 @@ use super::{FILTER, Invalid, KEY_CONDITION, NAMES, PROJECTION, VALUES, place_poi
 pub(super) fn error(fault: &Fault) -> (String, Invalid) {
     let at = place_pointer(fault);
     let invalid = match &fault.problem {
-        Problem::NoExpression => Invalid::new(format!("must have a {FILTER}, a {PROJECTION} or a {KEY_CONDITION}")),
+        Problem::NoExpression => Invalid::new(format!(
+            "must have a {FILTER}, a {PROJECTION} or a {KEY_CONDITION}"
+        )),
         Problem::Empty => Invalid::new("must not be empty; leave it out instead"),
-        Problem::TooLong(_) => Invalid::new(format!("must be at most 4 KB ({MAX_EXPRESSION_BYTES} bytes) long")),
-        Problem::TooManyOperators(_) => Invalid::new(format!("must have at most {MAX_OPERATORS} operators and functions")),
+        Problem::TooLong(_) => Invalid::new(format!(
+            "must be at most 4 KB ({MAX_EXPRESSION_BYTES} bytes) long"
+        )),
+        Problem::TooManyOperators(_) => Invalid::new(format!(
+            "must have at most {MAX_OPERATORS} operators and functions"
+        )),
         Problem::NotAValue(NotAValue::Form) => not_a_value(),
         Problem::NotAValue(why) => Invalid::new(format!("is not a valid DynamoDB value: {why}")),
-        Problem::SubstitutionsTooLong(_) => Invalid::new(format!("must have at most 2 MB in {NAMES} and {VALUES} together")),
-        problem => Invalid::new(format!("is refused by AWS: {}. {}", problem.to_string().trim_end_matches(';'), fix(problem))),
+        Problem::SubstitutionsTooLong(_) => Invalid::new(format!(
+            "must have at most 2 MB in {NAMES} and {VALUES} together"
+        )),
+        problem => Invalid::new(format!(
+            "is refused by AWS: {}. {}",
+            problem.to_string().trim_end_matches(';'),
+            fix(problem)
+        )),
     };
     (at, invalid)
 }
 
 /// What is no attribute value.
 pub(super) fn not_a_value() -> Invalid {
-    Invalid::new("must be a value in DynamoDB JSON, such as {\"S\": \"open\"} or {\"N\": \"42\"} (numbers and binary data are strings)")
+    Invalid::new(
+        "must be a value in DynamoDB JSON, such as {\"S\": \"open\"} or {\"N\": \"42\"} (numbers and binary data are strings)",
+    )
 }
 
 /// What to do.
@@ -57,7 +73,8 @@ fn fix(problem: &Problem) -> String {
         }
         P::KeyType => "Give a value of the key attribute's type".to_owned(),
         P::NameUnused(_) | P::ValueUnused(_) => "Remove it, or use it in an expression".to_owned(),
-        // Only key conditions are left; what is told in other words is listed so that nothing new is forgotten.
+        // Only key conditions are left; what is told in other words is listed so that nothing new
+        // is forgotten.
         P::KeyOperator(_)
         | P::KeyNested
         | P::KeyNotFirst(_)
@@ -91,7 +108,9 @@ fn syntax_fix(token: &str) -> String {
 
 fn operand_fix(operator: &str) -> String {
     match operator {
-        "attribute_type" => format!("Give the type as a string in {VALUES}, such as {{\"S\": \"N\"}}"),
+        "attribute_type" => {
+            format!("Give the type as a string in {VALUES}, such as {{\"S\": \"N\"}}")
+        }
         "begins_with" => "begins_with takes strings and binary data".to_owned(),
         "size" => "size takes strings, binary data, sets, lists and maps".to_owned(),
         other => format!("{other} takes strings, numbers and binary data"),

@@ -34,7 +34,11 @@ impl Facts {
     /// The bucket's region, as far as S3 told it.
     #[must_use]
     pub fn bucket_region(&self) -> Option<&str> {
-        self.bucket.as_ref().ok().and_then(BucketLook::region).or_else(|| self.owned.as_ref().ok().and_then(BucketLook::region))
+        self.bucket
+            .as_ref()
+            .ok()
+            .and_then(BucketLook::region)
+            .or_else(|| self.owned.as_ref().ok().and_then(BucketLook::region))
     }
 }
 
@@ -92,7 +96,9 @@ impl BucketLook {
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         match self {
-            Self::Seen { region } | Self::Closed { region } | Self::Elsewhere { region } => region.as_deref(),
+            Self::Seen { region } | Self::Closed { region } | Self::Elsewhere { region } => {
+                region.as_deref()
+            }
             Self::Missing => None,
         }
     }
@@ -122,11 +128,16 @@ pub struct LaneLoad {
 #[must_use]
 pub fn key_region(key_id: &str) -> Option<&str> {
     let mut parts = key_id.splitn(6, ':');
-    (parts.next() == Some("arn")).then(|| parts.nth(2)).flatten()
+    (parts.next() == Some("arn"))
+        .then(|| parts.nth(2))
+        .flatten()
 }
 
 /// Whether AWS says that there is no such thing.
 pub(super) fn is_missing(failure: &AwsFailure) -> bool {
     failure.class == FailureClass::Refused
-        && matches!(failure.code.as_str(), "ResourceNotFoundException" | "TableNotFoundException" | "NotFoundException")
+        && matches!(
+            failure.code.as_str(),
+            "ResourceNotFoundException" | "TableNotFoundException" | "NotFoundException"
+        )
 }

@@ -1,9 +1,9 @@
-//! Preflight: what can be known of an export before it is asked for, each finding a check in words. Pure: the facts are gathered by
-//! [`crate::api`], the judgement is made here.
+//! Preflight: what can be known of an export before it is asked for, each finding a check in words.
+//! Pure: the facts are gathered by [`crate::api`], the judgement is made here.
 //!
-//! A check that could not be made says so and never fails: only what is certain to go wrong does. The rules about times are those of
-//! AWS's live answers (see [`super::request`]); what AWS reports only after it has accepted an export (bucket, owner, policy, key)
-//! is what a preflight is for.
+//! A check that could not be made says so and never fails: only what is certain to go wrong does.
+//! The rules about times are those of AWS's live answers (see [`super::request`]); what AWS reports
+//! only after it has accepted an export (bucket, owner, policy, key) is what a preflight is for.
 
 mod bucket;
 mod facts;
@@ -147,18 +147,35 @@ fn unanswered(operation: &str, statement: &str, failure: &AwsFailure) -> Finding
             format!("AWS denies {operation} ({code}), so this cannot be told."),
             format!("To have it checked, allow the service {statement}"),
         ),
-        FailureClass::Throttled => {
-            (format!("AWS throttles {operation}, so this was not checked."), "Ask again in a few seconds.".to_owned())
-        }
-        _ => (format!("{operation} gave no answer of use ({code}), so this was not checked."), "Ask again.".to_owned()),
+        FailureClass::Throttled => (
+            format!("AWS throttles {operation}, so this was not checked."),
+            "Ask again in a few seconds.".to_owned(),
+        ),
+        _ => (
+            format!("{operation} gave no answer of use ({code}), so this was not checked."),
+            "Ask again.".to_owned(),
+        ),
     };
     (CheckStatus::Skipped, detail, Some(fix))
 }
 
 impl Report {
     fn of(findings: impl IntoIterator<Item = (CheckName, Finding)>) -> Self {
-        let checks: Vec<_> = findings.into_iter().map(|(name, (status, detail, fix))| Check { name, status, detail, fix }).collect();
-        Self { ok: checks.iter().all(|check| check.status != CheckStatus::Failed), checks }
+        let checks: Vec<_> = findings
+            .into_iter()
+            .map(|(name, (status, detail, fix))| Check {
+                name,
+                status,
+                detail,
+                fix,
+            })
+            .collect();
+        Self {
+            ok: checks
+                .iter()
+                .all(|check| check.status != CheckStatus::Failed),
+            checks,
+        }
     }
 
     /// A request that breaks rules by itself: nothing else was looked at.
@@ -166,7 +183,10 @@ impl Report {
     pub fn of_broken_request(errors: &str) -> Self {
         Self::of(CheckName::ALL.map(|name| {
             let finding = match name {
-                CheckName::Request => failed(format!("The request breaks rules: {errors}."), "Correct the fields that are named."),
+                CheckName::Request => failed(
+                    format!("The request breaks rules: {errors}."),
+                    "Correct the fields that are named.",
+                ),
                 _ => skipped("Not looked at, since the request breaks a rule by itself."),
             };
             (name, finding)
@@ -175,7 +195,9 @@ impl Report {
 
     /// The checks that failed.
     pub fn failed(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| check.status == CheckStatus::Failed)
+        self.checks
+            .iter()
+            .filter(|check| check.status == CheckStatus::Failed)
     }
 }
 
@@ -206,11 +228,16 @@ fn quota(request: &ExportRequest, facts: &Facts) -> Finding {
     let LaneLoad { in_flight, waiting } = facts.load;
     let most = facts.most_in_flight;
     let (account, region) = (request.table_arn.account_id(), request.table_arn.region());
-    let standing = format!("{in_flight} of {most} exports run in account {account}, region {region}, and {waiting} wait");
+    let standing = format!(
+        "{in_flight} of {most} exports run in account {account}, region {region}, and {waiting} wait"
+    );
     if in_flight < most && waiting == 0 {
         passed(format!("{standing}."))
     } else {
-        warning(format!("{standing}: another would wait for its turn."), "Choose timeouts.create long enough for the wait, or ask later.")
+        warning(
+            format!("{standing}: another would wait for its turn."),
+            "Choose timeouts.create long enough for the wait, or ask later.",
+        )
     }
 }
 
@@ -228,7 +255,8 @@ pub mod examples {
     /// A full export of Orders to `my-exports`, below `daily`.
     pub fn request() -> ExportRequest {
         ExportRequest {
-            table_arn: TableArn::parse("arn:aws:dynamodb:us-east-1:123456789012:table/Orders").unwrap(),
+            table_arn: TableArn::parse("arn:aws:dynamodb:us-east-1:123456789012:table/Orders")
+                .unwrap(),
             destination: S3Destination {
                 bucket: S3Bucket::parse("my-exports").unwrap(),
                 bucket_owner: None,

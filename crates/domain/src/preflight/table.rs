@@ -10,15 +10,31 @@ pub(super) fn exists(request: &ExportRequest, facts: &Facts) -> Finding {
     let table = &request.table_arn;
     match &facts.table {
         Ok(found) => match found.status.as_str() {
-            "DELETING" => failed(format!("The table {} is being deleted.", table.table_name()), "Correct table_arn."),
-            "CREATING" => warning(format!("The table {} is being created.", table.table_name()), "Wait until it is ACTIVE."),
-            status => passed(format!("The table {} exists and is {status}.", table.table_name())),
+            "DELETING" => failed(
+                format!("The table {} is being deleted.", table.table_name()),
+                "Correct table_arn.",
+            ),
+            "CREATING" => warning(
+                format!("The table {} is being created.", table.table_name()),
+                "Wait until it is ACTIVE.",
+            ),
+            status => passed(format!(
+                "The table {} exists and is {status}.",
+                table.table_name()
+            )),
         },
         Err(failure) if is_missing(failure) => missing(request),
         Err(failure) => match &facts.recovery {
-            Ok(_) => passed(format!("AWS knows the table {}: DescribeContinuousBackups found it.", table.table_name())),
+            Ok(_) => passed(format!(
+                "AWS knows the table {}: DescribeContinuousBackups found it.",
+                table.table_name()
+            )),
             Err(other) if is_missing(other) => missing(request),
-            Err(_) => unanswered("DescribeTable", &caller_statement(&["dynamodb:DescribeTable"], table.as_str()), failure),
+            Err(_) => unanswered(
+                "DescribeTable",
+                &caller_statement(&["dynamodb:DescribeTable"], table.as_str()),
+                failure,
+            ),
         },
     }
 }
@@ -26,7 +42,12 @@ pub(super) fn exists(request: &ExportRequest, facts: &Facts) -> Finding {
 fn missing(request: &ExportRequest) -> Finding {
     let table = &request.table_arn;
     failed(
-        format!("AWS knows no table {} in account {}, region {}.", table.table_name(), table.account_id(), table.region()),
+        format!(
+            "AWS knows no table {} in account {}, region {}.",
+            table.table_name(),
+            table.account_id(),
+            table.region()
+        ),
         "Correct table_arn, or create the table.",
     )
 }
@@ -48,15 +69,24 @@ pub(super) fn recovery(request: &ExportRequest, facts: &Facts) -> Finding {
             ),
         ),
         Err(failure) if is_missing(failure) => skipped("AWS knows no such table."),
-        Err(failure) => unanswered("DescribeContinuousBackups", &caller_statement(&["dynamodb:DescribeContinuousBackups"], table), failure),
+        Err(failure) => unanswered(
+            "DescribeContinuousBackups",
+            &caller_statement(&["dynamodb:DescribeContinuousBackups"], table),
+            failure,
+        ),
     }
 }
 
 /// The reach of point-in-time recovery, or why a time cannot be held against it.
-fn reach(request: &ExportRequest, facts: &Facts) -> Result<(Option<Timestamp>, Option<Timestamp>), Finding> {
+fn reach(
+    request: &ExportRequest,
+    facts: &Facts,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), Finding> {
     match &facts.recovery {
         Ok(Recovery::On { earliest, latest }) => Ok((*earliest, *latest)),
-        Ok(Recovery::Off) => Err(skipped("Point-in-time recovery is off, so no time can be recovered.")),
+        Ok(Recovery::Off) => Err(skipped(
+            "Point-in-time recovery is off, so no time can be recovered.",
+        )),
         Err(_) => {
             let (_, detail, fix) = recovery(request, facts);
             Err((CheckStatus::Skipped, detail, fix))
@@ -66,11 +96,17 @@ fn reach(request: &ExportRequest, facts: &Facts) -> Result<(Option<Timestamp>, O
 
 pub(super) fn export_time(request: &ExportRequest, facts: &Facts) -> Finding {
     let time = match &request.kind {
-        ExportKind::Incremental { .. } => return skipped("An incremental export has its window, no export_time."),
-        ExportKind::Full { export_time: None } => {
-            return skipped("The request names no export_time: the snapshot is of when AWS starts it.");
+        ExportKind::Incremental { .. } => {
+            return skipped("An incremental export has its window, no export_time.");
         }
-        ExportKind::Full { export_time: Some(time) } => *time,
+        ExportKind::Full { export_time: None } => {
+            return skipped(
+                "The request names no export_time: the snapshot is of when AWS starts it.",
+            );
+        }
+        ExportKind::Full {
+            export_time: Some(time),
+        } => *time,
     };
     let (earliest, latest) = match reach(request, facts) {
         Ok(reach) => reach,
@@ -84,21 +120,31 @@ pub(super) fn export_time(request: &ExportRequest, facts: &Facts) -> Finding {
     }
     if let Some(latest) = latest.filter(|latest| time > *latest) {
         return failed(
-            format!("{time} lies after {latest}, the latest time that can be recovered at the moment."),
+            format!(
+                "{time} lies after {latest}, the latest time that can be recovered at the moment."
+            ),
             "Choose an earlier export_time, wait a few minutes, or leave it out for a snapshot of now.",
         );
     }
     passed(format!("{time} can be recovered."))
 }
 
-/// AWS compares the window's start with the table's creation before anything else, and its end with now.
+/// AWS compares the window's start with the table's creation before anything else, and its end with
+/// now.
 pub(super) fn window(request: &ExportRequest, facts: &Facts) -> Finding {
-    let ExportKind::Incremental { from, to, .. } = &request.kind else { return skipped("A full export has no window.") };
+    let ExportKind::Incremental { from, to, .. } = &request.kind else {
+        return skipped("A full export has no window.");
+    };
     let created_at = facts.table.as_ref().ok().and_then(|table| table.created_at);
     if let Some(created_at) = created_at.filter(|created_at| *from < created_at.whole_seconds()) {
         return failed(
             format!("The window begins at {from}, before the table was created at {created_at}."),
-            format!("Choose an export_from_time from {} on.", created_at.whole_seconds().plus(std::time::Duration::from_secs(1))),
+            format!(
+                "Choose an export_from_time from {} on.",
+                created_at
+                    .whole_seconds()
+                    .plus(std::time::Duration::from_secs(1))
+            ),
         );
     }
     let (earliest, _) = match reach(request, facts) {
@@ -107,7 +153,9 @@ pub(super) fn window(request: &ExportRequest, facts: &Facts) -> Finding {
     };
     if let Some(earliest) = earliest.filter(|earliest| *from < earliest.whole_seconds()) {
         return failed(
-            format!("The window begins at {from}, before {earliest}, the earliest time that can be recovered."),
+            format!(
+                "The window begins at {from}, before {earliest}, the earliest time that can be recovered."
+            ),
             format!("Choose an export_from_time from {earliest} on, or make a full export."),
         );
     }
@@ -117,7 +165,9 @@ pub(super) fn window(request: &ExportRequest, facts: &Facts) -> Finding {
 
 /// AWS holds a filter against the table's key only if there is a key condition.
 pub(super) fn filter_keys(request: &ExportRequest, facts: &Facts) -> Finding {
-    let Some(filter) = &request.filter else { return skipped("There is no filter.") };
+    let Some(filter) = &request.filter else {
+        return skipped("There is no filter.");
+    };
     if filter.key_condition_expression.is_none() {
         return skipped("Without a key condition a filter may name every attribute.");
     }
@@ -125,14 +175,30 @@ pub(super) fn filter_keys(request: &ExportRequest, facts: &Facts) -> Finding {
         Ok(table) => table.key.as_ref(),
         Err(failure) => {
             let table = request.table_arn.as_str();
-            return unanswered("DescribeTable", &caller_statement(&["dynamodb:DescribeTable"], table), failure);
+            return unanswered(
+                "DescribeTable",
+                &caller_statement(&["dynamodb:DescribeTable"], table),
+                failure,
+            );
         }
     };
-    let Some(key) = key else { return skipped("DescribeTable did not tell the table's key.") };
-    let errors: Vec<String> = filter.key_errors(key).iter().map(|(at, invalid)| format!("{} {invalid}.", &at[1..])).collect();
+    let Some(key) = key else {
+        return skipped("DescribeTable did not tell the table's key.");
+    };
+    let errors: Vec<String> = filter
+        .key_errors(key)
+        .iter()
+        .map(|(at, invalid)| format!("{} {invalid}.", &at[1..]))
+        .collect();
     if errors.is_empty() {
-        let names: Vec<&str> = key.attributes().map(|attribute| attribute.name.as_str()).collect();
-        return passed(format!("The filter suits the table's key ({}).", names.join(", ")));
+        let names: Vec<&str> = key
+            .attributes()
+            .map(|attribute| attribute.name.as_str())
+            .collect();
+        return passed(format!(
+            "The filter suits the table's key ({}).",
+            names.join(", ")
+        ));
     }
     failed(errors.join(" "), "Correct filter_specification.")
 }

@@ -33,13 +33,28 @@ impl<'a> Announcement<'a> {
     #[must_use]
     pub fn of(change: &'a Change) -> Option<Self> {
         let event_type = WebhookEventType::of(change.event)?;
-        Some(Self { event_type, sequence: change.export.version, at: change.export.updated_at, export: &change.export })
+        Some(Self {
+            event_type,
+            sequence: change.export.version,
+            at: change.export.updated_at,
+            export: &change.export,
+        })
     }
 
     /// The announcement of something that happened earlier, with the export as it is now.
     #[must_use]
-    pub fn late(export: &'a Export, event_type: WebhookEventType, sequence: i32, at: Timestamp) -> Self {
-        Self { event_type, sequence, at, export }
+    pub fn late(
+        export: &'a Export,
+        event_type: WebhookEventType,
+        sequence: i32,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            event_type,
+            sequence,
+            at,
+            export,
+        }
     }
 
     /// The export.
@@ -57,7 +72,11 @@ impl<'a> Announcement<'a> {
     /// The callback that hears of it, if the export has one and this is an end.
     #[must_use]
     pub fn callback(&self) -> Option<&Callback> {
-        self.export.request.callback.as_ref().filter(|_| self.event_type.is_end())
+        self.export
+            .request
+            .callback
+            .as_ref()
+            .filter(|_| self.event_type.is_end())
     }
 
     /// The body, with links if callers' URL of the service is known.
@@ -80,7 +99,9 @@ impl<'a> Announcement<'a> {
 #[schema(as = ExportLinks)]
 pub struct Links {
     /// The export, as `GET /v1/exports/{id}` answers it.
-    #[schema(example = "https://exports.example.com/v1/exports/019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b")]
+    #[schema(
+        example = "https://exports.example.com/v1/exports/019a3b5c-7d2e-7f10-8a9b-0c1d2e3f4a5b"
+    )]
     pub export: String,
     /// Its page in the console; null where there is no console.
     #[schema(required)]
@@ -91,11 +112,15 @@ impl Links {
     /// The links of an export; nothing if callers' URL of the service is not known.
     #[must_use]
     pub fn of(export: ExportId, public_url: &PublicUrl) -> Option<Self> {
-        public_url.is_set().then(|| Self { export: public_url.to(&format!("/v1/exports/{export}")), console: None })
+        public_url.is_set().then(|| Self {
+            export: public_url.to(&format!("/v1/exports/{export}")),
+            console: None,
+        })
     }
 }
 
-/// The body that tells other endpoints that one was disabled. Not where it is: a URL may hold a token that is not theirs to know.
+/// The body that tells other endpoints that one was disabled. Not where it is: a URL may hold a
+/// token that is not theirs to know.
 #[must_use]
 pub fn disabled_body(endpoint: &Endpoint, at: Timestamp) -> String {
     json!({

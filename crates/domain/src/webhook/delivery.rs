@@ -49,7 +49,12 @@ pub enum DeliveryStatus {
 
 impl DeliveryStatus {
     /// Every status.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Exhausted, Self::Abandoned];
+    pub const ALL: [Self; 4] = [
+        Self::Pending,
+        Self::Delivered,
+        Self::Exhausted,
+        Self::Abandoned,
+    ];
 
     /// The status as callers and the database see it.
     #[must_use]
@@ -91,7 +96,8 @@ pub struct Attempt {
     /// What went wrong, in words; null when it was delivered, or the caller may not see it.
     #[schema(required, example = "the receiver answered 503")]
     pub error: Option<String>,
-    /// The first 4 KiB of the answer's body; null when there was none, or the caller may not see it.
+    /// The first 4 KiB of the answer's body; null when there was none, or the caller may not see
+    /// it.
     #[schema(required, example = "try again later")]
     pub response_excerpt: Option<String>,
 }
@@ -112,7 +118,8 @@ pub struct DeliveryView {
     /// The event's type.
     #[schema(value_type = WebhookEventType)]
     pub event_type: String,
-    /// Where it goes. Of an endpoint's URL only the host, where the caller may not manage endpoints.
+    /// Where it goes. Of an endpoint's URL only the host, where the caller may not manage
+    /// endpoints.
     #[schema(format = "uri", example = "https://hooks.example.com/tableferry")]
     pub url: String,
     /// Where it stands.
@@ -128,15 +135,30 @@ pub struct DeliveryView {
 }
 
 impl DeliveryView {
-    /// The same for a caller who may not see endpoints: where they are may be a secret, and so may what they answer.
+    /// The same for a caller who may not see endpoints: where they are may be a secret, and so may
+    /// what they answer.
     #[must_use]
     pub fn without_endpoint(self) -> Self {
         if self.endpoint_id.is_none() {
             return self;
         }
-        let host = url::Url::parse(&self.url).ok().map(|url| url.origin().ascii_serialization());
-        let attempts = self.attempts.into_iter().map(|attempt| Attempt { error: None, response_excerpt: None, ..attempt }).collect();
-        Self { url: host.unwrap_or_default(), attempts, ..self }
+        let host = url::Url::parse(&self.url)
+            .ok()
+            .map(|url| url.origin().ascii_serialization());
+        let attempts = self
+            .attempts
+            .into_iter()
+            .map(|attempt| Attempt {
+                error: None,
+                response_excerpt: None,
+                ..attempt
+            })
+            .collect();
+        Self {
+            url: host.unwrap_or_default(),
+            attempts,
+            ..self
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Webhook endpoints: who hears of every export, of some types of events, or of exports with some labels.
+//! Webhook endpoints: who hears of every export, of some types of events, or of exports with some
+//! labels.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -91,7 +92,9 @@ impl DisabledReason {
     /// From that word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ByCaller, Self::Gone, Self::Failing].into_iter().find(|reason| reason.as_str() == text)
+        [Self::ByCaller, Self::Gone, Self::Failing]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
     }
 }
 
@@ -120,20 +123,28 @@ const OURS: [&str; 15] = [
 /// Checks a header of an endpoint's own.
 ///
 /// # Errors
-/// The name is no header name of at most 64 characters or is not the caller's to set, or the value is not 1 to 1024 visible ASCII
-/// characters and blanks.
+/// The name is no header name of at most 64 characters or is not the caller's to set, or the value
+/// is not 1 to 1024 visible ASCII characters and blanks.
 pub fn check_header(name: &str, value: &str) -> Result<(), Invalid> {
     let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
     if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
-        return Err(Invalid::new("a header's name must have 1 to 64 letters, digits or any of !#$%&'*+-.^_`|~"));
+        return Err(Invalid::new(
+            "a header's name must have 1 to 64 letters, digits or any of !#$%&'*+-.^_`|~",
+        ));
     }
     let lower = name.to_ascii_lowercase();
     if OURS.contains(&lower.as_str()) || lower.starts_with("webhook-") {
         return Err(Invalid::new("is a header that this service sets itself"));
     }
     let visible = |c: u8| c == b' ' || c.is_ascii_graphic();
-    if value.is_empty() || value.len() > 1024 || !value.bytes().all(visible) || value.trim() != value {
-        return Err(Invalid::new("a header's value must have 1 to 1024 visible ASCII characters, with blanks only between them"));
+    if value.is_empty()
+        || value.len() > 1024
+        || !value.bytes().all(visible)
+        || value.trim() != value
+    {
+        return Err(Invalid::new(
+            "a header's value must have 1 to 1024 visible ASCII characters, with blanks only between them",
+        ));
     }
     Ok(())
 }
@@ -166,7 +177,8 @@ pub struct EndpointView {
     /// Since when nothing is sent to it.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub disabled_at: Option<Timestamp>,
-    /// The first failure since the last success; after five days of nothing but failures it is disabled.
+    /// The first failure since the last success; after five days of nothing but failures it is
+    /// disabled.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub failing_since: Option<Timestamp>,
     /// When it was made.
@@ -189,13 +201,20 @@ impl From<&Endpoint> for EndpointView {
             description: wish.description.clone(),
             event_types: wish.event_types.clone(),
             labels: wish.labels.as_map().clone(),
-            header_names: wish.headers.as_ref().map(|h| h.names.clone()).unwrap_or_default(),
+            header_names: wish
+                .headers
+                .as_ref()
+                .map(|h| h.names.clone())
+                .unwrap_or_default(),
             disabled: endpoint.disabled.is_some(),
             disabled_reason: endpoint.disabled.map(|(_, reason)| reason),
             disabled_at: endpoint.disabled.map(|(at, _)| at),
             failing_since: endpoint.failing_since,
             created_at: endpoint.created_at,
-            created_by: endpoint.created_by.as_ref().map(|name| name.as_str().to_owned()),
+            created_by: endpoint
+                .created_by
+                .as_ref()
+                .map(|name| name.as_str().to_owned()),
             updated_at: endpoint.updated_at,
         }
     }

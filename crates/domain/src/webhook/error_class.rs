@@ -1,4 +1,5 @@
-//! What kind of error an attempt at a delivery ended with: a word for each, the same in the database, in answers and in logs.
+//! What kind of error an attempt at a delivery ended with: a word for each, the same in the
+//! database, in answers and in logs.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -37,15 +37,22 @@ pub enum WebhookEventType {
     Ping,
 }
 
-/// A type that an endpoint can choose: what the OpenAPI document says of it. [`WebhookEventType::parse_choice`] reads it.
+/// A type that an endpoint can choose: what the OpenAPI document says of it.
+/// [`WebhookEventType::parse_choice`] reads it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EndpointEventType(String);
 
 impl PartialSchema for EndpointEventType {
     fn schema() -> RefOr<Schema> {
         let choices = WebhookEventType::CHOICES.map(WebhookEventType::as_str);
-        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(choices));
-        schema.description(Some("A type of events that an endpoint can choose to hear of.")).into()
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(choices));
+        schema
+            .description(Some(
+                "A type of events that an endpoint can choose to hear of.",
+            ))
+            .into()
     }
 }
 
@@ -85,8 +92,16 @@ impl WebhookEventType {
     /// # Errors
     /// There is no such type.
     pub fn parse_choice(text: &str) -> Result<Self, Invalid> {
-        let known = || Invalid::new(format!("must be one of {}", Self::CHOICES.map(Self::as_str).join(", ")));
-        Self::CHOICES.into_iter().find(|kind| kind.as_str() == text).ok_or_else(known)
+        let known = || {
+            Invalid::new(format!(
+                "must be one of {}",
+                Self::CHOICES.map(Self::as_str).join(", ")
+            ))
+        };
+        Self::CHOICES
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(known)
     }
 
     /// The type that tells of what happened to an export; `None` when no webhook does.
@@ -105,6 +120,12 @@ impl WebhookEventType {
     /// Whether it tells of an end state: those are what a `callback_url` hears of.
     #[must_use]
     pub fn is_end(self) -> bool {
-        matches!(self, Self::ExportCompleted | Self::ExportFailed | Self::ExportTimedOut | Self::ExportCancelled)
+        matches!(
+            self,
+            Self::ExportCompleted
+                | Self::ExportFailed
+                | Self::ExportTimedOut
+                | Self::ExportCancelled
+        )
     }
 }

@@ -70,7 +70,9 @@ impl JobKind {
     /// From that word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Recover, Self::ReplayMissing].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Recover, Self::ReplayMissing]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
     }
 }
 
@@ -127,10 +129,17 @@ impl From<&Job> for JobView {
             id: job.id,
             endpoint_id: job.endpoint_id.0,
             kind: job.kind,
-            status: if job.finished_at.is_some() { JobStatus::Completed } else { JobStatus::Running },
+            status: if job.finished_at.is_some() {
+                JobStatus::Completed
+            } else {
+                JobStatus::Running
+            },
             since: job.since,
             until: job.until,
-            covered_until: job.finished_at.map(|_| job.until).or(job.cursor.map(|cursor| cursor.at)),
+            covered_until: job
+                .finished_at
+                .map(|_| job.until)
+                .or(job.cursor.map(|cursor| cursor.at)),
             examined: job.examined,
             queued: job.queued,
             created_at: job.created_at,

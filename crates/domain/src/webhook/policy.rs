@@ -11,10 +11,12 @@ use url::Host;
 use crate::address::is_public;
 use crate::invalid::Invalid;
 
-/// Which receivers the operator allows. The default: public addresses behind a name, by https. Cheap to clone.
+/// Which receivers the operator allows. The default: public addresses behind a name, by https.
+/// Cheap to clone.
 ///
-/// Three questions decide about a receiver, the same when a URL is accepted and when it is connected to: is its name
-/// trusted, is its address trusted, and if neither is, is the address public?
+/// Three questions decide about a receiver, the same when a URL is accepted and when it is
+/// connected to: is its name trusted, is its address trusted, and if neither is, is the address
+/// public?
 #[derive(Debug, Clone, Default)]
 pub struct UrlPolicy(Arc<Rules>);
 
@@ -26,10 +28,15 @@ struct Rules {
 }
 
 impl UrlPolicy {
-    /// A policy: everything is allowed, or these hosts besides public ones; these ports, or the usual ones.
+    /// A policy: everything is allowed, or these hosts besides public ones; these ports, or the
+    /// usual ones.
     #[must_use]
     pub fn new(allow_private: bool, hosts: HostList, ports: Option<PortList>) -> Self {
-        Self(Arc::new(Rules { allow_private, hosts, ports }))
+        Self(Arc::new(Rules {
+            allow_private,
+            hosts,
+            ports,
+        }))
     }
 
     /// Allows every receiver, at any port.
@@ -76,9 +83,13 @@ impl UrlPolicy {
         };
         match &self.0.ports {
             _ if allowed => Ok(()),
-            Some(ports) => Err(Invalid::new(format!("must use a port that the operator allows: {ports}"))),
+            Some(ports) => Err(Invalid::new(format!(
+                "must use a port that the operator allows: {ports}"
+            ))),
             None if self.0.allow_private => Err(Invalid::new("must use a port from 1 to 65535")),
-            None => Err(Invalid::new("must use port 443 or 8443 (the operator may allow others with TABLEFERRY_WEBHOOK_PORTS)")),
+            None => Err(Invalid::new(
+                "must use port 443 or 8443 (the operator may allow others with TABLEFERRY_WEBHOOK_PORTS)",
+            )),
         }
     }
 }
@@ -111,13 +122,17 @@ impl HostList {
     }
 
     fn add(&mut self, entry: &str) -> Option<()> {
-        let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+        let bare = entry
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(entry);
         if let Ok(address) = bare.parse::<IpAddr>() {
             self.networks.push(address.to_canonical().into());
         } else if entry.contains('/') {
             let network: IpNet = entry.parse().ok()?;
             // 10.20.1.5/8 may well be a slip, and IPv4 in the clothes of IPv6 would match nothing.
-            let plain = network.network() == network.addr() && network.addr().to_canonical() == network.addr();
+            let plain = network.network() == network.addr()
+                && network.addr().to_canonical() == network.addr();
             self.networks.push(Some(network).filter(|_| plain)?);
         } else if let Some(parent) = entry.strip_prefix("*.") {
             self.suffixes.push(format!(".{}", read_name(parent)?));
@@ -141,14 +156,18 @@ impl HostList {
 
     fn has_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.networks.iter().any(|network| network.contains(&address))
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
 }
 
 /// A name as URLs bear it after parsing: ASCII, lower case, without the last dot.
 fn read_name(text: &str) -> Option<String> {
     match Host::parse(text) {
-        Ok(Host::Domain(name)) => Some(without_last_dot(&name).to_owned()).filter(|name| is_host_name(name)),
+        Ok(Host::Domain(name)) => {
+            Some(without_last_dot(&name).to_owned()).filter(|name| is_host_name(name))
+        }
         _ => None,
     }
 }
@@ -159,11 +178,16 @@ pub fn without_last_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// Whether this can be the name of a host: labels of letters, digits, `-` and `_`, within the lengths of DNS.
+/// Whether this can be the name of a host: labels of letters, digits, `-` and `_`, within the
+/// lengths of DNS.
 #[must_use]
 pub fn is_host_name(name: &str) -> bool {
-    let label =
-        |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
     name.len() <= 253 && name.split('.').all(label)
 }
 
@@ -182,12 +206,18 @@ impl PortList {
             let (first, last) = entry.split_once('-').unwrap_or((entry, entry));
             let ends = first.trim().parse().ok().zip(last.trim().parse().ok());
             let ends = ends.filter(|(first, last)| (1..=*last).contains(first));
-            let wrong = || Invalid::new(format!("must be ports and ranges such as 443,8443,9000-9100; entry {number} is neither"));
+            let wrong = || {
+                Invalid::new(format!(
+                    "must be ports and ranges such as 443,8443,9000-9100; entry {number} is neither"
+                ))
+            };
             let (first, last): (u16, u16) = ends.ok_or_else(wrong)?;
             ranges.push(first..=last);
         }
         if ranges.is_empty() {
-            return Err(Invalid::new("must name at least one port, such as 443,8443,9000-9100"));
+            return Err(Invalid::new(
+                "must name at least one port, such as 443,8443,9000-9100",
+            ));
         }
         Ok(Self(ranges))
     }
@@ -212,7 +242,11 @@ impl fmt::Display for PortList {
 
 /// The entries of a list with commas, counted from 1; a comma at the end does no harm.
 fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let entries = text.split(',').map(str::trim).enumerate().map(|(index, entry)| (index + 1, entry));
+    let entries = text
+        .split(',')
+        .map(str::trim)
+        .enumerate()
+        .map(|(index, entry)| (index + 1, entry));
     entries.filter(|(_, entry)| !entry.is_empty())
 }
 
@@ -226,19 +260,38 @@ mod tests {
 
     #[test]
     fn names_networks_and_what_they_allow() {
-        let hosts =
-            HostList::parse("Hooks.Corp.Example., *.internal.example,10.20.0.0/16 , fd00:1234::/32, 192.168.7.7, [::1], bücher.example,");
+        let hosts = HostList::parse(
+            "Hooks.Corp.Example., *.internal.example,10.20.0.0/16 , fd00:1234::/32, 192.168.7.7, [::1], bücher.example,",
+        );
         let policy = UrlPolicy::new(false, hosts.unwrap(), None);
-        for name in ["hooks.corp.example", "hooks.corp.example.", "a.internal.example", "a.b.internal.example.", "xn--bcher-kva.example"] {
+        for name in [
+            "hooks.corp.example",
+            "hooks.corp.example.",
+            "a.internal.example",
+            "a.b.internal.example.",
+            "xn--bcher-kva.example",
+        ] {
             assert!(policy.trusts_name(name), "{name}");
             assert!(policy.permits(name, address("127.0.0.1")), "{name}");
         }
-        for name in ["corp.example", "x.hooks.corp.example", "internal.example", "notinternal.example", "internal.example.evil.example", ""]
-        {
+        for name in [
+            "corp.example",
+            "x.hooks.corp.example",
+            "internal.example",
+            "notinternal.example",
+            "internal.example.evil.example",
+            "",
+        ] {
             assert!(!policy.trusts_name(name), "{name}");
             assert!(!policy.permits(name, address("127.0.0.1")), "{name}");
-            assert!(policy.permits(name, address("10.20.255.1")), "{name}: an allowed network");
-            assert!(policy.permits(name, address("8.8.8.8")), "{name}: a public address");
+            assert!(
+                policy.permits(name, address("10.20.255.1")),
+                "{name}: an allowed network"
+            );
+            assert!(
+                policy.permits(name, address("8.8.8.8")),
+                "{name}: a public address"
+            );
         }
         for (text, trusted) in [
             ("10.20.0.1", true),
@@ -276,8 +329,13 @@ mod tests {
             "user@example",
             "two names",
         ] {
-            let error = HostList::parse(&format!("good.example, {bad}")).unwrap_err().to_string();
-            assert!(error.contains("entry 2") && !error.contains("good.example"), "{bad}: {error}");
+            let error = HostList::parse(&format!("good.example, {bad}"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("entry 2") && !error.contains("good.example"),
+                "{bad}: {error}"
+            );
         }
     }
 
@@ -285,14 +343,25 @@ mod tests {
     fn ports() {
         let ports = PortList::parse("443, 9000-9002,8443").unwrap();
         assert_eq!(ports.to_string(), "443, 9000-9002, 8443");
-        for (port, allowed) in [(443, true), (9000, true), (9002, true), (9003, false), (80, false), (0, false)] {
+        for (port, allowed) in [
+            (443, true),
+            (9000, true),
+            (9002, true),
+            (9003, false),
+            (80, false),
+            (0, false),
+        ] {
             assert_eq!(ports.contains(port), allowed, "{port}");
         }
         for bad in ["", ",", "0", "65536", "9-8", "https", "1-2-3", "-1", "1-"] {
             assert!(PortList::parse(bad).is_err(), "{bad}");
         }
         let usual = UrlPolicy::default();
-        assert!(usual.check_port(443, false).is_ok() && usual.check_port(8443, false).is_ok() && usual.check_port(80, true).is_ok());
+        assert!(
+            usual.check_port(443, false).is_ok()
+                && usual.check_port(8443, false).is_ok()
+                && usual.check_port(80, true).is_ok()
+        );
         assert!(usual.check_port(80, false).is_err() && usual.check_port(8080, true).is_err());
         let everything = UrlPolicy::everything();
         assert!(everything.check_port(9, true).is_ok() && everything.check_port(0, true).is_err());

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::invalid::Invalid;
 
-/// A signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. Never printed.
+/// A signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. Never
+/// printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret {
     text: String,
@@ -20,13 +21,17 @@ impl WebhookSecret {
     /// # Errors
     /// It has another form or length. The sentence does not repeat the secret.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let wrong = || Invalid::new("must be \"whsec_\" followed by the base64 of 24 to 64 random bytes");
+        let wrong =
+            || Invalid::new("must be \"whsec_\" followed by the base64 of 24 to 64 random bytes");
         let encoded = text.strip_prefix("whsec_").ok_or_else(wrong)?;
         let key = BASE64.decode(encoded).map_err(|_| wrong())?;
         if !(24..=64).contains(&key.len()) {
             return Err(wrong());
         }
-        Ok(Self { text: text.to_owned(), key })
+        Ok(Self {
+            text: text.to_owned(),
+            key,
+        })
     }
 
     /// From 24 to 64 random bytes.
@@ -56,7 +61,8 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Something secret as the database keeps it: sealed, or in clear when the operator has set no key. Only the vault makes and opens it.
+/// Something secret as the database keeps it: sealed, or in clear when the operator has set no key.
+/// Only the vault makes and opens it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(String);
 
@@ -88,7 +94,13 @@ mod tests {
     fn a_secret_is_never_printed() {
         let secret = WebhookSecret::parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
         assert!(!format!("{secret:?}").contains("C2FV"));
-        for bad in ["", "whsec_", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_c2hvcnQ=", "whsec_!!!"] {
+        for bad in [
+            "",
+            "whsec_",
+            "C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            "whsec_c2hvcnQ=",
+            "whsec_!!!",
+        ] {
             assert!(WebhookSecret::parse(bad).is_err(), "{bad}");
         }
     }

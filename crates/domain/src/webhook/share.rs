@@ -1,11 +1,13 @@
-//! Who gets the free hands: every receiver its fair share, so that one that is slow or dead never delays another.
+//! Who gets the free hands: every receiver its fair share, so that one that is slow or dead never
+//! delays another.
 
 use std::collections::HashMap;
 
 /// How many deliveries to one receiver are under way at most, in one process.
 pub const MOST_AT_ONE: usize = 16;
 
-/// How many deliveries to a receiver are under way at most whose last attempt failed: enough to see that it is back.
+/// How many deliveries to a receiver are under way at most whose last attempt failed: enough to see
+/// that it is back.
 pub const MOST_AT_FAILING: usize = 2;
 
 /// A receiver with deliveries that are due.
@@ -17,19 +19,33 @@ pub struct DueReceiver {
     pub failing: bool,
 }
 
-/// How many deliveries of each receiver may be taken with `free` hands, of `hands` in all; receivers come in the order in which their
-/// deliveries are due. Who holds the fewest gets the next, so that a long backlog does not keep a new receiver waiting; among equals,
-/// who waits longest. Receivers that fail hold at most a quarter of all hands.
+/// How many deliveries of each receiver may be taken with `free` hands, of `hands` in all;
+/// receivers come in the order in which their deliveries are due. Who holds the fewest gets the
+/// next, so that a long backlog does not keep a new receiver waiting; among equals, who waits
+/// longest. Receivers that fail hold at most a quarter of all hands.
 #[must_use]
-pub fn shares(due: &[DueReceiver], in_hand: &HashMap<String, InHand>, hands: usize, free: usize) -> Vec<(String, usize)> {
+pub fn shares(
+    due: &[DueReceiver],
+    in_hand: &HashMap<String, InHand>,
+    hands: usize,
+    free: usize,
+) -> Vec<(String, usize)> {
     let held = |receiver: &str| in_hand.get(receiver).map_or(0, |held| held.count);
-    let held_by_failing: usize = in_hand.values().filter(|held| held.failing).map(|held| held.count).sum();
+    let held_by_failing: usize = in_hand
+        .values()
+        .filter(|held| held.failing)
+        .map(|held| held.count)
+        .sum();
     let mut free_for_failing = (hands / 4).saturating_sub(held_by_failing);
     let mut free = free;
     let mut given = vec![0; due.len()];
     for level in 0..MOST_AT_ONE {
         for (receiver, given) in due.iter().zip(&mut given) {
-            let most = if receiver.failing { MOST_AT_FAILING } else { MOST_AT_ONE };
+            let most = if receiver.failing {
+                MOST_AT_FAILING
+            } else {
+                MOST_AT_ONE
+            };
             let is_next = level < most && held(&receiver.receiver) + *given == level;
             if free == 0 || !is_next || (receiver.failing && free_for_failing == 0) {
                 continue;
@@ -39,7 +55,11 @@ pub fn shares(due: &[DueReceiver], in_hand: &HashMap<String, InHand>, hands: usi
             free_for_failing -= usize::from(receiver.failing);
         }
     }
-    due.iter().zip(given).filter(|(_, given)| *given > 0).map(|(receiver, given)| (receiver.receiver.clone(), given)).collect()
+    due.iter()
+        .zip(given)
+        .filter(|(_, given)| *given > 0)
+        .map(|(receiver, given)| (receiver.receiver.clone(), given))
+        .collect()
 }
 
 /// What this process has under way at one receiver.
@@ -56,11 +76,27 @@ mod tests {
     use super::*;
 
     fn due(name: &str, failing: bool) -> DueReceiver {
-        DueReceiver { receiver: name.to_owned(), failing }
+        DueReceiver {
+            receiver: name.to_owned(),
+            failing,
+        }
     }
 
-    fn shares_of(due: &[DueReceiver], in_hand: &[(&str, usize, bool)], hands: usize, free: usize) -> Vec<(String, usize)> {
-        let in_hand = in_hand.iter().map(|(name, count, failing)| ((*name).to_owned(), InHand { count: *count, failing: *failing }));
+    fn shares_of(
+        due: &[DueReceiver],
+        in_hand: &[(&str, usize, bool)],
+        hands: usize,
+        free: usize,
+    ) -> Vec<(String, usize)> {
+        let in_hand = in_hand.iter().map(|(name, count, failing)| {
+            (
+                (*name).to_owned(),
+                InHand {
+                    count: *count,
+                    failing: *failing,
+                },
+            )
+        });
         shares(due, &in_hand.collect(), hands, free)
     }
 
@@ -68,26 +104,51 @@ mod tests {
     fn each_gets_the_same_up_to_its_cap() {
         let all = [due("a", false), due("b", false), due("c", true)];
         let expect = |n: [(&str, usize); 3]| n.map(|(name, n)| (name.to_owned(), n)).to_vec();
-        assert_eq!(shares_of(&all, &[], 100, 100), expect([("a", 16), ("b", 16), ("c", 2)]));
-        assert_eq!(shares_of(&all, &[], 100, 8), expect([("a", 3), ("b", 3), ("c", 2)]));
-        assert_eq!(shares_of(&all, &[("a", 15, false), ("c", 1, true)], 100, 100), expect([("a", 1), ("b", 16), ("c", 1)]));
+        assert_eq!(
+            shares_of(&all, &[], 100, 100),
+            expect([("a", 16), ("b", 16), ("c", 2)])
+        );
+        assert_eq!(
+            shares_of(&all, &[], 100, 8),
+            expect([("a", 3), ("b", 3), ("c", 2)])
+        );
+        assert_eq!(
+            shares_of(&all, &[("a", 15, false), ("c", 1, true)], 100, 100),
+            expect([("a", 1), ("b", 16), ("c", 1)])
+        );
     }
 
     #[test]
     fn the_failing_never_hold_more_than_a_quarter() {
-        let many: Vec<_> = (0..50).map(|n| due(&format!("dead {n}"), true)).chain([due("well", false)]).collect();
+        let many: Vec<_> = (0..50)
+            .map(|n| due(&format!("dead {n}"), true))
+            .chain([due("well", false)])
+            .collect();
         let given = shares_of(&many, &[("dead 0", 2, true)], 40, 38);
-        let dead: usize = given.iter().filter(|(name, _)| name.starts_with("dead")).map(|(_, n)| n).sum();
+        let dead: usize = given
+            .iter()
+            .filter(|(name, _)| name.starts_with("dead"))
+            .map(|(_, n)| n)
+            .sum();
         assert_eq!(dead, 8);
         assert!(given.contains(&("well".to_owned(), 16)));
     }
 
     #[test]
     fn who_holds_nothing_comes_before_those_who_wait_longer_and_hold_much() {
-        // All hands are at receivers that are slow and have more waiting for long; one hand comes free, one receiver is new.
+        // All hands are at receivers that are slow and have more waiting for long; one hand comes
+        // free, one receiver is new.
         let slow: Vec<_> = (0..32).map(|n| format!("slow {n}")).collect();
-        let all: Vec<_> = slow.iter().map(|name| due(name, false)).chain([due("new", false)]).collect();
-        let in_hand: Vec<_> = slow.iter().enumerate().map(|(n, name)| (name.as_str(), if n == 0 { 15 } else { 16 }, false)).collect();
+        let all: Vec<_> = slow
+            .iter()
+            .map(|name| due(name, false))
+            .chain([due("new", false)])
+            .collect();
+        let in_hand: Vec<_> = slow
+            .iter()
+            .enumerate()
+            .map(|(n, name)| (name.as_str(), if n == 0 { 15 } else { 16 }, false))
+            .collect();
         assert_eq!(shares_of(&all, &in_hand, 512, 1), [("new".to_owned(), 1)]);
     }
 
@@ -95,16 +156,30 @@ mod tests {
     fn in_every_state_caps_hold_no_hand_idles_and_nobody_has_more_while_another_has_less() {
         let mut seed: u64 = 1;
         let mut below = |bound: usize| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(seed >> 33).unwrap() % bound
         };
         for _ in 0..5000 {
-            let all: Vec<_> = (0..below(50)).map(|n| due(&n.to_string(), below(3) == 0)).collect();
+            let all: Vec<_> = (0..below(50))
+                .map(|n| due(&n.to_string(), below(3) == 0))
+                .collect();
             let mut in_hand = HashMap::new();
             for receiver in &all {
-                let count = below(if receiver.failing { MOST_AT_FAILING + 3 } else { MOST_AT_ONE + 1 });
+                let count = below(if receiver.failing {
+                    MOST_AT_FAILING + 3
+                } else {
+                    MOST_AT_ONE + 1
+                });
                 if count > 0 {
-                    in_hand.insert(receiver.receiver.clone(), InHand { count, failing: receiver.failing });
+                    in_hand.insert(
+                        receiver.receiver.clone(),
+                        InHand {
+                            count,
+                            failing: receiver.failing,
+                        },
+                    );
                 }
             }
             let held_in_all: usize = in_hand.values().map(|held| held.count).sum();
@@ -114,20 +189,45 @@ mod tests {
             assert!(given.values().sum::<usize>() <= free);
             let of = |receiver: &DueReceiver| {
                 let held = in_hand.get(&receiver.receiver).map_or(0, |held| held.count);
-                (held, given.get(&receiver.receiver).copied().unwrap_or(0), if receiver.failing { MOST_AT_FAILING } else { MOST_AT_ONE })
+                (
+                    held,
+                    given.get(&receiver.receiver).copied().unwrap_or(0),
+                    if receiver.failing {
+                        MOST_AT_FAILING
+                    } else {
+                        MOST_AT_ONE
+                    },
+                )
             };
             let failing = || all.iter().filter(|receiver| receiver.failing);
-            let (held_by_failing, to_failing) = failing().map(of).fold((0, 0), |sum, (held, new, _)| (sum.0 + held, sum.1 + new));
+            let (held_by_failing, to_failing) = failing()
+                .map(of)
+                .fold((0, 0), |sum, (held, new, _)| (sum.0 + held, sum.1 + new));
             assert!(to_failing == 0 || held_by_failing + to_failing <= hands / 4);
             let idle = given.values().sum::<usize>() < free;
             for one in &all {
                 let (held, new, most) = of(one);
-                assert!(new == 0 || held + new <= most, "{one:?} got {new} and had {held}");
+                assert!(
+                    new == 0 || held + new <= most,
+                    "{one:?} got {new} and had {held}"
+                );
                 let quota = one.failing && held_by_failing + to_failing >= hands / 4;
-                assert!(!idle || held + new >= most || quota, "{one:?} has {held} + {new} although hands are free");
+                assert!(
+                    !idle || held + new >= most || quota,
+                    "{one:?} has {held} + {new} although hands are free"
+                );
                 // Nobody was given what left it with more than another has who could have had it.
-                let others = all.iter().filter(|other| other.failing == one.failing).map(of);
-                assert!(new == 0 || others.into_iter().all(|(held_2, new_2, _)| held_2 + new_2 + 1 >= held + new), "{one:?} was preferred");
+                let others = all
+                    .iter()
+                    .filter(|other| other.failing == one.failing)
+                    .map(of);
+                assert!(
+                    new == 0
+                        || others
+                            .into_iter()
+                            .all(|(held_2, new_2, _)| held_2 + new_2 + 1 >= held + new),
+                    "{one:?} was preferred"
+                );
             }
         }
     }
@@ -135,7 +235,10 @@ mod tests {
     #[test]
     fn with_few_hands_who_waits_longest_goes_first() {
         let all = [due("a", false), due("b", false), due("c", false)];
-        assert_eq!(shares_of(&all, &[], 100, 2), [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+        assert_eq!(
+            shares_of(&all, &[], 100, 2),
+            [("a".to_owned(), 1), ("b".to_owned(), 1)]
+        );
         assert!(shares_of(&all, &[], 100, 0).is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! Where webhooks go: URLs that callers chose, held against what the operator allows.
 //!
-//! A URL is judged twice by the same rules: when it is accepted and whenever it is about to be used. What it is read as is
-//! what is stored and sent to, so that no second reader can see another host in it; and texts that readers are known to
-//! disagree about are refused whatever the policy.
+//! A URL is judged twice by the same rules: when it is accepted and whenever it is about to be
+//! used. What it is read as is what is stored and sent to, so that no second reader can see another
+//! host in it; and texts that readers are known to disagree about are refused whatever the policy.
 
 use std::net::IpAddr;
 
@@ -23,28 +23,43 @@ impl WebhookUrl {
     /// Reads a URL and holds it against the policy. Names are not looked up here.
     ///
     /// # Errors
-    /// It is no such URL, or the policy forbids its scheme, its port, its literal address or its name.
+    /// It is no such URL, or the policy forbids its scheme, its port, its literal address or its
+    /// name.
     pub fn parse(text: &str, policy: &UrlPolicy) -> Result<Self, Invalid> {
         if text.len() > LONGEST {
             return Err(Invalid::new("must be at most 2048 characters long"));
         }
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(Invalid::new("must not contain white space or control characters"));
+            return Err(Invalid::new(
+                "must not contain white space or control characters",
+            ));
         }
-        let unusable = |why: &str| Invalid::new(format!("must be an absolute URL such as https://example.com/hook ({why})"));
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| unusable("it has no scheme"))?;
+        let unusable = |why: &str| {
+            Invalid::new(format!(
+                "must be an absolute URL such as https://example.com/hook ({why})"
+            ))
+        };
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| unusable("it has no scheme"))?;
         if !matches!(scheme, "https" | "http") {
-            return Err(Invalid::new("must begin with https://, or with http:// where the operator allows it, in lower case"));
+            return Err(Invalid::new(
+                "must begin with https://, or with http:// where the operator allows it, in lower case",
+            ));
         }
         if text.contains('\\') {
             return Err(Invalid::new("must not contain a backslash"));
         }
         if text.contains('#') {
-            return Err(Invalid::new("must not carry a fragment (#), which would never be sent"));
+            return Err(Invalid::new(
+                "must not carry a fragment (#), which would never be sent",
+            ));
         }
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         if authority.contains('@') {
-            return Err(Invalid::new("must not carry a user name or password; each webhook is signed instead"));
+            return Err(Invalid::new(
+                "must not carry a user name or password; each webhook is signed instead",
+            ));
         }
         if authority.is_empty() || authority.starts_with(':') {
             return Err(Invalid::new("must name a host"));
@@ -63,19 +78,24 @@ impl WebhookUrl {
             return Err(not_plain());
         }
         if url.as_str().len() > LONGEST {
-            return Err(Invalid::new("must be at most 2048 characters long, once it is written in ASCII"));
+            return Err(Invalid::new(
+                "must be at most 2048 characters long, once it is written in ASCII",
+            ));
         }
         let read = Self(url);
         read.check(policy)?;
         Ok(read)
     }
 
-    /// A URL that was read when it was stored. The policy may be another one today: [`WebhookUrl::check`] it before use.
+    /// A URL that was read when it was stored. The policy may be another one today:
+    /// [`WebhookUrl::check`] it before use.
     ///
     /// # Errors
     /// It does not parse: the row was changed by hand.
     pub fn stored(text: &str) -> Result<Self, Invalid> {
-        Url::parse(text).map(Self).map_err(|e| Invalid::new(format!("is not a URL: {e}")))
+        Url::parse(text)
+            .map(Self)
+            .map_err(|e| Invalid::new(format!("is not a URL: {e}")))
     }
 
     /// Holds the URL against the policy, as far as that goes without a look-up.
@@ -86,7 +106,9 @@ impl WebhookUrl {
         let url = &self.0;
         let trusted = match url.host() {
             None => return Err(Invalid::new("must name a host")),
-            Some(Host::Domain(name)) if !is_host_name(without_last_dot(name)) => return Err(not_plain()),
+            Some(Host::Domain(name)) if !is_host_name(without_last_dot(name)) => {
+                return Err(not_plain());
+            }
             Some(Host::Domain(name)) => policy.trusts_name(name),
             Some(Host::Ipv4(v4)) => policy.trusts_address(v4.into()),
             Some(Host::Ipv6(v6)) => policy.trusts_address(v6.into()),
@@ -101,7 +123,9 @@ impl WebhookUrl {
             }
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Invalid::new("must not carry a user name or password; each webhook is signed instead"));
+            return Err(Invalid::new(
+                "must not carry a user name or password; each webhook is signed instead",
+            ));
         }
         match self.name() {
             None if !trusted => Err(Invalid::new(
@@ -165,10 +189,13 @@ impl WebhookUrl {
 }
 
 fn not_plain() -> Invalid {
-    Invalid::new("must write its host plainly: a name of letters, digits, - and _, or an address such as 10.20.0.1")
+    Invalid::new(
+        "must write its host plainly: a name of letters, digits, - and _, or an address such as 10.20.0.1",
+    )
 }
 
-/// Whether a name stands for the machine itself: by RFC 6761, or in the hosts files of common systems.
+/// Whether a name stands for the machine itself: by RFC 6761, or in the hosts files of common
+/// systems.
 fn is_this_machine(name: &str) -> bool {
     let name = without_last_dot(name);
     let known = [
@@ -202,15 +229,28 @@ mod tests {
             "https://example.com/a%00b/../c|d\"e'f{g}h^i`j[k]<l>?m|n\"o'p{q}r^s`t[u]<v>",
         ] {
             let url = WebhookUrl::parse(text, &UrlPolicy::everything()).unwrap();
-            assert_eq!(WebhookUrl::parse(url.as_str(), &UrlPolicy::everything()).as_ref(), Ok(&url), "{text}");
-            assert_eq!(WebhookUrl::stored(url.as_str()).as_ref(), Ok(&url), "{text}");
+            assert_eq!(
+                WebhookUrl::parse(url.as_str(), &UrlPolicy::everything()).as_ref(),
+                Ok(&url),
+                "{text}"
+            );
+            assert_eq!(
+                WebhookUrl::stored(url.as_str()).as_ref(),
+                Ok(&url),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_policy_that_grew_stricter_is_obeyed() {
         let url = WebhookUrl::parse("http://10.0.0.1:9000/hook", &UrlPolicy::everything()).unwrap();
-        assert!(WebhookUrl::stored(url.as_str()).unwrap().check(&UrlPolicy::default()).is_err());
+        assert!(
+            WebhookUrl::stored(url.as_str())
+                .unwrap()
+                .check(&UrlPolicy::default())
+                .is_err()
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::backoff::{Jitter, delivery_delay};
 use crate::retry_after::LONGEST_RETRY_AFTER;
 use crate::timestamp::Timestamp;
 
-/// The longest that all deliveries of a receiver wait because one was answered with 429, 502, 503 or 504.
+/// The longest that all deliveries of a receiver wait because one was answered with 429, 502, 503
+/// or 504.
 const LONGEST_SLOWDOWN: Duration = Duration::from_secs(600);
 
 /// After so long of nothing but failures an endpoint is disabled.
@@ -43,11 +44,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Judges the attempt after `made` earlier ones of the schedule; `failures` attempts at this receiver failed in a row before it.
+    /// Judges the attempt after `made` earlier ones of the schedule; `failures` attempts at this
+    /// receiver failed in a row before it.
     #[must_use]
     pub fn of(answered: Answered, made: u32, failures: u32, jitter: Jitter) -> Self {
         let (code, retry_after) = match answered {
-            Answered::Status { code: 200..=299, .. } => return Self::Delivered,
+            Answered::Status {
+                code: 200..=299, ..
+            } => return Self::Delivered,
             Answered::Status { code: 410, .. } => return Self::Gone,
             Answered::Status { code, retry_after } => (Some(code), retry_after),
             Answered::Not => (None, None),
@@ -57,7 +61,8 @@ impl Verdict {
         // A second, doubling to a minute, unless the receiver names a time.
         let usual = Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60));
         let slow_for = overloaded.then(|| retry_after.unwrap_or(usual).min(LONGEST_SLOWDOWN));
-        let retry_in = delivery_delay(made + 1, jitter).map(|delay| delay.max(asked.min(LONGEST_RETRY_AFTER)));
+        let retry_in =
+            delivery_delay(made + 1, jitter).map(|delay| delay.max(asked.min(LONGEST_RETRY_AFTER)));
         Self::Failed { retry_in, slow_for }
     }
 }
@@ -75,13 +80,19 @@ mod tests {
     const MIDDLE: Jitter = Jitter(0.5);
 
     fn answer(code: u16, retry_after_s: Option<u64>) -> Answered {
-        Answered::Status { code, retry_after: retry_after_s.map(Duration::from_secs) }
+        Answered::Status {
+            code,
+            retry_after: retry_after_s.map(Duration::from_secs),
+        }
     }
 
     #[test]
     fn any_2xx_is_success_and_410_is_final() {
         for code in [200, 204, 299] {
-            assert_eq!(Verdict::of(answer(code, Some(60)), 9, 9, MIDDLE), Verdict::Delivered);
+            assert_eq!(
+                Verdict::of(answer(code, Some(60)), 9, 9, MIDDLE),
+                Verdict::Delivered
+            );
         }
         assert_eq!(Verdict::of(answer(410, None), 0, 0, MIDDLE), Verdict::Gone);
     }
@@ -104,7 +115,11 @@ mod tests {
         ];
         for (answered, made, failures, retry_in, slow_for) in cases {
             let verdict = Verdict::of(answered, made, failures, MIDDLE);
-            assert_eq!(verdict, Verdict::Failed { retry_in, slow_for }, "{answered:?} {made} {failures}");
+            assert_eq!(
+                verdict,
+                Verdict::Failed { retry_in, slow_for },
+                "{answered:?} {made} {failures}"
+            );
         }
     }
 }

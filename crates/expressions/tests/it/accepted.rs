@@ -41,8 +41,13 @@ fn filters() {
         ":a > :n",
         "a\t=\r\n:a",
     ] {
-        let used: serde_json::Map<String, Value> =
-            values.as_object().unwrap().clone().into_iter().filter(|(name, _)| expression.contains(name.as_str())).collect();
+        let used: serde_json::Map<String, Value> = values
+            .as_object()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .filter(|(name, _)| expression.contains(name.as_str()))
+            .collect();
         let checked = check_filter(expression, &Value::Object(used));
         assert!(checked.is_ok(), "{expression}: {:?}", words(checked));
     }
@@ -50,9 +55,17 @@ fn filters() {
 
 #[test]
 fn a_hundred_values_and_the_longest_expression() {
-    let values: serde_json::Map<_, _> = (0..100).map(|n| (format!(":v{n}"), json!({"N": "1"}))).collect();
+    let values: serde_json::Map<_, _> = (0..100)
+        .map(|n| (format!(":v{n}"), json!({"N": "1"})))
+        .collect();
     let list: Vec<&str> = values.keys().map(String::as_str).collect();
-    assert!(check_filter(&format!("a IN ({})", list.join(",")), &Value::Object(values.clone())).is_ok());
+    assert!(
+        check_filter(
+            &format!("a IN ({})", list.join(",")),
+            &Value::Object(values.clone())
+        )
+        .is_ok()
+    );
     let longest = format!("a = {}", "b".repeat(4092));
     assert_eq!(longest.len(), 4096);
     assert!(check_filter(&longest, &Value::Null).is_ok());

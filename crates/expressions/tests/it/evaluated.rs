@@ -1,4 +1,5 @@
-//! Which items a filter keeps. What is missing or of another type is as Alternator's tests saw it of DynamoDB.
+//! Which items a filter keeps. What is missing or of another type is as Alternator's tests saw it
+//! of DynamoDB.
 
 use serde_json::{Value, json};
 
@@ -13,8 +14,13 @@ fn item() -> Value {
 }
 
 fn keeps(expression: &str, value: Value) -> bool {
-    let values = if expression.contains(":v") { json!({":v": value}) } else { json!({}) };
-    let specification = check_filter(expression, &values).unwrap_or_else(|faults| panic!("{expression}: {faults:?}"));
+    let values = if expression.contains(":v") {
+        json!({":v": value})
+    } else {
+        json!({})
+    };
+    let specification = check_filter(expression, &values)
+        .unwrap_or_else(|faults| panic!("{expression}: {faults:?}"));
     specification.keeps(item().as_object().unwrap()).unwrap()
 }
 
@@ -34,7 +40,11 @@ fn comparisons() {
         ("ss = :v", json!({"SS": ["y", "x"]}), true),
         ("ns = :v", json!({"NS": ["2.5", "1.0"]}), true),
         ("m.#s = :v", json!({"SS": ["q", "p"]}), false),
-        ("m = :v", json!({"M": {"set": {"SS": ["q", "p"]}, "inside": {"L": [{"M": {"deep": {"S": "yes"}}}]}}}), true),
+        (
+            "m = :v",
+            json!({"M": {"set": {"SS": ["q", "p"]}, "inside": {"L": [{"M": {"deep": {"S": "yes"}}}]}}}),
+            true,
+        ),
         ("#s = :v", json!({"S": "open"}), true),
         ("t = :v", json!({"BOOL": true}), true),
         ("z = :v", json!({"NULL": true}), true),
@@ -56,7 +66,11 @@ fn comparisons() {
         ("absent IN (s, :v)", json!({"N": "10"}), false),
         (":v IN (gone)", json!({"N": "10"}), false),
     ] {
-        assert_eq!(keeps(expression, value.clone()), expected, "{expression} {value}");
+        assert_eq!(
+            keeps(expression, value.clone()),
+            expected,
+            "{expression} {value}"
+        );
     }
 }
 
@@ -97,7 +111,11 @@ fn functions() {
         ("size(absent) >= :v", json!({"N": "0"}), false),
         ("size(s) = :v", json!({"S": "4"}), false),
     ] {
-        assert_eq!(keeps(expression, value.clone()), expected, "{expression} {value}");
+        assert_eq!(
+            keeps(expression, value.clone()),
+            expected,
+            "{expression} {value}"
+        );
     }
 }
 
@@ -105,10 +123,19 @@ fn functions() {
 fn precedence() {
     // NOT binds tighter than AND, AND tighter than OR; brackets before all.
     for (expression, expected) in [
-        ("attribute_exists(n) OR attribute_exists(n) AND attribute_exists(absent)", true),
-        ("(attribute_exists(n) OR attribute_exists(n)) AND attribute_exists(absent)", false),
+        (
+            "attribute_exists(n) OR attribute_exists(n) AND attribute_exists(absent)",
+            true,
+        ),
+        (
+            "(attribute_exists(n) OR attribute_exists(n)) AND attribute_exists(absent)",
+            false,
+        ),
         ("NOT attribute_exists(absent) AND attribute_exists(n)", true),
-        ("NOT (attribute_exists(absent) OR attribute_exists(n))", false),
+        (
+            "NOT (attribute_exists(absent) OR attribute_exists(n))",
+            false,
+        ),
         ("NOT attribute_exists(n) OR attribute_exists(n)", true),
         ("not not attribute_exists(n)", true),
     ] {

@@ -1,4 +1,5 @@
-//! Made-up conditions and items that follow from a seed, and a simple model of what a condition means.
+//! Made-up conditions and items that follow from a seed, and a simple model of what a condition
+//! means.
 
 use dynamodb_expressions::{Call, Comparator, Condition, Name, Operand, Path, Step};
 use fastrand::Rng;
@@ -18,11 +19,28 @@ pub const NAMES: [(&str, &str); 2] = [("#a", "a"), ("#m", "m")];
 pub fn condition(random: &mut Rng, depth: u32) -> Condition {
     let inner = |random: &mut Rng| Box::new(condition(random, depth.saturating_sub(1)));
     match random.u32(..if depth == 0 { 7 } else { 12 }) {
-        0..=2 => Condition::Compare { left: operand(random), comparator: comparator(random), right: operand(random) },
-        3 => Condition::Between { operand: operand(random), lower: operand(random), upper: operand(random) },
-        4 => Condition::In { operand: operand(random), list: (0..=random.u32(..3)).map(|_| operand(random)).collect() },
-        5 => Condition::Call(Call { function: "attribute_exists".to_owned(), arguments: vec![Operand::Path(path(random))] }),
-        6 => Condition::Call(Call { function: "begins_with".to_owned(), arguments: vec![Operand::Path(path(random)), text(random)] }),
+        0..=2 => Condition::Compare {
+            left: operand(random),
+            comparator: comparator(random),
+            right: operand(random),
+        },
+        3 => Condition::Between {
+            operand: operand(random),
+            lower: operand(random),
+            upper: operand(random),
+        },
+        4 => Condition::In {
+            operand: operand(random),
+            list: (0..=random.u32(..3)).map(|_| operand(random)).collect(),
+        },
+        5 => Condition::Call(Call {
+            function: "attribute_exists".to_owned(),
+            arguments: vec![Operand::Path(path(random))],
+        }),
+        6 => Condition::Call(Call {
+            function: "begins_with".to_owned(),
+            arguments: vec![Operand::Path(path(random)), text(random)],
+        }),
         7 | 8 => Condition::And(inner(random), inner(random)),
         9 | 10 => Condition::Or(inner(random), inner(random)),
         _ => Condition::Not(inner(random)),
@@ -31,13 +49,23 @@ pub fn condition(random: &mut Rng, depth: u32) -> Condition {
 
 fn comparator(random: &mut Rng) -> Comparator {
     use Comparator as C;
-    [C::Equal, C::NotEqual, C::Less, C::LessOrEqual, C::Greater, C::GreaterOrEqual][random.usize(..6)]
+    [
+        C::Equal,
+        C::NotEqual,
+        C::Less,
+        C::LessOrEqual,
+        C::Greater,
+        C::GreaterOrEqual,
+    ][random.usize(..6)]
 }
 
 fn operand(random: &mut Rng) -> Operand {
     match random.u32(..5) {
         0 | 1 => Operand::Path(path(random)),
-        2 => Operand::Call(Call { function: "size".to_owned(), arguments: vec![Operand::Path(path(random))] }),
+        2 => Operand::Call(Call {
+            function: "size".to_owned(),
+            arguments: vec![Operand::Path(path(random))],
+        }),
         _ => Operand::Value([":zero", ":two", ":x", ":xy"][random.usize(..4)].to_owned()),
     }
 }
@@ -52,8 +80,17 @@ pub fn path(random: &mut Rng) -> Path {
         _ => Name::Plain(ATTRIBUTES[random.usize(..4)].to_owned()),
     };
     let head = name(random);
-    let steps = (0..random.u32(..3)).map(|_| if random.bool() { Step::Member(name(random)) } else { Step::Element(random.u32(..2)) });
-    Path { head, steps: steps.collect() }
+    let steps = (0..random.u32(..3)).map(|_| {
+        if random.bool() {
+            Step::Member(name(random))
+        } else {
+            Step::Element(random.u32(..2))
+        }
+    });
+    Path {
+        head,
+        steps: steps.collect(),
+    }
 }
 
 /// An item over the same attributes.
@@ -71,24 +108,40 @@ fn value(random: &mut Rng, depth: u32) -> Value {
     match random.u32(..if depth == 0 { 3 } else { 5 }) {
         0 | 1 => json!({"N": (random.i32(-3..4)).to_string()}),
         2 => json!({"S": (["", "x", "xy", "y"][random.usize(..4)])}),
-        3 => json!({"L": (0..random.u32(..3)).map(|_| value(random, depth - 1)).collect::<Vec<_>>()}),
+        3 => {
+            json!({"L": (0..random.u32(..3)).map(|_| value(random, depth - 1)).collect::<Vec<_>>()})
+        }
         _ => json!({"M": {"a": value(random, depth - 1), "b": value(random, depth - 1)}}),
     }
 }
 
-/// What a condition means, written down as simply as can be: integers, texts, and JSON that is equal or not.
+/// What a condition means, written down as simply as can be: integers, texts, and JSON that is
+/// equal or not.
 pub fn holds(condition: &Condition, item: &Map<String, Value>) -> bool {
     match condition {
-        Condition::Compare { left, comparator, right } => compare(&of(left, item), *comparator, &of(right, item)),
-        Condition::Between { operand, lower, upper } => {
+        Condition::Compare {
+            left,
+            comparator,
+            right,
+        } => compare(&of(left, item), *comparator, &of(right, item)),
+        Condition::Between {
+            operand,
+            lower,
+            upper,
+        } => {
             let value = of(operand, item);
-            compare(&value, Comparator::GreaterOrEqual, &of(lower, item)) && compare(&value, Comparator::LessOrEqual, &of(upper, item))
+            compare(&value, Comparator::GreaterOrEqual, &of(lower, item))
+                && compare(&value, Comparator::LessOrEqual, &of(upper, item))
         }
-        Condition::In { operand, list } => list.iter().any(|other| compare(&of(operand, item), Comparator::Equal, &of(other, item))),
-        Condition::Call(call) if call.function == "attribute_exists" => of(&call.arguments[0], item).is_some(),
+        Condition::In { operand, list } => list
+            .iter()
+            .any(|other| compare(&of(operand, item), Comparator::Equal, &of(other, item))),
+        Condition::Call(call) if call.function == "attribute_exists" => {
+            of(&call.arguments[0], item).is_some()
+        }
         Condition::Call(call) => {
-            let texts =
-                [&call.arguments[0], &call.arguments[1]].map(|operand| of(operand, item).and_then(|v| v["S"].as_str().map(str::to_owned)));
+            let texts = [&call.arguments[0], &call.arguments[1]]
+                .map(|operand| of(operand, item).and_then(|v| v["S"].as_str().map(str::to_owned)));
             matches!(texts, [Some(whole), Some(start)] if whole.get(..start.len()) == Some(start.as_str()))
         }
         Condition::And(left, right) => holds(left, item) & holds(right, item),
@@ -99,7 +152,10 @@ pub fn holds(condition: &Condition, item: &Map<String, Value>) -> bool {
 
 fn compare(left: &Option<Value>, comparator: Comparator, right: &Option<Value>) -> bool {
     let equal = left.is_some() && left == right;
-    let number = |v: &Option<Value>| v.as_ref().and_then(|v| v["N"].as_str()?.parse::<i64>().ok());
+    let number = |v: &Option<Value>| {
+        v.as_ref()
+            .and_then(|v| v["N"].as_str()?.parse::<i64>().ok())
+    };
     let text = |v: &Option<Value>| v.as_ref().and_then(|v| Some(v["S"].as_str()?.to_owned()));
     let (numbers, texts) = ((number(left), number(right)), (text(left), text(right)));
     let less = match (numbers, texts) {
@@ -123,7 +179,11 @@ fn of(operand: &Operand, item: &Map<String, Value>) -> Option<Value> {
         Operand::Path(path) => at(path, item),
         Operand::Call(call) => {
             let value = of(&call.arguments[0], item)?;
-            let size = value["S"].as_str().map(str::len).or(value["L"].as_array().map(Vec::len)).or(value["M"].as_object().map(Map::len));
+            let size = value["S"]
+                .as_str()
+                .map(str::len)
+                .or(value["L"].as_array().map(Vec::len))
+                .or(value["M"].as_object().map(Map::len));
             Some(json!({"N": size?.to_string()}))
         }
     }
@@ -132,7 +192,12 @@ fn of(operand: &Operand, item: &Map<String, Value>) -> Option<Value> {
 fn at(path: &Path, item: &Map<String, Value>) -> Option<Value> {
     let name = |name: &Name| match name {
         Name::Plain(name) => name.clone(),
-        Name::Placeholder(placeholder) => NAMES.iter().find(|(known, _)| known == placeholder).unwrap().1.to_owned(),
+        Name::Placeholder(placeholder) => NAMES
+            .iter()
+            .find(|(known, _)| known == placeholder)
+            .unwrap()
+            .1
+            .to_owned(),
     };
     let mut value = item.get(&name(&path.head))?.clone();
     for step in &path.steps {

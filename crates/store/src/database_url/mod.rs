@@ -1,8 +1,9 @@
 //! `DATABASE_URL`, read as libpq reads connection URIs, so that what works in psql works here.
 //!
-//! sqlx knows one host and drops what it does not know, which must not happen to a wish for security. Here, what Tableferry does not do is
-//! refused, and all that is wrong is told at once. No message repeats anything that may be a secret in the wrong place. This file takes the
-//! URI apart; [`parameters`] knows what may stand after its `?`.
+//! sqlx knows one host and drops what it does not know, which must not happen to a wish for
+//! security. Here, what Tableferry does not do is refused, and all that is wrong is told at once.
+//! No message repeats anything that may be a secret in the wrong place. This file takes the URI
+//! apart; [`parameters`] knows what may stand after its `?`.
 
 mod parameters;
 #[cfg(test)]
@@ -14,7 +15,8 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-/// A connection URI whose every part is understood. What is `None` is left to the driver: its environment variables, then its defaults.
+/// A connection URI whose every part is understood. What is `None` is left to the driver: its
+/// environment variables, then its defaults.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DatabaseUrl {
     /// Where Postgres may be, in the order in which to try; at least one.
@@ -29,7 +31,8 @@ pub(super) struct DatabaseUrl {
     pub(super) tls: Tls,
     /// What the connection calls itself.
     pub(super) application_name: Option<String>,
-    /// Settings of the session, from `options` and `options[name]`, in the order given; of two with one name the later holds.
+    /// Settings of the session, from `options` and `options[name]`, in the order given; of two with
+    /// one name the later holds.
     pub(super) settings: Vec<(String, String)>,
     /// How long to wait for each host.
     pub(super) connect_timeout: Option<Duration>,
@@ -66,8 +69,8 @@ pub(super) enum Host {
 /// How the connection is protected.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tls {
-    /// `sslmode`, which is `verify-ca` if it was `require` with `sslrootcert`. If it is `None` along with a root certificate, the driver's
-    /// default would not look at that.
+    /// `sslmode`, which is `verify-ca` if it was `require` with `sslrootcert`. If it is `None`
+    /// along with a root certificate, the driver's default would not look at that.
     pub(super) mode: Option<TlsMode>,
     /// `sslrootcert`: who may vouch for the server.
     pub(super) root_cert: Option<PathBuf>,
@@ -133,41 +136,65 @@ const DEFAULT_PORT: u16 = 5432;
 /// The text is no connection URI, or asks for what Tableferry does not do.
 pub(super) fn parse(text: &str) -> Result<DatabaseUrl, UrlProblems> {
     let mut problems = UrlProblems(Vec::new());
-    let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
+    let rest = text
+        .strip_prefix("postgres://")
+        .or_else(|| text.strip_prefix("postgresql://"));
     if rest.is_none() {
         problems.push(FORM);
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        problems.push("the URL holds a space, a line break or the like: remove it, or write a space as %20");
+        problems.push(
+            "the URL holds a space, a line break or the like: remove it, or write a space as %20",
+        );
     }
     if text.contains('#') {
         problems.push("the URL holds a #, which must be written as %23");
     }
     // A text that has another form would be taken apart at the wrong places.
-    let Some(parts) = rest.filter(|_| problems.0.is_empty()).map(Parts::split) else { return Err(problems) };
+    let Some(parts) = rest.filter(|_| problems.0.is_empty()).map(Parts::split) else {
+        return Err(problems);
+    };
     if parts.are_doubtful() {
         problems.push(format!("{FORM}, where an @, / or ? in the user, the password or the name is written as %40, %2F or %3F"));
         return Err(problems);
     }
     let (hosts, ports) = split_authority(parts.authority, &mut problems);
-    let (user, password) = parts.userinfo.split_once(':').unwrap_or((parts.userinfo, ""));
+    let (user, password) = parts
+        .userinfo
+        .split_once(':')
+        .unwrap_or((parts.userinfo, ""));
     let mut text_of = |raw: &str, what: &str| decode(raw, what, &mut problems).unwrap_or_default();
-    let mut draft = Draft { hosts: text_of(&hosts, "the host"), ports: text_of(&ports, "the port"), url: DatabaseUrl::default() };
+    let mut draft = Draft {
+        hosts: text_of(&hosts, "the host"),
+        ports: text_of(&ports, "the port"),
+        url: DatabaseUrl::default(),
+    };
     draft.url.user = unless_empty(text_of(user, "the user"));
     draft.url.password = unless_empty(text_of(password, "the password")).map(SecretString::from);
     draft.url.database = unless_empty(text_of(parts.database, "the name of the database"));
     parameters::read(parts.query, &mut draft, &mut problems);
-    let Draft { mut url, hosts, ports } = draft;
+    let Draft {
+        mut url,
+        hosts,
+        ports,
+    } = draft;
     url.hosts = pair_hosts(&hosts, &ports, &mut problems);
-    // With a certificate of an authority libpq checks the server's in every mode. The driver does so only in those that say it.
+    // With a certificate of an authority libpq checks the server's in every mode. The driver does
+    // so only in those that say it.
     match url.tls.mode.filter(|_| url.tls.root_cert.is_some()) {
         Some(TlsMode::Require) => url.tls.mode = Some(TlsMode::VerifyCa),
         Some(TlsMode::Allow | TlsMode::Prefer) => {
-            problems.push("sslrootcert has no effect with sslmode=allow or prefer: use sslmode=verify-full");
+            problems.push(
+                "sslrootcert has no effect with sslmode=allow or prefer: use sslmode=verify-full",
+            );
         }
         _ => {}
     }
-    if problems.0.is_empty() { Ok(url) } else { Err(problems) }
+    if problems.0.is_empty() {
+        Ok(url)
+    } else {
+        Err(problems)
+    }
 }
 
 /// What is read so far, with hosts and ports as the lists that they are until both are known.
@@ -186,7 +213,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Splits where libpq does: the first `@` ends the user and the password, unless a `/` comes before.
+    /// Splits where libpq does: the first `@` ends the user and the password, unless a `/` comes
+    /// before.
     fn split(text: &'a str) -> Self {
         let (userinfo, rest) = match text.split_once('@') {
             Some((userinfo, rest)) if !userinfo.contains('/') => (userinfo, rest),
@@ -194,13 +222,21 @@ impl<'a> Parts<'a> {
         };
         let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        Self { userinfo, authority, database: path.strip_prefix('/').unwrap_or(path), query }
+        Self {
+            userinfo,
+            authority,
+            database: path.strip_prefix('/').unwrap_or(path),
+            query,
+        }
     }
 
-    /// Whether part of a password may have ended up as the host or the database, or parameters as the user. libpq would go ahead and tell
-    /// it to a server.
+    /// Whether part of a password may have ended up as the host or the database, or parameters as
+    /// the user. libpq would go ahead and tell it to a server.
     fn are_doubtful(&self) -> bool {
-        let holds_parameters = self.userinfo.split_once('?').is_some_and(|(_, rest)| rest.contains('='));
+        let holds_parameters = self
+            .userinfo
+            .split_once('?')
+            .is_some_and(|(_, rest)| rest.contains('='));
         holds_parameters || self.authority.contains('@') || self.database.contains('@')
     }
 }
@@ -213,7 +249,9 @@ fn split_authority(authority: &str, problems: &mut UrlProblems) -> (String, Stri
             None => place.split_once(':').unwrap_or((place, "")),
             Some(rest) => match rest.split_once(']') {
                 Some((host, "")) if !host.is_empty() => (host, ""),
-                Some((host, port)) if !host.is_empty() && port.starts_with(':') => (host, &port[1..]),
+                Some((host, port)) if !host.is_empty() && port.starts_with(':') => {
+                    (host, &port[1..])
+                }
                 _ => {
                     problems.push("an IPv6 address must be written in brackets, as in [::1]:5432");
                     continue;
@@ -254,22 +292,36 @@ fn pair_hosts(hosts: &str, ports: &str, problems: &mut UrlProblems) -> Vec<Host>
     let pairs = hosts.into_iter().zip(ports.into_iter().cycle());
     let host = |(name, port): (&str, _)| match name {
         "" => Host::Default { port },
-        folder if folder.starts_with('/') => Host::Socket { folder: folder.into(), port },
-        name => Host::Tcp { name: name.to_owned(), port },
+        folder if folder.starts_with('/') => Host::Socket {
+            folder: folder.into(),
+            port,
+        },
+        name => Host::Tcp {
+            name: name.to_owned(),
+            port,
+        },
     };
     pairs.map(host).collect()
 }
 
 /// Decodes `%20` and its like. A `+` is a plus, unlike in forms.
 fn decode(raw: &str, what: &str, problems: &mut UrlProblems) -> Option<String> {
-    let is_code = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let is_code =
+        |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     if !raw.split('%').skip(1).all(is_code) {
-        problems.push(format!("{what} holds a % without two hexadecimal digits: write a % as %25"));
+        problems.push(format!(
+            "{what} holds a % without two hexadecimal digits: write a % as %25"
+        ));
         return None;
     }
-    let text = percent_decode_str(raw).decode_utf8().ok().filter(|text| !text.contains('\0'));
+    let text = percent_decode_str(raw)
+        .decode_utf8()
+        .ok()
+        .filter(|text| !text.contains('\0'));
     if text.is_none() {
-        problems.push(format!("{what} must be UTF-8 without %00 once it is decoded"));
+        problems.push(format!(
+            "{what} must be UTF-8 without %00 once it is decoded"
+        ));
     }
     text.map(Into::into)
 }

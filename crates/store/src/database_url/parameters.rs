@@ -52,33 +52,62 @@ const FOREIGN_NAMES: [(&str, &str); 7] = [
     ("currentschema", "options[search_path]"),
 ];
 
-/// What is accepted as long as it asks for nothing that is not done: the name, its values, and what Tableferry does not support.
+/// What is accepted as long as it asks for nothing that is not done: the name, its values, and what
+/// Tableferry does not support.
 const HARMLESS: [(&str, &[&str], &str); 7] = [
-    ("channel_binding", &["disable", "prefer"], "channel binding (sslmode=verify-full verifies the server)"),
-    ("gssencmode", &["disable", "prefer"], "encryption by GSSAPI (sslmode=verify-full encrypts by TLS)"),
+    (
+        "channel_binding",
+        &["disable", "prefer"],
+        "channel binding (sslmode=verify-full verifies the server)",
+    ),
+    (
+        "gssencmode",
+        &["disable", "prefer"],
+        "encryption by GSSAPI (sslmode=verify-full encrypts by TLS)",
+    ),
     ("sslnegotiation", &["postgres"], "direct TLS negotiation"),
     ("sslcompression", &["0"], "compression by TLS"),
     ("sslsni", &["1"], "disabling SNI"),
     ("client_encoding", &["auto", "UTF8"], "another encoding"),
-    ("load_balance_hosts", &["disable"], "hosts in random order, since it must find the one that takes writes"),
+    (
+        "load_balance_hosts",
+        &["disable"],
+        "hosts in random order, since it must find the one that takes writes",
+    ),
 ];
 
-/// What libpq, sqlx or poolers' users know and Tableferry does not support, with what to do instead.
+/// What libpq, sqlx or poolers' users know and Tableferry does not support, with what to do
+/// instead.
 const REFUSED: [(&str, &str); 31] = [
     ("hostaddr", "name the host instead"),
     ("passfile", "set PGPASSFILE in the environment"),
     ("service", "write what the service file says into the URL"),
-    ("servicefile", "write what the service file says into the URL"),
-    ("sslpassword", "sslkey must name a key that is not encrypted"),
+    (
+        "servicefile",
+        "write what the service file says into the URL",
+    ),
+    (
+        "sslpassword",
+        "sslkey must name a key that is not encrypted",
+    ),
     ("sslcrl", ""),
     ("sslcrldir", ""),
-    ("sslcertmode", "the client's certificate is sent if sslcert and sslkey are set"),
+    (
+        "sslcertmode",
+        "the client's certificate is sent if sslcert and sslkey are set",
+    ),
     ("ssl_min_protocol_version", "the minimum is always TLS 1.2"),
     ("ssl_max_protocol_version", ""),
     ("sslkeylogfile", ""),
     ("requiressl", "use sslmode=require"),
-    ("require_auth", "sslmode=verify-full verifies the server before it gets the password"),
-    ("requirepeer", "let only the server's user write to the directory of the socket"),
+    (
+        "require_auth",
+        "sslmode=verify-full verifies the server before it gets the password",
+    ),
+    (
+        "requirepeer",
+        "let only the server's user write to the directory of the socket",
+    ),
     ("krbsrvname", ""),
     ("gsslib", ""),
     ("gssdelegation", ""),
@@ -94,7 +123,10 @@ const REFUSED: [(&str, &str); 31] = [
     ("oauth_client_secret", "use password or sslcert"),
     ("oauth_scope", "use password or sslcert"),
     ("oauth_ca_file", "use password or sslcert"),
-    ("pgbouncer", "a pooler in transaction mode is detected automatically"),
+    (
+        "pgbouncer",
+        "a pooler in transaction mode is detected automatically",
+    ),
     (
         "statement-cache-capacity",
         "with sqlx 0.9 a capacity of 0 leaks every prepared statement in Postgres and does not help with poolers, and a pooler in \
@@ -124,26 +156,41 @@ pub(super) fn read(query: &str, draft: &mut Draft, problems: &mut UrlProblems) {
         // A name that is not known may be a piece of a password: its place is told instead.
         let place = format!("parameter {} after the ?", index + 1);
         let Some((name, value)) = pair.split_once('=') else {
-            problems.push(format!("{place} must be name=value (an & in a value is written as %26)"));
+            problems.push(format!(
+                "{place} must be name=value (an & in a value is written as %26)"
+            ));
             continue;
         };
-        let Some(name) = decode(name, &place, problems) else { continue };
-        let canonical = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, canonical)| canonical);
+        let Some(name) = decode(name, &place, problems) else {
+            continue;
+        };
+        let canonical = ALIASES
+            .iter()
+            .find(|(alias, _)| *alias == name)
+            .map_or(name.as_str(), |(_, canonical)| canonical);
         if let Err(sentence) = check_name(canonical, &place) {
             problems.push(sentence);
             continue;
         }
-        let told = if setting_name(canonical).is_some() { "options[name]" } else { canonical };
+        let told = if setting_name(canonical).is_some() {
+            "options[name]"
+        } else {
+            canonical
+        };
         if given.iter().any(|other| other == canonical) {
             problems.push(format!("{told} is given twice"));
             continue;
         }
         given.push(canonical.to_owned());
         if value.contains('=') {
-            problems.push(format!("{told} holds an = in its value, which must be written as %3D"));
+            problems.push(format!(
+                "{told} holds an = in its value, which must be written as %3D"
+            ));
             continue;
         }
-        let Some(value) = decode(value, told, problems) else { continue };
+        let Some(value) = decode(value, told, problems) else {
+            continue;
+        };
         if let Err(sentence) = set(&name, canonical, value, draft) {
             problems.push(sentence);
         }
@@ -152,7 +199,9 @@ pub(super) fn read(query: &str, draft: &mut Draft, problems: &mut UrlProblems) {
 
 /// Whether a name is of a parameter that is read; if not, why.
 fn check_name(name: &str, place: &str) -> Result<(), String> {
-    let is_read = SUPPORTED.contains(&name) || name == FALLBACK || HARMLESS.iter().any(|(harmless, ..)| *harmless == name);
+    let is_read = SUPPORTED.contains(&name)
+        || name == FALLBACK
+        || HARMLESS.iter().any(|(harmless, ..)| *harmless == name);
     if is_read || setting_name(name).is_some() {
         return Ok(());
     }
@@ -161,10 +210,17 @@ fn check_name(name: &str, place: &str) -> Result<(), String> {
     }
     match nearest(name) {
         Some(near) => {
-            let but = refusal(near).map(|refusal| format!(" {refusal}")).unwrap_or_default();
-            Err(format!("{name} is not a parameter: did you mean {near}?{but}"))
+            let but = refusal(near)
+                .map(|refusal| format!(" {refusal}"))
+                .unwrap_or_default();
+            Err(format!(
+                "{name} is not a parameter: did you mean {near}?{but}"
+            ))
         }
-        None => Err(format!("{place} is not known: supported are {}", SUPPORTED.join(", "))),
+        None => Err(format!(
+            "{place} is not known: supported are {}",
+            SUPPORTED.join(", ")
+        )),
     }
 }
 
@@ -172,7 +228,9 @@ fn check_name(name: &str, place: &str) -> Result<(), String> {
 fn refusal(name: &str) -> Option<String> {
     let (name, instead) = REFUSED.iter().find(|(refused, _)| *refused == name)?;
     let colon = if instead.is_empty() { "" } else { ": " };
-    Some(format!("Tableferry does not support {name}{colon}{instead}"))
+    Some(format!(
+        "Tableferry does not support {name}{colon}{instead}"
+    ))
 }
 
 /// What a name may be a misspelling of.
@@ -212,22 +270,32 @@ fn set(name: &str, canonical: &str, value: String, draft: &mut Draft) -> Result<
         "options" => url.settings.extend(read_options(&value)?),
         "target_session_attrs" => check_target(&value)?,
         "connect_timeout" => url.connect_timeout = seconds(canonical, &value, MOST)?,
-        "keepalives" => url.keepalives.off = number(canonical, &value, "0 (off) or 1 (on)", 1)? == 0,
+        "keepalives" => {
+            url.keepalives.off = number(canonical, &value, "0 (off) or 1 (on)", 1)? == 0
+        }
         "keepalives_idle" => url.keepalives.idle = seconds(canonical, &value, MOST_SECONDS)?,
-        "keepalives_interval" => url.keepalives.interval = seconds(canonical, &value, MOST_SECONDS)?,
+        "keepalives_interval" => {
+            url.keepalives.interval = seconds(canonical, &value, MOST_SECONDS)?
+        }
         "keepalives_count" => {
-            let expected = format!("a whole number from 0 (Tableferry's default) to {MOST_QUESTIONS}");
-            url.keepalives.count = Some(number(canonical, &value, &expected, MOST_QUESTIONS)?).filter(|count| *count > 0);
+            let expected =
+                format!("a whole number from 0 (Tableferry's default) to {MOST_QUESTIONS}");
+            url.keepalives.count = Some(number(canonical, &value, &expected, MOST_QUESTIONS)?)
+                .filter(|count| *count > 0);
         }
         "tcp_user_timeout" => {
-            let expected = format!("a whole number of milliseconds from 0 (Tableferry's default) to {MOST}");
+            let expected =
+                format!("a whole number of milliseconds from 0 (Tableferry's default) to {MOST}");
             let milliseconds = number(canonical, &value, &expected, MOST)?;
-            url.tcp_user_timeout = Some(Duration::from_millis(milliseconds.into())).filter(|timeout| !timeout.is_zero());
+            url.tcp_user_timeout = Some(Duration::from_millis(milliseconds.into()))
+                .filter(|timeout| !timeout.is_zero());
         }
         // Tableferry has a name of its own for connections that are given none.
         FALLBACK => {}
         _ => match setting_name(canonical) {
-            Some(setting) => url.settings.push(check_setting("options[name]", setting, value)?),
+            Some(setting) => url
+                .settings
+                .push(check_setting("options[name]", setting, value)?),
             None => check_harmless(canonical, &value)?,
         },
     }
@@ -243,7 +311,8 @@ fn read_mode(name: &str, value: &str) -> Result<TlsMode, String> {
     // libpq knows ssl=true for the sake of JDBC's users.
     if name == "ssl" {
         let required = (value == "true").then_some(TlsMode::Require);
-        return required.ok_or_else(|| "ssl must be true: use sslmode for anything else".to_owned());
+        return required
+            .ok_or_else(|| "ssl must be true: use sslmode for anything else".to_owned());
     }
     let modes = [
         ("disable", TlsMode::Disable),
@@ -253,8 +322,12 @@ fn read_mode(name: &str, value: &str) -> Result<TlsMode, String> {
         ("verify-ca", TlsMode::VerifyCa),
         ("verify-full", TlsMode::VerifyFull),
     ];
-    let mode = modes.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
-    mode.map(|(_, mode)| mode).ok_or_else(|| "sslmode must be disable, allow, prefer, require, verify-ca or verify-full".to_owned())
+    let mode = modes
+        .into_iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(value));
+    mode.map(|(_, mode)| mode).ok_or_else(|| {
+        "sslmode must be disable, allow, prefer, require, verify-ca or verify-full".to_owned()
+    })
 }
 
 /// All of these mean the same here: only a server that takes writes is used.
@@ -272,7 +345,8 @@ fn read_file(name: &str, value: String) -> Result<PathBuf, String> {
     if value == "system" && name == "sslrootcert" {
         return Err("Tableferry does not support sslrootcert=system: name a file, such as /etc/ssl/certs/ca-certificates.crt".to_owned());
     }
-    // An empty value is a file that a template did not fill in, and a driver may repeat the name of a file that it cannot read.
+    // An empty value is a file that a template did not fill in, and a driver may repeat the name of
+    // a file that it cannot read.
     if value.is_empty() || value.contains("-----BEGIN") {
         return Err(format!("{name} must name a file, or be left out"));
     }
@@ -280,11 +354,17 @@ fn read_file(name: &str, value: String) -> Result<PathBuf, String> {
 }
 
 fn check_harmless(name: &str, value: &str) -> Result<(), String> {
-    let Some((_, values, unsupported)) = HARMLESS.iter().find(|(harmless, ..)| *harmless == name) else { return Ok(()) };
+    let Some((_, values, unsupported)) = HARMLESS.iter().find(|(harmless, ..)| *harmless == name)
+    else {
+        return Ok(());
+    };
     if values.iter().any(|word| word.eq_ignore_ascii_case(value)) {
         return Ok(());
     }
-    Err(format!("{name} must be {}, or be left out: Tableferry does not support {unsupported}", values.join(" or ")))
+    Err(format!(
+        "{name} must be {}, or be left out: Tableferry does not support {unsupported}",
+        values.join(" or ")
+    ))
 }
 
 fn seconds(name: &str, value: &str, most: u32) -> Result<Option<Duration>, String> {
@@ -294,12 +374,19 @@ fn seconds(name: &str, value: &str, most: u32) -> Result<Option<Duration>, Strin
 }
 
 fn number(name: &str, value: &str, expected: &str, most: u32) -> Result<u32, String> {
-    value.parse().ok().filter(|number| *number <= most).ok_or_else(|| format!("{name} must be {expected}"))
+    value
+        .parse()
+        .ok()
+        .filter(|number| *number <= most)
+        .ok_or_else(|| format!("{name} must be {expected}"))
 }
 
-/// Settings as the server's command line has them, which is what `options` is: words, where a `\` takes the meaning from what follows.
+/// Settings as the server's command line has them, which is what `options` is: words, where a `\`
+/// takes the meaning from what follows.
 fn read_options(text: &str) -> Result<Vec<(String, String)>, String> {
-    let expected = || "options must hold -c name=value or --name=value and nothing else (a space in a value follows a \\)".to_owned();
+    let expected = || {
+        "options must hold -c name=value or --name=value and nothing else (a space in a value follows a \\)".to_owned()
+    };
     let mut words = split_words(text).into_iter();
     let mut settings = Vec::new();
     while let Some(word) = words.next() {
@@ -309,7 +396,11 @@ fn read_options(text: &str) -> Result<Vec<(String, String)>, String> {
         };
         let setting = setting.ok_or_else(expected)?;
         let (name, value) = setting.split_once('=').ok_or_else(expected)?;
-        settings.push(check_setting("options", &name.replace('-', "_"), value.to_owned())?);
+        settings.push(check_setting(
+            "options",
+            &name.replace('-', "_"),
+            value.to_owned(),
+        )?);
     }
     Ok(settings)
 }
@@ -329,9 +420,13 @@ fn split_words(text: &str) -> Vec<String> {
     words
 }
 
-/// A setting that can be told to the server as the driver does it, which takes the meaning from spaces only.
+/// A setting that can be told to the server as the driver does it, which takes the meaning from
+/// spaces only.
 fn check_setting(parameter: &str, name: &str, value: String) -> Result<(String, String), String> {
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
+    let is_name = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
     if !is_name || value.contains(char::is_control) {
         return Err(format!(
             "{parameter} must name settings of Postgres in letters, digits, _ and ., with values without line breaks and tabs"

@@ -1,8 +1,10 @@
-//! A connection in use: every statement has a time limit, and what is left of a connection decides what becomes of it.
+//! A connection in use: every statement has a time limit, and what is left of a connection decides
+//! what becomes of it.
 //!
-//! A connection whose last statement ended goes straight back to the pool. One that was left in the middle of a statement or of a
-//! transaction (its caller's future was dropped) is finished first, within the same limit. One that did not answer in time, or whose
-//! server is read-only, is closed at once, which frees its place in the pool.
+//! A connection whose last statement ended goes straight back to the pool. One that was left in the
+//! middle of a statement or of a transaction (its caller's future was dropped) is finished first,
+//! within the same limit. One that did not answer in time, or whose server is read-only, is closed
+//! at once, which frees its place in the pool.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use super::pool_health::PoolHealth;
 use super::statement_state::StatementState;
 
 /// One of the pool's connections.
-pub(in crate) struct Connection {
+pub(crate) struct Connection {
     /// Only `None` while it is being dropped.
     object: Option<Object<Manager>>,
     state: State,
@@ -49,18 +51,29 @@ enum State {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("state", &self.state).field("in_transaction", &self.in_transaction).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("state", &self.state)
+            .field("in_transaction", &self.in_transaction)
+            .finish_non_exhaustive()
     }
 }
 
 impl Connection {
     pub(super) fn new(object: Object<Manager>, health: Arc<PoolHealth>) -> Self {
-        Self { object: Some(object), state: State::Ended, in_transaction: false, has_failed: false, list_permit: None, health }
+        Self {
+            object: Some(object),
+            state: State::Ended,
+            in_transaction: false,
+            has_failed: false,
+            list_permit: None,
+            health,
+        }
     }
 
-    /// Keeps a permit for reading lists until the connection is free again, which may be after its user has gone.
+    /// Keeps a permit for reading lists until the connection is free again, which may be after its
+    /// user has gone.
     #[must_use]
-    pub(in crate) fn with_list_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn with_list_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
         self.list_permit = Some(permit);
         self
     }
@@ -79,38 +92,67 @@ impl Connection {
     }
 
     fn link(&self) -> &Link {
-        self.object.as_deref().expect("a connection that is in use is there")
+        self.object
+            .as_deref()
+            .expect("a connection that is in use is there")
     }
 
     /// The driver's connection, and what watches over its next statement.
     fn parts(&mut self) -> (&mut PgConnection, bool, Watch<'_>) {
-        let link: &mut Link = self.object.as_deref_mut().expect("a connection that is in use is there");
-        let Link { raw, statement, is_shared, generation } = link;
+        let link: &mut Link = self
+            .object
+            .as_deref_mut()
+            .expect("a connection that is in use is there");
+        let Link {
+            raw,
+            statement,
+            is_shared,
+            generation,
+        } = link;
         (
             raw,
             *is_shared,
-            Watch { state: &mut self.state, has_failed: &mut self.has_failed, statement, generation: *generation, health: &self.health },
+            Watch {
+                state: &mut self.state,
+                has_failed: &mut self.has_failed,
+                statement,
+                generation: *generation,
+                health: &self.health,
+            },
         )
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some(object) = self.object.take() else { return };
+        let Some(object) = self.object.take() else {
+            return;
+        };
         if self.state == State::Lost {
             drop(Object::take(object));
         } else if self.state == State::Unfinished || self.in_transaction {
             // Without a runtime the process is ending: Postgres sees the connection go.
             match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(finish(object, self.in_transaction, self.list_permit.take(), Arc::clone(&self.health)))),
+                Ok(runtime) => drop(runtime.spawn(finish(
+                    object,
+                    self.in_transaction,
+                    self.list_permit.take(),
+                    Arc::clone(&self.health),
+                ))),
                 Err(_) => drop(Object::take(object)),
             }
         }
     }
 }
 
-/// Waits for the end of the last statement, no longer than its user would have, and rolls its transaction back; or closes the connection.
-async fn finish(mut object: Object<Manager>, in_transaction: bool, list_permit: Option<OwnedSemaphorePermit>, health: Arc<PoolHealth>) {
+/// Waits for the end of the last statement, no longer than its user would have, and rolls its
+/// transaction back; or closes the connection.
+async fn finish(
+    mut object: Object<Manager>,
+    in_transaction: bool,
+    list_permit: Option<OwnedSemaphorePermit>,
+    health: Arc<PoolHealth>,
+) {
     let statement = Arc::clone(&object.statement);
     let rest = STATEMENT_LIMIT.saturating_sub(statement.waits_for(Instant::now()));
     let finishing = async {
@@ -145,7 +187,7 @@ async fn finish(mut object: Object<Manager>, in_transaction: bool, list_permit: 
 
 /// A transaction on a connection of its own; rolled back if it is dropped.
 #[derive(Debug)]
-pub(in crate) struct Transaction {
+pub(crate) struct Transaction {
     connection: Connection,
 }
 
@@ -154,10 +196,12 @@ impl Transaction {
     ///
     /// # Errors
     /// Postgres refuses it or does not answer in time.
-    pub(in crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
         if self.connection.has_failed {
             // Postgres would roll back and call that a success.
-            return Err(sqlx::Error::InvalidArgument("cannot commit: a statement of this transaction failed".to_owned()));
+            return Err(sqlx::Error::InvalidArgument(
+                "cannot commit: a statement of this transaction failed".to_owned(),
+            ));
         }
         self.connection.command("COMMIT").await?;
         self.connection.in_transaction = false;
@@ -182,7 +226,10 @@ impl std::ops::DerefMut for Transaction {
 impl<'c> Executor<'c> for &'c mut Connection {
     type Database = Postgres;
 
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
     where
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
@@ -190,15 +237,24 @@ impl<'c> Executor<'c> for &'c mut Connection {
         let (raw, is_shared, mut watch) = self.parts();
         watch.sent();
         let rows = raw.fetch_many(Statement { query, is_shared });
-        Box::pin(StatementStream { rows, watch, limit: Box::pin(sleep(STATEMENT_LIMIT)), done: false })
+        Box::pin(StatementStream {
+            rows,
+            watch,
+            limit: Box::pin(sleep(STATEMENT_LIMIT)),
+            done: false,
+        })
     }
 
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
     where
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        // Read to its end, so that the connection is free at once: whoever asks for one row gets no more.
+        // Read to its end, so that the connection is free at once: whoever asks for one row gets no
+        // more.
         let mut rows = self.fetch(query);
         async move {
             let first = rows.try_next().await?;
@@ -208,7 +264,11 @@ impl<'c> Executor<'c> for &'c mut Connection {
         .boxed()
     }
 
-    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
     where
         'c: 'e,
     {
@@ -273,7 +333,10 @@ impl Watch<'_> {
 }
 
 /// A statement that is answered as a whole, within the limit.
-async fn with_limit<T>(mut watch: Watch<'_>, statement: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
+async fn with_limit<T>(
+    mut watch: Watch<'_>,
+    statement: impl Future<Output = Result<T, sqlx::Error>> + Send,
+) -> Result<T, sqlx::Error> {
     watch.sent();
     match timeout(STATEMENT_LIMIT, statement).await {
         Ok(Ok(answer)) => {
@@ -329,8 +392,9 @@ impl Stream for StatementStream<'_> {
     }
 }
 
-/// A statement as it was asked for, but prepared by name where a pooler needs that: the driver prepares and executes in two round trips,
-/// and between the two an unnamed statement of another client may take its place.
+/// A statement as it was asked for, but prepared by name where a pooler needs that: the driver
+/// prepares and executes in two round trips, and between the two an unnamed statement of another
+/// client may take its place.
 struct Statement<E> {
     query: E,
     is_shared: bool,

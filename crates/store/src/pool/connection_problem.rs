@@ -1,4 +1,5 @@
-//! Problems of a connection that the driver does not know. They are carried by the driver's own error type, so that callers handle one type.
+//! Problems of a connection that the driver does not know. They are carried by the driver's own
+//! error type, so that callers handle one type.
 
 use std::io;
 
@@ -33,7 +34,8 @@ pub enum ConnectionProblem {
 }
 
 impl ConnectionProblem {
-    /// Whether a process that meets it at its start should end: only a change of the settings helps.
+    /// Whether a process that meets it at its start should end: only a change of the settings
+    /// helps.
     #[must_use]
     pub fn is_permanent(self) -> bool {
         self == Self::Pooler
@@ -41,17 +43,21 @@ impl ConnectionProblem {
 
     /// The same in words for callers.
     #[must_use]
-    pub(in crate) fn for_callers(self) -> &'static str {
+    pub(crate) fn for_callers(self) -> &'static str {
         match self {
             Self::StatementLimit => "the database did not answer in time",
             Self::ReadOnly => "the database is read-only at the moment",
-            Self::StandbyAway => "the database cannot commit: its synchronous standby does not respond",
-            Self::PingLimit | Self::ConnectLimit | Self::Pooler | Self::PoolerFull => "the database does not answer",
+            Self::StandbyAway => {
+                "the database cannot commit: its synchronous standby does not respond"
+            }
+            Self::PingLimit | Self::ConnectLimit | Self::Pooler | Self::PoolerFull => {
+                "the database does not answer"
+            }
         }
     }
 
     /// The problem that an error of the driver carries.
-    pub(in crate) fn of(error: &sqlx::Error) -> Option<Self> {
+    pub(crate) fn of(error: &sqlx::Error) -> Option<Self> {
         match error {
             sqlx::Error::Io(error) => error.get_ref()?.downcast_ref().copied(),
             _ => None,
@@ -62,7 +68,9 @@ impl ConnectionProblem {
 impl From<ConnectionProblem> for sqlx::Error {
     fn from(problem: ConnectionProblem) -> Self {
         let kind = match problem {
-            ConnectionProblem::StatementLimit | ConnectionProblem::PingLimit | ConnectionProblem::ConnectLimit => io::ErrorKind::TimedOut,
+            ConnectionProblem::StatementLimit
+            | ConnectionProblem::PingLimit
+            | ConnectionProblem::ConnectLimit => io::ErrorKind::TimedOut,
             _ => io::ErrorKind::Other,
         };
         Self::Io(io::Error::new(kind, problem))

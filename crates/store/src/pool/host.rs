@@ -21,7 +21,10 @@ pub(super) struct Host {
 
 /// Every host of the URL, in its order.
 pub(super) fn hosts(url: &DatabaseUrl) -> Result<Vec<Host>, sqlx::Error> {
-    url.hosts.iter().map(|host| host_options(url, host)).collect()
+    url.hosts
+        .iter()
+        .map(|host| host_options(url, host))
+        .collect()
 }
 
 /// The driver reads passwords from a file only for what comes as a URL, so it gets one.
@@ -43,16 +46,31 @@ fn host_options(url: &DatabaseUrl, host: &database_url::Host) -> Result<Host, sq
         query.append_pair("port", &port.to_string());
     }
     let tls = &url.tls;
-    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let path = |path: &Option<std::path::PathBuf>| {
+        path.as_ref()
+            .map(|path| path.to_string_lossy().into_owned())
+    };
     let parameters = [
         ("user", url.user.clone()),
-        ("password", url.password.as_ref().map(|password| password.expose_secret().to_owned())),
+        (
+            "password",
+            url.password
+                .as_ref()
+                .map(|password| password.expose_secret().to_owned()),
+        ),
         ("dbname", url.database.clone()),
         ("sslmode", tls.mode.map(|mode| sslmode(mode).to_owned())),
         ("sslrootcert", path(&tls.root_cert)),
         ("sslcert", path(&tls.client_cert)),
         ("sslkey", path(&tls.client_key)),
-        ("application_name", Some(url.application_name.clone().unwrap_or_else(|| "tableferry".to_owned()))),
+        (
+            "application_name",
+            Some(
+                url.application_name
+                    .clone()
+                    .unwrap_or_else(|| "tableferry".to_owned()),
+            ),
+        ),
     ];
     for (parameter, value) in parameters {
         if let Some(value) = value {
@@ -62,13 +80,26 @@ fn host_options(url: &DatabaseUrl, host: &database_url::Host) -> Result<Host, sq
     for (setting, value) in &url.settings {
         query.append_pair(&format!("options[{setting}]"), value);
     }
-    // Without `extra_float_digits`: a pooler need not know that parameter, and every supported Postgres gives floats in full.
+    // Without `extra_float_digits`: a pooler need not know that parameter, and every supported
+    // Postgres gives floats in full.
     let options = PgConnectOptions::from_str(&query.finish())?.extra_float_digits(None);
-    // A certificate to verify the server with is a wish to verify it. Without a mode in the URL sqlx would not, unless PGSSLMODE says so.
-    let verifies = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
-    let options = if tls.mode.is_none() && tls.root_cert.is_some() && !verifies { options.ssl_mode(PgSslMode::VerifyCa) } else { options };
+    // A certificate to verify the server with is a wish to verify it. Without a mode in the URL
+    // sqlx would not, unless PGSSLMODE says so.
+    let verifies = matches!(
+        options.get_ssl_mode(),
+        PgSslMode::VerifyCa | PgSslMode::VerifyFull
+    );
+    let options = if tls.mode.is_none() && tls.root_cert.is_some() && !verifies {
+        options.ssl_mode(PgSslMode::VerifyCa)
+    } else {
+        options
+    };
     let port = options.get_socket().is_none().then(|| options.get_port());
-    Ok(Host { options, port, sharing: Arc::default() })
+    Ok(Host {
+        options,
+        port,
+        sharing: Arc::default(),
+    })
 }
 
 fn sslmode(mode: TlsMode) -> &'static str {

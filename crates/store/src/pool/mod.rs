@@ -1,8 +1,9 @@
 //! The one way to Postgres: a pool of connections on which everything has a time limit of ours.
 //!
-//! `STATEMENT_LIMIT` is above Postgres's own `statement_timeout`, so a statement that exceeds it means that the server is gone: a host was
-//! lost, a network was cut, a firewall dropped the flow. Such a connection is closed at once, which frees its place in the pool, so it costs
-//! one limit, once. Only writable servers are used.
+//! `STATEMENT_LIMIT` is above Postgres's own `statement_timeout`, so a statement that exceeds it
+//! means that the server is gone: a host was lost, a network was cut, a firewall dropped the flow.
+//! Such a connection is closed at once, which frees its place in the pool, so it costs one limit,
+//! once. Only writable servers are used.
 
 mod connection;
 mod connection_problem;
@@ -46,7 +47,9 @@ pub(super) struct Pool {
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Pool").field(&self.connections.status()).finish()
+        f.debug_tuple("Pool")
+            .field(&self.connections.status())
+            .finish()
     }
 }
 
@@ -59,7 +62,11 @@ impl Pool {
         let health = Arc::new(PoolHealth::default());
         let manager = Manager::new(url, Arc::clone(&health))?;
         // Of the pool's own limits only the first is needed: the manager limits what it does.
-        let timeouts = Timeouts { wait: Some(ACQUIRE_LIMIT), create: None, recycle: None };
+        let timeouts = Timeouts {
+            wait: Some(ACQUIRE_LIMIT),
+            create: None,
+            recycle: None,
+        };
         let connections = managed::Pool::builder(manager)
             .max_size(MAX_CONNECTIONS)
             .queue_mode(QueueMode::Lifo) // what is not needed stays idle and is closed
@@ -69,7 +76,11 @@ impl Pool {
             .map_err(|error| sqlx::Error::Configuration(error.into()))?;
         health.set_pool(connections.weak());
         close_idle(&connections);
-        Ok(Self { connections, health, commits_blocked: Arc::default() })
+        Ok(Self {
+            connections,
+            health,
+            commits_blocked: Arc::default(),
+        })
     }
 
     /// A connection, in the order of asking.
@@ -81,7 +92,9 @@ impl Pool {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
             PoolError::Closed => sqlx::Error::PoolClosed,
-            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => sqlx::Error::WorkerCrashed,
+            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                sqlx::Error::WorkerCrashed
+            }
         })?;
         Ok(Connection::new(object, Arc::clone(&self.health)))
     }
@@ -108,7 +121,8 @@ impl Pool {
         self.health.statements.overdue_pids(Instant::now())
     }
 
-    /// Gives up the statements that these processes should have answered, since they are not active: their answers were lost.
+    /// Gives up the statements that these processes should have answered, since they are not
+    /// active: their answers were lost.
     pub(super) fn abandon(&self, not_running: &[i32]) {
         let lost = self.health.statements.abandon(not_running, Instant::now());
         if lost > 0 {
@@ -119,13 +133,18 @@ impl Pool {
         }
     }
 
-    /// Whether commits are answered, as far as is known. While they wait for a standby, each that is tried nevertheless keeps a place at
-    /// Postgres until the standby is back, whether its caller is still there or not.
+    /// Whether commits are answered, as far as is known. While they wait for a standby, each that
+    /// is tried nevertheless keeps a place at Postgres until the standby is back, whether its
+    /// caller is still there or not.
     ///
     /// # Errors
     /// They are not.
     pub(super) fn ensure_writable(&self) -> Result<(), sqlx::Error> {
-        if self.commits_blocked.load(Ordering::Relaxed) { Err(ConnectionProblem::StandbyAway.into()) } else { Ok(()) }
+        if self.commits_blocked.load(Ordering::Relaxed) {
+            Err(ConnectionProblem::StandbyAway.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Notes whether commits wait for a standby.
@@ -133,14 +152,18 @@ impl Pool {
         self.commits_blocked.store(wait, Ordering::Relaxed);
     }
 
-    /// A connection beside the pool's went silent although the server answers: the pool's may be no better.
+    /// A connection beside the pool's went silent although the server answers: the pool's may be no
+    /// better.
     pub(super) fn report_silent_connection(&self) {
         self.health.record_silence(self.health.generation());
     }
 
     /// The server was found to take no writes: its connections are closed.
     pub(super) fn report_read_only_server(&self) {
-        self.health.record_error(self.health.generation(), &ConnectionProblem::ReadOnly.into());
+        self.health.record_error(
+            self.health.generation(),
+            &ConnectionProblem::ReadOnly.into(),
+        );
     }
 
     /// How many connections are open, and how many of these are idle.
@@ -162,7 +185,8 @@ impl Pool {
     }
 }
 
-/// Closes connections in an orderly way. Those that take too long are dropped, which Postgres sees too.
+/// Closes connections in an orderly way. Those that take too long are dropped, which Postgres sees
+/// too.
 async fn close_all(idle: Vec<Link>) {
     let closing = idle.into_iter().map(|link| link.raw.close());
     let _ = timeout(limits::CLOSE_LIMIT, futures_util::future::join_all(closing)).await;
@@ -175,17 +199,28 @@ fn close_idle(connections: &managed::Pool<Manager>) {
         let mut check = interval(limits::IDLE_CHECK_INTERVAL);
         loop {
             check.tick().await;
-            let Some(connections) = connections.upgrade() else { return };
-            close_all(connections.retain(|_, about| about.last_used() < limits::IDLE_LIMIT).removed).await;
+            let Some(connections) = connections.upgrade() else {
+                return;
+            };
+            close_all(
+                connections
+                    .retain(|_, about| about.last_used() < limits::IDLE_LIMIT)
+                    .removed,
+            )
+            .await;
         }
     });
 }
 
-/// Each statement takes a connection of its own. What it returns is read as a whole first: nobody holds a connection while using rows.
+/// Each statement takes a connection of its own. What it returns is read as a whole first: nobody
+/// holds a connection while using rows.
 impl<'p> Executor<'p> for &'p Pool {
     type Database = Postgres;
 
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
     where
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
@@ -198,7 +233,10 @@ impl<'p> Executor<'p> for &'p Pool {
         stream::once(all).try_flatten().boxed()
     }
 
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    fn fetch_optional<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
     where
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
@@ -206,7 +244,11 @@ impl<'p> Executor<'p> for &'p Pool {
         async move { self.acquire().await?.fetch_optional(query).await }.boxed()
     }
 
-    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
     where
         'p: 'e,
     {

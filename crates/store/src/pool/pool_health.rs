@@ -1,8 +1,9 @@
 //! What the failure of one connection says about the others of its pool.
 //!
-//! A connection that went silent, or whose server turned read-only, is rarely alone: all that were opened before are closed after
-//! their current use. After any other error, connections that were idle at that time are pinged before they are used, so that a restart of
-//! Postgres fails one request, not one for each connection.
+//! A connection that went silent, or whose server turned read-only, is rarely alone: all that were
+//! opened before are closed after their current use. After any other error, connections that were
+//! idle at that time are pinged before they are used, so that a restart of Postgres fails one
+//! request, not one for each connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -42,7 +43,10 @@ impl PoolHealth {
 
     /// Whether a connection that has been idle for this long must show that it is alive.
     pub(super) fn needs_ping(&self, idle_for: Duration) -> bool {
-        let last_error_at = *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_error_at = *self
+            .last_error_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         last_error_at.is_some_and(|at| at.elapsed() <= idle_for)
     }
 
@@ -58,7 +62,10 @@ impl PoolHealth {
 
     /// A pooler was put before Postgres, taken away, or switched to another mode.
     pub(super) fn record_pooler_change(&self) {
-        self.close_all(self.generation(), "goes through a pooler in a different mode");
+        self.close_all(
+            self.generation(),
+            "goes through a pooler in a different mode",
+        );
     }
 
     /// A statement failed on a connection of this generation.
@@ -66,32 +73,65 @@ impl PoolHealth {
         if is_read_only(error) {
             self.close_all(generation, "reached a read-only server");
         } else if Self::is_fatal(error) {
-            if error.as_database_error().and_then(|e| e.code()).is_some_and(|code| MIXED_UP.contains(&&*code)) {
+            if error
+                .as_database_error()
+                .and_then(|e| e.code())
+                .is_some_and(|code| MIXED_UP.contains(&&*code))
+            {
                 self.suspects_pooler.store(true, Ordering::Relaxed);
             }
-            *self.last_error_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self
+                .last_error_at
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 
     /// Whether a connection is of no more use after this error.
     pub(super) fn is_fatal(error: &sqlx::Error) -> bool {
         match error {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-            // Classes 08 connection and 57P shutdown; 26000 and 42P05: prepared statements are mixed up; 25P03 and 25P04: ended because it idled in a transaction, or that took too long;
-            // 25006: its server is read-only.
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => true,
+            // Classes 08 connection and 57P shutdown; 26000 and 42P05: prepared statements are
+            // mixed up; 25P03 and 25P04: ended because it idled in a transaction, or that took too
+            // long; 25006: its server is read-only.
             sqlx::Error::Database(e) => e.code().is_some_and(|code| {
-                ["08", "57P", "25P03", "25P04", READ_ONLY, MIXED_UP[0], MIXED_UP[1]].iter().any(|class| code.starts_with(class))
+                [
+                    "08",
+                    "57P",
+                    "25P03",
+                    "25P04",
+                    READ_ONLY,
+                    MIXED_UP[0],
+                    MIXED_UP[1],
+                ]
+                .iter()
+                .any(|class| code.starts_with(class))
             }),
             _ => false,
         }
     }
 
-    /// Closes the connections of this generation, once: those that were opened since have nothing to do with it.
+    /// Closes the connections of this generation, once: those that were opened since have nothing
+    /// to do with it.
     fn close_all(&self, generation: u64, what: &'static str) {
-        if self.generation.compare_exchange(generation, generation + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if self
+            .generation
+            .compare_exchange(
+                generation,
+                generation + 1,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .is_err()
+        {
             return;
         }
-        let Some(pool) = self.pool.get().and_then(WeakPool::upgrade) else { return };
+        let Some(pool) = self.pool.get().and_then(WeakPool::upgrade) else {
+            return;
+        };
         let closed = pool.retain(|_, _| false).removed.len();
         tracing::warn!(
             db.connections.closed = closed,
@@ -100,7 +140,8 @@ impl PoolHealth {
     }
 }
 
-/// SQLSTATEs of prepared statements that are not there, or that another client has prepared: a pooler switched to transaction mode.
+/// SQLSTATEs of prepared statements that are not there, or that another client has prepared: a
+/// pooler switched to transaction mode.
 const MIXED_UP: [&str; 2] = ["26000", "42P05"];
 
 /// SQLSTATE of a statement that writes in a read-only transaction.

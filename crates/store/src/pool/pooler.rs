@@ -1,9 +1,12 @@
-//! Finds out whether a pooler in transaction mode stands before Postgres, and whether it keeps prepared statements apart.
+//! Finds out whether a pooler in transaction mode stands before Postgres, and whether it keeps
+//! prepared statements apart.
 //!
-//! In that mode each transaction of a connection may run on another connection of Postgres. Then nothing may rest on the session, and
-//! every statement must be prepared by name: the driver sends a statement and its values in two round trips, and between the two the
-//! unnamed statement of another client may take its place, whose answer looks like ours. Poolers that know the mode (PgBouncer from 1.21
-//! on) follow named statements from one connection of Postgres to the next; older ones mix those up too.
+//! In that mode each transaction of a connection may run on another connection of Postgres. Then
+//! nothing may rest on the session, and every statement must be prepared by name: the driver sends
+//! a statement and its values in two round trips, and between the two the unnamed statement of
+//! another client may take its place, whose answer looks like ours. Poolers that know the mode
+//! (PgBouncer from 1.21 on) follow named statements from one connection of Postgres to the next;
+//! older ones mix those up too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,11 +38,12 @@ pub(super) struct PoolerDetection {
     finding: tokio::sync::Mutex<()>,
 }
 
-/// For how long the result is cached. A pooler can be put before Postgres, or switched to another mode, at any time.
+/// For how long the result is cached. A pooler can be put before Postgres, or switched to another
+/// mode, at any time.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often connections are compared. On a quiet pooler once is enough; on a busy one each look may meet the same pair by chance, so it takes
-/// many to forget a pooler.
+/// How often connections are compared. On a quiet pooler once is enough; on a busy one each look
+/// may meet the same pair by chance, so it takes many to forget a pooler.
 const COMPARISONS: usize = 4;
 const COMPARISONS_TO_CLEAR: usize = 40;
 
@@ -47,7 +51,8 @@ const COMPARISONS_TO_CLEAR: usize = 40;
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 impl PoolerDetection {
-    /// Whether the connections of this host are shared, transaction by transaction. The first who asks finds it out; later it is found out anew in the background.
+    /// Whether the connections of this host are shared, transaction by transaction. The first who
+    /// asks finds it out; later it is found out anew in the background.
     ///
     /// # Errors
     /// The host cannot be reached, or a pooler mixes up statements.
@@ -64,15 +69,20 @@ impl PoolerDetection {
                     self.expire();
                 }
                 if is_suspect || at.elapsed() > RECHECK_INTERVAL {
-                    let (this, options, health) = (Arc::clone(self), options.clone(), Arc::clone(health));
-                    tokio::spawn(async move { this.recheck(&options, connect_limit, &health).await });
+                    let (this, options, health) =
+                        (Arc::clone(self), options.clone(), Arc::clone(health));
+                    tokio::spawn(
+                        async move { this.recheck(&options, connect_limit, &health).await },
+                    );
                 }
                 sharing
             }
             None => {
-                // In a task of its own: the result is kept although a caller's time may be up before it is there.
+                // In a task of its own: the result is kept although a caller's time may be up
+                // before it is there.
                 let (this, options) = (Arc::clone(self), options.clone());
-                let first = tokio::spawn(async move { this.first_check(&options, connect_limit).await });
+                let first =
+                    tokio::spawn(async move { this.first_check(&options, connect_limit).await });
                 first.await.map_err(|_| sqlx::Error::WorkerCrashed)??
             }
         };
@@ -83,7 +93,11 @@ impl PoolerDetection {
         }
     }
 
-    async fn first_check(&self, options: &PgConnectOptions, connect_limit: Duration) -> Result<Sharing, sqlx::Error> {
+    async fn first_check(
+        &self,
+        options: &PgConnectOptions,
+        connect_limit: Duration,
+    ) -> Result<Sharing, sqlx::Error> {
         let _turn = self.finding.lock().await;
         match self.known() {
             Some((sharing, _)) => Ok(sharing),
@@ -92,18 +106,34 @@ impl PoolerDetection {
     }
 
     /// If it cannot be checked now, the last result stays.
-    async fn recheck(&self, options: &PgConnectOptions, connect_limit: Duration, health: &PoolHealth) {
-        let Ok(_turn) = self.finding.try_lock() else { return };
-        let Some((before, at)) = self.known() else { return };
+    async fn recheck(
+        &self,
+        options: &PgConnectOptions,
+        connect_limit: Duration,
+        health: &PoolHealth,
+    ) {
+        let Ok(_turn) = self.finding.try_lock() else {
+            return;
+        };
+        let Some((before, at)) = self.known() else {
+            return;
+        };
         if at.elapsed() <= RECHECK_INTERVAL {
             return;
         }
-        let comparisons = if before == Sharing::None { COMPARISONS } else { COMPARISONS_TO_CLEAR };
+        let comparisons = if before == Sharing::None {
+            COMPARISONS
+        } else {
+            COMPARISONS_TO_CLEAR
+        };
         match compare(options, connect_limit, comparisons).await {
             Ok(now) if self.store(now) != before => health.record_pooler_change(),
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(error.message = in_words(&error), "could not check again for a pooler");
+                tracing::debug!(
+                    error.message = in_words(&error),
+                    "could not check again for a pooler"
+                );
                 self.store(before);
             }
         }
@@ -111,7 +141,12 @@ impl PoolerDetection {
 
     /// The result is to be checked again at once.
     fn expire(&self) {
-        if let Some((_, at)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some((_, at)) = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
             *at = at.checked_sub(RECHECK_INTERVAL * 2).unwrap_or(*at);
         }
     }
@@ -121,17 +156,31 @@ impl PoolerDetection {
     }
 
     fn store(&self, sharing: Sharing) -> Sharing {
-        let before = self.known.lock().unwrap_or_else(PoisonError::into_inner).replace((sharing, Instant::now()));
+        let before = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace((sharing, Instant::now()));
         if before.map(|(before, _)| before) != Some(sharing) && sharing == Sharing::ByTransaction {
-            tracing::info!("a pooler in transaction mode was detected: using named prepared statements and no session settings");
+            tracing::info!(
+                "a pooler in transaction mode was detected: using named prepared statements and no session settings"
+            );
         }
         sharing
     }
 }
 
 /// Compares two connections.
-async fn compare(options: &PgConnectOptions, connect_limit: Duration, comparisons: usize) -> Result<Sharing, sqlx::Error> {
-    let open = || async { timeout(connect_limit, PgConnection::connect_with(options)).await.map_err(|_| ConnectionProblem::ConnectLimit)? };
+async fn compare(
+    options: &PgConnectOptions,
+    connect_limit: Duration,
+    comparisons: usize,
+) -> Result<Sharing, sqlx::Error> {
+    let open = || async {
+        timeout(connect_limit, PgConnection::connect_with(options))
+            .await
+            .map_err(|_| ConnectionProblem::ConnectLimit)?
+    };
     let (mut a, mut b) = (open().await?, open().await?);
     let sharing = compare_both(&mut a, &mut b, comparisons).await?;
     // What does not close in time is dropped, which closes it too.
@@ -140,7 +189,11 @@ async fn compare(options: &PgConnectOptions, connect_limit: Duration, comparison
     Ok(sharing)
 }
 
-async fn compare_both(a: &mut PgConnection, b: &mut PgConnection, comparisons: usize) -> Result<Sharing, sqlx::Error> {
+async fn compare_both(
+    a: &mut PgConnection,
+    b: &mut PgConnection,
+    comparisons: usize,
+) -> Result<Sharing, sqlx::Error> {
     for _ in 0..comparisons {
         let before = answered(backend(a)).await?;
         let held = answered(hold(b)).await?;
@@ -148,10 +201,14 @@ async fn compare_both(a: &mut PgConnection, b: &mut PgConnection, comparisons: u
         let after = answered(backend(a)).await;
         answered(async { sqlx::raw_sql("ROLLBACK").execute(&mut *b).await }).await?;
         if before == held || after? != before {
-            let apart = timeout(ANSWER_LIMIT * 6, keeps_statements_apart(a, b)).await.map_err(|_| ConnectionProblem::PoolerFull)?;
+            let apart = timeout(ANSWER_LIMIT * 6, keeps_statements_apart(a, b))
+                .await
+                .map_err(|_| ConnectionProblem::PoolerFull)?;
             return match apart {
                 Ok(true) => Ok(Sharing::ByTransaction),
-                Ok(false) | Err(sqlx::Error::Database(_) | sqlx::Error::Protocol(_)) => Ok(Sharing::Unsafe),
+                Ok(false) | Err(sqlx::Error::Database(_) | sqlx::Error::Protocol(_)) => {
+                    Ok(Sharing::Unsafe)
+                }
                 Err(error) => Err(error),
             };
         }
@@ -159,13 +216,20 @@ async fn compare_both(a: &mut PgConnection, b: &mut PgConnection, comparisons: u
     Ok(Sharing::None)
 }
 
-async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(ANSWER_LIMIT, answer).await.map_err(|_| ConnectionProblem::PoolerFull)?
+async fn answered<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_LIMIT, answer)
+        .await
+        .map_err(|_| ConnectionProblem::PoolerFull)?
 }
 
 /// The process of Postgres that answers.
 async fn backend(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
-    sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?.try_get(0)
+    sqlx::raw_sql("SELECT pg_backend_pid()")
+        .fetch_one(connection)
+        .await?
+        .try_get(0)
 }
 
 /// The same, held by a transaction.
@@ -174,10 +238,15 @@ async fn hold(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     backend(connection).await
 }
 
-/// Whether statements of the same name, which the driver gives to the first of each connection, are kept apart and follow their connection.
-async fn keeps_statements_apart(a: &mut PgConnection, b: &mut PgConnection) -> Result<bool, sqlx::Error> {
+/// Whether statements of the same name, which the driver gives to the first of each connection, are
+/// kept apart and follow their connection.
+async fn keeps_statements_apart(
+    a: &mut PgConnection,
+    b: &mut PgConnection,
+) -> Result<bool, sqlx::Error> {
     let number = |value: i32| sqlx::query_scalar::<_, i32>("SELECT $1::int4 + 1").bind(value);
-    let text = |value: &'static str| sqlx::query_scalar::<_, String>("SELECT $1::text || 'b'").bind(value);
+    let text =
+        |value: &'static str| sqlx::query_scalar::<_, String>("SELECT $1::text || 'b'").bind(value);
     let mut right = number(1).fetch_one(&mut *a).await? == 2;
     right &= text("a").fetch_one(&mut *b).await? == "ab";
     sqlx::raw_sql("BEGIN").execute(&mut *b).await?;

@@ -1,7 +1,9 @@
-//! Which statements wait for an answer, so that those which Postgres has finished, or never got, can be given up before their limit.
+//! Which statements wait for an answer, so that those which Postgres has finished, or never got,
+//! can be given up before their limit.
 //!
-//! `STATEMENT_LIMIT` must be above `statement_timeout`. But Postgres knows better: a backend that is not active has answered, or has nothing
-//! to answer, and if that answer is not here after seconds, it never will be.
+//! `STATEMENT_LIMIT` must be above `statement_timeout`. But Postgres knows better: a backend that
+//! is not active has answered, or has nothing to answer, and if that answer is not here after
+//! seconds, it never will be.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -22,7 +24,8 @@ pub(super) struct StatementState {
     opened_at: Instant,
     /// Counts the statements: 0 before the first one.
     number: AtomicU64,
-    /// Since when nothing has come of the statement that waits, in milliseconds since the connection was opened, and one; 0 if none waits.
+    /// Since when nothing has come of the statement that waits, in milliseconds since the
+    /// connection was opened, and one; 0 if none waits.
     quiet_since_ms: AtomicU64,
     /// The number of the statement whose answer will not come.
     lost: AtomicU64,
@@ -38,7 +41,8 @@ impl StatementState {
 
     /// A part of its answer came.
     pub(super) fn progressed(&self, now: Instant) {
-        let ms = u64::try_from(now.saturating_duration_since(self.opened_at).as_millis()).unwrap_or(u64::MAX - 1);
+        let ms = u64::try_from(now.saturating_duration_since(self.opened_at).as_millis())
+            .unwrap_or(u64::MAX - 1);
         self.quiet_since_ms.store(ms + 1, Ordering::Release);
     }
 
@@ -50,19 +54,28 @@ impl StatementState {
     /// Whether its answer will not come; wakes the caller when that becomes known.
     pub(super) fn is_lost(&self, waker: &Waker) -> bool {
         self.waker.register(waker);
-        self.lost.load(Ordering::Acquire) == self.number.load(Ordering::Acquire) && self.quiet_since_ms.load(Ordering::Acquire) > 0
+        self.lost.load(Ordering::Acquire) == self.number.load(Ordering::Acquire)
+            && self.quiet_since_ms.load(Ordering::Acquire) > 0
     }
 
     /// Returns when it is known that its answer will not come.
     pub(super) fn lost(&self) -> impl Future<Output = ()> {
-        std::future::poll_fn(|context| if self.is_lost(context.waker()) { Poll::Ready(()) } else { Poll::Pending })
+        std::future::poll_fn(|context| {
+            if self.is_lost(context.waker()) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
     }
 
     /// How long nothing has come of the statement that waits.
     pub(super) fn waits_for(&self, now: Instant) -> Duration {
         match self.quiet_since_ms.load(Ordering::Acquire) {
             0 => Duration::ZERO,
-            quiet => now.saturating_duration_since(self.opened_at).saturating_sub(Duration::from_millis(quiet)),
+            quiet => now
+                .saturating_duration_since(self.opened_at)
+                .saturating_sub(Duration::from_millis(quiet)),
         }
     }
 
@@ -95,21 +108,36 @@ impl StatementRegistry {
 
     /// The processes that should have answered by now.
     pub(super) fn overdue_pids(&self, now: Instant) -> Vec<i32> {
-        self.all().iter().filter_map(|statement| statement.suspect(now)).collect()
+        self.all()
+            .iter()
+            .filter_map(|statement| statement.suspect(now))
+            .collect()
     }
 
-    /// Gives up what these processes should have answered; they are not active. How many statements that were.
+    /// Gives up what these processes should have answered; they are not active. How many statements
+    /// that were.
     pub(super) fn abandon(&self, not_running: &[i32], now: Instant) -> usize {
-        let lost = self.all().into_iter().filter(|statement| statement.suspect(now).is_some_and(|pid| not_running.contains(&pid)));
+        let lost = self.all().into_iter().filter(|statement| {
+            statement
+                .suspect(now)
+                .is_some_and(|pid| not_running.contains(&pid))
+        });
         lost.map(|statement| {
-            statement.lost.store(statement.number.load(Ordering::Acquire), Ordering::Release);
+            statement
+                .lost
+                .store(statement.number.load(Ordering::Acquire), Ordering::Release);
             statement.waker.wake();
         })
         .count()
     }
 
     fn all(&self) -> Vec<Arc<StatementState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 }
 
@@ -124,8 +152,11 @@ mod tests {
     #[test]
     fn only_what_waits_for_a_process_at_rest_is_given_up() {
         let (statements, now) = (StatementRegistry::default(), Instant::now());
-        let (waits, shared, done) =
-            (statements.of_connection(Some(7), now), statements.of_connection(None, now), statements.of_connection(Some(8), now));
+        let (waits, shared, done) = (
+            statements.of_connection(Some(7), now),
+            statements.of_connection(None, now),
+            statements.of_connection(Some(8), now),
+        );
         for statement in [&waits, &shared, &done] {
             statement.sent(now);
         }
@@ -134,9 +165,18 @@ mod tests {
         let later = now + SUSPECT_AFTER + MOMENT;
         // Of a connection that a pooler shares no process is known.
         assert_eq!(statements.overdue_pids(later), [7]);
-        assert_eq!((statements.abandon(&[8], later), waits.lost().now_or_never()), (0, None));
-        assert_eq!((statements.abandon(&[7], later), waits.lost().now_or_never()), (1, Some(())));
-        assert_eq!((shared.lost().now_or_never(), done.lost().now_or_never()), (None, None));
+        assert_eq!(
+            (statements.abandon(&[8], later), waits.lost().now_or_never()),
+            (0, None)
+        );
+        assert_eq!(
+            (statements.abandon(&[7], later), waits.lost().now_or_never()),
+            (1, Some(()))
+        );
+        assert_eq!(
+            (shared.lost().now_or_never(), done.lost().now_or_never()),
+            (None, None)
+        );
     }
 
     #[test]
@@ -151,6 +191,10 @@ mod tests {
         assert_eq!(statement.lost().now_or_never(), None);
         // A part of an answer is a sign of life.
         statement.progressed(later + SUSPECT_AFTER);
-        assert!(statements.overdue_pids(later + SUSPECT_AFTER + MOMENT).is_empty());
+        assert!(
+            statements
+                .overdue_pids(later + SUSPECT_AFTER + MOMENT)
+                .is_empty()
+        );
     }
 }

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
@@ -21,7 +23,8 @@ use crate::error_chain::in_words;
 /// How long the end of the process waits for spans to be sent.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long one request to the collector may take, unless OpenTelemetry's own time limit is shorter.
+/// How long one request to the collector may take, unless OpenTelemetry's own time limit is
+/// shorter.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why traces cannot be sent.
@@ -48,17 +51,36 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// Sends to where the variables `OTEL_EXPORTER_OTLP_…` say, what `OTEL_TRACES_SAMPLER` picks. Needs a running tokio.
+    /// Sends to where the variables `OTEL_EXPORTER_OTLP_…` say, what `OTEL_TRACES_SAMPLER` picks.
+    /// Needs a running tokio.
     ///
     /// # Errors
     /// A variable is malformed.
     pub fn to_collector() -> Result<Self, TracesError> {
-        #[expect(clippy::disallowed_methods, reason = "the operator's own address, not a caller's")]
-        let client = reqwest::Client::builder().no_proxy().timeout(SEND_TIMEOUT).build().map_err(TracesError::Client)?;
-        let sender = Sender { client, runtime: Handle::current(), failing: AtomicBool::new(false) };
-        let exporter = SpanExporter::builder().with_http().with_http_client(sender).with_protocol(Protocol::HttpBinary).build()?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the operator's own address, not a caller's"
+        )]
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(SEND_TIMEOUT)
+            .build()
+            .map_err(TracesError::Client)?;
+        let sender = Sender {
+            client,
+            runtime: Handle::current(),
+            failing: AtomicBool::new(false),
+        };
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(sender)
+            .with_protocol(Protocol::HttpBinary)
+            .build()?;
         let provider = SdkTracerProvider::builder().with_id_generator(Ids::default());
-        let provider = provider.with_batch_exporter(exporter).with_resource(resource()).build();
+        let provider = provider
+            .with_batch_exporter(exporter)
+            .with_resource(resource())
+            .build();
         Ok(Self { provider })
     }
 
@@ -81,9 +103,13 @@ impl Traces {
     /// Sends what is left. For the end of the process.
     pub async fn finish(self) {
         // It waits for its own thread, which waits for this runtime.
-        let sent = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(FLUSH)).await;
+        let sent =
+            tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(FLUSH)).await;
         if let Ok(Err(error)) = sent {
-            tracing::warn!(error.message = in_words(&error), "the last traces were not sent");
+            tracing::warn!(
+                error.message = in_words(&error),
+                "the last traces were not sent"
+            );
         }
     }
 }
@@ -91,12 +117,20 @@ impl Traces {
 /// What the spans are about: what the variables say, else this program.
 fn resource() -> Resource {
     let detected = Resource::builder().build();
-    let named = detected.get(&Key::from_static_str("service.name")).is_some_and(|name| !name.as_str().starts_with("unknown_service"));
-    let builder = Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-    if named { builder.build() } else { builder.with_service_name("tableferry").build() }
+    let named = detected
+        .get(&Key::from_static_str("service.name"))
+        .is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let builder = Resource::builder()
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    if named {
+        builder.build()
+    } else {
+        builder.with_service_name("tableferry").build()
+    }
 }
 
-/// The HTTP client of webhooks and health checks, for the exporter's thread, on which tokio does not run.
+/// The HTTP client of webhooks and health checks, for the exporter's thread, on which tokio does
+/// not run.
 #[derive(Debug)]
 struct Sender {
     client: reqwest::Client,

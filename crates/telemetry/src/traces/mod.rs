@@ -1,13 +1,17 @@
-//! Traces: the one room that names OpenTelemetry. A request's trace is stored with its export ([`TraceParent`]), so the spans of later
-//! steps, of calls to AWS and of webhooks belong to it, whichever process makes them.
+//! Traces: the one room that names OpenTelemetry. A request's trace is stored with its export
+//! ([`TraceParent`]), so the spans of later steps, of calls to AWS and of webhooks belong to it,
+//! whichever process makes them.
 //!
-//! Without a collector no span is recorded; a `traceparent` that came with a request is handed on all the same.
+//! Without a collector no span is recorded; a `traceparent` that came with a request is handed on
+//! all the same.
 
 mod collector;
 mod sampling;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 use opentelemetry_sdk::trace::IdGenerator as _;
 use tracing::field::{DisplayValue, display};
 use tracing::{Span, dispatcher};
@@ -18,18 +22,38 @@ use tableferry_domain::trace::TraceParent;
 pub use collector::{Traces, TracesError};
 use sampling::{Ids, Sampling};
 
-/// Begins a piece of work as part of a trace: makes its span, which is given the trace's id to name it in log lines. The span, and what
-/// belongs to it: itself with a collector, else the same parent.
-pub fn begin(parent: Option<TraceParent>, make: impl FnOnce(Option<DisplayValue<TraceId>>) -> Span) -> (Span, Option<TraceParent>) {
+/// Begins a piece of work as part of a trace: makes its span, which is given the trace's id to name
+/// it in log lines. The span, and what belongs to it: itself with a collector, else the same
+/// parent.
+pub fn begin(
+    parent: Option<TraceParent>,
+    make: impl FnOnce(Option<DisplayValue<TraceId>>) -> Span,
+) -> (Span, Option<TraceParent>) {
     let context = parent.map(context_of);
-    let decided = dispatcher::get_default(|subscriber| Some(subscriber.downcast_ref::<Sampling>()?.decide(context.as_ref())));
+    let decided = dispatcher::get_default(|subscriber| {
+        Some(
+            subscriber
+                .downcast_ref::<Sampling>()?
+                .decide(context.as_ref()),
+        )
+    });
     let Some(decision) = decided else {
-        return (make(parent.map(|parent| display(trace_id_of(parent)))), parent);
+        return (
+            make(parent.map(|parent| display(trace_id_of(parent)))),
+            parent,
+        );
     };
     let trace_id = decision.trace_id;
     if !decision.recorded {
         let span = decision.begin(|| make(Some(display(trace_id))));
-        return (span, trace_parent(trace_id, Ids::default().new_span_id(), TraceFlags::NOT_SAMPLED));
+        return (
+            span,
+            trace_parent(
+                trace_id,
+                Ids::default().new_span_id(),
+                TraceFlags::NOT_SAMPLED,
+            ),
+        );
     }
     decision.begin(|| {
         let span = make(Some(display(trace_id)));
@@ -39,14 +63,23 @@ pub fn begin(parent: Option<TraceParent>, make: impl FnOnce(Option<DisplayValue<
         }
         let context = span.context();
         let own = context.span().span_context().clone();
-        (span, trace_parent(own.trace_id(), own.span_id(), own.trace_flags()).or(parent))
+        (
+            span,
+            trace_parent(own.trace_id(), own.span_id(), own.trace_flags()).or(parent),
+        )
     })
 }
 
 fn context_of(parent: TraceParent) -> Context {
     let span_id = SpanId::from_bytes(parent.span_id().to_be_bytes());
     let flags = TraceFlags::new(parent.flags());
-    Context::new().with_remote_span_context(SpanContext::new(trace_id_of(parent), span_id, flags, true, TraceState::default()))
+    Context::new().with_remote_span_context(SpanContext::new(
+        trace_id_of(parent),
+        span_id,
+        flags,
+        true,
+        TraceState::default(),
+    ))
 }
 
 fn trace_id_of(parent: TraceParent) -> TraceId {
@@ -54,5 +87,9 @@ fn trace_id_of(parent: TraceParent) -> TraceId {
 }
 
 fn trace_parent(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Option<TraceParent> {
-    TraceParent::new(u128::from_be_bytes(trace_id.to_bytes()), u64::from_be_bytes(span_id.to_bytes()), flags.to_u8())
+    TraceParent::new(
+        u128::from_be_bytes(trace_id.to_bytes()),
+        u64::from_be_bytes(span_id.to_bytes()),
+        flags.to_u8(),
+    )
 }

@@ -16,18 +16,31 @@ const HANDS: usize = 8;
 
 /// Asks the service for everything that it acknowledged, by id and by key, on all replicas in turn.
 pub async fn check(stage: &Stage, orders: &BTreeMap<String, Order>, rows: &[ExportRow]) {
-    let statuses: HashMap<String, &str> = rows.iter().map(|row| (row.id.to_string(), row.export_status.as_str())).collect();
+    let statuses: HashMap<String, &str> = rows
+        .iter()
+        .map(|row| (row.id.to_string(), row.export_status.as_str()))
+        .collect();
     let mut asking = JoinSet::new();
     for (number, (key, order)) in orders.iter().enumerate() {
         let Some(id) = order.id() else { continue };
         if order.ids.iter().any(|other| other != id) {
-            stage.ledger.violated("keys with several ids", format!("{key}: {:?}", order.ids), Some(id));
+            stage.ledger.violated(
+                "keys with several ids",
+                format!("{key}: {:?}", order.ids),
+                Some(id),
+            );
         }
         let status = statuses.get(id).map(|status| (*status).to_owned());
         while asking.len() >= HANDS {
             asking.join_next().await;
         }
-        asking.spawn(ask(stage.clone(), number % REPLICAS, key.clone(), order.clone(), status));
+        asking.spawn(ask(
+            stage.clone(),
+            number % REPLICAS,
+            key.clone(),
+            order.clone(),
+            status,
+        ));
     }
     while asking.join_next().await.is_some() {}
 }
@@ -37,40 +50,81 @@ async fn ask(stage: Stage, replica: usize, key: String, order: Order, row_status
     let wrong = |figure, what: String| stage.ledger.violated(figure, what, Some(id));
     let url = stage.replicas[replica].url(&format!("/v1/exports/{id}"));
     let Ok((status, export, _)) = answer(stage.http.get(url)).await else {
-        return wrong("unexpected answers", "GET by id: no answer although nothing is broken".to_owned());
+        return wrong(
+            "unexpected answers",
+            "GET by id: no answer although nothing is broken".to_owned(),
+        );
     };
     if order.deleted.is_some() {
         // A deletion without an answer may have happened or not.
         if order.is_deleted && status != StatusCode::NOT_FOUND {
-            wrong("unexpected answers", format!("GET answered {status} after it was deleted"));
+            wrong(
+                "unexpected answers",
+                format!("GET answered {status} after it was deleted"),
+            );
         }
         return;
     }
     if status != StatusCode::OK || row_status.is_none() {
-        return wrong("lost", format!("{key}: GET by id answered {status}, and its row is {row_status:?}"));
+        return wrong(
+            "lost",
+            format!("{key}: GET by id answered {status}, and its row is {row_status:?}"),
+        );
     }
     if export["export_status"].as_str() != row_status.as_deref() {
-        wrong("wrong arn or outcome", format!("GET says {}, the row {row_status:?}", export["export_status"]));
+        wrong(
+            "wrong arn or outcome",
+            format!(
+                "GET says {}, the row {row_status:?}",
+                export["export_status"]
+            ),
+        );
     }
     if order.is_cancelled && row_status.as_deref() != Some("CANCELLED") {
-        wrong("end states left", format!("its cancellation was answered with 200, and now it is {row_status:?}"));
+        wrong(
+            "end states left",
+            format!("its cancellation was answered with 200, and now it is {row_status:?}"),
+        );
     }
-    let again = stage.http.post(stage.replicas[replica].url("/v1/exports")).header("idempotency-key", &key).json(&order.body);
+    let again = stage
+        .http
+        .post(stage.replicas[replica].url("/v1/exports"))
+        .header("idempotency-key", &key)
+        .json(&order.body);
     match answer(again).await {
-        Ok((StatusCode::ACCEPTED | StatusCode::OK, export, true)) if export["id"].as_str() == Some(id) => {}
+        Ok((StatusCode::ACCEPTED | StatusCode::OK, export, true))
+            if export["id"].as_str() == Some(id) => {}
         Ok((StatusCode::ACCEPTED | StatusCode::OK, export, replayed)) => {
-            wrong("keys with several ids", format!("{key} stands for {} now (replayed: {replayed})", export["id"]));
+            wrong(
+                "keys with several ids",
+                format!(
+                    "{key} stands for {} now (replayed: {replayed})",
+                    export["id"]
+                ),
+            );
         }
-        Ok((status, body, _)) => wrong("unexpected answers", format!("the repeated POST answered {status} {body}")),
+        Ok((status, body, _)) => wrong(
+            "unexpected answers",
+            format!("the repeated POST answered {status} {body}"),
+        ),
         Err(error) => wrong("unexpected answers", format!("the repeated POST: {error}")),
     }
 }
 
 /// Status, body and whether it is a replay.
-async fn answer(request: reqwest::RequestBuilder) -> Result<(StatusCode, Value, bool), reqwest::Error> {
+async fn answer(
+    request: reqwest::RequestBuilder,
+) -> Result<(StatusCode, Value, bool), reqwest::Error> {
     let response = request.send().await?;
-    let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
+    let replayed = response
+        .headers()
+        .get("idempotent-replayed")
+        .is_some_and(|value| value == "true");
     let status = response.status();
     let text = response.text().await?;
-    Ok((status, serde_json::from_str(&text).unwrap_or_default(), replayed))
+    Ok((
+        status,
+        serde_json::from_str(&text).unwrap_or_default(),
+        replayed,
+    ))
 }

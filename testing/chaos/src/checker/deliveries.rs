@@ -1,4 +1,5 @@
-//! Every end state of an export reached its callback and every endpoint that wants it, rightly signed, under one webhook-id each.
+//! Every end state of an export reached its callback and every endpoint that wants it, rightly
+//! signed, under one webhook-id each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -43,24 +44,52 @@ pub struct Webhook {
 pub fn hearers(stage: &Stage) -> Vec<Hearer> {
     let keys = &stage.public_keys;
     let callback = |one: Received| {
-        let secret = if one.path.ends_with(OWN) { REQUEST_SECRET } else { SERVICE_SECRET };
+        let secret = if one.path.ends_with(OWN) {
+            REQUEST_SECRET
+        } else {
+            SERVICE_SECRET
+        };
         read(one, secret, keys)
     };
-    let came = stage.callbacks.received().into_iter().chain(stage.probe_callbacks.received()).map(callback).collect();
-    let mut hearers = vec![Hearer { name: "callbacks".to_owned(), filter: None, leaves: false, came }];
+    let came = stage
+        .callbacks
+        .received()
+        .into_iter()
+        .chain(stage.probe_callbacks.received())
+        .map(callback)
+        .collect();
+    let mut hearers = vec![Hearer {
+        name: "callbacks".to_owned(),
+        filter: None,
+        leaves: false,
+        came,
+    }];
     for endpoint in stage.endpoints.iter() {
         let came = endpoint.receiver.received().into_iter().map(|one| {
             let while_away = is_while_away(endpoint, &one);
-            Webhook { came_while_away: while_away, ..read(one, &endpoint.secret, keys) }
+            Webhook {
+                came_while_away: while_away,
+                ..read(one, &endpoint.secret, keys)
+            }
         });
         let name = endpoint.filter.name.to_owned();
-        hearers.push(Hearer { name, filter: Some(endpoint.filter), leaves: endpoint.leaves(), came: came.collect() });
+        hearers.push(Hearer {
+            name,
+            filter: Some(endpoint.filter),
+            leaves: endpoint.leaves(),
+            came: came.collect(),
+        });
     }
     hearers
 }
 
 fn read(one: Received, secret: &str, public_keys: &[String]) -> Webhook {
-    let signed = Signed { id: &one.webhook_id, timestamp: &one.timestamp, signatures: &one.signatures, body: &one.body };
+    let signed = Signed {
+        id: &one.webhook_id,
+        timestamp: &one.timestamp,
+        signatures: &one.signatures,
+        body: &one.body,
+    };
     let flaw = match () {
         () if !signed.is_fresh(one.at) => Some("its id or time is missing, or its time is wrong"),
         () if !signed.is_of_secret(secret) => Some("no v1 signature is of the secret"),
@@ -71,7 +100,10 @@ fn read(one: Received, secret: &str, public_keys: &[String]) -> Webhook {
     Webhook {
         webhook_id: one.webhook_id,
         event_type: event["type"].as_str().unwrap_or_default().to_owned(),
-        export_id: event["data"]["export"]["id"].as_str().unwrap_or_default().to_owned(),
+        export_id: event["data"]["export"]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         body: one.body,
         flaw,
         was_answered: one.was_answered,
@@ -82,7 +114,10 @@ fn read(one: Received, secret: &str, public_keys: &[String]) -> Webhook {
 fn is_while_away(endpoint: &Endpoint, one: &Received) -> bool {
     let away = endpoint.away();
     let event: Value = serde_json::from_slice(&one.body).unwrap_or_default();
-    let (Some(from), Some(happened)) = (away.from, event["timestamp"].as_str().and_then(time_of)) else { return false };
+    let (Some(from), Some(happened)) = (away.from, event["timestamp"].as_str().and_then(time_of))
+    else {
+        return false;
+    };
     happened > from && away.until.is_none_or(|until| one.at < until)
 }
 
@@ -96,25 +131,54 @@ impl Hearer {
 }
 
 /// Everything that is wrong between the histories and what the receivers got.
-pub fn judge(records: &[Record], histories: &BTreeMap<Uuid, Vec<EventRow>>, deleted: &[Record], hearers: &[Hearer]) -> Vec<Violation> {
-    hearers.iter().flat_map(|hearer| judge_one(records, histories, deleted, hearer)).collect()
+pub fn judge(
+    records: &[Record],
+    histories: &BTreeMap<Uuid, Vec<EventRow>>,
+    deleted: &[Record],
+    hearers: &[Hearer],
+) -> Vec<Violation> {
+    hearers
+        .iter()
+        .flat_map(|hearer| judge_one(records, histories, deleted, hearer))
+        .collect()
 }
 
-fn judge_one(records: &[Record], histories: &BTreeMap<Uuid, Vec<EventRow>>, deleted: &[Record], hearer: &Hearer) -> Vec<Violation> {
+fn judge_one(
+    records: &[Record],
+    histories: &BTreeMap<Uuid, Vec<EventRow>>,
+    deleted: &[Record],
+    hearer: &Hearer,
+) -> Vec<Violation> {
     let mut violations = Vec::new();
     let name = &hearer.name;
     let mut wrong = |figure, what: String, id: &str| {
         let export_id = (!id.is_empty()).then(|| id.to_owned());
-        violations.push(Violation { figure, what: format!("{name}: {what}"), export_id });
+        violations.push(Violation {
+            figure,
+            what: format!("{name}: {what}"),
+            export_id,
+        });
     };
     let mut expected: BTreeSet<(&str, String)> = BTreeSet::new();
     for record in records {
-        let events = record.id.parse().ok().and_then(|id: Uuid| histories.get(&id)).map_or(&[][..], Vec::as_slice);
+        let events = record
+            .id
+            .parse()
+            .ok()
+            .and_then(|id: Uuid| histories.get(&id))
+            .map_or(&[][..], Vec::as_slice);
         let types = events.iter().map(|event| event.event_type.clone());
-        expected.extend(types.filter(|kind| hearer.wants(record, kind)).map(|kind| (record.id.as_str(), kind)));
+        expected.extend(
+            types
+                .filter(|kind| hearer.wants(record, kind))
+                .map(|kind| (record.id.as_str(), kind)),
+        );
     }
     // The history of a deleted record is gone: it may have timed out before it ended.
-    let deleted: HashMap<&str, &Record> = deleted.iter().map(|record| (record.id.as_str(), record)).collect();
+    let deleted: HashMap<&str, &Record> = deleted
+        .iter()
+        .map(|record| (record.id.as_str(), record))
+        .collect();
     for record in deleted.values().filter(|_| !hearer.leaves) {
         let end = format!("export.{}", record.status.to_lowercase());
         if hearer.wants(record, &end) {
@@ -125,17 +189,39 @@ fn judge_one(records: &[Record], histories: &BTreeMap<Uuid, Vec<EventRow>>, dele
     let mut came: BTreeMap<(&str, String), Vec<&Webhook>> = BTreeMap::new();
     for one in &hearer.came {
         if let Some(flaw) = one.flaw {
-            wrong("invalid signatures", format!("{} as {}: {flaw}", one.event_type, one.webhook_id), &one.export_id);
+            wrong(
+                "invalid signatures",
+                format!("{} as {}: {flaw}", one.event_type, one.webhook_id),
+                &one.export_id,
+            );
         }
         if one.came_while_away {
-            wrong("sent while disabled", format!("{} as {}", one.event_type, one.webhook_id), &one.export_id);
+            wrong(
+                "sent while disabled",
+                format!("{} as {}", one.event_type, one.webhook_id),
+                &one.export_id,
+            );
         }
-        came.entry((one.export_id.as_str(), one.event_type.clone())).or_default().push(one);
+        came.entry((one.export_id.as_str(), one.event_type.clone()))
+            .or_default()
+            .push(one);
     }
     for (id, event_type) in &expected {
-        let came = came.get(&(*id, event_type.clone())).map_or(&[][..], Vec::as_slice);
-        if !came.iter().any(|one| one.flaw.is_none() && one.was_answered) {
-            wrong("deliveries missing", format!("{event_type} came {} times, never valid and answered with 2xx", came.len()), id);
+        let came = came
+            .get(&(*id, event_type.clone()))
+            .map_or(&[][..], Vec::as_slice);
+        if !came
+            .iter()
+            .any(|one| one.flaw.is_none() && one.was_answered)
+        {
+            wrong(
+                "deliveries missing",
+                format!(
+                    "{event_type} came {} times, never valid and answered with 2xx",
+                    came.len()
+                ),
+                id,
+            );
         }
     }
     for ((id, event_type), came) in &came {
@@ -144,11 +230,22 @@ fn judge_one(records: &[Record], histories: &BTreeMap<Uuid, Vec<EventRow>>, dele
             None => expected.contains(&(*id, event_type.clone())),
         };
         if !happened {
-            wrong("deliveries of nothing", format!("{event_type} came, but did not happen, or was not wanted"), id);
+            wrong(
+                "deliveries of nothing",
+                format!("{event_type} came, but did not happen, or was not wanted"),
+                id,
+            );
         }
-        if came.iter().any(|one| one.webhook_id != came[0].webhook_id || one.body != came[0].body) {
+        if came
+            .iter()
+            .any(|one| one.webhook_id != came[0].webhook_id || one.body != came[0].body)
+        {
             let ids: BTreeSet<&str> = came.iter().map(|one| one.webhook_id.as_str()).collect();
-            wrong("deliveries of nothing", format!("{event_type} came with different bodies or ids: {ids:?}"), id);
+            wrong(
+                "deliveries of nothing",
+                format!("{event_type} came with different bodies or ids: {ids:?}"),
+                id,
+            );
         }
     }
     violations
@@ -162,7 +259,16 @@ mod tests {
 
     fn record() -> Record {
         let (id, status) = (ID.to_owned(), "COMPLETED".to_owned());
-        Record { id, key: String::new(), token: None, arn: None, status, in_doubt: false, has_callback: true, labels: BTreeMap::new() }
+        Record {
+            id,
+            key: String::new(),
+            token: None,
+            arn: None,
+            status,
+            in_doubt: false,
+            has_callback: true,
+            labels: BTreeMap::new(),
+        }
     }
 
     fn webhook(webhook_id: &str, event_type: &str) -> Webhook {
@@ -184,15 +290,30 @@ mod tests {
             event_type: event_type.to_owned(),
             export_status: String::new(),
         };
-        let events = vec![event(1, "export.created"), event(2, "export.started"), event(3, "export.completed")];
+        let events = vec![
+            event(1, "export.created"),
+            event(2, "export.started"),
+            event(3, "export.completed"),
+        ];
         let histories = BTreeMap::from([(ID.parse().unwrap(), events)]);
-        let hearer = Hearer { name: "callbacks".to_owned(), filter: None, leaves: false, came };
-        judge(&[record()], &histories, &[], &[hearer]).iter().map(|violation| violation.figure).collect()
+        let hearer = Hearer {
+            name: "callbacks".to_owned(),
+            filter: None,
+            leaves: false,
+            came,
+        };
+        judge(&[record()], &histories, &[], &[hearer])
+            .iter()
+            .map(|violation| violation.figure)
+            .collect()
     }
 
     #[test]
     fn an_end_that_came_twice_under_one_id_is_right() {
-        let refused = Webhook { was_answered: false, ..webhook("a", "export.completed") };
+        let refused = Webhook {
+            was_answered: false,
+            ..webhook("a", "export.completed")
+        };
         assert!(figures(vec![refused, webhook("a", "export.completed")]).is_empty());
     }
 
@@ -200,22 +321,72 @@ mod tests {
     fn each_flaw_is_seen() {
         let good = || webhook("a", "export.completed");
         assert_eq!(figures(vec![]), ["deliveries missing"]);
-        assert_eq!(figures(vec![Webhook { was_answered: false, ..good() }]), ["deliveries missing"]);
-        assert_eq!(figures(vec![good(), Webhook { flaw: Some("no signature"), ..good() }]), ["invalid signatures"]);
-        assert_eq!(figures(vec![good(), Webhook { came_while_away: true, ..good() }]), ["sent while disabled"]);
-        assert_eq!(figures(vec![good(), webhook("b", "export.completed")]), ["deliveries of nothing"]);
-        assert_eq!(figures(vec![good(), Webhook { body: "other".into(), ..good() }]), ["deliveries of nothing"]);
-        assert_eq!(figures(vec![good(), webhook("b", "export.failed")]), ["deliveries of nothing"]);
+        assert_eq!(
+            figures(vec![Webhook {
+                was_answered: false,
+                ..good()
+            }]),
+            ["deliveries missing"]
+        );
+        assert_eq!(
+            figures(vec![
+                good(),
+                Webhook {
+                    flaw: Some("no signature"),
+                    ..good()
+                }
+            ]),
+            ["invalid signatures"]
+        );
+        assert_eq!(
+            figures(vec![
+                good(),
+                Webhook {
+                    came_while_away: true,
+                    ..good()
+                }
+            ]),
+            ["sent while disabled"]
+        );
+        assert_eq!(
+            figures(vec![good(), webhook("b", "export.completed")]),
+            ["deliveries of nothing"]
+        );
+        assert_eq!(
+            figures(vec![
+                good(),
+                Webhook {
+                    body: "other".into(),
+                    ..good()
+                }
+            ]),
+            ["deliveries of nothing"]
+        );
+        assert_eq!(
+            figures(vec![good(), webhook("b", "export.failed")]),
+            ["deliveries of nothing"]
+        );
         // It happened, but a callback hears of ends only.
-        assert_eq!(figures(vec![good(), webhook("b", "export.started")]), ["deliveries of nothing"]);
+        assert_eq!(
+            figures(vec![good(), webhook("b", "export.started")]),
+            ["deliveries of nothing"]
+        );
     }
 
     #[test]
     fn what_was_deleted_still_has_to_come() {
-        let hearer = |leaves, came| Hearer { name: "callbacks".to_owned(), filter: None, leaves, came };
+        let hearer = |leaves, came| Hearer {
+            name: "callbacks".to_owned(),
+            filter: None,
+            leaves,
+            came,
+        };
         let judged = |hearer: Hearer| judge(&[], &BTreeMap::new(), &[record()], &[hearer]).len();
         assert_eq!(judged(hearer(false, vec![])), 1);
-        assert_eq!(judged(hearer(false, vec![webhook("a", "export.completed")])), 0);
+        assert_eq!(
+            judged(hearer(false, vec![webhook("a", "export.completed")])),
+            0
+        );
         assert_eq!(judged(hearer(true, vec![])), 0);
     }
 }

@@ -1,4 +1,5 @@
-//! No endpoint was given up, every replica names the same keys, and the jobs that were asked for are done.
+//! No endpoint was given up, every replica names the same keys, and the jobs that were asked for
+//! are done.
 
 use serde_json::Value;
 
@@ -11,21 +12,36 @@ pub async fn check(stage: &Stage) {
         let now = get(stage, &format!("/v1/webhook-endpoints/{}", endpoint.id)).await;
         // Every receiver was well in the end, and away for seconds, not for five days.
         if now["disabled"] != Value::Bool(false) || !now["failing_since"].is_null() {
-            stage.ledger.violated("endpoints given up", format!("{}: {now}", endpoint.filter.name), None);
+            stage.ledger.violated(
+                "endpoints given up",
+                format!("{}: {now}", endpoint.filter.name),
+                None,
+            );
         }
         for job in endpoint.away().jobs {
             let job = get(stage, &format!("/v1/webhook-jobs/{job}")).await;
             if job["status"] != "COMPLETED" {
-                stage.ledger.violated("not ended in time", format!("the job {job}"), None);
+                stage
+                    .ledger
+                    .violated("not ended in time", format!("the job {job}"), None);
             }
         }
     }
     match public_keys(stage).await {
         Ok(keys) if keys.iter().all(|keys| keys == &*stage.public_keys) => {}
-        Ok(keys) => {
-            stage.ledger.violated("invalid signatures", format!("the public keys were {:?}, and now are {keys:?}", stage.public_keys), None)
-        }
-        Err(error) => stage.ledger.violated("unexpected answers", format!("GET /v1/webhook-public-keys: {error}"), None),
+        Ok(keys) => stage.ledger.violated(
+            "invalid signatures",
+            format!(
+                "the public keys were {:?}, and now are {keys:?}",
+                stage.public_keys
+            ),
+            None,
+        ),
+        Err(error) => stage.ledger.violated(
+            "unexpected answers",
+            format!("GET /v1/webhook-public-keys: {error}"),
+            None,
+        ),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The checker: after everything has ended, compares what was acknowledged, what is recorded, what the simulator started and what
-//! the receivers got.
+//! The checker: after everything has ended, compares what was acknowledged, what is recorded, what
+//! the simulator started and what the receivers got.
 
 mod acknowledged;
 mod deliveries;
@@ -97,7 +97,10 @@ pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> 
     let orders = stage.ledger.orders();
     let rows = database::exports(&stage.pool).await?;
     let histories = database::histories(&stage.pool).await?;
-    let scheduled: BTreeSet<Uuid> = database::scheduled(&stage.pool).await?.into_iter().collect();
+    let scheduled: BTreeSet<Uuid> = database::scheduled(&stage.pool)
+        .await?
+        .into_iter()
+        .collect();
     let simulated = stage.aws.exports();
 
     if settled.exports > 0 || settled.deliveries > 0 {
@@ -111,7 +114,11 @@ pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> 
         }
     }
     let known: BTreeSet<String> = rows.iter().map(|row| row.id.to_string()).collect();
-    let deleted: Vec<Record> = orders.iter().filter_map(|(key, order)| deleted(key, order)).filter(|r| !known.contains(&r.id)).collect();
+    let deleted: Vec<Record> = orders
+        .iter()
+        .filter_map(|(key, order)| deleted(key, order))
+        .filter(|r| !known.contains(&r.id))
+        .collect();
     let kept: Vec<Record> = rows.iter().map(|row| kept(row, &orders)).collect();
     let records = [kept.as_slice(), deleted.as_slice()].concat();
 
@@ -119,7 +126,11 @@ pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> 
     endpoints::check(stage).await;
     let mut violations = stage.ledger.violations();
     for row in &rows {
-        violations.extend(history::judge(row, histories.get(&row.id).map_or(&[], Vec::as_slice), scheduled.contains(&row.id)));
+        violations.extend(history::judge(
+            row,
+            histories.get(&row.id).map_or(&[], Vec::as_slice),
+            scheduled.contains(&row.id),
+        ));
     }
     violations.extend(starts::judge(&records, &simulated));
     let hearers = deliveries::hearers(stage);
@@ -130,13 +141,19 @@ pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> 
         *by_status.entry(record.status.clone()).or_default() += 1;
     }
     let acknowledged = orders.values().filter(|order| order.id().is_some()).count();
-    let count = |came: &[deliveries::Webhook]| Count { all: came.len(), refused: came.iter().filter(|one| !one.was_answered).count() };
+    let count = |came: &[deliveries::Webhook]| Count {
+        all: came.len(),
+        refused: came.iter().filter(|one| !one.was_answered).count(),
+    };
     Ok(Outcome {
         acknowledged,
         unacknowledged: orders.len() - acknowledged,
         started: simulated.len(),
         by_status,
-        webhooks: hearers.iter().map(|hearer| (hearer.name.clone(), count(&hearer.came))).collect(),
+        webhooks: hearers
+            .iter()
+            .map(|hearer| (hearer.name.clone(), count(&hearer.came)))
+            .collect(),
         most_attempts: database::most_attempts(&stage.pool).await?,
         violations,
     })
@@ -158,7 +175,9 @@ fn kept(row: &database::ExportRow, orders: &BTreeMap<String, Order>) -> Record {
 
 fn labels(order: &Order) -> BTreeMap<String, String> {
     let labels = order.body["labels"].as_object().into_iter().flatten();
-    labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    labels
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }
 
 /// The record that a client deleted, as it saw it last.
@@ -171,7 +190,9 @@ fn deleted(key: &str, order: &Order) -> Option<Record> {
         token: text("client_token"),
         arn: text("arn"),
         status: text("export_status").unwrap_or_default(),
-        in_doubt: seen["export_status"] == "TIMED_OUT" && seen["arn"].is_null() && seen["failure"]["retryable"] == false,
+        in_doubt: seen["export_status"] == "TIMED_OUT"
+            && seen["arn"].is_null()
+            && seen["failure"]["retryable"] == false,
         has_callback: !seen["callback_url"].is_null(),
         labels: labels(order),
     })

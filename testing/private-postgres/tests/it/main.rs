@@ -1,4 +1,5 @@
-//! A real Postgres of this machine, started, used, killed and looked for. Linux only: the tests look into /proc.
+//! A real Postgres of this machine, started, used, killed and looked for. Linux only: the tests
+//! look into /proc.
 
 #![cfg(target_os = "linux")]
 

@@ -15,10 +15,15 @@ pub(crate) struct TempFolder(PathBuf);
 impl TempFolder {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("private-postgres-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "private-postgres-test-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).expect("a temp folder");
-        fs::set_permissions(&path, Permissions::from_mode(0o1777)).expect("permissions of the temp folder");
+        fs::set_permissions(&path, Permissions::from_mode(0o1777))
+            .expect("permissions of the temp folder");
         Self(path)
     }
 
@@ -27,7 +32,11 @@ impl TempFolder {
     }
 
     pub(crate) fn entries(&self) -> Vec<PathBuf> {
-        fs::read_dir(&self.0).expect("the temp folder").flatten().map(|entry| entry.path()).collect()
+        fs::read_dir(&self.0)
+            .expect("the temp folder")
+            .flatten()
+            .map(|entry| entry.path())
+            .collect()
     }
 }
 
@@ -39,15 +48,35 @@ impl Drop for TempFolder {
 
 /// The one value that `sql` answers with, or what psql says.
 pub(crate) fn query(url: &str, sql: &str) -> Result<String, String> {
-    let output = Command::new("psql").args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, url]).output();
+    let output = Command::new("psql")
+        .args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+            url,
+        ])
+        .output();
     let output = output.expect("psql on PATH");
     let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
+    }
 }
 
 /// Whether something listens on the port of `url`.
 pub(crate) fn listens(url: &str) -> bool {
-    let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("host and port");
+    let address = url
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next())
+        .expect("host and port");
     TcpStream::connect(address).is_ok()
 }
 
@@ -61,20 +90,37 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 pub(crate) fn kill(signal: &str, pid: u32) {
-    let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal, &pid.to_string()]).status();
+    let status = Command::new("sh")
+        .args([
+            "-c",
+            "kill -s \"$1\" \"$2\"",
+            "sh",
+            signal,
+            &pid.to_string(),
+        ])
+        .status();
     assert!(status.expect("sh").success(), "kill -s {signal} {pid}");
 }
 
 /// The first line of a cluster's pid file.
 pub(crate) fn postmaster_pid(data_dir: &Path) -> u32 {
     let text = fs::read_to_string(data_dir.join("data/postmaster.pid")).expect("postmaster.pid");
-    text.lines().next().expect("a first line").parse().expect("a number")
+    text.lines()
+        .next()
+        .expect("a first line")
+        .parse()
+        .expect("a number")
 }
 
 /// Field `number` (from 1) of a process's /proc/PID/stat, counted behind the program's name.
 pub(crate) fn stat_field(pid: u32, number: usize) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(number - 1)?.parse().ok()
+    stat.rsplit(')')
+        .next()?
+        .split_whitespace()
+        .nth(number - 1)?
+        .parse()
+        .ok()
 }
 
 /// Processes whose parent is `parent`.
@@ -82,5 +128,6 @@ pub(crate) fn children(parent: u32) -> Vec<u32> {
     const PARENT: usize = 2;
     let all = fs::read_dir("/proc").expect("/proc").flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| stat_field(*pid, PARENT) == Some(parent)).collect()
+    pids.filter(|pid| stat_field(*pid, PARENT) == Some(parent))
+        .collect()
 }

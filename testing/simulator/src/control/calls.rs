@@ -40,7 +40,12 @@ pub struct Call {
 }
 
 impl Call {
-    pub(crate) fn begin(world: &World, caller: &Caller, operation: &str, input: Option<&Map<String, Value>>) -> Self {
+    pub(crate) fn begin(
+        world: &World,
+        caller: &Caller,
+        operation: &str,
+        input: Option<&Map<String, Value>>,
+    ) -> Self {
         let text = |member: &str| input?.get(member)?.as_str().map(str::to_owned);
         Self {
             at: world.clock.now(),
@@ -59,7 +64,11 @@ impl Call {
     pub(crate) fn end(&mut self, world: &World, outcome: &str, accepted: bool) {
         outcome.clone_into(&mut self.outcome);
         self.accepted = accepted;
-        world.calls.lock().unwrap_or_else(PoisonError::into_inner).add(self.clone());
+        world
+            .calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(self.clone());
     }
 }
 

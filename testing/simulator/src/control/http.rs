@@ -25,7 +25,10 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/_control/exports", get(exports))
         .route("/_control/exports/finish", post(finish_exports))
         .route("/_control/clock", get(clock).post(set_clock))
-        .route("/_control/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route(
+            "/_control/faults",
+            get(faults).post(add_fault).delete(clear_faults),
+        )
         .route("/_control/buckets", post(create_bucket))
         .route("/_control/buckets/{name}", delete(delete_bucket))
         .route("/_control/tables", post(create_table))
@@ -94,7 +97,10 @@ struct ClockChange {
     frozen: Option<bool>,
 }
 
-async fn set_clock(State(world): State<Arc<World>>, Json(change): Json<ClockChange>) -> Json<Value> {
+async fn set_clock(
+    State(world): State<Arc<World>>,
+    Json(change): Json<ClockChange>,
+) -> Json<Value> {
     let control = Control::new(Arc::clone(&world));
     if let Some(frozen) = change.frozen {
         control.freeze(frozen);
@@ -119,17 +125,26 @@ async fn clear_faults(State(world): State<Arc<World>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn create_bucket(State(world): State<Arc<World>>, Json(bucket): Json<BucketSeed>) -> Result<StatusCode, ControlError> {
+async fn create_bucket(
+    State(world): State<Arc<World>>,
+    Json(bucket): Json<BucketSeed>,
+) -> Result<StatusCode, ControlError> {
     Control::new(world).create_bucket(bucket)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn delete_bucket(State(world): State<Arc<World>>, Path(name): Path<String>) -> Result<StatusCode, ControlError> {
+async fn delete_bucket(
+    State(world): State<Arc<World>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ControlError> {
     Control::new(world).delete_bucket(&name)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn create_table(State(world): State<Arc<World>>, Json(table): Json<TableSeed>) -> Result<StatusCode, ControlError> {
+async fn create_table(
+    State(world): State<Arc<World>>,
+    Json(table): Json<TableSeed>,
+) -> Result<StatusCode, ControlError> {
     Control::new(world).create_table(&table)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -152,11 +167,15 @@ struct Role {
     external_id: String,
 }
 
-async fn require_external_id(State(world): State<Arc<World>>, Json(role): Json<Role>) -> StatusCode {
+async fn require_external_id(
+    State(world): State<Arc<World>>,
+    Json(role): Json<Role>,
+) -> StatusCode {
     Control::new(world).require_external_id(role.arn, role.external_id);
     StatusCode::NO_CONTENT
 }
 
 fn time_text(at: time::OffsetDateTime) -> String {
-    at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+    at.format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default()
 }

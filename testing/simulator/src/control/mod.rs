@@ -1,4 +1,5 @@
-//! The control interface: what a test, or a person with curl, can do to the simulated world that no AWS client can.
+//! The control interface: what a test, or a person with curl, can do to the simulated world that no
+//! AWS client can.
 
 mod calls;
 mod http;
@@ -76,7 +77,8 @@ impl Control {
         self.world.clock.now()
     }
 
-    /// Moves the clock forward. When this returns, every export that fell due has ended and its output is in S3.
+    /// Moves the clock forward. When this returns, every export that fell due has ended and its
+    /// output is in S3.
     pub async fn advance(&self, by: Duration) {
         self.world.clock.advance(by);
         self.world.mark_changed();
@@ -114,12 +116,20 @@ impl Control {
     /// The latest calls, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.world.calls.lock().unwrap_or_else(PoisonError::into_inner).all()
+        self.world
+            .calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .all()
     }
 
     /// Empties the log of calls.
     pub fn clear_calls(&self) {
-        self.world.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.world
+            .calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Every export of every account, in the order of their ARNs.
@@ -131,7 +141,10 @@ impl Control {
             client_token: export.client_token.clone(),
             status: export.status().to_owned(),
             started_at: export.started_at,
-            ends_at: export.finish.as_ref().map_or(export.due_at, |finish| finish.at),
+            ends_at: export
+                .finish
+                .as_ref()
+                .map_or(export.due_at, |finish| finish.at),
             failure_code: match export.finish.as_ref().map(|finish| &finish.outcome) {
                 Some(Outcome::Failed(failure)) => Some(failure.code.clone()),
                 _ => None,
@@ -150,7 +163,11 @@ impl Control {
     }
 
     /// Changes a bucket's owner, region or policy.
-    pub fn change_bucket(&self, name: &str, change: impl FnOnce(&mut BucketInfo)) -> Result<(), ControlError> {
+    pub fn change_bucket(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BucketInfo),
+    ) -> Result<(), ControlError> {
         Ok(self.world.store.change_bucket(name, change)?)
     }
 
@@ -166,7 +183,10 @@ impl Control {
 
     /// Lets a role be assumed only with this external id.
     pub fn require_external_id(&self, role_arn: impl Into<String>, external_id: impl Into<String>) {
-        self.world.change().external_ids.insert(role_arn.into(), external_id.into());
+        self.world
+            .change()
+            .external_ids
+            .insert(role_arn.into(), external_id.into());
     }
 
     /// Makes a table, with items and history if the description has them.
@@ -176,33 +196,79 @@ impl Control {
 
     /// Deletes a table; says whether there was one.
     pub async fn delete_table(&self, account: &str, region: &str, name: &str) -> bool {
-        self.world.change().delete_table(account, region, name).is_some()
+        self.world
+            .change()
+            .delete_table(account, region, name)
+            .is_some()
     }
 
     /// Turns point-in-time recovery on since a time, or off.
-    pub fn set_recovery(&self, account: &str, region: &str, name: &str, since: Option<OffsetDateTime>) -> Result<(), ControlError> {
+    pub fn set_recovery(
+        &self,
+        account: &str,
+        region: &str,
+        name: &str,
+        since: Option<OffsetDateTime>,
+    ) -> Result<(), ControlError> {
         let mut state = self.world.change();
-        let table = state.table_mut(account, region, name).ok_or_else(|| ControlError::NoSuchTable(name.to_owned()))?;
-        table.recovery = since.map(|enabled_at| PointInTimeRecovery { enabled_at, recovery_days: crate::dynamodb::MOST_RECOVERY_DAYS });
+        let table = state
+            .table_mut(account, region, name)
+            .ok_or_else(|| ControlError::NoSuchTable(name.to_owned()))?;
+        table.recovery = since.map(|enabled_at| PointInTimeRecovery {
+            enabled_at,
+            recovery_days: crate::dynamodb::MOST_RECOVERY_DAYS,
+        });
         Ok(())
     }
 
     /// Writes an item, in DynamoDB JSON, as of a time that may lie in the past.
-    pub fn put_item(&self, account: &str, region: &str, name: &str, item: &Value, at: OffsetDateTime) -> Result<(), ControlError> {
+    pub fn put_item(
+        &self,
+        account: &str,
+        region: &str,
+        name: &str,
+        item: &Value,
+        at: OffsetDateTime,
+    ) -> Result<(), ControlError> {
         self.write(account, region, name, item, true, at)
     }
 
     /// Deletes the item of a key as of a time that may lie in the past.
-    pub fn delete_item(&self, account: &str, region: &str, name: &str, key: &Value, at: OffsetDateTime) -> Result<(), ControlError> {
+    pub fn delete_item(
+        &self,
+        account: &str,
+        region: &str,
+        name: &str,
+        key: &Value,
+        at: OffsetDateTime,
+    ) -> Result<(), ControlError> {
         self.write(account, region, name, key, false, at)
     }
 
-    fn write(&self, account: &str, region: &str, name: &str, given: &Value, put: bool, at: OffsetDateTime) -> Result<(), ControlError> {
-        let given = given.as_object().ok_or_else(|| ControlError::BadItem("an item is a JSON object".to_owned()))?;
+    fn write(
+        &self,
+        account: &str,
+        region: &str,
+        name: &str,
+        given: &Value,
+        put: bool,
+        at: OffsetDateTime,
+    ) -> Result<(), ControlError> {
+        let given = given
+            .as_object()
+            .ok_or_else(|| ControlError::BadItem("an item is a JSON object".to_owned()))?;
         let item = normalise(given).map_err(ControlError::BadItem)?;
         let mut state = self.world.change();
-        let table = state.table_mut(account, region, name).ok_or_else(|| ControlError::NoSuchTable(name.to_owned()))?;
-        let written = if put { write_item(table, Some(item), None, at) } else { write_item(table, None, Some(&item), at) };
-        written.map(|_| ()).map_err(|refused| ControlError::BadItem(refused.body().to_string()))
+        let table = state
+            .table_mut(account, region, name)
+            .ok_or_else(|| ControlError::NoSuchTable(name.to_owned()))?;
+        let written = if put {
+            write_item(table, Some(item), None, at)
+        } else {
+            write_item(table, None, Some(&item), at)
+        };
+        written
+            .map(|_| ())
+            .map_err(|refused| ControlError::BadItem(refused.body().to_string()))
     }
 }

@@ -1,4 +1,5 @@
-//! UpdateContinuousBackups and DescribeContinuousBackups: point-in-time recovery on, off, and since when.
+//! UpdateContinuousBackups and DescribeContinuousBackups: point-in-time recovery on, off, and since
+//! when.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -20,20 +21,41 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     let enabled = wanted.map_or(Ok(None), |wanted| wanted.flag("PointInTimeRecoveryEnabled"))?;
     let days = wanted.map_or(Ok(None), |wanted| wanted.integer("RecoveryPeriodInDays"))?;
     if wanted.is_some() {
-        violations.required(enabled, "pointInTimeRecoverySpecification.pointInTimeRecoveryEnabled");
+        violations.required(
+            enabled,
+            "pointInTimeRecoverySpecification.pointInTimeRecoveryEnabled",
+        );
     }
     if let Some(days) = days {
         let member = "pointInTimeRecoverySpecification.recoveryPeriodInDays";
-        violations.check(days >= 1, member, days, "have value greater than or equal to 1");
-        violations.check(days <= MOST_RECOVERY_DAYS, member, days, "have value less than or equal to 35");
+        violations.check(
+            days >= 1,
+            member,
+            days,
+            "have value greater than or equal to 1",
+        );
+        violations.check(
+            days <= MOST_RECOVERY_DAYS,
+            member,
+            days,
+            "have value less than or equal to 35",
+        );
     }
     violations.report()?;
     let now = context.world.clock.now();
     let mut state = context.world.change();
-    let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(|| ApiError::export_table_not_found(&place.name))?;
+    let table = state
+        .table_mut(&place.account, &place.region, &place.name)
+        .ok_or_else(|| ApiError::export_table_not_found(&place.name))?;
     table.recovery = match (enabled, table.recovery) {
-        (Some(true), Some(on)) => Some(PointInTimeRecovery { recovery_days: days.unwrap_or(on.recovery_days), ..on }),
-        (Some(true), None) => Some(PointInTimeRecovery { enabled_at: now, recovery_days: days.unwrap_or(MOST_RECOVERY_DAYS) }),
+        (Some(true), Some(on)) => Some(PointInTimeRecovery {
+            recovery_days: days.unwrap_or(on.recovery_days),
+            ..on
+        }),
+        (Some(true), None) => Some(PointInTimeRecovery {
+            enabled_at: now,
+            recovery_days: days.unwrap_or(MOST_RECOVERY_DAYS),
+        }),
         _ => None,
     };
     Ok(describe_table(table, now))
@@ -43,7 +65,9 @@ pub(super) fn describe(context: &Context<'_>, input: Input<'_>) -> Result<Value,
     let place = context.table(input)?;
     let now = context.world.clock.now();
     let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(|| ApiError::export_table_not_found(&place.name))?;
+    let table = state
+        .table(&place.account, &place.region, &place.name)
+        .ok_or_else(|| ApiError::export_table_not_found(&place.name))?;
     Ok(describe_table(table, now))
 }
 

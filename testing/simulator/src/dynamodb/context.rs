@@ -24,10 +24,13 @@ pub(crate) struct Place {
 }
 
 impl Context<'_> {
-    /// AWS checks the account in an ARN before the rest of it. It must be the caller's, unless the settings allow every account.
+    /// AWS checks the account in an ARN before the rest of it. It must be the caller's, unless the
+    /// settings allow every account.
     pub(crate) fn admit(&self, arn: &str) -> Result<(), ApiError> {
         match owner_of(arn) {
-            Some((_, _, account)) if account != self.caller.account && !self.world.any_account => Err(ApiError::access_denied()),
+            Some((_, _, account)) if account != self.caller.account && !self.world.any_account => {
+                Err(ApiError::access_denied())
+            }
             _ => Ok(()),
         }
     }
@@ -46,7 +49,11 @@ impl Context<'_> {
     pub(crate) fn place(&self, given: &str) -> Result<Place, ApiError> {
         if given.starts_with("arn:") {
             self.admit(given)?;
-            let invalid = |what: &str| ApiError::validation(format!("1 validation error detected: Invalid {what} in '{given}'"));
+            let invalid = |what: &str| {
+                ApiError::validation(format!(
+                    "1 validation error detected: Invalid {what} in '{given}'"
+                ))
+            };
             let arn = TableArn::parse(given).map_err(|_| invalid("resource type"))?;
             if arn.partition != partition_of(&self.caller.region) {
                 return Err(invalid("AWS partition"));
@@ -54,12 +61,22 @@ impl Context<'_> {
             if arn.region != self.caller.region {
                 return Err(invalid("AWS region"));
             }
-            return Ok(Place { account: arn.account, region: arn.region, name: arn.table });
+            return Ok(Place {
+                account: arn.account,
+                region: arn.region,
+                name: arn.table,
+            });
         }
         let mut violations = Violations::default();
         violations.length(Some(given), "tableName", 3, 255);
-        violations.pattern(Some(given), "tableName", "[a-zA-Z0-9_.-]+", |name| (3..=255).contains(&name.len()) == is_table_name(name));
+        violations.pattern(Some(given), "tableName", "[a-zA-Z0-9_.-]+", |name| {
+            (3..=255).contains(&name.len()) == is_table_name(name)
+        });
         violations.report()?;
-        Ok(Place { account: self.caller.account.clone(), region: self.caller.region.clone(), name: given.to_owned() })
+        Ok(Place {
+            account: self.caller.account.clone(),
+            region: self.caller.region.clone(),
+            name: given.to_owned(),
+        })
     }
 }

@@ -1,5 +1,5 @@
-//! Reading a request's members: a member of the wrong type is a SerializationException, constraint violations are
-//! gathered and reported together, in AWS's words.
+//! Reading a request's members: a member of the wrong type is a SerializationException, constraint
+//! violations are gathered and reported together, in AWS's words.
 
 use serde_json::{Map, Value};
 
@@ -34,12 +34,20 @@ impl<'a> Input<'a> {
         self.member(name, "List", Value::as_array)
     }
 
-    fn member<T>(self, name: &str, wanted: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<Option<T>, ApiError> {
+    fn member<T>(
+        self,
+        name: &str,
+        wanted: &str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match read(value) {
                 Some(read) => Ok(Some(read)),
-                None => Err(ApiError::serialization(format!("{} can not be converted to {wanted}", token(value)))),
+                None => Err(ApiError::serialization(format!(
+                    "{} can not be converted to {wanted}",
+                    token(value)
+                ))),
             },
         }
     }
@@ -63,35 +71,71 @@ fn token(value: &Value) -> &'static str {
 pub(crate) struct Violations(Vec<String>);
 
 impl Violations {
-    pub(crate) fn check(&mut self, holds: bool, member: &str, value: impl std::fmt::Display, rule: &str) {
+    pub(crate) fn check(
+        &mut self,
+        holds: bool,
+        member: &str,
+        value: impl std::fmt::Display,
+        rule: &str,
+    ) {
         if !holds {
-            self.0.push(format!("Value '{value}' at '{member}' failed to satisfy constraint: Member must {rule}"));
+            self.0.push(format!(
+                "Value '{value}' at '{member}' failed to satisfy constraint: Member must {rule}"
+            ));
         }
     }
 
     pub(crate) fn required<T>(&mut self, value: Option<T>, member: &str) {
         if value.is_none() {
-            self.0.push(format!("Value null at '{member}' failed to satisfy constraint: Member must not be null"));
+            self.0.push(format!(
+                "Value null at '{member}' failed to satisfy constraint: Member must not be null"
+            ));
         }
     }
 
     pub(crate) fn length(&mut self, value: Option<&str>, member: &str, least: usize, most: usize) {
         if let Some(value) = value {
             let length = value.chars().count();
-            self.check(length >= least, member, value, &format!("have length greater than or equal to {least}"));
-            self.check(length <= most, member, value, &format!("have length less than or equal to {most}"));
+            self.check(
+                length >= least,
+                member,
+                value,
+                &format!("have length greater than or equal to {least}"),
+            );
+            self.check(
+                length <= most,
+                member,
+                value,
+                &format!("have length less than or equal to {most}"),
+            );
         }
     }
 
     pub(crate) fn one_of(&mut self, value: Option<&str>, member: &str, allowed: &[&str]) {
         if let Some(value) = value {
-            self.check(allowed.contains(&value), member, value, &format!("satisfy enum value set: [{}]", allowed.join(", ")));
+            self.check(
+                allowed.contains(&value),
+                member,
+                value,
+                &format!("satisfy enum value set: [{}]", allowed.join(", ")),
+            );
         }
     }
 
-    pub(crate) fn pattern(&mut self, value: Option<&str>, member: &str, pattern: &str, fits: impl FnOnce(&str) -> bool) {
+    pub(crate) fn pattern(
+        &mut self,
+        value: Option<&str>,
+        member: &str,
+        pattern: &str,
+        fits: impl FnOnce(&str) -> bool,
+    ) {
         if let Some(value) = value {
-            self.check(fits(value), member, value, &format!("satisfy regular expression pattern: {pattern}"));
+            self.check(
+                fits(value),
+                member,
+                value,
+                &format!("satisfy regular expression pattern: {pattern}"),
+            );
         }
     }
 
@@ -99,8 +143,14 @@ impl Violations {
     pub(crate) fn report(self) -> Result<(), ApiError> {
         match self.0.len() {
             0 => Ok(()),
-            1 => Err(ApiError::validation(format!("1 validation error detected: {}", self.0.join("; ")))),
-            count => Err(ApiError::validation(format!("{count} validation errors detected: {}", self.0.join("; ")))),
+            1 => Err(ApiError::validation(format!(
+                "1 validation error detected: {}",
+                self.0.join("; ")
+            ))),
+            count => Err(ApiError::validation(format!(
+                "{count} validation errors detected: {}",
+                self.0.join("; ")
+            ))),
         }
     }
 }

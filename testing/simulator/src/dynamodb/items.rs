@@ -1,4 +1,5 @@
-//! PutItem, DeleteItem, BatchWriteItem. Members that are not acted on are refused, never silently ignored.
+//! PutItem, DeleteItem, BatchWriteItem. Members that are not acted on are refused, never silently
+//! ignored.
 
 use std::sync::Arc;
 
@@ -19,7 +20,9 @@ pub(super) fn put(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiE
     let condition = Expressions::of_write(input)?;
     let item = read(input, "Item")?;
     let mut state = context.world.change();
-    let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+    let table = state
+        .table_mut(&place.account, &place.region, &place.name)
+        .ok_or_else(ApiError::resource_not_found)?;
     condition.require(table.get(&checked_key(table, &item)?))?;
     let before = write(table, Some(item), None, context.world.clock.now())?;
     old_attributes(input, before)
@@ -31,7 +34,9 @@ pub(super) fn delete(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     let condition = Expressions::of_write(input)?;
     let key = read(input, "Key")?;
     let mut state = context.world.change();
-    let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+    let table = state
+        .table_mut(&place.account, &place.region, &place.name)
+        .ok_or_else(ApiError::resource_not_found)?;
     condition.require(table.get(&table.key_only(&key).map_err(ApiError::validation)?))?;
     let before = write(table, None, Some(&key), context.world.clock.now())?;
     old_attributes(input, before)
@@ -46,7 +51,10 @@ pub(super) fn batch_write(context: &Context<'_>, input: Input<'_>) -> Result<Val
     for (table, requests) in requests.into_iter().flat_map(|requests| requests.0) {
         let place = context.place(table)?;
         for request in requests.as_array().into_iter().flatten() {
-            let request = request.as_object().map(Input).ok_or_else(|| ApiError::serialization("Expected a structure"))?;
+            let request = request
+                .as_object()
+                .map(Input)
+                .ok_or_else(|| ApiError::serialization("Expected a structure"))?;
             writes.push(match (request.structure("PutRequest")?, request.structure("DeleteRequest")?) {
                 (Some(put), None) => ((place.account.clone(), place.region.clone(), place.name.clone()), Some(read(put, "Item")?), None),
                 (None, Some(delete)) => {
@@ -61,20 +69,28 @@ pub(super) fn batch_write(context: &Context<'_>, input: Input<'_>) -> Result<Val
         }
     }
     if writes.is_empty() || writes.len() > MOST_BATCH_WRITES {
-        return Err(ApiError::validation("Too many items requested for the BatchWriteItem call"));
+        return Err(ApiError::validation(
+            "Too many items requested for the BatchWriteItem call",
+        ));
     }
     let now = context.world.clock.now();
     let mut state = context.world.change();
     // Every write is checked before the first is done: a batch that is refused has changed nothing.
     let mut keys = Vec::new();
     for ((account, region, name), item, key) in &writes {
-        let table = state.table(account, region, name).ok_or_else(ApiError::resource_not_found)?;
+        let table = state
+            .table(account, region, name)
+            .ok_or_else(ApiError::resource_not_found)?;
         let key = match (item, key) {
             (Some(item), _) => checked_key(table, item)?,
-            (None, key) => table.key_only(key.as_ref().unwrap_or(&Map::new())).map_err(ApiError::validation)?,
+            (None, key) => table
+                .key_only(key.as_ref().unwrap_or(&Map::new()))
+                .map_err(ApiError::validation)?,
         };
         if keys.contains(&(&table.id, key.clone())) {
-            return Err(ApiError::validation("Provided list of item keys contains duplicates"));
+            return Err(ApiError::validation(
+                "Provided list of item keys contains duplicates",
+            ));
         }
         keys.push((&table.id, key));
     }
@@ -95,14 +111,18 @@ pub(crate) fn write(
 ) -> Result<Option<Arc<Item>>, ApiError> {
     let key = match (&item, key) {
         (Some(item), _) => checked_key(table, item)?,
-        (None, key) => table.key_only(key.unwrap_or(&Map::new())).map_err(ApiError::validation)?,
+        (None, key) => table
+            .key_only(key.unwrap_or(&Map::new()))
+            .map_err(ApiError::validation)?,
     };
     Ok(table.write(key, item.map(Arc::new), at))
 }
 
 fn checked_key(table: &Table, item: &Item) -> Result<String, ApiError> {
     if item_bytes(item) > MAX_ITEM_BYTES {
-        return Err(ApiError::validation("Item size has exceeded the maximum allowed size"));
+        return Err(ApiError::validation(
+            "Item size has exceeded the maximum allowed size",
+        ));
     }
     table.key_of(item).map_err(ApiError::validation)
 }
@@ -112,7 +132,9 @@ pub(super) fn read(input: Input<'_>, member: &str) -> Result<Item, ApiError> {
     let mut violations = Violations::default();
     violations.required(given.map(|_| ()), &member.to_lowercase());
     violations.report()?;
-    given.map_or_else(|| Ok(Map::new()), |given| normalise(given.0)).map_err(ApiError::validation)
+    given
+        .map_or_else(|| Ok(Map::new()), |given| normalise(given.0))
+        .map_err(ApiError::validation)
 }
 
 fn old_attributes(input: Input<'_>, before: Option<Arc<Item>>) -> Result<Value, ApiError> {
@@ -124,7 +146,9 @@ fn old_attributes(input: Input<'_>, before: Option<Arc<Item>>) -> Result<Value, 
 
 pub(super) fn refuse(input: Input<'_>, members: &[&str]) -> Result<(), ApiError> {
     match members.iter().find(|member| input.0.contains_key(**member)) {
-        Some(member) => Err(ApiError::validation(format!("{member} is not evaluated by this simulator"))),
+        Some(member) => Err(ApiError::validation(format!(
+            "{member} is not evaluated by this simulator"
+        ))),
         None => Ok(()),
     }
 }

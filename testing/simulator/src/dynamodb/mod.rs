@@ -1,5 +1,6 @@
-//! AWS's JSON protocol: one route, the operation in a header, faults and the call log around every call. DynamoDB's operations and
-//! KMS's DescribeKey are told apart by that header; what comes as a form is for STS.
+//! AWS's JSON protocol: one route, the operation in a header, faults and the call log around every
+//! call. DynamoDB's operations and KMS's DescribeKey are told apart by that header; what comes as a
+//! form is for STS.
 
 mod backups;
 mod context;
@@ -44,18 +45,36 @@ use input::Input;
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
 /// Answers one POST.
-pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+pub(crate) async fn answer(
+    Shared(world): Shared<Arc<World>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let caller = Caller::of_headers(&headers, &world.account_id);
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     if text("content-type").starts_with("application/x-www-form-urlencoded") {
         return sts::answer(&world, &caller, &body).await;
     }
     let target = text("x-amz-target");
     let for_kms = target.strip_prefix(kms::TARGET_PREFIX);
-    let operation = for_kms.or_else(|| target.strip_prefix(TARGET_PREFIX)).unwrap_or_default().to_owned();
-    let input: Option<Map<String, Value>> = if body.is_empty() { Some(Map::new()) } else { serde_json::from_slice(&body).ok() };
+    let operation = for_kms
+        .or_else(|| target.strip_prefix(TARGET_PREFIX))
+        .unwrap_or_default()
+        .to_owned();
+    let input: Option<Map<String, Value>> = if body.is_empty() {
+        Some(Map::new())
+    } else {
+        serde_json::from_slice(&body).ok()
+    };
     let mut call = Call::begin(&world, &caller, &operation, input.as_ref());
-    let disturbance = world.faults().disturb(&operation, call.table.as_deref(), &caller.region);
+    let disturbance = world
+        .faults()
+        .disturb(&operation, call.table.as_deref(), &caller.region);
     if let Some(delay_ms) = disturbance.delay_ms {
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     }
@@ -71,8 +90,21 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
                 kms::describe_key(&world, &caller, input.get("KeyId").and_then(Value::as_str))
             }
             Some(_) if for_kms.is_some() => Err(ApiError::unknown_operation(&operation)),
-            Some(input) => run(&Context { world: &world, caller: &caller, list: disturbance.list }, &operation, Input(&input)).await,
-            None => Err(ApiError::serialization("Unexpected token in the request body")),
+            Some(input) => {
+                run(
+                    &Context {
+                        world: &world,
+                        caller: &caller,
+                        list: disturbance.list,
+                    },
+                    &operation,
+                    Input(&input),
+                )
+                .await
+            }
+            None => Err(ApiError::serialization(
+                "Unexpected token in the request body",
+            )),
         },
     };
     let code = result.as_ref().map_or_else(|error| error.code(), |_| "OK");
@@ -80,7 +112,10 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
     tracing::debug!(%operation, account = %caller.account, region = %caller.region, code, "call");
     let mut response = respond(&world, result);
     if for_kms.is_some() {
-        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+        response.headers_mut().insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-amz-json-1.1"),
+        );
     }
     if disturbance.drop_answer {
         response.extensions_mut().insert(CutConnection);
@@ -90,7 +125,10 @@ pub(crate) async fn answer(Shared(world): Shared<Arc<World>>, headers: HeaderMap
 
 /// Answers a GET as AWS's load balancers are answered.
 pub(crate) async fn healthy(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> String {
-    format!("healthy: dynamodb.{}.amazonaws.com ", Caller::of_headers(&headers, &world.account_id).region)
+    format!(
+        "healthy: dynamodb.{}.amazonaws.com ",
+        Caller::of_headers(&headers, &world.account_id).region
+    )
 }
 
 async fn run(context: &Context<'_>, operation: &str, input: Input<'_>) -> Result<Value, ApiError> {
@@ -131,14 +169,23 @@ fn respond(world: &World, result: Result<Value, ApiError>) -> Response {
     let body = body.to_string();
     let request_id: String = {
         let random = &mut world.state().request_ids;
-        (0..52).map(|_| char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUV"[random.usize(..32)])).collect()
+        (0..52)
+            .map(|_| char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUV"[random.usize(..32)]))
+            .collect()
     };
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert("server", HeaderValue::from_static("Server"));
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
-    headers.insert("x-amz-crc32", HeaderValue::from(crc32fast::hash(body.as_bytes())));
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-amz-json-1.0"),
+    );
+    headers.insert(
+        "x-amz-crc32",
+        HeaderValue::from(crc32fast::hash(body.as_bytes())),
+    );
     if let Ok(request_id) = HeaderValue::try_from(request_id) {
         headers.insert("x-amzn-requestid", request_id);
     }
@@ -148,7 +195,9 @@ fn respond(world: &World, result: Result<Value, ApiError>) -> Response {
 
 /// The table a request is about, for rules and the log.
 pub(crate) fn table_of(input: &Map<String, Value>) -> Option<String> {
-    let named = ["TableName", "TableArn", "ResourceArn"].iter().find_map(|member| input.get(*member)?.as_str());
+    let named = ["TableName", "TableArn", "ResourceArn"]
+        .iter()
+        .find_map(|member| input.get(*member)?.as_str());
     match (named, input.get("ExportArn").and_then(Value::as_str)) {
         (Some(named), _) => Some(named.rsplit('/').next().unwrap_or(named).to_owned()),
         (None, Some(export)) => parse_export(export).map(|(arn, _)| arn.table),

@@ -24,9 +24,14 @@ pub(super) fn get(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiE
     let expressions = Expressions::of_read(input)?;
     let key = read(input, "Key")?;
     let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+    let table = state
+        .table(&place.account, &place.region, &place.name)
+        .ok_or_else(ApiError::resource_not_found)?;
     let key = table.key_only(&key).map_err(ApiError::validation)?;
-    Ok(table.get(&key).map_or_else(|| json!({}), |item| json!({"Item": expressions.project(item)})))
+    Ok(table.get(&key).map_or_else(
+        || json!({}),
+        |item| json!({"Item": expressions.project(item)}),
+    ))
 }
 
 pub(super) fn batch_get(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
@@ -36,59 +41,105 @@ pub(super) fn batch_get(context: &Context<'_>, input: Input<'_>) -> Result<Value
     violations.report()?;
     let mut wanted = Vec::new();
     for (table, request) in requests.into_iter().flat_map(|requests| requests.0) {
-        let request = request.as_object().map(Input).ok_or_else(|| ApiError::serialization("Expected a structure"))?;
+        let request = request
+            .as_object()
+            .map(Input)
+            .ok_or_else(|| ApiError::serialization("Expected a structure"))?;
         refuse(request, &["AttributesToGet"])?;
         let expressions = Arc::new(Expressions::of_read(request)?);
         for key in request.list("Keys")?.into_iter().flatten() {
-            let key = key.as_object().ok_or_else(|| ApiError::serialization("Expected a structure"))?;
-            wanted.push((table, normalise(key).map_err(ApiError::validation)?, Arc::clone(&expressions)));
+            let key = key
+                .as_object()
+                .ok_or_else(|| ApiError::serialization("Expected a structure"))?;
+            wanted.push((
+                table,
+                normalise(key).map_err(ApiError::validation)?,
+                Arc::clone(&expressions),
+            ));
         }
     }
     if wanted.is_empty() || wanted.len() > MOST_KEYS {
-        return Err(ApiError::validation("Too many items requested for the BatchGetItem call"));
+        return Err(ApiError::validation(
+            "Too many items requested for the BatchGetItem call",
+        ));
     }
     let state = context.world.state();
     let (mut found, mut left) = (Map::new(), Map::new());
     let (mut bytes, mut seen) = (0, Vec::new());
     for (name, key, expressions) in wanted {
         let place = context.place(name)?;
-        let table = state.table(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+        let table = state
+            .table(&place.account, &place.region, &place.name)
+            .ok_or_else(ApiError::resource_not_found)?;
         let text = table.key_only(&key).map_err(ApiError::validation)?;
         if seen.contains(&(&table.id, text.clone())) {
-            return Err(ApiError::validation("Provided list of item keys contains duplicates"));
+            return Err(ApiError::validation(
+                "Provided list of item keys contains duplicates",
+            ));
         }
         let item = table.get(&text);
         bytes += item.map_or(0, |item| item_bytes(item));
         let (into, value) = match item {
             _ if bytes > MOST_BATCH_BYTES => (&mut left, Some(json!(key))),
-            item => (&mut found, item.map(|item| json!(expressions.project(item)))),
+            item => (
+                &mut found,
+                item.map(|item| json!(expressions.project(item))),
+            ),
         };
-        into.entry(name).or_insert_with(|| json!([])).as_array_mut().into_iter().for_each(|list| list.extend(value.clone()));
+        into.entry(name)
+            .or_insert_with(|| json!([]))
+            .as_array_mut()
+            .into_iter()
+            .for_each(|list| list.extend(value.clone()));
         seen.push((&table.id, text));
     }
-    let left: Map<String, Value> = left.into_iter().map(|(table, keys)| (table, json!({"Keys": keys}))).collect();
+    let left: Map<String, Value> = left
+        .into_iter()
+        .map(|(table, keys)| (table, json!({"Keys": keys})))
+        .collect();
     Ok(json!({"Responses": found, "UnprocessedKeys": left}))
 }
 
 pub(super) fn query(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
-    refuse(input, &["IndexName", "KeyConditions", "QueryFilter", "AttributesToGet"])?;
+    refuse(
+        input,
+        &[
+            "IndexName",
+            "KeyConditions",
+            "QueryFilter",
+            "AttributesToGet",
+        ],
+    )?;
     let expressions = Expressions::of_read(input)?;
     let paging = Paging::of(input)?;
     let is_forward = input.flag("ScanIndexForward")?.unwrap_or(true);
     let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+    let table = state
+        .table(&place.account, &place.region, &place.name)
+        .ok_or_else(ApiError::resource_not_found)?;
     expressions.check_key_condition(table)?;
     if let Some(start) = &paging.start {
-        table.key_only(start).map_err(|_| ApiError::validation("The provided starting key is invalid"))?;
+        table
+            .key_only(start)
+            .map_err(|_| ApiError::validation("The provided starting key is invalid"))?;
     }
     let order = |one: &Item, other: &Item| {
         let order = compare(sort_value(table, one), sort_value(table, other));
         if is_forward { order } else { order.reverse() }
     };
-    let mut items: Vec<&Arc<Item>> = table.scan_after(None).map(|(_, item)| item).filter(|item| expressions.reads(item)).collect();
+    let mut items: Vec<&Arc<Item>> = table
+        .scan_after(None)
+        .map(|(_, item)| item)
+        .filter(|item| expressions.reads(item))
+        .collect();
     items.sort_by(|one, other| order(one, other));
-    let items = items.into_iter().filter(|item| paging.start.as_ref().is_none_or(|start| order(item, start).is_gt()));
+    let items = items.into_iter().filter(|item| {
+        paging
+            .start
+            .as_ref()
+            .is_none_or(|start| order(item, start).is_gt())
+    });
     Ok(paging.page(table, items, &expressions))
 }
 
@@ -99,12 +150,25 @@ pub(super) fn scan(context: &Context<'_>, input: Input<'_>) -> Result<Value, Api
     let (segment, segments) = (input.integer("Segment")?, input.integer("TotalSegments")?);
     let paging = Paging::of(input)?;
     let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
-    let after = paging.start.as_ref().map(|key| table.key_only(key)).transpose();
+    let table = state
+        .table(&place.account, &place.region, &place.name)
+        .ok_or_else(ApiError::resource_not_found)?;
+    let after = paging
+        .start
+        .as_ref()
+        .map(|key| table.key_only(key))
+        .transpose();
     let after = after.map_err(|_| ApiError::validation("The provided starting key is invalid"))?;
-    let segments = segments.and_then(|segments| u32::try_from(segments).ok()).unwrap_or(1);
-    let segment = segment.and_then(|segment| usize::try_from(segment).ok()).unwrap_or(0);
-    let items = table.scan_after(after.as_deref()).map(|(_, item)| item).filter(|item| table.partition_of(item, segments) == segment);
+    let segments = segments
+        .and_then(|segments| u32::try_from(segments).ok())
+        .unwrap_or(1);
+    let segment = segment
+        .and_then(|segment| usize::try_from(segment).ok())
+        .unwrap_or(0);
+    let items = table
+        .scan_after(after.as_deref())
+        .map(|(_, item)| item)
+        .filter(|item| table.partition_of(item, segments) == segment);
     Ok(paging.page(table, items, &expressions))
 }
 
@@ -120,16 +184,36 @@ impl Paging {
         let limit = input.integer("Limit")?;
         let mut violations = Violations::default();
         if let Some(limit) = limit {
-            violations.check(limit >= 1, "limit", limit, "have value greater than or equal to 1");
+            violations.check(
+                limit >= 1,
+                "limit",
+                limit,
+                "have value greater than or equal to 1",
+            );
         }
         violations.report()?;
-        let start = input.structure("ExclusiveStartKey")?.map(|key| normalise(key.0)).transpose().map_err(ApiError::validation)?;
+        let start = input
+            .structure("ExclusiveStartKey")?
+            .map(|key| normalise(key.0))
+            .transpose()
+            .map_err(ApiError::validation)?;
         let count_only = input.text("Select")? == Some("COUNT");
-        Ok(Self { limit: limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX), start, count_only })
+        Ok(Self {
+            limit: limit
+                .and_then(|limit| usize::try_from(limit).ok())
+                .unwrap_or(usize::MAX),
+            start,
+            count_only,
+        })
     }
 
     /// One page of items: the limit and a page's bytes count before the filter.
-    fn page<'a>(&self, table: &Table, items: impl Iterator<Item = &'a Arc<Item>>, expressions: &Expressions) -> Value {
+    fn page<'a>(
+        &self,
+        table: &Table,
+        items: impl Iterator<Item = &'a Arc<Item>>,
+        expressions: &Expressions,
+    ) -> Value {
         let (mut kept, mut last) = (Vec::new(), None);
         let (mut scanned, mut bytes, mut more) = (0, 0, false);
         for item in items {

@@ -28,22 +28,40 @@ pub(super) fn create(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
                 "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
             ));
         }
-        description.insert("BillingModeSummary".to_owned(), json!({"BillingMode": "PAY_PER_REQUEST"}));
+        description.insert(
+            "BillingModeSummary".to_owned(),
+            json!({"BillingMode": "PAY_PER_REQUEST"}),
+        );
     } else if throughput.is_none() {
         return Err(ApiError::validation(
             "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
         ));
     }
-    description.insert("ProvisionedThroughput".to_owned(), shown_throughput(throughput)?);
+    description.insert(
+        "ProvisionedThroughput".to_owned(),
+        shown_throughput(throughput)?,
+    );
     if let Some(class) = input.text("TableClass")? {
         description.insert("TableClassSummary".to_owned(), json!({"TableClass": class}));
     }
     let now = context.world.clock.now();
     let mut state = context.world.change();
-    if state.table(&place.account, &place.region, &place.name).is_some() {
-        return Err(ApiError::modelled("ResourceInUseException", format!("Table already exists: {}", place.name)));
+    if state
+        .table(&place.account, &place.region, &place.name)
+        .is_some()
+    {
+        return Err(ApiError::modelled(
+            "ResourceInUseException",
+            format!("Table already exists: {}", place.name),
+        ));
     }
-    let mut table = new_table(&mut state, place, now, (partition_key, sort_key), description);
+    let mut table = new_table(
+        &mut state,
+        place,
+        now,
+        (partition_key, sort_key),
+        description,
+    );
     table.tags = tags;
     let answer = json!({"TableDescription": describe_as(&table, "CREATING")});
     state.add_table(table);
@@ -52,9 +70,15 @@ pub(super) fn create(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
 
 /// A table's throughput as its description shows it: zeros where it pays per request.
 pub(super) fn shown_throughput(throughput: Option<Input<'_>>) -> Result<Value, ApiError> {
-    let units = |name| throughput.map_or(Ok(None), |throughput| throughput.integer(name)).map(|units| units.unwrap_or(0));
+    let units = |name| {
+        throughput
+            .map_or(Ok(None), |throughput| throughput.integer(name))
+            .map(|units| units.unwrap_or(0))
+    };
     let (reads, writes) = (units("ReadCapacityUnits")?, units("WriteCapacityUnits")?);
-    Ok(json!({"ReadCapacityUnits": reads, "WriteCapacityUnits": writes, "NumberOfDecreasesToday": 0}))
+    Ok(
+        json!({"ReadCapacityUnits": reads, "WriteCapacityUnits": writes, "NumberOfDecreasesToday": 0}),
+    )
 }
 
 /// A table as the state wants it; its id is drawn here.
@@ -65,18 +89,43 @@ pub(crate) fn new_table(
     (partition_key, sort_key): (KeyAttribute, Option<KeyAttribute>),
     description: Map<String, Value>,
 ) -> Table {
-    let id = uuid::Builder::from_random_bytes(state.random.u128(..).to_be_bytes()).into_uuid().to_string();
-    let Place { account, region, name } = place;
-    let arn =
-        TableArn { partition: partition_of(&region).to_owned(), region: region.clone(), account: account.clone(), table: name.clone() };
-    Table::new(NewTable { id, arn: arn.to_string(), name, account, region, created_at, partition_key, sort_key, description })
+    let id = uuid::Builder::from_random_bytes(state.random.u128(..).to_be_bytes())
+        .into_uuid()
+        .to_string();
+    let Place {
+        account,
+        region,
+        name,
+    } = place;
+    let arn = TableArn {
+        partition: partition_of(&region).to_owned(),
+        region: region.clone(),
+        account: account.clone(),
+        table: name.clone(),
+    };
+    Table::new(NewTable {
+        id,
+        arn: arn.to_string(),
+        name,
+        account,
+        region,
+        created_at,
+        partition_key,
+        sort_key,
+        description,
+    })
 }
 
 fn keys(input: Input<'_>) -> Result<(KeyAttribute, Option<KeyAttribute>), ApiError> {
-    let invalid = |text: &str| ApiError::validation(format!("One or more parameter values were invalid: {text}"));
+    let invalid = |text: &str| {
+        ApiError::validation(format!("One or more parameter values were invalid: {text}"))
+    };
     let mut kinds = Map::new();
     for definition in input.list("AttributeDefinitions")?.into_iter().flatten() {
-        let (Some(name), Some(kind)) = (definition["AttributeName"].as_str(), definition["AttributeType"].as_str()) else {
+        let (Some(name), Some(kind)) = (
+            definition["AttributeName"].as_str(),
+            definition["AttributeType"].as_str(),
+        ) else {
             return Err(invalid("Attribute definitions need a name and a type"));
         };
         if !["S", "N", "B"].contains(&kind) {
@@ -91,7 +140,9 @@ fn keys(input: Input<'_>) -> Result<(KeyAttribute, Option<KeyAttribute>), ApiErr
     for (element, role) in schema.iter().zip(["HASH", "RANGE"]) {
         let name = element["AttributeName"].as_str().unwrap_or_default();
         if element["KeyType"].as_str() != Some(role) {
-            return Err(invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type"));
+            return Err(invalid(
+                "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
+            ));
         }
         let kind = kinds.get(name).and_then(Value::as_str).ok_or_else(|| {
             invalid(&format!(
@@ -99,7 +150,10 @@ fn keys(input: Input<'_>) -> Result<(KeyAttribute, Option<KeyAttribute>), ApiErr
                 kinds.keys().collect::<Vec<_>>()
             ))
         })?;
-        found.push(KeyAttribute { name: name.to_owned(), kind: kind.to_owned() });
+        found.push(KeyAttribute {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+        });
     }
     let mut found = found.into_iter();
     match (schema.len(), found.next()) {
@@ -111,7 +165,10 @@ fn keys(input: Input<'_>) -> Result<(KeyAttribute, Option<KeyAttribute>), ApiErr
 /// Indexes and such: shown again, not used.
 fn kept_members(input: Input<'_>) -> Result<Map<String, Value>, ApiError> {
     let mut kept = Map::new();
-    kept.insert("AttributeDefinitions".to_owned(), json!(input.list("AttributeDefinitions")?));
+    kept.insert(
+        "AttributeDefinitions".to_owned(),
+        json!(input.list("AttributeDefinitions")?),
+    );
     for name in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
         if let Some(indexes) = input.list(name)?.filter(|indexes| !indexes.is_empty()) {
             let shown = indexes.iter().map(|index| {
@@ -135,20 +192,26 @@ fn kept_members(input: Input<'_>) -> Result<Map<String, Value>, ApiError> {
 pub(super) fn delete(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
     let mut state = context.world.change();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
+    let table = state
+        .table(&place.account, &place.region, &place.name)
+        .ok_or_else(|| not_found(&place.name))?;
     if table.description.get("DeletionProtectionEnabled") == Some(&json!(true)) {
         return Err(ApiError::validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
         ));
     }
-    let gone = state.delete_table(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
+    let gone = state
+        .delete_table(&place.account, &place.region, &place.name)
+        .ok_or_else(|| not_found(&place.name))?;
     Ok(json!({"TableDescription": describe_as(&gone, "DELETING")}))
 }
 
 pub(super) fn describe(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
     let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
+    let table = state
+        .table(&place.account, &place.region, &place.name)
+        .ok_or_else(|| not_found(&place.name))?;
     Ok(json!({"Table": describe_as(table, "ACTIVE")}))
 }
 
@@ -156,16 +219,32 @@ pub(super) fn list(context: &Context<'_>, input: Input<'_>) -> Result<Value, Api
     let limit = input.integer("Limit")?;
     let mut violations = Violations::default();
     if let Some(limit) = limit {
-        violations.check(limit >= 1, "limit", limit, "have value greater than or equal to 1");
-        violations.check(limit <= 100, "limit", limit, "have value less than or equal to 100");
+        violations.check(
+            limit >= 1,
+            "limit",
+            limit,
+            "have value greater than or equal to 1",
+        );
+        violations.check(
+            limit <= 100,
+            "limit",
+            limit,
+            "have value less than or equal to 100",
+        );
     }
     violations.report()?;
     let limit = usize::try_from(limit.unwrap_or(100)).unwrap_or(100);
     let after = input.text("ExclusiveStartTableName")?;
     let state = context.world.state();
-    let here =
-        state.tables().filter(|table| !table.deleted && table.account == context.caller.account && table.region == context.caller.region);
-    let mut names: Vec<&str> = here.map(|table| table.name.as_str()).filter(|name| after.is_none_or(|after| *name > after)).collect();
+    let here = state.tables().filter(|table| {
+        !table.deleted
+            && table.account == context.caller.account
+            && table.region == context.caller.region
+    });
+    let mut names: Vec<&str> = here
+        .map(|table| table.name.as_str())
+        .filter(|name| after.is_none_or(|after| *name > after))
+        .collect();
     names.sort_unstable();
     let more = names.len() > limit;
     names.truncate(limit);
@@ -185,12 +264,20 @@ pub(super) fn limits() -> Value {
 }
 
 pub(super) fn not_found(name: &str) -> ApiError {
-    ApiError::modelled("ResourceNotFoundException", format!("Requested resource not found: Table: {name} not found"))
+    ApiError::modelled(
+        "ResourceNotFoundException",
+        format!("Requested resource not found: Table: {name} not found"),
+    )
 }
 
 pub(super) fn describe_as(table: &Table, status: &str) -> Value {
     let mut schema = vec![json!({"AttributeName": table.partition_key.name, "KeyType": "HASH"})];
-    schema.extend(table.sort_key.iter().map(|key| json!({"AttributeName": key.name, "KeyType": "RANGE"})));
+    schema.extend(
+        table
+            .sort_key
+            .iter()
+            .map(|key| json!({"AttributeName": key.name, "KeyType": "RANGE"})),
+    );
     let mut description = Value::Object(table.description.clone());
     for (name, value) in [
         ("TableName", json!(table.name)),

@@ -1,4 +1,5 @@
-//! DescribeTimeToLive and UpdateTimeToLive: the setting is kept and shown; nothing is deleted by it.
+//! DescribeTimeToLive and UpdateTimeToLive: the setting is kept and shown; nothing is deleted by
+//! it.
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,9 @@ use super::tables::not_found;
 pub(super) fn describe(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
     let state = context.world.state();
-    let table = state.table(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
+    let table = state
+        .table(&place.account, &place.region, &place.name)
+        .ok_or_else(|| not_found(&place.name))?;
     Ok(json!({"TimeToLiveDescription": match &table.time_to_live {
         None => json!({"TimeToLiveStatus": "DISABLED"}),
         Some(attribute) => json!({"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}),
@@ -32,7 +35,9 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     violations.report()?;
     let (enabled, attribute) = (enabled.unwrap_or_default(), attribute.unwrap_or_default());
     let mut state = context.world.change();
-    let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
+    let table = state
+        .table_mut(&place.account, &place.region, &place.name)
+        .ok_or_else(|| not_found(&place.name))?;
     match (&table.time_to_live, enabled) {
         (Some(current), _) if current != attribute => {
             return Err(ApiError::validation(format!(

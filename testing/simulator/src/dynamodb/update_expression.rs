@@ -1,4 +1,5 @@
-//! Update expressions: SET, REMOVE, ADD and DELETE of whole attributes. Paths into maps and lists are refused.
+//! Update expressions: SET, REMOVE, ADD and DELETE of whole attributes. Paths into maps and lists
+//! are refused.
 
 use serde_json::{Value, json};
 
@@ -28,8 +29,14 @@ enum Operand {
 impl Update {
     /// Reads the expression of a call; without one nothing changes.
     pub(super) fn of(input: Input<'_>) -> Result<Self, ApiError> {
-        let Some(text) = input.text("UpdateExpression")? else { return Ok(Self(Vec::new())) };
-        let mut parser = Parser { tokens: tokens(text), at: 0, input };
+        let Some(text) = input.text("UpdateExpression")? else {
+            return Ok(Self(Vec::new()));
+        };
+        let mut parser = Parser {
+            tokens: tokens(text),
+            at: 0,
+            input,
+        };
         let mut actions: Vec<(String, Action)> = Vec::new();
         while let Some(clause) = parser.next() {
             loop {
@@ -55,7 +62,11 @@ impl Update {
                 }
             }
         }
-        if actions.is_empty() { Err(invalid("The expression can not be empty;")) } else { Ok(Self(actions)) }
+        if actions.is_empty() {
+            Err(invalid("The expression can not be empty;"))
+        } else {
+            Ok(Self(actions))
+        }
     }
 
     pub(super) fn touches(&self, name: &str) -> bool {
@@ -104,7 +115,9 @@ impl Operand {
 
 /// ADD: to a number, or to a set.
 fn add(old: Option<&Value>, value: &Value) -> Result<Value, ApiError> {
-    let Some(old) = old else { return Ok(value.clone()) };
+    let Some(old) = old else {
+        return Ok(value.clone());
+    };
     if let (Some(one), Some(other)) = (old["N"].as_str(), value["N"].as_str()) {
         return Ok(json!({"N": add_numbers(one, other, false).map_err(ApiError::validation)?}));
     }
@@ -117,7 +130,10 @@ fn add(old: Option<&Value>, value: &Value) -> Result<Value, ApiError> {
 fn delete(old: Option<&Value>, value: &Value) -> Result<Option<Value>, ApiError> {
     let Some(old) = old else { return Ok(None) };
     let (kind, one, other) = sets(old, value)?;
-    let left: Vec<&Value> = one.iter().filter(|element| !other.contains(element)).collect();
+    let left: Vec<&Value> = one
+        .iter()
+        .filter(|element| !other.contains(element))
+        .collect();
     Ok((!left.is_empty()).then(|| json!({kind: left})))
 }
 
@@ -125,7 +141,10 @@ type Sets<'a> = (&'static str, &'a Vec<Value>, &'a Vec<Value>);
 
 fn sets<'a>(old: &'a Value, value: &'a Value) -> Result<Sets<'a>, ApiError> {
     let both = |kind: &'static str| Some((kind, old[kind].as_array()?, value[kind].as_array()?));
-    ["SS", "NS", "BS"].into_iter().find_map(both).ok_or_else(wrong_type)
+    ["SS", "NS", "BS"]
+        .into_iter()
+        .find_map(both)
+        .ok_or_else(wrong_type)
 }
 
 struct Parser<'a> {
@@ -142,13 +161,22 @@ impl Parser<'_> {
     }
 
     fn take(&mut self, wanted: &str) -> bool {
-        let is_next = self.tokens.get(self.at).is_some_and(|token| token == wanted);
+        let is_next = self
+            .tokens
+            .get(self.at)
+            .is_some_and(|token| token == wanted);
         self.at += usize::from(is_next);
         is_next
     }
 
     fn expect(&mut self, wanted: &str) -> Result<(), ApiError> {
-        if self.take(wanted) { Ok(()) } else { Err(syntax(self.tokens.get(self.at).map_or("<EOF>", String::as_str))) }
+        if self.take(wanted) {
+            Ok(())
+        } else {
+            Err(syntax(
+                self.tokens.get(self.at).map_or("<EOF>", String::as_str),
+            ))
+        }
     }
 
     /// An attribute's name, or what its placeholder stands for.
@@ -159,7 +187,9 @@ impl Parser<'_> {
 
     fn name_of(&self, word: &str) -> Result<String, ApiError> {
         if word.contains(['.', '[']) {
-            return Err(invalid("Paths into maps and lists are not part of this simulator"));
+            return Err(invalid(
+                "Paths into maps and lists are not part of this simulator",
+            ));
         }
         if !word.starts_with('#') {
             return if word.starts_with(|first: char| first.is_alphanumeric() || first == '_') {
@@ -195,7 +225,11 @@ impl Parser<'_> {
     fn sum(&mut self) -> Result<Operand, ApiError> {
         let one = self.operand()?;
         if self.take("+") {
-            return Ok(Operand::Sum(Box::new(one), Box::new(self.operand()?), false));
+            return Ok(Operand::Sum(
+                Box::new(one),
+                Box::new(self.operand()?),
+                false,
+            ));
         }
         if self.take("-") {
             return Ok(Operand::Sum(Box::new(one), Box::new(self.operand()?), true));

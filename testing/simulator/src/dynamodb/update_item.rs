@@ -19,7 +19,9 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     let condition = condition(input)?;
     let key = read(input, "Key")?;
     let mut state = context.world.change();
-    let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(ApiError::resource_not_found)?;
+    let table = state
+        .table_mut(&place.account, &place.region, &place.name)
+        .ok_or_else(ApiError::resource_not_found)?;
     let text = table.key_only(&key).map_err(ApiError::validation)?;
     let before = table.get(&text).cloned();
     condition.require(before.as_ref())?;
@@ -32,7 +34,10 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     }
     write(table, Some(new.clone()), None, context.world.clock.now())?;
     let touched = |item: &Item| -> Item {
-        item.iter().filter(|(name, _)| update.touches(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+        item.iter()
+            .filter(|(name, _)| update.touches(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     };
     let shown = match input.text("ReturnValues")? {
         Some("ALL_NEW") => Some(new),
@@ -46,12 +51,22 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
 
 /// The condition alone, with those placeholders that it uses: the update uses the others.
 fn condition(input: Input<'_>) -> Result<Expressions, ApiError> {
-    let Some(text) = input.text("ConditionExpression")? else { return Expressions::of_write(Input(&Map::new())) };
-    let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric() && !"_#:".contains(letter)).collect();
+    let Some(text) = input.text("ConditionExpression")? else {
+        return Expressions::of_write(Input(&Map::new()));
+    };
+    let words: Vec<&str> = text
+        .split(|letter: char| !letter.is_alphanumeric() && !"_#:".contains(letter))
+        .collect();
     let mut alone = Map::from_iter([("ConditionExpression".to_owned(), json!(text))]);
     for name in ["ExpressionAttributeNames", "ExpressionAttributeValues"] {
-        let used = input.structure(name)?.into_iter().flat_map(|members| members.0).filter(|(name, _)| words.contains(&name.as_str()));
-        let used: Map<String, Value> = used.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let used = input
+            .structure(name)?
+            .into_iter()
+            .flat_map(|members| members.0)
+            .filter(|(name, _)| words.contains(&name.as_str()));
+        let used: Map<String, Value> = used
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         if !used.is_empty() {
             alone.insert(name.to_owned(), Value::Object(used));
         }

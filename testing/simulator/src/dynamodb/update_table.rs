@@ -1,4 +1,5 @@
-//! UpdateTable: billing, throughput, table class and protection against deletion. Each takes effect at once.
+//! UpdateTable: billing, throughput, table class and protection against deletion. Each takes effect
+//! at once.
 
 use serde_json::{Value, json};
 
@@ -27,10 +28,19 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     let throughput = input.structure("ProvisionedThroughput")?;
     let mut violations = Violations::default();
     violations.one_of(billing, "billingMode", &["PROVISIONED", "PAY_PER_REQUEST"]);
-    violations.one_of(class, "tableClass", &["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
+    violations.one_of(
+        class,
+        "tableClass",
+        &["STANDARD", "STANDARD_INFREQUENT_ACCESS"],
+    );
     violations.report()?;
-    if let Some(member) = NOT_HERE.into_iter().find(|member| input.0.contains_key(*member)) {
-        return Err(ApiError::validation(format!("{member} is not part of this simulator")));
+    if let Some(member) = NOT_HERE
+        .into_iter()
+        .find(|member| input.0.contains_key(*member))
+    {
+        return Err(ApiError::validation(format!(
+            "{member} is not part of this simulator"
+        )));
     }
     if billing.is_none() && class.is_none() && protected.is_none() && throughput.is_none() {
         return Err(ApiError::validation(
@@ -38,14 +48,25 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
         ));
     }
     let mut state = context.world.change();
-    let table = state.table_mut(&place.account, &place.region, &place.name).ok_or_else(|| not_found(&place.name))?;
-    let on_demand = billing.map_or_else(|| table.is_on_demand(), |billing| billing == "PAY_PER_REQUEST");
-    let invalid = |text: &str| ApiError::validation(format!("One or more parameter values were invalid: {text}"));
+    let table = state
+        .table_mut(&place.account, &place.region, &place.name)
+        .ok_or_else(|| not_found(&place.name))?;
+    let on_demand = billing.map_or_else(
+        || table.is_on_demand(),
+        |billing| billing == "PAY_PER_REQUEST",
+    );
+    let invalid = |text: &str| {
+        ApiError::validation(format!("One or more parameter values were invalid: {text}"))
+    };
     if on_demand && throughput.is_some() {
-        return Err(invalid("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"));
+        return Err(invalid(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+        ));
     }
     if !on_demand && throughput.is_none() && table.is_on_demand() {
-        return Err(invalid("ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"));
+        return Err(invalid(
+            "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+        ));
     }
     let shown = shown_throughput(throughput)?;
     let mut set = |name: &str, value: Value| table.description.insert(name.to_owned(), value);

@@ -15,10 +15,12 @@ pub(crate) type Item = Map<String, Value>;
 
 const DEEPEST: usize = 32;
 
-/// Checks every attribute and brings it into the form DynamoDB hands back (numbers without padding, for one).
-/// The error is AWS's sentence for it.
+/// Checks every attribute and brings it into the form DynamoDB hands back (numbers without padding,
+/// for one). The error is AWS's sentence for it.
 pub(crate) fn normalise(item: &Item) -> Result<Item, String> {
-    item.iter().map(|(name, value)| Ok((checked_name(name)?, attribute(value, 0)?))).collect()
+    item.iter()
+        .map(|(name, value)| Ok((checked_name(name)?, attribute(value, 0)?)))
+        .collect()
 }
 
 /// Names are not empty, at any depth.
@@ -33,11 +35,14 @@ fn attribute(value: &Value, depth: usize) -> Result<Value, String> {
     if depth > DEEPEST {
         return Err("Nesting Levels have exceeded supported limits".to_owned());
     }
-    let typed = value.as_object().ok_or("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")?;
+    let typed = value.as_object().ok_or(
+        "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+    )?;
     let mut members = typed.iter();
     let (Some((kind, inner)), None) = (members.next(), members.next()) else {
         return Err(if typed.is_empty() {
-            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes".to_owned()
+            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+                .to_owned()
         } else {
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes".to_owned()
         });
@@ -53,30 +58,61 @@ fn attribute(value: &Value, depth: usize) -> Result<Value, String> {
         }
         "M" => {
             let members = inner.as_object().ok_or_else(bad_type)?;
-            let members: Result<Map<_, _>, String> =
-                members.iter().map(|(name, value)| Ok((checked_name(name)?, attribute(value, depth + 1)?))).collect();
+            let members: Result<Map<_, _>, String> = members
+                .iter()
+                .map(|(name, value)| Ok((checked_name(name)?, attribute(value, depth + 1)?)))
+                .collect();
             Value::Object(members?)
         }
         "L" => {
             let elements = inner.as_array().ok_or_else(bad_type)?;
-            Value::Array(elements.iter().map(|element| attribute(element, depth + 1)).collect::<Result<_, String>>()?)
+            Value::Array(
+                elements
+                    .iter()
+                    .map(|element| attribute(element, depth + 1))
+                    .collect::<Result<_, String>>()?,
+            )
         }
-        "SS" => set(inner, "string", |element| Ok(Value::String(text(element)?.to_owned())))?,
-        "NS" => set(inner, "number", |element| Ok(Value::String(number::normalise(text(element)?)?)))?,
+        "SS" => set(inner, "string", |element| {
+            Ok(Value::String(text(element)?.to_owned()))
+        })?,
+        "NS" => set(inner, "number", |element| {
+            Ok(Value::String(number::normalise(text(element)?)?))
+        })?,
         "BS" => set(inner, "binary", binary)?,
-        _ => return Err("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes".to_owned()),
+        _ => return Err(
+            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+                .to_owned(),
+        ),
     };
     Ok(Value::Object(Map::from_iter([(kind.clone(), normal)])))
 }
 
-fn set(inner: &Value, what: &str, element: impl Fn(&Value) -> Result<Value, String>) -> Result<Value, String> {
-    let elements: Vec<Value> = inner.as_array().ok_or_else(bad_type)?.iter().map(element).collect::<Result<_, _>>()?;
+fn set(
+    inner: &Value,
+    what: &str,
+    element: impl Fn(&Value) -> Result<Value, String>,
+) -> Result<Value, String> {
+    let elements: Vec<Value> = inner
+        .as_array()
+        .ok_or_else(bad_type)?
+        .iter()
+        .map(element)
+        .collect::<Result<_, _>>()?;
     if elements.is_empty() {
-        return Err(format!("One or more parameter values were invalid: An {what} set  may not be empty"));
+        return Err(format!(
+            "One or more parameter values were invalid: An {what} set  may not be empty"
+        ));
     }
-    let twice = elements.iter().enumerate().any(|(at, element)| elements[..at].contains(element));
+    let twice = elements
+        .iter()
+        .enumerate()
+        .any(|(at, element)| elements[..at].contains(element));
     if twice {
-        return Err("One or more parameter values were invalid: Input collection contains duplicates.".to_owned());
+        return Err(
+            "One or more parameter values were invalid: Input collection contains duplicates."
+                .to_owned(),
+        );
     }
     Ok(Value::Array(elements))
 }
@@ -87,7 +123,9 @@ fn text(value: &Value) -> Result<&str, String> {
 
 fn binary(value: &Value) -> Result<Value, String> {
     let encoded = text(value)?;
-    BASE64.decode(encoded).map_err(|_| "Bad base64 in a binary attribute value".to_owned())?;
+    BASE64
+        .decode(encoded)
+        .map_err(|_| "Bad base64 in a binary attribute value".to_owned())?;
     Ok(Value::String(encoded.to_owned()))
 }
 
@@ -107,8 +145,12 @@ mod tests {
 
     #[test]
     fn numbers_lose_their_padding_at_every_depth() {
-        let nested = check(json!({"L": [{"M": {"n": {"N": "007.50"}}}, {"NS": ["1.0", "2"]}]})).unwrap();
-        assert_eq!(nested, json!({"L": [{"M": {"n": {"N": "7.5"}}}, {"NS": ["1", "2"]}]}));
+        let nested =
+            check(json!({"L": [{"M": {"n": {"N": "007.50"}}}, {"NS": ["1.0", "2"]}]})).unwrap();
+        assert_eq!(
+            nested,
+            json!({"L": [{"M": {"n": {"N": "7.5"}}}, {"NS": ["1", "2"]}]})
+        );
     }
 
     #[test]

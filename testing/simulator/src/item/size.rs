@@ -9,7 +9,9 @@ pub(crate) const MAX_ITEM_BYTES: u64 = 400 * 1024;
 
 /// Bytes of an item.
 pub(crate) fn item_bytes(item: &Item) -> u64 {
-    item.iter().map(|(name, value)| bytes(name.len()) + attribute_bytes(value)).sum()
+    item.iter()
+        .map(|(name, value)| bytes(name.len()) + attribute_bytes(value))
+        .sum()
 }
 
 fn bytes(length: usize) -> u64 {
@@ -31,7 +33,10 @@ mod tests {
             (json!({"b": {"B": "aGVsbG8="}}), 1 + 5),
             (json!({"z": {"NULL": true}}), 2),
             (json!({"l": {"L": [{"S": "ab"}]}}), 1 + 3 + 1 + 2),
-            (json!({"m": {"M": {"k": {"BOOL": true}}}}), 1 + 3 + 1 + 1 + 1),
+            (
+                json!({"m": {"M": {"k": {"BOOL": true}}}}),
+                1 + 3 + 1 + 1 + 1,
+            ),
             (json!({"s": {"SS": ["a", "bc"]}}), 1 + 3),
         ] {
             assert_eq!(item_bytes(item.as_object().unwrap()), size, "{item}");

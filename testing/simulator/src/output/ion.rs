@@ -1,7 +1,7 @@
 //! Data files in Amazon Ion text: one record per line, each with its version marker.
 //!
-//! Numbers are Ion decimals, binaries blobs; the three kinds of sets are lists annotated `$dynamodb_SS`, `_NS`, `_BS`. An item stands in
-//! a field `Item`, a change in a field `Record`.
+//! Numbers are Ion decimals, binaries blobs; the three kinds of sets are lists annotated
+//! `$dynamodb_SS`, `_NS`, `_BS`. An item stands in a field `Item`, a change in a field `Record`.
 
 use std::fmt::Write as _;
 
@@ -30,8 +30,16 @@ pub(super) fn render(records: &[Record]) -> Result<String, IonError> {
 fn line(record: &Record) -> Result<String, IonError> {
     match record {
         Record::Item(item) => Ok(format!("{{Item:{}}}", structure(item)?)),
-        Record::Change { write_micros, keys, new_image, old_image } => {
-            let mut fields = vec![format!("Keys:{}", structure(keys)?), format!("Metadata:{{WriteTimestampMicros:{write_micros}.}}")];
+        Record::Change {
+            write_micros,
+            keys,
+            new_image,
+            old_image,
+        } => {
+            let mut fields = vec![
+                format!("Keys:{}", structure(keys)?),
+                format!("Metadata:{{WriteTimestampMicros:{write_micros}.}}"),
+            ];
             for (name, image) in [("OldImage", old_image), ("NewImage", new_image)] {
                 if let Some(image) = image {
                     fields.push(format!("{name}:{}", structure(image)?));
@@ -43,20 +51,31 @@ fn line(record: &Record) -> Result<String, IonError> {
 }
 
 fn structure(item: &Item) -> Result<String, IonError> {
-    let fields = item.iter().map(|(name, value)| Ok(format!("{}:{}", field_name(name)?, attribute(value)?)));
-    Ok(format!("{{{}}}", fields.collect::<Result<Vec<_>, IonError>>()?.join(",")))
+    let fields = item
+        .iter()
+        .map(|(name, value)| Ok(format!("{}:{}", field_name(name)?, attribute(value)?)));
+    Ok(format!(
+        "{{{}}}",
+        fields.collect::<Result<Vec<_>, IonError>>()?.join(",")
+    ))
 }
 
-/// A field's name: bare where it reads as a word, quoted otherwise, and also where it looks like one of Ion's own symbols.
+/// A field's name: bare where it reads as a word, quoted otherwise, and also where it looks like
+/// one of Ion's own symbols.
 fn field_name(name: &str) -> Result<String, IonError> {
     let is_word = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'_');
+        && name
+            .bytes()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == b'_');
     if is_word && !["null", "true", "false", "nan"].contains(&name) {
         return Ok(name.to_owned());
     }
     // A quoted symbol is written like a string, but for the quotes.
     let text = scalar(Element::string(name))?;
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(&text);
     Ok(format!("'{inner}'"))
 }
 
@@ -70,16 +89,31 @@ fn attribute(value: &Value) -> Result<String, IonError> {
         "B" => blob(inner),
         "BOOL" => scalar(Element::boolean(inner.as_bool().unwrap_or_default())),
         "L" => list(inner, attribute),
-        "M" => inner.as_object().map_or_else(|| structure(&Item::new()), structure),
+        "M" => inner
+            .as_object()
+            .map_or_else(|| structure(&Item::new()), structure),
         "SS" => Ok(format!("$dynamodb_SS::{}", list(inner, string)?)),
-        "NS" => Ok(format!("$dynamodb_NS::{}", list(inner, |element| Ok(decimal(element.as_str().unwrap_or_default())))?)),
+        "NS" => Ok(format!(
+            "$dynamodb_NS::{}",
+            list(inner, |element| Ok(decimal(
+                element.as_str().unwrap_or_default()
+            )))?
+        )),
         "BS" => Ok(format!("$dynamodb_BS::{}", list(inner, blob)?)),
         _ => scalar(Element::null(IonType::Null)),
     }
 }
 
-fn list(inner: &Value, element: impl Fn(&Value) -> Result<String, IonError>) -> Result<String, IonError> {
-    let elements: Result<Vec<String>, IonError> = inner.as_array().into_iter().flatten().map(element).collect();
+fn list(
+    inner: &Value,
+    element: impl Fn(&Value) -> Result<String, IonError>,
+) -> Result<String, IonError> {
+    let elements: Result<Vec<String>, IonError> = inner
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(element)
+        .collect();
     Ok(format!("[{}]", elements?.join(",")))
 }
 
@@ -87,8 +121,9 @@ fn string(inner: &Value) -> Result<String, IonError> {
     scalar(Element::string(inner.as_str().unwrap_or_default()))
 }
 
-/// A decimal, never an integer: Ion tells them apart by the point. Zeros at the end of a whole number, and many at the beginning of a
-/// fraction, become an exponent, as AWS writes them: 600 is `6d2`.
+/// A decimal, never an integer: Ion tells them apart by the point. Zeros at the end of a whole
+/// number, and many at the beginning of a fraction, become an exponent, as AWS writes them: 600 is
+/// `6d2`.
 fn decimal(plain: &str) -> String {
     let Some((whole, fraction)) = plain.split_once('.') else {
         let digits = plain.trim_end_matches('0');
@@ -100,13 +135,19 @@ fn decimal(plain: &str) -> String {
     };
     let digits = fraction.trim_start_matches('0');
     if whole.trim_start_matches('-') == "0" && fraction.len() - digits.len() >= MOST_LEADING_ZEROS {
-        return format!("{}{digits}d-{}", whole.trim_end_matches('0'), fraction.len());
+        return format!(
+            "{}{digits}d-{}",
+            whole.trim_end_matches('0'),
+            fraction.len()
+        );
     }
     plain.to_owned()
 }
 
 fn blob(inner: &Value) -> Result<String, IonError> {
-    let bytes = BASE64.decode(inner.as_str().unwrap_or_default()).unwrap_or_default();
+    let bytes = BASE64
+        .decode(inner.as_str().unwrap_or_default())
+        .unwrap_or_default();
     scalar(Element::blob(Bytes::from(bytes)))
 }
 
@@ -144,12 +185,29 @@ mod tests {
         let text = render(&[record]).unwrap();
         assert!(text.starts_with("$ion_1_0 {Item:"), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
-        for part in ["103.", "-1.50", "$dynamodb_SS::[", "$dynamodb_NS::[", "$dynamodb_BS::[", "{{aGVsbG8=}}", "null", "true"] {
+        for part in [
+            "103.",
+            "-1.50",
+            "$dynamodb_SS::[",
+            "$dynamodb_NS::[",
+            "$dynamodb_BS::[",
+            "{{aGVsbG8=}}",
+            "null",
+            "true",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         let read = Element::read_all(text.as_bytes()).unwrap();
         assert_eq!(read.len(), 1);
-        let read = read.get(0).unwrap().as_struct().unwrap().get("Item").unwrap().as_struct().unwrap();
+        let read = read
+            .get(0)
+            .unwrap()
+            .as_struct()
+            .unwrap()
+            .get("Item")
+            .unwrap()
+            .as_struct()
+            .unwrap();
         assert_eq!(read.get("two words").unwrap().as_string(), Some("$ion_1_0"));
         assert_eq!(read.get("null").unwrap().as_string(), Some("é\u{1}\n"));
         assert_eq!(read.get("Big"), Some(&Element::read_one("1d-20").unwrap()));
@@ -157,17 +215,51 @@ mod tests {
 
     #[test]
     fn names_like_ions_own_symbols_stay_whole() {
-        let names = ["$ion_1_0", "$ion_1_0abc", "$ion_1_0 x", "$7", "it's", "a\"b", "null", "", "ä\n", "plain_1"];
-        let mut inner: Item = names.iter().map(|name| ((*name).to_owned(), json!({"S": *name}))).collect();
+        let names = [
+            "$ion_1_0",
+            "$ion_1_0abc",
+            "$ion_1_0 x",
+            "$7",
+            "it's",
+            "a\"b",
+            "null",
+            "",
+            "ä\n",
+            "plain_1",
+        ];
+        let mut inner: Item = names
+            .iter()
+            .map(|name| ((*name).to_owned(), json!({"S": *name})))
+            .collect();
         inner.insert("map".to_owned(), json!({"M": {"$ion_1_0": {"N": "1"}}}));
         let text = render(&[Record::Item(Arc::new(inner))]).unwrap();
         let read = Element::read_all(text.as_bytes()).unwrap();
         assert_eq!(read.len(), 1, "{text}");
-        let read = read.get(0).unwrap().as_struct().unwrap().get("Item").unwrap().as_struct().unwrap();
+        let read = read
+            .get(0)
+            .unwrap()
+            .as_struct()
+            .unwrap()
+            .get("Item")
+            .unwrap()
+            .as_struct()
+            .unwrap();
         for name in names {
-            assert_eq!(read.get(name).and_then(Element::as_string), Some(name), "{text}");
+            assert_eq!(
+                read.get(name).and_then(Element::as_string),
+                Some(name),
+                "{text}"
+            );
         }
-        assert!(read.get("map").unwrap().as_struct().unwrap().get("$ion_1_0").is_some(), "{text}");
+        assert!(
+            read.get("map")
+                .unwrap()
+                .as_struct()
+                .unwrap()
+                .get("$ion_1_0")
+                .is_some(),
+            "{text}"
+        );
     }
 
     #[test]
@@ -184,16 +276,26 @@ mod tests {
             ("-0.0000001", "-1d-7"),
         ] {
             assert_eq!(decimal(plain), written);
-            assert_eq!(Element::read_one(written).unwrap().ion_type(), IonType::Decimal);
+            assert_eq!(
+                Element::read_one(written).unwrap().ion_type(),
+                IonType::Decimal
+            );
         }
     }
 
     #[test]
     fn a_change_stands_in_a_record() {
         let item = |text: &str| json!({"pk": {"S": text}}).as_object().cloned().unwrap();
-        let change =
-            Record::Change { write_micros: 1_684_374_845_117_899, keys: item("a"), new_image: Some(Arc::new(item("a"))), old_image: None };
+        let change = Record::Change {
+            write_micros: 1_684_374_845_117_899,
+            keys: item("a"),
+            new_image: Some(Arc::new(item("a"))),
+            old_image: None,
+        };
         let text = render(&[change]).unwrap();
-        assert_eq!(text, "$ion_1_0 {Record:{Keys:{pk:\"a\"},Metadata:{WriteTimestampMicros:1684374845117899.},NewImage:{pk:\"a\"}}}\n");
+        assert_eq!(
+            text,
+            "$ion_1_0 {Record:{Keys:{pk:\"a\"},Metadata:{WriteTimestampMicros:1684374845117899.},NewImage:{pk:\"a\"}}}\n"
+        );
     }
 }

@@ -17,7 +17,12 @@ pub(super) fn render(records: &[Record]) -> String {
 fn line(record: &Record) -> Value {
     match record {
         Record::Item(item) => json!({"Item": **item}),
-        Record::Change { write_micros, keys, new_image, old_image } => {
+        Record::Change {
+            write_micros,
+            keys,
+            new_image,
+            old_image,
+        } => {
             let mut line = json!({
                 "Metadata": {"WriteTimestampMicros": {"N": write_micros.to_string()}},
                 "Keys": keys,

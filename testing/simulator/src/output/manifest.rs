@@ -61,12 +61,20 @@ pub(super) fn summary(export: &Export, totals: &Totals) -> Value {
             summary["version"] = json!("2020-06-30");
             summary["exportTime"] = json!(iso(at));
         }
-        Scope::Incremental { from, to, old_images } => {
+        Scope::Incremental {
+            from,
+            to,
+            old_images,
+        } => {
             summary["version"] = json!("2023-08-01");
             summary["exportFromTime"] = json!(iso(from));
             summary["exportToTime"] = json!(iso(to));
             summary["exportType"] = json!("INCREMENTAL_EXPORT");
-            summary["outputView"] = json!(if old_images { "NEW_AND_OLD_IMAGES" } else { "NEW_IMAGE" });
+            summary["outputView"] = json!(if old_images {
+                "NEW_AND_OLD_IMAGES"
+            } else {
+                "NEW_IMAGE"
+            });
         }
     }
     summary
@@ -79,6 +87,7 @@ pub(super) fn md5_base64(bytes: &[u8]) -> String {
 }
 
 fn iso(at: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let form =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     at.format(&form).unwrap_or_default()
 }

@@ -1,8 +1,9 @@
 //! What an export shows: the records of every partition, taken from a table's history.
 //!
-//! A filter is judged by an item as it is at the export's time; in an incremental export by the latest image of a changed item, and of a
-//! deleted one by the old image ("Filtering a table export"). A key condition limits what is read, and so what is billed; a filter
-//! expression and a projection only limit what is written.
+//! A filter is judged by an item as it is at the export's time; in an incremental export by the
+//! latest image of a changed item, and of a deleted one by the old image ("Filtering a table
+//! export"). A key condition limits what is read, and so what is billed; a filter expression and a
+//! projection only limit what is written.
 
 use std::sync::Arc;
 
@@ -21,7 +22,12 @@ pub(crate) enum Record {
     /// An item of a full export.
     Item(Arc<Item>),
     /// What became of an item within a window.
-    Change { write_micros: i64, keys: Item, new_image: Option<Arc<Item>>, old_image: Option<Arc<Item>> },
+    Change {
+        write_micros: i64,
+        keys: Item,
+        new_image: Option<Arc<Item>>,
+        old_image: Option<Arc<Item>>,
+    },
 }
 
 /// The records of an export, by partition, and what AWS bills for them.
@@ -32,14 +38,24 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes an export's records from a table. Images are shared, not copied, unless they are projected.
-    pub(crate) fn take(table: &Table, scope: Scope, partitions: u32, filter: Option<&Specification>) -> Result<Self, NotAValue> {
+    /// Takes an export's records from a table. Images are shared, not copied, unless they are
+    /// projected.
+    pub(crate) fn take(
+        table: &Table,
+        scope: Scope,
+        partitions: u32,
+        filter: Option<&Specification>,
+    ) -> Result<Self, NotAValue> {
         let mut files = vec![Vec::new(); usize::try_from(partitions).unwrap_or(1)];
         let mut bytes = 0;
         for history in table.histories() {
             let Some((record, size, of)) = (match scope {
                 Scope::Full { at } => full(history, micros(at)),
-                Scope::Incremental { from, to, old_images } => change(table, history, micros(from), micros(to), old_images),
+                Scope::Incremental {
+                    from,
+                    to,
+                    old_images,
+                } => change(table, history, micros(from), micros(to), old_images),
             }) else {
                 continue;
             };
@@ -55,19 +71,32 @@ impl Snapshot {
             Scope::Full { .. } => bytes,
             Scope::Incremental { .. } => bytes.max(INCREMENTAL_FLOOR_BYTES),
         };
-        Ok(Self { partitions: files, billed_size_bytes })
+        Ok(Self {
+            partitions: files,
+            billed_size_bytes,
+        })
     }
 }
 
 /// A record with only the attributes that are asked for. The keys of a change stay.
 fn projected(record: Record, filter: Option<&Specification>) -> Record {
-    let Some(projection) = filter.and_then(Specification::projection) else { return record };
+    let Some(projection) = filter.and_then(Specification::projection) else {
+        return record;
+    };
     let apply = |image: Arc<Item>| Arc::new(projection.apply(&image));
     match record {
         Record::Item(item) => Record::Item(apply(item)),
-        Record::Change { write_micros, keys, new_image, old_image } => {
-            Record::Change { write_micros, keys, new_image: new_image.map(apply), old_image: old_image.map(apply) }
-        }
+        Record::Change {
+            write_micros,
+            keys,
+            new_image,
+            old_image,
+        } => Record::Change {
+            write_micros,
+            keys,
+            new_image: new_image.map(apply),
+            old_image: old_image.map(apply),
+        },
     }
 }
 
@@ -75,12 +104,21 @@ type Found = Option<(Record, u64, Arc<Item>)>;
 
 fn full(history: &[Version], at_micros: i64) -> Found {
     let item = image_before(history, at_micros.saturating_add(1))?;
-    Some((Record::Item(Arc::clone(item)), item_bytes(item), Arc::clone(item)))
+    Some((
+        Record::Item(Arc::clone(item)),
+        item_bytes(item),
+        Arc::clone(item),
+    ))
 }
 
-/// An item's change from `from` on and before `to`; nothing if it was untouched or came and went inside the window.
+/// An item's change from `from` on and before `to`; nothing if it was untouched or came and went
+/// inside the window.
 fn change(table: &Table, history: &[Version], from: i64, to: i64, old_images: bool) -> Found {
-    let last = history.iter().rev().find(|version| version.at_micros < to).filter(|last| last.at_micros >= from)?;
+    let last = history
+        .iter()
+        .rev()
+        .find(|version| version.at_micros < to)
+        .filter(|last| last.at_micros >= from)?;
     let old = image_before(history, from);
     let of = last.image.as_ref().or(old)?;
     let record = Record::Change {
@@ -89,7 +127,8 @@ fn change(table: &Table, history: &[Version], from: i64, to: i64, old_images: bo
         new_image: last.image.clone(),
         old_image: old.filter(|_| old_images).cloned(),
     };
-    let size = last.image.as_deref().map_or(0, item_bytes) + old.filter(|_| old_images).map_or(0, |old| item_bytes(old));
+    let size = last.image.as_deref().map_or(0, item_bytes)
+        + old.filter(|_| old_images).map_or(0, |old| item_bytes(old));
     Some((record, size, Arc::clone(of)))
 }
 

@@ -72,7 +72,10 @@ macro_rules! headers {
             cache_control: $input.cache_control.clone(),
             content_language: $input.content_language.clone(),
             expires: $input.expires.clone().map(time::OffsetDateTime::from),
-            storage_class: $input.storage_class.as_ref().map(|class| class.as_str().to_owned()),
+            storage_class: $input
+                .storage_class
+                .as_ref()
+                .map(|class| class.as_str().to_owned()),
             metadata: $input.metadata.clone().into_iter().flatten().collect(),
         }
     };
@@ -108,7 +111,9 @@ impl Bucket {
         } else if self.info.deny_exports {
             Access::DeniedByPolicy
         } else {
-            Access::Granted { region: self.info.region.clone() }
+            Access::Granted {
+                region: self.info.region.clone(),
+            }
         }
     }
 }

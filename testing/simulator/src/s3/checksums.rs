@@ -1,4 +1,5 @@
-//! Checksums of objects and parts: what a client claims is checked, and the sum is kept and given back.
+//! Checksums of objects and parts: what a client claims is checked, and the sum is kept and given
+//! back.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,7 +19,13 @@ pub(crate) enum Algorithm {
     Sha256,
 }
 
-const ALGORITHMS: [Algorithm; 5] = [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme, Algorithm::Sha1, Algorithm::Sha256];
+const ALGORITHMS: [Algorithm; 5] = [
+    Algorithm::Crc32,
+    Algorithm::Crc32c,
+    Algorithm::Crc64Nvme,
+    Algorithm::Sha1,
+    Algorithm::Sha256,
+];
 
 impl Algorithm {
     pub(super) fn of(named: &ChecksumAlgorithm) -> S3Result<Self> {
@@ -61,26 +68,52 @@ pub(crate) struct Sum {
 impl Sum {
     /// The sum over all bytes.
     pub(super) fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
-        Self { algorithm, value: BASE64.encode(algorithm.digest(bytes)), composite: false }
+        Self {
+            algorithm,
+            value: BASE64.encode(algorithm.digest(bytes)),
+            composite: false,
+        }
     }
 
     /// The sum over the sums of parts.
-    pub(super) fn composite<'a>(algorithm: Algorithm, parts: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(super) fn composite<'a>(
+        algorithm: Algorithm,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> Self {
         let sums: Vec<Vec<u8>> = parts.map(|part| algorithm.digest(part)).collect();
-        let value = format!("{}-{}", BASE64.encode(algorithm.digest(&sums.concat())), sums.len());
-        Self { algorithm, value, composite: true }
+        let value = format!(
+            "{}-{}",
+            BASE64.encode(algorithm.digest(&sums.concat())),
+            sums.len()
+        );
+        Self {
+            algorithm,
+            value,
+            composite: true,
+        }
     }
 
     pub(super) fn kind(&self) -> ChecksumType {
-        ChecksumType::from_static(if self.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT })
+        ChecksumType::from_static(if self.composite {
+            ChecksumType::COMPOSITE
+        } else {
+            ChecksumType::FULL_OBJECT
+        })
     }
 
     /// Refuses a claim that this sum does not bear out.
     pub(super) fn bears_out(&self, claim: &Claim) -> S3Result<()> {
-        let value = if claim.value.contains('-') { &self.value } else { self.value.split('-').next().unwrap_or_default() };
+        let value = if claim.value.contains('-') {
+            &self.value
+        } else {
+            self.value.split('-').next().unwrap_or_default()
+        };
         if claim.algorithm == self.algorithm && claim.value != *value {
             let name = self.algorithm.name();
-            return Err(s3_error!(BadDigest, "The {name} you specified did not match the calculated checksum."));
+            return Err(s3_error!(
+                BadDigest,
+                "The {name} you specified did not match the calculated checksum."
+            ));
         }
         Ok(())
     }
@@ -93,22 +126,42 @@ pub(super) struct Claim {
     pub(super) value: String,
 }
 
-/// The claim among a request's members for the five algorithms, in the order of [`ALGORITHMS`]. There may be one.
+/// The claim among a request's members for the five algorithms, in the order of [`ALGORITHMS`].
+/// There may be one.
 pub(super) fn claim(values: [Option<String>; 5]) -> S3Result<Option<Claim>> {
-    let mut claims = ALGORITHMS.into_iter().zip(values).filter_map(|(algorithm, value)| Some(Claim { algorithm, value: value? }));
-    let Some(claim) = claims.next() else { return Ok(None) };
+    let mut claims = ALGORITHMS
+        .into_iter()
+        .zip(values)
+        .filter_map(|(algorithm, value)| {
+            Some(Claim {
+                algorithm,
+                value: value?,
+            })
+        });
+    let Some(claim) = claims.next() else {
+        return Ok(None);
+    };
     if claims.next().is_some() {
-        return Err(s3_error!(InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."));
+        return Err(s3_error!(
+            InvalidRequest,
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        ));
     }
-    let bytes = BASE64.decode(claim.value.split('-').next().unwrap_or_default()).unwrap_or_default();
+    let bytes = BASE64
+        .decode(claim.value.split('-').next().unwrap_or_default())
+        .unwrap_or_default();
     if bytes.len() != claim.algorithm.digest(b"").len() {
         let name = claim.algorithm.name().to_ascii_lowercase();
-        return Err(s3_error!(InvalidRequest, "Value for x-amz-checksum-{name} header is invalid."));
+        return Err(s3_error!(
+            InvalidRequest,
+            "Value for x-amz-checksum-{name} header is invalid."
+        ));
     }
     Ok(Some(claim))
 }
 
-/// Checks what a request says of its body, and returns the sum to keep: of the algorithm claimed or named, if any.
+/// Checks what a request says of its body, and returns the sum to keep: of the algorithm claimed or
+/// named, if any.
 pub(super) fn check(
     bytes: &[u8],
     content_md5: Option<&str>,
@@ -118,10 +171,16 @@ pub(super) fn check(
     if let Some(content_md5) = content_md5 {
         let claimed = BASE64.decode(content_md5).unwrap_or_default();
         if claimed.len() != 16 {
-            return Err(S3Error::with_message(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified was invalid."));
+            return Err(S3Error::with_message(
+                S3ErrorCode::InvalidDigest,
+                "The Content-MD5 you specified was invalid.",
+            ));
         }
         if claimed != md5::Md5::digest(bytes).as_slice() {
-            return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
+            return Err(s3_error!(
+                BadDigest,
+                "The Content-MD5 you specified did not match what we received."
+            ));
         }
     }
     if let Some(claim) = claim {
@@ -129,7 +188,9 @@ pub(super) fn check(
         sum.bears_out(claim)?;
         return Ok(Some(sum));
     }
-    named.map(|named| Ok(Sum::of(Algorithm::of(named)?, bytes))).transpose()
+    named
+        .map(|named| Ok(Sum::of(Algorithm::of(named)?, bytes)))
+        .transpose()
 }
 
 /// The members of a request in which a sum may be claimed.
@@ -175,7 +236,11 @@ mod tests {
             (Algorithm::Crc64Nvme, "ae8b14860a799888"),
             (Algorithm::Sha1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
         ] {
-            assert_eq!(crate::s3::hex(&algorithm.digest(b"123456789")), hex, "{algorithm:?}");
+            assert_eq!(
+                crate::s3::hex(&algorithm.digest(b"123456789")),
+                hex,
+                "{algorithm:?}"
+            );
         }
     }
 
@@ -183,13 +248,46 @@ mod tests {
     fn claims_are_checked() {
         let claimed = |value: &str| claim([Some(value.to_owned()), None, None, None, None]);
         let right = claimed("y/Q5Jg==").unwrap().unwrap();
-        assert_eq!(check(b"123456789", None, Some(&right), None).unwrap().unwrap().value, "y/Q5Jg==");
+        assert_eq!(
+            check(b"123456789", None, Some(&right), None)
+                .unwrap()
+                .unwrap()
+                .value,
+            "y/Q5Jg=="
+        );
         let wrong = claimed("AAAAAA==").unwrap().unwrap();
-        assert_eq!(check(b"123456789", None, Some(&wrong), None).unwrap_err().code().as_str(), "BadDigest");
+        assert_eq!(
+            check(b"123456789", None, Some(&wrong), None)
+                .unwrap_err()
+                .code()
+                .as_str(),
+            "BadDigest"
+        );
         assert!(claimed("no base64").is_err());
         assert!(claimed("AAAA").is_err(), "too short");
-        assert!(claim([Some("y/Q5Jg==".to_owned()), Some("y/Q5Jg==".to_owned()), None, None, None]).is_err());
-        assert_eq!(check(b"x", Some("AAAA"), None, None).unwrap_err().code().as_str(), "InvalidDigest");
-        assert_eq!(check(b"x", Some("AAAAAAAAAAAAAAAAAAAAAA=="), None, None).unwrap_err().code().as_str(), "BadDigest");
+        assert!(
+            claim([
+                Some("y/Q5Jg==".to_owned()),
+                Some("y/Q5Jg==".to_owned()),
+                None,
+                None,
+                None
+            ])
+            .is_err()
+        );
+        assert_eq!(
+            check(b"x", Some("AAAA"), None, None)
+                .unwrap_err()
+                .code()
+                .as_str(),
+            "InvalidDigest"
+        );
+        assert_eq!(
+            check(b"x", Some("AAAAAAAAAAAAAAAAAAAAAA=="), None, None)
+                .unwrap_err()
+                .code()
+                .as_str(),
+            "BadDigest"
+        );
     }
 }

@@ -44,7 +44,10 @@ mod tests {
         let body = b"5;chunk-signature=ab\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n";
         let decoded = decode(body).unwrap();
         assert_eq!(decoded.bytes, b"hello world");
-        assert_eq!(decoded.trailer, [("x-amz-checksum-crc32".to_owned(), "AAAA".to_owned())]);
+        assert_eq!(
+            decoded.trailer,
+            [("x-amz-checksum-crc32".to_owned(), "AAAA".to_owned())]
+        );
         assert!(decode(b"not chunked").is_none());
         assert!(decode(b"ff\r\nshort\r\n").is_none());
     }

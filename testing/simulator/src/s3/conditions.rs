@@ -1,4 +1,5 @@
-//! Conditional requests: If-Match and its kin, in the order of RFC 9110, and what S3 makes of them for writes and copies.
+//! Conditional requests: If-Match and its kin, in the order of RFC 9110, and what S3 makes of them
+//! for writes and copies.
 
 use http::header::{ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
@@ -56,8 +57,12 @@ impl Conditions<'_> {
             Some(Failed::NotModified) => {
                 let mut headers = HeaderMap::new();
                 let mut modified_at = Vec::new();
-                let _ = Timestamp::from(info.modified_at).format(TimestampFormat::HttpDate, &mut modified_at);
-                for (name, value) in [(ETAG, format!("\"{}\"", info.etag).into_bytes()), (LAST_MODIFIED, modified_at)] {
+                let _ = Timestamp::from(info.modified_at)
+                    .format(TimestampFormat::HttpDate, &mut modified_at);
+                for (name, value) in [
+                    (ETAG, format!("\"{}\"", info.etag).into_bytes()),
+                    (LAST_MODIFIED, modified_at),
+                ] {
                     if let Ok(value) = HeaderValue::from_bytes(&value) {
                         headers.insert(name, value);
                     }
@@ -76,19 +81,27 @@ impl Conditions<'_> {
 
     fn failed(&self, info: &ObjectInfo) -> Option<Failed> {
         // Last-Modified shows whole seconds, and clients send back what they were shown.
-        let modified_at = info.modified_at.replace_nanosecond(0).unwrap_or(info.modified_at);
+        let modified_at = info
+            .modified_at
+            .replace_nanosecond(0)
+            .unwrap_or(info.modified_at);
         let time = |given: &Timestamp| OffsetDateTime::from(given.clone());
         if let Some(wanted) = self.if_match {
             if !matches(wanted, info) {
                 return Some(Failed::Precondition);
             }
-        } else if self.if_unmodified_since.is_some_and(|since| modified_at > time(since)) {
+        } else if self
+            .if_unmodified_since
+            .is_some_and(|since| modified_at > time(since))
+        {
             return Some(Failed::Precondition);
         }
         if let Some(unwanted) = self.if_none_match {
             return matches(unwanted, info).then_some(Failed::NotModified);
         }
-        self.if_modified_since.is_some_and(|since| modified_at <= time(since)).then_some(Failed::NotModified)
+        self.if_modified_since
+            .is_some_and(|since| modified_at <= time(since))
+            .then_some(Failed::NotModified)
     }
 }
 
@@ -116,13 +129,22 @@ pub(super) fn check_write(
 
 /// S3's words for headers that it does not act on.
 pub(super) fn not_implemented() -> s3s::S3Error {
-    s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented")
+    s3_error!(
+        NotImplemented,
+        "A header you provided implies functionality that is not implemented"
+    )
 }
 
 fn matches(condition: &ETagCondition, info: &ObjectInfo) -> bool {
-    condition.is_any() || condition.as_etag().is_some_and(|etag| etag.value() == info.etag)
+    condition.is_any()
+        || condition
+            .as_etag()
+            .is_some_and(|etag| etag.value() == info.etag)
 }
 
 fn failed() -> s3s::S3Error {
-    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+    s3_error!(
+        PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold"
+    )
 }

@@ -1,4 +1,5 @@
-//! What buckets and objects answer about things that nobody can set here: as those of S3 that nobody has touched.
+//! What buckets and objects answer about things that nobody can set here: as those of S3 that
+//! nobody has touched.
 
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
@@ -15,11 +16,17 @@ pub(super) fn grants(bucket: &BucketInfo) -> Vec<Grant> {
         type_: Type::from_static(Type::CANONICAL_USER),
         uri: None,
     };
-    vec![Grant { grantee: Some(grantee), permission: Some(Permission::from_static(Permission::FULL_CONTROL)) }]
+    vec![Grant {
+        grantee: Some(grantee),
+        permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
+    }]
 }
 
 pub(super) fn bucket_acl(bucket: &BucketInfo) -> S3Response<GetBucketAclOutput> {
-    S3Response::new(GetBucketAclOutput { grants: Some(grants(bucket)), owner: Some(owner(bucket)) })
+    S3Response::new(GetBucketAclOutput {
+        grants: Some(grants(bucket)),
+        owner: Some(owner(bucket)),
+    })
 }
 
 /// Objects are encrypted with S3's own keys, and say so only here.
@@ -28,14 +35,23 @@ pub(super) fn encryption() -> S3Response<GetBucketEncryptionOutput> {
         kms_master_key_id: None,
         sse_algorithm: ServerSideEncryption::from_static(ServerSideEncryption::AES256),
     };
-    let rule = ServerSideEncryptionRule { apply_server_side_encryption_by_default: Some(by_default), bucket_key_enabled: Some(false) };
+    let rule = ServerSideEncryptionRule {
+        apply_server_side_encryption_by_default: Some(by_default),
+        bucket_key_enabled: Some(false),
+    };
     let rules = ServerSideEncryptionConfiguration { rules: vec![rule] };
-    S3Response::new(GetBucketEncryptionOutput { server_side_encryption_configuration: Some(rules) })
+    S3Response::new(GetBucketEncryptionOutput {
+        server_side_encryption_configuration: Some(rules),
+    })
 }
 
 pub(super) fn ownership() -> S3Response<GetBucketOwnershipControlsOutput> {
-    let rule = OwnershipControlsRule { object_ownership: ObjectOwnership::from_static(ObjectOwnership::BUCKET_OWNER_ENFORCED) };
-    S3Response::new(GetBucketOwnershipControlsOutput { ownership_controls: Some(OwnershipControls { rules: vec![rule] }) })
+    let rule = OwnershipControlsRule {
+        object_ownership: ObjectOwnership::from_static(ObjectOwnership::BUCKET_OWNER_ENFORCED),
+    };
+    S3Response::new(GetBucketOwnershipControlsOutput {
+        ownership_controls: Some(OwnershipControls { rules: vec![rule] }),
+    })
 }
 
 pub(super) fn public_access() -> S3Response<GetPublicAccessBlockOutput> {
@@ -45,7 +61,9 @@ pub(super) fn public_access() -> S3Response<GetPublicAccessBlockOutput> {
         ignore_public_acls: Some(true),
         restrict_public_buckets: Some(true),
     };
-    S3Response::new(GetPublicAccessBlockOutput { public_access_block_configuration: Some(all) })
+    S3Response::new(GetPublicAccessBlockOutput {
+        public_access_block_configuration: Some(all),
+    })
 }
 
 /// The error of a setting that a bucket does not have.

@@ -1,5 +1,5 @@
-//! XML answers as S3 sends them: errors with a sentence, the resource and the request's ids, and characters that XML does
-//! not allow as references.
+//! XML answers as S3 sends them: errors with a sentence, the resource and the request's ids, and
+//! characters that XML does not allow as references.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,9 @@ pub(super) struct Ids {
 
 impl Ids {
     pub(super) fn draw(random: &mut fastrand::Rng) -> Self {
-        let letter = |random: &mut fastrand::Rng| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[random.usize(..32)]);
+        let letter = |random: &mut fastrand::Rng| {
+            char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[random.usize(..32)])
+        };
         let request = (0..16).map(|_| letter(random)).collect();
         let mut host: String = (0..75).map(|_| random.alphanumeric()).collect();
         host.push('=');
@@ -21,37 +23,57 @@ impl Ids {
 
 /// Fills in what an error lacks. A text that is no error comes back as it was.
 pub(super) fn complete(error: &str, path: &str, ids: &Ids) -> String {
-    let (Some(code), Some(end)) = (element(error, "Code"), error.rfind("</Error>")) else { return error.to_owned() };
+    let (Some(code), Some(end)) = (element(error, "Code"), error.rfind("</Error>")) else {
+        return error.to_owned();
+    };
     let mut text = error[..end].to_owned();
     if element(error, "Message").is_none() {
         let _ = write!(text, "<Message>{}</Message>", sentence(code));
     }
-    let (bucket, key) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
+    let (bucket, key) = path
+        .trim_start_matches('/')
+        .split_once('/')
+        .unwrap_or((path.trim_start_matches('/'), ""));
     match code {
         "NoSuchKey" => {
             let _ = write!(text, "<Key>{}</Key>", escape(key));
         }
-        "NoSuchBucket" | "InvalidBucketName" | "BucketNotEmpty" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" => {
+        "NoSuchBucket"
+        | "InvalidBucketName"
+        | "BucketNotEmpty"
+        | "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou" => {
             let _ = write!(text, "<BucketName>{}</BucketName>", escape(bucket));
         }
         _ => {}
     }
-    let _ =
-        write!(text, "<Resource>{}</Resource><RequestId>{}</RequestId><HostId>{}</HostId></Error>", escape(path), ids.request, ids.host);
+    let _ = write!(
+        text,
+        "<Resource>{}</Resource><RequestId>{}</RequestId><HostId>{}</HostId></Error>",
+        escape(path),
+        ids.request,
+        ids.host
+    );
     text
 }
 
 /// S3's sentence for a code, for errors that come without one.
 fn sentence(code: &str) -> &'static str {
     match code {
-        "IncompleteBody" => "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        "IncompleteBody" => {
+            "You did not provide the number of bytes specified by the Content-Length HTTP header"
+        }
         "InternalError" => "We encountered an internal error. Please try again.",
         "InvalidBucketName" => "The specified bucket is not valid.",
         "InvalidRange" => "The requested range is not satisfiable",
         "InvalidURI" => "Couldn't parse the specified URI.",
         "KeyTooLongError" => "Your key is too long",
-        "MalformedPOSTRequest" => "The body of your POST request is not well-formed multipart/form-data.",
-        "MalformedXML" => "The XML you provided was not well-formed or did not validate against our published schema",
+        "MalformedPOSTRequest" => {
+            "The body of your POST request is not well-formed multipart/form-data."
+        }
+        "MalformedXML" => {
+            "The XML you provided was not well-formed or did not validate against our published schema"
+        }
         "MaxMessageLengthExceeded" => "Your request was too big.",
         "MethodNotAllowed" => "The specified method is not allowed against this resource.",
         "MissingContentLength" => "You must provide the Content-Length HTTP header.",
@@ -60,17 +82,19 @@ fn sentence(code: &str) -> &'static str {
     }
 }
 
-/// Control characters as references. XML 1.0 knows no way at all to write them; S3 writes references.
+/// Control characters as references. XML 1.0 knows no way at all to write them; S3 writes
+/// references.
 pub(super) fn without_control_characters(xml: &str) -> String {
     let is_bad = |letter: char| letter.is_ascii_control() && !['\n', '\t', '\r'].contains(&letter);
-    xml.chars().fold(String::with_capacity(xml.len()), |mut text, letter| {
-        if is_bad(letter) {
-            let _ = write!(text, "&#x{:x};", u32::from(letter));
-        } else {
-            text.push(letter);
-        }
-        text
-    })
+    xml.chars()
+        .fold(String::with_capacity(xml.len()), |mut text, letter| {
+            if is_bad(letter) {
+                let _ = write!(text, "&#x{:x};", u32::from(letter));
+            } else {
+                text.push(letter);
+            }
+            text
+        })
 }
 
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
@@ -79,7 +103,9 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -88,13 +114,26 @@ mod tests {
 
     #[test]
     fn errors_get_what_they_lack() {
-        let ids = Ids { request: "REQ".to_owned(), host: "HOST=".to_owned() };
+        let ids = Ids {
+            request: "REQ".to_owned(),
+            host: "HOST=".to_owned(),
+        };
         let error = complete("<Error><Code>InvalidRange</Code></Error>", "/b/a<b", &ids);
         let wanted = "<Error><Code>InvalidRange</Code><Message>The requested range is not satisfiable</Message><Resource>/b/a&lt;b</Resource><RequestId>REQ</RequestId><HostId>HOST=</HostId></Error>";
         assert_eq!(error, wanted);
-        let error = complete("<Error><Code>NoSuchKey</Code><Message>m</Message></Error>", "/b/k/l", &ids);
-        assert!(error.contains("<Message>m</Message><Key>k/l</Key>"), "{error}");
-        assert_eq!(complete("<ListBucketResult/>", "/b", &ids), "<ListBucketResult/>");
+        let error = complete(
+            "<Error><Code>NoSuchKey</Code><Message>m</Message></Error>",
+            "/b/k/l",
+            &ids,
+        );
+        assert!(
+            error.contains("<Message>m</Message><Key>k/l</Key>"),
+            "{error}"
+        );
+        assert_eq!(
+            complete("<ListBucketResult/>", "/b", &ids),
+            "<ListBucketResult/>"
+        );
         assert_eq!(without_control_characters("a\u{1}b\nc"), "a&#x1;b\nc");
     }
 }

@@ -1,5 +1,6 @@
-//! Where the bytes of an object lie: below its bucket's folder under its own key where a file system allows it,
-//! in a folder of the store's own otherwise (a key may hold `//` or `..`, or a part longer than a file name).
+//! Where the bytes of an object lie: below its bucket's folder under its own key where a file
+//! system allows it, in a folder of the store's own otherwise (a key may hold `//` or `..`, or a
+//! part longer than a file name).
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +25,10 @@ pub(super) fn write(root: &Path, bucket: &str, key: &str, bytes: &[u8]) -> std::
         }
     }
     // A key that cannot be a path, or one that would have to be both a file and a folder.
-    let file = format!("{OWN_FOLDER}/objects/{}", plain_etag(format!("{bucket}/{key}").as_bytes()));
+    let file = format!(
+        "{OWN_FOLDER}/objects/{}",
+        plain_etag(format!("{bucket}/{key}").as_bytes())
+    );
     place(&unfinished, &root.join(&file))?;
     Ok(file)
 }
@@ -35,7 +39,8 @@ pub(super) fn remove(root: &Path, bucket: &str, file: &str) {
     let _ = std::fs::remove_file(&path);
     let bucket = root.join(bucket);
     let mut folder = path.parent().map(PathBuf::from);
-    while let Some(empty) = folder.filter(|folder| folder.starts_with(&bucket) && *folder != bucket) {
+    while let Some(empty) = folder.filter(|folder| folder.starts_with(&bucket) && *folder != bucket)
+    {
         if std::fs::remove_dir(&empty).is_err() {
             break;
         }
@@ -53,7 +58,9 @@ fn place(from: &Path, to: &Path) -> std::io::Result<()> {
 fn is_plain(key: &str) -> bool {
     key.len() <= LONGEST_KEY_BYTES
         && !key.contains('\0')
-        && key.split('/').all(|part| !part.is_empty() && part.len() <= LONGEST_PART_BYTES && part != "." && part != "..")
+        && key.split('/').all(|part| {
+            !part.is_empty() && part.len() <= LONGEST_PART_BYTES && part != "." && part != ".."
+        })
 }
 
 #[cfg(test)]
@@ -62,10 +69,26 @@ mod tests {
 
     #[test]
     fn only_keys_that_are_safe_paths_become_paths() {
-        for plain in ["a", "a/b.gz", "AWSDynamoDB/0170-ab/data/x.json.gz", "...", "ä ö"] {
+        for plain in [
+            "a",
+            "a/b.gz",
+            "AWSDynamoDB/0170-ab/data/x.json.gz",
+            "...",
+            "ä ö",
+        ] {
             assert!(is_plain(plain), "{plain}");
         }
-        for not in ["", "/a", "a/", "a//b", "../a", "a/../b", ".", &"x".repeat(201), &"xyz/".repeat(300)] {
+        for not in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "../a",
+            "a/../b",
+            ".",
+            &"x".repeat(201),
+            &"xyz/".repeat(300),
+        ] {
             assert!(!is_plain(not), "{not}");
         }
     }

@@ -26,7 +26,10 @@ impl Journal {
     /// Starts a bucket's journal.
     pub(super) fn create(path: &Path, info: &BucketInfo) -> std::io::Result<Self> {
         let file = File::create(path)?;
-        let mut journal = Self { path: path.to_owned(), file };
+        let mut journal = Self {
+            path: path.to_owned(),
+            file,
+        };
         journal.append(&Entry::Bucket(info.clone()))?;
         Ok(journal)
     }
@@ -62,10 +65,20 @@ impl Journal {
         let beside = path.with_extension("new");
         let mut journal = Self::create(&beside, &info)?;
         for (key, info) in &objects {
-            journal.append(&Entry::Put { key: key.clone(), info: Box::new(info.clone()) })?;
+            journal.append(&Entry::Put {
+                key: key.clone(),
+                info: Box::new(info.clone()),
+            })?;
         }
         std::fs::rename(&beside, path)?;
-        let journal = Self { path: path.to_owned(), file: OpenOptions::new().append(true).open(path)? };
-        Ok(Some(Bucket { info, objects, journal }))
+        let journal = Self {
+            path: path.to_owned(),
+            file: OpenOptions::new().append(true).open(path)?,
+        };
+        Ok(Some(Bucket {
+            info,
+            objects,
+            journal,
+        }))
     }
 }

@@ -16,19 +16,34 @@ pub(crate) enum KeyCheck {
 }
 
 impl KeyCheck {
-    /// Judges a key id, alias or ARN against the ARNs of all known keys. Aliases of AWS's own keys always exist.
-    pub(crate) fn of(key: &str, bucket_region: &str, account: &str, known: &BTreeSet<String>) -> Self {
+    /// Judges a key id, alias or ARN against the ARNs of all known keys. Aliases of AWS's own keys
+    /// always exist.
+    pub(crate) fn of(
+        key: &str,
+        bucket_region: &str,
+        account: &str,
+        known: &BTreeSet<String>,
+    ) -> Self {
         let arn = if key.starts_with("arn:") {
             key.to_owned()
         } else {
-            let resource = if key.starts_with("alias/") { key.to_owned() } else { format!("key/{key}") };
-            format!("arn:{}:kms:{bucket_region}:{account}:{resource}", partition_of(bucket_region))
+            let resource = if key.starts_with("alias/") {
+                key.to_owned()
+            } else {
+                format!("key/{key}")
+            };
+            format!(
+                "arn:{}:kms:{bucket_region}:{account}:{resource}",
+                partition_of(bucket_region)
+            )
         };
         let mut parts = arn.splitn(6, ':');
         let region = parts.nth(3).unwrap_or_default();
         let resource = parts.nth(1).unwrap_or_default();
         if region != bucket_region {
-            Self::OtherRegion { region: region.to_owned() }
+            Self::OtherRegion {
+                region: region.to_owned(),
+            }
         } else if resource.starts_with("alias/aws/") || known.contains(&arn) {
             Self::Usable
         } else {
@@ -49,7 +64,17 @@ mod tests {
         assert_eq!(check(arn), KeyCheck::Usable);
         assert_eq!(check("abc"), KeyCheck::Usable);
         assert_eq!(check("alias/aws/s3"), KeyCheck::Usable);
-        assert_eq!(check("nope"), KeyCheck::Missing { arn: arn.replace("abc", "nope") });
-        assert_eq!(check(&arn.replace("us-east-1", "eu-west-1")), KeyCheck::OtherRegion { region: "eu-west-1".to_owned() });
+        assert_eq!(
+            check("nope"),
+            KeyCheck::Missing {
+                arn: arn.replace("abc", "nope")
+            }
+        );
+        assert_eq!(
+            check(&arn.replace("us-east-1", "eu-west-1")),
+            KeyCheck::OtherRegion {
+                region: "eu-west-1".to_owned()
+            }
+        );
     }
 }

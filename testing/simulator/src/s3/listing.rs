@@ -35,7 +35,10 @@ pub(super) fn list(objects: &BTreeMap<String, ObjectInfo>, query: &Query<'_>) ->
             break;
         }
         let folded = fold(key, query.prefix, query.delimiter);
-        let seen = |prefix: &String| last.as_ref() == Some(prefix) || query.after.is_some_and(|after| prefix.as_str() <= after);
+        let seen = |prefix: &String| {
+            last.as_ref() == Some(prefix)
+                || query.after.is_some_and(|after| prefix.as_str() <= after)
+        };
         if folded.as_ref().is_some_and(seen) {
             continue;
         }
@@ -78,7 +81,9 @@ mod tests {
             sum: None,
             part_sizes: Vec::new(),
         };
-        keys.iter().map(|key| ((*key).to_owned(), info.clone())).collect()
+        keys.iter()
+            .map(|key| ((*key).to_owned(), info.clone()))
+            .collect()
     }
 
     #[test]
@@ -87,7 +92,12 @@ mod tests {
         let mut after: Option<String> = None;
         let mut seen = Vec::new();
         loop {
-            let query = Query { prefix: "", delimiter: Some("/"), after: after.as_deref(), max_keys: 2 };
+            let query = Query {
+                prefix: "",
+                delimiter: Some("/"),
+                after: after.as_deref(),
+                max_keys: 2,
+            };
             let page = list(&objects, &query);
             seen.extend(page.common_prefixes);
             seen.extend(page.objects.into_iter().map(|(key, _)| key));
@@ -103,7 +113,12 @@ mod tests {
     #[test]
     fn a_prefix_limits_the_keys() {
         let objects = objects(&["a/1", "a/b/2", "b"]);
-        let query = Query { prefix: "a/", delimiter: Some("/"), after: None, max_keys: 1000 };
+        let query = Query {
+            prefix: "a/",
+            delimiter: Some("/"),
+            after: None,
+            max_keys: 1000,
+        };
         let page = list(&objects, &query);
         assert_eq!(page.common_prefixes, ["a/b/"]);
         assert_eq!(page.objects.len(), 1);

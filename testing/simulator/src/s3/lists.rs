@@ -1,4 +1,5 @@
-//! Listings: of objects in both versions of the call, and of versions, of which every object has one.
+//! Listings: of objects in both versions of the call, and of versions, of which every object has
+//! one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -12,7 +13,12 @@ use super::service::{S3Service, length, strong};
 
 const MOST_KEYS: i32 = 1_000;
 /// What S3 leaves as it is in a listing with `encoding-type=url`; a blank becomes a plus.
-const LISTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
+const LISTED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'*')
+    .remove(b'/');
 
 /// How keys stand in a listing: as they are, or encoded for URLs.
 pub(super) struct Encoding {
@@ -21,30 +27,56 @@ pub(super) struct Encoding {
 
 impl Encoding {
     pub(super) fn of(asked: Option<&EncodingType>) -> Self {
-        Self { url: asked.is_some_and(|asked| asked.as_str() == EncodingType::URL) }
+        Self {
+            url: asked.is_some_and(|asked| asked.as_str() == EncodingType::URL),
+        }
     }
 
     pub(super) fn text(&self, key: &str) -> String {
-        if self.url { utf8_percent_encode(key, LISTED).to_string().replace("%20", "+") } else { key.to_owned() }
+        if self.url {
+            utf8_percent_encode(key, LISTED)
+                .to_string()
+                .replace("%20", "+")
+        } else {
+            key.to_owned()
+        }
     }
 }
 
 /// A bucket's owner, who owns all that is in it.
 pub(super) fn owner(bucket: &BucketInfo) -> Owner {
-    Owner { id: Some(bucket.owner.clone()), display_name: None }
+    Owner {
+        id: Some(bucket.owner.clone()),
+        display_name: None,
+    }
 }
 
 impl S3Service {
-    pub(super) fn list_2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
+    pub(super) fn list_2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let bucket = self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
         let encoding = Encoding::of(input.encoding_type.as_ref());
         let max_keys = most(input.max_keys)?;
-        let token = input.continuation_token.as_deref().map(after_token).transpose()?;
+        let token = input
+            .continuation_token
+            .as_deref()
+            .map(after_token)
+            .transpose()?;
         let after = token.as_deref().or(input.start_after.as_deref());
-        let query = query(input.prefix.as_deref(), input.delimiter.as_deref(), after, max_keys);
+        let query = query(
+            input.prefix.as_deref(),
+            input.delimiter.as_deref(),
+            after,
+            max_keys,
+        );
         let page = self.store.list(&input.bucket, &query)?;
-        let owner = input.fetch_owner.unwrap_or_default().then(|| owner(&bucket));
+        let owner = input
+            .fetch_owner
+            .unwrap_or_default()
+            .then(|| owner(&bucket));
         Ok(S3Response::new(ListObjectsV2Output {
             key_count: i32::try_from(page.objects.len() + page.common_prefixes.len()).ok(),
             contents: contents(&page, &encoding, owner.as_ref()),
@@ -62,16 +94,28 @@ impl S3Service {
         }))
     }
 
-    pub(super) fn list_1(&self, req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+    pub(super) fn list_1(
+        &self,
+        req: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
         let bucket = self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
         let encoding = Encoding::of(input.encoding_type.as_ref());
         let max_keys = most(input.max_keys)?;
         let after = input.marker.as_deref();
-        let query = query(input.prefix.as_deref(), input.delimiter.as_deref(), after, max_keys);
+        let query = query(
+            input.prefix.as_deref(),
+            input.delimiter.as_deref(),
+            after,
+            max_keys,
+        );
         let page = self.store.list(&input.bucket, &query)?;
         // Without a delimiter clients go on after the last key.
-        let next_marker = page.next.as_deref().filter(|_| input.delimiter.is_some()).map(|next| encoding.text(next));
+        let next_marker = page
+            .next
+            .as_deref()
+            .filter(|_| input.delimiter.is_some())
+            .map(|next| encoding.text(next));
         Ok(S3Response::new(ListObjectsOutput {
             contents: contents(&page, &encoding, Some(&owner(&bucket))),
             common_prefixes: folded(&page, &encoding),
@@ -87,13 +131,21 @@ impl S3Service {
         }))
     }
 
-    pub(super) fn list_versions(&self, req: S3Request<ListObjectVersionsInput>) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+    pub(super) fn list_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
         let bucket = self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
         let encoding = Encoding::of(input.encoding_type.as_ref());
         let max_keys = most(input.max_keys)?;
         let after = input.key_marker.as_deref();
-        let query = query(input.prefix.as_deref(), input.delimiter.as_deref(), after, max_keys);
+        let query = query(
+            input.prefix.as_deref(),
+            input.delimiter.as_deref(),
+            after,
+            max_keys,
+        );
         let page = self.store.list(&input.bucket, &query)?;
         let versions: Vec<ObjectVersion> = page
             .objects
@@ -106,7 +158,9 @@ impl S3Service {
                 e_tag: strong(&info.etag),
                 last_modified: Some(info.modified_at.into()),
                 owner: Some(owner(&bucket)),
-                storage_class: Some(ObjectVersionStorageClass::from(info.headers.class().to_owned())),
+                storage_class: Some(ObjectVersionStorageClass::from(
+                    info.headers.class().to_owned(),
+                )),
                 checksum_algorithm: None,
                 checksum_type: None,
                 restore_status: None,
@@ -130,20 +184,41 @@ impl S3Service {
     }
 }
 
-fn query<'a>(prefix: Option<&'a str>, delimiter: Option<&'a str>, after: Option<&'a str>, max_keys: i32) -> Query<'a> {
-    Query { prefix: prefix.unwrap_or_default(), delimiter, after, max_keys: usize::try_from(max_keys).unwrap_or_default() }
+fn query<'a>(
+    prefix: Option<&'a str>,
+    delimiter: Option<&'a str>,
+    after: Option<&'a str>,
+    max_keys: i32,
+) -> Query<'a> {
+    Query {
+        prefix: prefix.unwrap_or_default(),
+        delimiter,
+        after,
+        max_keys: usize::try_from(max_keys).unwrap_or_default(),
+    }
 }
 
 fn most(asked: Option<i32>) -> S3Result<i32> {
     match asked {
-        Some(asked) if asked < 0 => Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647")),
+        Some(asked) if asked < 0 => Err(s3_error!(
+            InvalidArgument,
+            "Argument maxKeys must be an integer between 0 and 2147483647"
+        )),
         asked => Ok(asked.unwrap_or(MOST_KEYS).min(MOST_KEYS)),
     }
 }
 
 fn after_token(token: &str) -> S3Result<String> {
-    let key = BASE64.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    key.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
+    let key = BASE64
+        .decode(token)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    key.ok_or_else(|| {
+        s3_error!(
+            InvalidArgument,
+            "The continuation token provided is incorrect"
+        )
+    })
 }
 
 fn contents(page: &Page, encoding: &Encoding, owner: Option<&Owner>) -> Option<Vec<Object>> {
@@ -160,6 +235,8 @@ fn contents(page: &Page, encoding: &Encoding, owner: Option<&Owner>) -> Option<V
 }
 
 fn folded(page: &Page, encoding: &Encoding) -> Option<Vec<CommonPrefix>> {
-    let prefixes = page.common_prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(encoding.text(prefix)) });
+    let prefixes = page.common_prefixes.iter().map(|prefix| CommonPrefix {
+        prefix: Some(encoding.text(prefix)),
+    });
     (!page.common_prefixes.is_empty()).then(|| prefixes.collect())
 }

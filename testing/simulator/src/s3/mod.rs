@@ -1,6 +1,7 @@
 //! S3 on a folder: buckets, objects, and the listener that speaks S3's protocol over them.
 //!
-//! Objects are kept by an index of our own, with the ETag S3 would give them; s3s does the protocol.
+//! Objects are kept by an index of our own, with the ETag S3 would give them; s3s does the
+//! protocol.
 
 mod bucket;
 mod buckets;

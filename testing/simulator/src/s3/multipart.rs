@@ -30,7 +30,8 @@ pub(super) struct Upload {
     pub(super) bucket: String,
     pub(super) key: String,
     pub(super) headers: Headers,
-    /// The checksum asked for when it began, and whether it is to be one over the sums of the parts.
+    /// The checksum asked for when it began, and whether it is to be one over the sums of the
+    /// parts.
     pub(super) algorithm: Option<Algorithm>,
     pub(super) composite: bool,
     pub(super) begun_at: OffsetDateTime,
@@ -80,27 +81,47 @@ impl Uploads {
         modified_at: OffsetDateTime,
     ) -> S3Result<Part> {
         if !PART_NUMBERS.contains(&number) {
-            return Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive"));
+            return Err(s3_error!(
+                InvalidArgument,
+                "Part number must be an integer between 1 and 10000, inclusive"
+            ));
         }
         let mut uploads = self.uploads();
-        let upload = uploads.get_mut(id).filter(|upload| upload.is_of(bucket, key)).ok_or_else(no_such_upload)?;
+        let upload = uploads
+            .get_mut(id)
+            .filter(|upload| upload.is_of(bucket, key))
+            .ok_or_else(no_such_upload)?;
         let sum = sum.or_else(|| upload.algorithm.map(|algorithm| Sum::of(algorithm, &bytes)));
-        let part = Part { etag: plain_etag(&bytes), bytes, sum, modified_at };
+        let part = Part {
+            etag: plain_etag(&bytes),
+            bytes,
+            sum,
+            modified_at,
+        };
         upload.parts.insert(number, part.clone());
         Ok(part)
     }
 
     /// An upload as it is.
     pub(super) fn get(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
-        self.uploads().get(id).filter(|upload| upload.is_of(bucket, key)).cloned().ok_or_else(no_such_upload)
+        self.uploads()
+            .get(id)
+            .filter(|upload| upload.is_of(bucket, key))
+            .cloned()
+            .ok_or_else(no_such_upload)
     }
 
     /// The uploads of a bucket by key, those of one key by age.
     pub(super) fn of_bucket(&self, bucket: &str) -> Vec<(String, Upload)> {
         let uploads = self.uploads();
-        let mut found: Vec<_> =
-            uploads.iter().filter(|(_, upload)| upload.bucket == bucket).map(|(id, upload)| (id.clone(), upload.clone())).collect();
-        found.sort_by(|(a, one), (b, other)| (&one.key, one.begun_at, a).cmp(&(&other.key, other.begun_at, b)));
+        let mut found: Vec<_> = uploads
+            .iter()
+            .filter(|(_, upload)| upload.bucket == bucket)
+            .map(|(id, upload)| (id.clone(), upload.clone()))
+            .collect();
+        found.sort_by(|(a, one), (b, other)| {
+            (&one.key, one.begun_at, a).cmp(&(&other.key, other.begun_at, b))
+        });
         found
     }
 
@@ -112,7 +133,9 @@ impl Uploads {
     }
 
     fn uploads(&self) -> MutexGuard<'_, HashMap<String, Upload>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,29 +152,66 @@ impl Upload {
                 "The XML you provided was not well-formed or did not validate against our published schema"
             ));
         }
-        if named.windows(2).any(|pair| pair[0].number >= pair[1].number) {
-            return Err(s3_error!(InvalidPartOrder, "The list of parts was not in ascending order. Parts must be ordered by part number."));
+        if named
+            .windows(2)
+            .any(|pair| pair[0].number >= pair[1].number)
+        {
+            return Err(s3_error!(
+                InvalidPartOrder,
+                "The list of parts was not in ascending order. Parts must be ordered by part number."
+            ));
         }
         let mut parts = Vec::new();
         for (at, named_part) in named.iter().enumerate() {
-            let fits = |part: &&Part| named_part.etag.as_ref().is_none_or(|etag| *etag == part.etag);
-            let part = self.parts.get(&named_part.number).filter(fits).ok_or_else(invalid_part)?;
+            let fits = |part: &&Part| {
+                named_part
+                    .etag
+                    .as_ref()
+                    .is_none_or(|etag| *etag == part.etag)
+            };
+            let part = self
+                .parts
+                .get(&named_part.number)
+                .filter(fits)
+                .ok_or_else(invalid_part)?;
             if let Some(claim) = &named_part.claim {
-                Sum::of(claim.algorithm, &part.bytes).bears_out(claim).map_err(|_| invalid_part())?;
+                Sum::of(claim.algorithm, &part.bytes)
+                    .bears_out(claim)
+                    .map_err(|_| invalid_part())?;
             }
             if part.bytes.len() < LEAST_PART_BYTES && at + 1 < named.len() {
-                return Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size"));
+                return Err(s3_error!(
+                    EntityTooSmall,
+                    "Your proposed upload is smaller than the minimum allowed size"
+                ));
             }
             parts.push(part);
         }
-        let md5s: Vec<[u8; 16]> = parts.iter().map(|part| md5::Md5::digest(&part.bytes).into()).collect();
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.bytes.iter().copied()).collect();
+        let md5s: Vec<[u8; 16]> = parts
+            .iter()
+            .map(|part| md5::Md5::digest(&part.bytes).into())
+            .collect();
+        let bytes: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| part.bytes.iter().copied())
+            .collect();
         let sum = match self.algorithm {
-            Some(algorithm) if self.composite => Sum::composite(algorithm, parts.iter().map(|part| &part.bytes[..])),
+            Some(algorithm) if self.composite => {
+                Sum::composite(algorithm, parts.iter().map(|part| &part.bytes[..]))
+            }
             algorithm => Sum::of(algorithm.unwrap_or(Algorithm::Crc64Nvme), &bytes),
         };
-        let part_sizes = parts.iter().map(|part| u64::try_from(part.bytes.len()).unwrap_or(u64::MAX)).collect();
-        Ok(Whole { bytes, etag: parts_etag(&md5s), headers: self.headers.clone(), sum, part_sizes })
+        let part_sizes = parts
+            .iter()
+            .map(|part| u64::try_from(part.bytes.len()).unwrap_or(u64::MAX))
+            .collect();
+        Ok(Whole {
+            bytes,
+            etag: parts_etag(&md5s),
+            headers: self.headers.clone(),
+            sum,
+            part_sizes,
+        })
     }
 }
 

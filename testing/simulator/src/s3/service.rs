@@ -41,12 +41,21 @@ pub(super) struct Put {
 
 impl S3Service {
     pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { store: Arc::clone(&world.store), clock: world.clock.clone(), uploads: Uploads::default(), world, writing: Mutex::new(()) }
+        Self {
+            store: Arc::clone(&world.store),
+            clock: world.clock.clone(),
+            uploads: Uploads::default(),
+            world,
+            writing: Mutex::new(()),
+        }
     }
 
     /// The faults on order for a call, before it is handled. Those of S3 have S3's codes.
     pub(super) async fn disturb<T>(&self, operation: &str, request: &S3Request<T>) -> S3Result<()> {
-        let region = request.extensions.get::<Caller>().map_or(DEFAULT_REGION, |caller| caller.region.as_str());
+        let region = request
+            .extensions
+            .get::<Caller>()
+            .map_or(DEFAULT_REGION, |caller| caller.region.as_str());
         let disturbance = self.world.faults().disturb(operation, None, region);
         if let Some(delay_ms) = disturbance.delay_ms {
             tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
@@ -56,15 +65,23 @@ impl S3Service {
             Some(Instead::Hang) => std::future::pending().await,
             Some(Instead::Throttle) => Err(s3_error!(SlowDown, "Please reduce your request rate.")),
             Some(Instead::AccessDenied) => Err(s3_error!(AccessDenied, "Access Denied")),
-            Some(Instead::ExpiredCredentials) => Err(s3_error!(ExpiredToken, "The provided token has expired.")),
-            Some(Instead::Error500) => Err(s3_error!(InternalError, "We encountered an internal error. Please try again.")),
+            Some(Instead::ExpiredCredentials) => {
+                Err(s3_error!(ExpiredToken, "The provided token has expired."))
+            }
+            Some(Instead::Error500) => Err(s3_error!(
+                InternalError,
+                "We encountered an internal error. Please try again."
+            )),
         }
     }
 
     /// The bucket a request names, if it exists and is its owner's that the request expects.
     pub(super) fn bucket<T>(&self, request: &S3Request<T>, name: &str) -> S3Result<BucketInfo> {
         let info = self.store.bucket(name)?;
-        let expected = request.headers.get("x-amz-expected-bucket-owner").and_then(|value| value.to_str().ok());
+        let expected = request
+            .headers
+            .get("x-amz-expected-bucket-owner")
+            .and_then(|value| value.to_str().ok());
         if expected.is_some_and(|expected| expected != info.owner) {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
@@ -72,9 +89,16 @@ impl S3Service {
     }
 
     /// An object and the file with its bytes.
-    pub(super) fn object(&self, bucket: &str, key: &str, version: Option<&str>) -> S3Result<(ObjectInfo, PathBuf)> {
+    pub(super) fn object(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> S3Result<(ObjectInfo, PathBuf)> {
         check_version(version)?;
-        self.store.get(bucket, key)?.ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
+        self.store
+            .get(bucket, key)?
+            .ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
     }
 
     /// Puts an object, if its conditions hold, and returns what is known of it.
@@ -82,7 +106,11 @@ impl S3Service {
         let _writing = self.writing();
         if put.if_match.is_some() || put.if_none_match.is_some() {
             let existing = self.store.get(bucket, key)?.map(|(info, _)| info);
-            check_write(put.if_match.as_ref(), put.if_none_match.as_ref(), existing.as_ref())?;
+            check_write(
+                put.if_match.as_ref(),
+                put.if_none_match.as_ref(),
+                existing.as_ref(),
+            )?;
         }
         let new = NewObject {
             etag: put.etag,
@@ -102,13 +130,20 @@ impl S3Service {
 impl From<StoreError> for s3s::S3Error {
     fn from(trouble: StoreError) -> Self {
         match trouble {
-            StoreError::NoSuchBucket => s3_error!(NoSuchBucket, "The specified bucket does not exist"),
+            StoreError::NoSuchBucket => {
+                s3_error!(NoSuchBucket, "The specified bucket does not exist")
+            }
             StoreError::BucketExists(_) => s3_error!(
                 BucketAlreadyExists,
                 "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."
             ),
-            StoreError::BucketNotEmpty => s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"),
-            StoreError::BadBucketName(_) => s3_error!(InvalidBucketName, "The specified bucket is not valid."),
+            StoreError::BucketNotEmpty => s3_error!(
+                BucketNotEmpty,
+                "The bucket you tried to delete is not empty"
+            ),
+            StoreError::BadBucketName(_) => {
+                s3_error!(InvalidBucketName, "The specified bucket is not valid.")
+            }
             StoreError::KeyTooLong => s3_error!(KeyTooLongError, "Your key is too long"),
             StoreError::Disk(trouble) => Self::internal_error(trouble),
         }

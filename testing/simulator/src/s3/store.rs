@@ -62,7 +62,15 @@ pub(crate) struct NewObject {
 
 impl NewObject {
     pub(crate) fn of(key: &str, bytes: Vec<u8>, modified_at: OffsetDateTime) -> Self {
-        Self { key: key.to_owned(), bytes, etag: None, modified_at, headers: Headers::default(), sum: None, part_sizes: Vec::new() }
+        Self {
+            key: key.to_owned(),
+            bytes,
+            etag: None,
+            modified_at,
+            headers: Headers::default(),
+            sum: None,
+            part_sizes: Vec::new(),
+        }
     }
 }
 
@@ -80,14 +88,20 @@ impl ObjectStore {
         let mut buckets = BTreeMap::new();
         for journal in std::fs::read_dir(own.join("buckets"))? {
             let path = journal?.path();
-            let name = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned);
+            let name = path
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .map(str::to_owned);
             if let (Some(name), true) = (name, path.extension().is_some_and(|kind| kind == "jsonl"))
                 && let Some(bucket) = Journal::read(&path)?
             {
                 buckets.insert(name, bucket);
             }
         }
-        Ok(Self { root: root.to_owned(), buckets: Mutex::new(buckets) })
+        Ok(Self {
+            root: root.to_owned(),
+            buckets: Mutex::new(buckets),
+        })
     }
 
     pub(crate) fn create_bucket(&self, name: &str, info: BucketInfo) -> Result<(), StoreError> {
@@ -99,13 +113,25 @@ impl ObjectStore {
             return Err(StoreError::BucketExists(buckets[name].info.owner.clone()));
         };
         std::fs::create_dir_all(self.root.join(name))?;
-        let path = self.root.join(OWN_FOLDER).join("buckets").join(format!("{name}.jsonl"));
+        let path = self
+            .root
+            .join(OWN_FOLDER)
+            .join("buckets")
+            .join(format!("{name}.jsonl"));
         let journal = Journal::create(&path, &info)?;
-        vacant.insert(Bucket { info, objects: BTreeMap::new(), journal });
+        vacant.insert(Bucket {
+            info,
+            objects: BTreeMap::new(),
+            journal,
+        });
         Ok(())
     }
 
-    pub(crate) fn change_bucket(&self, name: &str, change: impl FnOnce(&mut BucketInfo)) -> Result<(), StoreError> {
+    pub(crate) fn change_bucket(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BucketInfo),
+    ) -> Result<(), StoreError> {
         let mut buckets = self.buckets();
         let bucket = buckets.get_mut(name).ok_or(StoreError::NoSuchBucket)?;
         change(&mut bucket.info);
@@ -131,16 +157,31 @@ impl ObjectStore {
     }
 
     pub(crate) fn bucket(&self, name: &str) -> Result<BucketInfo, StoreError> {
-        self.buckets().get(name).map(|bucket| bucket.info.clone()).ok_or(StoreError::NoSuchBucket)
+        self.buckets()
+            .get(name)
+            .map(|bucket| bucket.info.clone())
+            .ok_or(StoreError::NoSuchBucket)
     }
 
     pub(crate) fn bucket_names(&self) -> Vec<(String, BucketInfo)> {
-        self.buckets().iter().map(|(name, bucket)| (name.clone(), bucket.info.clone())).collect()
+        self.buckets()
+            .iter()
+            .map(|(name, bucket)| (name.clone(), bucket.info.clone()))
+            .collect()
     }
 
     /// Whether an export of an account may write into a bucket.
-    pub(crate) fn access(&self, name: &str, exporter: &str, expected_owner: Option<&str>) -> Access {
-        self.buckets().get(name).map_or(Access::NoSuchBucket, |bucket| bucket.access(exporter, expected_owner))
+    pub(crate) fn access(
+        &self,
+        name: &str,
+        exporter: &str,
+        expected_owner: Option<&str>,
+    ) -> Access {
+        self.buckets()
+            .get(name)
+            .map_or(Access::NoSuchBucket, |bucket| {
+                bucket.access(exporter, expected_owner)
+            })
     }
 
     /// Puts an object, and returns what is known of it.
@@ -158,23 +199,40 @@ impl ObjectStore {
             etag: new.etag.unwrap_or_else(|| plain_etag(&new.bytes)),
             modified_at: new.modified_at,
             headers: new.headers,
-            sum: Some(new.sum.unwrap_or_else(|| Sum::of(Algorithm::Crc64Nvme, &new.bytes))),
+            sum: Some(
+                new.sum
+                    .unwrap_or_else(|| Sum::of(Algorithm::Crc64Nvme, &new.bytes)),
+            ),
             part_sizes: new.part_sizes,
         };
         let mut buckets = self.buckets();
         let kept = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
-        kept.journal.append(&Entry::Put { key: new.key.clone(), info: Box::new(info.clone()) })?;
-        if let Some(old) = kept.objects.insert(new.key, info.clone()).filter(|old| old.file != info.file) {
+        kept.journal.append(&Entry::Put {
+            key: new.key.clone(),
+            info: Box::new(info.clone()),
+        })?;
+        if let Some(old) = kept
+            .objects
+            .insert(new.key, info.clone())
+            .filter(|old| old.file != info.file)
+        {
             files::remove(&self.root, bucket, &old.file);
         }
         Ok(info)
     }
 
     /// What is known of an object, and the file with its bytes; `None` when there is no such key.
-    pub(crate) fn get(&self, bucket: &str, key: &str) -> Result<Option<(ObjectInfo, PathBuf)>, StoreError> {
+    pub(crate) fn get(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<(ObjectInfo, PathBuf)>, StoreError> {
         let buckets = self.buckets();
         let bucket = buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?;
-        Ok(bucket.objects.get(key).map(|info| (info.clone(), self.root.join(&info.file))))
+        Ok(bucket
+            .objects
+            .get(key)
+            .map(|info| (info.clone(), self.root.join(&info.file))))
     }
 
     /// Deletes an object; whether it was there does not matter to S3.
@@ -182,7 +240,9 @@ impl ObjectStore {
         let mut buckets = self.buckets();
         let kept = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
         if let Some(old) = kept.objects.remove(key) {
-            kept.journal.append(&Entry::Delete { key: key.to_owned() })?;
+            kept.journal.append(&Entry::Delete {
+                key: key.to_owned(),
+            })?;
             files::remove(&self.root, bucket, &old.file);
         }
         Ok(())

@@ -13,13 +13,25 @@ use super::objects::collect;
 use super::service::{Put, S3Service, strong};
 
 const MOST: i32 = 1_000;
-const KEY_IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const KEY_IN_URL: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/');
 
 impl S3Service {
-    pub(super) fn begin_upload(&self, req: S3Request<CreateMultipartUploadInput>) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+    pub(super) fn begin_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
-        let algorithm = input.checksum_algorithm.as_ref().map(Algorithm::of).transpose()?;
+        let algorithm = input
+            .checksum_algorithm
+            .as_ref()
+            .map(Algorithm::of)
+            .transpose()?;
         let composite = match input.checksum_type.as_ref().map(ChecksumType::as_str) {
             Some(kind) => kind == ChecksumType::COMPOSITE,
             None => algorithm.is_some_and(|algorithm| algorithm != Algorithm::Crc64Nvme),
@@ -43,36 +55,77 @@ impl S3Service {
         }))
     }
 
-    pub(super) async fn add_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+    pub(super) async fn add_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
         self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
         let claim = checksums::claim(claims!(input))?;
         let bytes = Bytes::from(collect(input.body).await?);
-        let sum = checksums::check(&bytes, input.content_md5.as_deref(), claim.as_ref(), input.checksum_algorithm.as_ref())?;
-        let part = self.uploads.add((&input.upload_id, &input.bucket, &input.key), input.part_number, bytes, sum, self.clock.now())?;
-        let mut answer = UploadPartOutput { e_tag: strong(&part.etag), ..UploadPartOutput::default() };
+        let sum = checksums::check(
+            &bytes,
+            input.content_md5.as_deref(),
+            claim.as_ref(),
+            input.checksum_algorithm.as_ref(),
+        )?;
+        let part = self.uploads.add(
+            (&input.upload_id, &input.bucket, &input.key),
+            input.part_number,
+            bytes,
+            sum,
+            self.clock.now(),
+        )?;
+        let mut answer = UploadPartOutput {
+            e_tag: strong(&part.etag),
+            ..UploadPartOutput::default()
+        };
         show_sum!(answer, part.sum.as_ref());
         Ok(S3Response::new(answer))
     }
 
-    pub(super) fn end_upload(&self, req: S3Request<CompleteMultipartUploadInput>) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    pub(super) fn end_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         self.bucket(&req, &req.input.bucket)?;
-        let host = req.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+        let host = req
+            .headers
+            .get(http::header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         let input = req.input;
         let claim = checksums::claim(claims!(input))?;
-        let upload = self.uploads.get(&input.upload_id, &input.bucket, &input.key)?;
+        let upload = self
+            .uploads
+            .get(&input.upload_id, &input.bucket, &input.key)?;
         let mut named = Vec::new();
-        for part in input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default() {
+        for part in input
+            .multipart_upload
+            .and_then(|upload| upload.parts)
+            .unwrap_or_default()
+        {
             let claim = checksums::claim(claims!(part))?;
-            named.push(Named { number: part.part_number.unwrap_or_default(), etag: part.e_tag.map(ETag::into_value), claim });
+            named.push(Named {
+                number: part.part_number.unwrap_or_default(),
+                etag: part.e_tag.map(ETag::into_value),
+                claim,
+            });
         }
         let whole = upload.whole(&named)?;
         if let Some(claim) = &claim {
             whole.sum.bears_out(claim)?;
         }
-        if input.mpu_object_size.is_some_and(|size| i64::try_from(whole.bytes.len()).ok() != Some(size)) {
+        if input
+            .mpu_object_size
+            .is_some_and(|size| i64::try_from(whole.bytes.len()).ok() != Some(size))
+        {
             let size = whole.bytes.len();
-            return Err(s3_error!(InvalidRequest, "The provided 'x-amz-mp-object-size' header does not match what was computed: {size}"));
+            return Err(s3_error!(
+                InvalidRequest,
+                "The provided 'x-amz-mp-object-size' header does not match what was computed: {size}"
+            ));
         }
         let put = Put {
             bytes: whole.bytes,
@@ -84,9 +137,14 @@ impl S3Service {
             if_none_match: input.if_none_match,
         };
         let info = self.put(&input.bucket, &input.key, put)?;
-        self.uploads.remove(&input.upload_id, &input.bucket, &input.key)?;
+        self.uploads
+            .remove(&input.upload_id, &input.bucket, &input.key)?;
         let mut answer = CompleteMultipartUploadOutput {
-            location: Some(format!("http://{host}/{}/{}", input.bucket, utf8_percent_encode(&input.key, KEY_IN_URL))),
+            location: Some(format!(
+                "http://{host}/{}/{}",
+                input.bucket,
+                utf8_percent_encode(&input.key, KEY_IN_URL)
+            )),
             e_tag: strong(&info.etag),
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -97,34 +155,48 @@ impl S3Service {
         Ok(S3Response::new(answer))
     }
 
-    pub(super) fn give_up_upload(&self, req: S3Request<AbortMultipartUploadInput>) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+    pub(super) fn give_up_upload(
+        &self,
+        req: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         self.bucket(&req, &req.input.bucket)?;
-        self.uploads.remove(&req.input.upload_id, &req.input.bucket, &req.input.key)?;
+        self.uploads
+            .remove(&req.input.upload_id, &req.input.bucket, &req.input.key)?;
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
-    pub(super) fn parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+    pub(super) fn parts(
+        &self,
+        req: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
         let bucket = self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
-        let upload = self.uploads.get(&input.upload_id, &input.bucket, &input.key)?;
+        let upload = self
+            .uploads
+            .get(&input.upload_id, &input.bucket, &input.key)?;
         let most = input.max_parts.unwrap_or(MOST).clamp(0, MOST);
         let after = input.part_number_marker.unwrap_or_default();
         let mut found = upload.parts.range(after.saturating_add(1)..);
-        let page = found.by_ref().take(usize::try_from(most).unwrap_or_default()).map(|(number, part)| {
-            let mut shown = Part {
-                part_number: Some(*number),
-                e_tag: strong(&part.etag),
-                size: i64::try_from(part.bytes.len()).ok(),
-                last_modified: Some(part.modified_at.into()),
-                ..Part::default()
-            };
-            show_sum!(shown, part.sum.as_ref());
-            shown
-        });
+        let page = found
+            .by_ref()
+            .take(usize::try_from(most).unwrap_or_default())
+            .map(|(number, part)| {
+                let mut shown = Part {
+                    part_number: Some(*number),
+                    e_tag: strong(&part.etag),
+                    size: i64::try_from(part.bytes.len()).ok(),
+                    last_modified: Some(part.modified_at.into()),
+                    ..Part::default()
+                };
+                show_sum!(shown, part.sum.as_ref());
+                shown
+            });
         let page: Vec<Part> = page.collect();
         let is_truncated = found.next().is_some();
         Ok(S3Response::new(ListPartsOutput {
-            checksum_algorithm: upload.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
+            checksum_algorithm: upload
+                .algorithm
+                .map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
             checksum_type: upload.algorithm.map(|_| kind(upload.composite)),
             is_truncated: Some(is_truncated),
             max_parts: Some(most),
@@ -132,7 +204,10 @@ impl S3Service {
             next_part_number_marker: page.last().and_then(|part| part.part_number).or(Some(0)),
             parts: (!page.is_empty()).then_some(page),
             storage_class: Some(StorageClass::from(upload.headers.class().to_owned())),
-            initiator: Some(Initiator { id: Some(bucket.owner.clone()), display_name: None }),
+            initiator: Some(Initiator {
+                id: Some(bucket.owner.clone()),
+                display_name: None,
+            }),
             owner: Some(owner(&bucket)),
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -141,15 +216,23 @@ impl S3Service {
         }))
     }
 
-    pub(super) fn list_uploads(&self, req: S3Request<ListMultipartUploadsInput>) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+    pub(super) fn list_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         let bucket = self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
         let encoding = Encoding::of(input.encoding_type.as_ref());
         let most = input.max_uploads.unwrap_or(MOST).clamp(0, MOST);
         let prefix = input.prefix.as_deref().unwrap_or_default();
-        let (key_marker, id_marker) = (input.key_marker.as_deref().unwrap_or_default(), input.upload_id_marker.as_deref());
+        let (key_marker, id_marker) = (
+            input.key_marker.as_deref().unwrap_or_default(),
+            input.upload_id_marker.as_deref(),
+        );
         let all = self.uploads.of_bucket(&input.bucket);
-        let passed = all.iter().position(|(id, upload)| upload.key == key_marker && Some(id.as_str()) == id_marker);
+        let passed = all
+            .iter()
+            .position(|(id, upload)| upload.key == key_marker && Some(id.as_str()) == id_marker);
         let mut found = all.iter().enumerate().filter(|(at, (_, upload))| {
             let after = match passed {
                 Some(passed) => *at > passed,
@@ -173,10 +256,15 @@ impl S3Service {
             match fold {
                 Some(fold) => folded.push(fold),
                 None => shown.push(MultipartUpload {
-                    checksum_algorithm: upload.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
+                    checksum_algorithm: upload
+                        .algorithm
+                        .map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
                     checksum_type: upload.algorithm.map(|_| kind(upload.composite)),
                     initiated: Some(upload.begun_at.into()),
-                    initiator: Some(Initiator { id: Some(bucket.owner.clone()), display_name: None }),
+                    initiator: Some(Initiator {
+                        id: Some(bucket.owner.clone()),
+                        display_name: None,
+                    }),
                     owner: Some(owner(&bucket)),
                     key: Some(encoding.text(&upload.key)),
                     storage_class: Some(StorageClass::from(upload.headers.class().to_owned())),
@@ -185,7 +273,12 @@ impl S3Service {
             }
         }
         let last = last.filter(|_| is_truncated);
-        let folded = folded.iter().map(|prefix| CommonPrefix { prefix: Some(encoding.text(prefix)) }).collect::<Vec<_>>();
+        let folded = folded
+            .iter()
+            .map(|prefix| CommonPrefix {
+                prefix: Some(encoding.text(prefix)),
+            })
+            .collect::<Vec<_>>();
         Ok(S3Response::new(ListMultipartUploadsOutput {
             is_truncated: Some(is_truncated),
             max_uploads: Some(most),
@@ -205,5 +298,9 @@ impl S3Service {
 }
 
 fn kind(composite: bool) -> ChecksumType {
-    ChecksumType::from_static(if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT })
+    ChecksumType::from_static(if composite {
+        ChecksumType::COMPOSITE
+    } else {
+        ChecksumType::FULL_OBJECT
+    })
 }

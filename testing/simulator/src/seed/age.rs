@@ -19,7 +19,11 @@ impl TryFrom<String> for Age {
     fn try_from(text: String) -> Result<Self, BadAge> {
         let read = || {
             let unit = text.chars().last()?;
-            let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| *count >= 0)?;
+            let count: i64 = text
+                .strip_suffix(unit)?
+                .parse()
+                .ok()
+                .filter(|count| *count >= 0)?;
             let seconds = match unit {
                 's' => 1,
                 'm' => 60,

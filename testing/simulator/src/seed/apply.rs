@@ -37,13 +37,25 @@ pub(crate) fn apply(world: &World, seed: &Seed) -> Result<(), SeedError> {
     for bucket in &seed.buckets {
         match add_bucket(world, bucket.clone()) {
             Ok(()) | Err(StoreError::BucketExists(_)) => {}
-            Err(reason) => return Err(SeedError::Bucket { bucket: bucket.name.clone(), reason }),
+            Err(reason) => {
+                return Err(SeedError::Bucket {
+                    bucket: bucket.name.clone(),
+                    reason,
+                });
+            }
         }
     }
-    world.change().kms_keys.extend(seed.kms_keys.iter().cloned());
+    world
+        .change()
+        .kms_keys
+        .extend(seed.kms_keys.iter().cloned());
     for table in &seed.tables {
         let (account, region) = place_of(world, table);
-        if world.state().table(&account, &region, &table.name).is_none() {
+        if world
+            .state()
+            .table(&account, &region, &table.name)
+            .is_none()
+        {
             add_table(world, table)?;
         }
     }
@@ -62,21 +74,42 @@ pub(crate) fn add_bucket(world: &World, bucket: BucketSeed) -> Result<(), StoreE
 }
 
 fn place_of(world: &World, seed: &TableSeed) -> (String, String) {
-    let account = seed.account.clone().unwrap_or_else(|| world.account_id.clone());
-    (account, seed.region.clone().unwrap_or_else(|| DEFAULT_REGION.to_owned()))
+    let account = seed
+        .account
+        .clone()
+        .unwrap_or_else(|| world.account_id.clone());
+    (
+        account,
+        seed.region
+            .clone()
+            .unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+    )
 }
 
 pub(crate) fn add_table(world: &World, seed: &TableSeed) -> Result<(), SeedError> {
-    let bad = |reason: String| SeedError::Table { table: seed.name.clone(), reason };
+    let bad = |reason: String| SeedError::Table {
+        table: seed.name.clone(),
+        reason,
+    };
     let key = |key: &KeySeed| {
         let known = ["S", "N", "B"].contains(&key.kind.as_str());
-        let attribute = KeyAttribute { name: key.name.clone(), kind: key.kind.clone() };
-        if known { Ok(attribute) } else { Err(bad(format!("key {} is neither S, N nor B", key.name))) }
+        let attribute = KeyAttribute {
+            name: key.name.clone(),
+            kind: key.kind.clone(),
+        };
+        if known {
+            Ok(attribute)
+        } else {
+            Err(bad(format!("key {} is neither S, N nor B", key.name)))
+        }
     };
     if !is_table_name(&seed.name) {
         return Err(bad("not a table's name".to_owned()));
     }
-    let keys = (key(&seed.partition_key)?, seed.sort_key.as_ref().map(key).transpose()?);
+    let keys = (
+        key(&seed.partition_key)?,
+        seed.sort_key.as_ref().map(key).transpose()?,
+    );
     let now = world.clock.now();
     let ago = |age: super::Age| now.saturating_sub(age.0);
     let writes = writes_of(seed);
@@ -85,14 +118,25 @@ pub(crate) fn add_table(world: &World, seed: &TableSeed) -> Result<(), SeedError
     if state.table(&account, &region, &seed.name).is_some() {
         return Err(bad("exists already".to_owned()));
     }
-    let place = Place { account, region, name: seed.name.clone() };
+    let place = Place {
+        account,
+        region,
+        name: seed.name.clone(),
+    };
     let mut table = new_table(&mut state, place, ago(seed.age), keys, description(seed));
-    table.recovery = seed.recovery_age.map(|age| PointInTimeRecovery { enabled_at: ago(age), recovery_days: MOST_RECOVERY_DAYS });
+    table.recovery = seed.recovery_age.map(|age| PointInTimeRecovery {
+        enabled_at: ago(age),
+        recovery_days: MOST_RECOVERY_DAYS,
+    });
     for write in writes {
         let at = ago(write.age);
         let written = match (&write.put, &write.delete) {
-            (Some(item), None) => write_item(&mut table, Some(normalise(item).map_err(&bad)?), None, at),
-            (None, Some(key)) => write_item(&mut table, None, Some(&normalise(key).map_err(&bad)?), at),
+            (Some(item), None) => {
+                write_item(&mut table, Some(normalise(item).map_err(&bad)?), None, at)
+            }
+            (None, Some(key)) => {
+                write_item(&mut table, None, Some(&normalise(key).map_err(&bad)?), at)
+            }
             _ => return Err(bad("a write has either put or delete".to_owned())),
         };
         written.map_err(|refused| bad(refused.body().to_string()))?;
@@ -102,9 +146,19 @@ pub(crate) fn add_table(world: &World, seed: &TableSeed) -> Result<(), SeedError
 }
 
 fn writes_of(seed: &TableSeed) -> Vec<WriteSeed> {
-    let literal = seed.items.iter().map(|item| WriteSeed { age: seed.age, put: Some(item.clone()), delete: None });
-    let generated = seed.generate.iter().flat_map(|wanted| generate(seed, wanted));
-    let mut writes: Vec<WriteSeed> = literal.chain(seed.history.iter().cloned()).chain(generated).collect();
+    let literal = seed.items.iter().map(|item| WriteSeed {
+        age: seed.age,
+        put: Some(item.clone()),
+        delete: None,
+    });
+    let generated = seed
+        .generate
+        .iter()
+        .flat_map(|wanted| generate(seed, wanted));
+    let mut writes: Vec<WriteSeed> = literal
+        .chain(seed.history.iter().cloned())
+        .chain(generated)
+        .collect();
     // Oldest first, so that each write finds the past it had.
     writes.sort_by_key(|write| std::cmp::Reverse(write.age));
     writes
@@ -112,7 +166,9 @@ fn writes_of(seed: &TableSeed) -> Vec<WriteSeed> {
 
 fn description(seed: &TableSeed) -> Map<String, serde_json::Value> {
     let keys = std::iter::once(&seed.partition_key).chain(&seed.sort_key);
-    let definitions: Vec<_> = keys.map(|key| json!({"AttributeName": key.name, "AttributeType": key.kind})).collect();
+    let definitions: Vec<_> = keys
+        .map(|key| json!({"AttributeName": key.name, "AttributeType": key.kind}))
+        .collect();
     let provisioned = seed.billing.as_deref() == Some("PROVISIONED");
     let units = if provisioned { 5 } else { 0 };
     let mut description = Map::new();
@@ -122,7 +178,10 @@ fn description(seed: &TableSeed) -> Map<String, serde_json::Value> {
         json!({"ReadCapacityUnits": units, "WriteCapacityUnits": units, "NumberOfDecreasesToday": 0}),
     );
     if !provisioned {
-        description.insert("BillingModeSummary".to_owned(), json!({"BillingMode": "PAY_PER_REQUEST"}));
+        description.insert(
+            "BillingModeSummary".to_owned(),
+            json!({"BillingMode": "PAY_PER_REQUEST"}),
+        );
     }
     description
 }

@@ -1,4 +1,5 @@
-//! Made-up items: the same ones every time, together of every attribute type, written over their table's age.
+//! Made-up items: the same ones every time, together of every attribute type, written over their
+//! table's age.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,18 +16,33 @@ pub(super) fn generate(table: &TableSeed, wanted: &GenerateSeed) -> Vec<WriteSee
     let count = i64::from(wanted.count.max(1));
     let mut writes = Vec::new();
     for number in 0..wanted.count {
-        let age = NEWEST_SECONDS.min(table.age.0.whole_seconds()) + span - span * i64::from(number) / count;
-        writes.push(WriteSeed { age: seconds(age), put: Some(item(table, number, 1)), delete: None });
-        let Some(every) = wanted.change_every.filter(|every| *every > 0) else { continue };
+        let age = NEWEST_SECONDS.min(table.age.0.whole_seconds()) + span
+            - span * i64::from(number) / count;
+        writes.push(WriteSeed {
+            age: seconds(age),
+            put: Some(item(table, number, 1)),
+            delete: None,
+        });
+        let Some(every) = wanted.change_every.filter(|every| *every > 0) else {
+            continue;
+        };
         if number % every != 0 {
             continue;
         }
         // Changed when half of the time since its first write has passed.
         let changed = seconds(age / 2);
         writes.push(if number % (every * 10) == every {
-            WriteSeed { age: changed, put: None, delete: Some(key(table, number)) }
+            WriteSeed {
+                age: changed,
+                put: None,
+                delete: Some(key(table, number)),
+            }
         } else {
-            WriteSeed { age: changed, put: Some(item(table, number, 2)), delete: None }
+            WriteSeed {
+                age: changed,
+                put: Some(item(table, number, 2)),
+                delete: None,
+            }
         });
     }
     writes
@@ -37,10 +53,16 @@ fn seconds(age: i64) -> Age {
 }
 
 fn key(table: &TableSeed, number: u32) -> Map<String, Value> {
-    let sort = table.sort_key.as_ref().map(|key| (key.name.clone(), key_value(key, "order", number)));
+    let sort = table
+        .sort_key
+        .as_ref()
+        .map(|key| (key.name.clone(), key_value(key, "order", number)));
     // With a sort key, ten items share a partition key.
     let owner = if sort.is_some() { number / 10 } else { number };
-    let partition = (table.partition_key.name.clone(), key_value(&table.partition_key, "customer", owner));
+    let partition = (
+        table.partition_key.name.clone(),
+        key_value(&table.partition_key, "customer", owner),
+    );
     std::iter::once(partition).chain(sort).collect()
 }
 
@@ -60,24 +82,45 @@ fn item(table: &TableSeed, number: u32, revision: u32) -> Map<String, Value> {
     let cents = (number * 37) % 10_000;
     let mut item = key(table, number);
     let mut set = |name: &str, value: Value| item.insert(name.to_owned(), value);
-    set("Total", json!({"N": format!("{}.{:02}", cents / 100, cents % 100)}));
-    set("Status", json!({"S": one_of(["NEW", "PAID", "SHIPPED", "DELIVERED"], number)}));
+    set(
+        "Total",
+        json!({"N": format!("{}.{:02}", cents / 100, cents % 100)}),
+    );
+    set(
+        "Status",
+        json!({"S": one_of(["NEW", "PAID", "SHIPPED", "DELIVERED"], number)}),
+    );
     set("Revision", json!({"N": revision.to_string()}));
     set("Gift", json!({"BOOL": number.is_multiple_of(3)}));
     if number.is_multiple_of(2) {
-        set("Tags", json!({"SS": ["retail", format!("season-{}", number % 5)]}));
+        set(
+            "Tags",
+            json!({"SS": ["retail", format!("season-{}", number % 5)]}),
+        );
     }
     if number.is_multiple_of(3) {
-        set("Quantities", json!({"NS": [(number % 7 + 1).to_string(), (number % 7 + 100).to_string()]}));
+        set(
+            "Quantities",
+            json!({"NS": [(number % 7 + 1).to_string(), (number % 7 + 100).to_string()]}),
+        );
     }
     if number.is_multiple_of(5) {
-        set("Label", json!({"B": BASE64.encode(format!("label {number}"))}));
-        set("Pages", json!({"BS": [BASE64.encode(format!("page {number}/1")), BASE64.encode(format!("page {number}/2"))]}));
+        set(
+            "Label",
+            json!({"B": BASE64.encode(format!("label {number}"))}),
+        );
+        set(
+            "Pages",
+            json!({"BS": [BASE64.encode(format!("page {number}/1")), BASE64.encode(format!("page {number}/2"))]}),
+        );
     }
     if number.is_multiple_of(4) {
         set("Note", json!({"NULL": true}));
     } else {
-        set("Note", json!({"S": format!("Zustellung „{number}“ – bitte klingeln ✓")}));
+        set(
+            "Note",
+            json!({"S": format!("Zustellung „{number}“ – bitte klingeln ✓")}),
+        );
     }
     set(
         "Lines",

@@ -1,4 +1,5 @@
-//! What a simulator starts with: tables with a past, buckets and keys, from a file or the built-in sample.
+//! What a simulator starts with: tables with a past, buckets and keys, from a file or the built-in
+//! sample.
 
 mod age;
 mod apply;
@@ -45,7 +46,10 @@ impl BucketSeed {
     /// A bucket of the default account in us-east-1.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -87,14 +91,18 @@ pub struct TableSeed {
 }
 
 impl TableSeed {
-    /// A new, empty table of the default account in us-east-1, without point-in-time recovery, with the partition key `pk`.
+    /// A new, empty table of the default account in us-east-1, without point-in-time recovery, with
+    /// the partition key `pk`.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             account: None,
             region: None,
-            partition_key: KeySeed { name: "pk".to_owned(), kind: "S".to_owned() },
+            partition_key: KeySeed {
+                name: "pk".to_owned(),
+                kind: "S".to_owned(),
+            },
             sort_key: None,
             billing: None,
             age: Age::default(),
@@ -136,7 +144,8 @@ pub struct WriteSeed {
 pub struct GenerateSeed {
     /// How many.
     pub count: u32,
-    /// Every so many items one is changed later on, and one of ten of those deleted; none when absent.
+    /// Every so many items one is changed later on, and one of ten of those deleted; none when
+    /// absent.
     #[serde(default)]
     pub change_every: Option<u32>,
 }

@@ -82,7 +82,11 @@ pub struct Failure {
 /// How an export ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
-    Completed { manifest_key: String, item_count: u64, billed_size_bytes: u64 },
+    Completed {
+        manifest_key: String,
+        item_count: u64,
+        billed_size_bytes: u64,
+    },
     Failed(Failure),
 }
 
@@ -125,8 +129,14 @@ impl Export {
     pub(crate) fn status(&self) -> &'static str {
         match &self.finish {
             None => "IN_PROGRESS",
-            Some(Finish { outcome: Outcome::Completed { .. }, .. }) => "COMPLETED",
-            Some(Finish { outcome: Outcome::Failed(_), .. }) => "FAILED",
+            Some(Finish {
+                outcome: Outcome::Completed { .. },
+                ..
+            }) => "COMPLETED",
+            Some(Finish {
+                outcome: Outcome::Failed(_),
+                ..
+            }) => "FAILED",
         }
     }
 

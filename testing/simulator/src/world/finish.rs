@@ -27,10 +27,20 @@ impl World {
 
     /// Ends one export: if it is due, or now when forced. Returns once it has ended.
     pub(crate) async fn finish_export(self: &Arc<Self>, arn: &str, forced: bool) {
-        let finishing = self.state().export(arn).map(|export| Arc::clone(&export.finishing));
+        let finishing = self
+            .state()
+            .export(arn)
+            .map(|export| Arc::clone(&export.finishing));
         let Some(finishing) = finishing else { return };
         let _one_at_a_time = finishing.lock().await;
-        let Some(export) = self.state().export(arn).filter(|export| export.finish.is_none()).cloned() else { return };
+        let Some(export) = self
+            .state()
+            .export(arn)
+            .filter(|export| export.finish.is_none())
+            .cloned()
+        else {
+            return;
+        };
         let now = self.clock.now();
         if export.due_at > now && !forced {
             return;
@@ -39,7 +49,13 @@ impl World {
         let world = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let outcome = world.outcome_of(&export, ends_at);
-            world.change().finish_export(&export.arn, Finish { at: ends_at, outcome });
+            world.change().finish_export(
+                &export.arn,
+                Finish {
+                    at: ends_at,
+                    outcome,
+                },
+            );
         });
         if let Err(broken) = work.await {
             tracing::error!(%arn, error = %broken, "an export could not be finished");
@@ -51,13 +67,21 @@ impl World {
         if let Some(failure) = export.doom.clone().or_else(|| self.obstacle(export, &keys)) {
             return Outcome::Failed(failure);
         }
-        let filter = export.request.filter_specification.as_ref().map(filter::read).transpose();
+        let filter = export
+            .request
+            .filter_specification
+            .as_ref()
+            .map(filter::read)
+            .transpose();
         let filter = match filter {
             Ok(filter) => filter,
             // Accepted by an earlier version of the simulator, which checked less.
             Err(faults) => {
                 let message = faults.first().map(ToString::to_string).unwrap_or_default();
-                return Outcome::Failed(Failure { code: "UNKNOWN".to_owned(), message });
+                return Outcome::Failed(Failure {
+                    code: "UNKNOWN".to_owned(),
+                    message,
+                });
             }
         };
         let snapshot = {
@@ -71,7 +95,9 @@ impl World {
             let partitions = self.partitions.unwrap_or_else(|| table.partitions());
             Snapshot::take(table, export.scope, partitions, filter.as_ref())
         };
-        let written = snapshot.map_err(OutputError::from).and_then(|snapshot| output::write(&self.store, export, &snapshot, ends_at));
+        let written = snapshot
+            .map_err(OutputError::from)
+            .and_then(|snapshot| output::write(&self.store, export, &snapshot, ends_at));
         match written {
             Ok(written) => Outcome::Completed {
                 manifest_key: written.manifest_key,
@@ -80,7 +106,10 @@ impl World {
             },
             Err(trouble) => {
                 tracing::error!(arn = %export.arn, error = %trouble, "the output of an export could not be written");
-                Outcome::Failed(Failure { code: "UNKNOWN".to_owned(), message: trouble.to_string() })
+                Outcome::Failed(Failure {
+                    code: "UNKNOWN".to_owned(),
+                    message: trouble.to_string(),
+                })
             }
         }
     }
@@ -89,7 +118,9 @@ impl World {
     pub(crate) fn obstacle(&self, export: &Export, keys: &BTreeSet<String>) -> Option<Failure> {
         let request = &export.request;
         let bucket = &request.s3_bucket;
-        let mut access = self.store.access(bucket, &export.account, request.s3_bucket_owner.as_deref());
+        let mut access =
+            self.store
+                .access(bucket, &export.account, request.s3_bucket_owner.as_deref());
         if access == Access::WrongOwner && self.any_account && request.s3_bucket_owner.is_none() {
             // Where any account may export, the default account's buckets are everybody's.
             access = self.store.access(bucket, &self.account_id, None);
@@ -99,7 +130,12 @@ impl World {
             Access::NoSuchBucket => {
                 return Some(Failure {
                     code: "S3NoSuchBucket".to_owned(),
-                    message: s3_says("The specified bucket does not exist", 404, "NoSuchBucket", &export.id),
+                    message: s3_says(
+                        "The specified bucket does not exist",
+                        404,
+                        "NoSuchBucket",
+                        &export.id,
+                    ),
                 });
             }
             Access::WrongOwner => {
@@ -114,7 +150,10 @@ impl World {
                     export.account,
                     export.own_folder(),
                 );
-                return Some(Failure { code: "S3AccessDenied".to_owned(), message: s3_says(&sentence, 403, "AccessDenied", &export.id) });
+                return Some(Failure {
+                    code: "S3AccessDenied".to_owned(),
+                    message: s3_says(&sentence, 403, "AccessDenied", &export.id),
+                });
             }
         };
         let key = request.s3_sse_kms_key_id.as_deref()?;
@@ -123,14 +162,19 @@ impl World {
             KeyCheck::Missing { arn } => format!("Key '{arn}' does not exist"),
             KeyCheck::OtherRegion { region } => format!("Invalid arn {region}"),
         };
-        Some(Failure { code: "KmsNotFoundException".to_owned(), message: s3_says(&sentence, 400, "KMS.NotFoundException", &export.id) })
+        Some(Failure {
+            code: "KmsNotFoundException".to_owned(),
+            message: s3_says(&sentence, 400, "KMS.NotFoundException", &export.id),
+        })
     }
 }
 
 /// The sentence in which an export passes on S3's refusal. Request ids follow from the export's id.
 fn s3_says(sentence: &str, status: u16, code: &str, id: &str) -> String {
     let mut random = fastrand::Rng::with_seed(u64::from(crc32fast::hash(id.as_bytes())));
-    let request_id: String = (0..16).map(|_| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[random.usize(..32)])).collect();
+    let request_id: String = (0..16)
+        .map(|_| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[random.usize(..32)]))
+        .collect();
     let extended: String = (0..75).map(|_| random.alphanumeric()).collect();
     format!(
         "{sentence} (Service: Amazon S3; Status Code: {status}; Error Code: {code}; Request ID: {request_id}; S3 Extended Request ID: {extended}=; Proxy: null)"

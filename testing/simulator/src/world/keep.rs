@@ -13,7 +13,10 @@ const FORMAT: u32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeepError {
     #[error("{path}: {source}")]
-    File { path: String, source: std::io::Error },
+    File {
+        path: String,
+        source: std::io::Error,
+    },
     #[error("the state file is not one of this version: {0}")]
     Format(#[from] serde_json::Error),
     #[error("the state file has format {0}, this simulator reads {FORMAT}")]
@@ -22,7 +25,10 @@ pub(crate) enum KeepError {
 
 impl KeepError {
     pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
-        Self::File { path: path.display().to_string(), source }
+        Self::File {
+            path: path.display().to_string(),
+            source,
+        }
     }
 }
 
@@ -63,7 +69,10 @@ pub(super) fn render(state: &State, clock_offset: time::Duration) -> Result<Vec<
 }
 
 pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), KeepError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).map_err(|source| KeepError::file(folder, source))?;
     }
     let mut beside = path.as_os_str().to_owned();
@@ -77,7 +86,9 @@ pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), KeepError> {
 pub(super) fn load(path: &Path, state: &mut State) -> Result<time::Duration, KeepError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
-        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(time::Duration::ZERO),
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(time::Duration::ZERO);
+        }
         Err(source) => return Err(KeepError::file(path, source)),
     };
     let found: Found = serde_json::from_slice(&text)?;

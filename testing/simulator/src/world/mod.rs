@@ -1,6 +1,7 @@
 //! The simulated world: state, clock and S3, and the one way in which an export comes to its end.
 //!
-//! An export is COMPLETED only after its output is in S3: [`World::finish_export`] writes first and marks after.
+//! An export is COMPLETED only after its output is in S3: [`World::finish_export`] writes first and
+//! marks after.
 
 mod export;
 mod finish;
@@ -57,13 +58,18 @@ impl World {
             None => time::Duration::ZERO,
         };
         let clock = Clock::new(offset, settings.freeze_clock);
-        let store = ObjectStore::open(&settings.data_dir).map_err(|source| KeepError::file(&settings.data_dir, source))?;
+        let store = ObjectStore::open(&settings.data_dir)
+            .map_err(|source| KeepError::file(&settings.data_dir, source))?;
         Ok(Self {
             clock,
             store: Arc::new(store),
             account_id: settings.account_id.clone(),
             any_account: settings.any_account,
-            speed: if settings.speed > 0.0 { settings.speed } else { 1.0 },
+            speed: if settings.speed > 0.0 {
+                settings.speed
+            } else {
+                1.0
+            },
             partitions: settings.partitions.map(|partitions| partitions.max(1)),
             limits: settings.limits.clone(),
             faults: Mutex::new(Faults::new(settings.random_seed)),
@@ -102,10 +108,13 @@ impl World {
 
     /// Writes the state file, if there is one and something changed.
     pub(crate) fn save(&self) -> Result<(), KeepError> {
-        let Some(path) = &self.state_file else { return Ok(()) };
+        let Some(path) = &self.state_file else {
+            return Ok(());
+        };
         if self.unsaved.swap(false, Ordering::AcqRel) {
             let text = keep::render(&self.state(), self.clock.offset())?;
-            keep::write(path, &text).inspect_err(|_| self.unsaved.store(true, Ordering::Release))?;
+            keep::write(path, &text)
+                .inspect_err(|_| self.unsaved.store(true, Ordering::Release))?;
         }
         Ok(())
     }

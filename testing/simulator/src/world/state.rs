@@ -1,4 +1,5 @@
-//! Everything the simulated DynamoDB knows: tables, exports, client tokens, KMS keys and what roles ask for.
+//! Everything the simulated DynamoDB knows: tables, exports, client tokens, KMS keys and what roles
+//! ask for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -55,7 +56,8 @@ impl State {
     /// Goes on after so many restarts: with the same seed, but without drawing the same ids again.
     pub(super) fn restart(&mut self, restarts: u64) {
         self.restarts = restarts;
-        self.random.seed(self.random_seed ^ restarts.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        self.random
+            .seed(self.random_seed ^ restarts.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     }
 
     pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
@@ -63,11 +65,18 @@ impl State {
     }
 
     pub(crate) fn table(&self, account: &str, region: &str, name: &str) -> Option<&Table> {
-        self.tables.get(self.table_ids.get(&place(account, region, name))?)
+        self.tables
+            .get(self.table_ids.get(&place(account, region, name))?)
     }
 
-    pub(crate) fn table_mut(&mut self, account: &str, region: &str, name: &str) -> Option<&mut Table> {
-        self.tables.get_mut(self.table_ids.get(&place(account, region, name))?)
+    pub(crate) fn table_mut(
+        &mut self,
+        account: &str,
+        region: &str,
+        name: &str,
+    ) -> Option<&mut Table> {
+        self.tables
+            .get_mut(self.table_ids.get(&place(account, region, name))?)
     }
 
     /// A table by its id, deleted ones included.
@@ -77,13 +86,21 @@ impl State {
 
     pub(crate) fn add_table(&mut self, table: Table) {
         if !table.deleted {
-            self.table_ids.insert(place(&table.account, &table.region, &table.name), table.id.clone());
+            self.table_ids.insert(
+                place(&table.account, &table.region, &table.name),
+                table.id.clone(),
+            );
         }
         self.tables.insert(table.id.clone(), table);
     }
 
     /// Deletes a table; its history stays while an export needs it.
-    pub(crate) fn delete_table(&mut self, account: &str, region: &str, name: &str) -> Option<Table> {
+    pub(crate) fn delete_table(
+        &mut self,
+        account: &str,
+        region: &str,
+        name: &str,
+    ) -> Option<Table> {
         let id = self.table_ids.remove(&place(account, region, name))?;
         let table = self.tables.get_mut(&id)?;
         table.deleted = true;
@@ -93,11 +110,20 @@ impl State {
     }
 
     fn forget_unneeded_tables(&mut self) {
-        let Self { tables, in_flight, exports, .. } = self;
+        let Self {
+            tables,
+            in_flight,
+            exports,
+            ..
+        } = self;
         if !tables.values().any(|table| table.deleted) {
             return;
         }
-        let needed: BTreeSet<&String> = in_flight.iter().filter_map(|(_, arn)| exports.get(arn)).map(|export| &export.table_id).collect();
+        let needed: BTreeSet<&String> = in_flight
+            .iter()
+            .filter_map(|(_, arn)| exports.get(arn))
+            .map(|export| &export.table_id)
+            .collect();
         tables.retain(|id, table| !table.deleted || needed.contains(id));
     }
 
@@ -130,20 +156,36 @@ impl State {
     }
 
     /// The export that a client token stands for, while it does.
-    pub(crate) fn export_of_token(&self, account: &str, region: &str, token: &str, now: OffsetDateTime) -> Option<&Export> {
-        let export = self.exports.get(self.tokens.get(&place(account, region, token))?)?;
+    pub(crate) fn export_of_token(
+        &self,
+        account: &str,
+        region: &str,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Option<&Export> {
+        let export = self
+            .exports
+            .get(self.tokens.get(&place(account, region, token))?)?;
         (now - export.accepted_at < TOKEN_LIFE).then_some(export)
     }
 
     /// Exports of an account and region that are in progress.
     pub(crate) fn in_flight_of(&self, account: &str, region: &str) -> usize {
-        let exports = self.in_flight.iter().filter_map(|(_, arn)| self.exports.get(arn));
-        exports.filter(|export| export.account == account && export.region == region).count()
+        let exports = self
+            .in_flight
+            .iter()
+            .filter_map(|(_, arn)| self.exports.get(arn));
+        exports
+            .filter(|export| export.account == account && export.region == region)
+            .count()
     }
 
     /// Exports in progress that are due by `now`, soonest first; all of them without a time.
     pub(crate) fn due(&self, now: Option<OffsetDateTime>) -> Vec<String> {
-        let due = self.in_flight.iter().take_while(|(due_at, _)| now.is_none_or(|now| *due_at <= now));
+        let due = self
+            .in_flight
+            .iter()
+            .take_while(|(due_at, _)| now.is_none_or(|now| *due_at <= now));
         due.map(|(_, arn)| arn.clone()).collect()
     }
 

@@ -1,4 +1,5 @@
-//! A table: its schema, its backups setting and every version of every item with the time of its write.
+//! A table: its schema, its backups setting and every version of every item with the time of its
+//! write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ pub(crate) struct PointInTimeRecovery {
 
 impl PointInTimeRecovery {
     pub(crate) fn earliest(&self, now: OffsetDateTime) -> OffsetDateTime {
-        self.enabled_at.max(now - Duration::days(self.recovery_days))
+        self.enabled_at
+            .max(now - Duration::days(self.recovery_days))
     }
 
     pub(crate) fn latest(&self, now: OffsetDateTime) -> OffsetDateTime {
@@ -69,12 +71,14 @@ pub(crate) struct Table {
     pub(crate) created_at: OffsetDateTime,
     pub(crate) partition_key: KeyAttribute,
     pub(crate) sort_key: Option<KeyAttribute>,
-    /// Members of the description that are kept and shown, but mean nothing here: indexes, billing, throughput.
+    /// Members of the description that are kept and shown, but mean nothing here: indexes, billing,
+    /// throughput.
     pub(crate) description: serde_json::Map<String, Value>,
     pub(crate) recovery: Option<PointInTimeRecovery>,
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, String>,
-    /// The attribute that says when an item may go, while time to live is on. Nothing here ever goes by it.
+    /// The attribute that says when an item may go, while time to live is on. Nothing here ever
+    /// goes by it.
     #[serde(default)]
     pub(crate) time_to_live: Option<String>,
     /// Once deleted a table is kept only while an export of it is in progress.
@@ -142,26 +146,42 @@ impl Table {
         if key.len() != 1 + usize::from(self.sort_key.is_some()) {
             return Err("The provided key element does not match the schema".to_owned());
         }
-        self.key_of(key).map_err(|_| "The provided key element does not match the schema".to_owned())
+        self.key_of(key)
+            .map_err(|_| "The provided key element does not match the schema".to_owned())
     }
 
     fn key_part(&self, item: &Item, part: &KeyAttribute) -> Result<Value, String> {
         let KeyAttribute { name, kind } = part;
-        let value =
-            item.get(name).ok_or_else(|| format!("One or more parameter values were invalid: Missing the key {name} in the item"))?;
-        let actual = value.as_object().and_then(|typed| typed.keys().next()).cloned().unwrap_or_default();
+        let value = item.get(name).ok_or_else(|| {
+            format!("One or more parameter values were invalid: Missing the key {name} in the item")
+        })?;
+        let actual = value
+            .as_object()
+            .and_then(|typed| typed.keys().next())
+            .cloned()
+            .unwrap_or_default();
         if &actual != kind {
             return Err(format!(
                 "One or more parameter values were invalid: Type mismatch for key {name} expected: {kind} actual: {actual}"
             ));
         }
         let (size, most, sentence) = if name == &self.partition_key.name {
-            (attribute_bytes(value), MOST_PARTITION_KEY_BYTES, "Size of hashkey has exceeded the maximum size limit of2048 bytes")
+            (
+                attribute_bytes(value),
+                MOST_PARTITION_KEY_BYTES,
+                "Size of hashkey has exceeded the maximum size limit of2048 bytes",
+            )
         } else {
-            (attribute_bytes(value), MOST_SORT_KEY_BYTES, "Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
+            (
+                attribute_bytes(value),
+                MOST_SORT_KEY_BYTES,
+                "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
+            )
         };
         if size > most {
-            return Err(format!("One or more parameter values were invalid: {sentence}"));
+            return Err(format!(
+                "One or more parameter values were invalid: {sentence}"
+            ));
         }
         if value[kind].as_str() == Some("") {
             return Err(format!(
@@ -173,12 +193,18 @@ impl Table {
 
     /// The attributes that make up an item's key.
     pub(crate) fn key_attributes(&self, item: &Item) -> Item {
-        let names = std::iter::once(&self.partition_key).chain(&self.sort_key).map(|part| &part.name);
-        names.filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect()
+        let names = std::iter::once(&self.partition_key)
+            .chain(&self.sort_key)
+            .map(|part| &part.name);
+        names
+            .filter_map(|name| Some((name.clone(), item.get(name)?.clone())))
+            .collect()
     }
 
     pub(crate) fn is_on_demand(&self) -> bool {
-        self.description.get("BillingModeSummary").is_some_and(|summary| summary["BillingMode"] == "PAY_PER_REQUEST")
+        self.description
+            .get("BillingModeSummary")
+            .is_some_and(|summary| summary["BillingMode"] == "PAY_PER_REQUEST")
     }
 
     /// How many partitions AWS gives a table of this capacity and size, by its published rules.
@@ -188,26 +214,43 @@ impl Table {
             PARTITIONS_ON_DEMAND
         } else {
             let throughput = self.description.get("ProvisionedThroughput");
-            let units = |name: &str| throughput.and_then(|throughput| throughput[name].as_f64()).unwrap_or_default();
-            let partitions = units("ReadCapacityUnits") / PARTITION_READ_UNITS + units("WriteCapacityUnits") / PARTITION_WRITE_UNITS;
+            let units = |name: &str| {
+                throughput
+                    .and_then(|throughput| throughput[name].as_f64())
+                    .unwrap_or_default()
+            };
+            let partitions = units("ReadCapacityUnits") / PARTITION_READ_UNITS
+                + units("WriteCapacityUnits") / PARTITION_WRITE_UNITS;
             // One machine cannot simulate more than a thousand partitions.
-            (1..1_000).find(|count: &u32| f64::from(*count) >= partitions).map_or(1_000, u64::from)
+            (1..1_000)
+                .find(|count: &u32| f64::from(*count) >= partitions)
+                .map_or(1_000, u64::from)
         };
         u32::try_from(by_size.max(by_capacity).max(1)).unwrap_or(u32::MAX)
     }
 
     /// The partition an item lives in.
     pub(crate) fn partition_of(&self, item: &Item, partitions: u32) -> usize {
-        let key = item.get(&self.partition_key.name).map(Value::to_string).unwrap_or_default();
+        let key = item
+            .get(&self.partition_key.name)
+            .map(Value::to_string)
+            .unwrap_or_default();
         usize::try_from(crc32fast::hash(key.as_bytes()) % partitions.max(1)).unwrap_or(0)
     }
 
     /// Writes or deletes an item at a time; returns what stood there before that time.
-    pub(crate) fn write(&mut self, key: String, image: Option<Arc<Item>>, at: OffsetDateTime) -> Option<Arc<Item>> {
+    pub(crate) fn write(
+        &mut self,
+        key: String,
+        image: Option<Arc<Item>>,
+        at: OffsetDateTime,
+    ) -> Option<Arc<Item>> {
         let at_micros = micros(at);
         let versions = self.items.entry(key).or_default();
         let place = versions.partition_point(|version| version.at_micros <= at_micros);
-        let before = place.checked_sub(1).and_then(|last| versions[last].image.clone());
+        let before = place
+            .checked_sub(1)
+            .and_then(|last| versions[last].image.clone());
         if place == versions.len() {
             if let Some(old) = &before {
                 self.live_items -= 1;
@@ -230,10 +273,15 @@ impl Table {
     }
 
     /// Every item as it is now, in key order, after a key if one is given.
-    pub(crate) fn scan_after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = (&'a str, &'a Arc<Item>)> + use<'a> {
+    pub(crate) fn scan_after<'a>(
+        &'a self,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a str, &'a Arc<Item>)> + use<'a> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, |after| Excluded(after.to_owned()));
-        self.items.range((from, Unbounded)).filter_map(|(key, versions)| Some((key.as_str(), versions.last()?.image.as_ref()?)))
+        self.items
+            .range((from, Unbounded))
+            .filter_map(|(key, versions)| Some((key.as_str(), versions.last()?.image.as_ref()?)))
     }
 
     /// Every item's history.
@@ -249,7 +297,10 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let partition_key = KeyAttribute { name: "pk".to_owned(), kind: "S".to_owned() };
+        let partition_key = KeyAttribute {
+            name: "pk".to_owned(),
+            kind: "S".to_owned(),
+        };
         Table::new(NewTable {
             id: String::new(),
             arn: String::new(),
@@ -264,7 +315,12 @@ mod tests {
     }
 
     fn item(text: &str) -> Arc<Item> {
-        Arc::new(json!({"pk": {"S": "a"}, "v": {"S": text}}).as_object().cloned().unwrap())
+        Arc::new(
+            json!({"pk": {"S": "a"}, "v": {"S": text}})
+                .as_object()
+                .cloned()
+                .unwrap(),
+        )
     }
 
     #[test]
@@ -273,11 +329,17 @@ mod tests {
         let at = |seconds| OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds);
         let key = table.key_of(&item("1")).unwrap();
         assert!(table.write(key.clone(), Some(item("1")), at(10)).is_none());
-        assert_eq!(table.write(key.clone(), Some(item("22")), at(30)), Some(item("1")));
+        assert_eq!(
+            table.write(key.clone(), Some(item("22")), at(30)),
+            Some(item("1"))
+        );
         assert_eq!(table.item_count(), 1);
         assert_eq!(table.size_bytes(), item_bytes(&item("22")));
         // A write into the past changes history, not the present.
-        assert_eq!(table.write(key.clone(), Some(item("333")), at(20)), Some(item("1")));
+        assert_eq!(
+            table.write(key.clone(), Some(item("333")), at(20)),
+            Some(item("1"))
+        );
         assert_eq!(table.get(&key), Some(&item("22")));
         assert_eq!(table.write(key.clone(), None, at(40)), Some(item("22")));
         assert_eq!((table.item_count(), table.size_bytes()), (0, 0));
@@ -288,7 +350,17 @@ mod tests {
     fn keys_must_fit_the_schema() {
         let table = table();
         let bad = json!({"pk": {"N": "1"}});
-        assert!(table.key_of(bad.as_object().unwrap()).unwrap_err().contains("Type mismatch for key pk"));
-        assert!(table.key_of(&Item::new()).unwrap_err().contains("Missing the key pk"));
+        assert!(
+            table
+                .key_of(bad.as_object().unwrap())
+                .unwrap_err()
+                .contains("Type mismatch for key pk")
+        );
+        assert!(
+            table
+                .key_of(&Item::new())
+                .unwrap_err()
+                .contains("Missing the key pk")
+        );
     }
 }

@@ -15,7 +15,12 @@ async fn readings() -> Aws {
     });
     aws.call("CreateTable", table).await.ok();
     for at in 1..=10 {
-        put(&aws, json!({"id": {"S": "a"}, "at": {"N": at.to_string()}, "even": {"BOOL": at % 2 == 0}}), json!({})).await;
+        put(
+            &aws,
+            json!({"id": {"S": "a"}, "at": {"N": at.to_string()}, "even": {"BOOL": at % 2 == 0}}),
+            json!({}),
+        )
+        .await;
     }
     put(&aws, json!({"id": {"S": "b"}, "at": {"N": "5"}}), json!({})).await;
     aws
@@ -37,7 +42,12 @@ async fn call(aws: &Aws, operation: &str, mut input: Value, members: Value) -> (
 }
 
 fn times(answer: &Value) -> Vec<i64> {
-    answer["Items"].as_array().unwrap().iter().map(|item| item["at"]["N"].as_str().unwrap().parse().unwrap()).collect()
+    answer["Items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["at"]["N"].as_str().unwrap().parse().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -54,23 +64,63 @@ async fn a_query_reads_one_partition_in_the_order_of_its_sort_key() {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect::<serde_json::Map<_, _>>()
             .into();
-        call(&aws, "Query", json!({"KeyConditionExpression": condition, "ExpressionAttributeValues": used}), members).await
+        call(
+            &aws,
+            "Query",
+            json!({"KeyConditionExpression": condition, "ExpressionAttributeValues": used}),
+            members,
+        )
+        .await
     };
-    assert_eq!(times(&query("id = :a", json!({})).await.0), (1..=10).collect::<Vec<_>>());
+    assert_eq!(
+        times(&query("id = :a", json!({})).await.0),
+        (1..=10).collect::<Vec<_>>()
+    );
     let names = json!({"ExpressionAttributeNames": {"#at": "at"}, "ScanIndexForward": false});
-    assert_eq!(times(&query("id = :a AND #at BETWEEN :two AND :nine", names).await.0), [9, 8, 7, 6, 5, 4, 3, 2]);
+    assert_eq!(
+        times(
+            &query("id = :a AND #at BETWEEN :two AND :nine", names)
+                .await
+                .0
+        ),
+        [9, 8, 7, 6, 5, 4, 3, 2]
+    );
     let even = json!({"FilterExpression": "even = :yes", "Limit": 5});
     let first = query("id = :a", even.clone()).await.0;
-    assert_eq!((times(&first), &first["ScannedCount"]), (vec![2, 4], &json!(5)));
+    assert_eq!(
+        (times(&first), &first["ScannedCount"]),
+        (vec![2, 4], &json!(5))
+    );
     let mut rest = even;
     rest["ExclusiveStartKey"] = first["LastEvaluatedKey"].clone();
     assert_eq!(times(&query("id = :a", rest).await.0), [6, 8, 10]);
-    let projected = query("id = :a", json!({"ProjectionExpression": "even", "Limit": 1})).await.0;
+    let projected = query(
+        "id = :a",
+        json!({"ProjectionExpression": "even", "Limit": 1}),
+    )
+    .await
+    .0;
     assert_eq!(projected["Items"], json!([{"even": {"BOOL": false}}]));
-    assert_eq!(query("even = :yes", json!({})).await.1, "ValidationException");
-    assert_eq!(call(&aws, "Query", json!({}), json!({})).await.1, "ValidationException");
-    let scanned = call(&aws, "Scan", json!({"FilterExpression": "attribute_not_exists(even)"}), json!({})).await.0;
-    assert_eq!((times(&scanned), &scanned["ScannedCount"]), (vec![5], &json!(11)));
+    assert_eq!(
+        query("even = :yes", json!({})).await.1,
+        "ValidationException"
+    );
+    assert_eq!(
+        call(&aws, "Query", json!({}), json!({})).await.1,
+        "ValidationException"
+    );
+    let scanned = call(
+        &aws,
+        "Scan",
+        json!({"FilterExpression": "attribute_not_exists(even)"}),
+        json!({}),
+    )
+    .await
+    .0;
+    assert_eq!(
+        (times(&scanned), &scanned["ScannedCount"]),
+        (vec![5], &json!(11))
+    );
 }
 
 #[tokio::test]
@@ -78,14 +128,40 @@ async fn writes_have_conditions() {
     let aws = readings().await;
     let absent = json!({"ConditionExpression": "attribute_not_exists(#id)", "ExpressionAttributeNames": {"#id": "id"}});
     let item = |at: &str| json!({"id": {"S": "a"}, "at": {"N": at}});
-    assert_eq!(put(&aws, item("1"), absent.clone()).await, "ConditionalCheckFailedException");
+    assert_eq!(
+        put(&aws, item("1"), absent.clone()).await,
+        "ConditionalCheckFailedException"
+    );
     assert_eq!(put(&aws, item("11"), absent).await, "");
     let even = json!({"ConditionExpression": "even = :yes", "ExpressionAttributeValues": {":yes": {"BOOL": true}}});
-    assert_eq!(call(&aws, "DeleteItem", json!({"Key": item("1")}), even.clone()).await.1, "ConditionalCheckFailedException");
-    assert_eq!(call(&aws, "DeleteItem", json!({"Key": item("2")}), even).await.1, "");
-    let bad = call(&aws, "DeleteItem", json!({"Key": item("3")}), json!({"ConditionExpression": "even ="})).await;
+    assert_eq!(
+        call(&aws, "DeleteItem", json!({"Key": item("1")}), even.clone())
+            .await
+            .1,
+        "ConditionalCheckFailedException"
+    );
+    assert_eq!(
+        call(&aws, "DeleteItem", json!({"Key": item("2")}), even)
+            .await
+            .1,
+        ""
+    );
+    let bad = call(
+        &aws,
+        "DeleteItem",
+        json!({"Key": item("3")}),
+        json!({"ConditionExpression": "even ="}),
+    )
+    .await;
     assert_eq!(bad.1, "ValidationException");
-    assert!(bad.0["message"].as_str().unwrap().contains("ConditionExpression"), "{}", bad.0);
+    assert!(
+        bad.0["message"]
+            .as_str()
+            .unwrap()
+            .contains("ConditionExpression"),
+        "{}",
+        bad.0
+    );
 }
 
 #[tokio::test]
@@ -106,11 +182,17 @@ async fn an_item_is_updated_or_made() {
     );
     let expected = json!({"id": {"S": "a"}, "at": {"N": "20"}, "n": {"N": "1.5"}, "text": {"S": "x"}, "tags": {"SS": ["a", "b"]}});
     assert_eq!(made.await.0["Attributes"], expected);
-    let changed =
-        update("20", "REMOVE text ADD n :one, tags :c DELETE other :c", values(json!({":one": {"N": "1"}, ":c": {"SS": ["c", "a"]}})))
-            .await
-            .0;
-    assert_eq!(changed["Attributes"], json!({"id": {"S": "a"}, "at": {"N": "20"}, "n": {"N": "2.5"}, "tags": {"SS": ["a", "b", "c"]}}));
+    let changed = update(
+        "20",
+        "REMOVE text ADD n :one, tags :c DELETE other :c",
+        values(json!({":one": {"N": "1"}, ":c": {"SS": ["c", "a"]}})),
+    )
+    .await
+    .0;
+    assert_eq!(
+        changed["Attributes"],
+        json!({"id": {"S": "a"}, "at": {"N": "20"}, "n": {"N": "2.5"}, "tags": {"SS": ["a", "b", "c"]}})
+    );
     let less = update(
         "20",
         "DELETE tags :all SET l = list_append(:l, :l)",
@@ -118,10 +200,16 @@ async fn an_item_is_updated_or_made() {
     )
     .await
     .0;
-    assert_eq!(less["Attributes"], json!({"id": {"S": "a"}, "at": {"N": "20"}, "n": {"N": "2.5"}, "l": {"L": [{"N": "1"}, {"N": "1"}]}}));
+    assert_eq!(
+        less["Attributes"],
+        json!({"id": {"S": "a"}, "at": {"N": "20"}, "n": {"N": "2.5"}, "l": {"L": [{"N": "1"}, {"N": "1"}]}})
+    );
     let mut only_even = values(json!({":yes": {"BOOL": true}, ":s": {"S": "x"}}));
     only_even["ConditionExpression"] = json!("even = :yes");
-    assert_eq!(update("1", "SET t = :s", only_even.clone()).await.1, "ConditionalCheckFailedException");
+    assert_eq!(
+        update("1", "SET t = :s", only_even.clone()).await.1,
+        "ConditionalCheckFailedException"
+    );
     assert_eq!(update("2", "SET t = :s", only_even).await.1, "");
     for (expression, given) in [
         ("SET id = :s", json!({":s": {"S": "b"}})),
@@ -131,6 +219,10 @@ async fn an_item_is_updated_or_made() {
         ("SET a = nothing", json!({":s": {"S": "b"}})),
         ("PUT a :s", json!({":s": {"S": "b"}})),
     ] {
-        assert_eq!(update("1", expression, values(given)).await.1, "ValidationException", "{expression}");
+        assert_eq!(
+            update("1", expression, values(given)).await.1,
+            "ValidationException",
+            "{expression}"
+        );
     }
 }

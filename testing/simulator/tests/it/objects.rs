@@ -5,31 +5,73 @@ use crate::client::{Aws, BUCKET};
 const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=ANYBODY/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
 async fn put(aws: &Aws, path: &str, body: &str) -> reqwest::Response {
-    let request = aws.http.put(format!("{}/{path}", aws.sim().s3_url())).header("authorization", SIGNED);
+    let request = aws
+        .http
+        .put(format!("{}/{path}", aws.sim().s3_url()))
+        .header("authorization", SIGNED);
     request.body(body.to_owned()).send().await.unwrap()
 }
 
 #[tokio::test]
 async fn objects_are_put_got_listed_and_deleted() {
     let aws = Aws::start().await;
-    assert_eq!(put(&aws, "exports/a/b.txt", "hello").await.headers()["etag"], "\"5d41402abc4b2a76b9719d911017c592\"");
+    assert_eq!(
+        put(&aws, "exports/a/b.txt", "hello").await.headers()["etag"],
+        "\"5d41402abc4b2a76b9719d911017c592\""
+    );
     let got = aws.s3("exports/a/b.txt").await;
-    assert_eq!(got.headers()["etag"], "\"5d41402abc4b2a76b9719d911017c592\"");
+    assert_eq!(
+        got.headers()["etag"],
+        "\"5d41402abc4b2a76b9719d911017c592\""
+    );
     assert_eq!(got.text().await.unwrap(), "hello");
-    let listed = aws.s3("exports?list-type=2&prefix=a/").await.text().await.unwrap();
-    assert!(listed.contains("<Key>a/b.txt</Key>") && listed.contains("<KeyCount>1</KeyCount>"), "{listed}");
-    let gone = aws.http.delete(format!("{}/exports/a/b.txt", aws.sim().s3_url())).send().await.unwrap();
+    let listed = aws
+        .s3("exports?list-type=2&prefix=a/")
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        listed.contains("<Key>a/b.txt</Key>") && listed.contains("<KeyCount>1</KeyCount>"),
+        "{listed}"
+    );
+    let gone = aws
+        .http
+        .delete(format!("{}/exports/a/b.txt", aws.sim().s3_url()))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(gone.status(), 204);
     let missing = aws.s3("exports/a/b.txt").await;
     assert_eq!(missing.status(), 404);
-    assert!(missing.text().await.unwrap().contains("<Code>NoSuchKey</Code>"));
-    assert!(aws.s3("nowhere/x").await.text().await.unwrap().contains("<Code>NoSuchBucket</Code>"));
+    assert!(
+        missing
+            .text()
+            .await
+            .unwrap()
+            .contains("<Code>NoSuchKey</Code>")
+    );
+    assert!(
+        aws.s3("nowhere/x")
+            .await
+            .text()
+            .await
+            .unwrap()
+            .contains("<Code>NoSuchBucket</Code>")
+    );
 }
 
 #[tokio::test]
 async fn any_key_has_a_place() {
     let aws = Aws::start().await;
-    for key in ["a", "a/b", "a/b/c", "double//slash", "x/../y", &"long".repeat(200)] {
+    for key in [
+        "a",
+        "a/b",
+        "a/b/c",
+        "double//slash",
+        "x/../y",
+        &"long".repeat(200),
+    ] {
         let path = format!("exports/{}", key.replace("..", "%2E%2E"));
         if key.contains("..") {
             // The client would fold the dots away before sending.
@@ -39,35 +81,83 @@ async fn any_key_has_a_place() {
         assert_eq!(aws.s3(&path).await.text().await.unwrap(), key);
     }
     for key in ["a", "a/b", "a/b/c"] {
-        assert_eq!(aws.s3(&format!("exports/{key}")).await.text().await.unwrap(), key, "a key may be a prefix of another");
+        assert_eq!(
+            aws.s3(&format!("exports/{key}"))
+                .await
+                .text()
+                .await
+                .unwrap(),
+            key,
+            "a key may be a prefix of another"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_bucket_has_a_region_and_an_owner() {
     let aws = Aws::start().await;
-    let head = aws.http.head(format!("{}/{BUCKET}", aws.sim().s3_url())).send().await.unwrap();
+    let head = aws
+        .http
+        .head(format!("{}/{BUCKET}", aws.sim().s3_url()))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(head.headers()["x-amz-bucket-region"], "us-east-1");
     for (owner, status) in [("123456789012", 200), ("999999999999", 403)] {
-        let request = aws.http.head(format!("{}/{BUCKET}", aws.sim().s3_url())).header("x-amz-expected-bucket-owner", owner);
+        let request = aws
+            .http
+            .head(format!("{}/{BUCKET}", aws.sim().s3_url()))
+            .header("x-amz-expected-bucket-owner", owner);
         assert_eq!(request.send().await.unwrap().status(), status);
     }
     let body = "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
     assert_eq!(put(&aws, "far-away", body).await.status(), 200);
-    assert!(aws.s3("far-away?location").await.text().await.unwrap().contains("eu-west-1"));
-    assert!(put(&aws, "far-away", body).await.text().await.unwrap().contains("BucketAlreadyOwnedByYou"));
+    assert!(
+        aws.s3("far-away?location")
+            .await
+            .text()
+            .await
+            .unwrap()
+            .contains("eu-west-1")
+    );
+    assert!(
+        put(&aws, "far-away", body)
+            .await
+            .text()
+            .await
+            .unwrap()
+            .contains("BucketAlreadyOwnedByYou")
+    );
     // In us-east-1 making a bucket again is a success, but not over a bucket elsewhere.
     assert_eq!(put(&aws, BUCKET, "").await.status(), 200);
-    assert!(put(&aws, "far-away", "").await.text().await.unwrap().contains("BucketAlreadyOwnedByYou"));
+    assert!(
+        put(&aws, "far-away", "")
+            .await
+            .text()
+            .await
+            .unwrap()
+            .contains("BucketAlreadyOwnedByYou")
+    );
 }
 
 #[tokio::test]
 async fn chunked_uploads_are_joined() {
     let aws = Aws::start().await;
-    let request = aws.http.put(format!("{}/exports/chunked", aws.sim().s3_url())).header("authorization", SIGNED);
-    let request = request.header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER").header("content-encoding", "aws-chunked");
-    let request = request.header("x-amz-trailer", "x-amz-checksum-crc32").header("x-amz-decoded-content-length", "5");
-    let sent = request.body("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n").send().await.unwrap();
+    let request = aws
+        .http
+        .put(format!("{}/exports/chunked", aws.sim().s3_url()))
+        .header("authorization", SIGNED);
+    let request = request
+        .header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        .header("content-encoding", "aws-chunked");
+    let request = request
+        .header("x-amz-trailer", "x-amz-checksum-crc32")
+        .header("x-amz-decoded-content-length", "5");
+    let sent = request
+        .body("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(sent.status(), 200);
     let got = aws.s3("exports/chunked").await;
     assert!(got.headers().get("content-encoding").is_none());

@@ -17,18 +17,30 @@ pub(crate) struct S3Answer {
 impl S3Answer {
     async fn of(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.text().await.unwrap() }
+        Self {
+            status,
+            headers,
+            body: response.text().await.unwrap(),
+        }
     }
 
     /// The text of the first XML element of a name.
     #[track_caller]
     pub(crate) fn element(&self, name: &str) -> &str {
-        let found = self.body.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once(&format!("</{name}>")));
-        found.unwrap_or_else(|| panic!("no {name} in {}", self.body)).0
+        let found = self
+            .body
+            .split_once(&format!("<{name}>"))
+            .and_then(|(_, rest)| rest.split_once(&format!("</{name}>")));
+        found
+            .unwrap_or_else(|| panic!("no {name} in {}", self.body))
+            .0
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     #[track_caller]
@@ -39,15 +51,29 @@ impl S3Answer {
 
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.element("Code")), (status, code), "{}", self.body);
+        assert_eq!(
+            (self.status, self.element("Code")),
+            (status, code),
+            "{}",
+            self.body
+        );
         assert!(!self.element("Message").is_empty());
     }
 }
 
 /// Sends a request to S3.
-pub(crate) async fn s3(aws: &Aws, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> S3Answer {
+pub(crate) async fn s3(
+    aws: &Aws,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Vec<u8>>,
+) -> S3Answer {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    let mut request = aws.http.request(method, format!("{}/{path}", aws.sim().s3_url())).header("authorization", SIGNED);
+    let mut request = aws
+        .http
+        .request(method, format!("{}/{path}", aws.sim().s3_url()))
+        .header("authorization", SIGNED);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -29,14 +29,21 @@ async fn a_failed_export_keeps_its_token() {
     let arn = aws.started(members.clone()).await;
     aws.control().advance(LONG_ENOUGH).await;
     assert_eq!(aws.started(members).await, arn);
-    aws.export(json!({"ClientToken": "one"})).await.refused("ExportConflictException", CONFLICT);
+    aws.export(json!({"ClientToken": "one"}))
+        .await
+        .refused("ExportConflictException", CONFLICT);
     assert_ne!(aws.started(json!({"ClientToken": "two"})).await, arn);
 }
 
 #[tokio::test]
 async fn any_changed_member_conflicts() {
     let aws = Aws::start().await;
-    aws.control().create_table(&TableSeed { recovery_age: Some(Age::default()), ..TableSeed::new("Other") }).unwrap();
+    aws.control()
+        .create_table(&TableSeed {
+            recovery_age: Some(Age::default()),
+            ..TableSeed::new("Other")
+        })
+        .unwrap();
     aws.started(json!({"ClientToken": "one"})).await;
     for changed in [
         json!({"S3Prefix": "b"}),
@@ -51,7 +58,11 @@ async fn any_changed_member_conflicts() {
         let mut members = changed.clone();
         members["ClientToken"] = json!("one");
         let answer = aws.export(members).await;
-        assert_eq!((answer.code(), answer.message()), ("ExportConflictException", CONFLICT), "{changed}");
+        assert_eq!(
+            (answer.code(), answer.message()),
+            ("ExportConflictException", CONFLICT),
+            "{changed}"
+        );
     }
 }
 
@@ -75,7 +86,9 @@ async fn after_eight_hours_a_token_starts_anew() {
     let aws = Aws::start().await;
     let members = json!({"ClientToken": "one"});
     let first = aws.started(members.clone()).await;
-    aws.control().advance(Duration::from_secs(8 * 3_600 - 1)).await;
+    aws.control()
+        .advance(Duration::from_secs(8 * 3_600 - 1))
+        .await;
     assert_eq!(aws.started(members.clone()).await, first);
     aws.control().advance(Duration::from_secs(1)).await;
     let second = aws.started(members.clone()).await;
@@ -89,5 +102,8 @@ async fn a_replay_needs_the_table() {
     let members = json!({"ClientToken": "one"});
     aws.started(members.clone()).await;
     assert!(aws.control().delete_table(ACCOUNT, REGION, "Orders").await);
-    aws.export(members).await.refused("TableNotFoundException", &format!("Table not found: {ORDERS}"));
+    aws.export(members).await.refused(
+        "TableNotFoundException",
+        &format!("Table not found: {ORDERS}"),
+    );
 }

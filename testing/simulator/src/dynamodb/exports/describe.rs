@@ -1,4 +1,5 @@
-//! DescribeExport, and the description of an export: which members it has depends on how far the export is.
+//! DescribeExport, and the description of an export: which members it has depends on how far the
+//! export is.
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -10,10 +11,20 @@ use crate::dynamodb::error::ApiError;
 use crate::dynamodb::input::{Input, Violations};
 use crate::world::{EXPORT_LIFE, Export, Outcome, Scope};
 
-pub(in crate::dynamodb) async fn describe(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
+pub(in crate::dynamodb) async fn describe(
+    context: &Context<'_>,
+    input: Input<'_>,
+) -> Result<Value, ApiError> {
     let world = context.world;
-    let key = format!("describe {} {}", context.caller.account, context.caller.region);
-    if !world.state().throttle.admit(&key, world.limits.describe_calls, world.clock.now()) {
+    let key = format!(
+        "describe {} {}",
+        context.caller.account, context.caller.region
+    );
+    if !world
+        .state()
+        .throttle
+        .admit(&key, world.limits.describe_calls, world.clock.now())
+    {
         return Err(ApiError::throttled());
     }
     let given = input.text("ExportArn")?;
@@ -23,29 +34,40 @@ pub(in crate::dynamodb) async fn describe(context: &Context<'_>, input: Input<'_
     violations.report()?;
     let given = given.unwrap_or_default();
     context.admit(given)?;
-    let elsewhere = |(partition, service, _)| partition != arn::partition_of(&context.caller.region) || service != "dynamodb";
+    let elsewhere = |(partition, service, _)| {
+        partition != arn::partition_of(&context.caller.region) || service != "dynamodb"
+    };
     if arn::owner_of(given).is_some_and(elsewhere) {
         return Err(ApiError::access_denied());
     }
-    let (table, _) = arn::parse_export(given).ok_or_else(|| ApiError::validation("Invalid Export ARN"))?;
+    let (table, _) =
+        arn::parse_export(given).ok_or_else(|| ApiError::validation("Invalid Export ARN"))?;
     if table.region != context.caller.region {
         return Err(not_found("Invalid export arn"));
     }
     world.finish_export(given, false).await;
     let now = world.clock.now();
     let state = world.state();
-    let export = state.export(given).filter(|export| !is_forgotten(export, now));
+    let export = state
+        .export(given)
+        .filter(|export| !is_forgotten(export, now));
     let export = export.ok_or_else(|| not_found(&format!("Export not found: {given}")))?;
     Ok(json!({"ExportDescription": describe_export(export)}))
 }
 
 fn not_found(what: &str) -> ApiError {
-    ApiError::modelled("ExportNotFoundException", format!("Export not found: {what}"))
+    ApiError::modelled(
+        "ExportNotFoundException",
+        format!("Export not found: {what}"),
+    )
 }
 
 /// AWS tells nothing about an export 90 days after its end.
 pub(super) fn is_forgotten(export: &Export, now: OffsetDateTime) -> bool {
-    export.finish.as_ref().is_some_and(|finish| now - finish.at > EXPORT_LIFE)
+    export
+        .finish
+        .as_ref()
+        .is_some_and(|finish| now - finish.at > EXPORT_LIFE)
 }
 
 /// The description. Members that were not asked for are absent, except the three AWS fills in.
@@ -66,16 +88,30 @@ pub(super) fn describe_export(export: &Export) -> Value {
     show("S3Bucket", json!(request.s3_bucket));
     show("S3BucketOwner", json!(request.s3_bucket_owner));
     show("S3Prefix", json!(request.s3_prefix));
-    show("S3SseAlgorithm", json!(request.s3_sse_algorithm.as_deref().unwrap_or("AES256")));
+    show(
+        "S3SseAlgorithm",
+        json!(request.s3_sse_algorithm.as_deref().unwrap_or("AES256")),
+    );
     show("S3SseKmsKeyId", json!(request.s3_sse_kms_key_id));
-    show("ExportFormat", json!(request.export_format.as_deref().unwrap_or("DYNAMODB_JSON")));
+    show(
+        "ExportFormat",
+        json!(request.export_format.as_deref().unwrap_or("DYNAMODB_JSON")),
+    );
     show("ExportType", json!(request.export_type));
     show("FilterSpecification", json!(request.filter_specification));
     show("DestinationType", json!("S3"));
     match export.scope {
         Scope::Full { at } => show("ExportTime", epoch_seconds(at)),
-        Scope::Incremental { from, to, old_images } => {
-            let view = if old_images { "NEW_AND_OLD_IMAGES" } else { "NEW_IMAGE" };
+        Scope::Incremental {
+            from,
+            to,
+            old_images,
+        } => {
+            let view = if old_images {
+                "NEW_AND_OLD_IMAGES"
+            } else {
+                "NEW_IMAGE"
+            };
             let specification = json!({
                 "ExportFromTime": epoch_seconds(from), "ExportToTime": epoch_seconds(to), "ExportViewType": view,
             });
@@ -85,7 +121,11 @@ pub(super) fn describe_export(export: &Export) -> Value {
     if let Some(finish) = &export.finish {
         show("EndTime", epoch_seconds(finish.at));
         match &finish.outcome {
-            Outcome::Completed { manifest_key, item_count, billed_size_bytes } => {
+            Outcome::Completed {
+                manifest_key,
+                item_count,
+                billed_size_bytes,
+            } => {
                 show("ExportManifest", json!(manifest_key));
                 show("ItemCount", json!(item_count));
                 show("BilledSizeBytes", json!(billed_size_bytes));

@@ -8,11 +8,17 @@ use crate::dynamodb::input::Input;
 use crate::filter;
 use crate::world::Table;
 
-const EXPRESSIONS: [&str; 3] = ["FilterExpression", "ProjectionExpression", "KeyConditionExpression"];
+const EXPRESSIONS: [&str; 3] = [
+    "FilterExpression",
+    "ProjectionExpression",
+    "KeyConditionExpression",
+];
 
 /// What can be said of a filter without its table.
 pub(super) fn check_shape(filter: &Value) -> Result<Specification, ApiError> {
-    let Some(input) = filter.as_object().map(Input) else { return Err(invalid("The specification can not be empty")) };
+    let Some(input) = filter.as_object().map(Input) else {
+        return Err(invalid("The specification can not be empty"));
+    };
     let mut expressions = 0;
     for name in EXPRESSIONS {
         expressions += usize::from(input.text(name)?.is_some());
@@ -23,14 +29,18 @@ pub(super) fn check_shape(filter: &Value) -> Result<Specification, ApiError> {
         names.map_or(Ok(None), |names| names.text(name))?;
     }
     if expressions == 0 && (names.is_some() || values.is_some()) {
-        return Err(invalid("ExpressionAttributeNames and ExpressionAttributeValues can only be specified when using expressions"));
+        return Err(invalid(
+            "ExpressionAttributeNames and ExpressionAttributeValues can only be specified when using expressions",
+        ));
     }
     filter::read(filter).map_err(refusal)
 }
 
 /// What can be said of a filter with its table.
 pub(super) fn check_keys(filter: &Value, table: &Table) -> Result<(), ApiError> {
-    check_shape(filter)?.check_keys(&filter::key_schema(table)).map_err(refusal)
+    check_shape(filter)?
+        .check_keys(&filter::key_schema(table))
+        .map_err(refusal)
 }
 
 /// AWS names one thing that is wrong.

@@ -1,5 +1,6 @@
-//! ExportTableToPointInTime. The order of checks is AWS's: throttle, shape, account, ARN, couplings, table, client token,
-//! times and recovery, quota. A call refused by any of them leaves its client token free.
+//! ExportTableToPointInTime. The order of checks is AWS's: throttle, shape, account, ARN,
+//! couplings, table, client token, times and recovery, quota. A call refused by any of them leaves
+//! its client token free.
 
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -15,7 +16,10 @@ use crate::world::{Export, Failure, Scope, State, World};
 /// How long a refusal by S3 or KMS takes to show.
 const FAILURE_AFTER: Duration = Duration::seconds(10);
 
-pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
+pub(in crate::dynamodb) async fn start(
+    context: &Context<'_>,
+    input: Input<'_>,
+) -> Result<Value, ApiError> {
     let world = context.world;
     throttle(context)?;
     let (request, token) = request::read(input)?;
@@ -26,11 +30,16 @@ pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) 
     let export = {
         let mut state = world.change();
         let missing = || ApiError::export_table_not_found(&request.table_arn);
-        let table = state.table(&arn.account, &context.caller.region, &arn.table).ok_or_else(missing)?;
+        let table = state
+            .table(&arn.account, &context.caller.region, &arn.table)
+            .ok_or_else(missing)?;
         if table.arn != request.table_arn {
             return Err(missing());
         }
-        if let Some(first) = token.as_ref().and_then(|token| state.export_of_token(&arn.account, &arn.region, token, now)) {
+        if let Some(first) = token
+            .as_ref()
+            .and_then(|token| state.export_of_token(&arn.account, &arn.region, token, now))
+        {
             return if first.request == request {
                 Ok(json!({"ExportDescription": describe_export(first)}))
             } else {
@@ -49,15 +58,22 @@ pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) 
             now.replace_millisecond(now.millisecond()).unwrap_or(now)
         };
         let scope = window::scope(&request, table, now)?;
-        let (table_id, live_items, live_bytes) = (table.id.clone(), table.item_count(), table.size_bytes());
+        let (table_id, live_items, live_bytes) =
+            (table.id.clone(), table.item_count(), table.size_bytes());
         if let Some(most) = world.limits.concurrent_exports
             && state.in_flight_of(&arn.account, &arn.region) >= most
         {
-            let message = format!("Subscriber limit exceeded: only {most} exports can be in progress at the same time");
+            let message = format!(
+                "Subscriber limit exceeded: only {most} exports can be in progress at the same time"
+            );
             return Err(ApiError::modelled("LimitExceededException", message));
         }
         let id = new_id(&mut state, &request.table_arn, started_at);
-        let token = token.unwrap_or_else(|| uuid::Builder::from_random_bytes(state.random.u128(..).to_be_bytes()).into_uuid().to_string());
+        let token = token.unwrap_or_else(|| {
+            uuid::Builder::from_random_bytes(state.random.u128(..).to_be_bytes())
+                .into_uuid()
+                .to_string()
+        });
         let mut export = Export {
             arn: format!("{}/export/{id}", request.table_arn),
             id,
@@ -75,14 +91,19 @@ pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) 
             finishing: std::sync::Arc::default(),
         };
         export.doom = doom(world, &state, &export, &arn.table);
-        let nominal = if export.doom.is_some() { FAILURE_AFTER } else { duration(scope, live_items, live_bytes, &mut state.random) };
+        let nominal = if export.doom.is_some() {
+            FAILURE_AFTER
+        } else {
+            duration(scope, live_items, live_bytes, &mut state.random)
+        };
         export.due_at = now.saturating_add(nominal / world.speed);
         state.add_export(export.clone());
         export
     };
     if export.doom.is_none() {
         let (store, probe) = (std::sync::Arc::clone(&world.store), export.clone());
-        let written = tokio::task::spawn_blocking(move || output::write_probe(&store, &probe, now)).await;
+        let written =
+            tokio::task::spawn_blocking(move || output::write_probe(&store, &probe, now)).await;
         if !matches!(written, Ok(Ok(()))) {
             tracing::warn!(arn = %export.arn, "the write probe of an export could not be written");
         }
@@ -96,8 +117,15 @@ pub(in crate::dynamodb) async fn start(context: &Context<'_>, input: Input<'_>) 
 fn throttle(context: &Context<'_>) -> Result<(), ApiError> {
     let world = context.world;
     let key = format!("start {} {}", context.caller.account, context.caller.region);
-    let admitted = world.state().throttle.admit(&key, world.limits.start_calls, world.clock.now());
-    if admitted { Ok(()) } else { Err(ApiError::throttled()) }
+    let admitted = world
+        .state()
+        .throttle
+        .admit(&key, world.limits.start_calls, world.clock.now());
+    if admitted {
+        Ok(())
+    } else {
+        Err(ApiError::throttled())
+    }
 }
 
 /// Milliseconds of the start, and eight hexadecimal digits.
@@ -117,7 +145,12 @@ fn doom(world: &World, state: &State, export: &Export, table: &str) -> Option<Fa
 }
 
 /// AWS's pace: some 140 s for an empty table, some 12 minutes for a small one, more with size.
-fn duration(scope: Scope, live_items: u64, live_bytes: u64, random: &mut fastrand::Rng) -> Duration {
+fn duration(
+    scope: Scope,
+    live_items: u64,
+    live_bytes: u64,
+    random: &mut fastrand::Rng,
+) -> Duration {
     let spread = Duration::seconds_f64(random.f64() * 20.0);
     match (scope, live_items) {
         (Scope::Incremental { .. }, 0) => Duration::seconds(120) + spread,
