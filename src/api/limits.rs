@@ -1,5 +1,5 @@
 //! What a request may cost: how many are worked on at once, how large a body is and how long it may
-//! take to come, how long an answer may take. What a connection may cost is `src/front`'s.
+//! take to come, how long an answer may take. What a connection may cost is `crates/listener`'s.
 //!
 //! A request is counted as work while its handler runs. Who still sends a body, or waits for an
 //! export's end, is not: many can, and they cost little, so they keep nobody out.

@@ -1,4 +1,4 @@
-//! One script, two stores: the SQL of `src/store` and the model of it that the simulation
+//! One script, two stores: the SQL of `crates/store` and the model of it that the simulation
 //! (`tests/simulation`) runs on do the same.
 //!
 //! What the simulation proves it proves of the model. So a seeded script of everything that callers

@@ -18,7 +18,7 @@ fn read(path: &str) -> String {
 
 /// The constant of each metric, by the macro's lines in the one file.
 fn constants() -> BTreeMap<String, &'static Measure> {
-    let text = read("src/measures.rs");
+    let text = read("crates/telemetry/src/metrics_catalog.rs");
     let lines = text
         .lines()
         .filter_map(|line| line.trim().split_once(" = "));
@@ -82,7 +82,7 @@ fn only_described_metrics_are_recorded_and_all_of_them() {
     let constants = constants();
     assert_eq!(constants.len(), metrics_catalog::ALL.len());
     let mut recorded = BTreeSet::new();
-    for (path, text) in sources("src") {
+    for (path, text) in sources("src").into_iter().chain(sources("crates")) {
         for (name, arguments) in macro_calls(
             &text,
             &["metrics::counter", "metrics::gauge", "metrics::histogram"],
@@ -90,7 +90,7 @@ fn only_described_metrics_are_recorded_and_all_of_them() {
             let measure = constants.get(&arguments[0]);
             let measure = measure.unwrap_or_else(|| {
                 panic!(
-                    "{}: {arguments:?} is not described in src/measures.rs",
+                    "{}: {arguments:?} is not described in crates/telemetry/src/metrics_catalog.rs",
                     path.display()
                 )
             });
@@ -214,7 +214,7 @@ fn the_guide_has_every_field_of_log_lines() {
         .map(|name| format!("tracing::{name}"))
         .collect();
     let macros: Vec<_> = macros.iter().map(String::as_str).collect();
-    for (path, text) in sources("src") {
+    for (path, text) in sources("src").into_iter().chain(sources("crates")) {
         for argument in macro_calls(&text, &macros)
             .into_iter()
             .flat_map(|(_, arguments)| arguments)

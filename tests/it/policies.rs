@@ -336,7 +336,7 @@ fn in_aws_words(name: &str) -> String {
 #[test]
 fn every_call_of_the_sdk_is_made_under_its_own_name() {
     let mut seen = Set::new();
-    for (path, text) in sources("src/aws") {
+    for (path, text) in sources("crates/aws") {
         if path.ends_with("operations.rs") {
             continue;
         }
@@ -376,7 +376,7 @@ fn every_call_of_the_sdk_is_made_under_its_own_name() {
         .collect();
     assert_eq!(
         seen, all,
-        "what is called, and what src/aws/operations.rs lists"
+        "what is called, and what crates/aws/src/operations.rs lists"
     );
     for operation in Operation::ALL {
         assert!(

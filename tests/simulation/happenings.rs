@@ -329,7 +329,7 @@ impl World {
     }
 
     /// While AWS may still carry out a start, nobody else works on its export (the first inequality
-    /// in `src/domain/timing.rs`).
+    /// in `crates/domain/src/timing.rs`).
     fn check_lease(&self, step: &Step, call: &Call) -> Verdict {
         let carried_out_by = self.now.plus(AWS_CALL_TIMEOUT);
         if matches!(call, Call::Start(..))

@@ -52,7 +52,7 @@ impl Standing {
         }
     }
 
-    /// The diagram in `src/domain/export.rs`, with the steps that stay where they are.
+    /// The diagram in `crates/domain/src/export.rs`, with the steps that stay where they are.
     fn may_become(self, next: Self) -> bool {
         use Standing::{
             Cancelled, Completed, FailedByAws, InProgress, Pending, Refused, TimedOutFollowed,

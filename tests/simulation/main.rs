@@ -4,7 +4,7 @@
 //! Each seed is one world: a few exports, three workers on one database, an AWS that throttles,
 //! fails, forgets answers and deletes tables, a database that loses writes and answers, processes
 //! that are paused for hours or killed at any line. Time is a number, so 90 days take milliseconds.
-//! The decisions are those of `tableferry::domain::step` itself; the SQL of `src/store` and the
+//! The decisions are those of `tableferry::domain::step` itself; the SQL of `crates/store` and the
 //! calls of `src/worker` are modelled ([`model_store`], [`model_worker`]), as is AWS
 //! ([`model_aws`]). After every event the promises are checked ([`invariants`]): nothing accepted
 //! is lost, nothing is started twice, nobody writes late, every end is told once. At the end all

@@ -1,4 +1,4 @@
-//! What the SQL in `src/store` does, on maps. Each function is one transaction.
+//! What the SQL in `crates/store` does, on maps. Each function is one transaction.
 //! `tests/it/differential.rs` holds it against the SQL.
 
 use std::collections::BTreeMap;

@@ -29,26 +29,26 @@ pub enum ClaimFence {
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// A write names the version of the export that its writer saw (`held` in
-    /// `src/store/steps.rs`).
+    /// `crates/store/src/steps.rs`).
     pub version_fence: bool,
-    /// A write names the claim that its writer holds (`held` in `src/store/steps.rs`).
+    /// A write names the claim that its writer holds (`held` in `crates/store/src/steps.rs`).
     pub claim_fence: ClaimFence,
     /// How long after its claim was sent a start may still be sent ([`START_MARGIN`]). By the
     /// worker's monotonic clock, from before the claim to just before the call: a worker that was
     /// paused in between drops the step.
     pub start_margin: Option<Duration>,
-    /// A claimed start cannot be cancelled (`start_sent_at` in `src/store/schedule.rs`).
+    /// A claimed start cannot be cancelled (`start_sent_at` in `crates/store/src/schedule.rs`).
     pub claim_marks_start: bool,
     /// A search for a token looks through the whole account if the table's exports do not have it
     /// (`src/worker/export_search.rs`).
     pub search_account: bool,
-    /// A search that finds nothing is taken for proof that AWS has nothing (`src/domain/doubt.rs`
+    /// A search that finds nothing is taken for proof that AWS has nothing (`crates/domain/src/doubt.rs`
     /// takes it for nothing).
     pub search_proves_absence: bool,
     /// The lease of a claim is renewed before each call of a search, which may be many.
     pub search_renews_hold: bool,
     /// A start whose answer was lost is left alone until AWS has done it or never will
-    /// (`START_SETTLES` in `src/domain/timing.rs`).
+    /// (`START_SETTLES` in `crates/domain/src/timing.rs`).
     pub waits_after_doubt: bool,
     /// The token of each start is the stored one.
     pub keeps_token: bool,

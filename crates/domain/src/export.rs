@@ -122,7 +122,7 @@ pub enum ExportState {
 pub enum TimedOut {
     /// AWS had not accepted it, and is not asked any more.
     NotStarted,
-    /// A start got no answer, so AWS may run it. It is searched for (`src/domain/doubt.rs`).
+    /// A start got no answer, so AWS may run it. It is searched for (`crates/domain/src/doubt.rs`).
     InDoubt,
     /// AWS had accepted it, and may still finish it.
     Accepted(Accepted),
