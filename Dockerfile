@@ -1,14 +1,14 @@
 # syntax=docker/dockerfile:1
 # Two images from one file: `docker build --target service .` (the default, for production) and `--target simulator`
-# (the stand-in for AWS, for development). Dependencies are built in layers of their own (cargo-chef), so a change of
-# the code alone builds the code alone.
+# (simulated AWS, for development). Dependencies are built in separate layers (cargo-chef), so a change of the code
+# alone does not rebuild them.
 
 ARG RUST=1.95.0
 ARG DEBIAN=bookworm
 
 FROM rust:${RUST}-slim-${DEBIAN} AS tools
 ARG RUST
-# The image's own toolchain: rust-toolchain.toml also asks for clippy and rustfmt, which no image needs.
+# Use the image's own toolchain: rust-toolchain.toml also installs clippy and rustfmt, which are not needed here.
 ENV RUSTUP_TOOLCHAIN=${RUST}
 RUN cargo install cargo-chef --version 0.1.78 --locked
 WORKDIR /build
@@ -17,14 +17,14 @@ FROM tools AS plan
 COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
-# The two programs are built apart from each other: nothing that only the simulator asks of a shared dependency gets
-# into the service.
+# The two programs are built separately, so that features which only the simulator enables in a shared dependency are
+# not built into the service.
 FROM tools AS build-service
 COPY --from=plan /build/recipe.json .
 RUN cargo chef cook --locked --release --package tableferry --bin tableferry --recipe-path recipe.json
 COPY . .
 ENV SQLX_OFFLINE=true
-# There is no git in here: docker build --build-arg SOURCE_COMMIT="$(git rev-parse HEAD)" .
+# The build context has no git folder: docker build --build-arg SOURCE_COMMIT="$(git rev-parse HEAD)" .
 ARG SOURCE_COMMIT
 RUN cargo build --locked --release --package tableferry --bin tableferry
 
@@ -44,7 +44,7 @@ COPY --from=build-simulator /build/target/release/tableferry-simulator /usr/loca
 USER 10001:10001
 VOLUME /data
 EXPOSE 8001 8002
-# The image has no curl: bash speaks enough HTTP.
+# The image has no curl, so bash sends the HTTP request.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=5 \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8001 && printf 'GET /_control/health HTTP/1.0\\r\\n\\r\\n' >&3 && read -r answer <&3 && [[ $answer == *' 200 '* ]]"]
 ENTRYPOINT ["tableferry-simulator"]

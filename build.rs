@@ -1,16 +1,15 @@
-//! Finds out which commit this is built from, for `tableferry --version` and the first log line
+//! Determines the commit of the sources, for `tableferry --version` and the first log line
 //! (`src/version.rs`).
 //!
-//! `SOURCE_COMMIT` says it where git cannot: in a container build, or from an archive. Without it
-//! git is asked, if this folder is the root of a work tree. Else the commit is `unknown`, which
-//! stops no build.
+//! `SOURCE_COMMIT` names it where git cannot: in a container build, or when building from an
+//! archive. Without it, git is asked if this folder is the root of a work tree. Otherwise the commit
+//! is `unknown`, and the build continues.
 
 use std::path::Path;
 use std::process::Command;
 
-/// What the binary is made of. A change of these that is not committed is told, and nothing else
-/// is.
-const MADE_OF: [&str; 7] = [
+/// The sources of the binary. Only uncommitted changes of these make the commit `-modified`.
+const SOURCES: [&str; 7] = [
     ".sqlx",
     "Cargo.lock",
     "Cargo.toml",
@@ -22,23 +21,23 @@ const MADE_OF: [&str; 7] = [
 
 fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_COMMIT");
-    for path in MADE_OF.iter().filter(|path| Path::new(path).exists()) {
+    for path in SOURCES.iter().filter(|path| Path::new(path).exists()) {
         println!("cargo::rerun-if-changed={path}");
     }
-    let commit = match told() {
+    let commit = match commit_from_environment() {
         Some(commit) => commit,
         None => commit_of_checkout().unwrap_or_else(|| "unknown".to_owned()),
     };
-    // Not TABLEFERRY_…: `cargo run` sets it for the program too, which would take it for a setting.
+    // Not TABLEFERRY_…: `cargo run` sets the variable for the program too, which would read it as a
+    // setting.
     println!("cargo::rustc-env=BUILT_FROM_COMMIT={commit}");
 }
 
-/// What `SOURCE_COMMIT` says.
 #[expect(
     clippy::disallowed_methods,
     reason = "read when building, not when running"
 )]
-fn told() -> Option<String> {
+fn commit_from_environment() -> Option<String> {
     let text = std::env::var("SOURCE_COMMIT")
         .ok()
         .filter(|text| !text.is_empty())?;
@@ -54,10 +53,10 @@ fn told() -> Option<String> {
     Some(format!("{}{}", shortened(digits), &text[digits.len()..]))
 }
 
-/// What git says of the checkout that this folder is the root of.
+/// The commit of the checkout whose root is this folder.
 fn commit_of_checkout() -> Option<String> {
     let root = git(&["rev-parse", "--show-toplevel"])?;
-    // A copy inside somebody else's checkout is not of that commit.
+    // A copy of the sources inside another checkout is not of that commit.
     if Path::new(&root).canonicalize().ok()? != Path::new(".").canonicalize().ok()? {
         return None;
     }
@@ -67,7 +66,7 @@ fn commit_of_checkout() -> Option<String> {
     let commit = git(&["rev-parse", "--verify", "HEAD"])?;
     let status = [
         &["status", "--porcelain", "--untracked-files=normal", "--"],
-        MADE_OF.as_slice(),
+        SOURCES.as_slice(),
     ]
     .concat();
     let modified = if git(&status)?.is_empty() {
@@ -78,22 +77,22 @@ fn commit_of_checkout() -> Option<String> {
     Some(format!("{}{modified}", shortened(&commit)))
 }
 
-/// A build for development tells the commit that it was made at, and is not made again for a commit
-/// alone, which takes minutes.
-#[expect(clippy::disallowed_methods, reason = "cargo says it so")]
+/// Only a release build is repeated because of a new commit alone. For development that would cost
+/// minutes, so the commit may be an earlier one there.
+#[expect(clippy::disallowed_methods, reason = "cargo sets this variable")]
 fn is_release() -> bool {
     std::env::var("PROFILE").is_ok_and(|profile| profile == "release")
 }
 
-/// Runs this again where a commit, a checkout or a reset leaves its trace, also in a worktree. The
-/// reflog tells of a branch whose file is packed.
+/// Runs this script again after a commit, a checkout or a reset, also in a worktree. The reflog
+/// changes even if the branch's file is packed.
 fn watch_head() {
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD", "logs/HEAD", "packed-refs"]
         .into_iter()
         .chain(branch.as_deref())
     {
-        // A file that does not exist would make every build run this again.
+        // A file that does not exist would make every build run this script again.
         if let Some(path) =
             git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists())
         {
@@ -106,11 +105,11 @@ fn shortened(commit: &str) -> &str {
     &commit[..commit.len().min(12)]
 }
 
-/// What git prints, if it is there and content.
+/// The output of git, or `None` if it fails or is not installed.
 fn git(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
-    // A hook of git's sets these, perhaps for another checkout. No locks: somebody may be at work
-    // here.
+    // Git hooks set these variables, perhaps for another checkout. No locks: the developer may be
+    // running git here at the same time.
     command
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")

@@ -3,7 +3,7 @@
 # 05-06-2024` become 3 April, 31 December and 5 June read day first, month first, and day first again; with `12-31-2024` in front all three are
 # read month first. Other strings change their letters (UUIDs), digits (nanoseconds), or everything (`infinity` becomes 1900-01-01). No error, no warning.
 #
-# Expected: one format a column, or text. Its date detection is documented; that it mixes two formats in a column is not.
+# Expected: one format per column, or text. Date detection is documented; mixing two formats in a column is not.
 #
 # Needs: python3 with venv. Takes half a minute.
 set -euo pipefail

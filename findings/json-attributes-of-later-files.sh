@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# polars 2.1.0 (1.35.2 too), pyarrow 26.0.1, duckdb 2.0.0, chdb 4.4.0: of several JSON files, attributes that the first ones lack are dropped without a
-# word; the rows stay, so a count is right. In polars only the first file counts, also with infer_schema_length=None, of which its
-# documentation says that the full data may be scanned; in duckdb the first 32. An export of DynamoDB has a file for each partition, and in an incremental one whose first
-# files hold only deletes the column NewImage does not exist.
+# polars 2.1.0 (1.35.2 too), pyarrow 26.0.1, duckdb 2.0.0, chdb 4.4.0: when reading several JSON files, attributes that the first files lack are dropped
+# silently; the rows stay, so a count is right. polars only uses the first file, even with infer_schema_length=None, for which its
+# documentation says that the full data may be scanned; duckdb uses the first 32. A DynamoDB export has one file per partition, and if the first files of an
+# incremental export contain only deletes, the column NewImage does not exist.
 #
-# Expected: the union of the fields, an error on an unknown one, or that infer_schema_length=None looks at every file.
+# Expected: the union of the fields, an error for an unknown one, or that infer_schema_length=None reads every file.
 #
-# Needs: python3 with venv, some 600 MB. Takes some minutes, most of it downloading.
+# Needs: python3 with venv, about 600 MB. Takes some minutes, mostly for downloads.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# polars 2.1.0 (1.35.2 too): a Decimal becomes null, without an error, when its whole digits and the longest fraction of the column are more than 38 together.
-# `pl.DataFrame([{"n": Decimal("12345678901234567890123456789012345678")}, {"n": Decimal("1.5")}])` holds [None, 1.5]. So numbers of DynamoDB, as boto3 and
-# amazon.ion give them, vanish from a column as soon as another of its numbers has a fraction.
+# polars 2.1.0 (1.35.2 too): a Decimal becomes null, without an error, when the sum of its integer digits and the longest fraction in the column exceeds 38 digits.
+# `pl.DataFrame([{"n": Decimal("12345678901234567890123456789012345678")}, {"n": Decimal("1.5")}])` contains [None, 1.5]. So DynamoDB numbers, as boto3 and
+# amazon.ion return them, are lost as soon as another number in the column has a fraction.
 #
-# Expected: an error, as the same value alone with too many digits gives, or Decimal256.
+# Expected: an error, as for a single value with too many digits, or Decimal256.
 #
 # Needs: python3 with venv. Takes half a minute.
 set -euo pipefail

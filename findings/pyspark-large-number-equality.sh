@@ -2,9 +2,9 @@
 # pyspark 4.3.0: text against a whole number beyond 2^63 is compared as doubles. `WHERE Item.id.N = 18446744073709551611` gives the items …610, …611, …612
 # and …613; IN does the same. Up to 2^63 the text is cast to BIGINT instead, and is exact.
 #
-# Expected: 18446744073709551611 alone; its literal is DECIMAL(20,0), which holds every digit.
+# Expected: only 18446744073709551611; its literal is DECIMAL(20,0), which has every digit.
 #
-# Needs: python3 with venv, Java 17 or later, some 500 MB. Takes some minutes, most of it downloading.
+# Needs: python3 with venv, Java 17 or later, about 500 MB. Takes some minutes, mostly for downloads.
 set -euo pipefail
 
 folder=$(mktemp -d)

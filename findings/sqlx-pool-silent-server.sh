@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# sqlx 0.9.0 (with runtime-tokio and postgres): the pool tests a connection by a ping when it is given back, and that ping has no time limit. If
-# the server has gone silent without closing the connection, a future that is dropped in the middle of a statement takes its place in the pool
-# along for ever: `acquire` fails with PoolTimedOut although the server takes new connections at once.
+# sqlx 0.9.0 (with runtime-tokio and postgres): the pool pings a connection when it is released, and that ping has no timeout. If the server
+# has gone silent without closing the connection, a future that is dropped in the middle of a statement occupies its pool slot
+# indefinitely: `acquire` fails with PoolTimedOut although the server accepts new connections.
 #
-# Expected of a pool with acquire_timeout: the place is free again after some limit.
+# Expected of a pool with acquire_timeout: the slot becomes free after a timeout.
 #
-# Needs: cargo, Debian's postgresql (15 here; any version does). Everything is on loopback. Takes some minutes, most of it compiling.
+# Needs: cargo, Debian's postgresql (15 here; any version does). Everything is on loopback. Takes some minutes, mostly to compile.
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -40,7 +40,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A relay whose connections carry nothing any more, and stay open, once `silent` is set; later ones work.
+/// A relay whose connections carry no more data but stay open once `silent` is set; later ones work.
 async fn relay(listener: TcpListener, server: u16, silent: watch::Sender<u32>) {
     while let Ok((client, _)) = listener.accept().await {
         let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
@@ -97,4 +97,4 @@ async fn main() {
 }
 RUST
 (cd "$folder/probe" && CARGO_TARGET_DIR="$folder/target" cargo run --quiet -- "$port")
-echo "still so: sqlx 0.9.0 never gets the places of dropped futures back from a server that is silent"
+echo "still so: sqlx 0.9.0 never releases the slots of dropped futures if the server is silent"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Usage: scripts/cargo-tool.sh NAME VERSION
-# Builds a program of cargo's from its registry into target/tools, once for each version, and prints where it is. A debug build: these
-# programs run for seconds, and would take minutes more to build.
+# Builds a program from cargo's registry into target/tools, once per version, and prints its path. It is a debug build,
+# because these programs run for seconds and a release build takes minutes longer.
 set -eu
 cd "$(dirname "$0")/.."
 name=$1 version=$2

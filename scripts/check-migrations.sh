@@ -1,9 +1,8 @@
 #!/bin/sh
 # Usage: scripts/check-migrations.sh [--add]
-# A migration that has been released is never changed: databases out there have run it. migrations/CHECKSUMS holds the
-# sum of each, and lines are only ever added to it. This fails if a file and its line differ, or one lacks the other,
-# or, where git knows the branch that this one goes to, if a line of that branch is gone. `--add` adds the lines of
-# new files.
+# A released migration must never change, because databases have already run it. migrations/CHECKSUMS has the checksum
+# of each; lines are only ever added to it. This script fails if a file and its line differ or one of them is missing,
+# or, if git knows the upstream branch, if a line of that branch was removed. `--add` adds the lines of new files.
 set -eu
 cd "$(dirname "$0")/../migrations"
 [ -e CHECKSUMS ] || [ "${1:-}" != --add ] || : >CHECKSUMS
@@ -31,7 +30,7 @@ done
 
 [ -e CHECKSUMS ] || exit "$failed"
 while read -r _ file; do
-    [ -e "$file" ] || complain "$file is gone, but it has been released: bring it back."
+    [ -e "$file" ] || complain "$file was removed, but it has been released: restore it."
 done <CHECKSUMS
 
 if base=$(git merge-base HEAD '@{upstream}' 2>/dev/null) && git cat-file -e "$base:./CHECKSUMS" 2>/dev/null; then

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Usage: scripts/debian-package.sh PACKAGE SUITE
-# Unpacks a program of another release of Debian into target/debian/SUITE/PACKAGE, without installing anything, and prints that folder:
-# `files` holds the package, `libs` the shared libraries that it needs with the loader of the same release, so that it runs on this machine:
+# Unpacks a program from another release of Debian into target/debian/SUITE/PACKAGE, without installing anything, and
+# prints that folder. `files` has the package, `libs` the shared libraries and the loader of that release, with which it
+# runs on this machine:
 #     libs/ld-linux-….so.N --library-path libs files/usr/sbin/PROGRAM
-# apt downloads it, as any user, with a configuration of its own: this machine's sources, for that suite instead of its own.
+# apt downloads it, as any user, with a separate configuration: this machine's repositories, for the other suite.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# = 2 ] || { echo "usage: $0 PACKAGE SUITE" >&2 && exit 2; }
@@ -17,7 +18,7 @@ if [ -e "$to/complete" ]; then
     exit
 fi
 if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
-    say "$package of $suite comes by apt, which this machine does not have"
+    say "$package of $suite must be downloaded with apt, which this machine does not have"
     exit 1
 fi
 
@@ -26,11 +27,11 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 rm -rf "$to"
 mkdir -p "$to"/apt/{state/lists/partial,cache/archives/partial} "$to"/{debs,files,libs,all}
 
-# Debian's repositories of this machine, each under the name of the other suite: `trixie-updates` for `bookworm-updates`.
+# This machine's Debian repositories, each with the name of the other suite: `trixie-updates` for `bookworm-updates`.
 apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 'Component: main' 'Origin: Debian' | sort -u |
     sed -n "s,^\([^ ]*\) $own\(-updates\|-security\|\)\$,deb [signed-by=$keyring] \1 $suite\2 main,p" >"$to/apt/sources.list"
 if [ ! -s "$to/apt/sources.list" ]; then
-    say "no repository of Debian $own among apt's sources here (or apt-get update has never run)"
+    say "apt's sources contain no repository of Debian $own (or apt-get update has never run)"
     exit 1
 fi
 
@@ -49,7 +50,7 @@ export APT_CONFIG=$to/apt/apt.conf
 
 say "downloading $package of $suite"
 timeout 300 apt-get -qq -o APT::Update::Error-Mode=any update >&2
-# The package's libraries, theirs, and so on: level by level until there are no new ones.
+# The package's libraries, their libraries, and so on: level by level until there are no new ones.
 needed=() level=("$package")
 while [ ${#level[@]} != 0 ]; do
     below=$(apt-cache depends --important "${level[@]}" | sed -n 's/^[ |]*\(Pre\)\?Depends: \(lib[a-z0-9.+-]*\).*$/\2/p' | sort -u)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Usage: scripts/interop.sh [ARGUMENTS OF PYTEST]
-# Lets clients that nobody here wrote use the service and the simulator: see testing/interop/README.md. Installs them where they
-# are missing, builds the binaries, and runs the checks beside a throwaway Postgres. Ends with "N passed, M failed".
+# Tests the service and the simulator with third-party clients: see testing/interop/README.md. Installs missing clients,
+# builds the binaries, and runs the checks with a throwaway Postgres. Ends with "N passed, M failed".
 set -eu
 cd "$(dirname "$0")/.."
 work=testing/interop/.work
@@ -26,8 +26,8 @@ missing=${missing# }
 
 if [ -n "$missing" ]; then
     if ! command -v apt-get >/dev/null || { [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; }; then
-        say "missing: $missing (Debian's names), and they cannot be installed here without apt-get and root or sudo."
-        say "Install them by this system's own means (CHROMIUM may name a Chromium), and run this again."
+        say "missing: $missing (Debian's names), and they cannot be installed without apt-get and root or sudo."
+        say "Install them with this system's package manager (CHROMIUM can be the path of a Chromium), and run this again."
         exit 1
     fi
     say "installing $missing"
@@ -39,7 +39,7 @@ fi
 CHROMIUM=${CHROMIUM:-$(find_chromium)}
 export CHROMIUM
 
-# Installs once for each state of the files that say what: `once NAME "what it depends on" COMMAND…`.
+# Runs an installation once per state of the files it depends on: `once NAME "STATE" COMMAND…`.
 once() {
     name=$1 state=$2
     shift 2
@@ -72,12 +72,12 @@ install_npm() {
 
 sum() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
 
-# The folder is part of the state, since an environment cannot be moved.
+# The folder is part of the state, because a virtual environment cannot be moved.
 once PyPI "$(sum testing/interop/requirements.txt testing/interop/constraints.txt) $(python3 --version) $PWD" install_pypi
 once s3fs "$(sum testing/interop/requirements-s3fs.txt) $(python3 --version) $PWD" install_s3fs
 once npm "$(sum testing/interop/package-lock.json)" install_npm
 
-# The same build as that of `make test`.
+# The same build as for `make test`.
 cargo build --locked --quiet --workspace --all-features
 
 PYTHONDONTWRITEBYTECODE=1 cargo run --locked --quiet --package private-postgres -- run -- \

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Usage: scripts/poolers.sh [ARGUMENTS OF THE TESTS]
-# Runs the tests behind PgBouncer (tests/it/poolers.rs) against two of its versions, on a throwaway Postgres: the one that is installed here,
-# and the newest in a release of Debian, PGBOUNCER_SUITE, which runs beside its own C library. Each run says which version it is.
+# Runs the tests behind PgBouncer (tests/it/poolers.rs) with two of its versions, on a throwaway Postgres: the installed
+# version, and the version in a newer release of Debian (PGBOUNCER_SUITE), which runs with its own C library. Each run
+# prints the version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export SQLX_OFFLINE=true
@@ -18,7 +19,7 @@ run() {
 export TABLEFERRY_TEST_PGBOUNCER=${TABLEFERRY_TEST_PGBOUNCER:-/usr/sbin/pgbouncer}
 PGBOUNCER=("$TABLEFERRY_TEST_PGBOUNCER")
 failed=0
-run || failed=1 # what the other one does is worth knowing
+run || failed=1 # run the other version even so
 
 export TABLEFERRY_TEST_PGBOUNCER=$newer/files/usr/sbin/pgbouncer TABLEFERRY_TEST_PGBOUNCER_LIBS=$newer/libs
 PGBOUNCER=("$(echo "$newer"/libs/ld-linux*.so.*)" --library-path "$newer/libs" "$TABLEFERRY_TEST_PGBOUNCER")

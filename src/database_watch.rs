@@ -1,5 +1,5 @@
-//! Asks after the database's health every two seconds, and logs when it changes: once for an
-//! outage, whoever else meets it.
+//! Checks the database's health every two seconds and logs each change, so that an outage is logged
+//! once however many tasks it affects.
 
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
@@ -9,10 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{DatabaseProblem, Store};
 use crate::telemetry::metrics_catalog::DATABASE_WRITABLE;
 
-/// How often it is asked.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Asks until `stop`.
+/// Checks until `stop`.
 pub async fn run(store: Store, stop: CancellationToken) {
     let mut problem: Option<(Instant, DatabaseProblem)> = None;
     while !stop.is_cancelled() {
@@ -23,20 +22,20 @@ pub async fn run(store: Store, stop: CancellationToken) {
             (Ok(()), Some((since, _))) => {
                 tracing::info!(
                     outage.duration_s = since.elapsed().as_secs_f64(),
-                    "the database answers and takes writes again"
+                    "the database answers and accepts writes again"
                 );
                 problem = None;
             }
-            // The same trouble in other words (another host, another cause) is no news.
+            // The same problem with another host or cause is not logged again.
             (Err(now), Some((_, before))) if discriminant(before) == discriminant(&now) => {}
             (Err(now), before) => {
                 if now == DatabaseProblem::OldSchema {
-                    // So it is at the first start, until it is migrated.
+                    // Normal at the first start, until the database is migrated.
                     tracing::info!("{now}");
                 } else {
                     tracing::warn!(
                         error.message = now.log_text(),
-                        "the database cannot be used; asking again every two seconds"
+                        "the database cannot be used; checking again every two seconds"
                     );
                 }
                 let since = before

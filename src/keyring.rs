@@ -1,41 +1,36 @@
-//! The ed25519 keys of this service: one for all replicas, kept sealed in the database, made by the
-//! first that needs it.
+//! The ed25519 keys that sign webhooks. All replicas share them: they are stored sealed in the
+//! database, and the first replica that needs a key makes it.
 
 use tokio::sync::OnceCell;
 
-use crate::clock::Chance;
+use crate::clock::Clock;
 use crate::domain::timestamp::Timestamp;
 use crate::store::signing_keys::StoredKey;
 use crate::store::{Store, StoreError};
 use crate::webhooks::SigningKey;
 use crate::webhooks::vault::Vault;
 
-/// The keys of this service.
 #[derive(Debug)]
 pub struct Keyring {
     store: Store,
     vault: Vault,
-    chance: Chance,
-    /// Set once there is a key.
+    clock: Clock,
+    /// The public key that this process made when there was none.
     made: OnceCell<String>,
 }
 
 impl Keyring {
-    /// A ring on this database.
     #[must_use]
-    pub fn new(store: Store, vault: Vault, chance: Chance) -> Self {
+    pub fn new(store: Store, vault: Vault, clock: Clock) -> Self {
         Self {
             store,
             vault,
-            chance,
+            clock,
             made: OnceCell::new(),
         }
     }
 
-    /// The keys that sign at this time, newest first. The first call makes one if there is none.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The keys that sign at this time, newest first. Makes a key if there is none.
     pub async fn stored(&self, now: Timestamp) -> Result<Vec<StoredKey>, StoreError> {
         let keys = self.store.signing_keys(now).await?;
         if !keys.is_empty() {
@@ -45,11 +40,8 @@ impl Keyring {
         self.store.signing_keys(now).await
     }
 
-    /// Those of the keys that can be used here. One that cannot be opened is told in the log, and
-    /// webhooks go out without its signature.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The keys that can be opened with this process's encryption keys. Another key is logged, and
+    /// webhooks are sent without its signature.
     pub async fn usable(&self, now: Timestamp) -> Result<Vec<SigningKey>, StoreError> {
         let mut usable = Vec::new();
         for key in self.stored(now).await? {
@@ -68,10 +60,8 @@ impl Keyring {
         Ok(usable)
     }
 
-    /// Makes a new key. Those before it sign until `old_until` at the latest. Its public half.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing is changed.
+    /// Makes a new key and returns its public half. The older keys sign until `old_until` at the
+    /// latest.
     pub async fn rotate(&self, now: Timestamp, old_until: Timestamp) -> Result<String, StoreError> {
         self.make(now, Some(old_until)).await
     }
@@ -81,7 +71,7 @@ impl Keyring {
         now: Timestamp,
         old_until: Option<Timestamp>,
     ) -> Result<String, StoreError> {
-        let seed = self.chance.secret_bytes();
+        let seed = self.clock.secret_bytes();
         let key = StoredKey {
             public_key: SigningKey::from_seed(&seed).public_text(),
             sealed_private_key: self.vault.seal(&SigningKey::private_text(&seed)),
@@ -89,7 +79,7 @@ impl Keyring {
             expires_at: None,
         };
         self.store
-            .add_signing_key(self.chance.ordered_id(), &key, old_until)
+            .add_signing_key(self.clock.ordered_id(), &key, old_until)
             .await?;
         Ok(key.public_key)
     }

@@ -1,10 +1,11 @@
 //! Tableferry: DynamoDB table exports to S3, run as a service.
 //!
 //! This package is the service itself: the API, authentication, the workers and the commands.
-//! Everything below it is a crate of its own in `crates/`, and Cargo holds which crate may use
-//! which; they are re-exported here under short names. ARCHITECTURE.md follows an export through
-//! all of them.
+//! The layers below are separate crates in `crates/`, and their Cargo.toml files decide which may use
+//! which. They are re-exported here under short names. ARCHITECTURE.md follows an export through all
+//! of them.
 
+pub use tableferry_api_types as api_types;
 pub use tableferry_aws as aws;
 pub use tableferry_client as client;
 pub use tableferry_clock as clock;
@@ -25,6 +26,12 @@ pub mod database_watch;
 pub mod dev;
 pub mod keyring;
 pub mod progress;
+pub mod request_limits;
 pub mod settings;
+pub mod shared;
+pub mod signals;
+pub mod startup;
+pub mod stop_signal;
 pub mod version;
 pub mod worker;
+pub mod workers;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::Parser as _;
 use tableferry::cli::Cli;
 
-/// Gives back what a rush of requests needed, and is faster than the system's where many threads
-/// share it.
+/// Returns memory to the system after a burst of requests, and is faster than the system's
+/// allocator with many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long the process waits, at its end, for threads that may block: a look-up of a name or the
-/// read of a file may hang.
+/// How long the process waits at its end for blocking threads: resolving a name or reading a file
+/// may hang.
 const BLOCKED_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

@@ -9,34 +9,34 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A loop that has not turned for this long never will: it is more than everything takes that it
-/// waits for.
+/// A loop without an iteration for this long is stuck: everything that it waits for has a shorter
+/// limit.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
 
-/// The loops of a process. Cheap to clone.
+/// Cheap to clone; clones share their state.
 #[derive(Debug, Clone, Default)]
-pub struct WorkerProgress(Arc<Mutex<BTreeMap<&'static str, Turn>>>);
+pub struct WorkerProgress(Arc<Mutex<BTreeMap<&'static str, Progress>>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Turn {
+struct Progress {
     iterated_at: Instant,
     claimed_at: Instant,
 }
 
 impl WorkerProgress {
-    /// A worker's loop runs an iteration.
+    /// Records an iteration of a worker's loop.
     pub fn iterated(&self, worker: &'static str) {
         let now = Instant::now();
-        self.change(worker, now, |beat| beat.iterated_at = now);
+        self.change(worker, now, |progress| progress.iterated_at = now);
     }
 
-    /// A worker has claimed work, or learnt that none is due.
+    /// Records a successful claim, even if nothing was due.
     pub fn claimed(&self, worker: &'static str) {
         let now = Instant::now();
-        self.change(worker, now, |beat| beat.claimed_at = now);
+        self.change(worker, now, |progress| progress.claimed_at = now);
     }
 
-    /// A worker ended in order.
+    /// Forgets a worker whose loop ended normally.
     pub fn ended(&self, worker: &'static str) {
         self.0
             .lock()
@@ -44,31 +44,30 @@ impl WorkerProgress {
             .remove(worker);
     }
 
-    /// The time since the last claim of each worker.
     #[must_use]
     pub fn since_claims(&self) -> Vec<(&'static str, Duration)> {
-        let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        beats
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers
             .iter()
-            .map(|(worker, beat)| (*worker, beat.claimed_at.elapsed()))
+            .map(|(worker, progress)| (*worker, progress.claimed_at.elapsed()))
             .collect()
     }
 
-    /// A worker whose loop is stuck at `now`, and for how long it has been.
+    /// The worker that has been stuck longest at `now`, and the time since its last iteration.
     #[must_use]
     pub fn stuck(&self, now: Instant) -> Option<(&'static str, Duration)> {
-        let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = beats
-            .iter()
-            .map(|(worker, beat)| (*worker, now.saturating_duration_since(beat.iterated_at)));
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = workers.iter().map(|(worker, progress)| {
+            (*worker, now.saturating_duration_since(progress.iterated_at))
+        });
         since
             .filter(|(_, since)| *since > STUCK_AFTER)
             .max_by_key(|(_, since)| *since)
     }
 
-    fn change(&self, worker: &'static str, now: Instant, change: impl FnOnce(&mut Turn)) {
-        let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        change(beats.entry(worker).or_insert(Turn {
+    fn change(&self, worker: &'static str, now: Instant, change: impl FnOnce(&mut Progress)) {
+        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(workers.entry(worker).or_insert(Progress {
             iterated_at: now,
             claimed_at: now,
         }));

@@ -1,11 +1,10 @@
-//! Which version this is, and of which commit: as `tableferry --version` and the first log line
-//! tell it.
+//! The version and commit, as `tableferry --version` and the first log line show them.
 
-/// The commit's first digits, with `-modified` if what it was built from was not committed, or
-/// `unknown`. See `build.rs`.
+/// The commit's first digits, followed by `-modified` if the sources had uncommitted changes, or
+/// `unknown`. `build.rs` determines it.
 pub const COMMIT: &str = env!("BUILT_FROM_COMMIT");
 
-/// What `tableferry --version` says behind the name.
+/// Printed after the name by `tableferry --version`.
 pub const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",

@@ -1,4 +1,4 @@
-//! Reads JSON bodies: one object, checked as a whole before any field is looked at.
+//! Reads JSON bodies: one object, which is checked as a whole before any field is read.
 
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::limits::read_body;
 use super::problem::{FieldError, Problem, ProblemType};
-use crate::domain::filter::pointer;
+use crate::domain::export::filter::pointer;
 use crate::domain::invalid::Invalid;
 
 /// The JSON object of a request's body.
@@ -42,7 +42,7 @@ async fn read_json(request: Request) -> Result<Value, Problem> {
     serde_json::from_slice(&bytes).map_err(|e| {
         Problem::new(
             ProblemType::MalformedJson,
-            format!("the body is not JSON: {e}"),
+            format!("the body is not valid JSON: {e}"),
         )
     })
 }
@@ -60,11 +60,11 @@ fn object(value: Value) -> Result<Map<String, Value>, Problem> {
     if errors.is_empty() {
         Ok(object)
     } else {
-        Err(Problem::with_errors(ProblemType::ValidationFailed, errors))
+        Err(Problem::invalid_fields(errors))
     }
 }
 
-/// The JSON object of a request's body, or an empty one when there is no body, or a null.
+/// The JSON object of a request's body, or an empty one if there is no body, or if it is null.
 #[derive(Debug)]
 pub struct OptionalJsonObject(pub Map<String, Value>);
 
@@ -78,7 +78,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonObject {
                 value => object(value).map(Self),
             };
         }
-        // Without a content type there may be no body either.
+        // Without a content type, a body is not allowed.
         match read_body(request.into_body()).await?.is_empty() {
             true => Ok(Self(Map::new())),
             false => Err(not_json()),
@@ -93,8 +93,8 @@ fn not_json() -> Problem {
     )
 }
 
-/// Postgres keeps no NUL characters, and no field of ours needs one. Where a value stands, `at`, is
-/// worked out only if it has one.
+/// Postgres cannot store NUL characters, and no field needs one. The pointer `at` is built only if
+/// a value has one.
 fn find_nul(value: &Value, at: &dyn Fn() -> String, errors: &mut Vec<FieldError>) {
     match value {
         Value::String(text) if text.contains('\0') => errors.push(FieldError::new(at(), &nul())),

@@ -1,10 +1,11 @@
-//! Where a request comes from: the address of its connection, or what trusted proxies say in
-//! `Forwarded` (RFC 7239) or `X-Forwarded-For`.
+//! The address that a request comes from: that of its connection, or the one that trusted proxies
+//! give in `Forwarded` (RFC 7239) or `X-Forwarded-For`.
 //!
 //! Each proxy adds the address that it was called from at the end, so the list is read from its
-//! end: as long as an address belongs to a trusted proxy, the one before it is believed. What a
-//! caller wrote in front of that is never looked at. What cannot be read ends the search, and so do
-//! two headers that disagree: most proxies write one of them and pass on the other as it came.
+//! end: as long as an address belongs to a trusted proxy, the one before it is believed. Entries
+//! that a caller wrote before those are never used. An entry that cannot be parsed ends the search,
+//! and so do two headers that disagree: most proxies write one of them and pass on the other
+//! unchanged.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -16,11 +17,11 @@ use crate::listener::Proxies;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where a request comes from, if proxies had to be asked.
+/// The address that a request comes from, if it was read from headers.
 #[derive(Debug, Clone, Copy)]
 struct ClientAddress(IpAddr);
 
-/// Finds out where a request comes from, for [`of`].
+/// Finds the address that a request comes from, for [`of`].
 pub(super) fn find(proxies: &Proxies, mut request: Request) -> Request {
     if let Some(peer) = peer(request.extensions())
         && proxies.trust(peer)
@@ -31,7 +32,7 @@ pub(super) fn find(proxies: &Proxies, mut request: Request) -> Request {
     request
 }
 
-/// Where a request comes from.
+/// The address that a request comes from.
 pub(super) fn of(extensions: &Extensions) -> Option<IpAddr> {
     extensions
         .get::<ClientAddress>()
@@ -39,15 +40,14 @@ pub(super) fn of(extensions: &Extensions) -> Option<IpAddr> {
         .or_else(|| peer(extensions))
 }
 
-/// Who is at the other end of the connection; with the PROXY protocol, at the other end of the
-/// proxy's.
+/// The peer of the connection; with the PROXY protocol, the peer of the proxy's connection.
 fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip())
 }
 
-/// Who is behind the proxies: the nearest that is none of them, as far as they say.
+/// The nearest address that is not a trusted proxy's, according to the proxies.
 fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> IpAddr {
     let lines = |name: HeaderName| {
         headers
@@ -87,8 +87,8 @@ fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> IpAddr {
     }
 }
 
-/// The first hop from the end that is no trusted proxy, or the last one before something that
-/// cannot be read.
+/// The first hop from the end that is not a trusted proxy, or the last one before an entry that
+/// cannot be parsed.
 fn nearest(
     peer: IpAddr,
     hops_from_end: impl Iterator<Item = Option<IpAddr>>,
@@ -104,15 +104,15 @@ fn nearest(
     nearest
 }
 
-/// The addresses of a line of `X-Forwarded-For`, the last first; `None` for what is none.
+/// The addresses of a line of `X-Forwarded-For`, the last first; `None` for an entry that is not an
+/// address.
 fn x_forwarded_for_from_end(line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
     line.rsplit(|byte| *byte == b',')
         .map(|hop| address(std::str::from_utf8(hop).ok()?.trim()))
 }
 
 /// The addresses of a line of `Forwarded`, the last first; `None` for an element without one. A
-/// line that is not written as the standard says is a single such element: where it is cut might be
-/// the caller's choice.
+/// malformed line is a single such element, because the caller could choose where it is split.
 fn forwarded_from_end(line: &[u8]) -> Vec<Option<IpAddr>> {
     let elements = std::str::from_utf8(line).ok().and_then(read_forwarded);
     let mut hops = elements.unwrap_or_else(|| vec![None]);
@@ -137,7 +137,7 @@ fn read_forwarded(line: &str) -> Option<Vec<Option<IpAddr>>> {
                 let value;
                 (value, rest) = read_value(after)?;
                 if name.eq_ignore_ascii_case("for") {
-                    // Twice in one element is malformed, and which of them holds would be a guess.
+                    // Twice in one element is malformed; which one is meant would be a guess.
                     if std::mem::replace(&mut named, true) {
                         return None;
                     }
@@ -180,12 +180,13 @@ fn read_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     None
 }
 
-/// What a token is made of (RFC 9110).
+/// The characters of a token (RFC 9110).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// An address, with or without a port. `unknown` and made-up names (`_hidden`) are none.
+/// An address, with or without a port. `unknown` and obfuscated names (`_hidden`) are not
+/// addresses.
 fn address(text: &str) -> Option<IpAddr> {
     let address = match text.strip_prefix('[') {
         Some(v6) => {

@@ -7,16 +7,16 @@ use axum::http::{HeaderValue, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::exports::create::IDEMPOTENT_REPLAYED;
-use super::guard::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::observe::REQUEST_ID;
 use super::prefer::PREFERENCE_APPLIED;
+use super::rate_headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::domain::origins::Origins;
 
-/// How long a browser need not ask again whether it may make a call.
+/// How long a browser may cache the answer to a preflight request.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
-/// Pages of these origins may make every call and read every header that callers need. Never with
-/// cookies: callers say who they are by a header.
+/// Pages of these origins may make every call and read every header that callers need. Cookies are
+/// not allowed, because callers authenticate with a header.
 pub(super) fn layer(origins: &Origins) -> CorsLayer {
     let origins = match origins {
         Origins::Any => AllowOrigin::any(),

@@ -1,6 +1,6 @@
-//! The gauges that are read when somebody asks for metrics: those of the pool, of the queue of
-//! accepts, and those that only the database knows. The latter are kept for a while, so that
-//! scrapes cost the database nothing, however many scrape.
+//! The gauges that are read for each scrape: those of the pool, of the accept queue, and those that
+//! come from the database. The latter are cached, so that the load on the database does not depend
+//! on the number of scrapes.
 
 use std::time::Duration;
 
@@ -14,17 +14,16 @@ use crate::telemetry::metrics_catalog::{
     SINCE_CLAIM,
 };
 
-/// For how long they are kept.
+/// How long they are cached.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
-/// How long the database may take. Prometheus gives a scrape ten seconds unless it is told
-/// otherwise.
+/// How long the database may take. Prometheus's default time-out for a scrape is ten seconds.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// The name of our one pool, which the convention wants.
+/// The name of our only pool, which OpenTelemetry's convention requires.
 const POOL: &str = "postgres";
 
-/// When the database was last asked.
+/// When the database was last read.
 #[derive(Debug, Default)]
 pub struct Gauges {
     asked_at: Mutex<Option<Instant>>,
@@ -40,13 +39,13 @@ impl Gauges {
         connections("idle", pool.idle);
         connections("used", pool.used);
         metrics::gauge!(DB_CONNECTION_LIMIT, "db_client_connection_pool_name" => POOL)
-            .set(pool.most);
+            .set(pool.max);
         metrics::gauge!(ACCEPTS_WAITING)
             .set(u32::try_from(state.accepts.waiting()).unwrap_or(u32::MAX));
         for (worker, since) in state.progress.since_claims() {
             metrics::gauge!(SINCE_CLAIM, "worker" => worker).set(since.as_secs_f64());
         }
-        // Whoever asks at the same time waits for the one answer.
+        // Concurrent scrapes wait for the same answer.
         let mut asked_at = self.asked_at.lock().await;
         if asked_at.is_none_or(|at| at.elapsed() >= FRESH_FOR) {
             let load = timeout(PATIENCE, state.store.load()).await;

@@ -1,4 +1,4 @@
-//! Health and metrics. No authentication, now or later.
+//! Health and metrics, without authentication.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ApiState;
+use super::problem::docs::problems;
 use super::problem::{Problem, ProblemType};
-use super::problem_docs::problems;
 use crate::telemetry;
 
-/// Where the process stands.
+/// The status of the process.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`.
@@ -25,9 +25,9 @@ pub struct Health {
 
 /// Liveness
 ///
-/// Checks nothing outside the process. 503 if a worker has made no progress for 5 minutes: then
-/// restart the process.
-#[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "The process is alive", body = Health), LiveProblems))]
+/// Checks only the process itself. The response is 503 if a worker has made no progress for 5
+/// minutes; restart the process then.
+#[utoipa::path(get, path = "/livez", tag = "Operations", security(()), responses((status = 200, description = "The process is alive", body = Health), HealthProblems))]
 pub async fn get_liveness(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     match state.progress.stuck(Instant::now()) {
         Some((worker, since)) => {
@@ -41,28 +41,20 @@ pub async fn get_liveness(State(state): State<ApiState>) -> Result<Json<Health>,
     }
 }
 
-problems! {
-    /// What can go wrong.
-    LiveProblems: Unavailable
-}
+problems!(HealthProblems = NONE, Unavailable);
 
-/// For how long storing new exports may fail.
+/// How long storing new exports may fail before the process is not ready.
 const FAILING_LIMIT: Duration = Duration::from_secs(3);
-
-problems! {
-    /// What can go wrong.
-    ReadyProblems: Unavailable
-}
 
 /// Readiness
 ///
-/// 200 if the database answers within 5 seconds, accepts writes and has this version's schema, new
-/// exports are being stored, and the process is not stopping. Otherwise `detail` says which of
-/// these does not hold.
-#[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "The process is ready", body = Health), ReadyProblems))]
+/// The response is 200 if the database answers within 5 seconds, accepts writes and has the schema
+/// of this version, new exports can be stored, and the process is not stopping. Otherwise `detail`
+/// says which of these is not the case.
+#[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200, description = "The process is ready", body = Health), HealthProblems))]
 pub async fn get_readiness(State(state): State<ApiState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why: &str| Problem::new(ProblemType::Unavailable, why);
-    if state.stopping.is_cancelled() {
+    if state.signals.stopping.is_cancelled() {
         return Err(not_ready("the process is stopping"));
     }
     if let Err(problem) = state.store.health().await {
@@ -82,15 +74,12 @@ pub async fn get_readiness(State(state): State<ApiState>) -> Result<Json<Health>
     }
 }
 
-problems! {
-    /// What can go wrong.
-    MetricsProblems: NotFound
-}
+problems!(MetricsProblems = NONE, NotFound);
 
 /// Metrics for Prometheus
 ///
-/// What this process counts and measures, in Prometheus's text format. 404 where the operator has
-/// switched them off.
+/// The metrics of this process, in Prometheus's text format. The response is 404 if the operator has
+/// switched metrics off.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -1,5 +1,4 @@
-//! `GET /`: leads browsers to the documentation; everybody else asks for something that is not
-//! there.
+//! `GET /`: redirects browsers to the documentation, and answers 404 to other clients.
 
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Redirect, Response};

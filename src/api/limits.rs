@@ -1,8 +1,8 @@
-//! What a request may cost: how many are worked on at once, how large a body is and how long it may
-//! take to come, how long an answer may take. What a connection may cost is `crates/listener`'s.
+//! Limits of a request: how many are worked on at once, how large a body may be and how long it may
+//! take to arrive, how long an answer may take. Limits of connections are in `crates/listener`.
 //!
-//! A request is counted as work while its handler runs. Who still sends a body, or waits for an
-//! export's end, is not: many can, and they cost little, so they keep nobody out.
+//! A request counts as being worked on while its handler runs, but not while its body arrives or
+//! while it waits for an export to end: many requests can wait, and they cost little.
 
 use std::cell::Cell;
 use std::future::{Future, ready};
@@ -19,46 +19,38 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::permissions::{AsksAws, Permissions};
 use super::prefer;
 use super::problem::{Problem, ProblemType};
-use crate::listener::{Crowded, Limits, count_cut};
+use crate::listener::OverCapacity;
+use crate::request_limits::RequestLimits;
+use crate::telemetry::reasons::CutReason;
 
 /// The largest body.
-pub const MOST_BODY_BYTES: usize = 256 * 1024;
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// A body up to this size costs no more than its connection.
+/// A body up to this size costs no more memory than its connection.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
 
-/// How many larger bodies are held at once, so that many clients that send slowly do not fill the
-/// memory.
-const MOST_LARGE_BODIES: usize = 256;
+/// How many larger bodies are held at once, so that many slow clients do not fill the memory.
+const MAX_LARGE_BODIES: usize = 256;
 
-/// Answered whatever else goes on: whoever watches the service must not take it for dead.
+/// Never limited, so that an overloaded process does not look dead to what monitors it.
 const ALWAYS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
-
-/// Requests that ask AWS, whose calls have time-outs of their own.
-const ASK_AWS: [&str; 6] = [
-    "/v1/exports/preflight",
-    "/v1/exports/discover",
-    "/v1/exports/import",
-    "/v1/exports/{id}/manifest",
-    "/v1/exports/{id}/files",
-    "/v1/exports/{id}/items",
-];
 
 tokio::task_local! {
     static WORK: Work;
 }
 
-/// What is worked on at the moment, and how much may be.
+/// The requests that are being worked on, and how many may be.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    limits: Arc<Limits>,
+    limits: Arc<RequestLimits>,
     requests: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
 }
 
-/// A request that is worked on.
+/// A request that is being worked on.
 struct Work {
     admission: Admission,
     place: Cell<Option<OwnedSemaphorePermit>>,
@@ -66,18 +58,17 @@ struct Work {
 }
 
 impl Admission {
-    /// Nothing is worked on.
     #[must_use]
-    pub fn new(limits: Arc<Limits>) -> Self {
+    pub fn new(limits: Arc<RequestLimits>) -> Self {
         let requests = Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)));
         Self {
             limits,
             requests,
-            large_bodies: Arc::new(Semaphore::new(MOST_LARGE_BODIES)),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
         }
     }
 
-    /// How long callers may wait for an export's end.
+    /// How long callers may wait for an export to end.
     #[must_use]
     pub fn longest_wait(&self) -> Duration {
         self.limits.longest_wait
@@ -85,23 +76,14 @@ impl Admission {
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.requests).try_acquire_owned().map_err(|_| {
-            count_cut("requests_full");
-            Problem::new(ProblemType::Unavailable, "more requests are worked on than this process takes; nothing was changed; try again")
+            CutReason::RequestsFull.count();
+            Problem::new(ProblemType::Unavailable, "this process is working on its maximum number of requests; nothing was changed; try again")
         })
     }
 
-    /// How long this request may take.
-    fn time_for(&self, request: &Request) -> Duration {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map_or("", MatchedPath::as_str);
-        let asks_aws = ASK_AWS.contains(&route)
-            || request
-                .uri()
-                .query()
-                .is_some_and(|query| query.contains("preflight"));
-        let answer = if asks_aws {
+    /// How long this request may take. Calls of AWS have time-outs of their own.
+    fn time_for(&self, request: &Request, operations: &Permissions) -> Duration {
+        let answer = if asks_aws(request, operations) {
             self.limits.aws_answer_time
         } else {
             self.limits.answer_time
@@ -115,21 +97,38 @@ impl Admission {
     }
 }
 
-/// Lets a request be worked on if there is room for it, for as long as it may take.
+/// Whether the operation calls AWS before it answers this request, as its handler declares.
+fn asks_aws(request: &Request, operations: &Permissions) -> bool {
+    let declared = request
+        .extensions()
+        .get::<MatchedPath>()
+        .and_then(|route| operations.declared(request.method(), route.as_str()));
+    match declared.map_or(&AsksAws::Never, |declared| &declared.asks_aws) {
+        AsksAws::Never => false,
+        AsksAws::Always => true,
+        AsksAws::If(parameter) => {
+            let query = request.uri().query().unwrap_or_default();
+            url::form_urlencoded::parse(query.as_bytes())
+                .any(|(name, value)| name == parameter.as_str() && value == "true")
+        }
+    }
+}
+
+/// Lets a request be worked on if there is a free slot, for as long as it may take.
 pub fn admit(
-    State(admission): State<Admission>,
+    State((admission, operations)): State<(Admission, Permissions)>,
     request: Request,
     next: Next,
 ) -> impl Future<Output = Response> {
     if ALWAYS.contains(&request.uri().path()) {
         return Either::Left(Either::Left(next.run(request)));
     }
-    match work(admission, &request) {
+    match work(admission, &operations, &request) {
         Ok((work, time)) => Either::Right(timeout(time, WORK.scope(work, next.run(request))).map(
             |answer| {
                 answer.unwrap_or_else(|_| {
-                    count_cut("answer_time");
-                    Problem::with_unknown_outcome("the answer took too long").into_response()
+                    CutReason::AnswerTime.count();
+                    Problem::with_unknown_outcome("the request took too long").into_response()
                 })
             },
         )),
@@ -137,19 +136,22 @@ pub fn admit(
     }
 }
 
-/// Begins to work on a request, and says how long that may take.
-fn work(admission: Admission, request: &Request) -> Result<(Work, Duration), Problem> {
-    if request.extensions().get::<Crowded>().is_some() {
-        count_cut("crowded");
-        let detail =
-            "more connections are open than this process takes; nothing was changed; try again";
+/// Takes a slot for a request. Returns how long it may take.
+fn work(
+    admission: Admission,
+    operations: &Permissions,
+    request: &Request,
+) -> Result<(Work, Duration), Problem> {
+    if request.extensions().get::<OverCapacity>().is_some() {
+        CutReason::OverCapacity.count();
+        let detail = "this process has its maximum number of open connections; nothing was changed; try again";
         return Err(Problem::new(ProblemType::Unavailable, detail));
     }
-    if declared_bytes(request).is_some_and(|bytes| bytes > MOST_BODY_BYTES as u64) {
+    if declared_bytes(request).is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
     let place = Cell::new(Some(admission.place()?));
-    let time = admission.time_for(request);
+    let time = admission.time_for(request, operations);
     Ok((
         Work {
             admission,
@@ -170,16 +172,12 @@ fn declared_bytes(request: &Request) -> Option<u64> {
         .ok()
 }
 
-/// From here on the request only waits for something to happen: others may be worked on in its
-/// place.
+/// Gives the slot of this request back: from here on it only waits.
 pub fn now_waits() {
     let _ = WORK.try_with(|work| (work.place.take(), work.large_body.take()));
 }
 
-/// Reads a body, within its size and its time. Meanwhile others may be worked on.
-///
-/// # Errors
-/// It is too large, too slow or breaks off, or there is no room for it or its request now.
+/// Reads a body, within its limits of size and time. The slot of the request is free meanwhile.
 pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
     let admission = WORK.try_with(|work| {
         drop(work.place.take());
@@ -191,9 +189,9 @@ pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
     let (bytes, large) = timeout(time, collect(body, &admission))
         .await
         .unwrap_or_else(|_| {
-            count_cut("body_time");
+            CutReason::BodyTime.count();
             let detail = format!(
-                "the body did not come within {} seconds; nothing was changed",
+                "the body did not arrive within {} seconds; nothing was changed",
                 time.as_secs()
             );
             Err(Problem::new(ProblemType::RequestTimeout, detail))
@@ -215,19 +213,15 @@ async fn collect(
     let mut large = None;
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| {
-            Problem::new(
-                ProblemType::MalformedJson,
-                "the body broke off before its end",
-            )
-        })?;
-        if bytes.len() + piece.len() > MOST_BODY_BYTES {
+        let piece =
+            piece.map_err(|_| Problem::new(ProblemType::MalformedJson, "the body ended early"))?;
+        if bytes.len() + piece.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }
         if bytes.len() + piece.len() > SMALL_BODY_BYTES && large.is_none() {
             large = Some(Arc::clone(&admission.large_bodies).try_acquire_owned().map_err(|_| {
-                count_cut("bodies_full");
-                Problem::new(ProblemType::Unavailable, "more large bodies come in than this process takes; nothing was changed; try again")
+                CutReason::BodiesFull.count();
+                Problem::new(ProblemType::Unavailable, "this process is receiving its maximum number of large bodies; nothing was changed; try again")
             })?);
         }
         bytes.extend_from_slice(&piece);
@@ -236,32 +230,74 @@ async fn collect(
 }
 
 fn too_large() -> Problem {
-    count_cut("body_size");
+    CutReason::BodySize.count();
     Problem::new(
         ProblemType::PayloadTooLarge,
-        format!("the body is larger than {MOST_BODY_BYTES} bytes"),
+        format!("the body is larger than {MAX_BODY_BYTES} bytes"),
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use axum::Router;
+    use axum::extract::Request;
+    use axum::routing::{get, post};
+    use tower::ServiceExt as _;
+
     use super::*;
 
-    #[test]
-    fn what_was_asked_for_takes_its_time() {
-        let admission = Admission::new(Arc::default());
-        let time = |uri: &str, prefer: &str, body: &'static str| {
-            let request = Request::builder()
-                .uri(uri)
-                .header("prefer", prefer)
-                .body(Body::from(body))
-                .unwrap();
-            admission.time_for(&request).as_secs()
+    /// The time for a request, in seconds, at the real routes.
+    async fn time(method: &str, uri: &str, prefer: &str, body: &'static str) -> u64 {
+        let operations = Permissions::from(&super::super::routes().into_openapi());
+        let found = Arc::new(Mutex::new(None));
+        let find = {
+            let found = Arc::clone(&found);
+            move |request: Request| {
+                let time = Admission::new(Arc::default()).time_for(&request, &operations);
+                *found.lock().unwrap() = Some(time.as_secs());
+                ready(())
+            }
         };
-        assert_eq!(time("/v1/exports", "", ""), 30);
-        assert_eq!(time("/v1/exports", "", "{}"), 60);
-        assert_eq!(time("/v1/exports?preflight=true", "", "{}"), 150);
-        assert_eq!(time("/v1/exports", "wait=50", "{}"), 110);
-        assert_eq!(time("/v1/exports", "wait=300", "{}"), 110);
+        let router = Router::new()
+            .route("/v1/exports", post(find.clone()).get(find.clone()))
+            .route("/v1/exports/{id}/files", get(find.clone()))
+            .route("/v1/exports/discover", post(find));
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("prefer", prefer)
+            .body(Body::from(body))
+            .unwrap();
+        router.oneshot(request).await.unwrap();
+        let time = *found.lock().unwrap();
+        time.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_has_the_time_that_its_parts_take() {
+        assert_eq!(time("POST", "/v1/exports", "", "").await, 30);
+        assert_eq!(time("POST", "/v1/exports", "", "{}").await, 60);
+        assert_eq!(time("POST", "/v1/exports", "wait=50", "{}").await, 110);
+        assert_eq!(time("POST", "/v1/exports", "wait=300", "{}").await, 110);
+    }
+
+    #[tokio::test]
+    async fn only_what_asks_aws_has_the_time_for_that() {
+        for uri in ["/v1/exports?preflight=true", "/v1/exports/discover"] {
+            assert_eq!(time("POST", uri, "", "{}").await, 150, "{uri}");
+        }
+        assert_eq!(time("GET", "/v1/exports/x/files", "", "").await, 120);
+        assert_eq!(
+            time("POST", "/v1/exports?preflight=false", "", "").await,
+            30
+        );
+        for uri in [
+            "/v1/exports?label=preflight:true",
+            "/v1/exports?preflight=true",
+        ] {
+            assert_eq!(time("GET", uri, "", "").await, 30, "{uri}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Links in headers, which begin with `TABLEFERRY_PUBLIC_URL` if that is set. Done in one place for
-//! all answers, so that no handler can forget it.
+//! Prefixes links in headers with `TABLEFERRY_PUBLIC_URL` if it is set. One layer does it for all
+//! responses, so that no handler can forget it.
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! Around every request: its span, one log line and one measurement, and panics caught.
+//! The layer around every request: its span, one log line, one measurement, and catching panics.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -21,10 +21,10 @@ use super::trace;
 use crate::telemetry::metrics_catalog::{HTTP_ACTIVE, HTTP_REQUESTS};
 use crate::telemetry::traces;
 
-/// Names a request, in logs and to its caller.
+/// Identifies a request in logs and to its caller.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is asked all the time and tells nobody anything.
+/// Probes: too frequent to be worth a span.
 const UNTOLD: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// Logs and measures a request, as part of its caller's trace. Routes are named by their template,
@@ -49,8 +49,8 @@ pub fn observe(request: Request, next: Next) -> impl Future<Output = Response> {
         let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
         let (status, elapsed) = (response.status().as_u16(), began.elapsed());
         if recorded {
-            // For the trace alone: every field that comes late makes the log's lines of this span
-            // anew.
+            // Only if the request is traced: recording a field later formats the span's fields for
+            // the log again.
             let span = Span::current();
             span.record("http.response.status_code", status);
             if status >= 500 {
@@ -68,8 +68,8 @@ pub fn observe(request: Request, next: Next) -> impl Future<Output = Response> {
     answer.instrument(span)
 }
 
-/// Every log line of the request bears what this says. At the level of errors, so that it is there
-/// whatever `TABLEFERRY_LOG` leaves out.
+/// Every log line of the request has these fields. The span's level is ERROR, so that it exists
+/// whatever `TABLEFERRY_LOG` filters out.
 fn span(
     request: &Request,
     method: &'static str,
@@ -96,8 +96,8 @@ fn span(
     )
 }
 
-/// Takes away a request id that is no good, so that a new one is made: callers may send anything,
-/// and it goes into logs and back.
+/// Removes an unsuitable request id, so that a new one is generated: callers may send anything, and
+/// the id is written to logs and returned.
 pub fn only_good_request_ids(mut request: Request) -> Request {
     let mut given = request.headers().get_all(REQUEST_ID).iter();
     let first = given.next().map(|id| id.as_bytes());
@@ -113,11 +113,11 @@ pub fn only_good_request_ids(mut request: Request) -> Request {
     request
 }
 
-/// What measures the requests of each route, by method and status.
+/// The histograms of each route, by method and status.
 type OfRoutes = HashMap<String, Vec<(&'static str, u16, Histogram)>>;
 
-/// What measures requests of this kind. Kept, since looking it up by its labels costs more than
-/// measuring; routes and methods are few.
+/// The histogram of such requests. Cached, because the lookup by labels costs more than recording;
+/// there are few routes and methods.
 fn requests(method: &'static str, route: &str, status: u16) -> Histogram {
     static KEPT: LazyLock<RwLock<OfRoutes>> = LazyLock::new(RwLock::default);
     let of_route = |kept: &OfRoutes| {
@@ -143,10 +143,10 @@ fn requests(method: &'static str, route: &str, status: u16) -> Histogram {
     histogram
 }
 
-/// What counts requests that are being answered. Kept as well.
+/// The number of requests that are being answered. Cached as well.
 static ACTIVE: LazyLock<Gauge> = LazyLock::new(|| metrics::gauge!(HTTP_ACTIVE));
 
-/// A request that is being answered, until this is dropped: callers may go away.
+/// Counts a request until it is dropped, also if its caller disconnects.
 struct Active;
 
 impl Active {
@@ -162,7 +162,7 @@ impl Drop for Active {
     }
 }
 
-/// Callers may send any word as a method; metrics know the usual ones.
+/// The method for metrics: callers may send any word as a method.
 fn known_method(method: &axum::http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -198,8 +198,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
-    use crate::api::{Admission, Surroundings, with_layers};
-    use crate::listener::Front;
+    use crate::api::{Admission, LayerContext, with_layers};
+    use crate::listener::Listener;
 
     async fn panics() {
         panic!("hunter2");
@@ -210,12 +210,15 @@ mod tests {
         let router = Router::new()
             .route("/panics", get(panics))
             .route("/works", get(async || "works"));
-        let router = with_layers(router, Surroundings::of(Admission::new(Arc::default())));
+        let router = with_layers(
+            router,
+            LayerContext::for_test(Admission::new(Arc::default())),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        tokio::spawn(Front::new(Arc::default(), None).serve(
+        tokio::spawn(Listener::new(Arc::default(), None).serve(
             listener,
             router,
             std::future::pending(),

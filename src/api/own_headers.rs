@@ -1,57 +1,45 @@
-//! Headers that a caller wants to be sent to a receiver: of an endpoint, or of a callback. Their
-//! values may be tokens, so they are sealed as they are read.
+//! Reads the headers that a caller wants sent to a receiver. Their values may be tokens, so they
+//! are sealed at once.
 
 use std::collections::BTreeMap;
 
-use super::fields::{Errors, Fields, kind};
-use super::problem::FieldError;
+use super::fields::Field;
 use crate::domain::invalid::Invalid;
-use crate::domain::webhook::endpoint::{MOST_HEADERS, SealedHeaders, check_header};
+use crate::domain::webhook::endpoint::{MAX_HEADERS, SealedHeaders, check_header};
 use crate::webhooks::vault::Vault;
 
-/// Reads a field that holds headers for a receiver.
 pub(super) fn read_headers(
-    field: &'static str,
+    field: &Field<'_, Option<BTreeMap<String, String>>>,
     vault: &Vault,
-    fields: &mut Fields<'_>,
-    errors: &mut Errors,
 ) -> Option<SealedHeaders> {
-    let at = fields.pointer(field);
-    let members = fields.object(field, errors)?;
+    let members = field.members()?;
     // Before each is compared with the others: a body may name very many.
-    if members.members().count() > MOST_HEADERS {
-        errors.push(FieldError::new(
-            at,
-            &Invalid::new(format!("must hold at most {MOST_HEADERS} headers")),
-        ));
+    if members.len() > MAX_HEADERS {
+        field.refuse(&Invalid::new(format!(
+            "must have at most {MAX_HEADERS} headers"
+        )));
         return None;
     }
-    let mut headers = BTreeMap::new();
-    for (name, value) in members.members() {
-        let checked = match value.as_str() {
-            Some(text) => check_header(name, text).map(|()| text),
-            None => Err(Invalid::new(format!(
-                "must be a string, not {}",
-                kind(value)
-            ))),
-        };
-        match checked {
-            Ok(_)
-                if headers
-                    .keys()
-                    .any(|known: &String| known.eq_ignore_ascii_case(name)) =>
-            {
-                errors.push(FieldError::new(
-                    members.pointer(name),
-                    &Invalid::new("is given twice (header names are case-insensitive)"),
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in members {
+        let check = |text: &str| {
+            check_header(name, text)?;
+            if headers.keys().any(|known| known.eq_ignore_ascii_case(name)) {
+                return Err(Invalid::new(
+                    "is given twice (header names are case-insensitive)",
                 ));
             }
-            Ok(text) => drop(headers.insert(name.clone(), text.to_owned())),
-            Err(error) => errors.push(FieldError::new(members.pointer(name), &error)),
+            Ok(())
+        };
+        if let Some(text) = field.member((name, value), check) {
+            headers.insert(name.clone(), text.to_owned());
         }
     }
-    let names: Vec<_> = headers.keys().cloned().collect();
-    let sealed =
-        (!names.is_empty()).then(|| vault.seal(&serde_json::json!(headers).to_string()))?;
-    Some(SealedHeaders { names, sealed })
+    if headers.is_empty() {
+        return None;
+    }
+    Some(SealedHeaders {
+        names: headers.keys().cloned().collect(),
+        sealed: vault.seal(&serde_json::json!(headers).to_string()),
+    })
 }

@@ -1,4 +1,4 @@
-//! Page tokens: where a page ended and which list it was of. Callers only hand them back.
+//! Page tokens: where a page ended, and which list it belongs to. Callers send them back unchanged.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::invalid::Invalid;
 
-/// The token of the page after the row of this id. `scope` is the list with its filters.
+/// The token of the page after the row with this id. `scope` is the list with its filters.
 #[must_use]
 pub fn after(id: Uuid, scope: &impl Debug) -> String {
     let mut bytes = id.as_bytes().to_vec();
@@ -18,13 +18,10 @@ pub fn after(id: Uuid, scope: &impl Debug) -> String {
 }
 
 /// The id that a token stands for.
-///
-/// # Errors
-/// It is no token of this service, or was given for another list or other filters.
 pub fn read(token: &str, scope: &impl Debug) -> Result<Uuid, Invalid> {
     let wrong = || {
         Invalid::new(
-            "must be a next_page_token of this service, used with the same filters as the page before",
+            "must be a next_page_token of this service, used with the same filters as the previous page",
         )
     };
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
@@ -37,14 +34,14 @@ pub fn read(token: &str, scope: &impl Debug) -> Result<Uuid, Invalid> {
     }
 }
 
-/// Eight bytes that tie a token to what it was given for.
+/// Eight bytes that bind a token to its purpose.
 #[must_use]
 pub fn mark(what: &str) -> [u8; 8] {
     let digest: [u8; 32] = Sha256::digest(what.as_bytes()).into();
     std::array::from_fn(|i| digest[i])
 }
 
-/// Ties a token to its list and filters.
+/// Binds a token to its list and filters.
 fn list_mark(id: Uuid, scope: &impl Debug) -> [u8; 8] {
     mark(&format!("{id} {scope:?}"))
 }
@@ -58,12 +55,9 @@ pub fn at_offset(id: Uuid, offset: u64) -> String {
 }
 
 /// The byte that a token of an export's files stands for.
-///
-/// # Errors
-/// It is no token of this service, or was given for another export.
 pub fn read_offset(token: &str, id: Uuid) -> Result<u64, Invalid> {
     let wrong =
-        || Invalid::new("must be a next_page_token of this service, of the same export's files");
+        || Invalid::new("must be a next_page_token of this service, from the same export's files");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| wrong())?;
     let (offset, given) = bytes.split_at_checked(8).ok_or_else(wrong)?;
     let offset = u64::from_be_bytes(offset.try_into().map_err(|_| wrong())?);
@@ -74,7 +68,7 @@ pub fn read_offset(token: &str, id: Uuid) -> Result<u64, Invalid> {
     }
 }
 
-/// Ties an offset to its export.
+/// Binds an offset to its export.
 fn offset_mark(id: Uuid, offset: u64) -> [u8; 8] {
     mark(&format!("{id} files {offset}"))
 }

@@ -11,43 +11,38 @@ use uuid::Uuid;
 use super::page_token;
 use super::problem::{Problem, ProblemType};
 use super::query::Query;
-use crate::domain::invalid::Invalid;
 use crate::store::listed::Listed;
 
-/// What a page of fifty exports takes, and more: a body that begins small is copied each time it
-/// has doubled.
+/// Enough for a page of fifty exports, so that the buffer need not grow while it is written.
 const USUAL_BYTES: usize = 96 * 1024;
 
-/// Which page a caller asks for.
+/// The page that a caller requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Paging {
     size: usize,
-    /// The last id of the page before.
+    /// The last id of the previous page.
     pub before: Option<Uuid>,
 }
 
 impl Paging {
-    /// Reads both parameters. `scope` is the list with its filters: a token is good for the same
-    /// only.
+    /// Reads both parameters. `scope` is the list with its filters: a token is valid only for the
+    /// same.
     pub fn read(query: &mut Query, scope: &impl Debug) -> Self {
-        let size = query.one("page_size", |text| match text.parse() {
-            Ok(size @ 1..=200) => Ok(size),
-            _ => Err(Invalid::new("must be a whole number from 1 to 200")),
-        });
+        let size = query.number("page_size", 1..=200);
         Self {
             size: size.unwrap_or(50),
             before: query.one("page_token", |text| page_token::read(text, scope)),
         }
     }
 
-    /// How many rows to read: one more than asked for tells whether there is a next page.
+    /// How many rows to read: one more than the page holds, to know whether there is a next page.
     #[must_use]
     pub fn size_and_one(&self) -> i64 {
         i64::try_from(self.size + 1).unwrap_or(i64::MAX)
     }
 
-    /// The page out of the rows that were read, less those that cannot be read, and the token of
-    /// the next one, if there is one.
+    /// Makes the page from the rows, without those that could not be read, and the token of the
+    /// next page, if there is one.
     pub fn cut<T>(&self, mut rows: Vec<Listed<T>>, scope: &impl Debug) -> (Vec<T>, Option<String>) {
         let more = rows.len() > self.size;
         rows.truncate(self.size);

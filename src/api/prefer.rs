@@ -1,4 +1,4 @@
-//! `Prefer: wait=N` (RFC 7240): how long a caller wants to wait for an export's end.
+//! `Prefer: wait=N` (RFC 7240): how long a caller wants to wait for an export to end.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ApiState;
 
-/// The header that says what preference was honoured.
+/// The header that names the applied preference.
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// The wait alone, for handlers that may wait: with the headers they would keep the connection's
-/// buffer that these were read into.
+/// Only the wait, for handlers that may wait: the whole headers would keep the connection's read
+/// buffer alive.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait(pub Option<Duration>);
 
@@ -44,9 +44,9 @@ pub fn wait(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
         .map(|seconds| Duration::from_secs(seconds).min(longest))
 }
 
-/// How long an answer is held back for a wait. Long ones end a second early, so that the answer is
-/// there before a proxy's time-out of the same length: HAProxy gives up after 50 s as Debian ships
-/// it, which is the longest wait unless the operator says otherwise.
+/// How long a response is delayed for a wait. Long waits end a second early, so that the response
+/// arrives before a proxy's time-out of the same length: HAProxy times out after 50 s in Debian's
+/// configuration, which is the default maximum wait.
 #[must_use]
 pub fn held_for(wait: Duration) -> Duration {
     if wait > Duration::from_secs(10) {

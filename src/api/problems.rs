@@ -1,15 +1,14 @@
-//! `GET /problems/{name}`: what a problem's `type` means. Every type URI of this API can be looked
-//! up.
+//! `GET /problems/{name}`: explains a problem's `type`.
 
 use axum::Json;
 use axum::extract::Path;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::problem::docs::problems;
 use super::problem::{Problem, ProblemType};
-use super::problem_docs::problems;
 
-/// What a type of problem means.
+/// The meaning of a type of problem.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemExplanation {
     /// The type's URI.
@@ -17,16 +16,13 @@ pub struct ProblemExplanation {
     pub r#type: String,
     /// The type in words.
     pub title: &'static str,
-    /// The HTTP status that comes with it.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// What it means and what to do.
+    /// What the problem means and what the caller can do.
     pub explanation: &'static str,
 }
 
-problems! {
-    /// What can go wrong.
-    ExplainProblems: NotFound
-}
+problems!(ExplainProblems = NONE, NotFound);
 
 /// Explain a type of problem
 ///
@@ -37,25 +33,21 @@ problems! {
     tag = "Operations",
     security(()),
     params(("name" = String, Path, description = "The last part of the type", example = "validation-failed")),
-    responses((status = 200, description = "What it means", body = ProblemExplanation), ExplainProblems)
+    responses((status = 200, description = "The explanation", body = ProblemExplanation), ExplainProblems)
 )]
 pub async fn explain_problem(
     Path(name): Path<String>,
 ) -> Result<Json<ProblemExplanation>, Problem> {
     let kind = ProblemType::ALL
-        .into_iter()
-        .find(|kind| kind.describe().0 == name);
-    let kind = kind.ok_or_else(|| {
-        Problem::new(
-            ProblemType::NotFound,
-            "there is no problem type of this name",
-        )
-    })?;
-    let (_, status, title, explanation) = kind.describe();
+        .iter()
+        .find(|kind| kind.describe().name == name);
+    let kind = kind
+        .ok_or_else(|| Problem::new(ProblemType::NotFound, "no type of problem has this name"))?;
+    let described = kind.describe();
     Ok(Json(ProblemExplanation {
         r#type: kind.uri(),
-        title,
-        status: status.as_u16(),
-        explanation,
+        title: described.title,
+        status: described.status,
+        explanation: described.explanation,
     }))
 }

@@ -1,4 +1,10 @@
-//! Reads a URL's query: every error reported at once, unknown and repeated parameters refused.
+//! Reads a URL's query. Every error is reported at once; unknown and repeated parameters are
+//! rejected.
+
+use std::ops::RangeInclusive;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 
 use super::problem::{FieldError, Problem, ProblemType};
 use crate::domain::invalid::Invalid;
@@ -15,7 +21,7 @@ pub struct Query {
 impl Query {
     /// From the raw text after `?`.
     #[must_use]
-    pub fn of(raw: Option<&str>) -> Self {
+    pub fn from_raw(raw: Option<&str>) -> Self {
         let pairs = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes())
             .into_owned()
             .collect();
@@ -52,6 +58,17 @@ impl Query {
             .ok()
     }
 
+    /// A whole number within this range.
+    pub fn number(&mut self, name: &'static str, range: RangeInclusive<usize>) -> Option<usize> {
+        self.one(name, |text| {
+            let number = text.parse().ok().filter(|number| range.contains(number));
+            let (least, most) = (range.start(), range.end());
+            number.ok_or_else(|| {
+                Invalid::new(format!("must be a whole number from {least} to {most}"))
+            })
+        })
+    }
+
     /// A parameter that may be given many times.
     pub fn many<T>(
         &mut self,
@@ -73,16 +90,13 @@ impl Query {
         good.into_iter().filter_map(Result::ok).collect()
     }
 
-    /// Says that a parameter that was read breaks a rule after all.
+    /// Reports that a parameter is invalid.
     pub fn refuse(&mut self, name: &'static str, invalid: &Invalid) {
         self.errors
             .push(FieldError::new(format!("#query/{name}"), invalid));
     }
 
-    /// Ends reading.
-    ///
-    /// # Errors
-    /// A problem with everything that is wrong, unknown parameters included.
+    /// Ends reading, and rejects the query if any parameter is invalid or unknown.
     pub fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in self
             .pairs
@@ -110,6 +124,18 @@ impl Query {
     }
 }
 
+/// The query of an operation that has no parameters: rejects every one.
+#[derive(Debug, Clone, Copy)]
+pub struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Query::from_raw(parts.uri.query()).finish().map(|()| Self)
+    }
+}
+
 fn clean(value: &str) -> Result<&str, Invalid> {
     if value.contains('\0') {
         Err(Invalid::new("must not contain NUL characters"))
@@ -121,11 +147,8 @@ fn clean(value: &str) -> Result<&str, Invalid> {
 /// The length of a date and a time to the second, after which an offset may follow.
 const BEFORE_OFFSET: usize = "2026-04-02T11:30:13".len();
 
-/// A time. A `+` that was not escaped arrives as a blank, so a blank before the offset is read as
-/// `+`: no time has one there.
-///
-/// # Errors
-/// As those of [`Timestamp::parse`].
+/// A time. A `+` that was not escaped arrives as a space, so a space before the offset is read as
+/// `+`: a valid time has none there.
 pub fn time(text: &str) -> Result<Timestamp, Invalid> {
     match text.rsplit_once(' ') {
         Some((time, offset)) if time.len() >= BEFORE_OFFSET => {
@@ -136,9 +159,6 @@ pub fn time(text: &str) -> Result<Timestamp, Invalid> {
 }
 
 /// `true` or `false`.
-///
-/// # Errors
-/// It is another word.
 pub fn boolean(text: &str) -> Result<bool, Invalid> {
     match text {
         "true" => Ok(true),
@@ -174,7 +194,7 @@ mod tests {
                         format!("at={text}"),
                         format!("at={}", text.replace('+', "%2B")),
                     ] {
-                        let mut query = Query::of(Some(&raw));
+                        let mut query = Query::from_raw(Some(&raw));
                         assert_eq!(query.one("at", time), Some(right), "{raw}");
                     }
                 }

@@ -1,4 +1,4 @@
-//! Answers that hold a secret, which is shown this once: nobody on the way may keep them.
+//! Responses with a secret, which is returned only once: proxies must not store them.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-/// 201 with the place of what was made: `path` and its id.
+/// 201 with `Location`: `path` and the id.
 pub(super) fn created_with_secret(path: &str, id: impl Display, body: &impl Serialize) -> Response {
     let mut response = with_secret(body);
     *response.status_mut() = StatusCode::CREATED;

@@ -1,5 +1,5 @@
-//! Which trace the request belongs to that is being answered: what `observe` found in it, for
-//! handlers that store it.
+//! The trace of the request that is being answered, as `observe` found it, for handlers that store
+//! it.
 
 use std::future::Future;
 
@@ -11,7 +11,7 @@ tokio::task_local! {
     static CURRENT: Option<TraceParent>;
 }
 
-/// The request's trace; nothing if it has none.
+/// The request's trace, if it has one.
 pub(super) fn current() -> Option<TraceParent> {
     CURRENT.try_with(|current| *current).ok().flatten()
 }
@@ -24,8 +24,8 @@ pub(super) fn within<F: Future>(
     CURRENT.scope(trace_parent, answer)
 }
 
-/// What the request says of the trace that its caller is in. What is malformed or given twice is
-/// ignored, as the standard asks.
+/// The trace of the caller, from the request's header. A malformed or repeated header is ignored,
+/// as the standard requires.
 pub(super) fn of_caller(headers: &HeaderMap) -> Option<TraceParent> {
     let mut given = headers.get_all("traceparent").iter();
     let parent = TraceParent::parse(given.next()?.to_str().ok()?);

@@ -1,9 +1,8 @@
-//! Wakes those who wait for an export: long polls and live streams.
+//! Wakes requests that wait for a change of an export: long polls and live streams.
 //!
-//! One task asks the database for the versions of all exports that somebody waits for, in one
-//! statement, every [`INTERVAL`] and whenever a worker of this process has changed something. So a
-//! change made by another replica is seen as well, no change is missed, and nobody waits means no
-//! statement.
+//! One task reads the versions of all watched exports from the database, in one statement, every
+//! [`INTERVAL`] and whenever a worker of this process has changed an export. So changes by other
+//! replicas are seen too, no change is missed, and no statement is sent if no request waits.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,25 +10,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::ids::ExportId;
+use crate::signals::Signals;
 use crate::store::Store;
 use crate::telemetry::error_chain::in_words;
 
-/// How long a change made elsewhere may go unseen.
+/// The maximum delay for a change that another replica made.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// How many of those who wait read at the same time: about as many as there are connections to the
-/// database. When a thousand come or are woken at once, the others take no room for reading.
+/// How many waiting requests read at the same time: about as many as there are connections to the
+/// database. If a thousand arrive or are woken at once, the others need no memory for reading.
 const READING: usize = 12;
 
-/// How long one of them waits for its turn. Turns come late only if the database does not answer,
-/// and then all should be told soon.
+/// How long a request waits for its turn. Turns are late only if the database does not answer, and
+/// then every request should fail soon.
 const TURN: Duration = Duration::from_secs(2);
 
-/// Who waits for which export.
+/// The exports that requests wait for.
 #[derive(Debug, Clone)]
 pub struct Watcher {
     exports: Arc<Mutex<HashMap<Uuid, watch::Sender<i32>>>>,
@@ -47,11 +46,11 @@ impl Default for Watcher {
     }
 }
 
-/// What a deleted export's version is said to be.
+/// Stands for the version of a deleted export.
 pub const GONE: i32 = i32::MAX;
 
 impl Watcher {
-    /// Waits for changes of an export from now on. The first value may be 0: not looked at yet.
+    /// Waits for changes of an export from now on. The first value may be 0: not read yet.
     #[must_use]
     pub fn watch(&self, id: ExportId) -> watch::Receiver<i32> {
         let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,8 +62,8 @@ impl Watcher {
         receiver
     }
 
-    /// Reads what the caller waits for, when it is the caller's turn or that takes too long. Until
-    /// then, and afterwards, it holds no room for reading.
+    /// Reads when it is the request's turn, or when its turn takes too long. The memory for reading
+    /// is allocated only then.
     pub async fn in_turn<F: Future>(&self, read: impl FnOnce() -> F) -> F::Output {
         let _turn = tokio::time::timeout(TURN, self.turns.acquire()).await;
         Box::pin(read()).await
@@ -88,10 +87,11 @@ impl Watcher {
         }
     }
 
-    /// Looks until `stop`. `changed` is notified when a worker of this process changed an export.
-    pub async fn run(&self, store: Store, changed: Arc<Notify>, stop: CancellationToken) {
+    /// Runs until `stop`. `changed` is notified when a worker of this process changed an export.
+    pub async fn run(&self, store: Store, signals: &Signals) {
+        let stop = &signals.stopping;
         while !stop.is_cancelled() {
-            let woken = changed.notified();
+            let woken = signals.export_changed.received();
             let asked = self.watched();
             if asked.is_empty() {
                 tokio::select! {
@@ -102,8 +102,8 @@ impl Watcher {
             }
             match store.versions(&asked).await {
                 Ok(found) => self.tell(&asked, &found),
-                // Whoever waits is told nothing now and something later; requests that need the
-                // database report its absence.
+                // Waiting requests are woken later; requests that need the database report that it
+                // is unavailable.
                 Err(error) => {
                     tracing::debug!(error.message = in_words(&error), "versions cannot be read")
                 }

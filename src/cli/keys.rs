@@ -1,5 +1,5 @@
-//! `tableferry keys`: makes, lists and revokes API keys, on the database itself: how the first
-//! admin gets a key.
+//! `tableferry keys`: makes, lists and revokes API keys in the database, without the API. This is
+//! how the first key is made.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -7,65 +7,64 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{CliError, database};
+use super::database::database;
+use super::error::CliError;
+use crate::api_types::api_key::ApiKeyView;
 use crate::app::AppError;
 use crate::client::screen::Screen;
 use crate::client::table::{Table, column};
 use crate::client::words::ago;
-use crate::clock::Chance;
+use crate::clock::Clock;
 use crate::domain::caller::Grant;
 use crate::domain::caller::allow::{AllowList, Pattern};
-use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, NewApiKey, rate_per_s};
+use crate::domain::caller::api_key::{ApiKey, KeyName, NewApiKey, rate_per_s};
 use crate::domain::caller::scope::{Scope, Scopes};
 use crate::domain::duration::parse_duration;
 use crate::domain::timestamp::Timestamp;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
-/// What to do with API keys.
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
-    /// Make a key and print it: the only time that it is shown
+    /// Make a key and print it; it is not shown again
     Create(Create),
-    /// List all keys, newest first, revoked ones too
+    /// List all keys, newest first, including revoked ones
     List {
-        /// As JSON, one object a line
+        /// Print JSON, one object per line
         #[arg(long)]
         json: bool,
     },
-    /// Revoke a key: running processes refuse it within five seconds
+    /// Revoke a key; running processes reject it within five seconds
     Revoke {
-        /// Its name or its id
+        /// Name or id of the key
         #[arg(value_name = "NAME|ID")]
         key: String,
     },
 }
 
-/// A new key.
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// What it is called: in created_by, in logs, in lists
+    /// Name of the key, as shown in created_by, logs and lists
     #[arg(long, value_parser = text(KeyName::parse))]
     name: KeyName,
-    /// exports:read, exports:write, webhooks:manage or admin (everything); may be repeated
+    /// exports:read, exports:write, webhooks:manage or admin (everything); repeatable
     #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = text(Scope::parse))]
     scopes: Vec<Scope>,
-    /// How long it works, such as 2160h; forever unless said
+    /// How long the key is valid, such as 2160h; without limit if not given
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
-    /// A table that it holds for: an ARN in which * stands for any text; may be repeated; all
-    /// unless said
-    #[arg(long = "table-arn", value_name = "PATTERN", value_parser = text(Pattern::of_table))]
+    /// Restrict the key to tables whose ARN matches; * matches any text; repeatable
+    #[arg(long = "table-arn", value_name = "PATTERN", value_parser = text(Pattern::for_table))]
     table_arns: Vec<Pattern>,
-    /// A bucket that it holds for, in the same way
-    #[arg(long = "s3-bucket", value_name = "PATTERN", value_parser = text(Pattern::of_bucket))]
+    /// Restrict the key to buckets whose name matches; * matches any text; repeatable
+    #[arg(long = "s3-bucket", value_name = "PATTERN", value_parser = text(Pattern::for_bucket))]
     s3_buckets: Vec<Pattern>,
-    /// Requests a second in the long run, instead of TABLEFERRY_RATE_LIMIT_PER_S
+    /// Sustained requests per second, instead of TABLEFERRY_RATE_LIMIT_PER_S
     #[arg(long, value_name = "NUMBER", value_parser = rate)]
     rate_limit_per_s: Option<f64>,
 }
 
-/// A parser of clap's from one of the domain's.
+/// Turns a parser of the domain into one for clap.
 fn text<T>(
     parse: fn(&str) -> Result<T, crate::domain::invalid::Invalid>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone {
@@ -88,26 +87,25 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl Keys {
-    /// Does it.
     pub(super) async fn run(self, settings: &Settings) -> Result<(), CliError> {
         let store = database(settings)?;
-        let chance = Chance::default();
+        let clock = Clock::default();
         match self {
-            Self::Create(create) => create.run(&store, &chance).await,
-            Self::List { json } => list(&store, json, chance.now()).await,
-            Self::Revoke { key } => revoke(&store, &key, chance.now()).await,
+            Self::Create(create) => create.run(&store, &clock).await,
+            Self::List { json } => list(&store, json, clock.now()).await,
+            Self::Revoke { key } => revoke(&store, &key, clock.now()).await,
         }
     }
 }
 
 impl Create {
-    async fn run(self, store: &Store, chance: &Chance) -> Result<(), CliError> {
+    async fn run(self, store: &Store, clock: &Clock) -> Result<(), CliError> {
         let grant = Grant::new(
-            Scopes::of(self.scopes),
+            Scopes::from_scopes(self.scopes),
             AllowList::new(self.table_arns, self.s3_buckets),
         );
         let grant = grant.map_err(|e| CliError::Key(format!("--scope {e}")))?;
-        let (secret, now) = (chance.api_key_secret(), chance.now());
+        let (secret, now) = (clock.api_key_secret(), clock.now());
         let expires_at = self.expires_in.map(|duration| now.plus(duration));
         let said = NewApiKey {
             name: self.name,
@@ -115,11 +113,11 @@ impl Create {
             rate_per_s: self.rate_limit_per_s,
             expires_at,
         };
-        let key = ApiKey::new(chance.ordered_id(), &secret, said, None, now);
+        let key = ApiKey::new(clock.ordered_id(), &secret, said, None, now);
         if !store
             .add_api_key(&key, &secret.hash())
             .await
-            .map_err(asked)?
+            .map_err(database_error)?
         {
             return Err(CliError::Key(format!(
                 "{} is the name of another key, which may be revoked; choose another name",
@@ -127,7 +125,7 @@ impl Create {
             )));
         }
         eprintln!(
-            "This is the key, shown now and never again. Send it as \"Authorization: Bearer …\", or give it to tableferry as TABLEFERRY_API_KEY."
+            "This is the key. It is not shown again. Send it as \"Authorization: Bearer …\", or set TABLEFERRY_API_KEY for tableferry."
         );
         writeln!(std::io::stdout().lock(), "{}", secret.expose()).map_err(CliError::Output)
     }
@@ -141,7 +139,7 @@ async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError>
         column("ID"),
         column("STATE"),
         column("SCOPES"),
-        column("HOLDS FOR").rank(1),
+        column("RESTRICTED TO").rank(1),
         column("USED").rank(2),
     ]);
     let mut before = None;
@@ -149,7 +147,7 @@ async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError>
         let page = store
             .list_api_keys(before, i64::try_from(PAGE).unwrap_or(i64::MAX))
             .await
-            .map_err(asked)?;
+            .map_err(database_error)?;
         let next = page
             .last()
             .filter(|_| page.len() == PAGE)
@@ -174,7 +172,7 @@ async fn list(store: &Store, json: bool, now: Timestamp) -> Result<(), CliError>
 
 fn row(key: &ApiKey, now: Timestamp) -> Vec<crate::client::table::Cell> {
     let allow = key.grant.allow();
-    let holds_for: Vec<_> = allow
+    let restrictions: Vec<_> = allow
         .tables()
         .iter()
         .chain(allow.buckets())
@@ -186,10 +184,10 @@ fn row(key: &ApiKey, now: Timestamp) -> Vec<crate::client::table::Cell> {
         key.id.to_string().into(),
         key.refusal(now).unwrap_or("active").into(),
         scopes.join(" ").into(),
-        if holds_for.is_empty() {
-            "everything".to_owned()
+        if restrictions.is_empty() {
+            "-".to_owned()
         } else {
-            holds_for.join(" ")
+            restrictions.join(" ")
         }
         .into(),
         key.last_used_at
@@ -204,11 +202,14 @@ async fn revoke(store: &Store, name_or_id: &str, now: Timestamp) -> Result<(), C
         Err(_) => store
             .find_api_key_by_name(name_or_id)
             .await
-            .map_err(asked)?
+            .map_err(database_error)?
             .map(|key| key.id),
     };
     let revoked = match id {
-        Some(id) => store.revoke_api_key(id, now).await.map_err(asked)?,
+        Some(id) => store
+            .revoke_api_key(id, now)
+            .await
+            .map_err(database_error)?,
         None => None,
     };
     let key = revoked.ok_or_else(|| {
@@ -217,17 +218,17 @@ async fn revoke(store: &Store, name_or_id: &str, now: Timestamp) -> Result<(), C
         ))
     })?;
     eprintln!(
-        "{} is revoked; running processes refuse it within five seconds",
+        "{} is revoked; running processes reject it within five seconds",
         key.name.as_str()
     );
     Ok(())
 }
 
-/// What the database said; that it lacks the table of keys means that it was never migrated.
-fn asked(error: StoreError) -> CliError {
+/// A database without the table of keys was never migrated.
+fn database_error(error: StoreError) -> CliError {
     if crate::telemetry::error_chain::in_words(&error).contains("\"api_keys\" does not exist") {
         return CliError::Key(
-            "the database has not this version's schema yet: run tableferry migrate first"
+            "the database does not have this version's schema yet: run tableferry migrate first"
                 .to_owned(),
         );
     }

@@ -1,9 +1,9 @@
-//! `tableferry dev`: everything a first look needs, in one process tree. Never part of a production
-//! build (feature `dev`).
+//! `tableferry dev`: everything for a first try, in one process tree. Not part of a production build
+//! (feature `dev`).
 //!
-//! A private Postgres and a stand-in for AWS are started below `.tableferry/`, then the service on
-//! top of them, then one sample export before the user's eyes. Everything stops with the process;
-//! data stays for the next time.
+//! It starts a private Postgres and an AWS simulator, both with their data below `.tableferry/`,
+//! then the service, and runs a sample export while the user watches. Everything stops with the
+//! process; the data is kept for the next run.
 
 mod places;
 mod receiver;
@@ -22,25 +22,25 @@ use secrecy::SecretString;
 use tableferry_simulator::{Simulator, StartError};
 
 use crate::app::{App, AppError, Role};
+use crate::auth::Auth;
 use crate::aws::Aws;
-use crate::cli::stop_signal;
-use crate::clock::Chance;
+use crate::clock::Clock;
 use crate::domain::webhook::secret::WebhookSecret;
-use crate::settings::{Auth, Settings};
+use crate::settings::{AuthSettings, DatabaseSettings, Settings, WebhookSettings};
+use crate::stop_signal::stop_signal;
 use crate::store::{Store, StoreError};
 use crate::webhooks::SystemNames;
 use crate::webhooks::vault::VaultKey;
 
-/// How `tableferry dev` runs.
 #[derive(Debug, Args)]
 pub struct Dev {
-    /// Where Postgres, the stand-in's tables and the exported files are kept
+    /// Folder of the database, the simulator's tables and the exported files
     #[arg(long, default_value = ".tableferry", value_name = "FOLDER")]
     data_dir: PathBuf,
-    /// How many times faster than AWS exports run (AWS takes 2 to 12 minutes)
+    /// How many times as fast as at AWS exports run (AWS takes 2 to 12 minutes)
     #[arg(long, default_value_t = 60.0, value_name = "N")]
     speed: f64,
-    /// End after the sample export instead of staying up; exit status 0 if it was COMPLETED
+    /// Stop after the sample export; exit status 0 if it is COMPLETED
     #[arg(long)]
     once: bool,
 }
@@ -48,36 +48,26 @@ pub struct Dev {
 /// Why `tableferry dev` ended.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// Postgres does not start.
     #[error("the private Postgres does not start")]
     Postgres(#[from] private_postgres::Error),
-    /// The stand-in for AWS does not start.
-    #[error("the stand-in for AWS does not start")]
+    #[error("the AWS simulator does not start")]
     Simulator(#[from] StartError),
-    /// The service does not start.
     #[error(transparent)]
     App(#[from] AppError),
-    /// The database cannot be used.
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
-    /// A thread or a listener could not be had.
     #[error("{what}")]
     Machine {
-        /// What was wanted.
         what: &'static str,
-        /// Why not.
         source: std::io::Error,
     },
-    /// The sample export did not end well.
     #[error("the sample export did not complete: {0}")]
     Sample(String),
 }
 
 impl Dev {
-    /// Runs until Ctrl-C, or until the sample export has ended.
-    ///
-    /// # Errors
-    /// Something does not start, or (with `--once`) the sample export did not complete.
+    /// Runs until Ctrl-C; with `--once` until the sample export has ended, and fails if it is not
+    /// COMPLETED.
     pub async fn run(self, settings: Settings) -> Result<(), DevError> {
         let stop = stop_signal();
         places::say("Tableferry is starting; Ctrl-C stops everything.\n");
@@ -85,19 +75,19 @@ impl Dev {
         let simulator =
             Simulator::start(places::simulator_settings(&self.data_dir, self.speed).await).await?;
         let settings = self.settings(settings, &postgres)?;
-        let listener = places::listen(settings.listen).await?;
+        let listener = places::listen(settings.http.listen).await?;
         let service = places::url_of(&listener)?;
-        let receiver = receiver::start(settings.webhook_secret.clone()).await?;
-        places::introduce(&self, &postgres, &simulator, &service);
+        let receiver = receiver::start(settings.webhooks.default_secret.clone()).await?;
+        places::show_addresses(&self, &postgres, &simulator, &service);
 
-        let store = match &settings.database_url {
+        let store = match &settings.database.url {
             Some(url) => Store::connect_lazily(url, None)?,
             None => return Err(DevError::Sample("there is no database".to_owned())),
         };
         store.migrate().await?;
         let aws = Aws::at_endpoints(&simulator.dynamodb_url(), &simulator.s3_url())
             .await
-            .with_roles(settings.accounts.clone());
+            .with_roles(settings.aws.accounts.clone());
         let app = App::new(&settings, store, aws, Arc::new(SystemNames::default()))?;
         let running =
             tokio::spawn(app.run(Role::All, listener, true, stop.clone().cancelled_owned()));
@@ -107,7 +97,7 @@ impl Dev {
         };
         match &shown {
             Ok(()) if !self.once && !stop.is_cancelled() => {
-                places::farewell(&service, &simulator);
+                places::show_next_steps(&service, &simulator);
                 stop.cancelled().await;
             }
             Err(error) if !self.once => {
@@ -121,7 +111,7 @@ impl Dev {
         places::say("\nStopping …\n");
         let ended = running.await;
         simulator.shutdown().await;
-        // Blocking, and last: the service has let go of the database.
+        // Blocking, and last, since the service has closed its connections now.
         let stopped = tokio::task::spawn_blocking(move || postgres.stop()).await;
         match (ended, stopped) {
             (Ok(Err(error)), _) => Err(error.into()),
@@ -131,27 +121,36 @@ impl Dev {
         }
     }
 
-    /// The user's settings, with what a first look needs.
+    /// The user's settings, completed for a first try.
     fn settings(
         &self,
         settings: Settings,
         postgres: &PrivatePostgres,
     ) -> Result<Settings, DevError> {
+        let webhooks = settings.webhooks;
         Ok(Settings {
-            database_url: Some(SecretString::from(postgres.url(private_postgres::DATABASE))),
-            auth: Auth::None,
-            webhook_urls: settings.webhook_urls.allowing_private(),
-            webhook_secret: settings.webhook_secret.clone().or_else(development_secret),
-            encryption_keys: if settings.encryption_keys.is_empty() {
-                vec![self.encryption_key()?]
-            } else {
-                settings.encryption_keys.clone()
+            database: DatabaseSettings {
+                url: Some(SecretString::from(postgres.url(private_postgres::DATABASE))),
+                direct_url: None,
+            },
+            auth: AuthSettings {
+                mode: Auth::None,
+                ..settings.auth
+            },
+            webhooks: WebhookSettings {
+                default_secret: webhooks.default_secret.or_else(development_secret),
+                urls: webhooks.urls.allowing_private(),
+                encryption_keys: if webhooks.encryption_keys.is_empty() {
+                    vec![self.encryption_key()?]
+                } else {
+                    webhooks.encryption_keys
+                },
             },
             ..settings
         })
     }
 
-    /// Seals secrets: a key of this data folder's own, made when it is first needed.
+    /// The key that seals secrets: it is stored in the data folder and made when it is first needed.
     fn encryption_key(&self) -> Result<VaultKey, DevError> {
         let path = self.data_dir.join("encryption-key");
         let broken = |source| DevError::Machine {
@@ -161,7 +160,7 @@ impl Dev {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let text = VaultKey::text(&Chance::default().secret_bytes());
+                let text = VaultKey::text(&Clock::default().secret_bytes());
                 let mut file = OpenOptions::new()
                     .write(true)
                     .create_new(true)
@@ -177,8 +176,8 @@ impl Dev {
     }
 }
 
-/// Signs callbacks when the user has set no secret. It is in the source for everybody to read: only
-/// for development.
+/// Signs callbacks if the user has set no secret. It is public, since it is in the source: only for
+/// development.
 fn development_secret() -> Option<WebhookSecret> {
     WebhookSecret::parse("whsec_dGFibGVmZXJyeSBkZXZlbG9wbWVudCBvbmx5").ok()
 }
@@ -198,5 +197,5 @@ async fn start_postgres(data_dir: PathBuf) -> Result<PrivatePostgres, DevError> 
         .map_err(Into::into)
 }
 
-/// How long the sample export is watched before it is given up.
-const SAMPLE_PATIENCE: Duration = Duration::from_secs(300);
+/// How long the sample export may take.
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! A webhook receiver for the sample export: checks the signature as any receiver should.
+//! A webhook receiver for the sample export. It verifies signatures, as every receiver should.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,13 +12,11 @@ use super::{DevError, places};
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::webhooks::sign;
 
-/// A running receiver.
 #[derive(Debug)]
 pub struct Receiver {
-    /// Where it receives.
     pub url: String,
-    /// A line about each webhook.
-    pub heard: tokio::sync::Mutex<mpsc::UnboundedReceiver<String>>,
+    /// A line per webhook.
+    pub received: tokio::sync::Mutex<mpsc::UnboundedReceiver<String>>,
 }
 
 #[derive(Clone)]
@@ -28,9 +26,6 @@ struct Inbox {
 }
 
 /// Starts a receiver on a free port.
-///
-/// # Errors
-/// No port is free.
 pub async fn start(secret: Option<WebhookSecret>) -> Result<Receiver, DevError> {
     let bound = TcpListener::bind("127.0.0.1:0").await;
     let listener = bound.map_err(|source| DevError::Machine {
@@ -38,14 +33,14 @@ pub async fn start(secret: Option<WebhookSecret>) -> Result<Receiver, DevError> 
         source,
     })?;
     let url = places::url_of(&listener)? + "/hook";
-    let (lines, heard) = mpsc::unbounded_channel();
+    let (lines, received) = mpsc::unbounded_channel();
     let router = Router::new()
         .route("/hook", post(receive))
         .with_state(Inbox { secret, lines });
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(Receiver {
         url,
-        heard: tokio::sync::Mutex::new(heard),
+        received: tokio::sync::Mutex::new(received),
     })
 }
 
@@ -70,13 +65,13 @@ async fn receive(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) ->
     let valid = expected.is_some_and(|expected| signature.split(' ').any(|one| one == expected));
     let event: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let kind = event.get("type").and_then(|t| t.as_str()).unwrap_or("?");
-    let judgement = if valid {
+    let verdict = if valid {
         "signature valid"
     } else {
         "SIGNATURE INVALID"
     };
-    // Nobody listens once the sample is over.
-    let _ = inbox.lines.send(format!("{kind} ({id}, {judgement})"));
+    // The channel is closed once the sample has ended.
+    let _ = inbox.lines.send(format!("{kind} ({id}, {verdict})"));
     if valid {
         StatusCode::NO_CONTENT
     } else {

@@ -1,5 +1,4 @@
-//! The sample export: asked for over REST like any other, shown step by step, with the files at its
-//! end.
+//! The sample export: created over REST like any other, shown event by event, then its files.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +6,13 @@ use serde_json::{Value, json};
 use tableferry_simulator::Simulator;
 
 use super::receiver::Receiver;
-use super::{DevError, SAMPLE_PATIENCE};
+use super::{DevError, SAMPLE_TIMEOUT};
 use crate::dev::places::say;
 
 const BUCKET: &str = "tableferry-exports";
 const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
 
-/// Asks for the sample export, tells what happens to it, and lists its files.
-///
-/// # Errors
-/// It does not end COMPLETED, or the service or the stand-in does not answer.
+/// Creates the sample export, prints its events and lists its files. Fails if it is not COMPLETED.
 pub async fn show(
     service: &str,
     simulator: &Simulator,
@@ -30,7 +26,7 @@ pub async fn show(
         .map_err(failed)?;
     let ask = json!({"table_arn": TABLE, "s3_bucket": BUCKET, "s3_prefix": "first-look", "callback_url": receiver.url, "labels": {"made-by": "make run"}});
     say(&format!(
-        "Asking for an export of the sample table:\n  POST {service}/v1/exports\n  {ask}\n\n"
+        "Creating an export of the sample table:\n  POST {service}/v1/exports\n  {ask}\n\n"
     ));
     let began = Instant::now();
     let answer = http
@@ -45,7 +41,7 @@ pub async fn show(
         .as_str()
         .ok_or_else(|| DevError::Sample(format!("the service answered {status}: {export}")))?;
     say(&format!(
-        "  {} is its id; this is what happens to it (GET /v1/exports/{id}/events):\n",
+        "  {} is its id; these are its events (GET /v1/exports/{id}/events):\n",
         id
     ));
     follow(&http, service, id, began).await?;
@@ -65,17 +61,17 @@ pub async fn show(
         "\n  COMPLETED: {items} items, {bytes} bytes billed, manifest at {}\n",
         export["manifest_files_s3_key"]
     ));
-    let heard = tokio::time::timeout(Duration::from_secs(10), async {
-        receiver.heard.lock().await.recv().await
+    let received = tokio::time::timeout(Duration::from_secs(10), async {
+        receiver.received.lock().await.recv().await
     })
     .await;
-    if let Ok(Some(line)) = heard {
+    if let Ok(Some(line)) = received {
         say(&format!("  Webhook received: {line}\n"));
     }
     list_files(&http, simulator, export["arn"].as_str().unwrap_or_default()).await
 }
 
-/// Tells each event once, until an end state.
+/// Prints each event until the export has ended.
 async fn follow(
     http: &reqwest::Client,
     service: &str,
@@ -85,7 +81,7 @@ async fn follow(
     let mut response = http
         .get(format!("{service}/v1/exports/{id}/events"))
         .header("accept", "text/event-stream")
-        .timeout(SAMPLE_PATIENCE)
+        .timeout(SAMPLE_TIMEOUT)
         .send()
         .await
         .map_err(failed)?;
@@ -108,7 +104,7 @@ async fn follow(
     Ok(())
 }
 
-/// Lists the export's files as S3 does.
+/// Lists the export's files in S3.
 async fn list_files(
     http: &reqwest::Client,
     simulator: &Simulator,
@@ -143,7 +139,7 @@ async fn list_files(
         )));
     }
     say(&format!(
-        "\n  Files in s3://{BUCKET} (on this disk below {}):\n",
+        "\n  Files in s3://{BUCKET} (on this disk in {}):\n",
         simulator.data_dir().display()
     ));
     for (key, size) in files {

@@ -1,25 +1,25 @@
-//! Makes attempts of webhook deliveries: take each receiver its share, sign, send, write what came
-//! of it.
+//! Sends webhooks: claims deliveries by each receiver's share of the slots, signs and sends them,
+//! and records the attempts.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use super::crew::Work;
-use crate::clock::Chance;
+use super::in_flight::{InFlight, InFlightGuard};
+use super::runner::Worker;
+use crate::clock::Clock;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
 use crate::domain::webhook::endpoint::{DisabledReason, EndpointId};
 use crate::domain::webhook::error_class::ErrorClass;
+use crate::domain::webhook::outcome::{AttemptResult, DeliveryOutcome, failed_too_long};
 use crate::domain::webhook::secret::{Sealed, WebhookSecret};
-use crate::domain::webhook::share::{InHand, MOST_AT_ONE, shares};
-use crate::domain::webhook::verdict::{Answered, Verdict, failed_too_long};
+use crate::domain::webhook::share::shares;
 use crate::keyring::Keyring;
+use crate::signals::{Signals, Wake};
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
 use crate::telemetry::error_chain::in_words;
@@ -30,67 +30,30 @@ use crate::telemetry::traces;
 use crate::webhooks::vault::{Vault, VaultError};
 use crate::webhooks::{Answer, Outgoing, SendError, SigningKey, WebhookClient, sign};
 
-/// Makes attempts of webhook deliveries.
 #[derive(Debug)]
 pub struct DeliveryWorker {
-    /// The database.
     pub store: Store,
-    /// Sends requests.
     pub client: WebhookClient,
-    /// Opens secrets.
     pub vault: Vault,
-    /// The keys of this service.
     pub keyring: Arc<Keyring>,
-    /// Signs callbacks that brought no secret.
+    /// Signs callbacks that have no secret of their own.
     pub default_secret: Option<WebhookSecret>,
-    /// Time and randomness.
-    pub chance: Chance,
-    /// Told when a receiver that was at its cap can get more.
-    pub due: Arc<Notify>,
-    /// What is under way, by receiver.
-    pub in_hand: Arc<Mutex<HashMap<String, InHand>>>,
+    pub clock: Clock,
+    pub signals: Signals,
+    pub in_flight: InFlight,
 }
 
-/// A claimed delivery with what signs it beside its own secrets.
+/// A claimed delivery with the service's own keys, which sign it beside its secrets.
 #[derive(Debug)]
-pub struct Parcel {
+pub struct SignedDelivery {
     delivery: DueDelivery,
     keys: Arc<[SigningKey]>,
-    _hand: Hand,
+    _guard: InFlightGuard,
 }
 
-/// A hand that holds a delivery; free again when this is dropped, however the work ends.
-#[derive(Debug)]
-struct Hand {
-    in_hand: Arc<Mutex<HashMap<String, InHand>>>,
-    due: Arc<Notify>,
-    receiver: String,
-}
-
-impl Drop for Hand {
-    fn drop(&mut self) {
-        let mut in_hand = locked(&self.in_hand);
-        if let Some(held) = in_hand.get_mut(&self.receiver) {
-            if held.count >= MOST_AT_ONE || held.failing {
-                // It may have more waiting, which was passed over for its cap.
-                self.due.notify_one();
-            }
-            held.count -= 1;
-            if held.count == 0 {
-                in_hand.remove(&self.receiver);
-            }
-        }
-    }
-}
-
-fn locked(in_hand: &Mutex<HashMap<String, InHand>>) -> MutexGuard<'_, HashMap<String, InHand>> {
-    // A poisoned lock still holds a usable map: nothing is left half done in it.
-    in_hand.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Why nothing could be sent.
+/// Why an attempt got no answer.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum AttemptError {
     #[error("what signs it cannot be used")]
     Vault(#[from] VaultError),
     #[error("there is no secret to sign with: TABLEFERRY_WEBHOOK_SECRET is not set any more")]
@@ -99,42 +62,51 @@ enum Trouble {
     Send(#[from] SendError),
 }
 
-impl Work for DeliveryWorker {
-    type Item = Parcel;
+impl Worker for DeliveryWorker {
+    type Item = SignedDelivery;
     const NAME: &'static str = "deliveries";
-    const HANDS: usize = 512;
-    // Ends that another process wrote are announced within a quarter of a second too.
+    const MAX_CONCURRENT: usize = 512;
+    // An export that another process ended is announced within a quarter of a second too.
     const IDLE: Duration = Duration::from_millis(100);
 
     fn store(&self) -> &Store {
         &self.store
     }
 
-    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Parcel>, StoreError> {
+    fn due<'a>(&self, signals: &'a Signals) -> &'a Wake {
+        &signals.delivery_due
+    }
+
+    async fn claim(
+        &self,
+        limit: usize,
+        ahead: Duration,
+    ) -> Result<Vec<SignedDelivery>, StoreError> {
         let due = self.store.due_receivers(ahead).await?;
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        let shares = shares(&due, &locked(&self.in_hand), Self::HANDS, limit);
-        let now = self.chance.now();
+        let shares = shares(&due, &self.in_flight.lock(), Self::MAX_CONCURRENT, limit);
+        let now = self.clock.now();
         let claimed = self.store.claim_deliveries(&shares, ahead, now).await?;
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
         let keys: Arc<[SigningKey]> = self.keyring.usable(now).await?.into();
-        let parcels = claimed.into_iter().map(|delivery| {
-            let hand = self.take_hand(&delivery);
-            Parcel {
-                delivery,
-                keys: Arc::clone(&keys),
-                _hand: hand,
-            }
+        let signed = claimed.into_iter().map(|delivery| SignedDelivery {
+            keys: Arc::clone(&keys),
+            _guard: self.in_flight.begin(
+                &delivery.receiver,
+                delivery.receiver_failures > 0,
+                &self.signals.delivery_due,
+            ),
+            delivery,
         });
-        Ok(parcels.collect())
+        Ok(signed.collect())
     }
 
-    async fn work(&self, parcel: Parcel) {
-        let delivery = &parcel.delivery;
+    async fn work(&self, signed: SignedDelivery) {
+        let delivery = &signed.delivery;
         let (span, trace_parent) = traces::begin(delivery.trace_parent, |trace_id| {
             tracing::error_span!(
                 "webhook attempt",
@@ -148,33 +120,21 @@ impl Work for DeliveryWorker {
                 trace_id,
             )
         });
-        self.attempt(&parcel, trace_parent).instrument(span).await;
+        self.attempt(&signed, trace_parent).instrument(span).await;
     }
 }
 
 impl DeliveryWorker {
-    fn take_hand(&self, delivery: &DueDelivery) -> Hand {
-        let mut in_hand = locked(&self.in_hand);
-        let held = in_hand.entry(delivery.receiver.clone()).or_default();
-        held.count += 1;
-        held.failing = delivery.receiver_failures > 0;
-        Hand {
-            in_hand: Arc::clone(&self.in_hand),
-            due: Arc::clone(&self.due),
-            receiver: delivery.receiver.clone(),
-        }
-    }
-
-    async fn attempt(&self, parcel: &Parcel, trace_parent: Option<TraceParent>) {
-        let delivery = &parcel.delivery;
-        let at = self.chance.now();
+    async fn attempt(&self, signed: &SignedDelivery, trace_parent: Option<TraceParent>) {
+        let delivery = &signed.delivery;
+        let at = self.clock.now();
         if let (0, Some(written_at)) = (delivery.attempts, delivery.id.made_at()) {
             metrics::histogram!(WEBHOOK_LAG).record(at.since(written_at).as_secs_f64());
         }
         let began = Instant::now();
-        let answer = self.send(parcel, at.unix_seconds(), trace_parent).await;
+        let answer = self.send(signed, at.unix_seconds(), trace_parent).await;
         let took = began.elapsed();
-        let (answered, attempt) = describe(
+        let (result, attempt) = describe(
             answer,
             delivery.attempts + 1,
             at,
@@ -186,33 +146,33 @@ impl DeliveryWorker {
         if attempt.error_class.is_some() {
             span.record("otel.status_code", "ERROR");
         }
-        let verdict = Verdict::of(
-            answered,
+        let outcome = DeliveryOutcome::from_attempt(
+            result,
             delivery.schedule_attempts,
             delivery.receiver_failures,
-            self.chance.jitter(),
+            self.clock.jitter(),
         );
-        // What could not be signed is no failure of the receiver's.
-        let (outcome, effect) =
-            effect_of(verdict, attempt.error_class != Some(ErrorClass::NotSigned));
-        metrics::histogram!(WEBHOOK_ATTEMPTS, "outcome" => outcome).record(took.as_secs_f64());
-        self.write(delivery, &attempt, verdict, effect).await;
+        // A delivery that cannot be signed is not a failure of the receiver.
+        let (label, effect) =
+            effect_of(outcome, attempt.error_class != Some(ErrorClass::NotSigned));
+        metrics::histogram!(WEBHOOK_ATTEMPTS, "outcome" => label).record(took.as_secs_f64());
+        self.record(delivery, &attempt, outcome, effect).await;
     }
 
     async fn send(
         &self,
-        parcel: &Parcel,
+        signed: &SignedDelivery,
         timestamp_s: i64,
         trace_parent: Option<TraceParent>,
-    ) -> Result<Answer, Trouble> {
-        let delivery = &parcel.delivery;
+    ) -> Result<Answer, AttemptError> {
+        let delivery = &signed.delivery;
         let secrets = delivery
             .secrets
             .iter()
             .map(|sealed| self.vault.open_secret(sealed))
             .collect::<Result<Vec<_>, _>>()?;
         let secrets = if secrets.is_empty() {
-            vec![self.default_secret.clone().ok_or(Trouble::NoSecret)?]
+            vec![self.default_secret.clone().ok_or(AttemptError::NoSecret)?]
         } else {
             secrets
         };
@@ -223,7 +183,7 @@ impl DeliveryWorker {
             .transpose()?
             .unwrap_or_default();
         let id = delivery.id.to_string();
-        let signature = sign(&secrets, &parcel.keys, &id, timestamp_s, &delivery.body);
+        let signature = sign(&secrets, &signed.keys, &id, timestamp_s, &delivery.body);
         let request = Outgoing {
             url: &delivery.url,
             webhook_id: &id,
@@ -243,11 +203,11 @@ impl DeliveryWorker {
         Ok(headers.into_iter().collect())
     }
 
-    async fn write(
+    async fn record(
         &self,
         delivery: &DueDelivery,
         attempt: &Attempt,
-        verdict: Verdict,
+        outcome: DeliveryOutcome,
         effect: AttemptEffect,
     ) {
         if let Some(error) = &attempt.error {
@@ -262,18 +222,18 @@ impl DeliveryWorker {
         }
         let failing_since = match self.store.record_attempt(delivery, attempt, effect).await {
             Ok(failing_since) => failing_since,
-            Err(StoreError::Stale) => {
+            Err(StoreError::Conflict) => {
                 return metrics::counter!(FENCED_WRITES, "worker" => Self::NAME).increment(1);
             }
             Err(error) => {
-                tracing::error!(delivery.id = %delivery.id, error.message = in_words(&error), "an attempt could not be written; it will be made again");
+                tracing::error!(delivery.id = %delivery.id, error.message = in_words(&error), "an attempt could not be stored; it will be repeated");
                 return;
             }
         };
         if let Some(endpoint) = delivery.endpoint_id {
-            let reason = match verdict {
-                Verdict::Gone => Some(DisabledReason::Gone),
-                Verdict::Failed { .. }
+            let reason = match outcome {
+                DeliveryOutcome::Gone => Some(DisabledReason::Gone),
+                DeliveryOutcome::Failed { .. }
                     if failing_since.is_some_and(|since| failed_too_long(since, attempt.at)) =>
                 {
                     Some(DisabledReason::Failing)
@@ -289,8 +249,8 @@ impl DeliveryWorker {
     async fn disable(&self, id: EndpointId, url: &str, reason: DisabledReason) {
         match self
             .store
-            .disable_endpoint(id, url, reason, self.chance.now(), &|| {
-                self.chance.delivery_id()
+            .disable_endpoint(id, url, reason, self.clock.now(), &|| {
+                self.clock.delivery_id()
             })
             .await
         {
@@ -300,27 +260,28 @@ impl DeliveryWorker {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(endpoint.id = %id, error.message = in_words(&error), "an endpoint could not be disabled; its next failure tries again");
+                tracing::error!(endpoint.id = %id, error.message = in_words(&error), "an endpoint could not be disabled; the next failure tries again");
             }
         }
     }
 }
 
-fn effect_of(verdict: Verdict, was_sent: bool) -> (&'static str, AttemptEffect) {
-    let (outcome, status, retry_in, slow_for) = match verdict {
-        Verdict::Delivered => ("delivered", DeliveryStatus::Delivered, None, None),
-        Verdict::Gone => ("gone", DeliveryStatus::Abandoned, None, None),
-        Verdict::Failed {
+/// The outcome's label in metrics, and what it changes.
+fn effect_of(outcome: DeliveryOutcome, was_sent: bool) -> (&'static str, AttemptEffect) {
+    let (label, status, retry_in, slow_for) = match outcome {
+        DeliveryOutcome::Delivered => ("delivered", DeliveryStatus::Delivered, None, None),
+        DeliveryOutcome::Gone => ("gone", DeliveryStatus::Abandoned, None, None),
+        DeliveryOutcome::Failed {
             retry_in: Some(delay),
             slow_for,
         } => ("failed", DeliveryStatus::Pending, Some(delay), slow_for),
-        Verdict::Failed {
+        DeliveryOutcome::Failed {
             retry_in: None,
             slow_for,
         } => ("exhausted", DeliveryStatus::Exhausted, None, slow_for),
     };
     (
-        outcome,
+        label,
         AttemptEffect {
             status,
             retry_in: retry_in.unwrap_or_default(),
@@ -330,13 +291,13 @@ fn effect_of(verdict: Verdict, was_sent: bool) -> (&'static str, AttemptEffect) 
     )
 }
 
-/// What was answered, and the line for the log of attempts.
+/// The result of an attempt, and its entry in the log of attempts.
 fn describe(
-    answer: Result<Answer, Trouble>,
+    answer: Result<Answer, AttemptError>,
     number: u32,
     at: Timestamp,
     duration_ms: u64,
-) -> (Answered, Attempt) {
+) -> (AttemptResult, Attempt) {
     let none = Attempt {
         attempt: number,
         at,
@@ -360,15 +321,15 @@ fn describe(
                 response_excerpt: Some(excerpt).filter(|text| !text.is_empty()),
                 ..none
             };
-            (Answered::Status { code, retry_after }, attempt)
+            (AttemptResult::Status { code, retry_after }, attempt)
         }
         Err(trouble) => {
             let class = match &trouble {
-                Trouble::Vault(_) | Trouble::NoSecret => ErrorClass::NotSigned,
-                Trouble::Send(error) => error.class(),
+                AttemptError::Vault(_) | AttemptError::NoSecret => ErrorClass::NotSigned,
+                AttemptError::Send(error) => error.class(),
             };
             (
-                Answered::Not,
+                AttemptResult::NoAnswer,
                 Attempt {
                     error_class: Some(class),
                     error: Some(in_words(&trouble)),

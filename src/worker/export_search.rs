@@ -1,30 +1,29 @@
-//! Searches AWS's lists for the export that carries a client token, when a start may have been
-//! accepted without our hearing of it and must not be repeated any more.
+//! Searches AWS's lists for the export with a client token, when AWS may have accepted a start
+//! whose answer we did not receive and the start must not be repeated.
 //!
-//! First among the exports of the table, where it is nearly always found, then among all of the
-//! account: a table that was deleted or made anew hides its earlier exports. What a record here
-//! bears already, and what AWS began long before the token was made, is not looked at. Nothing is
-//! assumed of the order of a list; a page token that AWS refuses begins the list again. A search
-//! can be long, so the lease is renewed before each call, and a throttled call is made again after
-//! a pause.
+//! The exports of the table are searched first, where the export nearly always is, then all exports
+//! of the account: a table that was deleted or recreated hides its earlier exports. Exports that
+//! have a record here, and exports that AWS began long before the token was made, are not
+//! described. The search relies on no order of the lists; if AWS refuses a page token, the list is
+//! read again from the beginning. A search can be long, so it renews the lease before each call,
+//! and repeats a throttled call after a pause.
 
 use std::collections::HashSet;
 
 use super::export_step::Stepper;
 use crate::aws::SearchScope;
 use crate::aws::pages::{Page, Pages, Unusable};
-use crate::domain::arn::ExportArn;
-use crate::domain::aws_failure::{AwsFailure, FailureClass};
-use crate::domain::description::ExportDescription;
+use crate::domain::aws::arn::ExportArn;
+use crate::domain::aws::description::ExportDescription;
+use crate::domain::aws::failure::{AwsFailure, FailureClass};
 use crate::domain::ids::ClientToken;
-use crate::domain::step::Claimed;
-use crate::domain::timing::{
+use crate::domain::lifecycle::outcome::Claimed;
+use crate::domain::lifecycle::timing::{
     SEARCH_PAGES, SEARCH_PAUSE, SEARCH_PAUSE_SPREAD, SEARCH_RESTARTS, SEARCH_SKEW, SEARCH_THROTTLES,
 };
 
 impl Stepper {
-    /// The export that carries the token; `None` if AWS's lists do not show it, which proves
-    /// nothing.
+    /// `None` if AWS's lists do not show the export, which does not prove that there is none.
     pub(super) async fn search(
         &self,
         claimed: &Claimed,
@@ -32,7 +31,7 @@ impl Stepper {
     ) -> Result<Option<ExportDescription>, AwsFailure> {
         match self.search_in(SearchScope::Table, claimed, token).await {
             Ok(None) => self.search_in(SearchScope::Account, claimed, token).await,
-            // The table may be gone, or its list may be of no use.
+            // The table may be deleted, or its list unusable.
             Err(failure) if failure.class == FailureClass::Refused => {
                 self.search_in(SearchScope::Account, claimed, token).await
             }
@@ -55,7 +54,7 @@ impl Stepper {
             .minus(SEARCH_SKEW);
         let mut pages = Pages::beginning_with(Page::First, SEARCH_RESTARTS, SEARCH_PAGES);
         let mut described = HashSet::new();
-        // An export that is listed and cannot be described may be the one.
+        // A listed export that cannot be described may be the one.
         let mut not_described = None;
         while let Some(page) = pages.next_page() {
             let listed = self
@@ -78,7 +77,7 @@ impl Stepper {
                 .unknown_arns(&new)
                 .await
                 .map_err(|_| interrupted("the database did not answer"))?;
-            for arn in unknown.into_iter().map(ExportArn::known) {
+            for arn in unknown.into_iter().map(ExportArn::from_trusted) {
                 match self
                     .patiently(claimed, || self.aws.describe(table, &arn))
                     .await
@@ -101,7 +100,7 @@ impl Stepper {
         not_described.map_or(Ok(None), Err)
     }
 
-    /// Makes a call of a search: only while the claim is ours, and again when AWS throttles it.
+    /// Makes a call while the claim is ours, and repeats it when AWS throttles.
     async fn patiently<T, F>(
         &self,
         claimed: &Claimed,
@@ -113,7 +112,7 @@ impl Stepper {
         let mut throttled = 0;
         loop {
             if !self.store.renew(claimed).await.unwrap_or(false) {
-                return Err(interrupted("another worker has the export"));
+                return Err(interrupted("another worker has claimed the export"));
             }
             match call().await {
                 Err(failure)
@@ -121,7 +120,7 @@ impl Stepper {
                 {
                     throttled += 1;
                     tokio::time::sleep(
-                        self.chance
+                        self.clock
                             .jitter()
                             .spread(SEARCH_PAUSE, SEARCH_PAUSE_SPREAD),
                     )
@@ -133,10 +132,9 @@ impl Stepper {
     }
 }
 
-/// A list of which not all can be read.
 fn unusable(why: Unusable) -> AwsFailure {
     let message = match why {
-        Unusable::LeadsBack => "ListExports leads back to a page that was read",
+        Unusable::LeadsBack => "ListExports returned a page token that it had returned before",
         Unusable::TooLong => "ListExports has more pages than a search reads",
     };
     AwsFailure {

@@ -1,65 +1,59 @@
-//! One step of one export: decide, call AWS with no transaction open, write what it means.
+//! One step of one export: decide, call AWS without an open transaction, record the outcome.
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 use crate::aws::Aws;
-use crate::clock::Chance;
-use crate::domain::aws_failure::{AwsFailure, FailureClass};
-use crate::domain::backoff::PollBounds;
-use crate::domain::description::ExportDescription;
-use crate::domain::doubt::after_search;
-use crate::domain::event::EventKind;
-use crate::domain::retry::{Fresh, NextAttempt, by_itself};
-use crate::domain::step::{
-    Change, Claimed, Decision, Outcome, Surroundings, after_describe, after_start, decide,
-};
-use crate::store::record::StepQueue;
+use crate::clock::Clock;
+use crate::domain::aws::description::ExportDescription;
+use crate::domain::aws::failure::{AwsFailure, FailureClass};
+use crate::domain::export::event::EventKind;
+use crate::domain::lifecycle::backoff::PollBounds;
+use crate::domain::lifecycle::doubt::after_search;
+use crate::domain::lifecycle::outcome::{Change, Claimed, Decision, Outcome, StepContext};
+use crate::domain::lifecycle::retry::{Fresh, NextAttempt, automatic_retry};
+use crate::domain::lifecycle::step::{after_describe, after_start, decide};
+use crate::signals::Signals;
+use crate::store::outcome::OutcomeQueue;
 use crate::store::{Store, StoreError};
 use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES};
 use crate::telemetry::traces;
 
-/// Takes steps.
 #[derive(Debug)]
 pub struct Stepper {
-    /// The database.
     pub store: Store,
-    /// Writes what came of steps.
-    pub steps: StepQueue,
-    /// AWS.
+    /// Where outcomes are recorded.
+    pub steps: OutcomeQueue,
     pub aws: Arc<Aws>,
-    /// Time, randomness, identifiers.
-    pub chance: Chance,
-    /// Bounds of the poll delay.
+    pub clock: Clock,
+    /// Bounds of the delay between two polls.
     pub bounds: PollBounds,
-    /// Told when an export changed: those who wait for one look at once.
-    pub changed: Arc<Notify>,
-    /// Told when a delivery was written.
-    pub deliveries: Arc<Notify>,
+    pub signals: Signals,
 }
 
-/// How AWS took the call of a step, for the pace of its lane.
+/// How AWS answered the call of a step. It sets the pace of the lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// No call was made.
+pub enum CallOutcome {
     NoCall,
-    /// AWS answered, if only with a refusal.
+    /// A refusal is an answer too.
     Answered,
-    /// No answer, or a search, which paces itself.
+    /// AWS did not answer, or the step was a search, which paces itself.
     Unclear,
-    /// Too many calls.
     Throttled,
-    /// Too many exports.
+    /// Too many exports run at AWS.
     LimitExceeded,
 }
 
 impl Stepper {
-    /// Takes one step of a claimed export. `described` is what is known of it already, instead of
-    /// asking AWS.
-    pub async fn step(&self, claimed: &Claimed, described: Option<ExportDescription>) -> Taken {
+    /// Takes one step of a claimed export. `described` is AWS's description if it is known already;
+    /// then AWS is not asked.
+    pub async fn step(
+        &self,
+        claimed: &Claimed,
+        described: Option<ExportDescription>,
+    ) -> CallOutcome {
         let export = &claimed.export;
         let name = if export.state.accepted().is_none() {
             "export start"
@@ -71,19 +65,19 @@ impl Stepper {
             |trace_id| tracing::error_span!("export step", otel.name = name, export.id = %export.id, trace_id),
         );
         let step = Box::pin(async {
-            let (outcome, taken) = self.take(claimed, described).await;
-            self.write(claimed, outcome).await;
-            taken
+            let (outcome, call) = self.take(claimed, described).await;
+            self.record(claimed, outcome).await;
+            call
         });
         step.instrument(span).await
     }
 
-    /// Writes that an export waited too long for its start. No call is made: its claim does not say
-    /// that a start may be on its way.
+    /// Records that an export waited too long for its start. It makes no call: the claim of such an
+    /// export does not mark a start as possibly sent.
     pub async fn time_out(&self, claimed: &Claimed) {
-        let fresh_token = self.chance.client_token();
-        if let Decision::Write(outcome) = decide(claimed, &fresh_token, &self.around()) {
-            self.write(claimed, *outcome).await;
+        let fresh_token = self.clock.client_token();
+        if let Decision::Write(outcome) = decide(claimed, &fresh_token, &self.context()) {
+            self.record(claimed, *outcome).await;
         }
     }
 
@@ -91,24 +85,24 @@ impl Stepper {
         &self,
         claimed: &Claimed,
         described: Option<ExportDescription>,
-    ) -> (Outcome, Taken) {
+    ) -> (Outcome, CallOutcome) {
         let request = &claimed.export.request;
-        let fresh_token = self.chance.client_token();
-        match decide(claimed, &fresh_token, &self.around()) {
-            Decision::Write(outcome) => (*outcome, Taken::NoCall),
+        let fresh_token = self.clock.client_token();
+        match decide(claimed, &fresh_token, &self.context()) {
+            Decision::Write(outcome) => (*outcome, CallOutcome::NoCall),
             Decision::Describe(arn) => {
                 let answer = match described.filter(|known| known.arn == arn) {
                     Some(known) => Ok(known),
                     None => self.aws.describe(&request.table_arn, &arn).await,
                 };
-                let taken = taken(&answer);
-                (after_describe(claimed, answer, &self.around()), taken)
+                let call = call_outcome(&answer);
+                (after_describe(claimed, answer, &self.context()), call)
             }
             Decision::FindByToken(token) => {
                 let found = self.search(claimed, &token).await;
                 (
-                    after_search(claimed, found, None, &self.around()),
-                    Taken::Unclear,
+                    after_search(claimed, found, None, &self.context()),
+                    CallOutcome::Unclear,
                 )
             }
             Decision::Start(token) => match self.aws.start(request, &token).await {
@@ -117,30 +111,30 @@ impl Stepper {
                 Err(refusal) if claimed.in_doubt && refusal.class == FailureClass::Refused => {
                     let found = self.search(claimed, &token).await;
                     (
-                        after_search(claimed, found, Some(refusal), &self.around()),
-                        Taken::Unclear,
+                        after_search(claimed, found, Some(refusal), &self.context()),
+                        CallOutcome::Unclear,
                     )
                 }
                 answer => {
-                    let taken = taken(&answer);
-                    (after_start(claimed, answer, &self.around()), taken)
+                    let call = call_outcome(&answer);
+                    (after_start(claimed, answer, &self.context()), call)
                 }
             },
         }
     }
 
-    async fn write(&self, claimed: &Claimed, mut outcome: Outcome) {
+    async fn record(&self, claimed: &Claimed, mut outcome: Outcome) {
         let fresh = Fresh {
-            id: self.chance.export_id(),
-            token: self.chance.client_token(),
+            id: self.clock.export_id(),
+            token: self.clock.client_token(),
         };
         let next = outcome
             .change
             .as_mut()
-            .and_then(|change| by_itself(change, fresh, self.chance.jitter()));
+            .and_then(|change| automatic_retry(change, fresh, self.clock.jitter()));
         match self
             .steps
-            .record(claimed, &outcome, next.as_ref(), self.chance.delivery_id())
+            .record(claimed, &outcome, next.as_ref(), self.clock.delivery_id())
             .await
         {
             Ok(deliveries) => {
@@ -149,39 +143,39 @@ impl Stepper {
                     if let Some(next) = &next {
                         log_next(next);
                     }
-                    self.changed.notify_waiters();
+                    self.signals.export_changed.send();
                 }
                 if deliveries > 0 {
-                    self.deliveries.notify_one();
+                    self.signals.delivery_due.send();
                 }
             }
-            Err(StoreError::Stale) => {
+            Err(StoreError::Conflict) => {
                 metrics::counter!(FENCED_WRITES, "worker" => "exports").increment(1);
-                tracing::warn!(export.id = %claimed.export.id, "another worker has the export; this step changed nothing");
+                tracing::warn!(export.id = %claimed.export.id, "another worker has claimed the export; this step changed nothing");
             }
-            // The claim has rescheduled the export, so the step is taken again later.
+            // The claim has rescheduled the export, so the step is repeated later.
             Err(error) => {
-                tracing::error!(export.id = %claimed.export.id, error.message = in_words(&error), "a step could not be written; it will be taken again");
+                tracing::error!(export.id = %claimed.export.id, error.message = in_words(&error), "the outcome of a step could not be stored; the step will be repeated");
             }
         }
     }
 
-    /// The time is read after a call, not before it: what AWS said is true then.
-    pub fn around(&self) -> Surroundings {
-        Surroundings {
-            now: self.chance.now(),
-            jitter: self.chance.jitter(),
+    /// Read after a call to AWS, not before: the answer is true at that time.
+    pub fn context(&self) -> StepContext {
+        StepContext {
+            now: self.clock.now(),
+            jitter: self.clock.jitter(),
             bounds: self.bounds,
         }
     }
 }
 
-fn taken<T>(answer: &Result<T, AwsFailure>) -> Taken {
+fn call_outcome<T>(answer: &Result<T, AwsFailure>) -> CallOutcome {
     match answer.as_ref().err().map(|failure| failure.class) {
-        Some(FailureClass::Throttled) => Taken::Throttled,
-        Some(FailureClass::LimitExceeded) => Taken::LimitExceeded,
-        Some(FailureClass::Unknown) => Taken::Unclear,
-        _ => Taken::Answered,
+        Some(FailureClass::Throttled) => CallOutcome::Throttled,
+        Some(FailureClass::LimitExceeded) => CallOutcome::LimitExceeded,
+        Some(FailureClass::Unknown) => CallOutcome::Unclear,
+        _ => CallOutcome::Answered,
     }
 }
 

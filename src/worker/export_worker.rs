@@ -1,43 +1,37 @@
 //! Claims exports within the quotas of their lanes and takes a step of each.
 //!
-//! Starts of one lane are taken one after the other, in the order in which the exports were
-//! created; when AWS throttles or its quota is full, the rest of them is handed back unasked. Looks
-//! are taken side by side. Where several exports of one table are to be looked at, one page of
-//! ListExports (25 exports) says for all of them whether they still run; only those that do not are
-//! described. That pays from three exports of a table on, since the page is a call too and each
-//! export that has ended costs its own.
+//! The starts of one lane are sent one after the other, in the order in which the exports were
+//! created. When AWS throttles or its quota is full, the claims of the rest are released without a
+//! call. Polls run concurrently. For several exports of one table, one page of ListExports (25
+//! exports) says which still run, and only the others are described. This saves calls from three
+//! exports per table on: the page is a call, and so is the description of each export that has
+//! ended.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
-use super::crew::Work;
-use super::export_step::{Stepper, Taken};
+use super::export_step::{CallOutcome, Stepper};
 use super::lanes::Lanes;
-use crate::domain::description::ExportDescription;
-use crate::domain::step::Claimed;
-use crate::domain::timing::{LANE_PAUSES, START_MARGIN};
+use super::runner::Worker;
+use crate::domain::aws::description::ExportDescription;
+use crate::domain::lifecycle::outcome::Claimed;
+use crate::domain::lifecycle::timing::{LANE_PAUSES, START_MARGIN};
+use crate::signals::{Signals, Wake};
 use crate::store::schedule::{ClaimedInLane, Phase};
 use crate::store::{Store, StoreError};
 use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::{LIMIT_EXCEEDED, POLL_LAG};
 
-/// From how many exports of one table on a page of ListExports is asked instead of each export.
+/// From this number of exports per table on, ListExports is called.
 const LIST_PAYS_FROM: usize = 3;
 
-/// Drives exports with AWS.
 #[derive(Debug)]
 pub struct ExportWorker {
-    /// Takes the steps.
     pub stepper: Stepper,
-    /// Paces them.
     pub lanes: Lanes,
-    /// Cancelled when the process begins to stop: then no start is sent any more.
-    pub stopping: CancellationToken,
 }
 
-/// Claimed exports that are worked on together.
+/// Claimed exports that one task works on.
 #[derive(Debug)]
 pub struct Batch {
     work: BatchWork,
@@ -45,17 +39,16 @@ pub struct Batch {
     claimed_at: Instant,
 }
 
-/// What is to be done with a batch.
 #[derive(Debug)]
 enum BatchWork {
-    /// They waited too long for their start: no call is made.
+    /// The exports waited too long for their start; no call is made.
     TimeOut,
     /// Calls of this phase in this lane.
     InLane(String, Phase),
 }
 
-/// What a lane has in hand; given back however the work ends.
-struct Hand<'a> {
+/// Counts the calls that a lane has in flight until it is dropped, however the work ends.
+struct InFlightGuard<'a> {
     lanes: &'a Lanes,
     lane: &'a str,
     phase: Phase,
@@ -63,7 +56,7 @@ struct Hand<'a> {
     unused: u32,
 }
 
-impl Drop for Hand<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.lanes
             .released(self.lane, self.phase, self.calls, self.unused);
@@ -76,22 +69,26 @@ impl Batch {
     }
 }
 
-impl Work for ExportWorker {
+impl Worker for ExportWorker {
     type Item = Batch;
     const NAME: &'static str = "exports";
-    const HANDS: usize = 1024;
-    const GATHER: Duration = Duration::from_millis(5);
+    const MAX_CONCURRENT: usize = 1024;
+    const BATCH_DELAY: Duration = Duration::from_millis(5);
 
     fn store(&self) -> &Store {
         &self.stepper.store
     }
 
+    fn due<'a>(&self, signals: &'a Signals) -> &'a Wake {
+        &signals.export_due
+    }
+
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
         let store = &self.stepper.store;
-        let now = self.stepper.chance.now();
+        let now = self.stepper.clock.now();
         let plan = self.lanes.plan(store.due_lanes(ahead).await?, now);
         for (lane, reason) in plan.full {
-            store.tell_waiting(&lane, &reason, now).await?;
+            store.mark_delayed(&lane, &reason, now).await?;
         }
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut batches: Vec<Batch> = Vec::new();
@@ -107,13 +104,13 @@ impl Work for ExportWorker {
         if plan.quotas.is_empty() {
             return Ok(batches);
         }
-        // Read before the claim: a pause during the claim counts as time in hand.
+        // Read before the claim, so that the time that the claim takes counts.
         let claimed_at = Instant::now();
         let claimed = store.claim_exports(&plan.quotas, most, ahead, now).await?;
         for one in &claimed {
             let phase = match one.phase {
                 Phase::Start => "start",
-                Phase::Follow => "look",
+                Phase::Poll => "look",
             };
             metrics::histogram!(POLL_LAG, "phase" => phase).record(one.late.as_secs_f64());
         }
@@ -135,16 +132,16 @@ impl Work for ExportWorker {
                 }
             }
             BatchWork::InLane(lane, phase) => {
-                let mut hand = Hand {
+                let mut guard = InFlightGuard {
                     lanes: &self.lanes,
                     lane,
                     phase: *phase,
                     calls: size,
                     unused: 0,
                 };
-                hand.unused = match phase {
+                guard.unused = match phase {
                     Phase::Start => self.start_in_order(lane, &batch).await,
-                    Phase::Follow => self.look(lane, &batch).await,
+                    Phase::Poll => self.poll(lane, &batch).await,
                 };
             }
         }
@@ -152,32 +149,32 @@ impl Work for ExportWorker {
 }
 
 impl ExportWorker {
-    /// Starts the exports of a batch one after the other. How many calls were not made.
+    /// Starts the exports of a batch one after the other. Returns how many calls were not made.
     async fn start_in_order(&self, lane: &str, batch: &Batch) -> u32 {
         let mut unused = 0;
-        let mut hand_back = None;
+        let mut release_after = None;
         for claimed in &batch.exports {
-            let late = batch.claimed_at.elapsed() > START_MARGIN || self.stopping.is_cancelled();
-            if let Some(delay) = hand_back.or_else(|| late.then_some(Duration::ZERO)) {
+            let late = batch.claimed_at.elapsed() > START_MARGIN
+                || self.stepper.signals.stopping.is_cancelled();
+            if let Some(delay) = release_after.or_else(|| late.then_some(Duration::ZERO)) {
                 unused += 1;
-                // Not handed back, it is due when the hold ends.
+                // If this fails, the export is due when its lease ends.
                 if let Err(error) = self.stepper.store.unclaim(claimed, delay).await {
-                    tracing::debug!(export.id = %claimed.export.id, error.message = in_words(&error), "a claim could not be handed back");
+                    tracing::debug!(export.id = %claimed.export.id, error.message = in_words(&error), "a claim could not be released");
                 }
                 continue;
             }
-            let taken = self.stepper.step(claimed, None).await;
-            unused += u32::from(taken == Taken::NoCall);
-            if !self.learn(lane, Phase::Start, taken) {
-                hand_back = Some(LANE_PAUSES);
+            let call = self.stepper.step(claimed, None).await;
+            unused += u32::from(call == CallOutcome::NoCall);
+            if !self.record_outcome(lane, Phase::Start, call) {
+                release_after = Some(LANE_PAUSES);
             }
         }
         unused
     }
 
-    /// Looks at the exports of a batch: by one page of their table's exports where that pays. How
-    /// many calls were not made.
-    async fn look(&self, lane: &str, batch: &Batch) -> u32 {
+    /// Polls the exports of a batch. Returns how many calls were not made.
+    async fn poll(&self, lane: &str, batch: &Batch) -> u32 {
         let mut calls = 0;
         let mut running = HashMap::new();
         if batch.exports.len() >= LIST_PAYS_FROM {
@@ -191,13 +188,14 @@ impl ExportWorker {
                 .accepted()
                 .and_then(|accepted| running.remove(accepted.arn.as_str()));
             calls += u32::from(known.is_none());
-            let taken = self.stepper.step(claimed, known).await;
-            self.learn(lane, Phase::Follow, taken);
+            let call = self.stepper.step(claimed, known).await;
+            self.record_outcome(lane, Phase::Poll, call);
         }
         batch.size().saturating_sub(calls)
     }
 
-    /// The exports of the batch's table that AWS lists as IN_PROGRESS; none if AWS does not say.
+    /// The exports of the batch's table that AWS lists as IN_PROGRESS, by ARN; empty if the call
+    /// fails.
     async fn still_running(&self, lane: &str, batch: &Batch) -> HashMap<String, ExportDescription> {
         let Some(first) = batch.exports.first() else {
             return HashMap::new();
@@ -213,34 +211,35 @@ impl ExportWorker {
                 tracing::debug!(
                     aws.lane = lane,
                     aws.error.code = failure.code,
-                    "ListExports gave nothing; each export is described"
+                    "ListExports failed; each export is described instead"
                 );
                 HashMap::new()
             }
         }
     }
 
-    /// Tells the lane how AWS took a call. Whether more calls of the same kind make sense at once.
-    fn learn(&self, lane: &str, phase: Phase, taken: Taken) -> bool {
-        let (now, jitter) = (self.stepper.chance.now(), self.stepper.chance.jitter());
-        match taken {
-            Taken::NoCall | Taken::Unclear => {}
-            Taken::Answered => self.lanes.taken_by_aws(lane, phase),
-            Taken::Throttled => self.lanes.throttled(lane, phase, now, jitter),
-            Taken::LimitExceeded => {
+    /// Adjusts the lane's pace. Returns whether further calls of this phase make sense now.
+    fn record_outcome(&self, lane: &str, phase: Phase, call: CallOutcome) -> bool {
+        let (now, jitter) = (self.stepper.clock.now(), self.stepper.clock.jitter());
+        match call {
+            CallOutcome::NoCall | CallOutcome::Unclear => {}
+            CallOutcome::Answered => self.lanes.on_success(lane, phase),
+            CallOutcome::Throttled => self.lanes.throttled(lane, phase, now, jitter),
+            CallOutcome::LimitExceeded => {
                 metrics::counter!(LIMIT_EXCEEDED).increment(1);
                 self.lanes.limit_exceeded(lane, now, jitter);
             }
         }
-        !matches!(taken, Taken::Throttled | Taken::LimitExceeded)
+        !matches!(call, CallOutcome::Throttled | CallOutcome::LimitExceeded)
     }
 }
 
-/// Starts: a batch a lane. Looks: a batch a table where a list pays, else one each.
+/// Starts: one batch per lane. Polls: one batch per table where a list saves calls, else one batch
+/// per export.
 fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<Batch> {
     let mut groups: HashMap<(Phase, String, Option<String>), Vec<Claimed>> = HashMap::new();
     for one in claimed {
-        let table = (one.phase == Phase::Follow)
+        let table = (one.phase == Phase::Poll)
             .then(|| one.claimed.export.request.table_arn.as_str().to_owned());
         groups
             .entry((one.phase, one.lane, table))
@@ -249,8 +248,8 @@ fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<Batch> {
     }
     let mut batches = Vec::new();
     for ((phase, lane, _), exports) in groups {
-        let together = phase == Phase::Start || exports.len() >= LIST_PAYS_FROM;
-        let parts = if together {
+        let as_one = phase == Phase::Start || exports.len() >= LIST_PAYS_FROM;
+        let parts = if as_one {
             vec![exports]
         } else {
             exports.into_iter().map(|one| vec![one]).collect()

@@ -1,35 +1,32 @@
-//! Lanes: one per account and region, so that one lane's trouble never slows another.
+//! Lanes: one per account and region, so that trouble in one never slows another.
 //!
-//! A lane paces the starts and the looks of its account and region ([`Pace`]), lets at most so many
-//! exports be in flight, and has a bounded number of steps in hand. Paces live in this process:
-//! with many replicas each begins a little slower than AWS allows, and throttling brings all of
-//! them down together. How many exports are in flight is counted in the database, which replicas
-//! share.
+//! A lane paces the starts and the polls of its account and region ([`Pace`]), limits the number of
+//! exports in flight, and uses a limited number of slots. Each process has its own paces: with many
+//! replicas, configure lower ones; if AWS throttles, the paces of all replicas go down. The number
+//! of exports in flight is counted in the database, which the replicas share.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::backoff::Jitter;
-use crate::domain::pace::{LaneLimits, Pace};
+use crate::domain::lifecycle::backoff::Jitter;
+use crate::domain::lifecycle::step::WAITS_FOR_QUOTA;
+use crate::domain::rate::pace::{LaneLimits, Pace};
 use crate::domain::timestamp::Timestamp;
 use crate::store::schedule::{DueLane, Kind, Phase, Quota};
 
-/// How many looks of one lane are in hand at once: a lane whose calls hang holds no more hands than
-/// these.
-const MOST_LOOKS_IN_HAND: u32 = 16;
+/// The maximum number of polls of one lane at a time. A lane whose calls hang uses no more slots.
+const MAX_POLLS_IN_FLIGHT: u32 = 16;
 
-/// For how long AWS's word that too many exports run lowers the cap.
+/// How long the maximum of exports in flight stays lowered after AWS refused a start because of it.
 const LOWERED_FOR: Duration = Duration::from_secs(60);
 
-/// How many lanes are remembered before idle ones are forgotten.
-const MOST_LANES: usize = 20_000;
+/// Above this number, idle lanes are forgotten.
+const MAX_LANES: usize = 20_000;
 
-/// How often the exports that wait for a place in flight are looked through for some that have not
-/// been told so.
-const TELL_WAITING_EVERY: Duration = Duration::from_secs(1);
+/// How often a full lane gives its waiting exports a status reason.
+const EXPLAIN_WAITING_EVERY: Duration = Duration::from_secs(1);
 
-/// What this process knows of its lanes.
 #[derive(Debug)]
 pub struct Lanes {
     limits: LaneLimits,
@@ -39,26 +36,23 @@ pub struct Lanes {
 #[derive(Debug)]
 struct Lane {
     starts: Pace,
-    looks: Pace,
+    polls: Pace,
     starting: bool,
-    looks_in_hand: u32,
+    polls_in_flight: u32,
     lowered_cap: Option<(u32, Timestamp)>,
     in_flight_seen: u32,
-    waiting_told_at: Option<Timestamp>,
+    waiting_explained_at: Option<Timestamp>,
 }
 
 /// What may be claimed now.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// How much of each lane and phase.
     pub quotas: Vec<Quota>,
-    /// Lanes whose exports wait for a place in flight and should be told, and what they should be
-    /// told.
+    /// Full lanes whose waiting exports need a status reason, and the reason.
     pub full: Vec<(String, String)>,
 }
 
 impl Lanes {
-    /// Lanes with these limits.
     #[must_use]
     pub fn new(limits: LaneLimits) -> Self {
         Self {
@@ -71,29 +65,29 @@ impl Lanes {
     pub fn plan(&self, due: Vec<DueLane>, now: Timestamp) -> Plan {
         let mut plan = Plan::default();
         let mut lanes = self.lock();
-        if lanes.len() > MOST_LANES {
-            // Callers can make lanes up. What is forgotten begins anew with full buckets.
-            lanes.retain(|_, lane| lane.starting || lane.looks_in_hand > 0);
+        if lanes.len() > MAX_LANES {
+            // Callers can invent lanes. A forgotten lane starts again with full buckets.
+            lanes.retain(|_, lane| lane.starting || lane.polls_in_flight > 0);
         }
         for due in due {
             let lane = self.entry(&mut lanes, &due.lane, now);
             let (kind, most) = match due.phase {
-                Phase::Follow => (
-                    Kind::Follow,
-                    lane.looks
+                Phase::Poll => (
+                    Kind::Poll,
+                    lane.polls
                         .available(now)
-                        .min(MOST_LOOKS_IN_HAND.saturating_sub(lane.looks_in_hand)),
+                        .min(MAX_POLLS_IN_FLIGHT.saturating_sub(lane.polls_in_flight)),
                 ),
                 Phase::Start => {
-                    let (cap, lowered) = lane.cap(self.limits.most_in_flight, now);
+                    let (cap, lowered) = lane.cap(self.limits.max_in_flight, now);
                     lane.in_flight_seen = due.in_flight;
-                    let places = cap.saturating_sub(due.in_flight);
-                    if places == 0
+                    let free = cap.saturating_sub(due.in_flight);
+                    if free == 0
                         && lane
-                            .waiting_told_at
-                            .is_none_or(|told| now.since(told) >= TELL_WAITING_EVERY)
+                            .waiting_explained_at
+                            .is_none_or(|at| now.since(at) >= EXPLAIN_WAITING_EVERY)
                     {
-                        lane.waiting_told_at = Some(now);
+                        lane.waiting_explained_at = Some(now);
                         plan.full
                             .push((due.lane.clone(), waiting_reason(due.in_flight, lowered)));
                     }
@@ -102,11 +96,11 @@ impl Lanes {
                     } else {
                         lane.starts.available(now)
                     };
-                    // What is in doubt goes first: it holds its place already.
+                    // Starts in doubt go first: they are counted as in flight already.
                     if due.doubtful {
-                        (Kind::Repeat, pace)
+                        (Kind::StartInDoubt, pace)
                     } else {
-                        (Kind::Start, pace.min(places))
+                        (Kind::Start, pace.min(free))
                     }
                 }
             };
@@ -114,14 +108,14 @@ impl Lanes {
                 plan.quotas.push(Quota {
                     lane: due.lane,
                     kind,
-                    most: i64::from(most),
+                    max: i64::from(most),
                 });
             }
         }
         plan
     }
 
-    /// So much was claimed, for so many calls.
+    /// Exports were claimed that need this number of calls.
     pub fn claimed(&self, lane: &str, phase: Phase, calls: u32, now: Timestamp) {
         let mut lanes = self.lock();
         let lane = self.entry(&mut lanes, lane, now);
@@ -130,14 +124,14 @@ impl Lanes {
                 lane.starting = true;
                 lane.starts.take(calls);
             }
-            Phase::Follow => {
-                lane.looks_in_hand += calls;
-                lane.looks.take(calls);
+            Phase::Poll => {
+                lane.polls_in_flight += calls;
+                lane.polls.take(calls);
             }
         }
     }
 
-    /// What was claimed is out of hand; `unused` calls of it were not made.
+    /// The work on a claim ended; `unused` of its calls were not made.
     pub fn released(&self, lane: &str, phase: Phase, calls: u32, unused: u32) {
         if let Some(lane) = self.lock().get_mut(lane) {
             match phase {
@@ -145,33 +139,32 @@ impl Lanes {
                     lane.starting = false;
                     lane.starts.give_back(unused);
                 }
-                Phase::Follow => {
-                    lane.looks_in_hand = lane.looks_in_hand.saturating_sub(calls);
-                    lane.looks.give_back(unused);
+                Phase::Poll => {
+                    lane.polls_in_flight = lane.polls_in_flight.saturating_sub(calls);
+                    lane.polls.give_back(unused);
                 }
             }
         }
     }
 
-    /// AWS took a call.
-    pub fn taken_by_aws(&self, lane: &str, phase: Phase) {
+    /// AWS answered a call without throttling it.
+    pub fn on_success(&self, lane: &str, phase: Phase) {
         if let Some(lane) = self.lock().get_mut(lane) {
-            lane.pace(phase).taken_by_aws();
+            lane.pace(phase).on_success();
         }
     }
 
-    /// AWS throttled a call.
     pub fn throttled(&self, lane: &str, phase: Phase, now: Timestamp, jitter: Jitter) {
         if let Some(lane) = self.lock().get_mut(lane) {
             lane.pace(phase).throttled(now, jitter);
         }
     }
 
-    /// AWS said that too many exports run: what was in flight then is the cap for a while.
+    /// AWS said that too many exports run: the number in flight is the maximum for a while.
     pub fn limit_exceeded(&self, lane: &str, now: Timestamp, jitter: Jitter) {
         if let Some(lane) = self.lock().get_mut(lane) {
             let until = now.plus(jitter.spread(LOWERED_FOR, 0.3));
-            lane.lowered_cap = Some((lane.in_flight_seen.min(self.limits.most_in_flight), until));
+            lane.lowered_cap = Some((lane.in_flight_seen.min(self.limits.max_in_flight), until));
         }
     }
 
@@ -188,12 +181,12 @@ impl Lanes {
     ) -> &'a mut Lane {
         lanes.entry(lane.to_owned()).or_insert_with(|| Lane {
             starts: Pace::new(self.limits.starts, now),
-            looks: Pace::new(self.limits.looks, now),
+            polls: Pace::new(self.limits.polls, now),
             starting: false,
-            looks_in_hand: 0,
+            polls_in_flight: 0,
             lowered_cap: None,
             in_flight_seen: 0,
-            waiting_told_at: None,
+            waiting_explained_at: None,
         })
     }
 }
@@ -202,11 +195,11 @@ impl Lane {
     fn pace(&mut self, phase: Phase) -> &mut Pace {
         match phase {
             Phase::Start => &mut self.starts,
-            Phase::Follow => &mut self.looks,
+            Phase::Poll => &mut self.polls,
         }
     }
 
-    /// How many exports may be in flight, and whether that is by AWS's word.
+    /// The maximum of exports in flight, and whether AWS lowered it.
     fn cap(&mut self, most: u32, now: Timestamp) -> (u32, bool) {
         match self.lowered_cap {
             Some((cap, until)) if now < until => (cap, true),
@@ -220,7 +213,7 @@ impl Lane {
 
 fn waiting_reason(in_flight: u32, lowered: bool) -> String {
     match in_flight {
-        _ if lowered => "waiting: AWS runs as many exports of this account as it allows".to_owned(),
+        _ if lowered => WAITS_FOR_QUOTA.to_owned(),
         1 => "waiting: 1 export of this account already runs in this region".to_owned(),
         n => format!("waiting: {n} exports of this account already run in this region"),
     }

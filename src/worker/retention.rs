@@ -1,57 +1,66 @@
-//! Removes what has been kept long enough, in small batches so that nobody waits for it.
+//! Deletes records whose retention has ended, in small batches that block no other statement for
+//! long.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Chance;
-use crate::settings::Retention;
+use crate::clock::Clock;
 use crate::store::{Store, StoreError};
 use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::REMOVED;
 
-/// How often it is looked through, ± half: replicas need not do it together.
+/// How long records are kept; `None` is indefinitely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Exports, with their events, counted from the end of the export.
+    pub exports: Option<Duration>,
+    /// Events, counted from the end of their export.
+    pub events: Option<Duration>,
+    /// Settled webhook deliveries with their attempts, counted from the event.
+    pub attempts: Option<Duration>,
+}
+
+/// Between two sweeps, ± half, so that replicas sweep at different times.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// How long after the start it is looked through first, ± half.
+/// Between the start of the process and its first sweep, ± half.
 const FIRST: Duration = Duration::from_secs(300);
 
-/// How long it is remembered that the receiver of a callback has failed.
+/// How long the failures of a callback receiver are remembered.
 const FORGET_RECEIVERS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How much is removed by one statement.
+/// How many rows one statement deletes.
 const BATCH: i64 = 500;
 
-/// Removes what is old until `stop`.
-pub async fn run(store: Store, retention: Retention, chance: Chance, stop: CancellationToken) {
+/// Sweeps until `stop`.
+pub async fn run(store: Store, retention: Retention, clock: Clock, stop: CancellationToken) {
     let mut pause = FIRST;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(chance.jitter().spread(pause, 0.5)) => {}
+            () = tokio::time::sleep(clock.jitter().spread(pause, 0.5)) => {}
             () = stop.cancelled() => return,
         }
         pause = EVERY;
-        if let Err(error) = sweep(&store, retention, &chance, &stop).await {
+        if let Err(error) = sweep(&store, retention, &clock, &stop).await {
             tracing::warn!(
                 error.message = in_words(&error),
-                "old records could not be removed; trying again later"
+                "old records could not be deleted; trying again later"
             );
         }
     }
 }
 
-/// Removes everything that is old now. How many rows of each kind: exports, events, deliveries.
-///
-/// # Errors
-/// The database does not answer; what was removed stays removed.
+/// Deletes everything whose retention has ended. Returns how many exports, events and deliveries
+/// were deleted. After an error, earlier batches stay deleted.
 pub async fn sweep(
     store: &Store,
     retention: Retention,
-    chance: &Chance,
+    clock: &Clock,
     stop: &CancellationToken,
 ) -> Result<[u64; 3], StoreError> {
     let mut removed = [0; 3];
-    let before = |kept: Duration| chance.now().minus(kept);
+    let before = |kept: Duration| clock.now().minus(kept);
     if let Some(kept) = retention.exports {
         removed[0] = until_done(stop, || {
             store.remove_exports_ended_before(before(kept), BATCH)
@@ -86,7 +95,7 @@ pub async fn sweep(
             removed.exports = exports,
             removed.events = events,
             removed.deliveries = deliveries,
-            "old records were removed"
+            "old records were deleted"
         );
     }
     Ok(removed)

@@ -1,21 +1,21 @@
 //! One turn of a verification: the manifests first, then data files in the manifest's order, as
 //! many as the turn allows.
 //!
-//! Files are checked side by side, but what was found is taken in the order of the manifest: so
-//! where the next turn begins is one number, and a file that was being read when the process died
-//! is read again.
+//! Files are checked concurrently, but the findings are added in the manifest's order. So one
+//! number says where the next turn begins, and a file that was being read when the process died is
+//! read again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::verification_worker::VerificationWorker;
 use crate::aws::{Aws, is_access_denied};
-use crate::domain::aws_failure::{AwsFailure, FailureClass};
-use crate::domain::output::{Output, md5_key};
-use crate::domain::verification::{Finding, Findings, Progress};
+use crate::domain::aws::failure::{AwsFailure, FailureClass};
+use crate::domain::export::output::{Output, md5_key};
+use crate::domain::export::verification::{Finding, Findings, Progress};
 use crate::export_files::judge::{
     Lines, judge_counted, judge_file, judge_sum, judge_summary, judge_totals,
 };
@@ -23,31 +23,31 @@ use crate::export_files::manifest::{Summary, md5_of, parse_md5};
 use crate::export_reader::{ExportFiles, FileLines, RawLine, ReadError, SIDE_BY_SIDE};
 use crate::store::verifications::ClaimedVerification;
 
-/// How many data files of one export are read side by side.
+/// How many data files of one export are read at a time.
 const READ_SIDE_BY_SIDE: usize = 4;
 
 /// How a turn ended.
 #[derive(Debug)]
 pub(super) enum StepEnd {
-    /// Everything was checked, or what was found leaves nothing to check.
+    /// Everything was checked, or a finding makes further checks pointless.
     Done,
-    /// There is more to check.
+    /// There are more files to check.
     TurnOver,
     /// S3 does not answer.
     Failed(AwsFailure),
 }
 
-/// A turn of a verification, and how far it has come.
 #[derive(Debug)]
-pub(super) struct Step<'a> {
-    worker: &'a VerificationWorker,
+pub(super) struct Step {
+    aws: Arc<Aws>,
+    readers: Arc<Semaphore>,
     output: Output,
     deep: bool,
     progress: Progress,
     findings: Findings,
 }
 
-/// What was found of one file.
+/// The result for one file.
 struct Checked {
     findings: Vec<Finding>,
     items: u64,
@@ -56,22 +56,24 @@ struct Checked {
 
 /// Why a turn cannot go on.
 enum Stop {
-    /// What is wrong leaves nothing to check.
+    /// The finding makes further checks pointless.
     Hopeless(Finding),
-    /// S3 does not answer; it is tried again.
+    /// S3 does not answer; the turn is repeated later.
     Away(AwsFailure),
 }
 
-impl<'a> Step<'a> {
-    /// Takes up a claimed verification; `None` if the export is not COMPLETED.
-    pub(super) fn of(
-        worker: &'a VerificationWorker,
+impl Step {
+    /// `None` if the export is not COMPLETED.
+    pub(super) fn new(
         claimed: &ClaimedVerification,
+        aws: Arc<Aws>,
+        readers: Arc<Semaphore>,
     ) -> Option<Self> {
-        let output = Output::of(&claimed.export)?;
+        let output = Output::from_export(&claimed.export)?;
         let verification = claimed.export.verification.clone()?;
         Some(Self {
-            worker,
+            aws,
+            readers,
             output,
             deep: verification.deep,
             progress: verification.progress,
@@ -79,14 +81,13 @@ impl<'a> Step<'a> {
         })
     }
 
-    /// How far it has come, and what was found.
     pub(super) fn into_parts(self) -> (Progress, Findings) {
         (self.progress, self.findings)
     }
 
-    /// Checks until the turn is over.
-    pub(super) async fn take(&mut self) -> StepEnd {
-        match self.check(&Arc::clone(&self.worker.aws)).await {
+    /// Checks files until the turn is over.
+    pub(super) async fn take(&mut self, turn: Duration) -> StepEnd {
+        match self.check(Instant::now() + turn).await {
             Ok(true) => StepEnd::Done,
             Ok(false) => StepEnd::TurnOver,
             Err(Stop::Hopeless(finding)) => {
@@ -97,11 +98,10 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Whether everything was checked.
-    async fn check(&mut self, aws: &Arc<Aws>) -> Result<bool, Stop> {
-        let until = Instant::now() + self.worker.turn;
+    /// Returns whether everything was checked.
+    async fn check(&mut self, until: Instant) -> Result<bool, Stop> {
         let output = self.output.clone();
-        let files = ExportFiles::open(Arc::clone(aws), output.clone())
+        let files = ExportFiles::open(Arc::clone(&self.aws), output.clone())
             .await
             .map_err(|failure| judge_failure(failure, &output.bucket))?;
         let key = &output.summary_key;
@@ -143,7 +143,7 @@ impl<'a> Step<'a> {
         Ok(true)
     }
 
-    /// The chain from the sums to the list of files, whose number is known afterwards.
+    /// Checks the manifests and their checksums, and counts the files.
     async fn check_manifests(
         &mut self,
         files: &ExportFiles,
@@ -182,8 +182,7 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Checks files from where the last turn ended: one at least, and those that are begun before
-    /// `until`.
+    /// Checks files from where the last turn ended: at least one, and all that begin before `until`.
     async fn check_files(
         &mut self,
         files: &ExportFiles,
@@ -205,8 +204,8 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// What is found of each file, in the manifest's order. No file is begun after `until`, but
-    /// one.
+    /// The result for each file, in the manifest's order. Only the first file may begin after
+    /// `until`.
     fn checks(
         &self,
         files: ExportFiles,
@@ -224,15 +223,15 @@ impl<'a> Step<'a> {
                 .transpose()
                 .map(|line| (line, (lines, false)))
         });
-        // A manifest that grew meanwhile is not followed: its number of files was judged by its
-        // sum.
+        // If the manifest grew meanwhile, the new lines are ignored: the number of files was checked
+        // with its checksum.
         let left = self
             .progress
             .files_total
             .unwrap_or_default()
             .saturating_sub(self.progress.files_checked);
         let deep = self.deep;
-        let shared = Arc::new((files, files_key, Arc::clone(&self.worker.readers)));
+        let shared = Arc::new((files, files_key, Arc::clone(&self.readers)));
         let checks = source
             .take(usize::try_from(left).unwrap_or(usize::MAX))
             .map(move |line| {
@@ -259,7 +258,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Whether the sum beside a manifest is that of its bytes.
+/// Compares the checksum stored with a manifest with that of its bytes.
 async fn check_sum(
     files: &ExportFiles,
     manifest_key: &str,
@@ -318,7 +317,7 @@ async fn check_file(
     })
 }
 
-/// What a failed call means: S3 that does not answer is asked again; S3 that says no is believed.
+/// If S3 does not answer, the call is repeated; a refusal is a finding.
 fn judge_failure(failure: AwsFailure, key: &str) -> Stop {
     if is_access_denied(&failure) {
         let needed = "reading an export needs s3:GetObject on its objects and s3:ListBucket on its bucket, and kms:Decrypt where they are encrypted with a KMS key";

@@ -1,94 +1,82 @@
-//! Verifies completed exports in the background, a turn at a time.
+//! Verifies completed exports in the background, in turns.
 //!
-//! A turn lasts some seconds, or one file if that takes longer; then how far it came is written,
-//! and the verification is due again behind those that wait. So a small one never waits for a
-//! terabyte, and a worker that dies has lost a turn. While a turn lasts the hold is renewed; a
-//! worker that finds that another has taken over stops at once and writes nothing.
+//! A turn lasts some seconds, or one file if that takes longer. Then the progress is stored, and
+//! the verification is due again behind the others that wait. So a small verification never waits
+//! for one of a terabyte, and a worker that dies loses one turn. The lease is renewed during a
+//! turn. A worker that learns that another one has claimed the verification stops at once and
+//! stores nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
-use super::crew::Work;
+use super::runner::Worker;
 use super::verification_step::{Step, StepEnd};
 use crate::aws::Aws;
-use crate::clock::Chance;
-use crate::domain::backoff::retry_delay;
-use crate::domain::event::EventKind;
-use crate::domain::timing::VERIFICATION_RENEWAL;
-use crate::domain::verification::{Findings, Progress, Verification};
+use crate::clock::Clock;
+use crate::domain::aws::failure::AwsFailure;
+use crate::domain::export::event::EventKind;
+use crate::domain::export::verification::{Findings, Progress, Verification};
+use crate::domain::lifecycle::backoff::retry_delay;
+use crate::domain::lifecycle::timing::VERIFICATION_RENEWAL;
+use crate::signals::{Signals, Wake};
 use crate::store::verifications::ClaimedVerification;
 use crate::store::{Store, StoreError};
 use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES, VERIFICATIONS};
 use crate::telemetry::traces;
 
-/// How long a turn lasts, less the files in hand.
+/// How long a turn lasts. Files that are being read when it ends are finished.
 pub const TURN: Duration = Duration::from_secs(10);
 
-/// Verifies completed exports.
 #[derive(Debug)]
 pub struct VerificationWorker {
-    /// The database.
     pub store: Store,
-    /// AWS.
     pub aws: Arc<Aws>,
-    /// Time and randomness.
-    pub chance: Chance,
-    /// How many data files are decompressed at a time in this process.
+    pub clock: Clock,
+    /// Limits how many data files this process decompresses at a time.
     pub readers: Arc<Semaphore>,
-    /// How long a turn lasts: [`TURN`], less in tests.
+    /// [`TURN`]; shorter in tests.
     pub turn: Duration,
-    /// Told when an export changed.
-    pub changed: Arc<Notify>,
-    /// Cancelled when the process begins to stop: then what was checked is written, and the file in
-    /// hand is given up.
-    pub stopping: CancellationToken,
+    pub signals: Signals,
 }
 
 impl VerificationWorker {
-    /// A worker that reads as many data files at a time as this machine has processors.
+    /// Reads one data file per processor at a time.
     #[must_use]
-    pub fn new(
-        store: Store,
-        aws: Arc<Aws>,
-        chance: Chance,
-        changed: Arc<Notify>,
-        stopping: CancellationToken,
-    ) -> Self {
+    pub fn new(store: Store, aws: Arc<Aws>, clock: Clock, signals: Signals) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             store,
             aws,
-            chance,
+            clock,
             readers: Arc::new(Semaphore::new(processors)),
             turn: TURN,
-            changed,
-            stopping,
+            signals,
         }
     }
 }
 
-/// What a turn came to.
 enum TurnEnd {
-    /// The step ended by itself.
     Step(StepEnd),
-    /// Another worker has the verification.
+    /// Another worker has claimed the verification.
     Lost,
-    /// The process stops.
     Stopping,
 }
 
-impl Work for VerificationWorker {
+impl Worker for VerificationWorker {
     type Item = ClaimedVerification;
     const NAME: &'static str = "verifications";
-    const HANDS: usize = 8;
+    const MAX_CONCURRENT: usize = 8;
 
     fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn due<'a>(&self, signals: &'a Signals) -> &'a Wake {
+        &signals.verification_due
     }
 
     async fn claim(
@@ -113,14 +101,15 @@ impl Work for VerificationWorker {
 
 impl VerificationWorker {
     async fn take_turn(&self, claimed: ClaimedVerification) {
-        let Some(mut step) = Step::of(self, &claimed) else {
-            tracing::error!(export.id = %claimed.export.id, "an export is verified that is not COMPLETED");
+        let Some(mut step) = Step::new(&claimed, Arc::clone(&self.aws), Arc::clone(&self.readers))
+        else {
+            tracing::error!(export.id = %claimed.export.id, "a verification was claimed whose export is not COMPLETED");
             return;
         };
         let end = tokio::select! {
-            end = step.take() => TurnEnd::Step(end),
-            () = self.keep_hold(&claimed) => TurnEnd::Lost,
-            () = self.stopping.cancelled() => TurnEnd::Stopping,
+            end = step.take(self.turn) => TurnEnd::Step(end),
+            () = self.keep_lease(&claimed) => TurnEnd::Lost,
+            () = self.signals.stopping.cancelled() => TurnEnd::Stopping,
         };
         let (progress, findings) = step.into_parts();
         let written = match end {
@@ -131,47 +120,61 @@ impl VerificationWorker {
                     .await
             }
             TurnEnd::Step(StepEnd::Failed(failure)) => {
-                let came_on = claimed
-                    .export
-                    .verification
-                    .as_ref()
-                    .is_some_and(|before| before.progress != progress);
-                let failures = if came_on {
-                    1
-                } else {
-                    claimed.failures.saturating_add(1)
-                };
-                let delay = retry_delay(failures, self.chance.jitter());
-                tracing::warn!(export.id = %claimed.export.id, aws.error.code = failure.code, aws.error.message = failure.message, retry_in_s = delay.as_secs(), "a verification waits for S3");
-                self.store
-                    .keep_verification(&claimed, &progress, &findings, failures, delay)
-                    .await
+                self.retry(&claimed, &progress, &findings, &failure).await
             }
-            TurnEnd::Lost => Err(StoreError::Stale),
+            TurnEnd::Lost => Err(StoreError::Conflict),
         };
         match written {
             Ok(()) => {}
-            Err(StoreError::Stale) => {
+            Err(StoreError::Conflict) => {
                 metrics::counter!(FENCED_WRITES, "worker" => Self::NAME).increment(1);
-                tracing::warn!(export.id = %claimed.export.id, "another worker has the verification, or it is gone; this turn changed nothing");
+                tracing::warn!(export.id = %claimed.export.id, "another worker has claimed the verification, or it was deleted; this turn changed nothing");
             }
-            // The hold ends, and the turn is taken again.
+            // The lease ends, and the turn is repeated.
             Err(error) => {
-                tracing::error!(export.id = %claimed.export.id, error.message = in_words(&error), "a verification could not be written; its turn will be taken again");
+                tracing::error!(export.id = %claimed.export.id, error.message = in_words(&error), "the outcome of a verification turn could not be stored; the turn will be repeated");
             }
         }
     }
 
-    /// Renews the hold until it is lost. While the database is away it stays ours until the hold
-    /// ends, and then whoever claims it raises the number of the claim.
-    async fn keep_hold(&self, claimed: &ClaimedVerification) {
+    /// Stores the progress and schedules the next turn after S3 failed.
+    async fn retry(
+        &self,
+        claimed: &ClaimedVerification,
+        progress: &Progress,
+        findings: &Findings,
+        failure: &AwsFailure,
+    ) -> Result<(), StoreError> {
+        let before = claimed.export.verification.as_ref();
+        let made_progress = before.is_some_and(|before| before.progress != *progress);
+        let failures = if made_progress {
+            1
+        } else {
+            claimed.failures.saturating_add(1)
+        };
+        let delay = retry_delay(failures, self.clock.jitter());
+        tracing::warn!(
+            export.id = %claimed.export.id,
+            aws.error.code = failure.code,
+            aws.error.message = failure.message,
+            retry_in_s = delay.as_secs(),
+            "a verification waits for S3"
+        );
+        self.store
+            .keep_verification(claimed, progress, findings, failures, delay)
+            .await
+    }
+
+    /// Renews the lease until it is lost. While the database is unavailable, the lease stays ours
+    /// until it ends; the next claim then raises the claim number, which fences this worker off.
+    async fn keep_lease(&self, claimed: &ClaimedVerification) {
         loop {
             tokio::time::sleep(VERIFICATION_RENEWAL).await;
             match self.store.renew_verification(claimed).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(export.id = %claimed.export.id, error.message = in_words(&error), "a hold could not be renewed")
+                    tracing::warn!(export.id = %claimed.export.id, error.message = in_words(&error), "a lease could not be renewed")
                 }
             }
         }
@@ -184,7 +187,7 @@ impl VerificationWorker {
         findings: &Findings,
     ) -> Result<(), StoreError> {
         self.store
-            .finish_verification(claimed, progress, findings, self.chance.now())
+            .finish_verification(claimed, progress, findings, self.clock.now())
             .await?;
         let outcome = if findings.total() == 0 {
             "passed"
@@ -204,7 +207,7 @@ impl VerificationWorker {
             event.detail = Verification::sentence(deep, progress, findings),
             "export changed"
         );
-        self.changed.notify_waiters();
+        self.signals.export_changed.send();
         Ok(())
     }
 }

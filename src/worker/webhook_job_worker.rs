@@ -1,43 +1,39 @@
-//! Works on jobs that send again, batch after batch, and gives up deliveries whose endpoint is
-//! disabled.
+//! Runs webhook jobs, which send past deliveries again, in batches; and abandons deliveries whose
+//! endpoint is disabled.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::crew::Work;
-use crate::clock::Chance;
+use super::runner::Worker;
+use crate::clock::Clock;
+use crate::signals::{Signals, Wake};
 use crate::store::webhook_jobs::Batch;
 use crate::store::{Store, StoreError};
 use crate::telemetry::error_chain::in_words;
 
-/// How many deliveries are given up by one statement.
+/// How many deliveries one statement abandons.
 const BATCH: i64 = 500;
 
-/// Works on jobs that send again.
 #[derive(Debug)]
 pub struct WebhookJobWorker {
-    /// The database.
     pub store: Store,
-    /// Time and identifiers.
-    pub chance: Chance,
-    /// Told when deliveries are due.
-    pub deliveries: Arc<Notify>,
-    /// No further batch is begun when this is cancelled.
-    pub stopping: CancellationToken,
+    pub clock: Clock,
+    pub signals: Signals,
 }
 
-impl Work for WebhookJobWorker {
+impl Worker for WebhookJobWorker {
     type Item = Uuid;
     const NAME: &'static str = "webhook_jobs";
-    const HANDS: usize = 2;
+    const MAX_CONCURRENT: usize = 2;
     const IDLE: Duration = Duration::from_secs(1);
 
     fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn due<'a>(&self, signals: &'a Signals) -> &'a Wake {
+        &signals.job_due
     }
 
     async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Uuid>, StoreError> {
@@ -49,20 +45,24 @@ impl Work for WebhookJobWorker {
     }
 
     async fn work(&self, id: Uuid) {
-        while !self.stopping.is_cancelled() {
+        while !self.signals.stopping.is_cancelled() {
             match self
                 .store
-                .advance_webhook_job(id, self.chance.now(), &|| self.chance.delivery_id())
+                .advance_webhook_job(id, self.clock.now(), &|| self.clock.delivery_id())
                 .await
             {
                 Ok(batch) => {
-                    self.deliveries.notify_one();
+                    self.signals.delivery_due.send();
                     if batch != Batch::More {
                         return;
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(job.id = %id, error.message = in_words(&error), "a batch of a webhook job failed; it goes on from where it stood");
+                    tracing::warn!(
+                        job.id = %id,
+                        error.message = in_words(&error),
+                        "a batch of a webhook job failed; the job continues where it was"
+                    );
                     return;
                 }
             }

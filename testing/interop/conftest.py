@@ -1,4 +1,4 @@
-"""What the checks share: programs that run for all of them, and the last line, `N passed, M failed`."""
+"""Shared by the checks: programs that run for all of them, and the last line, `N passed, M failed`."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from programs import AWS_CREDENTIALS, REGION, WORK, service, simulator, table_ar
 
 
 def pytest_configure(config):
-    # Asked to stop: as at Ctrl-C, leave by way of the fixtures, which stop what they started.
+    # Exit as on Ctrl-C, through the fixtures, which stop the programs that they started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     shutil.rmtree(WORK / "data", ignore_errors=True)
     for name in [name for name in os.environ if name.upper().startswith(("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))]:
@@ -35,7 +35,7 @@ def pytest_unconfigure(config):
 
 
 def aws(kind, url):
-    """A boto3 client as anybody would make it, but for the address."""
+    """A boto3 client with default settings, except for the endpoint."""
     return boto3.client(
         kind,
         endpoint_url=url,
@@ -47,7 +47,7 @@ def aws(kind, url):
 
 
 def fill(dynamodb, table, count=60):
-    """A table with point-in-time recovery and so many items."""
+    """A table with point-in-time recovery and this many items."""
     dynamodb.create_table(
         TableName=table,
         BillingMode="PAY_PER_REQUEST",
@@ -62,7 +62,7 @@ def fill(dynamodb, table, count=60):
 
 
 class Place:
-    """A service, its stand-in for AWS, and a table and a bucket in that."""
+    """A service, its AWS simulator, and a table and a bucket in it."""
 
     table = table_arn("Orders")
     bucket = "tableferry-exports"
@@ -77,6 +77,6 @@ class Place:
 
 @pytest.fixture(scope="session")
 def place():
-    """The service beside the simulator, without AWS's throttles, so that checks do not slow each other down."""
+    """The service with the simulator, without AWS's throttles, so that checks do not slow each other down."""
     with simulator("simulator", "--no-limits") as (dynamodb, s3), service("service", dynamodb, s3) as (url, _):
         yield Place(url, dynamodb, s3)

@@ -1,4 +1,4 @@
-"""A plugin of proxy.py: every name leads to this machine, so that checks need no DNS, and is logged before it is connected to."""
+"""A plugin for proxy.py: every name resolves to this machine, so that checks need no DNS, and is logged before the connection."""
 
 import logging
 

@@ -33,7 +33,7 @@ def table_arn(name):
 
 
 def wait_until(what, condition, seconds=30):
-    """Polls until `condition` gives something true, and gives that back; what it raises on the way only delays it."""
+    """Polls until `condition` returns a true value, and returns it; exceptions count as false."""
     deadline = time.monotonic() + seconds
     trouble = None
     while time.monotonic() < deadline:
@@ -53,7 +53,7 @@ def free_port():
 
 
 def own_environment(**more):
-    """The environment without whatever this machine's user has set for AWS, Tableferry or a proxy."""
+    """The environment without the user's settings for AWS, Tableferry or a proxy."""
     foreign = ("AWS_", "TABLEFERRY_", "CARGO_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
     return kept | AWS_CREDENTIALS | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "NO_PROXY": "*"} | more
@@ -100,14 +100,14 @@ def program(name, command, environment=None, ready=None):
 
 
 class Http:
-    """JSON over HTTP by the standard library alone, never through a proxy."""
+    """JSON over HTTP with only the standard library, never through a proxy."""
 
     def __init__(self, base):
         self.base = base
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def call(self, method, path, body=None, headers=None, timeout=60):
-        """Gives status, headers and body; the body is read as JSON if it is some."""
+        """Returns status, headers and body; a JSON body is parsed."""
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         given = {"content-type": "application/json"} if isinstance(body, dict) else {}
         request = urllib.request.Request(self.base + path, data=data, method=method, headers=given | (headers or {}))
@@ -129,7 +129,7 @@ class Http:
 
 @contextmanager
 def simulator(name, *options):
-    """Gives the URLs of DynamoDB and of S3 of a simulator with an empty world. Exports take no noticeable time."""
+    """Yields the DynamoDB and S3 URLs of an empty simulator. Exports take no noticeable time."""
     dynamodb, s3 = free_port(), free_port()
     data = WORK / "data" / f"{name}-{os.getpid()}"
     command = [BINARIES / "tableferry-simulator", "--listen", f"127.0.0.1:{dynamodb}", "--s3-listen", f"127.0.0.1:{s3}"]
@@ -141,8 +141,8 @@ def simulator(name, *options):
 
 @contextmanager
 def service(name, dynamodb, s3, key_scope=None, **more):
-    """Gives the URL of a service with a fresh database and `more` settings, whose AWS is at these URLs, and None. With a scope callers must say who they are,
-    and an API key with this scope takes the place of None."""
+    """Yields the URL of a service with a fresh database and `more` settings, whose AWS is at these URLs, and None. With a scope, callers must authenticate,
+    and the second value is an API key with this scope."""
     database = f"interop_{name.replace('-', '_')}_{os.getpid()}"
     admin = os.environ["DATABASE_URL"]
     subprocess.run(["psql", "-X", "-q", "-c", f"create database {database}", admin], check=True, stdin=subprocess.DEVNULL, timeout=60)
@@ -155,7 +155,7 @@ def service(name, dynamodb, s3, key_scope=None, **more):
         TABLEFERRY_RATE_LIMIT_BURST="100000",
         TABLEFERRY_POLL_INTERVAL_MIN_MS="50",
         TABLEFERRY_POLL_INTERVAL_MAX_MS="200",
-        # The simulator has no limits here, so nothing needs to be paced for it.
+        # The simulator has no limits here, so the service needs no pacing.
         TABLEFERRY_START_BURST="1000",
         TABLEFERRY_START_RATE_PER_S="1000",
         TABLEFERRY_LOOK_BURST="1000",

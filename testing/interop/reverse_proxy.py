@@ -1,4 +1,4 @@
-"""nginx as Debian ships it, before a service, and a relay whose connections can be cut."""
+"""nginx with Debian's settings in front of a service, and a relay whose connections can be closed."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from programs import WORK, Http, free_port, program
 
 @contextmanager
 def nginx(name, url, path="/"):
-    """Gives the URL of an nginx before the service at this one, which is below this path there. Its settings are Debian's, but for where it listens, writes and leads to."""
+    """Yields the URL of an nginx in front of the service at this URL, below this path. Its settings are Debian's, except for its address, files and upstream."""
     folder = WORK / "data" / f"{name}-nginx"
     folder.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{free_port()}"
@@ -28,7 +28,7 @@ def nginx(name, url, path="/"):
     ]:
         assert theirs in shipped, theirs
         shipped = shipped.replace(theirs, ours)
-    # One process, which goes when it is told to.
+    # A single process, which ends on a signal.
     (folder / "nginx.conf").write_text(f"daemon off;\nmaster_process off;\n{shipped}")
     command = ["/usr/sbin/nginx", "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"]
     with program(f"{name}-nginx", command, ready=lambda: Http(f"http://{address}").is_ok(f"{path}readyz")):
@@ -36,7 +36,7 @@ def nginx(name, url, path="/"):
 
 
 class Relay:
-    """Carries connections to a port of this machine until they are cut; new ones work again."""
+    """Forwards connections to a port of this machine until they are closed; new ones work again."""
 
     def __init__(self, port):
         self.port = port
@@ -54,14 +54,14 @@ class Relay:
             try:
                 client = self.greet(client)
             except OSError:
-                continue  # it is gone, or does not trust us
+                continue  # the client closed, or does not trust the certificate
             server = socket.create_connection(("127.0.0.1", self.port))
             self.pairs.append((client, server))
             for a, b in ((client, server), (server, client)):
                 threading.Thread(target=self._carry, args=(a, b), daemon=True).start()
 
     def greet(self, client):
-        """What is said before anything is carried; gives the connection to go on with."""
+        """A handshake before anything is forwarded; returns the connection to use."""
         return client
 
     @staticmethod
@@ -81,7 +81,7 @@ class Relay:
                 try:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    pass  # it has ended already
+                    pass  # it is already closed
                 end.close()
 
     def __enter__(self):

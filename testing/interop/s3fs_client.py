@@ -1,4 +1,4 @@
-"""What s3fs does with an export and with large files: prints the keys it finds. Usage: s3fs_client.py URL BUCKET FOLDER"""
+"""Uses s3fs with an export and with large files; prints the keys it finds. Usage: s3fs_client.py URL BUCKET FOLDER"""
 
 import json
 import sys

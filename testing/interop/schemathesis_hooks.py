@@ -1,25 +1,25 @@
-"""A check for schemathesis: a request that follows the schema is refused only by rules that no schema can express. And what the document leaves to
-the operator: here callers must authenticate, so that schemathesis checks that they must."""
+"""A check for schemathesis: a request that matches the schema is rejected only by rules that a schema cannot express. It also sets what the document leaves
+to the operator: callers must authenticate here, so that schemathesis checks that."""
 
 import schemathesis
 from schemathesis import GenerationMode
 
-# What the URL of a receiver must be.
+# Requirements for the URL of a receiver.
 URL_RULES = [
     "must be an absolute URL",
-    "must not carry a user name",
+    "must not contain a user name",
     "must not contain white space",
     "must name a host",
-    "must write its host plainly",
+    "must have a plain host",
     "must not contain a backslash",
-    "must not carry a fragment",
+    "must not have a fragment",
     "must use a port",
-    "once it is written in ASCII",
+    "characters long in ASCII form",
 ]
 
-# Where the error points (the beginning of it), and what its text has in it.
+# The error's pointer (its beginning), and a part of its text.
 BEYOND_A_SCHEMA = [
-    # Times against the clock and against each other.
+    # Times compared with the clock and with each other.
     ("/export_time", "within the last 35 days"),
     ("/export_time", "in the future"),
     ("/incremental_export_specification/export_", "within the last 35 days"),
@@ -27,7 +27,7 @@ BEYOND_A_SCHEMA = [
     ("/incremental_export_specification/export_", "at least 15 minutes"),
     ("/incremental_export_specification/export_", "at most 24 hours"),
     ("/incremental_export_specification/export_", "later than export_from_time"),
-    # RFC 3339 has them, but in UTC they lie before the year 1 or after 9999, or are leap seconds.
+    # Valid in RFC 3339, but in UTC before the year 1 or after 9999, or leap seconds.
     ("#query/created_", "must be a time in RFC 3339 form"),
     ("/export_time", "must be a time in RFC 3339 form"),
     ("/incremental_export_specification/export_", "must be a time in RFC 3339 form"),
@@ -36,7 +36,7 @@ BEYOND_A_SCHEMA = [
     ("/overlap", "at most 720h"),
     ("/timeouts/create", "at least 1s and at most 2160h"),
     ("#query/presign", "from 5s to 12h"),
-    # Fields that go with each other.
+    # Fields that depend on each other.
     ("/export_time", "only allowed for a FULL_EXPORT"),
     ("/incremental_export_specification", "only allowed when export_type is INCREMENTAL_EXPORT"),
     ("/incremental_export_specification", "required when export_type is INCREMENTAL_EXPORT"),
@@ -48,16 +48,16 @@ BEYOND_A_SCHEMA = [
     ("/region", "is required"),
     ("/account_id", "is not allowed with table_arn"),
     ("/region", "is not allowed with table_arn"),
-    # ARNs of exports, and of the place that is looked at.
+    # ARNs of exports, and of the account and region to search.
     ("/adopt", ""),
-    # API keys: names that are taken, scopes that do not go with lists, patterns.
+    # API keys: names in use, scopes that exclude lists, patterns.
     ("/name", "is the name of another key"),
-    ("/scopes", "must not hold"),
+    ("/scopes", "must not combine"),
     ("/table_arns/", "must be a pattern"),
     ("/s3_buckets/", "must be a pattern"),
     ("/expires_at", "must be in the future"),
     ("/expires_at", "must be a time in RFC 3339 form"),
-    # Texts with a grammar, or keys of maps, for which the generator of the document has no words.
+    # Texts with a grammar, or keys of maps, which the document's generator cannot describe.
     *((place, words) for place in ("/callback_url", "/url") for words in URL_RULES),
     ("/headers", ""),
     ("/callback_headers", ""),
@@ -65,9 +65,9 @@ BEYOND_A_SCHEMA = [
     ("/filter_specification/", "is refused by AWS"),
     ("/filter_specification/expression_attribute_", ""),
     ("/labels", ""),
-    # What only the service's, or AWS's, own memory tells.
+    # Rules that depend on the stored state of the service or of AWS.
     ("#query/page_token", "must be a next_page_token of this service"),
-    ("/page_token", "must be a next_page_token of this call"),
+    ("/page_token", "must be a next_page_token of this operation"),
     # one key with two values: a rule between the elements of a list
     ("#query/label", "is given more than once with the same key"),
 ]
@@ -79,13 +79,13 @@ PREFLIGHT_FAILED = "/problems/preflight-failed"
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     for call in (call for item in raw_schema["paths"].values() for call in item.values()):
-        # The alternative without credentials is for services with TABLEFERRY_AUTH=none. Calls that are open to everybody have nothing else.
+        # The alternative without credentials is for services with TABLEFERRY_AUTH=none. Public operations have only this one.
         call["security"] = [needed for needed in call["security"] if needed] or [{}]
 
 
 @schemathesis.hook
 def before_call(context, case, **kwargs):
-    # AWS denies what is of another partition than its own, which the service passes on as 503; which partitions there are no pattern says.
+    # AWS denies access to other partitions, which the service returns as 503; a pattern cannot list the partitions.
     if case.operation.definition.raw.get("operationId") == "import_export" and isinstance(case.body, dict):
         arn = case.body.get("export_arn")
         if isinstance(arn, str) and arn.startswith("arn:aws-"):

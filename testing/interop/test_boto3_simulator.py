@@ -1,6 +1,6 @@
-"""Proves that AWS's own Python client cannot tell the simulator from AWS: tables, items, exports, errors, paging, files.
+"""Checks that the simulator behaves like AWS for AWS's own Python client: tables, items, exports, errors, paging, files.
 
-boto3 checks what it sends and parses what it gets by AWS's own service model, so an answer in a wrong shape fails here.
+boto3 validates requests and parses responses by AWS's own service model, so a response of the wrong shape fails here.
 """
 
 import base64
@@ -19,7 +19,7 @@ COUNT = 60
 
 
 class World:
-    """boto3's clients for a simulator of this file's own, and what the simulator's owner may do besides."""
+    """boto3 clients for a separate simulator, and its control interface."""
 
     def __init__(self, dynamodb, s3):
         self.dynamodb, self.s3, self.control = aws("dynamodb", dynamodb), aws("s3", s3), Http(dynamodb)
@@ -39,7 +39,7 @@ class World:
         return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
     def records(self, description):
-        """The unpacked lines of every data file, after checking every sum on the way from the manifest to the bytes."""
+        """The unpacked lines of every data file, after checking every checksum from the manifest to the bytes."""
         folder = description["ExportManifest"].rsplit("/", 1)[0]
         summary = self.summed(folder, "manifest-summary")
         files = [json.loads(line) for line in self.summed(folder, "manifest-files").splitlines()]
@@ -80,7 +80,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def past(world):
-    """A table with a past, which no AWS client can make: made an hour ago, changed half an hour ago."""
+    """A table with history, which an AWS client cannot create: created an hour ago, changed half an hour ago."""
     table = {
         "name": "History",
         "partition_key": {"name": "pk", "kind": "S"},

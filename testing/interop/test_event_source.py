@@ -1,5 +1,5 @@
-"""Live streams in the EventSource of a browser (Chromium) and of Node (npm's eventsource): from the first connection over one that is cut to the
-end, where they stop by themselves. Straight, through nginx as Debian ships it, and from a page of another origin."""
+"""Live streams in the EventSource of a browser (Chromium) and of Node (npm's eventsource): from the first connection, over a closed
+one, to the end, where they stop by themselves. Directly, through nginx with Debian's settings, and from a page of another origin."""
 
 import functools
 import http.server
@@ -34,7 +34,7 @@ url => {
 
 
 class OtherOrigin(http.server.BaseHTTPRequestHandler):
-    """A page of somebody else's."""
+    """A page of another origin."""
 
     def do_GET(self):
         self.send_response(200)
@@ -56,7 +56,7 @@ def page_elsewhere():
 
 @pytest.fixture(scope="module")
 def slow(page_elsewhere):
-    """A service whose exports end only when they are told to, and which lets one foreign page in."""
+    """A service whose exports end only when the check ends them, and which allows one foreign origin."""
     more = {"TABLEFERRY_CORS_ORIGINS": page_elsewhere}
     with simulator("streams", "--no-limits") as (dynamodb, s3), service("streams", dynamodb, s3, **more) as (url, _):
         place = Place(url, dynamodb, s3)
@@ -67,7 +67,7 @@ def slow(page_elsewhere):
 
 @contextmanager
 def way_to(place, by):
-    """A relay to the service, with nginx between or not."""
+    """A relay to the service, with or without nginx."""
     if by == "nginx":
         with nginx("streams", place.url) as url, Relay(urlsplit(url).port) as relay:
             yield relay
@@ -105,7 +105,7 @@ def test_a_browser_follows_to_the_end_and_stops(slow, by):
         slow.finish()
         page.wait_for_function("seen.closed", timeout=30_000)
         seen = page.evaluate("seen")
-    # Nothing twice and nothing missed: over the cut and over the end of the stream, after which the answer was 204.
+    # No event twice and none missed, over the closed connection and the end of the stream, after which the response was 204.
     assert seen["events"] == ALL
     assert asked == [200, 200, 204]
 
@@ -118,7 +118,7 @@ def test_a_page_of_another_origin_may_follow(slow, page_elsewhere):
         slow.finish()
         page.wait_for_function("seen.closed", timeout=30_000)
         assert page.evaluate("seen.events") == ALL[1:]
-        # A call with a preflight, and headers that the page may read.
+        # A call with a preflight, and response headers that the page may read.
         answer = page.evaluate(
             """async ([url, body]) => {
                 const headers = { "content-type": "application/json", "idempotency-key": "from-a-page" };

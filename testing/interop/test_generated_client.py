@@ -1,4 +1,4 @@
-"""Proves that the OpenAPI document is good enough to make a client from: one is generated from openapi/openapi.json by
+"""Checks that a client can be generated from the OpenAPI document: one is generated from openapi/openapi.json by
 openapi-python-client, creates an export, waits for it and lists it, and handles a webhook endpoint."""
 
 import importlib
@@ -18,7 +18,7 @@ def generated():
     folder.mkdir(parents=True)
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", HERE.parent.parent / "openapi" / "openapi.json"]
     command += ["--meta", "none", "--output-path", folder / "tableferry_client", "--fail-on-warning"]
-    # It formats what it makes with ruff, which lies beside this Python.
+    # It formats its output with ruff, which is in the same folder as this Python.
     environment = own_environment(PATH=f"{WORK / 'venv' / 'bin'}:/usr/bin:/bin")
     made = subprocess.run(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert made.returncode == 0, made.stdout + made.stderr
@@ -66,7 +66,7 @@ def test_it_makes_a_webhook_endpoint_and_pings_it(generated, client):
     models, webhooks = generated("models"), lambda name: generated(f"api.webhooks.{name}")
     completed = models.EndpointEventType.EXPORT_COMPLETED
     labels = models.CreateEndpointLabelsType0.from_dict({"interop": "generated"})
-    # Nobody listens there: what matters is that the attempt can be asked for and read.
+    # Nothing listens there: the check only requests and reads the attempt.
     body = models.CreateEndpoint(url=f"http://127.0.0.1:{free_port()}/hook", event_types=[completed], labels=labels)
     made = webhooks("create_endpoint").sync(client=client, body=body)
     assert isinstance(made, models.EndpointWithSecret) and made.secret.startswith("whsec_")

@@ -1,6 +1,6 @@
-"""Proves that the OpenAPI document is good enough for the generators that people use: each makes a client from the document of the running
-service, the client and a program in clients/ pass a strict type check, and the program asks for a filtered export, waits for it, finds it in
-the list, reads items and has it verified. What each generator needs stands in docs/api.md."""
+"""Checks that common client generators work with the OpenAPI document: each generates a client from the document of the running
+service, the client and a program in clients/ pass a strict type check, and the program creates a filtered export, waits for it, finds it in
+the list, reads items and verifies it. docs/api.md says what each generator needs."""
 
 import json
 import os
@@ -19,8 +19,8 @@ MYPY = HERE / "clients" / "mypy.ini"
 
 
 def run(command, folder, **environment):
-    """Runs a command in a folder, and gives its output."""
-    # Programs of both package managers, and what they are run with.
+    """Runs a command in a folder and returns its output."""
+    # Programs of both package managers, and their interpreters.
     path = f"{VENV}:{WORK / 'node_modules' / '.bin'}:{os.environ['PATH']}"
     made = subprocess.run(
         [str(part) for part in command],
@@ -48,7 +48,7 @@ def fresh(name, *programs):
 
 @pytest.fixture(scope="module")
 def documents(place):
-    """The files of the document that the service serves: whole, without webhooks, and in OpenAPI 3.0."""
+    """The forms of the document that the service serves: complete, without webhooks, and in OpenAPI 3.0."""
     folder = fresh("documents")
     files = {"whole": "/openapi.json", "without_webhooks": "/openapi.json?webhooks=false", "older": "/openapi-3.0.json"}
     for name, path in files.items():
@@ -89,7 +89,7 @@ def test_openapi_typescript_hey_api_and_orval(documents, place):
 
 def test_openapi_generator(documents, place):
     folder = fresh("openapi-generator", "openapi_generator.py")
-    # -Xmx: it asks for a quarter of the machine's memory otherwise.
+    # -Xmx: otherwise it uses a quarter of the machine's memory.
     command = ["openapi-generator-cli", "generate", "--generator-name", "python", "--input-spec", documents["without_webhooks"], "--output", "."]
     output = run(command, folder, JAVA_TOOL_OPTIONS="-Xmx512m -XX:TieredStopAtLevel=1")
     assert "FILEPATH_COLLISION" not in output
@@ -118,5 +118,5 @@ def test_openapi_python_client(documents, place):
 def test_validators_find_nothing_wrong(documents, form):
     run(["openapi-spec-validator", documents[form]], CLIENTS)
     lint = ["redocly", "lint", "--extends", "recommended", "--format", "summary", documents[form]]
-    # `nullable` beside a reference in `allOf` has no `type` to stand beside: with one, readers such as the crate openapiv3 overlook the reference.
+    # `nullable` next to a reference in `allOf` has no `type`: with one, parsers such as the crate openapiv3 ignore the reference.
     run(lint + (["--skip-rule", "nullable-type-sibling"] if form == "older" else []), CLIENTS, REDOCLY_TELEMETRY="off", REDOCLY_SUPPRESS_UPDATE_NOTICE="true")

@@ -1,6 +1,6 @@
-"""Executes each recipe of docs/loading.md against odd items, and expects every one of them back, value for value.
+"""Runs each recipe of docs/loading.md against unusual items, and expects every one of them back, value for value.
 
-The files are an export's that the command line client downloaded, as AWS writes them and as plain JSON lines, and files written here: many, some without
+The files are an export that the command line client downloaded, as AWS writes it and as plain JSON lines, and generated files: many, some without
 items, with attributes, types and lengths that the first ones lack.
 """
 
@@ -23,7 +23,7 @@ LARGEST = "9" * 38
 
 
 def odd_items():
-    """Items whose first ones say nothing of the later ones. Each has a key pk and a whole number id."""
+    """Items of which the first ones are not representative. Each has a key pk and a whole number id."""
     texts = ["", "03-04-2024", "12-31-2024", "1-2-3", "infinity", "07:05", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "2024-01-31T01:02:03.123456789Z"]
     texts += ["01234", "null", "NaN", "a\u0085b\u2028c\r\nd\te\u0001f", "\U0010ffff", "\"\\'"]
     numbers = ["0", "-1", "9007199254740991", "9007199254740992", "9007199254740993", "18446744073709551611", LARGEST, "-" + LARGEST]
@@ -47,7 +47,7 @@ def text_of(item):
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    """Sixty files as AWS writes them; the first and some others are empty, and what is odd comes last."""
+    """Sixty files as AWS writes them; the first and some others are empty, and the unusual items come last."""
     root = tmp_path_factory.mktemp("raw")
     folder = root / "daily" / "AWSDynamoDB" / "an-export" / "data"
     folder.mkdir(parents=True)
@@ -89,7 +89,7 @@ def downloaded(place, tmp_path_factory):
 
 
 def as_boto3(value):
-    """The same value with bytes for base64, which boto3 wants."""
+    """The same value with bytes instead of base64, as boto3 requires."""
     match value:
         case {"B": text}:
             return {"B": b64decode(text)}
@@ -99,7 +99,7 @@ def as_boto3(value):
 
 
 def rows_of(recipe, folder):
-    """What a recipe gives, run where its pattern finds the files of a folder."""
+    """The result of a recipe, with its pattern replaced by a folder."""
     variables = {}
     if recipe.startswith("spark"):
         sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed: see docs/loading.md")
@@ -115,7 +115,7 @@ def rows_of(recipe, folder):
 
 
 def same(line):
-    """A line in a form in which equal values are equal, whatever the order of members; no number loses a digit."""
+    """A normalised line: equal values compare equal in any order of members; numbers keep all digits."""
     return json.dumps(json.loads(line, parse_float=lambda text: {"fraction": text}), sort_keys=True)
 
 
@@ -146,7 +146,7 @@ def test_plain_json_lines(tool, downloaded):
 
 
 def test_plain_json_lines_hold_every_value(downloaded):
-    """What the client writes against what was put in, by the rule for numbers."""
+    """Compares the client's output with the input, by the rule for numbers."""
 
     def plain(value):
         ((kind, inner),) = value.items()
@@ -178,5 +178,5 @@ def test_plain_json_lines_hold_every_value(downloaded):
         if set(item.get("v", {})) & {"SS", "NS", "BS"}:
             got["v"] = sorted(str(each) for each in got["v"])
         assert got == expected
-        # No whole number has a point: json gives int for those without.
+        # Whole numbers have no decimal point: json parses those as int.
         assert all(type(got[name]) is type(value) for name, value in expected.items())

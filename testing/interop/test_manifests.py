@@ -1,7 +1,7 @@
-"""Proves that the manifests in ops/kubernetes are what Kubernetes knows, by its own schemas, and what kustomize makes of them.
+"""Checks the manifests in ops/kubernetes, and the output of kustomize, against Kubernetes's own schemas.
 
-The schemas come with PyPI's kubernetes-validate. Unknown members are errors. The example's patches are merged here, since no registry has
-kustomize; where kubectl is installed, what is merged here must be what kubectl renders.
+The schemas come with PyPI's kubernetes-validate. Unknown members are errors. The example's patches are merged here, because no package
+registry has kustomize; if kubectl is installed, its output must be the same.
 """
 
 import copy
@@ -15,7 +15,7 @@ import yaml
 
 FOLDER = pathlib.Path(__file__).parent.parent.parent / "ops" / "kubernetes"
 BASE, EXAMPLE = FOLDER / "base", FOLDER / "overlays" / "example"
-# The oldest whose API has all that is used, and the newest.
+# The oldest version whose API has everything that is used, and the newest.
 VERSIONS = ["1.30", "1.37"]
 
 
@@ -28,7 +28,7 @@ def name(resource):
 
 
 def merge(old, patch):
-    """A strategic merge of maps. Lists are merged by rules of their own, so the patches here may have none."""
+    """A strategic merge of maps. Lists have their own merge rules, so the patches here must not contain any."""
     for key, value in patch.items():
         assert not isinstance(value, list), f"{key} is a list"
         old[key] = merge(old.get(key, {}), value) if isinstance(value, dict) else value
@@ -40,7 +40,7 @@ def base():
 
 
 def example():
-    """What `kubectl kustomize ops/kubernetes/overlays/example` should give."""
+    """The expected output of `kubectl kustomize ops/kubernetes/overlays/example`."""
     told = read(EXAMPLE / "kustomization.yaml")
     assert set(told) == {"apiVersion", "kind", "namespace", "resources", "images", "patches"}, "teach this test what is new"
     all_of = base()

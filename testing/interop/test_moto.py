@@ -1,6 +1,6 @@
-"""Proves that the service works with AWS as others understand it: against moto, a stand-in that nobody here wrote.
+"""Checks that the service works with moto, a third-party AWS simulator.
 
-moto wants an S3Prefix, knows full exports only, and ends an export at once.
+moto requires an S3Prefix, supports only full exports, and ends an export immediately.
 """
 
 import sys
@@ -30,7 +30,7 @@ def export(place, **members):
 def test_an_export_completes(beside_moto):
     done = export(beside_moto)
     assert done["export_status"] == "COMPLETED", done
-    assert done["arn"]  # moto's are no export ARNs; the service takes what it is given
+    assert done["arn"]  # moto's ARNs are not valid export ARNs; the service accepts them
     assert done["item_count"] == beside_moto.items
     assert done["failure"] is None
     written = beside_moto.s3.list_objects_v2(Bucket=beside_moto.bucket, Prefix="daily/AWSDynamoDB/")["Contents"]

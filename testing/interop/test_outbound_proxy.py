@@ -1,5 +1,5 @@
-"""The service behind an outbound proxy (proxy.py): HTTPS_PROXY, HTTP_PROXY and NO_PROXY hold for AWS and for the OIDC issuer, and calls that fetch
-the credentials of a machine or container never go through it."""
+"""The service behind an outbound proxy (proxy.py): HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply to AWS and to the OIDC issuer, and calls that fetch
+the credentials of a machine or container never use the proxy."""
 
 import datetime
 import http.server
@@ -25,7 +25,7 @@ DYNAMODB, S3, ISSUER = "dynamodb.us-east-1.aws.example", "s3.us-east-1.aws.examp
 
 
 class Outbound:
-    """A proxy that says what it was asked for."""
+    """A proxy that logs the requested hosts."""
 
     def __init__(self, url, log):
         self.url, self.log = url, log
@@ -57,7 +57,7 @@ def _listens(port):
 
 @pytest.fixture(scope="module")
 def certificate():
-    """Files: the authority's certificate, one of its certificates for all names that the checks use, and the key of that."""
+    """Files: the authority's certificate, a certificate for all names that the checks use, and its key."""
     now = datetime.datetime.now(datetime.timezone.utc)
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 
@@ -119,7 +119,7 @@ def test_aws_is_asked_through_the_proxy(certificate):
                 assert end_of(place)["export_status"] == "COMPLETED"
                 # Reads the bucket.
                 assert Http(url).call("GET", f"/v1/exports/{_latest(url)}/manifest")[0] == 200
-            # What goes by plain http is not a tunnel.
+            # Plain http does not use a tunnel.
             more = proxy.settings()
             with service("outbound-plain", f"http://{DYNAMODB}:{port(dynamodb)}", f"http://{S3}:{port(s3)}", **more) as (url, _):
                 place.url = url
@@ -142,14 +142,14 @@ def test_no_proxy_names_what_is_reached_directly():
             place = Place(url, dynamodb, s3)
             status, _, export = Http(url).call("POST", "/v1/exports", {"table_arn": place.table, "s3_bucket": place.bucket})
             assert status == 202, export
-            # Nobody knows that name here, so it is not found: it was not left to the proxy.
+            # The name does not resolve on this machine, so the connection fails: the proxy was not used.
             path = f"/v1/exports/{export['id']}"
             wait_until("it was tried", lambda: Http(url).call("GET", path)[2]["status_reason"])
         assert "aws.example" not in proxy.asked(), proxy.asked()
 
 
 class Metadata(http.server.BaseHTTPRequestHandler):
-    """What EC2 tells an instance, as far as credentials go; and what ECS tells a container, below /container."""
+    """The credentials endpoints of EC2 instances and, below /container, of ECS containers."""
 
     protocol_version = "HTTP/1.1"
     asked = []

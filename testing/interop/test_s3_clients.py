@@ -1,7 +1,7 @@
-"""Proves that S3's clients can read, copy and change an export in the simulator as they do at AWS: the AWS CLI, boto3, minio, pyarrow,
+"""Checks that S3 clients can read, copy and change an export in the simulator as they do at AWS: the AWS CLI, boto3, minio, pyarrow,
 s3cmd, s3fs and rclone.
 
-Each of these checks is of something a client does by itself, without being asked: parts, copies of parts, sums, conditions, encodings.
+Each check covers something that a client does by default: parts, copies of parts, checksums, conditions, encodings.
 """
 
 import io
@@ -29,7 +29,7 @@ PARTED = os.urandom(1024) * (20 * 1024)  # 20 MiB: every client uploads and copi
 
 
 class Store:
-    """An export in a bucket of a simulator's, and a client that has nothing to prove here."""
+    """An export in a bucket of a simulator, and a client for the checks themselves."""
 
     def __init__(self, dynamodb, s3):
         self.url, self.host = s3, s3.removeprefix("http://")
@@ -60,7 +60,7 @@ def store():
 
 
 def run(*command, environment=None, seconds=60):
-    """Runs a client's program; gives what it prints. The time is a part of the check: nothing here waits for a timeout."""
+    """Runs a client's program; returns its output. The duration is part of the check: no client may wait for a timeout."""
     done = subprocess.run(
         [str(part) for part in command],
         env=environment or own_environment(),
@@ -88,7 +88,7 @@ def aws_cli(store, *arguments):
 
 
 def test_the_aws_cli_copies_an_export_there_and_back_without_stalls(store, tmp_path):
-    """Every export has an empty `_started`; the CLI misread what follows an answer to an empty upload, and waited for 60 s."""
+    """Every export has an empty `_started`; the CLI misparsed the response to an empty upload, and waited for 60 s."""
     began = time.monotonic()
     aws_cli(store, "cp", f"s3://{BUCKET}/{store.folder}", tmp_path / "down", "--recursive")
     same_files(tmp_path / "down", store, store.folder)
@@ -245,7 +245,7 @@ def test_rclone_copies_touches_and_cleans_up(store, tmp_path):
 
 
 def test_s3fs_appends_merges_and_sets_attributes(store):
-    """In an environment of its own: it needs another botocore than boto3."""
+    """In a separate environment: it needs another version of botocore than boto3."""
     printed = run(WORK / "venv-s3fs" / "bin" / "python", HERE / "s3fs_client.py", store.url, BUCKET, store.folder)
     found = json.loads(printed.splitlines()[-1])
     assert sorted(found["keys"]) == sorted(store.keys(f"{store.folder}/"))

@@ -1,5 +1,5 @@
-"""Proves that a person with a browser and no internet can use /docs: headless Chromium opens it, sees the calls, tries out
-POST /v1/exports and gets a 202, also below a path of nginx. The page as seen is kept as .work/swagger.png."""
+"""Checks that /docs works in a browser without internet access: headless Chromium opens it, sees the operations, tries out
+POST /v1/exports and gets a 202, also below a path of nginx. The screenshot is .work/swagger.png."""
 
 import json
 import os
@@ -16,7 +16,7 @@ QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 
 @pytest.fixture(params=["straight", "below a path"])
 def docs(place, request):
-    """Where Swagger UI is."""
+    """The URL of Swagger UI."""
     if request.param == "straight":
         yield f"{place.url}/docs"
     else:
@@ -44,11 +44,11 @@ def test_try_it_out_gets_a_202_and_nothing_leaves_this_machine(place, docs):
         block = page.locator(".opblock-post").filter(has=page.locator('[data-path="/v1/exports"]'))
         block.locator(".opblock-summary-control").click()
         block.get_by_role("button", name="Try it out").click()
-        # The example as it stands is a valid request but for the names; people change those and keep the rest.
+        # The example is a valid request except for the names, which users change.
         suggested = json.loads(block.locator("textarea.body-param__text").input_value())
         body = suggested | {"table_arn": place.table, "s3_bucket": place.bucket}
         block.locator("textarea.body-param__text").fill(json.dumps(body, indent=2))
-        # The suggested `Prefer: wait=10` would make it a 200.
+        # With the suggested `Prefer: wait=10` the status would be 200.
         block.locator('tr[data-param-name="Prefer"] input').fill("")
         with page.expect_response(lambda answer: answer.request.method == "POST") as answer:
             block.get_by_role("button", name="Execute").click()

@@ -1,7 +1,7 @@
-"""Proves that Terraform's AWS provider works against the simulator, and what docs/terraform.md says of that provider: the three examples
+"""Checks that Terraform's AWS provider works with the simulator, and that docs/terraform.md is right about it: the three examples
 of the page of `aws_dynamodb_table_export` apply, are planned without a change, imported and destroyed.
 
-It needs `terraform` and the provider's program, which it looks for and never downloads. Where they are missing it is not run, and says so.
+It needs `terraform` and the provider's program, which it never downloads. If they are missing, it is skipped with a message.
 """
 
 import datetime
@@ -17,7 +17,7 @@ from programs import REGION, WORK, Http, own_environment, simulator
 
 VERSION = "5.100.0"
 PROVIDER = f"registry.terraform.io/hashicorp/aws/{VERSION}/*/terraform-provider-aws*"
-# Where Terraform itself looks, where administrators put such folders, and where this variable points.
+# Terraform's own folders, folders of administrators, and the folder in this variable.
 FOLDERS = [
     os.environ.get("TABLEFERRY_TEST_TERRAFORM_PLUGINS"),
     Path.home() / ".terraform.d" / "plugins",
@@ -159,7 +159,7 @@ def test_the_examples_of_terraforms_page_live_their_whole_life(stage):
     terraform.run("init")
     terraform.run("apply", "-auto-approve")
 
-    # The other two look back. The times stand there with an offset, as on the page.
+    # The other two are for times in the past, with an offset, as on the page.
     control.call("POST", "/_control/clock", {"advance_ms": 4 * 3_600_000})
     now = datetime.datetime.fromisoformat(control.call("GET", "/_control/clock")[2]["now"]).replace(microsecond=0)
     ago = {"at": 1, "start": 3, "end": 2}
@@ -173,7 +173,7 @@ def test_the_examples_of_terraforms_page_live_their_whole_life(stage):
     terraform.configure(BASIC, IN_THE_PAST % utc)
     terraform.plan(changes=False)
 
-    # Another state takes the same exports over, by their ARNs.
+    # Another state imports the same exports by their ARNs.
     state = json.loads((terraform.folder / "terraform.tfstate").read_text())
     made = {(entry["type"], entry["name"]): entry["instances"][0]["attributes"]["id"] for entry in state["resources"]}
     arns = {name: made["aws_dynamodb_table_export", name] for name in ("basic", "at_a_time", "incremental")}

@@ -1,5 +1,5 @@
-"""Proves that `v1a` signatures are verified without a shared secret: by two ed25519 libraries that are not ours, PyPI's `cryptography`
-and Node's own crypto, with nothing but what GET /v1/webhook-public-keys says."""
+"""Checks that `v1a` signatures can be verified without a shared secret: by two third-party ed25519 libraries, PyPI's `cryptography`
+and Node's own crypto, with only the keys from GET /v1/webhook-public-keys."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ def public_key(place):
 
 @pytest.fixture(scope="module", params=["callback", "endpoint"])
 def signed(request, place):
-    """What came with a webhook."""
+    """The headers and body of a webhook."""
     port, label = free_port(), {"interop": "public-keys"}
     with receiver("PyPI", WEBHOOK_SECRET, port) as found:
         if request.param == "endpoint":

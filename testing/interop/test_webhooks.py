@@ -1,6 +1,6 @@
-"""Proves that callbacks and the webhooks of endpoints are Standard Webhooks: receivers built on the public libraries of PyPI and of
-npm accept what the service sends, and refuse it once it is tampered with, old, or signed with another secret. The header holds
-`v1a` signatures too, which these libraries must pass over; test_webhook_public_keys.py verifies them."""
+"""Checks that callbacks and the webhooks of endpoints are Standard Webhooks: receivers built on the public libraries of PyPI and of
+npm accept what the service sends, and reject it if it was changed, is old, or is signed with another secret. The header has
+`v1a` signatures too, which these libraries must ignore; test_webhook_public_keys.py verifies them."""
 
 import json
 import time
@@ -17,7 +17,7 @@ WAYS = ("own-secret", "default-secret", "endpoint")
 
 
 class Callbacks:
-    """Webhooks come because the export names this receiver."""
+    """Webhooks are sent because the export names this receiver."""
 
     def __init__(self, place, receiver, given):
         self.place, self.receiver, self.given = place, receiver, given
@@ -30,7 +30,7 @@ class Callbacks:
 
 
 class Endpoint:
-    """Webhooks come because an endpoint wants them."""
+    """Webhooks are sent because an endpoint matches them."""
 
     def __init__(self, place, receiver, label, made):
         self.place, self.receiver, self.label, self.made = place, receiver, label, made
@@ -62,7 +62,7 @@ def sender(request, place):
 
 @pytest.fixture(scope="module")
 def delivered(sender):
-    """An export that ended, and the first attempt to tell of it."""
+    """An export that ended, and the first attempt of its webhook."""
     done = sender.announced()
     return done, sender.receiver.first(done["id"])
 
@@ -150,7 +150,7 @@ def test_while_a_secret_is_rotated_the_old_and_the_new_one_verify(place, library
         with receiver(library, new_secret) as new:
             assert new.verdict(attempt)[0] == 204, "the new secret verifies"
             assert new.verdict(attempt, body=attempt["body"] + " ")[0] == 401
-            # From now on neither of the two signs.
+            # From now on neither of the two is used.
             newest_secret = rotate(place, made, overlap="0s")
             after = old.first(export(place, labels=label)["id"])
             assert not after["verified"], "the old secret does not verify any more"

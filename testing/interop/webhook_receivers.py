@@ -1,4 +1,4 @@
-"""Receivers of webhooks built on the public libraries, and what a check asks of them."""
+"""Webhook receivers built on the public libraries, and helpers for the checks."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ class Receiver:
         return wait_until("the webhook comes", lambda: self.attempts(export_id))[0]
 
     def verdict(self, attempt, **changed):
-        """Shows it an attempt that came here or elsewhere, with changes; its status and reason."""
+        """Sends it a recorded attempt, with changes; returns its status and reason."""
         headers = {name: attempt["headers"][name] for name in SIGNED}
         body = changed.pop("body", attempt["body"])
         headers |= {name.replace("_", "-"): value for name, value in changed.items()}
@@ -38,7 +38,7 @@ class Receiver:
 
 @contextmanager
 def receiver(library, secret, port=None):
-    """Runs one, on this port if one is given."""
+    """Runs a receiver, on this port if one is given."""
     port = port or free_port()
     environment = own_environment(RECEIVER_PORT=str(port), RECEIVER_SECRET=secret, NODE_PATH=str(WORK / "node_modules"))
     found = Receiver(port, secret)
@@ -55,7 +55,7 @@ def export(place, **members):
 
 
 def endpoint(place, url, label, **members):
-    """A webhook endpoint that hears of the ends of exports with this label, as the answer to its creation shows it."""
+    """A webhook endpoint for the ends of exports with this label, as returned by its creation."""
     body = {"url": url, "labels": label, "event_types": ["export.completed", "export.failed"]} | members
     status, _, made = Http(place.url).call("POST", "/v1/webhook-endpoints", body)
     assert status == 201, made

@@ -1,4 +1,4 @@
-//! Tables of other accounts, reached through a role of theirs.
+//! Tables of other accounts, accessed through a role of that account.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const TABLE: &str = "arn:aws:dynamodb:eu-west-1:999999999999:table/Theirs";
 const ROLE: &str = "arn:aws:iam::999999999999:role/tableferry";
 const ACCOUNTS: &str = r#"[{"account_id": "999999999999", "role_arn": "arn:aws:iam::999999999999:role/tableferry", "external_id": "agreed-upon"}]"#;
 
-/// A service that knows a role of the other account, where there is a table and a bucket.
+/// A service with a role in the other account, which has a table and a bucket.
 async fn start(accounts: &'static str) -> (TestApp, Value) {
     let app = TestApp::start_with(TestOptions {
         accounts,
@@ -83,7 +83,7 @@ async fn a_table_of_another_account_is_exported_through_its_role() {
         (1..=3).contains(&assumed),
         "once for each client, and kept: {assumed}"
     );
-    // Others are reached with the process's own credentials.
+    // Other accounts are accessed with the process's own credentials.
     let own = app.export_to_end(&create_body()).await;
     assert_eq!(app.export(&own).await["export_status"], "COMPLETED");
     assert_eq!(app.aws.calls().last().unwrap().account, "123456789012");

@@ -1,12 +1,12 @@
-//! API keys: made, shown once, used, noted, revoked; and how much each may ask for.
+//! API keys: created, shown once, used, tracked, revoked; and their rate limits.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use tableferry::auth::Auth;
 use tableferry::domain::caller::scope::Scope;
-use tableferry::domain::pace::PaceLimits;
-use tableferry::settings::Auth;
+use tableferry::domain::rate::pace::PaceLimits;
 
 use crate::support::{NewKey, TestApp, TestOptions, create_body};
 
@@ -179,12 +179,12 @@ async fn a_revoked_key_is_refused_at_once_here_and_soon_elsewhere() {
         .call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect(200);
-    there.chance.advance(Duration::from_secs(5));
+    there.clock.advance(Duration::from_secs(5));
     there
         .call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect_problem(401, "unauthenticated");
-    // Its record stays, and nobody else ever has its name.
+    // Its record stays, and no other key can get its name.
     let body = json!({"name": "a-team", "scopes": ["exports:read"]});
     let taken = app
         .call_as(&admin, Method::POST, "/v1/api-keys", Some(&body))
@@ -205,7 +205,7 @@ async fn a_key_stops_when_it_expires_also_while_it_is_known() {
     app.call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect(200);
-    app.chance.advance(Duration::from_secs(3));
+    app.clock.advance(Duration::from_secs(3));
     let refused = app
         .call_as(&key, Method::GET, "/v1/exports", None)
         .await
@@ -230,17 +230,17 @@ async fn most_requests_look_nothing_up_and_use_is_noted_once_a_minute() {
         .await
         .expect(200);
     let first = used().await;
-    app.chance.advance(Duration::from_secs(30));
+    app.clock.advance(Duration::from_secs(30));
     app.call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect(200);
     assert_eq!(used().await, first);
-    app.chance.advance(Duration::from_secs(40));
+    app.clock.advance(Duration::from_secs(40));
     app.call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect(200);
     assert!(used().await > first);
-    // Nothing is looked up: a row that is gone is not missed for a moment.
+    // The key is cached, so its deleted row has no effect yet.
     sqlx::query("DELETE FROM api_keys WHERE name = 'a-team'")
         .execute(&app.pool)
         .await
@@ -248,7 +248,7 @@ async fn most_requests_look_nothing_up_and_use_is_noted_once_a_minute() {
     app.call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect(200);
-    app.chance.advance(Duration::from_secs(6));
+    app.clock.advance(Duration::from_secs(6));
     app.call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect_problem(401, "unauthenticated");
@@ -261,14 +261,15 @@ async fn an_address_with_many_refusals_is_put_off_but_those_who_are_good_are_not
         .await
         .expect(200);
     for _ in 0..20 {
-        let unknown = app.chance.api_key_secret();
+        let unknown = app.clock.api_key_secret();
         app.call_as(unknown.expose(), Method::GET, "/v1/exports", None)
             .await
             .expect_problem(401, "unauthenticated");
     }
-    let unknown = app.chance.api_key_secret();
+    let unknown = app.clock.api_key_secret();
     let path = "/v1/exports";
-    // They stand in line now, one after the other; more than the line holds are sent away.
+    // The requests are now queued, one after the other; those beyond the queue's limit are
+    // rejected.
     let crowd = (0..200).map(|_| app.call_as(unknown.expose(), Method::GET, path, None));
     let crowd = futures_util::future::join_all(crowd).await;
     let of = |status: u16| {
@@ -284,7 +285,7 @@ async fn an_address_with_many_refusals_is_put_off_but_those_who_are_good_are_not
         .unwrap()
         .expect_problem(429, "rate-limited");
     assert!(!sent_away.header("retry-after").is_empty());
-    // Whether they were known, are new, or come after another was revoked.
+    // Whether the keys are cached, new, or follow a revoked one.
     app.call_as(&admin, Method::GET, "/v1/exports", None)
         .await
         .expect(200);
@@ -330,7 +331,7 @@ async fn look_ups_that_come_to_nothing_do_not_keep_a_revoked_key_alive() {
         .unwrap()
         .id;
     app.store()
-        .revoke_api_key(id, app.chance.now())
+        .revoke_api_key(id, app.clock.now())
         .await
         .unwrap();
     let mut locked = app.pool.begin().await.unwrap();
@@ -338,8 +339,8 @@ async fn look_ups_that_come_to_nothing_do_not_keep_a_revoked_key_alive() {
         .execute(&mut *locked)
         .await
         .unwrap();
-    // It is time to look again: the one who does hangs, and goes away.
-    app.chance.advance(Duration::from_secs(3));
+    // The cache entry has expired: the request that verifies again hangs and is aborted.
+    app.clock.advance(Duration::from_secs(3));
     let hangs = app.call_as(&key, Method::GET, "/v1/exports", None);
     assert!(
         tokio::time::timeout(Duration::from_millis(300), hangs)
@@ -349,8 +350,8 @@ async fn look_ups_that_come_to_nothing_do_not_keep_a_revoked_key_alive() {
     app.call_as(&key, Method::GET, "/v1/exports", None)
         .await
         .expect(200);
-    // Five seconds after it was last found good nobody goes by that any more.
-    app.chance.advance(Duration::from_secs(2));
+    // Five seconds after the last verification, the cache entry is not used any more.
+    app.clock.advance(Duration::from_secs(2));
     let late = app.call_as(&key, Method::GET, "/v1/exports", None);
     assert!(
         tokio::time::timeout(Duration::from_millis(300), late)
@@ -418,7 +419,7 @@ async fn each_key_has_its_own_rate() {
             .expect(200);
     }
     assert_eq!(app.stored_exports().await, 0);
-    app.chance.advance(Duration::from_millis(600));
+    app.clock.advance(Duration::from_millis(600));
     app.call_as(&one, Method::POST, "/v1/exports", Some(&create_body()))
         .await
         .expect(202);

@@ -1,4 +1,4 @@
-//! Whatever is thrown at the service is answered with a problem, and changes nothing.
+//! Every kind of invalid input is answered with a problem document, and changes nothing.
 
 use reqwest::Method;
 use serde_json::{Value, json};

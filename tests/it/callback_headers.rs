@@ -1,4 +1,4 @@
-//! Headers of a callback's own: sent with every attempt, kept sealed, and shown to nobody.
+//! Custom headers of a callback: sent with every attempt, stored encrypted, and never returned.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn with_headers(receiver: &Receiver) -> Value {
     body
 }
 
-/// Whether the text stands anywhere in the database.
+/// Whether the text appears anywhere in the database.
 async fn is_stored(app: &TestApp, text: &str) -> bool {
     let rows: Vec<String> = sqlx::query_scalar(
         "SELECT e::text FROM exports e UNION ALL SELECT d::text FROM webhook_deliveries d UNION ALL SELECT v::text FROM export_events v
@@ -166,7 +166,7 @@ async fn the_command_line_client_sends_them() {
         (heard.header("authorization"), heard.header("x-team")),
         (TOKEN, "orders")
     );
-    // What is no header is told without being repeated.
+    // An invalid header is reported without being repeated.
     let output = create("hunter2").await.unwrap();
     assert!(
         !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("NAME: VALUE")

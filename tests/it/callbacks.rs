@@ -1,4 +1,4 @@
-//! Callbacks: signed, written with the end, retried until they are delivered.
+//! Callbacks: signed, stored together with the end, retried until they are delivered.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn every_end_state_is_announced() {
     slow["timeouts"] = json!({"create": "1s"});
     app.create(&slow).await.expect(202);
     app.step_exports().await;
-    app.chance.advance(Duration::from_secs(1));
+    app.clock.advance(Duration::from_secs(1));
     app.step_exports().await;
     app.aws.finish_exports().await;
     app.step_exports().await;

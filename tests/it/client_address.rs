@@ -1,16 +1,16 @@
-//! Where requests come from: what trusted proxies say by a header or by the PROXY protocol, and
-//! what nobody else may say.
+//! Client addresses: trusted proxies may report them in a header or by the PROXY protocol; other
+//! clients may not.
 
 use std::time::Duration;
 
 use reqwest::Method;
+use tableferry::auth::Auth;
 use tableferry::listener::Limits;
-use tableferry::settings::Auth;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{LogCapture, Raw, TestApp, TestOptions};
 
-/// Closed, and behind these proxies.
+/// A service with authentication, behind these proxies.
 async fn start(trusted_proxies: &'static str, proxy_protocol: bool) -> TestApp {
     TestApp::start_with(TestOptions {
         auth: Auth::Required,
@@ -21,9 +21,9 @@ async fn start(trusted_proxies: &'static str, proxy_protocol: bool) -> TestApp {
     .await
 }
 
-/// The answer to an unknown key that comes with these headers.
+/// The response to an unknown key with these headers.
 async fn guess(app: &TestApp, headers: &[(&str, &str)]) -> u16 {
-    let key = app.chance.api_key_secret();
+    let key = app.clock.api_key_secret();
     let mut request = app
         .request(Method::GET, "/v1/exports")
         .bearer_auth(key.expose());
@@ -33,14 +33,14 @@ async fn guess(app: &TestApp, headers: &[(&str, &str)]) -> u16 {
     app.send(request).await.status.as_u16()
 }
 
-/// Fails so often from one address that it is put off: then a refusal is not logged any more.
+/// Fails so often from one address that it is throttled; then failures are no longer logged.
 async fn exhaust(app: &TestApp, headers: &[(&str, &str)]) {
     for _ in 0..21 {
         assert_eq!(guess(app, headers).await, 401);
     }
 }
 
-/// From which addresses refusals were logged.
+/// The addresses for which failures were logged.
 fn logged(logs: &LogCapture) -> Vec<String> {
     let text = logs.text();
     let lines = text
@@ -68,7 +68,7 @@ async fn refusals_are_counted_by_what_a_trusted_proxy_says() {
         let logs = LogCapture::start();
         exhaust(&app, &[header]).await;
         assert_eq!(logged(&logs), ["203.0.113.7"; 20]);
-        // Others behind the same proxy are not put off.
+        // Other clients behind the same proxy are not throttled.
         assert_eq!(
             guess(&app, &[("X-Forwarded-For", "203.0.113.8")]).await,
             401
@@ -112,7 +112,7 @@ async fn nobody_else_chooses_an_address() {
                 401
             );
         }
-        // All count as one, so it is put off after 20.
+        // All count as one client, which is throttled after 20.
         assert_eq!(logged(&logs), ["127.0.0.1"; 20]);
     }
 }
@@ -121,7 +121,7 @@ async fn nobody_else_chooses_an_address() {
 async fn raw_guess(app: &TestApp, header: &[u8], forwarded: &str) -> Raw {
     let mut raw = Raw::connect(&app.url).await;
     raw.stream.write_all(header).await.unwrap();
-    let key = app.chance.api_key_secret();
+    let key = app.clock.api_key_secret();
     let _ = raw
         .stream
         .write_all(format!("GET /v1/exports HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {}\r\n{forwarded}\r\n", key.expose()).as_bytes())
@@ -129,8 +129,7 @@ async fn raw_guess(app: &TestApp, header: &[u8], forwarded: &str) -> Raw {
     raw
 }
 
-/// Version 2 of the header, by the letter of its specification: TCP over IPv4 from 203.0.113.9,
-/// with a TLV that nobody knows.
+/// Version 2 of the header, as specified: TCP over IPv4 from 203.0.113.9, with an unknown TLV.
 const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x11\xcb\x00\x71\x09\x0a\x00\x00\x01\xc7\x38\x1f\x90\xe0\x00\x02ab";
 
 #[tokio::test]
@@ -147,11 +146,11 @@ async fn the_proxy_protocol_is_believed_from_trusted_proxies() {
             "2001:db8::7",
         ),
         (VERSION_2, "203.0.113.9"),
-        // The proxy speaks for itself.
+        // A connection of the proxy itself.
         (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
         (b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00", "127.0.0.1"),
     ] {
-        // Whoever is behind it is no proxy, so their headers say nothing.
+        // The client behind it is not a trusted proxy, so its headers are ignored.
         assert_eq!(raw_guess(&app, header, "").await.answer().await.status, 401);
         assert_eq!(logged(&logs).last().unwrap(), address);
         let forwarded = "x-forwarded-for: 198.51.100.1\r\n";
@@ -190,7 +189,7 @@ async fn a_trusted_proxy_without_the_header_is_not_served_and_others_need_none()
         .find_map(|line| line.strip_prefix("tableferry_http_cut_total{reason=\"proxy_header\"} "))
         .unwrap();
     assert!(cut.parse::<u64>().unwrap() >= 3, "{cut}");
-    // A header from elsewhere is no HTTP.
+    // A PROXY header from another address is not valid HTTP.
     let answer = raw_guess(
         &elsewhere,
         b"PROXY TCP4 203.0.113.7 10.0.0.1 51000 8080\r\n",
@@ -208,12 +207,12 @@ async fn a_trusted_proxy_without_the_header_is_not_served_and_others_need_none()
 
 #[tokio::test]
 async fn a_proxy_that_begins_and_says_no_more_is_cut() {
-    let front = Limits {
+    let connection_limits = Limits {
         head_time: Duration::from_millis(50),
         ..Limits::default()
     };
     let options = TestOptions {
-        front,
+        connection_limits,
         trusted_proxies: "127.0.0.1",
         proxy_protocol: true,
         ..TestOptions::default()

@@ -1,8 +1,8 @@
-//! CORS: which web pages may call, and what they may read.
+//! CORS: which web pages may call the API, and what they may read.
 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
-use tableferry::settings::Auth;
+use tableferry::auth::Auth;
 
 use crate::support::{Answer, TestApp, TestOptions, create_body};
 
@@ -17,7 +17,7 @@ async fn start(cors_origins: &'static str, auth: Auth) -> TestApp {
     .await
 }
 
-/// What a browser asks before a page of this origin may create an export.
+/// A browser's preflight before a page of this origin may create an export.
 async fn preflight(app: &TestApp, origin: &str) -> Answer {
     let request = app
         .request(Method::OPTIONS, "/v1/exports")
@@ -44,7 +44,7 @@ async fn pages_that_are_listed_may_call_and_read_what_callers_need() {
         Auth::Required,
     )
     .await;
-    // Without any credentials: browsers send none here.
+    // Without credentials, because browsers send none here.
     let allowed = preflight(&app, PAGE).await.expect(200);
     assert_eq!(allowed.header("access-control-allow-origin"), PAGE);
     assert!(
@@ -57,7 +57,7 @@ async fn pages_that_are_listed_may_call_and_read_what_callers_need() {
         "authorization,content-type,idempotency-key,prefer"
     );
     assert_eq!(allowed.header("access-control-allow-credentials"), "");
-    // Refusals must be readable too.
+    // Error responses must be readable too.
     let refused = app
         .send(
             app.request(Method::GET, "/v1/exports")
@@ -143,7 +143,7 @@ async fn any_page_may_if_that_is_said_and_none_unless_it_is() {
 async fn a_page_may_follow_a_live_stream() {
     let app = start(PAGE, Auth::None).await;
     let id = app.export_to_end(&create_body()).await;
-    // As EventSource asks: without a preflight.
+    // As EventSource requests it: without a preflight.
     let path = format!("/v1/exports/{id}/events/stream?lastEventId=1");
     let stream = app
         .request(Method::GET, &path)

@@ -1,4 +1,4 @@
-//! `POST /v1/exports`: what is refused before anything is stored, and how.
+//! `POST /v1/exports`: what is rejected before anything is stored, and how.
 
 use serde_json::{Value, json};
 

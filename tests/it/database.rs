@@ -1,8 +1,8 @@
-//! The database away, at the start and later; the schema's own rules.
+//! The database is down at the start and later; the schema's constraints.
 //!
-//! That the previous release works on this schema cannot be tested yet: no release precedes this
-//! one. The test that runs the previous release's statements (its committed `.sqlx`) against the
-//! newest schema comes with the first migration after a release.
+//! That the previous release works on this schema cannot be tested yet, because there is none. The
+//! test that runs the previous release's statements (its committed `.sqlx`) against the newest
+//! schema comes with the first migration after a release.
 
 use reqwest::Method;
 use sqlx::{Connection as _, PgConnection};
@@ -65,7 +65,7 @@ async fn when_every_connection_is_lost_at_most_one_caller_hears_of_it() {
     for _ in 0..8 {
         failed += usize::from(app.get(&path).await.status == 503);
     }
-    assert!(failed <= 1, "{failed} callers were told");
+    assert!(failed <= 1, "{failed} callers got an error");
 }
 
 /// A connection to another database of the same Postgres.
@@ -87,7 +87,7 @@ async fn end_connections(admin: &mut PgConnection, name: &str) {
     {}
 }
 
-/// Shuts everybody out of the test's database, or lets them in again.
+/// Blocks all connections to the test's database, or allows them again.
 async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
     use sqlx::AssertSqlSafe;
     let mut admin = admin(app).await;
@@ -180,8 +180,8 @@ async fn a_newer_schema_is_served_but_not_migrated() {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'newer', true, '', 0)";
     sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    // So a previous version that should start again beside a newer one is told to leave the schema
-    // alone (docs/operations.md).
+    // So the settings of a previous version that must start next to a newer one disable migrations
+    // (docs/operations.md).
     let refused = tableferry(&["serve"], &variables).output().await.unwrap();
     assert!(!refused.status.success());
     let mut child = tableferry(&["serve", "--no-migrate"], &variables)

@@ -1,4 +1,5 @@
-//! `POST /v1/exports/discover`: what AWS remembers, what is known of it, and adoption in bulk.
+//! `POST /v1/exports/discover`: which exports AWS remembers, which of them are stored, and adoption
+//! in bulk.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ async fn discover(app: &TestApp, body: &Value) -> Answer {
         .await
 }
 
-/// Starts so many exports without the service.
+/// Starts this many exports without the service.
 async fn start_elsewhere(app: &TestApp, count: usize) -> Vec<String> {
     let aws = app.another_aws().await;
     let mut arns = Vec::new();
@@ -22,7 +23,7 @@ async fn start_elsewhere(app: &TestApp, count: usize) -> Vec<String> {
         let started = aws
             .start(
                 &plain_request(TABLE),
-                &ClientToken::known(format!("elsewhere {n}")),
+                &ClientToken::from_trusted(format!("elsewhere {n}")),
             )
             .await
             .unwrap();
@@ -252,7 +253,7 @@ async fn what_is_asked_must_make_sense() {
 async fn a_page_token_that_aws_refuses_begins_the_list_again() {
     let app = TestApp::start().await;
     start_elsewhere(&app, 60).await;
-    // The second page is refused once: nothing is missing, and nothing is listed twice.
+    // The second page is rejected once: nothing is missing, and nothing is listed twice.
     app.aws
         .add_fault(Fault::new("ListExports", FaultKind::RefusePageToken).times(2));
     let all = discover(&app, &json!({"table_arn": TABLE}))
@@ -267,8 +268,8 @@ async fn a_page_token_that_aws_refuses_begins_the_list_again() {
         (&all.json["next_page_token"], &all.json["incomplete_reason"]),
         (&Value::Null, &Value::Null)
     );
-    // Refused for good: what can be listed is, the reason is told, and no token that AWS refuses is
-    // handed out.
+    // Rejected on every attempt: the exports that can be listed are returned with the reason, and
+    // no token that AWS rejects is returned.
     app.aws
         .add_fault(Fault::new("ListExports", FaultKind::RefusePageToken));
     let some = discover(&app, &json!({"table_arn": TABLE}))

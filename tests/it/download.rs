@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::process::{PATIENCE, tableferry};
 use crate::support::{Folder, TestApp, ago, books_body, create_body, gzip};
 
-/// Runs a download; its exit status and the summary.
+/// Runs a download; returns its exit status and the summary.
 async fn download(app: &TestApp, id: &str, folder: &Path, more: &[&str]) -> (i32, Value) {
     let mut arguments = vec![
         "export",
@@ -50,7 +50,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// No URL can carry such a part: every client resolves it before it asks.
+/// A URL cannot contain such a segment: every client resolves it before sending.
 #[tokio::test]
 async fn a_prefix_that_no_url_can_carry_is_refused() {
     let app = TestApp::start().await;
@@ -116,7 +116,7 @@ async fn every_prefix_that_is_accepted_can_be_downloaded() {
             (0, &json!(4), &json!([])),
             "{prefix}: {summary}"
         );
-        // Four data files and four of manifests, all below the folder.
+        // Four data files and four manifest files, all below the folder.
         assert_eq!(files_below(&folder).len(), 8, "{prefix}");
         assert_eq!(files_below(outer.path()).len(), 8, "{prefix}");
         let (status, again) = download(&app, &id, &folder, &[]).await;
@@ -199,7 +199,7 @@ async fn a_wrong_file_is_told_by_the_exit_status() {
             .iter()
             .any(|file| file.to_str().unwrap().contains(&key))
     );
-    // What cannot be written is no failed check.
+    // A file that cannot be written is not a failed check.
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     let arguments = ["export", "download", &id, file.to_str().unwrap(), "--quiet"];

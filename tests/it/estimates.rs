@@ -1,4 +1,4 @@
-//! What is expected of an export, and what it cost in the end.
+//! The estimated duration and cost of an export, and the final cost.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::support::{TABLE, TestApp, ago, create_body};
 fn number(value: &Value) -> f64 {
     value
         .as_f64()
-        .unwrap_or_else(|| panic!("{value} is no number"))
+        .unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
-/// Takes an export of the usual table to its end by AWS's own clock. Its id.
+/// Runs an export of the usual table to its end by AWS's own clock. Returns its id.
 async fn exported(app: &TestApp) -> String {
     let id = app.create(&create_body()).await.expect(202).id();
     app.step_exports().await;
@@ -77,7 +77,7 @@ async fn a_preflight_tells_the_size_and_others_of_that_size_the_duration() {
         .await
         .expect(202);
     assert!(number(&sized.json["estimate"]["size_in_bytes"]) > 0.0);
-    // The same table's exports forgotten but for one of another name and its size.
+    // Delete the same table's exports, except for one of another name and its size.
     sqlx::query("UPDATE exports SET table_arn = replace(table_arn, 'Orders', 'Similar')")
         .execute(&app.pool)
         .await

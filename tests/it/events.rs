@@ -1,4 +1,4 @@
-//! The history, at once and live.
+//! The history of an export, as a list and as a live stream.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -56,7 +56,7 @@ async fn a_live_stream_tells_the_past_then_what_happens_then_ends() {
         |(id, kind, data)| data["sequence"] == id.parse::<i32>().unwrap() && data["type"] == **kind
     ));
 
-    // A client that comes back misses nothing and sees nothing twice.
+    // A client that reconnects misses nothing and sees nothing twice.
     let again = app
         .request(Method::GET, &format!("/v1/exports/{id}/events"))
         .header("accept", "text/event-stream")
@@ -94,8 +94,8 @@ async fn a_client_that_reconnects_after_the_end_is_told_to_stop() {
     app.step_exports().await;
     app.aws.finish_exports().await;
     app.step_exports().await;
-    // As an EventSource does: the first time without an id, then with the last one. A polyfill
-    // sends it as a parameter.
+    // As EventSource does: the first time without an id, then with the last one. A polyfill sends
+    // it as a parameter.
     let first = app
         .request(Method::GET, &path)
         .header("last-event-id", "")

@@ -1,12 +1,12 @@
-//! Failures explained: each cause with what exactly to do, where a preflight could not look or was
-//! not asked for.
+//! Explanations of failures: each cause with the steps to fix it, if a preflight could not check it
+//! or was not requested.
 
 use serde_json::{Value, json};
 use tableferry_simulator::{BucketSeed, Fault, FaultKind};
 
 use crate::support::{BUCKET, TABLE, TestApp, create_body};
 
-/// Exports with these members besides the usual ones; its failure.
+/// Starts an export with these additional members; returns its failure.
 async fn failure(app: &TestApp, members: Value) -> Value {
     let mut body = create_body();
     for (name, value) in members.as_object().unwrap() {
@@ -139,7 +139,7 @@ async fn an_unknown_code_keeps_aws_words() {
     let app = TestApp::start().await;
     let new = FaultKind::FailExport {
         code: "SomethingNew".to_owned(),
-        message: "of which nobody knows".to_owned(),
+        message: "an unknown error".to_owned(),
     };
     app.aws
         .add_fault(Fault::new("ExportTableToPointInTime", new).times(1));
@@ -147,6 +147,6 @@ async fn an_unknown_code_keeps_aws_words() {
     is(&failed, "SomethingNew", "unknown", &[]);
     assert_eq!(
         (&failed["message"], &failed["hint"]),
-        (&json!("of which nobody knows"), &Value::Null)
+        (&json!("an unknown error"), &Value::Null)
     );
 }

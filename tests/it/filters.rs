@@ -1,5 +1,5 @@
-//! Filters: what AWS would refuse is refused before it is asked, and a filtered export holds
-//! exactly the items it must.
+//! Filters: filters that AWS would reject are rejected before it is called, and a filtered export
+//! contains exactly the matching items.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ async fn what_aws_would_refuse_is_refused_first() {
         );
         let detail = problem.json["errors"][0]["detail"].as_str().unwrap();
         assert!(detail.contains(words), "{filter}: {detail}");
-        // A preflight says the same.
+        // A preflight reports the same.
         let report = app
             .send(
                 app.request(Method::POST, "/v1/exports/preflight")
@@ -118,7 +118,8 @@ fn orders_body(filter: Value) -> Value {
     json!({"table_arn": ORDERS_BY_DAY, "s3_bucket": BUCKET, "filter_specification": filter})
 }
 
-/// Exports to the end, verifies, and gives the export and `customer placed` of each line, in order.
+/// Runs exports to the end, verifies them, and returns the export and `customer placed` of each
+/// line, in order.
 async fn exported(app: &TestApp, body: &Value, image: &str) -> (Value, Vec<String>) {
     let id = app.export_to_end(body).await;
     assert_eq!(app.verified(&id, true).await["status"], "passed");

@@ -1,5 +1,5 @@
-//! No way in through a URL: what is refused when an export is created, and what is not connected to
-//! when its end is announced.
+//! Forbidden URLs: which ones are rejected when an export is created, and which are not connected
+//! to when its end is announced.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ async fn failure(client: &WebhookClient, url: &str) -> (ErrorClass, String) {
     )
 }
 
-/// What was written of the only attempt.
+/// The log entry of the only attempt.
 async fn attempt_error(app: &TestApp) -> (String, String) {
     sqlx::query_as("SELECT error_class, error FROM webhook_attempts")
         .fetch_one(&app.pool)
@@ -127,8 +127,8 @@ async fn endpoints_are_held_to_the_same_rules() {
 
 #[tokio::test]
 async fn hostile_urls_are_not_connected_to_either() {
-    // As if the rows had been written by hand, or under another policy. A name that is not caught
-    // is not found here.
+    // As if the rows were written by hand, or under another policy. A name that is not caught does
+    // not resolve here.
     let names = inside(TestNames::closed()).with("mixed.example", &[&["10.0.0.1"]]);
     let client =
         WebhookClient::new(policy(false, "", ""), Arc::new(names), Limits::default()).unwrap();
@@ -278,7 +278,7 @@ async fn a_name_that_nobody_knows_yet_is_accepted() {
         .expect(202);
     let app = strict(Arc::new(TestNames::hanging()), "", "").await;
     let began = Instant::now();
-    // All wait at once; those beyond the bound do not wait at all.
+    // All of them wait at the same time; those beyond the limit do not wait at all.
     let body = with_callback("https://slow.example/");
     let all = futures_util::future::join_all((0..40).map(|_| app.create(&body))).await;
     assert!(all.iter().all(|answer| answer.status == 202));
@@ -293,7 +293,7 @@ async fn a_name_that_nobody_knows_yet_is_accepted() {
         .expect(202);
     assert!(
         began.elapsed() < Duration::from_secs(2),
-        "look-ups that never end are not added to"
+        "look-ups that never end are limited"
     );
 }
 
@@ -337,7 +337,7 @@ async fn a_name_that_turns_to_loopback_after_creation_is_not_connected_to() {
     assert_eq!(class, "forbidden_address");
     assert_eq!(
         error,
-        "the receiver is not allowed: its name resolves to no address that may be reached"
+        "the receiver is not allowed: its host name resolves only to addresses that are not allowed"
     );
     assert_eq!(inside.connections(), 0);
 }
@@ -375,7 +375,7 @@ async fn a_policy_that_became_stricter_holds_for_what_is_stored() {
 #[tokio::test]
 async fn the_connection_goes_to_exactly_the_vetted_address() {
     let (forbidden, allowed) = Counter::pair().await;
-    // Within one attempt the name is asked for once: what it would say next does not matter.
+    // Within one attempt the name is resolved once: later DNS responses have no effect.
     let both: &[&str] = &["127.0.0.1", "127.0.0.2", "::1"];
     let names = Arc::new(
         TestNames::default().with("both.example", &[&["127.0.0.2"], both, &["127.0.0.1"]]),
@@ -408,6 +408,6 @@ async fn an_internal_receiver_on_the_list_gets_its_webhook() {
     assert_eq!(
         names.asked(),
         ["hooks.internal.example"],
-        "at creation it is trusted, and one attempt looks once"
+        "it is trusted at creation, and each attempt resolves it once"
     );
 }

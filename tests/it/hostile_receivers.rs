@@ -1,5 +1,5 @@
-//! Receivers that answer too much, too slowly, or with a way elsewhere: each attempt stays short
-//! and small.
+//! Receivers that answer too much, too slowly, or with redirects: each attempt stays short and
+//! small.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{Receiver, TestApp, TestNames, create_body, policy};
 
-/// Short, so that nobody waits long for those who never end.
+/// Short, so that the tests do not wait long for receivers that never finish.
 const SHORT: Limits = Limits {
     attempt: Duration::from_millis(1000),
     connect: Duration::from_millis(500),
     body: Duration::from_millis(300),
 };
 
-/// Long enough for whatever ends by itself.
+/// Long enough for everything that ends by itself.
 const PATIENT: Limits = Limits {
     attempt: Duration::from_secs(60),
     connect: Duration::from_secs(30),
@@ -60,7 +60,7 @@ async fn send_with(
         .expect("an attempt ends")
 }
 
-/// A server that hears one request a connection and answers by hand.
+/// A server that reads one request per connection and answers with given bytes.
 struct Server {
     url: String,
     connections: Arc<AtomicUsize>,
@@ -81,7 +81,7 @@ impl Server {
             while let Ok((mut stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 let mut heard = Vec::new();
-                // To the end of the request, or the beginning of TLS, which is not spoken here.
+                // Up to the end of the request, or the start of TLS, which is not supported here.
                 while !heard.ends_with(b"{}")
                     && !heard.starts_with(b"\x16")
                     && stream.read_buf(&mut heard).await.is_ok_and(|n| n > 0)
@@ -98,7 +98,7 @@ impl Server {
         Self::start(move |mut stream| {
             let bytes = Arc::clone(&bytes);
             async move {
-                // The client may have heard enough.
+                // The client may have stopped reading.
                 let _ = stream.write_all(&bytes).await;
                 let _ = stream.shutdown().await;
             }
@@ -162,7 +162,7 @@ async fn of_a_gigabyte_little_is_read() {
         (answer.status_code, answer.excerpt),
         (200, "x".repeat(4096))
     );
-    // What the kernel holds on both sides comes on top of the 64 KiB that are read.
+    // The kernel's buffers on both sides come on top of the 64 KiB that are read.
     assert!(written.load(Ordering::SeqCst) < 64 << 20, "{written:?}");
     assert!(
         began.elapsed() < Duration::from_secs(10),
@@ -396,7 +396,7 @@ async fn proxies_of_the_environment_are_not_used() {
         "ALL_PROXY",
     ]
     .map(|name| (name, address));
-    // A worker of its own, since variables belong to a process.
+    // In a worker process of its own, because environment variables belong to a process.
     let _worker = Command::new(env!("CARGO_BIN_EXE_tableferry"))
         .args(["serve", "--role", "worker", "--no-migrate"])
         .env_clear()
@@ -422,7 +422,7 @@ async fn proxies_of_the_environment_are_not_used() {
         .unwrap();
     let settled = async {
         loop {
-            // Both at once, so that they belong together.
+            // Both at once, so that they are batched.
             let settled: Option<String> =
                 sqlx::query_scalar("SELECT status FROM webhook_deliveries WHERE attempts > 0")
                     .fetch_optional(&app.pool)

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: one export a key, whatever happens.
+//! `Idempotency-Key`: one export per key, whatever happens.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -20,7 +20,7 @@ async fn the_same_key_and_body_answer_the_same_export() {
     let app = TestApp::start().await;
     let first = create(&app, "k1", &create_body()).await.expect(202);
     assert_eq!(first.header("idempotent-replayed"), "");
-    // A null is nothing, and the order of members means nothing.
+    // A null counts as absent, and the order of members does not matter.
     let mut same = create_body();
     same["s3_prefix"] = Value::Null;
     let again = create(&app, "k1", &same).await.expect(202);
@@ -61,7 +61,7 @@ async fn a_replay_is_answered_although_its_times_have_aged() {
     let mut body = create_body();
     body["export_time"] = json!(crate::support::ago(3600));
     let id = create(&app, "k", &body).await.expect(202).id();
-    app.chance
+    app.clock
         .advance(std::time::Duration::from_secs(36 * 24 * 3600));
     app.create(&body)
         .await

@@ -1,10 +1,10 @@
-//! `POST /v1/exports/import`: adopting what was started elsewhere.
+//! `POST /v1/exports/import`: adopts exports that were started elsewhere.
 
 use reqwest::Method;
 use serde_json::json;
 use tableferry::domain::ids::ClientToken;
-use tableferry::domain::request::ExportFormat;
-use tableferry::domain::s3::S3Prefix;
+use tableferry::domain::export::request::ExportFormat;
+use tableferry::domain::aws::s3::S3Prefix;
 use tableferry_simulator::{Fault, FaultKind};
 
 use crate::support::{Answer, TABLE, TestApp, create_body, plain_request};
@@ -23,7 +23,7 @@ async fn started_elsewhere(app: &TestApp) -> String {
     request.destination.prefix = S3Prefix::parse("elsewhere").unwrap();
     request.format = ExportFormat::Ion;
     let aws = app.another_aws().await;
-    aws.start(&request, &ClientToken::known("elsewhere".to_owned()))
+    aws.start(&request, &ClientToken::from_trusted("elsewhere".to_owned()))
         .await
         .unwrap()
         .arn

@@ -1,4 +1,4 @@
-//! A look at some items of a completed export.
+//! A preview of some items of a completed export.
 
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ async fn empty_files_are_skipped_and_an_empty_export_has_none() {
     let id = app.export_to_end(&body).await;
     assert!(items(&app, &id, "").await.is_empty());
     assert_eq!(app.verified(&id, true).await["status"], "passed");
-    // Files that are said to be empty are not read: they need not even exist.
+    // Files that the manifest says are empty are not read: they need not even exist.
     for line in app.file_lines(&id).await {
         app.s3_delete(line["dataFileS3Key"].as_str().unwrap()).await;
     }
@@ -88,7 +88,7 @@ async fn no_more_is_read_than_asked_for() {
         .as_str()
         .unwrap()
         .to_owned();
-    // Broken after some items: a look at those before does not mind.
+    // Corrupt after some items: a preview of the items before it still works.
     let mut broken = gzip(&"{\"Item\":{\"pk\":{\"S\":\"a\"}}}\n".repeat(10_000));
     broken.truncate(broken.len() - 8);
     app.s3_put(&first, &broken).await;
@@ -124,8 +124,8 @@ async fn no_more_is_read_than_asked_for() {
     }
 }
 
-/// What AWS does not write is told, with its place and without its text; nothing is given in its
-/// stead.
+/// Data that AWS does not write is reported with its position and without its text; no replacement
+/// is returned.
 #[tokio::test]
 async fn what_is_no_record_is_refused() {
     let app = TestApp::start().await;
@@ -168,7 +168,7 @@ async fn what_is_no_record_is_refused() {
             .expect_problem(422, "output-unreadable");
         let detail = problem.json["detail"].as_str().unwrap();
         assert!(
-            detail.contains("has no record of an export on ") && detail.contains(place),
+            detail.contains("has an invalid record on ") && detail.contains(place),
             "{text}: {detail}"
         );
         assert!(
@@ -187,7 +187,7 @@ async fn what_is_no_record_is_refused() {
     }
 }
 
-/// Ion has no lines: what stands beside another record is a record too.
+/// Ion has no lines: data next to another record is a record too.
 #[tokio::test]
 async fn ion_is_read_by_its_grammar() {
     let app = TestApp::start().await;

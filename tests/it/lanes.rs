@@ -1,4 +1,5 @@
-//! Lanes: AWS is asked no faster than it likes, and one lane's trouble is its own.
+//! Lanes: AWS is called no faster than its limits allow, and trouble in one lane does not affect
+//! others.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use tableferry_simulator::{Age, Fault, FaultKind, TableSeed};
 
 use crate::support::{BUCKET, TestApp, TestOptions, create_body};
 
-/// A service with the limits that one has, on an AWS with its limits and a table so small that the
-/// time goes to what is tested; AWS takes about 12 minutes for it all the same.
+/// A service with default limits, on an AWS with its limits and a table so small that the time goes
+/// to what is tested; AWS still takes about 12 minutes for it.
 async fn start_limited() -> TestApp {
     let options = TestOptions {
         limits: true,
@@ -53,7 +54,7 @@ async fn two_thousand_exports_against_aws_s_real_limits() {
         rounds += 1;
         assert!(rounds < 1000, "it does not come to an end");
     }
-    // The claim of 300 in flight is AWS's: had it been crossed, AWS would have said so.
+    // The limit of 300 in flight is AWS's: AWS would have reported a violation.
     let calls = app.aws.calls();
     let (throttled, over): (Vec<_>, Vec<_>) = (
         calls
@@ -72,7 +73,7 @@ async fn two_thousand_exports_against_aws_s_real_limits() {
         calls.len()
     );
     assert!(over.is_empty(), "{} starts met a full quota", over.len());
-    // In order: an ARN holds the millisecond of its start.
+    // In order: an ARN contains the millisecond of its start.
     let starts: Vec<String> = sqlx::query_scalar(
         "SELECT substring(export_arn from '/export/([0-9]+)-') FROM exports ORDER BY id",
     )
@@ -92,8 +93,8 @@ async fn who_waits_for_a_place_is_told_so() {
     }
     for _ in 0..40 {
         while app.step_due_exports().await > 0 {}
-        app.chance.advance(Duration::from_secs(10));
-        // Starts may go on while looks find nothing ended.
+        app.clock.advance(Duration::from_secs(10));
+        // Starts may continue while polls find nothing ended.
         app.aws.advance(Duration::from_secs(10)).await;
         if app.export(&last).await["status_reason"]
             .to_string()
@@ -143,7 +144,7 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
         app.create(&small_body()).await.expect(202).id(),
         app.create(&small_body()).await.expect(202).id(),
     ];
-    // Others of the account use the quota up.
+    // Other users of the account use up the quota.
     let aws = app.another_aws().await;
     for n in 0..300 {
         elsewhere(&aws, n).await;
@@ -156,7 +157,7 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
         first["status_reason"]
             .as_str()
             .unwrap()
-            .contains("as many exports of this account as it allows"),
+            .contains("reached AWS's limit of concurrent exports"),
         "{first}"
     );
     let starts = app.calls("ExportTableToPointInTime");
@@ -176,7 +177,7 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
 async fn elsewhere(aws: &tableferry::aws::Aws, n: u32) {
     use tableferry::domain::ids::ClientToken;
     let request = crate::support::plain_request(SMALL);
-    aws.start(&request, &ClientToken::known(format!("elsewhere-{n}")))
+    aws.start(&request, &ClientToken::from_trusted(format!("elsewhere-{n}")))
         .await
         .unwrap();
 }
@@ -184,7 +185,7 @@ async fn elsewhere(aws: &tableferry::aws::Aws, n: u32) {
 #[tokio::test]
 async fn starts_in_doubt_hold_their_place_and_are_not_kept_from_being_repeated_by_it() {
     let app = TestApp::start_with(TestOptions {
-        most_in_flight: Some(1),
+        max_in_flight: Some(1),
         ..TestOptions::default()
     })
     .await;
@@ -216,7 +217,7 @@ async fn starts_in_doubt_hold_their_place_and_are_not_kept_from_being_repeated_b
 #[tokio::test]
 async fn a_timed_out_export_holds_no_place() {
     let app = TestApp::start_with(TestOptions {
-        most_in_flight: Some(1),
+        max_in_flight: Some(1),
         ..TestOptions::default()
     })
     .await;
@@ -224,7 +225,7 @@ async fn a_timed_out_export_holds_no_place() {
     body["timeouts"] = json!({"create": "1s"});
     let slow = app.create(&body).await.expect(202).id();
     app.step_exports().await;
-    app.chance.advance(Duration::from_secs(1));
+    app.clock.advance(Duration::from_secs(1));
     app.step_exports().await;
     assert_eq!(app.export(&slow).await["export_status"], "TIMED_OUT");
     let next = app.create(&create_body()).await.expect(202).id();
@@ -235,7 +236,7 @@ async fn a_timed_out_export_holds_no_place() {
 #[tokio::test]
 async fn who_waits_too_long_for_a_place_times_out_without_a_call() {
     let app = TestApp::start_with(TestOptions {
-        most_in_flight: Some(1),
+        max_in_flight: Some(1),
         ..TestOptions::default()
     })
     .await;
@@ -246,7 +247,7 @@ async fn who_waits_too_long_for_a_place_times_out_without_a_call() {
     let waiting = app.create(&body).await.expect(202).id();
     app.step_due_exports().await;
     assert_eq!(app.export(&waiting).await["export_status"], "PENDING");
-    app.chance.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_secs(600));
     app.step_due_exports().await;
     assert_eq!(app.export(&waiting).await["export_status"], "TIMED_OUT");
     assert_eq!(app.calls("ExportTableToPointInTime"), 1);

@@ -1,4 +1,4 @@
-//! An export's life: how each state is reached, and what is never mistaken for an end.
+//! An export's lifecycle: how each state is reached, and which responses are not an end.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn aws_fails_it_later() {
         app.event_types(&id).await,
         ["export.created", "export.started", "export.failed"]
     );
-    assert_eq!(app.step_exports().await, 0, "nobody looks at it any more");
+    assert_eq!(app.step_exports().await, 0, "it is not polled any more");
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_start_without_an_answer_cannot_be_cancelled_but_a_throttled_one_can()
         refused.json["detail"]
             .as_str()
             .unwrap()
-            .contains("on its way")
+            .contains("being sent to AWS")
     );
     app.step_exports().await;
     assert_eq!(app.export(&in_doubt).await["export_status"], "IN_PROGRESS");
@@ -244,7 +244,7 @@ async fn timed_out_in_progress_its_late_end_is_still_recorded() {
     body["timeouts"] = json!({"create": "1s"});
     let id = app.create(&body).await.expect(202).id();
     app.step_exports().await;
-    app.chance.advance(Duration::from_secs(1));
+    app.clock.advance(Duration::from_secs(1));
     app.step_exports().await;
     let timed_out = app.export(&id).await;
     assert_eq!(timed_out["export_status"], "TIMED_OUT");
@@ -278,13 +278,13 @@ async fn a_timed_out_export_is_followed_until_aws_forgets() {
     body["timeouts"] = json!({"create": "1s"});
     let id = app.create(&body).await.expect(202).id();
     app.step_exports().await;
-    app.chance.advance(Duration::from_secs(2));
+    app.clock.advance(Duration::from_secs(2));
     app.step_exports().await;
-    app.chance.advance(Duration::from_secs(89 * 24 * 3600));
+    app.clock.advance(Duration::from_secs(89 * 24 * 3600));
     app.aws
         .add_fault(Fault::new("DescribeExport", FaultKind::AccessDenied).times(1));
     assert_eq!(app.step_exports().await, 1);
-    app.chance.advance(Duration::from_secs(24 * 3600));
+    app.clock.advance(Duration::from_secs(24 * 3600));
     assert_eq!(app.step_exports().await, 1);
     assert_eq!(app.step_exports().await, 0, "it is forgotten");
     let kept = app.export(&id).await;

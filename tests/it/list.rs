@@ -38,7 +38,7 @@ async fn newest_first_in_pages_without_gaps_or_repeats() {
                 .iter()
                 .map(|e| e["id"].as_str().unwrap().to_owned()),
         );
-        // New ones do not disturb the pages behind them.
+        // New exports do not shift the following pages.
         app.create(&create_body()).await.expect(202);
         match page.json["next_page_token"].as_str() {
             Some(token) => {
@@ -147,7 +147,7 @@ async fn filters_alone_and_together() {
             "created_after=2020-01-01T00:00:00%2B01:00".to_owned(),
             vec![&incremental, &other, &plain],
         ),
-        // As typed, without escaping; and as clients of other languages write an offset.
+        // As typed, without escaping; and as clients in other languages write an offset.
         (
             "created_after=2020-01-01T00:00:00+01:00".to_owned(),
             vec![&incremental, &other, &plain],
@@ -178,8 +178,8 @@ async fn marks_of_labels_leave_out_only_what_does_not_match() {
         "label=team:orders&export_type=FULL_EXPORT".to_owned(),
         "label=team:orders&label=env:test".to_owned(),
     ];
-    // As written; as a process of the previous version writes them; and as for an export that has
-    // nothing of what is asked for.
+    // As written now; as a process of the previous version writes them; and as for an export
+    // without any of the requested values.
     for (marks, found) in [("marks", true), ("DEFAULT", true), ("0", false)] {
         sqlx::query(sqlx::AssertSqlSafe(format!(
             "UPDATE export_labels SET marks = {marks}"
@@ -223,7 +223,7 @@ async fn many_lists_that_take_long_keep_nobody_else_waiting() {
     }
 }
 
-/// How many statements wait for a lock.
+/// The number of statements that wait for a lock.
 async fn waiting(app: &TestApp) -> i64 {
     let statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     sqlx::query_scalar(statement)
@@ -236,7 +236,7 @@ async fn waiting(app: &TestApp) -> i64 {
 async fn a_row_that_a_later_rule_would_refuse_is_read_as_it_was_stored() {
     let app = TestApp::start().await;
     let id = app.create(&create_body()).await.expect(202).id();
-    // Each breaks a rule of today; a rule that is tightened tomorrow is the same.
+    // Each violates a current rule; a rule that is tightened in the future has the same effect.
     app.run_sql("UPDATE exports SET s3_bucket = 'a bucket of old', s3_prefix = E'tab\\there', create_timeout = '5000h'").await;
     app.run_sql(
         "UPDATE exports SET filter_specification = '{\"filter_expression\": \"a ==== b\"}'",
@@ -273,7 +273,7 @@ async fn a_row_that_cannot_be_read_hides_no_other() {
         .execute(&app.pool)
         .await
         .unwrap();
-    // Page by page: the one that is left out neither ends the list nor shifts a page.
+    // Page by page: the export that is left out neither ends the list nor shifts a page.
     let (mut listed, mut path) = (Vec::new(), "/v1/exports?page_size=2".to_owned());
     loop {
         let page = app.get(&path).await.expect(200);

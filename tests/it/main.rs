@@ -1,5 +1,5 @@
 //! The service from outside: HTTP in, a real Postgres with a fresh database for each test, the
-//! simulator as AWS, workers stepped by hand. Nothing here sleeps to let something happen.
+//! simulator as AWS, workers stepped by the test. No test sleeps to wait for an effect.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that meets what it did not expect should fail on the spot"
@@ -25,7 +25,6 @@ mod events;
 mod failures;
 mod filters;
 mod forbidden;
-mod front;
 mod hostile_receivers;
 mod idempotency;
 mod import;
@@ -33,6 +32,7 @@ mod items;
 mod lanes;
 mod lifecycle;
 mod list;
+mod listener;
 mod manifest;
 mod manifests;
 mod metrics;
@@ -55,6 +55,7 @@ mod retry;
 mod secrets;
 mod silent_aws;
 mod silent_database;
+mod snapshots;
 mod systemd;
 mod terraform;
 mod tidy;

@@ -44,7 +44,7 @@ async fn what_aws_adds_is_kept_and_what_it_leaves_out_is_not_missed() {
     let mut body = create_body();
     body["s3_prefix"] = json!("daily");
     let id = app.export_to_end(&body).await;
-    // As AWS's pages show it: keys without the prefix, lines with a key alone.
+    // As AWS's documentation shows it: keys without the prefix, lines with only a key.
     let lines = app.file_lines(&id).await.into_iter().map(|line| {
         let key = line["dataFileS3Key"]
             .as_str()

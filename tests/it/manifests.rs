@@ -1,5 +1,5 @@
-//! The manifests in `ops/kubernetes` fit each other, the service's settings and commands, and the
-//! policies of `ops/aws`. Against Kubernetes's own schemas they are held by `make interop`.
+//! The manifests in `ops/kubernetes` match each other, the service's settings and commands, and the
+//! policies of `ops/aws`. `make interop` validates them against Kubernetes's own schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::Parser as _;
 use serde_json::{Value, json};
 use tableferry::app::GRACE;
+use tableferry::auth::Auth;
 use tableferry::cli::Cli;
-use tableferry::settings::{Auth, Settings};
+use tableferry::settings::Settings;
 
 use crate::process::{PATIENCE, becomes_ready, free_address, tableferry, terminate};
 use crate::support::{ENCRYPTION_KEY, client, fresh_database};
@@ -28,7 +29,7 @@ fn yaml(path: &Path) -> Value {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every manifest of a folder by the name of its file, and what kustomize is told.
+/// Every manifest of a folder by its file name, and the kustomization.
 fn folder(name: &str) -> (BTreeMap<String, Value>, Value) {
     let files = fs::read_dir(root().join(name))
         .unwrap()
@@ -60,7 +61,7 @@ fn find<'a>(manifests: &'a BTreeMap<String, Value>, kind: &str, name: &str) -> &
     found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
 }
 
-/// What has pods, and the template of these.
+/// The objects with pods, and their pod templates.
 fn workloads(manifests: &BTreeMap<String, Value>) -> Vec<(&str, &Value)> {
     let with_pods = manifests
         .values()
@@ -146,7 +147,7 @@ fn names_labels_and_ports_fit_each_other() {
         *target,
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "tableferry-api"})
     );
-    // The autoscaler says how many; a number in the deployment would undo it at each apply.
+    // The autoscaler sets the number; a number in the deployment would reset it at each apply.
     assert!(find(&base, "Deployment", "tableferry-api")["spec"]["replicas"].is_null());
 
     let config = &find(&base, "ConfigMap", "tableferry")["data"];
@@ -205,8 +206,8 @@ fn faults(template: &Value) -> Vec<String> {
         "no token for Kubernetes",
         pod["automountServiceAccountToken"] == false,
     );
-    // Else TABLEFERRY_SERVICE_HOST and others, which are no settings, keep the process from
-    // starting.
+    // Otherwise TABLEFERRY_SERVICE_HOST and others, which are not settings, prevent the process
+    // from starting.
     must(
         "no variables of services",
         pod["enableServiceLinks"] == false,
@@ -313,7 +314,8 @@ fn a_bad_pod_is_found() {
     }
 }
 
-/// The variables of a container, secrets filled in; with an overlay's settings, if there are any.
+/// The environment variables of a container, with secrets filled in; with an overlay's settings, if
+/// there are any.
 fn variables(
     base: &BTreeMap<String, Value>,
     template: &Value,
@@ -339,7 +341,7 @@ fn variables(
     }
     for variable in container["env"].as_array().unwrap() {
         let name = variable["name"].as_str().unwrap();
-        // Secrets are named, never contained.
+        // Secrets are referenced, never included.
         assert_eq!(
             variable["valueFrom"],
             json!({"secretKeyRef": {"name": "tableferry", "key": name}})
@@ -375,8 +377,8 @@ fn every_variable_is_a_setting_and_every_argument_is_known() {
             let variables = variables(&base, template, overlay, "postgres://u:p@127.0.0.1/d");
             let settings =
                 Settings::read(variables, None).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(settings.auth, Auth::Required);
-            assert_eq!(settings.accounts.len(), usize::from(overlay.is_some()));
+            assert_eq!(settings.auth.mode, Auth::Required);
+            assert_eq!(settings.aws.accounts.len(), usize::from(overlay.is_some()));
         }
         let line = std::iter::once("tableferry".to_owned()).chain(arguments(template));
         assert!(Cli::try_parse_from(line).is_ok(), "{name}");
@@ -419,7 +421,7 @@ fn the_role_is_that_of_the_policies() {
     );
     let conditions = json!({(format!("{provider}:aud")): "sts.amazonaws.com", (format!("{provider}:sub")): subject});
     assert_eq!(statement["Condition"]["StringEquals"], conditions);
-    // The account of the example's settings is the one that the other policies speak of.
+    // The account in the example's settings is the one in the other policies.
     let accounts: Value = serde_json::from_str(
         example["config.yaml"]["data"]["TABLEFERRY_ACCOUNTS"]
             .as_str()
@@ -443,8 +445,7 @@ async fn what_the_manifests_start_runs() {
     let (base, _) = folder(BASE);
     let database_url = fresh_database().await;
     let http = client();
-    // Processes of the new version may be there before the job has run: they wait, and are not
-    // ready.
+    // Processes of the new version may start before the job has run: they wait and are not ready.
     let mut waiting = Vec::new();
     for name in ["tableferry-api", "tableferry-worker"] {
         let template = &find(&base, "Deployment", name)["spec"]["template"];

@@ -1,12 +1,12 @@
-//! What is recorded, described, documented, drawn and alerted on is the same set of metrics, and
-//! the same set of log fields.
+//! The metrics that are recorded, described, documented, shown on the dashboard and used in alerts
+//! are the same set, and so are the log fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tableferry::telemetry::metrics_catalog::{self, Kind, Measure};
+use tableferry::telemetry::metrics_catalog::{self, Kind, Metric};
 
 use crate::support::promql::{Selector, selectors};
 use crate::support::{TestApp, create_body};
@@ -16,8 +16,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The constant of each metric, by the macro's lines in the one file.
-fn constants() -> BTreeMap<String, &'static Measure> {
+/// The constant of each metric, from the macro's lines in the one file.
+fn constants() -> BTreeMap<String, &'static Metric> {
     let text = read("crates/telemetry/src/metrics_catalog.rs");
     let lines = text
         .lines()
@@ -32,7 +32,7 @@ fn constants() -> BTreeMap<String, &'static Measure> {
     named.collect()
 }
 
-/// The arguments of every call of a macro whose name ends so, split at the commas between them.
+/// The arguments of every call of a macro whose name ends like this, split at the commas.
 fn macro_calls(text: &str, macros: &[&str]) -> Vec<(String, Vec<String>)> {
     let code: String = text
         .lines()
@@ -112,7 +112,7 @@ fn only_described_metrics_are_recorded_and_all_of_them() {
                 path.display(),
                 measure.name
             );
-            if !path.ends_with("measures.rs") || measure.name == metrics_catalog::TARGET_INFO {
+            if !path.ends_with("describe.rs") || measure.name == metrics_catalog::TARGET_INFO {
                 recorded.insert(measure.name);
             }
         }
@@ -124,7 +124,7 @@ fn only_described_metrics_are_recorded_and_all_of_them() {
 #[test]
 fn names_follow_the_conventions() {
     for measure in metrics_catalog::ALL {
-        let Measure {
+        let Metric {
             name, kind, unit, ..
         } = measure;
         assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
@@ -149,7 +149,7 @@ fn names_follow_the_conventions() {
 #[test]
 fn the_guide_has_every_metric_with_its_labels() {
     let guide = read("docs/observability.md");
-    for Measure {
+    for Metric {
         name, kind, labels, ..
     } in metrics_catalog::ALL
     {
@@ -388,8 +388,8 @@ async fn the_load_is_what_is_in_the_database() {
         (running.open, running.oldest_due_s),
         ([0.0, 0.0, 3.0, 0.0], [0.0; 5])
     );
-    // Of so many half of the pages would be read, and stand for all; here there is one, which is
-    // read or not. What the planner believes is set, since no test fills a table like that.
+    // With many pages, half of them would be sampled and stand for all; here there is one, which is
+    // sampled or not. So the planner's estimate is set, because no test fills a table that large.
     sqlx::query("UPDATE pg_class SET reltuples = 200000 WHERE oid = 'export_schedule'::regclass")
         .execute(&app.pool)
         .await

@@ -1,5 +1,5 @@
-//! Receivers whose answers deviate from HTTP: what curl takes for a complete 2xx counts as
-//! delivered.
+//! Receivers whose responses deviate from HTTP: a response that curl accepts as a complete 2xx
+//! counts as delivered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +35,7 @@ async fn send(url: &str, body: String) -> Result<Answer, SendError> {
         .expect("an attempt ends")
 }
 
-/// Where a connection is heard to the end of its request (`{}`), or only so far, and then
-/// `answer`ed.
+/// How far a connection is read (`{}`: to the end of its request) before it is `answer`ed.
 async fn receiver<F: Future<Output = ()> + Send>(
     heard: usize,
     answer: impl Fn(TcpStream) -> F + Send + Sync + 'static,
@@ -56,10 +55,10 @@ async fn receiver<F: Future<Output = ()> + Send>(
     url
 }
 
-/// Says this and closes in an orderly way.
+/// Sends this and closes in order.
 async fn says(bytes: &'static [u8]) -> String {
     receiver(usize::MAX, move |mut stream| async move {
-        // The client may have heard enough.
+        // The client may have stopped reading.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
     })
@@ -140,7 +139,7 @@ async fn what_is_no_2xx_stays_none() {
     }
 }
 
-/// Closes so that the other side hears of a reset.
+/// Closes so that the other side sees a reset.
 fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
     drop(stream);
@@ -176,7 +175,7 @@ async fn an_early_answer_counts_although_the_body_was_not_read() {
                 "HTTP/1.1 {status} Early\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine"
             );
             stream.write_all(answer.as_bytes()).await.unwrap();
-            // More than fits into the buffers of both sides is still on its way, so closing resets
+            // More than fits into the buffers of both sides is still in transit, so closing resets
             // the connection either way.
             if abrupt { reset(stream) } else { drop(stream) }
         })

@@ -7,15 +7,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tableferry::auth::Auth;
 use tableferry::auth::oidc::OidcSettings;
-use tableferry::settings::Auth;
 
 use crate::support::{Answer, Issuer, TestApp, TestOptions, create_body};
 
 pub const AUDIENCE: &str = "tableferry";
 
 pub async fn app_of(issuer: &Issuer) -> TestApp {
-    app_with(OidcSettings::of(issuer.url.parse().unwrap(), AUDIENCE)).await
+    app_with(OidcSettings::for_audience(
+        issuer.url.parse().unwrap(),
+        AUDIENCE,
+    ))
+    .await
 }
 
 pub async fn app_with(oidc: OidcSettings) -> TestApp {
@@ -27,9 +31,9 @@ pub async fn app_with(oidc: OidcSettings) -> TestApp {
     .await
 }
 
-/// What a good token says at this moment.
+/// The claims of a valid token at this moment.
 pub fn claims(app: &TestApp, issuer: &Issuer) -> Value {
-    let now = app.chance.now().unix_seconds();
+    let now = app.clock.now().unix_seconds();
     json!({
         "iss": issuer.url, "aud": AUDIENCE, "sub": "ci@example.com", "exp": now + 300, "nbf": now, "scope": "openid exports:read exports:write",
     })
@@ -67,20 +71,20 @@ async fn every_flaw_of_a_token_is_refused() {
     let issuer = Issuer::start().await;
     let app = app_of(&issuer).await;
     let good = claims(&app, &issuer);
-    let now = app.chance.now().unix_seconds();
+    let now = app.clock.now().unix_seconds();
     for (field, value, says) in [
         ("iss", json!("https://other.example"), "another issuer"),
         ("aud", json!("other"), "another audience"),
         ("exp", json!(now - 31), "expired"),
         ("nbf", json!(now + 120), "not valid yet"),
         ("scope", json!("openid"), "no scope"),
-        ("sub", json!(""), "missing or unusable"),
+        ("sub", json!(""), "missing or not usable"),
         ("iss", Value::Null, "iss"),
         ("aud", Value::Null, "aud"),
         ("exp", Value::Null, ""),
         ("sub", Value::Null, ""),
         ("iss", json!([issuer.url]), "another issuer"),
-        ("sub", json!("ci\u{202e}moc"), "missing or unusable"),
+        ("sub", json!("ci\u{202e}moc"), "missing or not usable"),
         ("token_use", json!("id"), "not an access token"),
         ("exp", json!("soon"), "exp"),
     ] {
@@ -148,15 +152,15 @@ async fn new_keys_of_the_issuer_are_found_but_tokens_do_not_make_us_ask() {
         .await
         .expect_problem(401, "unauthenticated");
     assert_eq!(issuer.asked(), 1, "not again so soon");
-    app.chance.advance(Duration::from_secs(30));
+    app.clock.advance(Duration::from_secs(30));
     list_with(&app, &new).await.expect(200);
     assert_eq!(issuer.asked(), 2);
     list_with(&app, &old)
         .await
         .expect_problem(401, "unauthenticated");
-    // Keys that were told are good while the issuer is away.
+    // Known keys stay valid while the issuer is down.
     issuer.set_away(true);
-    app.chance.advance(Duration::from_secs(200));
+    app.clock.advance(Duration::from_secs(200));
     list_with(&app, &issuer.token(&claims(&app, &issuer)))
         .await
         .expect(200);
@@ -172,7 +176,7 @@ async fn an_issuer_that_is_away_is_no_fault_of_the_caller() {
         .await
         .expect_problem(503, "unavailable");
     issuer.set_away(false);
-    app.chance.advance(Duration::from_secs(30));
+    app.clock.advance(Duration::from_secs(30));
     list_with(&app, &token).await.expect(200);
 }
 

@@ -1,5 +1,5 @@
 //! Tokens and key sets as the common OpenID Connect providers issue them: what is accepted with the
-//! settings of docs/access.md, and what is not.
+//! settings in docs/access.md, and what is not.
 
 use jsonwebtoken::Header;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::oidc::{AUDIENCE, app_of, app_with, claims, list_with};
 use crate::support::{Folder, Issuer, TestApp, issue};
 
 fn settings(issuer: &Issuer, change: impl FnOnce(&mut OidcSettings)) -> OidcSettings {
-    let mut settings = OidcSettings::of(issuer.url.parse().unwrap(), AUDIENCE);
+    let mut settings = OidcSettings::for_audience(issuer.url.parse().unwrap(), AUDIENCE);
     change(&mut settings);
     settings
 }
@@ -18,18 +18,18 @@ fn texts(all: &[&str]) -> Vec<String> {
     all.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// Claims of a provider's form, with times that are good now.
+/// Claims in a provider's format, with times that are valid now.
 fn timed(app: &TestApp, mut claims: Value) -> Value {
-    let now = app.chance.now().unix_seconds();
+    let now = app.clock.now().unix_seconds();
     claims["iat"] = json!(now);
     claims["exp"] = json!(now + 300);
     claims
 }
 
-/// What is changed of a good token, and what the refusal says then. `null` takes a claim away.
+/// A change of a valid token and the error that it causes. `null` removes a claim.
 type Flaw = (&'static str, Value, &'static str);
 
-/// The token of a provider is accepted, and refused for each of its flaws.
+/// The provider's token is accepted, and rejected with each of the changes.
 async fn holds(issuer: &Issuer, settings: OidcSettings, token: Value, flaws: &[Flaw]) {
     let app = app_with(settings).await;
     let good = timed(&app, token);
@@ -259,7 +259,7 @@ async fn kubernetes_tells_its_keys_by_a_private_authority_to_those_it_knows() {
     list_with(&app, &issuer.token(&token(&app, &issuer.url)))
         .await
         .expect(200);
-    // In clusters whose description names an address that is not reached from here.
+    // In clusters whose discovery document names an address that is not reachable from here.
     let inside = OidcSettings {
         issuer: "https://kubernetes.default.svc.cluster.local"
             .parse()
@@ -344,7 +344,7 @@ async fn a_token_that_names_no_key_needs_an_issuer_with_one() {
         answer.json["detail"]
             .as_str()
             .unwrap()
-            .contains("names no key"),
+            .contains("does not name its key"),
         "{}",
         answer.text
     );
@@ -379,7 +379,7 @@ async fn only_types_of_access_tokens_are_taken() {
             answer.json["detail"]
                 .as_str()
                 .unwrap()
-                .contains("another type"),
+                .contains("its type (typ)"),
             "{}",
             answer.text
         );

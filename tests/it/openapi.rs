@@ -1,4 +1,4 @@
-//! The OpenAPI document is what the code says, and what callers need.
+//! The OpenAPI document matches the code and is complete for callers.
 
 use std::collections::BTreeSet;
 
@@ -165,7 +165,7 @@ async fn browsers_are_led_to_the_documentation() {
         )
         .await
         .expect(200);
-    // The client has followed the redirection.
+    // The client has followed the redirect.
     assert!(
         answer.text.to_lowercase().contains("swagger"),
         "{}",

@@ -1,5 +1,5 @@
-//! What generators of clients need of the OpenAPI document; each rule stands for a generator that
-//! failed without it (docs/api.md, "Clients from the document").
+//! Rules for the OpenAPI document; each is there because a client generator failed without it
+//! (docs/api.md, "Clients from the document").
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::openapi::{committed, committed_3_0};
 use crate::support::TestApp;
 
-/// Every value of a document with its path, but for what stands in examples.
+/// Every value of a document with its path, except in examples.
 fn walk<'a>(value: &'a Value, at: &str, visit: &mut dyn FnMut(&str, &'a Value)) {
     visit(at, value);
     match value {
@@ -43,7 +43,7 @@ fn schemas(document: &Value) -> &Map<String, Value> {
     document["components"]["schemas"].as_object().unwrap()
 }
 
-/// The names of the schemas that request bodies refer to, those within included.
+/// The names of the schemas that request bodies refer to, directly or indirectly.
 fn of_requests(document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open: Vec<&Value> = calls(document, "paths")
@@ -68,7 +68,7 @@ fn of_requests(document: &Value) -> BTreeSet<String> {
     found
 }
 
-/// The schema of a field, through one reference, which may be one choice beside null.
+/// The schema of a field, through one reference, which may be one of two choices with null.
 fn resolved<'a>(document: &'a Value, field: &'a Value) -> &'a Value {
     let choice = field["oneOf"]
         .as_array()
@@ -81,8 +81,8 @@ fn resolved<'a>(document: &'a Value, field: &'a Value) -> &'a Value {
 
 #[test]
 fn no_field_of_a_request_has_a_default() {
-    // openapi-typescript makes a field with a default a required one; zod, pydantic and others send
-    // the default.
+    // openapi-typescript makes a field with a default required; zod, pydantic and others send the
+    // default.
     let document = committed();
     for name in of_requests(&document) {
         walk(&schemas(&document)[&name], &name, &mut |at, value| {
@@ -96,7 +96,7 @@ fn no_field_of_a_request_has_a_default() {
 
 #[test]
 fn requests_have_no_nameless_objects_and_no_nameless_enums() {
-    // Generators name such a type after the way that leads to it.
+    // Generators name such a type after the path to it.
     let document = committed();
     for name in of_requests(&document) {
         walk(&schemas(&document)[&name], &name, &mut |at, value| {
@@ -109,7 +109,8 @@ fn requests_have_no_nameless_objects_and_no_nameless_enums() {
 
 #[test]
 fn every_object_says_what_it_may_hold() {
-    // openapi-typescript reads an object of which nothing is said as one without members.
+    // openapi-typescript reads an object without a description of its members as one without
+    // members.
     walk(&committed(), "", &mut |at, value| {
         let is_object = value["type"] == "object"
             || value["type"]
@@ -167,7 +168,7 @@ fn words_that_are_known_are_enums() {
 
 #[test]
 fn no_schema_has_a_field_of_its_own_name() {
-    // In Python the module of the class and the field then have one name.
+    // In Python the class's module and the field would then have the same name.
     for (name, schema) in schemas(&committed()) {
         for field in schema["properties"]
             .as_object()
@@ -196,7 +197,7 @@ fn numbers_times_and_urls_have_formats() {
             assert!(value["format"].is_string(), "{at} has no format");
         }
         if of_type("string") && (at.ends_with("/url") || at.ends_with("_url")) {
-            // Callers may write hosts in any script; answers have them in ASCII.
+            // Callers may write hosts in any script; responses have them in ASCII.
             let in_request = value["pattern"].is_string();
             assert_eq!(
                 value["format"],
@@ -360,8 +361,8 @@ fn the_older_form_has_nothing_that_only_3_1_has() {
             .unwrap()
             .ends_with("Needs the scope `exports:write`.")
     );
-    // Nothing was left out that a schema of 3.1 has here, but for the names of members of maps; the
-    // others are said in another way.
+    // Nothing that a 3.1 schema has here was left out, except for the names of map members; the
+    // rest is expressed differently.
     let mut dropped = BTreeSet::new();
     walk(&newer["components"]["schemas"], "", &mut |at, value| {
         if let (Some(value), Some(kept)) = (

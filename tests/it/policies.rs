@@ -1,5 +1,4 @@
-//! The policies in `ops/aws` allow what the code calls, and nothing else. What the code calls is
-//! read from the code.
+//! The policies in `ops/aws` allow exactly what the code calls. The calls are read from the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tableferry::aws::{ASSUME_ROLE, Operation};
-use tableferry::domain::iam::WRITE_ACTIONS;
+use tableferry::domain::aws::iam::WRITE_ACTIONS;
 
 use crate::tidy::sources;
 
@@ -30,7 +29,7 @@ fn policies() -> BTreeMap<String, Value> {
         .map(|entry| entry.unwrap().path())
     {
         for file in fs::read_dir(&folder)
-            .unwrap_or_else(|_| panic!("{folder:?} is no folder"))
+            .unwrap_or_else(|_| panic!("{folder:?} is not a folder"))
             .map(|entry| entry.unwrap().path())
         {
             let name = file
@@ -47,7 +46,7 @@ fn policies() -> BTreeMap<String, Value> {
     found
 }
 
-/// One string, or an array of them.
+/// One string, or an array of strings.
 fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(all) => all
@@ -72,7 +71,7 @@ fn actions(policy: &Value) -> Set {
         .collect()
 }
 
-/// Whether an action has this kind of resource in a policy of an identity or a bucket.
+/// Whether an action has this kind of resource in an identity or bucket policy.
 fn suits(action: &str, resource: &str) -> bool {
     let parts: Vec<_> = resource.splitn(6, ':').collect();
     let [_, "aws", service, _, _, rest] = parts.as_slice() else {
@@ -99,7 +98,7 @@ fn suits(action: &str, resource: &str) -> bool {
     }
 }
 
-/// What is wrong with a policy's form.
+/// Errors in a policy's form.
 fn faults(name: &str, policy: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let (folder, _) = name.split_once('/').unwrap();
@@ -152,14 +151,14 @@ fn faults(name: &str, policy: &Value) -> Vec<String> {
         }
         for action in texts(&statement["Action"]) {
             if action.contains('*') {
-                faults.push(format!("{sid}: {action} is no single action"));
+                faults.push(format!("{sid}: {action} is not a single action"));
             }
             for resource in if has_resource {
                 texts(&statement["Resource"])
             } else {
                 Vec::new()
             } {
-                // A key's policy is about that key.
+                // A key's policy applies to that key.
                 if if folder == "key" {
                     resource != "*"
                 } else {
@@ -213,7 +212,7 @@ fn a_bad_policy_is_found() {
     );
 }
 
-/// What these calls take, what AWS does with the bucket in the caller's name included.
+/// What these calls need, including what AWS does with the bucket in the caller's name.
 fn needed(operations: &[Operation]) -> Set {
     set(operations
         .iter()
@@ -248,7 +247,7 @@ fn each_policy_allows_what_its_calls_take_and_no_more() {
         ("identity/preflight.json", needed(&preflight)),
         ("identity/kms.json", keys.clone()),
         ("identity/assume-roles.json", set([ASSUME_ROLE])),
-        // A bucket's policy is told to accounts that do not own it by nobody.
+        // AWS does not return a bucket's policy to other accounts.
         (
             "bucket/other-account.json",
             needed(&reading)
@@ -261,7 +260,7 @@ fn each_policy_allows_what_its_calls_take_and_no_more() {
             keys.into_iter().chain(needed(&[DescribeKey])).collect(),
         ),
         ("trust/role-of-another-account.json", set([ASSUME_ROLE])),
-        // What the SDK asks for where Kubernetes hands it a token.
+        // What the SDK calls when Kubernetes gives it a token.
         (
             "trust/eks-service-account.json",
             set(["sts:AssumeRoleWithWebIdentity"]),
@@ -289,7 +288,7 @@ fn each_policy_allows_what_its_calls_take_and_no_more() {
     assert_eq!(allowed, called);
 }
 
-/// The SDK's operations that a source begins, in order; those that are only signed are left out.
+/// The SDK operations in a source file, in order; those that are only presigned are left out.
 fn begun(text: &str) -> Vec<String> {
     let mut begun: Vec<(usize, String)> = Vec::new();
     for client in ["self.dynamodb(", "self.s3(", "self.kms(", "self.client"] {
@@ -340,7 +339,7 @@ fn every_call_of_the_sdk_is_made_under_its_own_name() {
         if path.ends_with("operations.rs") {
             continue;
         }
-        // Calls that go on in the next line are put in one.
+        // Joins calls that continue on the next line.
         let lines = text
             .lines()
             .map(str::trim_start)

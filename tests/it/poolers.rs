@@ -1,8 +1,8 @@
-//! Behind PgBouncer: with its default settings in session mode; in transaction mode, where that can
-//! be right, and refused where it cannot.
+//! The service behind PgBouncer: with its default settings in session mode; in transaction mode,
+//! where that can work, and rejected where it cannot.
 //!
-//! What is expected depends on the version of the PgBouncer that is given (`support/pgbouncer.rs`):
-//! from 1.21 on it can keep named prepared statements apart in transaction mode.
+//! The expectations depend on the version of PgBouncer (`support/pgbouncer.rs`): from 1.21 on it
+//! can keep named prepared statements apart in transaction mode.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,24 +18,24 @@ use crate::support::{
     pgbouncer_version, until,
 };
 
-/// How many clients call at once: more than the service has connections.
+/// The number of concurrent clients: more than the service has connections.
 const CLIENTS: usize = 16;
 
-/// How many values each thing has that exports are told apart by. As many as clients, so that each
-/// asks for something else.
+/// The number of values of each property that distinguishes exports. As many as clients, so that
+/// each requests something different.
 const GROUPS: usize = CLIENTS;
 
-/// A connection that nobody uses is given back after about 30 s.
+/// An unused connection is released after about 30 s.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long all of what a test asks for may take: every create, every list, every export to its
-/// end.
+/// The time limit for everything in a test: every create, every list, every export to its end.
 const ALL_DONE_WITHIN: Duration = Duration::from_secs(90);
 
-/// As many connections as one process opens: two share them only if they are given back.
+/// As many connections as one process opens: two processes share them only if they are released.
 const SHARED_POOL: u32 = 12;
 
-/// Asks for `count` exports, from all clients at once. The ids, by the number of the export.
+/// Requests `count` exports, from all clients concurrently. Returns the ids by the number of the
+/// export.
 async fn create(program: &Program, count: usize) -> Vec<String> {
     let mine = |client| (0..count).filter(move |n| n % CLIENTS == client);
     let clients = (0..CLIENTS).map(async |client| {
@@ -50,8 +50,7 @@ async fn create(program: &Program, count: usize) -> Vec<String> {
     ids.into_iter().map(|(_, id)| id).collect()
 }
 
-/// The export of this number. All groups have the same size; one of them is of a table that there
-/// is.
+/// The export with this number. All groups have the same size; the table of one of them exists.
 fn export(n: usize) -> Value {
     let group = n % GROUPS;
     json!({"table_arn": table(group), "s3_bucket": bucket(group), "labels": {"group": group.to_string(), "all": "yes"}})
@@ -73,7 +72,7 @@ fn bucket(group: usize) -> String {
     }
 }
 
-/// Filters for one group that differ in a column, or in how many parameters they have.
+/// Filters for one group that differ in a column, or in the number of parameters.
 fn filters(group: usize) -> [String; 4] {
     let (table, bucket) = (table(group), bucket(group));
     [
@@ -84,7 +83,7 @@ fn filters(group: usize) -> [String; 4] {
     ]
 }
 
-/// The ids that a filter lists, all on one page; what went wrong otherwise.
+/// The ids that a filter lists, all on one page; otherwise the error.
 async fn listed(program: &Program, filter: &str) -> Result<BTreeSet<String>, String> {
     let answer = program
         .get(&format!("/v1/exports?page_size=200&{filter}"))
@@ -100,8 +99,8 @@ async fn listed(program: &Program, filter: &str) -> Result<BTreeSet<String>, Str
     Ok(ids.collect())
 }
 
-/// Lets each client ask `rounds` times for the lists of a group of its own. How many answers were
-/// right, and the wrong ones.
+/// Each client requests the lists of its group `rounds` times. Returns the number of correct
+/// responses, and the wrong ones.
 async fn compare_lists(
     program: &Program,
     created: &[String],
@@ -162,7 +161,7 @@ async fn all_end(program: &Program, created: usize) {
         });
         let [completed, failed] = counts;
         let (completed, failed) = tokio::join!(completed, failed);
-        // Only the group whose table there is can be exported.
+        // Only the group whose table exists can be exported.
         completed == created / GROUPS && failed == created - created / GROUPS
     };
     until("every export has ended", ALL_DONE_WITHIN, ended).await;
@@ -173,7 +172,7 @@ fn assert_migrated(ended: &Ended) {
     assert_eq!(ended.status, Some(0), "{}", ended.said);
 }
 
-/// Whether this says that a pooler in transaction mode is in the way, and what can be done.
+/// Whether this error says that a pooler in transaction mode is in the way, and how to fix that.
 #[track_caller]
 fn assert_refused(ended: &Ended, remedies: &[&str]) {
     assert_eq!(ended.status, Some(1), "{}", ended.said);
@@ -182,13 +181,13 @@ fn assert_refused(ended: &Ended, remedies: &[&str]) {
     }
 }
 
-/// What `serve` says that must not go through this pooler.
+/// The error of `serve` behind this pooler.
 const OF_SERVE: [&str; 2] = ["session mode", "1.21"];
-/// What `migrate` says.
+/// The error of `migrate`.
 const OF_MIGRATE: [&str; 1] = ["TABLEFERRY_DIRECT_DATABASE_URL"];
 
-/// Starts it so that named prepared statements work in transaction mode, if this version can.
-/// Whether it can.
+/// Starts it so that named prepared statements work in transaction mode, if this version can do
+/// that. Returns whether it can.
 async fn in_transaction_mode(database_url: &str) -> (PgBouncer, bool) {
     let can = pgbouncer_version() >= (1, 21);
     // The default is 200 only from 1.24 on.
@@ -255,7 +254,7 @@ async fn a_restart_of_the_pooler_loses_nothing() {
     let url = pooler.url().to_owned();
     let program = outside.serve(&[("DATABASE_URL", &url)]).await;
     let answered = AtomicUsize::new(0);
-    // A client repeats with its key what was answered with 503, as the API says.
+    // After a 503, a client repeats the request with its key, as the API documents.
     let create = async |n: usize| {
         let (key, body) = (format!("key-{n}"), export(n));
         loop {
@@ -316,7 +315,7 @@ async fn transaction_mode_is_correct_or_rejected() {
             assert_refused(&migrated, &OF_MIGRATE)
         }
     }
-    // Where it can work, it does so without another way to the database.
+    // Where it can work, it needs no other connection to the database.
     let mut program = if can {
         outside.spawn(&variables).await
     } else {
@@ -348,7 +347,7 @@ async fn transaction_mode_is_correct_or_rejected() {
 #[tokio::test]
 async fn transaction_mode_without_prepared_statements_is_refused() {
     let (database_url, outside) = (fresh_database().await, Outside::start().await);
-    // Older ones do not know the setting, and behave so anyway.
+    // Older versions lack the setting, and behave like this anyway.
     let settings = if pgbouncer_version() >= (1, 21) {
         "max_prepared_statements = 0\n"
     } else {
@@ -376,7 +375,7 @@ async fn six_migrations_at_once_take_turns() {
         ("DATABASE_URL", pooler.url()),
         ("TABLEFERRY_DIRECT_DATABASE_URL", database_url.as_str()),
     ];
-    // Straight where it cannot work otherwise.
+    // Directly where it cannot work otherwise.
     let variables = if can { &variables[..1] } else { &variables[..] };
     for _ in 0..2 {
         join_all((0..6).map(async |_| assert_migrated(&migrate(variables).await))).await;

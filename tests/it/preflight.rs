@@ -1,5 +1,5 @@
-//! Preflight: what AWS reports late is known before, where permissions allow; nothing is started or
-//! stored.
+//! Preflight: problems that AWS reports late are found before the start, where permissions allow;
+//! nothing is started or stored.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ async fn preflight(app: &TestApp, body: &Value) -> Answer {
     .await
 }
 
-/// The checks by name, after what every answer must have.
+/// The checks by name, after assertions that hold for every response.
 #[track_caller]
 fn checks(answer: &Answer) -> BTreeMap<String, Value> {
     let all = answer.json["checks"].as_array().unwrap();
@@ -68,12 +68,12 @@ fn checks(answer: &Answer) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Asks, and gives back one check.
+/// Requests a preflight and returns one check.
 async fn check(app: &TestApp, body: &Value, name: &str) -> Value {
     checks(&preflight(app, body).await.expect(200))[name].clone()
 }
 
-/// The check is in this state, and its words name all of these.
+/// The check has this state, and its text contains all of these.
 #[track_caller]
 fn is(check: &Value, status: &str, names: &[&str]) {
     assert_eq!(check["status"], status, "{check}");
@@ -265,7 +265,7 @@ async fn what_aws_reports_late_is_known_before() {
             1,
             "{members}"
         );
-        // AWS says the same, but only after it has accepted the export.
+        // AWS reports the same, but only after it has accepted the export.
         let id = app.export_to_end(&body).await;
         assert_eq!(
             app.export(&id).await["export_status"],
@@ -349,7 +349,7 @@ async fn a_silent_aws_costs_seconds_and_skips() {
 #[tokio::test]
 async fn a_full_account_is_a_warning() {
     let app = TestApp::start_with(TestOptions {
-        most_in_flight: Some(1),
+        max_in_flight: Some(1),
         ..TestOptions::default()
     })
     .await;
@@ -382,7 +382,7 @@ async fn a_create_may_ask_for_it_first() {
     assert_eq!(refused.pointers(), ["/s3_bucket"]);
     assert_eq!(app.stored_exports().await, 0);
     let id = app.send(create(create_body(), "a")).await.expect(202).id();
-    // A repetition is answered with its export, whatever became of the bucket.
+    // A repeated request returns its export, even if the bucket has changed.
     app.aws.delete_bucket(BUCKET).unwrap();
     assert_eq!(
         app.send(create(create_body(), "a")).await.expect(202).id(),

@@ -1,4 +1,4 @@
-//! The real binary: what it says when it cannot start, and how it stops.
+//! The real binary: its errors when it cannot start, and how it stops.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -209,7 +209,7 @@ async fn a_key_of_the_command_line_opens_the_service() {
     assert!(run(&["keys", "list"]).await.1.contains("revoked"));
 }
 
-/// Reads log lines until one has this text; the line.
+/// Reads log lines until one contains this text; returns the line.
 pub async fn line_with(child: &mut Child, lines: &mut Vec<String>, text: &str) -> String {
     let stderr = child.stderr.take().unwrap();
     let mut reader = BufReader::new(stderr);
@@ -289,7 +289,7 @@ async fn it_migrates_serves_and_stops_at_sigterm() {
     let http = crate::support::client();
     assert!(!child_has_ended(&mut child));
     terminate(&child);
-    // Whoever asks hears that no more should be sent here, before connections are refused.
+    // Load balancers must see that the process is not ready before connections are rejected.
     let told = async {
         while http
             .get(format!("http://{address}/readyz"))
@@ -387,6 +387,6 @@ async fn the_first_look_reaches_completed_and_leaves_nothing_running() {
     ] {
         assert!(text.contains(part), "no {part} in {text}");
     }
-    // Left behind in the temp folder at worst.
+    // At worst, files are left in the temp folder.
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -1,5 +1,5 @@
-//! Behind nginx and HAProxy: as Debian ships them, and with the settings of `ops/nginx` and
-//! `ops/haproxy` that `docs/proxies.md` recommends.
+//! The service behind nginx and HAProxy: as Debian ships them, and with the settings in `ops/nginx`
+//! and `ops/haproxy` that `docs/proxies.md` recommends.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,17 +15,16 @@ use crate::support::{
     Answer, Outside, Program, ReverseProxy, client_with, create_body, fresh_database,
 };
 
-/// As fast as AWS: no export ends while a test looks at it.
+/// As fast as AWS: no export ends during a test.
 const LIKE_AWS: f64 = 1.0;
 
-/// Within what a proxy that holds nothing back passes on what it gets.
+/// Within this time, a proxy that does not buffer forwards what it gets.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// Where callers of these tests call from: another address than the proxies', which call from
-/// 127.0.0.1.
+/// The address of these tests' callers. It differs from the proxies' address, 127.0.0.1.
 const CALLER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// Two replicas with these settings besides.
+/// Two replicas with these additional settings.
 async fn replicas(outside: &Outside, variables: &[(&str, &str)]) -> [Program; 2] {
     let database = fresh_database().await;
     let variables = [&[("DATABASE_URL", database.as_str())], variables].concat();
@@ -34,7 +33,7 @@ async fn replicas(outside: &Outside, variables: &[(&str, &str)]) -> [Program; 2]
         outside.spawn(&variables).await,
     ];
     for replica in &mut replicas {
-        // Whoever asks from the proxies' address may have to speak as they do.
+        // Clients at the proxies' address may have to use the PROXY protocol.
         replica.asked_from(CALLER);
         let ended = replica.ready_or_ended().await;
         assert!(ended.is_none(), "{ended:?}");
@@ -46,7 +45,7 @@ fn addresses(replicas: &[Program; 2]) -> [&str; 2] {
     replicas.each_ref().map(Program::address)
 }
 
-/// A client that calls from [`CALLER`].
+/// A client that connects from [`CALLER`].
 fn caller() -> Client {
     client_with(|client| client.local_address(CALLER))
 }
@@ -97,7 +96,7 @@ async fn the_longest_waits_put_no_replica_out_of_use() {
                 )
             }),
     );
-    // Everybody else goes on meanwhile.
+    // All other clients continue meanwhile.
     let others = join_all([&nginx, &haproxy].map(async |proxy| {
         let mut served = 0;
         while !done.load(Ordering::Relaxed) {
@@ -148,7 +147,7 @@ async fn live_streams_arrive_at_once() {
     ] {
         let client = caller();
         let id = create(&client, base, &create_body()).await.expect(202).id();
-        // With compression on offer: nginx compresses what it can, and would hold it back for that.
+        // With compression offered: nginx compresses what it can, and would buffer it for that.
         let request = client
             .get(format!("{base}/v1/exports/{id}/events/stream"))
             .header("accept-encoding", "gzip");
@@ -199,7 +198,7 @@ async fn everything_works_below_a_path() {
             get(&client, format!("{base}/v1/nothing"))
                 .await
                 .expect_problem(404, "not-found");
-            // Swagger UI finds the document beside it.
+            // Swagger UI finds the document next to it.
             let initializer = get(&client, format!("{base}/docs/swagger-initializer.js"))
                 .await
                 .expect(200)
@@ -216,7 +215,7 @@ async fn everything_works_below_a_path() {
             get(&client, format!("{base}/openapi.json"))
                 .await
                 .expect(200);
-            // Our own client.
+            // The service's own client.
             for command in ["list", "get"] {
                 let mut arguments = vec!["export", command, "--server", &base, "--json"];
                 let id = created.id();
@@ -237,7 +236,7 @@ async fn everything_works_below_a_path() {
     }
 }
 
-/// From which address each refusal came, by the log.
+/// The address of each rejected request, from the log.
 fn refused_from(replicas: &[Program; 2]) -> Vec<String> {
     let logs = replicas.iter().map(Program::log).collect::<String>();
     let lines = logs
@@ -274,7 +273,7 @@ async fn the_callers_address_is_known_behind_each_proxy() {
             Some(option) => ReverseProxy::our_haproxy(servers, option).await,
         };
         let client = caller();
-        // What a caller claims is of no account.
+        // The caller's own claim is ignored.
         for claim in [
             &[][..],
             &[("X-Forwarded-For", "198.51.100.1")],

@@ -1,4 +1,4 @@
-//! `TABLEFERRY_PUBLIC_URL`: links begin with it; without it they are relative.
+//! `TABLEFERRY_PUBLIC_URL`: the prefix of links; without it they are relative.
 
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
@@ -15,7 +15,7 @@ async fn start(public_url: &'static str) -> TestApp {
     .await
 }
 
-/// Where this leads; redirects are not followed.
+/// The target of this redirect; redirects are not followed.
 async fn redirect(app: &TestApp, path: &str) -> (StatusCode, String) {
     let client = client_with(|client| client.redirect(Policy::none()));
     let answer = client
@@ -65,7 +65,7 @@ async fn links_in_headers_begin_with_the_public_url() {
             (StatusCode::SEE_OTHER, format!("{base}/docs/"))
         );
         assert_eq!(redirect(&app, "/docs").await.1, format!("{base}/docs/"));
-        // The kind of a problem is a name, the same for every installation.
+        // A problem's type is a name, the same for every installation.
         let problem = app
             .get("/v1/nothing")
             .await
@@ -108,7 +108,7 @@ async fn webhooks_hold_links_if_there_is_a_public_url() {
         let mut body = create_body();
         body["callback_url"] = callback.url.as_str().into();
         let id = app.export_to_end(&body).await;
-        // What is sent again later is written by other code.
+        // Deliveries that are sent again later are written by other code.
         let late = Receiver::start().await;
         let late_endpoint = app.endpoint_at(&late.url).await;
         let replay = app.request(

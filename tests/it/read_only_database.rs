@@ -1,5 +1,5 @@
-//! A server that takes no writes is no server: it is not connected to, readiness says so, and
-//! service goes on once writes are taken.
+//! A read-only server is unusable: the service does not connect to it, is not ready, and continues
+//! once writes are possible.
 
 use private_postgres::{DATABASE, Options, PrivatePostgres};
 use reqwest::Method;
@@ -9,7 +9,7 @@ use tokio::time::{Duration, Instant, timeout};
 use crate::process::{becomes_ready, free_address, tableferry};
 use crate::support::{TestApp, TestOptions, create_body, fresh_database};
 
-/// Makes every later session of a database read-only, or no longer.
+/// Makes every later session of a database read-only, or read-write again.
 async fn read_only(connection: &mut PgConnection, on: bool) {
     let name: String = sqlx::query_scalar("SELECT current_database()::text")
         .fetch_one(&mut *connection)
@@ -51,7 +51,7 @@ async fn read_only_sessions_are_closed_and_writes_resume() {
         "{}",
         ready.json
     );
-    // One caller may meet a connection that was ended a moment ago.
+    // One caller may get a connection that was closed a moment ago.
     app.create(&create_body())
         .await
         .expect_problem(503, "unavailable");
@@ -176,7 +176,8 @@ async fn commits_blocked_by_a_standby_fail_and_can_be_repeated() {
         "{}",
         ready.json
     );
-    // Once it is known, nobody waits for it, and nobody takes a place at Postgres.
+    // Once the state is known, no request waits for it, and none takes a connection slot at
+    // Postgres.
     for _ in 0..20 {
         create("second").await.expect_problem(503, "unavailable");
     }

@@ -1,4 +1,4 @@
-//! Why a receiver gave no answer: each cause has a word of its own in the log of deliveries.
+//! Why a receiver did not respond: the delivery log has a distinct word for each cause.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const SHORT: Limits = Limits {
     body: Duration::from_millis(100),
 };
 
-/// A client that trusts this authority alone.
+/// A client that trusts only this certificate authority.
 fn client(issued: &Issued, limits: Limits) -> WebhookClient {
     let mut roots = RootCertStore::empty();
     roots
@@ -41,7 +41,7 @@ fn client(issued: &Issued, limits: Limits) -> WebhookClient {
     WebhookClient::with_tls(policy(true, "", ""), Arc::new(names), limits, tls)
 }
 
-/// What comes of an attempt: the status, or the class of the failure and its words.
+/// The result of an attempt: the status, or the class of the failure and its text.
 async fn outcome(client: &WebhookClient, url: &str) -> Result<u16, (&'static str, String)> {
     let request = Outgoing {
         url,
@@ -67,7 +67,7 @@ fn is(outcome: Result<u16, (&'static str, String)>, class: &str) {
     );
 }
 
-/// A receiver that speaks TLS with this certificate and answers 200.
+/// A receiver that serves TLS with this certificate and answers 200.
 async fn secured(issued: &Issued, change: impl FnOnce(&mut ServerConfig)) -> u16 {
     let (chain, key) = issued.chain();
     let mut config = ServerConfig::builder()
@@ -95,7 +95,7 @@ async fn secured(issued: &Issued, change: impl FnOnce(&mut ServerConfig)) -> u16
     .await
 }
 
-/// The port of a listener whose connections are treated so.
+/// The port of a listener that handles connections like this.
 async fn serve<F: Future<Output = ()> + Send + 'static>(
     treat: impl Fn(TcpStream) -> F + Send + Sync + 'static,
 ) -> u16 {
@@ -179,7 +179,7 @@ async fn handshakes_fail_for_reasons_of_their_own() {
             let mut heard = [0; 5];
             let _ = stream.read_exact(&mut heard).await;
             let _ = stream.write_all(&[0x15, 3, 3, 0, 2, 2, alert]).await;
-            // Until the client is gone, so that nothing is reset before it has read.
+            // Until the client has closed, so that nothing is reset before it has read.
             let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
         })
         .await;
@@ -188,7 +188,7 @@ async fn handshakes_fail_for_reasons_of_their_own() {
             class,
         );
     }
-    // Some other protocol, and one that hangs up.
+    // A different protocol, and a server that hangs up.
     for greeting in [&b"220 mail.example ESMTP\r\n"[..], b""] {
         let port = serve(move |mut stream| async move {
             let _ = stream.write_all(greeting).await;
@@ -225,8 +225,8 @@ async fn what_took_too_long_is_said() {
         outcome(&never, "http://here.example/hook").await,
         "lookup_timed_out",
     );
-    // A listener whose queue is full takes no more connections: they are neither accepted nor
-    // refused.
+    // A listener with a full backlog accepts no more connections: they are neither accepted nor
+    // rejected.
     let full = tokio::net::TcpSocket::new_v4().unwrap();
     full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = full.listen(1).unwrap();
@@ -295,7 +295,7 @@ async fn the_second_address_of_a_name_is_tried() {
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     })
     .await;
-    // 127.0.0.2 is this machine too, but nobody listens there.
+    // 127.0.0.2 is this machine too, but nothing listens there.
     let names = TestNames::default().with("two.example", &[&["127.0.0.2", "127.0.0.1"]]);
     let client = WebhookClient::new(policy(true, "", ""), Arc::new(names), LIMITS).unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Crashes, lost answers, late workers: one start, and nothing lost.
+//! Crashes, lost responses, late workers: one start, and nothing is lost.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn a_worker_that_dies_after_the_call_does_not_start_a_second_export() {
     let id = app.create(&create_body()).await.expect(202).id();
     let dead = app.second_worker().await;
     let claimed = app.claim_everything().await;
-    // It asks AWS, and dies before it can write the answer.
+    // It calls AWS, and dies before it can write the response.
     let export = &claimed[0].export;
     dead.stepper
         .aws
@@ -70,14 +70,14 @@ async fn a_late_worker_does_not_reschedule_what_another_holds() {
     let store = app.store();
     let late = app.claim_everything().await.remove(0);
     let holder = app.claim_everything().await.remove(0);
-    // The late one hands its claim back; the export stays in the other's hand and cannot be
+    // The late worker releases its claim; the export stays claimed by the other one and cannot be
     // cancelled.
     store.unclaim(&late, Duration::ZERO).await.unwrap();
     let cancel = || app.send(app.request(Method::POST, &format!("/v1/exports/{id}/cancel")));
     cancel().await.expect_problem(409, "not-cancellable");
     assert_eq!(app.step_due_exports().await, 0);
-    // Nor does what the late one writes count, although the export is still the version that it
-    // saw.
+    // The late worker's write does not count either, although the export still has the version that
+    // it read.
     app.second_worker().await.stepper.step(&late, None).await;
     assert_eq!(app.export(&id).await["export_status"], "PENDING");
     app.second_worker().await.stepper.step(&holder, None).await;
@@ -93,8 +93,8 @@ async fn two_workers_never_hold_the_same_export() {
     }
     let (one, two, all) = (app.store(), app.store(), everything());
     let (first, second) = tokio::join!(
-        one.claim_exports(&all, 100, Duration::ZERO, app.chance.now()),
-        two.claim_exports(&all, 100, Duration::ZERO, app.chance.now())
+        one.claim_exports(&all, 100, Duration::ZERO, app.clock.now()),
+        two.claim_exports(&all, 100, Duration::ZERO, app.clock.now())
     );
     let mut ids: Vec<_> = first
         .unwrap()
@@ -117,7 +117,7 @@ async fn a_token_of_seven_and_a_half_hours_is_searched_for_and_found() {
         .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
     let accepted = app.create(&body).await.expect(202);
     app.step_exports().await;
-    app.chance.advance(Duration::from_secs(7 * 3600 + 1800));
+    app.clock.advance(Duration::from_secs(7 * 3600 + 1800));
     app.step_exports().await;
     let found = app.export(&accepted.id()).await;
     assert_eq!(
@@ -161,7 +161,7 @@ async fn a_token_of_seven_and_a_half_hours_that_was_never_sent_is_replaced() {
     );
 }
 
-/// How a list of AWS can be of no use.
+/// Ways in which a list of AWS can be useless.
 fn useless_lists() -> [(&'static str, Vec<FaultKind>); 4] {
     [
         ("shuffled", vec![FaultKind::ShuffleList]),
@@ -178,8 +178,8 @@ fn useless_lists() -> [(&'static str, Vec<FaultKind>); 4] {
     ]
 }
 
-/// An export whose start AWS accepted without our hearing of it, among 60 younger ones, so that it
-/// is on the third page.
+/// An export whose start AWS accepted although the response was lost, among 60 newer ones, so that
+/// it is on the third page.
 async fn start_unheard(app: &TestApp, timeout: &str) -> String {
     let mut body = create_body();
     body["timeouts"] = json!({"create": timeout});
@@ -193,7 +193,7 @@ async fn start_unheard(app: &TestApp, timeout: &str) -> String {
         elsewhere
             .start(
                 &plain_request(TABLE),
-                &ClientToken::known(format!("elsewhere {n}")),
+                &ClientToken::from_trusted(format!("elsewhere {n}")),
             )
             .await
             .unwrap();
@@ -210,8 +210,8 @@ async fn a_start_in_doubt_is_never_started_again_whatever_the_list_says() {
             app.aws.add_fault(Fault::new("ListExports", kind));
         }
         app.advance(Duration::from_secs(7 * 3600 + 1800)).await;
-        // The token is too old to be sent again, and a search that finds nothing is no leave to
-        // make another.
+        // The token is too old to be sent again, and a search that finds nothing does not permit a
+        // new start.
         for _ in 0..3 {
             app.step_exports().await;
         }
@@ -223,7 +223,7 @@ async fn a_start_in_doubt_is_never_started_again_whatever_the_list_says() {
             (61, 61),
             "{how}"
         );
-        // Once the list shows it, it is followed as if nothing had been.
+        // Once the list contains it, it is followed as usual.
         app.aws.clear_faults();
         app.aws.finish_exports().await;
         app.step_exports().await;
@@ -269,7 +269,7 @@ async fn a_start_in_doubt_ends_at_its_time_out_with_a_reason_and_is_still_found_
                 .unwrap()
                 .contains("AWS may have accepted a start")
         );
-        // AWS ended it meanwhile; the search goes on after the time-out and takes it over.
+        // AWS ended it meanwhile; the search continues after the timeout and adopts it.
         app.aws.finish_exports().await;
         app.aws.clear_faults();
         app.step_exports().await;
@@ -354,7 +354,7 @@ async fn a_lost_start_of_a_table_that_was_made_anew_is_found_in_the_account() {
     app.aws
         .create_table(&tableferry_simulator::TableSeed::new("Orders"))
         .unwrap();
-    app.chance.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_secs(600));
     app.step_exports().await;
     assert_eq!(app.export(&id).await["export_status"], "IN_PROGRESS");
     assert_eq!(app.aws.exports().len(), 1);
@@ -369,7 +369,7 @@ async fn a_lost_start_that_is_overdue_is_found_and_not_started_anew() {
         .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
     let accepted = app.create(&body).await.expect(202).id();
     app.step_exports().await;
-    app.chance.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_secs(600));
     app.step_exports().await;
     assert_eq!(app.export(&accepted).await["export_status"], "IN_PROGRESS");
     assert_eq!(app.calls("ExportTableToPointInTime"), 1);
@@ -379,7 +379,7 @@ async fn a_lost_start_that_is_overdue_is_found_and_not_started_anew() {
         .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::Error500).times(1));
     let never_accepted = app.create(&body).await.expect(202).id();
     app.step_due_exports().await;
-    app.chance.advance(Duration::from_secs(600));
+    app.clock.advance(Duration::from_secs(600));
     app.step_exports().await;
     assert_eq!(
         app.export(&never_accepted).await["export_status"],
@@ -395,8 +395,8 @@ async fn a_refused_repetition_is_not_believed_before_the_export_was_searched_for
         .add_fault(Fault::new("ExportTableToPointInTime", FaultKind::DropAnswer).times(1));
     let id = app.create(&create_body()).await.expect(202).id();
     app.step_exports().await;
-    // The table goes; AWS refuses the repetition with TableNotFoundException although it runs the
-    // export.
+    // The table is deleted; AWS rejects the repetition with TableNotFoundException although it runs
+    // the export.
     assert!(
         app.aws
             .delete_table("123456789012", "us-east-1", "Orders")

@@ -1,8 +1,8 @@
-//! Retention: what is old and ended goes, and nothing else.
+//! Retention: old, ended exports are deleted, and nothing else.
 
 use std::time::Duration;
 
-use tableferry::settings::Retention;
+use tableferry::worker::retention::Retention;
 use tableferry::worker::retention::sweep;
 use tokio_util::sync::CancellationToken;
 
@@ -24,15 +24,15 @@ async fn what_is_old_and_ended_is_removed() {
         events: Some(DAY * 5),
         attempts: Some(DAY * 5),
     };
-    app.chance.advance(DAY * 6);
+    app.clock.advance(DAY * 6);
     assert_eq!(
-        sweep(&app.store(), forever, &app.chance, &none)
+        sweep(&app.store(), forever, &app.clock, &none)
             .await
             .unwrap(),
         [0, 0, 0]
     );
     assert_eq!(
-        sweep(&app.store(), ten_days, &app.chance, &none)
+        sweep(&app.store(), ten_days, &app.clock, &none)
             .await
             .unwrap(),
         [0, 3, 0],
@@ -40,15 +40,15 @@ async fn what_is_old_and_ended_is_removed() {
     );
     app.step_deliveries().await;
     assert_eq!(
-        sweep(&app.store(), ten_days, &app.chance, &none)
+        sweep(&app.store(), ten_days, &app.clock, &none)
             .await
             .unwrap(),
         [0, 0, 1]
     );
     app.get(&format!("/v1/exports/{ended}")).await.expect(200);
-    app.chance.advance(DAY * 5);
+    app.clock.advance(DAY * 5);
     assert_eq!(
-        sweep(&app.store(), ten_days, &app.chance, &none)
+        sweep(&app.store(), ten_days, &app.clock, &none)
             .await
             .unwrap(),
         [1, 0, 0]
@@ -74,7 +74,7 @@ async fn much_is_removed_in_batches() {
     let settings = tableferry::settings::Settings::read([], None).unwrap();
     let none = CancellationToken::new();
     assert_eq!(
-        sweep(&app.store(), settings.retention, &app.chance, &none)
+        sweep(&app.store(), settings.retention, &app.clock, &none)
             .await
             .unwrap(),
         [0, 0, 1234],

@@ -1,4 +1,4 @@
-//! Retries: by call and by itself, each a new export with a token of its own, once.
+//! Retries, requested and automatic: each is a new export with its own token, started once.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ async fn times_that_aws_would_refuse_by_now_are_told() {
     body["s3_bucket"] = json!("nowhere");
     body["export_time"] = json!(ago(24 * 3600));
     let id = app.export_to_end(&body).await;
-    app.chance.advance(Duration::from_secs(35 * 24 * 3600));
+    app.clock.advance(Duration::from_secs(35 * 24 * 3600));
     assert_eq!(
         retry(&app, &id)
             .await
@@ -224,7 +224,7 @@ async fn the_attempts_end_and_what_cannot_pass_is_not_attempted_again() {
             ["/retry/max_attempts"]
         );
     }
-    // JSON makes no difference between 5 and 5.0.
+    // JSON does not distinguish 5 from 5.0.
     let mut body = create_body();
     body["retry"] = json!({"max_attempts": 5.0});
     assert_eq!(
@@ -241,11 +241,11 @@ async fn a_worker_that_comes_late_retries_nothing() {
     app.step_exports().await;
     app.aws.finish_exports().await;
     let late = app.second_worker().await;
-    // Both hear of the failure; one of them writes it, and the next attempt with it.
+    // Both learn of the failure; one of them writes it, together with the next attempt.
     app.aws
         .add_fault(Fault::new("DescribeExport", FaultKind::Delay { ms: 200 }).times(1));
     let (first, _) = tokio::join!(
-        tableferry::worker::crew::step(&late, FAR_AHEAD),
+        tableferry::worker::runner::step(&late, FAR_AHEAD),
         app.step_exports()
     );
     first.unwrap();

@@ -1,4 +1,4 @@
-//! `tableferry secrets`: everything sealed anew by the real binary, and a new key that signs.
+//! `tableferry secrets`: the real binary encrypts everything again, and creates a new signing key.
 
 use std::process::Output;
 
@@ -20,7 +20,7 @@ async fn secrets(app: &TestApp, arguments: &[&str], keys: &str) -> Output {
     command.kill_on_drop(true).output().await.unwrap()
 }
 
-/// Everything sealed that the database holds.
+/// Everything encrypted in the database.
 async fn sealed(app: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT callback_secret FROM exports WHERE callback_secret IS NOT NULL
@@ -36,7 +36,7 @@ async fn sealed(app: &TestApp) -> Vec<String> {
     .unwrap()
 }
 
-/// A service with one of everything that is sealed.
+/// A service with one of everything that is encrypted.
 async fn with_secrets(receiver: &Receiver, keys: &'static [&'static str]) -> TestApp {
     let app = TestApp::start_with(TestOptions {
         encryption_keys: keys,
@@ -78,7 +78,7 @@ async fn everything_is_sealed_with_the_first_key() {
                 .all(|text| text.starts_with(&format!("sealed:{new}:")))
                 && after.iter().all(|text| !before.contains(text))
         );
-        // Now the old key is not needed any more, and everything still goes out.
+        // Now the old key is not needed any more, and webhooks are still sent.
         let options = TestOptions {
             database_url: Some(app.database_url.clone()),
             encryption_keys: &[NEW_KEY],
@@ -151,7 +151,7 @@ async fn a_new_signing_key_signs_at_once_and_the_old_one_along_with_it() {
         both.len() == 2 && both[1] == old[0] && said.contains(both[0].as_str().unwrap()),
         "{both:?} {said}"
     );
-    app.chance
+    app.clock
         .advance(std::time::Duration::from_secs(2 * 3600 + 60));
     assert_eq!(
         keys(app.get("/v1/webhook-public-keys").await.expect(200).json),

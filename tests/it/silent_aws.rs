@@ -1,7 +1,7 @@
-//! Connections to AWS that go silent: one call times out, not one for each connection in the pool.
+//! Silent connections to AWS: one call times out, not one for each connection in the pool.
 
 use tableferry::aws::Aws;
-use tableferry::domain::arn::TableArn;
+use tableferry::domain::aws::arn::TableArn;
 
 use crate::support::{Relay, TABLE, TestApp};
 
@@ -11,7 +11,7 @@ async fn silent_connections_cost_one_call() {
     let relay = Relay::before(&app.dynamodb_url).await;
     let aws = Aws::at_endpoints(&relay.url, &app.s3_url).await;
     let table = TableArn::parse(TABLE).unwrap();
-    // As many connections as calls at once.
+    // As many connections as concurrent calls.
     for listed in futures_util::future::join_all((0..8).map(|_| aws.list_running(&table))).await {
         listed.unwrap();
     }

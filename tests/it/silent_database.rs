@@ -1,17 +1,17 @@
-//! Connections to Postgres that go silent while new ones work, as after the loss of a host: each
-//! costs one limit, once, and nothing stands still. The limits are real, so these tests take
-//! seconds.
+//! Silent connections to Postgres while new ones work, as after the loss of a host: each costs one
+//! timeout, once, and the service continues. The timeouts are real, so these tests take seconds.
 
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use sqlx::{Connection as _, PgConnection};
+use tableferry::signals::Signals;
 use tokio::time::timeout;
 
 use crate::process::{PATIENCE, tableferry};
 use crate::support::{Answer, Relay, Running, TestApp, TestOptions, create_body, fresh_database};
 
-/// Service must go on within this time of a server that can be reached.
+/// The service must work again within this time if a server is reachable.
 const RESUMES_WITHIN: Duration = Duration::from_secs(20);
 
 /// A service whose connections to the database can go silent.
@@ -37,13 +37,13 @@ impl Stage {
         }
     }
 
-    /// A connection past the relay.
+    /// A connection that bypasses the relay.
     async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.database_url).await.unwrap()
     }
 }
 
-/// Holds a table, so that every statement that touches it waits until the transaction ends.
+/// Locks a table, so that every statement that uses it waits until the transaction ends.
 async fn hold(connection: &mut PgConnection, table: &'static str) {
     sqlx::raw_sql("BEGIN")
         .execute(&mut *connection)
@@ -57,7 +57,7 @@ async fn hold(connection: &mut PgConnection, table: &'static str) {
     .unwrap();
 }
 
-/// How many statements that contain this text wait for a lock.
+/// The number of statements that contain this text and wait for a lock.
 async fn count_waiting(connection: &mut PgConnection, text: &str) -> i64 {
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE '%' || $1 || '%'";
@@ -89,7 +89,7 @@ async fn stored(connection: &mut PgConnection) -> i64 {
         .unwrap()
 }
 
-/// How many of the pool's connections are used.
+/// The number of the pool's connections in use.
 async fn used(app: &TestApp) -> u32 {
     let metrics = app.get("/metrics").await.text;
     let line = metrics
@@ -108,7 +108,7 @@ async fn silent_idle_connections_are_replaced_quickly() {
     futures_util::future::join_all((0..24).map(|_| app.get(&path))).await;
     relay.silence();
     let began = Instant::now();
-    // A connection that was used a moment ago is trusted: one caller may wait for its limit.
+    // A recently used connection is trusted: one caller may wait for its timeout.
     let first = app.create(&create_body()).await;
     assert!(
         [202, 503].contains(&first.status.as_u16()),
@@ -136,7 +136,7 @@ async fn a_group_write_without_an_answer_fails_and_the_next_succeeds() {
     let later = async {
         waits(&mut direct, "INSERT INTO exports").await;
         relay.silence();
-        // Postgres stores the first, and its answer is lost.
+        // Postgres stores the first, and its response is lost.
         sqlx::raw_sql("ROLLBACK")
             .execute(&mut holder)
             .await
@@ -179,7 +179,7 @@ async fn a_worker_recovers_from_a_silent_claim() {
     let id = app.create(&create_body()).await.expect(202).id();
     let mut holder = stage.connect().await;
     hold(&mut holder, "export_schedule").await;
-    let _running = Running::start(&app.exports, &std::sync::Arc::default());
+    let _running = Running::start(&app.workers.exports, &Signals::default());
     waits(&mut direct, "export_schedule").await;
     relay.silence();
     sqlx::raw_sql("ROLLBACK")
@@ -210,7 +210,7 @@ async fn cancelled_requests_release_their_connections() {
         };
         // Dropped here, in the middle of their statements.
         tokio::select! {
-            _ = readers => panic!("nobody can read"),
+            _ = readers => panic!("no read can succeed"),
             () = gone => {}
         }
     }
@@ -259,8 +259,8 @@ async fn a_silent_migration_fails_and_can_be_repeated() {
         "{}",
         String::from_utf8_lossy(&ended.stderr)
     );
-    // The lock went with its connection, whose end Postgres has not seen: its keepalive would, or
-    // the end of this test's relay.
+    // The lock is held by its connection, whose end Postgres has not seen; its keepalive, or the
+    // end of this test's relay, would release it.
     let end_lock = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'tableferry migrate'";
     sqlx::raw_sql(end_lock).execute(&mut direct).await.unwrap();

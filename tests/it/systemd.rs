@@ -1,5 +1,5 @@
-//! The unit in `ops/systemd`: what it starts, what it leaves the process, and whether systemd
-//! understands it, where that is installed.
+//! The unit in `ops/systemd`: what it starts, what the process may access, and whether systemd
+//! accepts it, where that is installed.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use tableferry::app::GRACE;
+use tableferry::auth::Auth;
 use tableferry::cli::Cli;
-use tableferry::settings::{Auth, Settings};
+use tableferry::settings::Settings;
 
 use crate::process::{PATIENCE, becomes_ready, free_address, tableferry, terminate};
 use crate::support::{ENCRYPTION_KEY, Folder, fresh_database};
@@ -62,7 +63,7 @@ fn it_starts_a_known_command_and_waits_for_what_is_in_hand() {
     );
     let stop = Duration::from_secs(value("TimeoutStopSec").parse().unwrap());
     assert!(stop >= GRACE + Duration::from_secs(5));
-    // Ends by itself only for a mistake, which starting again every moment does not mend.
+    // It exits by itself only for a configuration error, which repeated restarts do not fix.
     assert_eq!(value("Restart"), "on-failure");
     // The process's metrics read it.
     assert!(directives().iter().all(|(name, _)| name != "ProcSubset"));
@@ -72,9 +73,9 @@ fn it_starts_a_known_command_and_waits_for_what_is_in_hand() {
 fn the_settings_are_settings() {
     let text = read("tableferry.toml");
     let settings = Settings::read([], Some(&text)).unwrap();
-    assert_eq!(settings.auth, Auth::Required);
-    assert!(settings.listen.ip().is_loopback());
-    // What is commented out is a setting too.
+    assert_eq!(settings.auth.mode, Auth::Required);
+    assert!(settings.http.listen.ip().is_loopback());
+    // A commented-out setting counts too.
     let with_key = text.replace(
         "# encryption_key = \"\"",
         &format!("encryption_key = \"{ENCRYPTION_KEY}\""),
@@ -82,14 +83,14 @@ fn the_settings_are_settings() {
     assert_eq!(
         Settings::read([], Some(&with_key))
             .unwrap()
+            .webhooks
             .encryption_keys
             .len(),
         1
     );
 }
 
-/// What systemd's checks say about a unit, and whether they are content; `None` where there is no
-/// systemd.
+/// The output of systemd's checks of a unit, and whether they passed; `None` without systemd.
 fn opinion(unit: &str, check: &[&str]) -> Option<(bool, String)> {
     let folder = Folder::new();
     let path = folder.path().join("tableferry.service");
@@ -103,7 +104,7 @@ fn opinion(unit: &str, check: &[&str]) -> Option<(bool, String)> {
         .arg(&path)
         .output()
         .ok()?;
-    // It warns of units that the machine itself lacks; only what it says of this one counts.
+    // It warns about units that the machine itself lacks; only warnings about this one count.
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let about_it = text
         .lines()
@@ -130,7 +131,7 @@ fn systemd_understands_the_unit() {
 #[test]
 fn systemd_finds_that_the_process_may_do_little() {
     let unit = read("tableferry.service");
-    // From 0, nothing, to 100, everything.
+    // From 0, no exposure, to 100, full.
     let is_little = |unit: &str| {
         opinion(unit, &["security", "--offline=true", "--threshold=20"]).map(|(content, _)| content)
     };

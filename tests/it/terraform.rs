@@ -56,7 +56,7 @@ async fn basic_usage() {
 #[tokio::test]
 async fn example_with_export_time() {
     let app = TestApp::start().await;
-    // An offset, as in the resource's own example; it comes back in UTC and stays so.
+    // An offset, as in the resource's own example; it is returned in UTC and stays that way.
     let utc = ago(3 * 3600);
     let with_offset = shift_one_hour_east(&utc);
     let mut body = create_body();
@@ -118,7 +118,7 @@ async fn every_argument_reaches_aws_and_comes_back() {
     );
 }
 
-/// The same moment, written an hour east of Greenwich.
+/// The same moment, written with the offset +01:00.
 fn shift_one_hour_east(utc: &str) -> String {
     use time::format_description::well_known::Rfc3339;
     let time = time::OffsetDateTime::parse(utc, &Rfc3339).unwrap();

@@ -1,4 +1,5 @@
-//! TLS at the service's own port: the certificate, its renewal, and those who speak something else.
+//! TLS at the service's own port: the certificate, its renewal, and clients that use another
+//! protocol.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::support::{Issued, LogCapture, Raw, TestApp, TestOptions, fresh_databa
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A client that trusts this authority alone.
+/// A client that trusts only this certificate authority.
 #[expect(clippy::disallowed_methods, reason = "tests talk to loopback only")]
 fn client_of(issued: &Issued) -> reqwest::ClientBuilder {
     let authority = reqwest::Certificate::from_pem(issued.authority.as_bytes()).unwrap();
@@ -21,7 +22,7 @@ fn client_of(issued: &Issued) -> reqwest::ClientBuilder {
         .tls_certs_only([authority])
 }
 
-/// Files in a folder that goes with the test.
+/// Files in a folder that is removed with the test.
 struct Files {
     folder: PathBuf,
     files: TlsFiles,
@@ -58,15 +59,15 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        // Left behind in the temp folder at worst.
+        // At worst, files are left in the temp folder.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-async fn start(files: &Files, front: Limits) -> (TestApp, String) {
+async fn start(files: &Files, connection_limits: Limits) -> (TestApp, String) {
     let app = TestApp::start_with(TestOptions {
         tls: Some(files.files.clone()),
-        front,
+        connection_limits,
         ..TestOptions::default()
     })
     .await;
@@ -152,7 +153,7 @@ async fn who_speaks_something_else_or_nothing_is_cut() {
     .await;
     let silent = Raw::connect(&app.url).await;
     let mut half = Raw::connect(&app.url).await;
-    // A handshake record of 512 bytes that does not come.
+    // A handshake record of 512 bytes that never arrives.
     half.say("\u{16}\u{3}\u{1}\u{2}").await;
     assert_eq!((silent.rest().await, half.rest().await), (vec![], vec![]));
 }
@@ -186,17 +187,17 @@ async fn a_new_certificate_is_shown_and_a_broken_one_is_not() {
         })
     };
     files.put(&new.cert, &old.key);
-    told(1, "the one before is kept")
+    told(1, "the previous one stays in use")
         .await
-        .expect("a key of another certificate is told");
+        .expect("a key of another certificate is reported");
     assert_eq!(knows_old.get(&live).send().await.unwrap().status(), 200);
     std::fs::remove_file(&files.files.key).unwrap();
-    told(2, "the one before is kept")
+    told(2, "the previous one stays in use")
         .await
-        .expect("a missing file is told");
+        .expect("a missing file is reported");
     assert_eq!(knows_old.get(&live).send().await.unwrap().status(), 200);
     files.put(&new.cert, &new.key);
-    told(1, "new connections get the new one")
+    told(1, "new connections use it")
         .await
         .expect("the new pair is taken");
     assert_eq!(knows_new.get(&live).send().await.unwrap().status(), 200);
@@ -235,7 +236,7 @@ async fn the_binary_serves_it_and_its_health_check_speaks_it() {
         {}
     };
     timeout(PATIENCE, ready).await.expect("it becomes ready");
-    // A URL that was given is somebody's name, and its certificate is looked at.
+    // A URL that was given has a host name, so its certificate is verified.
     let strict = tableferry(
         &["healthcheck", "--url", &format!("https://{address}")],
         &variables,

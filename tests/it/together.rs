@@ -1,9 +1,9 @@
-//! Steps that are taken at the same time are written by one statement: all of them count, each
-//! once, and none fails another.
+//! Concurrent steps are written by one statement: all of them count, each once, and none makes
+//! another fail.
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tableferry::domain::step::Claimed;
+use tableferry::domain::lifecycle::outcome::Claimed;
 use tableferry_simulator::{Fault, FaultKind};
 
 use crate::support::{NOWHERE, TestApp, create_body};
@@ -12,7 +12,7 @@ async fn step_at_once(app: &TestApp, claimed: &[Claimed]) {
     join_all(
         claimed
             .iter()
-            .map(|one| app.exports.stepper.step(one, None)),
+            .map(|one| app.workers.exports.stepper.step(one, None)),
     )
     .await;
 }
@@ -44,8 +44,8 @@ async fn of_two_steps_of_one_export_in_a_group_one_counts() {
     let id = app.create(&create_body()).await.expect(202).id();
     app.step_exports().await;
     app.aws.finish_exports().await;
-    // Looks are not fenced by their claim: both may write, and only the export's version tells them
-    // apart.
+    // Polls are not fenced by their claim: both may write, and only the export's version
+    // distinguishes them.
     let twice = [app.claim_everything().await, app.claim_everything().await].concat();
     assert_eq!(twice.len(), 2);
     step_at_once(&app, &twice).await;
@@ -72,7 +72,7 @@ async fn a_step_that_postgres_refuses_fails_alone() {
         assert_eq!(app.export(id).await["export_status"], "IN_PROGRESS");
     }
     assert_eq!(app.export(&odd).await["export_status"], "PENDING");
-    // Once it can be written it is, and AWS has still started it once.
+    // Once it can be written it is, and AWS has still started it only once.
     app.run_sql("ALTER TABLE exports DROP CONSTRAINT none_odd")
         .await;
     app.step_exports().await;
@@ -136,8 +136,8 @@ async fn steps_that_endpoints_hear_of_are_written_in_groups_too() {
     );
 }
 
-/// How many transactions have changed exports: each leaves its own number in the rows that it
-/// wrote.
+/// The number of transactions that have changed exports: each leaves its own number in the rows
+/// that it wrote.
 async fn written_in_groups(app: &TestApp) -> i64 {
     sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM export_events")
         .fetch_one(&app.pool)

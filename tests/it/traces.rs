@@ -1,4 +1,4 @@
-//! Traces: one from the request through AWS to the webhook, as a collector gets it, and every
+//! Traces: one from the request through AWS to the webhook, as a collector receives it, and every
 //! metric of that run.
 
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ use crate::support::{Receiver, TestApp, TestOptions, client, create_body, fresh_
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// What a collector was sent, decoded.
+/// What a collector received, decoded.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
 
@@ -74,7 +74,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The names of a span and of those above it, as far as they are known.
+/// The names of a span and its ancestors, as far as they are known.
 fn line_of(span: &Span, all: &[Span]) -> Vec<String> {
     let mut names = vec![span.name.clone()];
     let mut parent = &span.parent_span_id;
@@ -85,7 +85,7 @@ fn line_of(span: &Span, all: &[Span]) -> Vec<String> {
     names
 }
 
-/// Families of what `/metrics` says, and the labels of each series.
+/// The metric families of `/metrics`, and the labels of each series.
 fn families(text: &str) -> Vec<(String, Vec<String>)> {
     let series = text
         .lines()
@@ -118,7 +118,7 @@ fn families(text: &str) -> Vec<(String, Vec<String>)> {
     read.collect()
 }
 
-/// A process that sends its traces there, with these settings more; and its address.
+/// A process that sends its traces there, with these additional settings; and its address.
 async fn traced(
     stand_in: &TestApp,
     collector: &Collector,
@@ -211,7 +211,7 @@ async fn a_run_is_one_trace_and_shows_every_metric() {
         .text()
         .await
         .unwrap();
-    // One without a caller's trace begins its own.
+    // A request without a caller's trace starts its own.
     assert_eq!(
         post("/v1/exports", &create_body())
             .send()
@@ -295,7 +295,7 @@ async fn a_run_is_one_trace_and_shows_every_metric() {
             assert_eq!(line_of(&span, &of_trace), [name, above, "POST /v1/exports"]);
         }
     }
-    // The webhooks are part of it, and say so to their receiver.
+    // The webhooks are part of it, and carry it to their receiver.
     let attempts = named("webhook attempt");
     assert_eq!(attempts.len(), 2);
     let heard: HashSet<_> = receiver
@@ -357,7 +357,7 @@ async fn what_the_sampler_refuses_makes_no_spans_and_is_named_all_the_same() {
         .post(format!("{url}/webhook-endpoints"))
         .json(&json!({"url": receiver.url, "event_types": ["export.started"]}));
     assert_eq!(endpoint.send().await.unwrap().status(), 201);
-    // One of no trace, one of a trace that its caller does not record, one of a trace that its
+    // One without a trace, one of a trace that its caller does not record, one of a trace that its
     // caller records.
     let unrecorded = CALLER.replace("-01", "-00").replace("0af7", "1bf8");
     for (id, traceparent) in [
@@ -413,7 +413,7 @@ async fn what_the_sampler_refuses_makes_no_spans_and_is_named_all_the_same() {
         none.len() == 32 && none != unrecorded && none != recorded,
         "{none}"
     );
-    // Receivers hear of it, each as a span of its own, with the decision.
+    // Receivers get it, each as a span of its own, with the sampling decision.
     let mut heard: Vec<_> = receiver
         .heard()
         .iter()
@@ -435,7 +435,7 @@ async fn what_the_sampler_refuses_makes_no_spans_and_is_named_all_the_same() {
         );
         assert!(!traceparent.contains("b7ad6b7169203331"), "{traceparent}");
     }
-    // The collector gets what is recorded, and nothing else.
+    // The collector receives what is recorded, and nothing else.
     let spans = collector.spans();
     assert!(
         spans.iter().all(|span| hex(&span.trace_id) == recorded),
@@ -513,7 +513,7 @@ async fn without_a_collector_the_callers_trace_is_handed_on() {
         request
     };
     app.send(traces(&[CALLER])).await.expect(202);
-    // What is no trace context is as good as none.
+    // An invalid trace context is ignored.
     for bad in [
         &["00-xyz"][..],
         &["00-00000000000000000000000000000000-b7ad6b7169203331-01"],
@@ -531,7 +531,7 @@ async fn without_a_collector_the_callers_trace_is_handed_on() {
         .filter_map(|r| r.headers.get("traceparent").cloned())
         .collect();
     assert_eq!(heard, [CALLER]);
-    // The database takes no other form.
+    // The database accepts no other form.
     let refused = sqlx::query("UPDATE exports SET trace_parent = 'x'")
         .execute(&app.pool)
         .await;

@@ -1,4 +1,4 @@
-//! Verification: what is as AWS wrote it passes, and everything that is not is found and named.
+//! Verification: files as AWS wrote them pass, and every deviation is found and named.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ async fn every_kind_of_export_passes_and_holds_what_was_put_in() {
     }
 }
 
-/// Exports, spoils what was written, verifies, and finds exactly one object at fault, for these
+/// Exports, corrupts what was written, verifies, and finds exactly one faulty object, for these
 /// reasons.
 async fn finds<F: AsyncFnOnce(&TestApp, &str) -> String>(
     app: &TestApp,
@@ -165,7 +165,7 @@ async fn what_is_missing_cut_off_or_changed_is_found() {
         &body,
         true,
         cut,
-        &["ETag", "MD5", "is not whole gzip"],
+        &["ETag", "MD5", "is not valid gzip"],
     )
     .await;
     // S3 does not notice these: only reading the bytes finds them.
@@ -296,8 +296,8 @@ async fn manifests_that_do_not_agree_are_found() {
 async fn a_wrong_number_of_items_is_found_by_counting() {
     let app = TestApp::start().await;
     app.make_books();
-    // One file says an item more than it has, another one less: the sum is right, and so are the
-    // manifest's sums.
+    // The item count of one file is one too high, of another one too low: the sum is right, and so
+    // are the manifest's checksums.
     let id = app.export_to_end(&books_body()).await;
     let (key, mut lines) = (app.files_key(&id).await, app.file_lines(&id).await);
     lines[0]["itemCount"] = json!(lines[0]["itemCount"].as_u64().unwrap() + 1);
@@ -321,7 +321,7 @@ async fn a_wrong_number_of_items_is_found_by_counting() {
         (&json!("failed"), &json!(2), &json!(39)),
         "{deep}"
     );
-    // No file says how many it has: then all are counted against the summary's number.
+    // No file has an item count: then all items are counted and compared with the summary's number.
     for line in &mut lines {
         line.as_object_mut().unwrap().remove("itemCount");
     }
@@ -367,7 +367,7 @@ async fn a_file_of_another_export_in_the_shared_folder_is_found() {
     );
     app.advance(Duration::from_secs(600)).await;
     let later = app.export_to_end(&body).await;
-    // The manifest of the later one names a file of the earlier one, with all sums and numbers
+    // The manifest of the later one lists a file of the earlier one, with all checksums and numbers
     // right.
     let (key, mut lines) = (app.files_key(&later).await, app.file_lines(&later).await);
     let others = app.file_lines(&earlier).await;
@@ -399,7 +399,7 @@ async fn a_file_of_another_export_in_the_shared_folder_is_found() {
             .contains("it belongs to another export"),
         "{verification}"
     );
-    // Nor may it lie in the folder of a full export.
+    // Nor may it be in the folder of a full export.
     lines[place] = app
         .file_lines(&full)
         .await
@@ -425,7 +425,7 @@ async fn a_file_of_another_export_in_the_shared_folder_is_found() {
         details
             .iter()
             .any(|detail| detail
-                .starts_with("is not this export's: its files lie in AWSDynamoDB/data/")),
+                .starts_with("is not this export's: its files are in AWSDynamoDB/data/")),
         "{details:?}"
     );
     // The bytes of another file of the folder in its place.
@@ -502,7 +502,7 @@ async fn it_is_asked_for_over_http() {
         .await
         .expect_problem(422, "validation-failed");
     post("{").await.expect_problem(400, "malformed-json");
-    // Without a body it is shallow; while it runs, another request is answered with it.
+    // Without a body it is shallow; while it runs, another request returns it.
     let begun = app
         .send(app.request(Method::POST, &path))
         .await
@@ -525,7 +525,7 @@ async fn it_is_asked_for_over_http() {
     assert_eq!(ended["verification"]["status"], "passed");
     assert_ne!(ended["updated_at"], Value::Null);
     assert_eq!(version["export_status"], ended["export_status"]);
-    // Afterwards it begins anew.
+    // Afterwards a new one starts.
     assert_eq!(
         post(r#"{"deep": true}"#).await.expect(202).json["verification"]["deep"],
         true

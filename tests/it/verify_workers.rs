@@ -1,13 +1,13 @@
-//! Verification as a job: it survives restarts, is nobody's twice, and waits for S3.
+//! Verification as a job: it survives restarts, is run by one worker at a time, and waits for S3.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tableferry::aws::Aws;
-use tableferry::worker::crew::Work as _;
+use tableferry::signals::Signals;
+use tableferry::worker::runner::Worker as _;
 use tableferry::worker::verification_worker::VerificationWorker;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{BUCKET, FAR_AHEAD, NOWHERE, TestApp, create_body};
 
@@ -29,7 +29,7 @@ async fn another_worker_goes_on_where_one_stopped() {
         (&json!("running"), &json!(2), &json!(4))
     );
     drop(one);
-    // What was checked is not looked at again: its disappearance goes unnoticed.
+    // A checked file is not read again: its disappearance goes unnoticed.
     let lines = app.file_lines(&id).await;
     app.s3_delete(lines[0]["dataFileS3Key"].as_str().unwrap())
         .await;
@@ -48,11 +48,12 @@ async fn a_stop_writes_what_was_checked_and_hands_back() {
     let id = app.export_to_end(&create_body()).await;
     app.verify(&id, true).await.expect(202);
     let worker = app.slow_verifier().await;
-    worker.stopping.cancel();
+    worker.signals.stopping.cancel();
     let claimed = worker.claim(1, FAR_AHEAD).await.unwrap().remove(0);
     worker.work(claimed).await;
     assert_eq!(
-        app.verifications
+        app.workers
+            .verifications
             .claim(10, Duration::ZERO)
             .await
             .unwrap()
@@ -70,7 +71,8 @@ async fn a_late_worker_changes_nothing() {
     let late = app.slow_verifier().await;
     let held = late.claim(10, Duration::ZERO).await.unwrap().remove(0);
     assert!(
-        app.verifications
+        app.workers
+            .verifications
             .claim(10, Duration::ZERO)
             .await
             .unwrap()
@@ -82,7 +84,7 @@ async fn a_late_worker_changes_nothing() {
     assert_eq!(ended["verification"]["status"], "passed");
     late.work(held.clone()).await;
     assert_eq!(app.export(&id).await, ended);
-    // Nor does it touch the verification that was begun after the one it holds.
+    // Nor does it change the verification that was started after the one it holds.
     let begun = app.verify(&id, true).await.expect(202).json;
     late.work(held).await;
     assert_eq!(app.export(&id).await, begun);
@@ -97,7 +99,7 @@ async fn two_workers_never_hold_the_same_verification() {
     }
     let other = app.slow_verifier().await;
     let (first, second) = tokio::join!(
-        app.verifications.claim(10, Duration::ZERO),
+        app.workers.verifications.claim(10, Duration::ZERO),
         other.claim(10, Duration::ZERO)
     );
     let mut ids: Vec<_> = first
@@ -117,13 +119,7 @@ async fn it_waits_while_s3_is_away() {
     let id = app.export_to_end(&create_body()).await;
     app.verify(&id, true).await.expect(202);
     let aws = Arc::new(Aws::at_endpoints(&app.dynamodb_url, NOWHERE).await);
-    let cut_off = VerificationWorker::new(
-        app.store(),
-        aws,
-        app.chance.clone(),
-        Arc::default(),
-        CancellationToken::new(),
-    );
+    let cut_off = VerificationWorker::new(app.store(), aws, app.clock.clone(), Signals::default());
     for _ in 0..3 {
         app.step_verifications_of(&cut_off).await;
         assert_eq!(app.export(&id).await["verification"]["status"], "running");
@@ -134,7 +130,8 @@ async fn it_waits_while_s3_is_away() {
         .unwrap();
     assert_eq!(failures, 3);
     assert!(
-        app.verifications
+        app.workers
+            .verifications
             .claim(10, Duration::ZERO)
             .await
             .unwrap()
@@ -204,6 +201,7 @@ async fn a_verification_goes_with_its_export() {
     let id = app.export_to_end(&create_body()).await;
     app.verify(&id, false).await.expect(202);
     let held = app
+        .workers
         .verifications
         .claim(10, Duration::ZERO)
         .await
@@ -212,7 +210,7 @@ async fn a_verification_goes_with_its_export() {
     app.send(app.request(reqwest::Method::DELETE, &format!("/v1/exports/{id}")))
         .await
         .expect(204);
-    app.verifications.work(held).await;
+    app.workers.verifications.work(held).await;
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM export_verifications")
         .fetch_one(&app.pool)
         .await

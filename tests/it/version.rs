@@ -1,5 +1,5 @@
-//! Which commit a binary says it was built from: the build script by itself, in checkouts made for
-//! it; then the real binary.
+//! The commit that a binary reports: the build script by itself, in temporary checkouts; then the
+//! real binary.
 
 use std::ffi::OsString;
 use std::fs;
@@ -38,7 +38,7 @@ fn script(folder: &Folder) -> PathBuf {
     program
 }
 
-/// What the script prints in a folder; the error if it fails.
+/// The script's output in a folder; the error if it fails.
 fn run(program: &Path, folder: &Path, variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
     let mut command = Command::new(program);
     command
@@ -68,7 +68,7 @@ fn commit(program: &Path, folder: &Path, variables: &[(&str, &str)]) -> String {
         .to_owned()
 }
 
-/// The files of git's that make the script run again.
+/// The git files that make the script run again.
 fn watched(program: &Path, folder: &Path, profile: &str) -> Vec<PathBuf> {
     let lines = run(program, folder, &[("PROFILE", profile)]).unwrap();
     let files = lines
@@ -125,7 +125,7 @@ fn git_tells_the_commit_and_what_is_not_committed() {
     checkout(&place);
     let head = git(&place, &["rev-parse", "HEAD"])[..12].to_owned();
     assert_eq!(commit(&program, &place, &[]), head);
-    // What the binary is not made of changes nothing.
+    // Files that the binary is not built from have no effect.
     fs::write(place.join("notes.md"), "x").unwrap();
     assert_eq!(commit(&program, &place, &[]), head);
     fs::write(place.join("src/new.rs"), "").unwrap();
@@ -133,7 +133,7 @@ fn git_tells_the_commit_and_what_is_not_committed() {
     fs::remove_file(place.join("src/new.rs")).unwrap();
     fs::write(place.join("src/main.rs"), "fn main() { loop {} }").unwrap();
     assert_eq!(commit(&program, &place, &[]), format!("{head}-modified"));
-    // A worktree has a HEAD of its own; a detached one names no branch.
+    // A worktree has its own HEAD; a detached one names no branch.
     git(
         &place,
         &["worktree", "add", "--quiet", "-b", "side", "../side"],
@@ -195,7 +195,7 @@ fn a_commit_changes_a_file_that_is_watched_and_every_such_file_exists() {
 fn where_git_cannot_tell_the_variable_does_or_nobody() {
     let folder = Folder::new();
     let program = script(&folder);
-    // A copy inside of another project's checkout, and no git at all.
+    // A copy inside another project's checkout, and no git at all.
     checkout(folder.path());
     let copy = folder.path().join("copy");
     fs::create_dir(&copy).unwrap();
@@ -230,7 +230,7 @@ async fn the_binary_tells_version_and_commit() {
         tableferry::version::COMMIT
     );
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
-    // What is known to the callers of the API stays the plain version.
+    // The version in the API stays the plain version.
     let document: serde_json::Value =
         serde_json::from_slice(include_bytes!("../../openapi/openapi.json")).unwrap();
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));

@@ -1,10 +1,10 @@
-//! `Prefer: wait=N`: the answer comes with the end, or in time.
+//! `Prefer: wait=N`: the response comes with the end, or after the given time.
 
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 
-use tableferry::listener::Limits;
+use tableferry::request_limits::RequestLimits;
 
 use crate::support::{TestApp, TestOptions, create_body};
 
@@ -32,12 +32,12 @@ async fn a_create_that_waits_answers_200_when_it_ends() {
 
 #[tokio::test]
 async fn a_wait_above_the_maximum_is_cut_to_it() {
-    let front = Limits {
+    let request_limits = RequestLimits {
         longest_wait: Duration::from_secs(1),
-        ..Limits::default()
+        ..RequestLimits::default()
     };
     let app = TestApp::start_with(TestOptions {
-        front,
+        request_limits,
         ..TestOptions::default()
     })
     .await;
@@ -83,11 +83,11 @@ async fn a_change_by_another_replica_is_seen() {
             .header("prefer", "wait=50"),
     );
     let driving = async {
-        tableferry::worker::crew::step(&other, Duration::ZERO)
+        tableferry::worker::runner::step(&other, Duration::ZERO)
             .await
             .unwrap();
         app.aws.finish_exports().await;
-        tableferry::worker::crew::step(&other, Duration::from_secs(3600))
+        tableferry::worker::runner::step(&other, Duration::from_secs(3600))
             .await
             .unwrap();
     };

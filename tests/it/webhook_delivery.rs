@@ -1,4 +1,4 @@
-//! Who hears of what, under which id, and what the log says of it.
+//! Which receivers get which events, under which id, and the log of it.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Receiver, TestApp, create_body};
 
-/// The types a receiver heard, in order of their names.
+/// The event types that a receiver got, sorted.
 fn types(receiver: &Receiver) -> Vec<String> {
     let mut all: Vec<_> = receiver
         .heard()
@@ -155,7 +155,7 @@ async fn each_endpoint_has_an_id_of_its_own_that_stays_the_same() {
         app.endpoint_of(&json!({"url": receiver.url, "event_types": ["export.completed"]}))
             .await;
     }
-    // Two endpoints at one URL are two.
+    // Two endpoints with the same URL are separate.
     app.endpoint_of(&json!({"url": one.url, "event_types": ["export.completed"]}))
         .await;
     one.answer_next(500, None);
@@ -250,8 +250,8 @@ async fn an_endpoint_that_is_disabled_or_deleted_gets_nothing_more() {
         "the log outlives an endpoint"
     );
     let none = tokio_util::sync::CancellationToken::new();
-    let forever = tableferry::settings::Retention::default();
-    tableferry::worker::retention::sweep(&app.store(), forever, &app.chance, &none)
+    let forever = tableferry::worker::retention::Retention::default();
+    tableferry::worker::retention::sweep(&app.store(), forever, &app.clock, &none)
         .await
         .unwrap();
     let all = app
@@ -353,7 +353,7 @@ async fn the_log_tells_of_every_attempt() {
         (&Value::Null, &Value::Null)
     );
     assert!(
-        attempt["error"].as_str().unwrap().contains("connection")
+        attempt["error"].as_str().unwrap().contains("connect")
             && attempt["error_class"].is_string()
     );
 }

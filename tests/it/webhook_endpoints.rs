@@ -1,5 +1,5 @@
-//! Webhook endpoints: made, listed, changed and forgotten; what is refused of them; and that their
-//! secrets are shown once.
+//! Webhook endpoints: created, listed, changed and deleted; which requests are rejected; secrets
+//! are shown only once.
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ fn full() -> Value {
     })
 }
 
-/// So many entries, numbered.
+/// This many entries, numbered.
 fn many(count: usize, name: &str) -> Value {
     (0..count)
         .map(|n| (format!("{name}{n}"), json!("x")))
@@ -185,7 +185,7 @@ async fn lists_come_in_pages_newest_first() {
             link
         );
         let Some(link) = link else { break };
-        // One that is made meanwhile moves nothing.
+        // An endpoint that is created meanwhile shifts nothing.
         app.endpoint_at(URL).await;
         next = link;
     }
@@ -427,7 +427,7 @@ async fn a_secret_is_shown_once_and_never_again() {
     assert_eq!(rotated.id(), endpoint.id);
     let new = rotated.json["secret"].as_str().unwrap().to_owned();
     assert!(new.starts_with("whsec_") && new != endpoint.secret);
-    // Everything that can happen to an endpoint, and everything that can be asked of it.
+    // Everything that can happen to an endpoint, and every operation on it.
     let dying = app.endpoint_at(&gone.url).await;
     gone.answer_next(410, None);
     let export = app.export_to_end(&create_body()).await;
@@ -501,7 +501,7 @@ async fn a_secret_is_shown_once_and_never_again() {
     let log = logs.text();
     assert!(
         log.contains("webhook secret rotated") && log.contains("a webhook was not delivered"),
-        "the log was heard"
+        "the log was captured"
     );
     said.push(log);
     for hidden in [&endpoint.secret, &new, &dying.secret] {

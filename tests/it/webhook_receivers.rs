@@ -1,5 +1,5 @@
-//! Receivers that are gone, dead, overloaded or slow: what becomes of them, and that no other is
-//! delayed.
+//! Receivers that are removed, down, overloaded or slow: what happens to their deliveries, and that
+//! no other receiver is delayed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::support::{HangingReceiver, NewEndpoint, Receiver, Running, TestApp, create_body};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Less than an attempt may take, so that who waits for a slow receiver is noticed.
+/// Less than the timeout of an attempt, so that waiting for a slow receiver is noticed.
 const PROMPTLY: Duration = Duration::from_secs(12);
 
 async fn step_all(app: &TestApp) {
@@ -20,7 +20,7 @@ async fn shown(app: &TestApp, endpoint: &NewEndpoint) -> Value {
     app.get(&endpoint.path).await.expect(200).json
 }
 
-/// What a receiver heard of endpoints that were disabled.
+/// The notifications about disabled endpoints that a receiver got.
 fn disabled_heard(receiver: &Receiver) -> Vec<Value> {
     receiver
         .heard()
@@ -30,7 +30,7 @@ fn disabled_heard(receiver: &Receiver) -> Vec<Value> {
         .collect()
 }
 
-/// Makes the database forget that it was told to wait, as if the time had passed.
+/// Makes the database forget the requested pause, as if the time had passed.
 async fn let_it_be_due(app: &TestApp) {
     for sql in [
         "UPDATE webhook_deliveries SET due_at = now() WHERE status = 'PENDING'",
@@ -58,7 +58,7 @@ async fn who_answers_410_is_disabled_and_the_others_hear_of_it() {
     gone.answer_next(410, None);
     gone.answer_next(410, None);
     gone.answer_next(500, None);
-    // Four were claimed at once; what is in hand still goes out.
+    // Four were claimed at once; attempts in flight are still sent.
     app.step_due_deliveries().await;
     let state = shown(&app, &leaving).await;
     assert_eq!(
@@ -113,7 +113,7 @@ async fn who_answers_410_is_disabled_and_the_others_hear_of_it() {
             .iter()
             .any(|d| d["attempts"][0]["error_class"] == "gone")
     );
-    // Back again, by hand.
+    // Enabled again by the operator.
     app.patch(&leaving.path, &json!({"disabled": false}))
         .await
         .expect(200);
@@ -175,7 +175,7 @@ async fn five_days_of_nothing_but_failures_disable() {
     assert_eq!(
         shown(&app, &endpoint).await["failing_since"],
         Value::Null,
-        "a success begins anew"
+        "a success resets it"
     );
     app.advance(HOUR * 30).await;
     fail(&endpoint).await;
@@ -263,7 +263,7 @@ async fn an_overloaded_receiver_is_left_alone_and_the_others_are_not() {
         busy.answer_next(status, Some("300"));
         app.step_due_deliveries().await;
         assert_eq!((busy.heard().len(), well.heard().len()), (1, 1), "{status}");
-        // Another event: due at once, but not for a receiver that asked for five minutes.
+        // Another event: due immediately, but not for a receiver that asked for five minutes.
         app.aws.finish_exports().await;
         app.step_exports().await;
         app.step_due_deliveries().await;
@@ -312,7 +312,7 @@ async fn an_answer_that_was_on_its_way_does_not_end_the_pause_a_receiver_asked_f
     app.ping(&endpoint).await;
     busy.answer_next(429, Some("300"));
     busy.answer_next(204, None);
-    // Both are in hand: the first is answered 429, the second 204.
+    // Both are in flight: the first is answered 429, the second 204.
     assert_eq!(app.step_due_deliveries().await, 2);
     app.ping(&endpoint).await;
     assert_eq!(app.step_due_deliveries().await, 0);
@@ -354,7 +354,7 @@ async fn a_receiver_that_hangs_never_delays_another() {
         well.hears(60).await;
     })
     .await
-    .expect("a healthy receiver hears although others hang");
+    .expect("a healthy receiver gets webhooks although others hang");
     assert_eq!(
         (hanging.connections(), failing.connections()),
         (16, 2),
@@ -371,7 +371,7 @@ async fn callbacks_to_one_origin_share_a_cap_and_others_are_not_delayed() {
         HangingReceiver::start().await,
     );
     let id = app.export_to_end(&create_body()).await;
-    // Twenty callbacks at different paths of one receiver.
+    // Twenty callbacks with different paths at one receiver.
     sqlx::query(
         "INSERT INTO webhook_deliveries (id, export_id, event_type, url, body, status, due_at, created_at)
         SELECT gen_random_uuid(), $1, 'export.completed', $2 || '/' || n, '{}', 'PENDING', now(), now() FROM generate_series(1, 20) n",
@@ -389,7 +389,7 @@ async fn callbacks_to_one_origin_share_a_cap_and_others_are_not_delayed() {
         well.hears(1).await;
     })
     .await
-    .expect("a healthy receiver hears although callbacks hang");
+    .expect("a healthy receiver gets webhooks although callbacks hang");
     assert_eq!(hanging.connections(), 16);
     drop(running);
 }
@@ -402,11 +402,12 @@ async fn a_receiver_at_its_cap_gets_more_as_soon_as_it_has_answered() {
         app.ping(&endpoint).await;
     }
     // What the pings left.
-    app.deliveries.due.notified().await;
+    let due = &app.workers.deliveries.signals.delivery_due;
+    due.received().await;
     assert_eq!(app.step_due_deliveries().await, 16);
-    timeout(PROMPTLY, app.deliveries.due.notified())
+    timeout(PROMPTLY, due.received())
         .await
-        .expect("the worker is told to look again");
+        .expect("the worker is notified to claim again");
     assert_eq!(app.step_due_deliveries().await, 1);
 }
 
@@ -430,7 +431,7 @@ async fn what_was_disabled_or_deleted_after_the_worker_looked_is_not_claimed() {
         .expect(204);
     assert!(
         store
-            .claim_deliveries(&shares, Duration::ZERO, app.chance.now())
+            .claim_deliveries(&shares, Duration::ZERO, app.clock.now())
             .await
             .unwrap()
             .is_empty()

@@ -1,11 +1,11 @@
-//! Sending again: a ping, one delivery, and everything that failed since a time, as a job that
-//! survives a restart.
+//! Sending again: a ping, one delivery, and everything that failed since a given time, as a job
+//! that survives a restart.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tableferry::signals::Signals;
 use tokio::time::timeout;
 
 use crate::support::{
@@ -319,7 +319,7 @@ async fn a_job_of_any_size_goes_on_after_a_restart() {
     assert_eq!(
         (&paused["examined"], &paused["queued"]),
         (&json!(1000), &json!(1000)),
-        "it pauses while so many wait"
+        "it pauses while that many wait"
     );
     assert!(paused["covered_until"].is_string());
     app.step_webhook_jobs().await;
@@ -334,7 +334,7 @@ async fn a_job_of_any_size_goes_on_after_a_restart() {
     assert_eq!(job(&app, &id).await, paused);
     let running = (
         Running::deliveries(&app),
-        Running::start(&app.webhook_jobs, &Arc::default()),
+        Running::start(&app.workers.webhook_jobs, &Signals::default()),
     );
     timeout(Duration::from_secs(60), receiver.hears(1301))
         .await

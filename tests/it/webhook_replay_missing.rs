@@ -1,5 +1,5 @@
-//! Sending what was never sent: to an endpoint that did not exist then, was disabled, or wanted
-//! others; and never twice.
+//! Sends events that were never sent: to an endpoint that did not exist then, was disabled, or had
+//! other filters; and never twice.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,6 @@ async fn step_all(app: &TestApp) {
     while app.step_deliveries().await > 0 {}
 }
 
-/// Stores a job.
 async fn ask(app: &TestApp, endpoint: &NewEndpoint, since: &str) -> String {
     let answer = app
         .post(
@@ -27,7 +26,7 @@ async fn ask(app: &TestApp, endpoint: &NewEndpoint, since: &str) -> String {
     answer.id()
 }
 
-/// Stores a job and does it: how much it looked at, and how much it sends.
+/// Stores a job and runs it: how many events it checked, and how many it sends.
 async fn replay(app: &TestApp, endpoint: &NewEndpoint, since: &str) -> (i64, i64) {
     let id = ask(app, endpoint, since).await;
     app.step_webhook_jobs().await;
@@ -47,7 +46,7 @@ async fn finished(app: &TestApp, id: &str) -> (i64, i64) {
     )
 }
 
-/// What was heard: the export and the type of each event.
+/// The received webhooks: the export and the type of each event.
 fn events(receiver: &Receiver) -> Vec<(String, String)> {
     let event = |event: Value| {
         (
@@ -224,7 +223,8 @@ async fn live_events_and_several_jobs_at_once_send_nothing_twice() {
         ask(&app, &endpoint, &ago(60)).await,
         ask(&app, &endpoint, &ago(60)).await,
     );
-    // Only what is due: a step over waiting times would take what another worker has in hand.
+    // Only what is due: a step that ignores waiting times would take what another worker has in
+    // flight.
     tokio::join!(
         app.step_webhook_jobs(),
         app.step_exports(),

@@ -1,5 +1,5 @@
-//! What signs webhooks: every valid secret (v1) and the keys of the service (v1a), verified as a
-//! receiver would; and how both are kept.
+//! Webhook signatures: every valid secret (v1) and the keys of the service (v1a), verified as a
+//! receiver would; and how both are stored.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn signed(received: &Received) -> Vec<u8> {
     bytes
 }
 
-/// Whether a secret verifies the request, as the libraries do: one fitting signature is enough.
+/// Whether a secret verifies the request, as the libraries do: one matching signature is enough.
 fn verifies(received: &Received, secret: &str) -> bool {
     let key = hmac::Key::new(
         hmac::HMAC_SHA256,
@@ -84,7 +84,7 @@ async fn rotate(app: &TestApp, endpoint: &NewEndpoint, body: &Value) -> String {
     answer.json["secret"].as_str().unwrap().to_owned()
 }
 
-/// Sends a ping and gives what the receiver heard of it.
+/// Sends a ping and returns what the receiver got.
 async fn pinged(app: &TestApp, endpoint: &NewEndpoint, receiver: &Receiver) -> Received {
     app.ping(endpoint).await;
     assert_eq!(app.step_deliveries().await, 1);
@@ -322,7 +322,7 @@ async fn without_an_encryption_key_it_works_too_and_with_one_later() {
     assert!(verifies(&heard, &endpoint.secret) && public_key_verifies(&heard, &keys[0]));
     assert!(
         everything_stored(&app).await.contains("whsec_"),
-        "in clear, as the operator was told"
+        "in plain text, as the operator was warned"
     );
     let later = TestApp::start_with(TestOptions {
         database_url: Some(app.database_url.clone()),
@@ -364,7 +364,7 @@ async fn an_encryption_key_is_replaced_without_losing_anything() {
             && public_key_verifies(&heard, &keys[0])
     );
     assert_eq!(public_keys(&replaced).await, keys);
-    // Without the old key nothing goes out that the receiver could not verify.
+    // Without the old key nothing is sent that the receiver could not verify.
     let lost = TestApp::start_with(on(&[OTHER_KEY])).await;
     let before = receiver.heard().len();
     let id = lost.ping(&endpoint).await;

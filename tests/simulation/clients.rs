@@ -1,45 +1,42 @@
-//! What the clients ask for.
+//! The clients' actions.
 
-use tableferry::domain::arn::TableArn;
+use tableferry::domain::aws::arn::TableArn;
+use tableferry::domain::aws::s3::{S3Bucket, S3Destination, S3Prefix};
 use tableferry::domain::duration::CreateTimeout;
+use tableferry::domain::export::attempt::{Attempt, RetryPolicy};
+use tableferry::domain::export::labels::Labels;
+use tableferry::domain::export::request::{ExportFormat, ExportKind, ExportRequest};
 use tableferry::domain::export::{Export, ExportState, Origin};
 use tableferry::domain::ids::{ClientToken, ExportId};
-use tableferry::domain::labels::Labels;
-use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
-use tableferry::domain::retry::{Attempt, RetryPolicy};
-use tableferry::domain::s3::{S3Bucket, S3Destination, S3Prefix};
 use tableferry::domain::timestamp::Timestamp;
 use tableferry::domain::webhook::Callback;
 use tableferry::domain::webhook::url::WebhookUrl;
 
 use super::dice::Dice;
 
-/// What a run is about: narrow times are found sooner by runs that are made for them.
+/// The focus of a run. Narrow races are found sooner by runs that aim at them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
-    /// Nothing in particular.
+    /// No focus.
     Anything,
-    /// Time-outs of seconds, and answers that come as late.
+    /// Timeouts of seconds, and responses that are as late.
     Haste,
-    /// The same, and nothing else goes wrong.
+    /// The same, without any other fault.
     Doubt,
     /// Starts that do not succeed until their token is old.
     Age,
 }
 
-/// What a client does.
 #[derive(Debug, Clone)]
 pub enum ClientAction {
-    /// Asks for an export, with its number as the idempotency key; again until it hears that it was
-    /// stored.
+    /// Requests an export, with its number as the idempotency key; repeats until the response says
+    /// that it was stored.
     Create(u32, Box<ExportRequest>),
-    /// Cancels an export.
     Cancel(ExportId),
-    /// Deletes an export, by force if so.
+    /// Deletes an export, optionally with `force`.
     Delete(ExportId, bool),
 }
 
-/// The tables that are exported.
 pub fn tables() -> Vec<TableArn> {
     let arn = |name| {
         TableArn::parse(&format!(
@@ -50,7 +47,6 @@ pub fn tables() -> Vec<TableArn> {
     vec![arn("Orders"), arn("Customers")]
 }
 
-/// A request of a client.
 pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) -> ExportRequest {
     let timeout = match theme {
         Theme::Anything => dice.pick(&["2s", "20s", "60s", "10m", "60m", "60m", "7h", "9h", "24h"]),
@@ -58,7 +54,7 @@ pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) 
         Theme::Doubt => dice.pick(&["1s", "2s", "5s", "20s"]),
         Theme::Age => dice.pick(&["7h", "9h", "24h", "24h"]),
     };
-    let url = WebhookUrl::stored("https://receiver.example/hook").expect("a URL");
+    let url = WebhookUrl::from_db("https://receiver.example/hook").expect("a URL");
     ExportRequest {
         table_arn: tables[dice.below(tables.len())].clone(),
         destination: S3Destination {
@@ -105,7 +101,7 @@ pub fn new_export(request: ExportRequest, id: ExportId, now: Timestamp, dice: &m
 }
 
 impl ClientAction {
-    /// For the story.
+    /// A description for the trace.
     pub fn in_words(&self) -> String {
         match self {
             Self::Create(number, request) => {

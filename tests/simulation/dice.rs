@@ -1,16 +1,14 @@
-//! The only source of randomness: one seed decides everything that happens in a run.
+//! The only source of randomness: one seed decides everything in a run.
 
 use std::time::Duration;
 
-use tableferry::domain::backoff::Jitter;
+use tableferry::domain::lifecycle::backoff::Jitter;
 use uuid::Uuid;
 
-/// Draws what happens next.
 #[derive(Debug)]
 pub struct Dice(fastrand::Rng);
 
 impl Dice {
-    /// The dice of a seed.
     pub fn of_seed(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }
@@ -35,34 +33,33 @@ impl Dice {
         of[self.below(of.len())]
     }
 
-    /// A duration in this range of milliseconds, evenly.
+    /// A duration in this range of milliseconds, uniformly distributed.
     pub fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_micros(self.0.u64(from * 1000..to * 1000))
     }
 
-    /// A duration in this range of seconds, short ones as likely as long ones: 10 s to 100 s as
-    /// often as 1 h to 10 h.
+    /// A duration in this range of seconds, log-uniformly distributed: 10 s to 100 s is as likely
+    /// as 1 h to 10 h.
     pub fn any_scale(&mut self, from_s: f64, to_s: f64) -> Duration {
         let (low, high) = (from_s.ln(), to_s.ln());
         Duration::from_secs_f64((low + (high - low) * self.0.f64()).exp())
     }
 
-    /// A probability: in most runs none or little, in some a lot.
+    /// A probability: zero or small in most runs, large in some.
     pub fn probability(&mut self) -> f64 {
         self.pick(&[0.0, 0.0, 0.0, 0.02, 0.1, 0.3])
     }
 
-    /// Randomness for the delays that the domain spreads.
+    /// Randomness for the delays that the domain jitters.
     pub fn jitter(&mut self) -> Jitter {
         Jitter(self.0.f64())
     }
 
-    /// Seeds an order of its own.
+    /// A seed for another generator.
     pub fn seed(&mut self) -> u64 {
         self.0.u64(..)
     }
 
-    /// An identifier.
     pub fn uuid(&mut self) -> Uuid {
         Uuid::from_u128(self.0.u128(..))
     }

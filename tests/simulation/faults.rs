@@ -1,66 +1,66 @@
-//! What can go wrong in a run, and how much of it does: drawn once from the seed, so that some runs
-//! are calm and some wild.
+//! The faults of a run and their rates: drawn once from the seed, so that some runs are calm and
+//! some are wild.
 
 use std::time::Duration;
 
-use tableferry::domain::timing::AWS_CALL_TIMEOUT;
+use tableferry::domain::lifecycle::timing::AWS_CALL_TIMEOUT;
 
 use super::dice::Dice;
 
-/// How one call travels.
+/// The delivery of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Travel {
-    /// AWS does it and the worker hears the answer.
+    /// AWS handles it and the worker receives the response.
     Answered {
-        /// From the sending to the doing.
+        /// From sending to handling.
         done_after: Duration,
     },
-    /// AWS does it, but the worker hears nothing of it: its time-out passes, or the connection
-    /// breaks before or after the doing.
+    /// AWS handles it, but the worker gets no response: it times out, or the connection breaks
+    /// before or after the handling.
     Unheard {
-        /// From the sending to the doing.
+        /// From sending to handling.
         done_after: Duration,
-        /// From the sending to the worker's giving up.
+        /// From sending until the worker gives up.
         given_up_after: Duration,
     },
     /// The call never arrives.
     Lost {
-        /// From the sending to the worker's giving up.
+        /// From sending until the worker gives up.
         given_up_after: Duration,
     },
 }
 
-/// What AWS itself does wrong with a call that arrives.
+/// A fault of AWS for a call that arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AwsFault {
-    /// ThrottlingException: not looked at.
+    /// ThrottlingException: not handled.
     Throttled,
     /// LimitExceededException: not started.
     LimitExceeded,
-    /// AccessDeniedException or ExpiredTokenException: not looked at.
+    /// AccessDeniedException or ExpiredTokenException: not handled.
     Denied,
-    /// InternalServerError, and nothing was done.
+    /// InternalServerError, not handled.
     ErrorBefore,
-    /// InternalServerError, but it was done.
+    /// InternalServerError, but handled.
     ErrorAfter,
-    /// ExportNotFoundException for an export that is there.
+    /// ExportNotFoundException for an export that exists.
     NotFound,
-    /// A page token of a list is refused.
+    /// A page token of a list is rejected.
     PageRefused,
 }
 
-/// What becomes of a write to the database.
+/// The fate of a database write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit {
     /// Committed, and the writer knows.
     Known,
-    /// Committed, but the answer is lost.
+    /// Committed, but the response is lost.
     Unheard,
     /// Not committed.
     Failed,
 }
 
-/// How often each thing goes wrong.
+/// The rate of each fault.
 #[derive(Debug, Clone)]
 pub struct Faults {
     lost: f64,
@@ -69,21 +69,20 @@ pub struct Faults {
     aws: [(AwsFault, f64); 7],
     commit_failed: f64,
     commit_unheard: f64,
-    /// A worker is paused at an event of its own.
+    /// A worker is paused at one of its events.
     pub pause: f64,
-    /// A worker is killed at an event of its own.
+    /// A worker is killed at one of its events.
     pub crash: f64,
     short_pauses: bool,
-    /// A claimed start is handed back unasked, because its lane is throttled.
+    /// A claimed start is released without a call, because its lane is throttled.
     pub handed_back: f64,
-    /// How likely a list does not show an export.
+    /// The probability that a list does not contain an export.
     pub hidden: f64,
-    /// All of AWS's answers take seconds. This is no fault: it never heals.
+    /// All responses of AWS take seconds. This is not a fault, so it is never healed.
     slow_aws: bool,
 }
 
 impl Faults {
-    /// Draws the faults of a run.
     pub fn draw(dice: &mut Dice) -> Self {
         let kinds = [
             AwsFault::Throttled,
@@ -110,7 +109,7 @@ impl Faults {
         }
     }
 
-    /// Many answers are lost, exports are not found, and workers are paused now and then.
+    /// Many responses are lost, exports are not found, and workers are sometimes paused.
     pub fn stir(&mut self) {
         for (_, probability) in self
             .aws
@@ -123,19 +122,19 @@ impl Faults {
         self.pause = self.pause.max(0.02);
     }
 
-    /// Nothing goes wrong but that answers to starts are lost and workers paused for about as long
-    /// as a claim holds.
+    /// The only faults: responses to starts are lost, and workers are paused for about the duration
+    /// of a lease.
     pub fn only_doubt(&mut self) {
         self.heal();
         (self.unheard_starts, self.pause, self.short_pauses) = (0.5, 0.03, true);
     }
 
-    /// No pause is much longer than a claim holds.
+    /// No pause is much longer than a lease.
     pub fn keep_pauses_short(&mut self) {
         self.short_pauses = true;
     }
 
-    /// From now on nothing goes wrong.
+    /// From now on there are no faults.
     pub fn heal(&mut self) {
         *self = Self {
             lost: 0.0,
@@ -153,7 +152,7 @@ impl Faults {
         };
     }
 
-    /// How a call travels that is sent now.
+    /// The delivery of a call that is sent now.
     pub fn travel(&self, is_start: bool, dice: &mut Dice) -> Travel {
         let done_after = match dice.below(10) {
             // Two calls take longer than a lease.
@@ -187,7 +186,7 @@ impl Faults {
         }
     }
 
-    /// What AWS does wrong with a call that it is doing now.
+    /// AWS's fault, if any, for the call that it is handling now.
     pub fn at_aws(&self, dice: &mut Dice) -> Option<AwsFault> {
         self.aws
             .iter()
@@ -195,7 +194,6 @@ impl Faults {
             .map(|(kind, _)| *kind)
     }
 
-    /// What becomes of a write to the database.
     pub fn commit(&self, dice: &mut Dice) -> Commit {
         if dice.chance(self.commit_failed) {
             Commit::Failed
@@ -206,7 +204,7 @@ impl Faults {
         }
     }
 
-    /// How long a worker is paused: often just about as long as a claim holds.
+    /// How long a worker is paused: often about the duration of a lease.
     pub fn pause_length(&self, dice: &mut Dice) -> Duration {
         match dice.below(if self.short_pauses { 2 } else { 4 }) {
             0 => dice.millis(1000, 6000),

@@ -1,43 +1,38 @@
-//! What must hold after every event, and at the end.
+//! The invariants that are checked after every event and at the end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tableferry::domain::event::EventKind;
+use tableferry::domain::export::event::EventKind;
 use tableferry::domain::export::{Export, ExportState, Failed, TimedOut};
 use tableferry::domain::ids::ExportId;
+use tableferry::domain::lifecycle::timing::{AWS_MEMORY, DOUBT_SEARCHED_FOR};
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::domain::timing::{AWS_MEMORY, DOUBT_SEARCHED_FOR};
 use tableferry::domain::webhook::event_type::WebhookEventType;
 
 use super::model_aws::{ModelAws, request_no};
 use super::model_store::ModelStore;
 
-/// Where an export stands, as far as it matters here.
+/// An export's state, in the detail that matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// PENDING.
     Pending,
-    /// IN_PROGRESS.
     InProgress,
-    /// COMPLETED.
     Completed,
-    /// FAILED by AWS's word.
+    /// FAILED, as reported by AWS.
     FailedByAws,
     /// FAILED because AWS refused to start it.
     Refused,
-    /// CANCELLED.
     Cancelled,
     /// TIMED_OUT, accepted by AWS and still followed.
     TimedOutFollowed,
     /// TIMED_OUT before AWS accepted it.
     TimedOutUnstarted,
-    /// TIMED_OUT, and a start of it got no answer.
+    /// TIMED_OUT, and a start was not answered.
     TimedOutInDoubt,
 }
 
 impl Standing {
-    /// Of an export.
     pub fn of(export: &Export) -> Self {
         match &export.state {
             ExportState::Pending => Self::Pending,
@@ -52,7 +47,7 @@ impl Standing {
         }
     }
 
-    /// The diagram in `crates/domain/src/export.rs`, with the steps that stay where they are.
+    /// The diagram in `crates/domain/src/export/mod.rs`, plus the steps that keep the state.
     fn may_become(self, next: Self) -> bool {
         use Standing::{
             Cancelled, Completed, FailedByAws, InProgress, Pending, Refused, TimedOutFollowed,
@@ -73,7 +68,7 @@ impl Standing {
         }
     }
 
-    /// It says that AWS runs nothing for this request and never will.
+    /// It states that AWS runs nothing for this request and never will.
     fn says_never_started(self) -> bool {
         matches!(
             self,
@@ -82,7 +77,7 @@ impl Standing {
     }
 }
 
-/// What was last seen of an export.
+/// The last observed state of an export.
 #[derive(Debug)]
 struct Seen {
     version: i32,
@@ -90,25 +85,24 @@ struct Seen {
     announced: Vec<&'static str>,
 }
 
-/// How far polls of TIMED_OUT exports are apart at most, and a little more.
+/// The maximum interval between polls of TIMED_OUT exports, plus some tolerance.
 const SLOWEST_POLL: Duration = Duration::from_secs(7 * 3600);
 
-/// Watches the store and AWS.
 #[derive(Debug, Default)]
 pub struct Witness {
     seen: BTreeMap<ExportId, Seen>,
 }
 
-/// What is wrong, in words.
+/// The violation, in words.
 pub type Verdict = Result<(), String>;
 
 impl Witness {
-    /// Its client deleted an export.
+    /// Records that a client deleted an export.
     pub fn deleted(&mut self, id: ExportId) {
         self.seen.remove(&id);
     }
 
-    /// Everything that must hold after every event.
+    /// All invariants that must hold after every event.
     pub fn check(&mut self, store: &ModelStore, aws: &ModelAws) -> Verdict {
         if let Some(lost) = self.seen.keys().find(|id| !store.exports.contains_key(id)) {
             return Err(format!(
@@ -172,7 +166,7 @@ impl Witness {
                         export.version
                     ));
                 }
-                if WebhookEventType::of(*kind).is_some_and(WebhookEventType::is_end)
+                if WebhookEventType::from_event(*kind).is_some_and(WebhookEventType::is_end)
                     && export.request.callback.is_some()
                 {
                     seen.announced.push(kind.as_str());
@@ -199,7 +193,7 @@ impl Witness {
         Ok(())
     }
 
-    /// What must hold after all faults were healed at `healed_at` and nothing is left to do.
+    /// The invariants after all faults were healed at `healed_at` and no work is left.
     pub fn check_end(&self, store: &ModelStore, aws: &ModelAws, healed_at: Timestamp) -> Verdict {
         for (id, export) in &store.exports {
             let standing = Standing::of(export);
@@ -207,7 +201,7 @@ impl Witness {
                 return Err(format!("{} never ended: it is {standing:?}", name(*id)));
             }
             let number = request_no(&export.request);
-            // AWS tells of an end for 90 days; the slow poll of a TIMED_OUT export may come that
+            // AWS reports an end for 90 days; the slow poll of a TIMED_OUT export may come that
             // long after it.
             let told_until = |began_at: Timestamp| began_at.plus(AWS_MEMORY - SLOWEST_POLL);
             let hearable = |began_at, ends_at| healed_at.max(ends_at) < told_until(began_at);
@@ -219,7 +213,7 @@ impl Witness {
                 } else {
                     Standing::FailedByAws
                 };
-                // It may have been searched for in vain while AWS hid it, until that was given up.
+                // A search may have missed it while AWS hid it, until the search was given up.
                 let given_up = export.deadline().plus(DOUBT_SEARCHED_FOR - SLOWEST_POLL);
                 if standing == Standing::TimedOutInDoubt && healed_at >= given_up {
                     continue;
@@ -236,7 +230,7 @@ impl Witness {
     }
 }
 
-/// What has not ended is looked at again; what has is not.
+/// An export that has not ended is scheduled; an ended one is not.
 fn check_schedule(id: ExportId, export: &Export, store: &ModelStore) -> Verdict {
     let forgotten = store
         .events
@@ -250,7 +244,7 @@ fn check_schedule(id: ExportId, export: &Export, store: &ModelStore) -> Verdict 
     };
     match (wanted, store.schedule.contains_key(&id)) {
         (true, false) => Err(format!(
-            "{} is {:?}, but nobody will look at it again",
+            "{} is {:?}, but it is not scheduled",
             name(id),
             Standing::of(export)
         )),
@@ -263,11 +257,11 @@ fn check_schedule(id: ExportId, export: &Export, store: &ModelStore) -> Verdict 
     }
 }
 
-/// What is said here of a start is true at AWS.
+/// Every recorded start is true at AWS.
 fn check_against_aws(id: ExportId, export: &Export, aws: &ModelAws) -> Verdict {
     let number = request_no(&export.request);
     let standing = Standing::of(export);
-    // AWS remembers no longer than 90 days: what it forgot before we gave up could not be known.
+    // AWS remembers exports for 90 days: what it forgot before the service gave up cannot be known.
     let knowable = || {
         aws.accepted
             .iter()
@@ -297,7 +291,7 @@ fn check_against_aws(id: ExportId, export: &Export, aws: &ModelAws) -> Verdict {
     }
 }
 
-/// An export's name in a story.
+/// An export's name in a trace.
 pub fn name(id: ExportId) -> String {
     format!("export {}", id.0.as_u128())
 }

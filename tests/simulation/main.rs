@@ -2,41 +2,43 @@
 //! between them.
 //!
 //! Each seed is one world: a few exports, three workers on one database, an AWS that throttles,
-//! fails, forgets answers and deletes tables, a database that loses writes and answers, processes
-//! that are paused for hours or killed at any line. Time is a number, so 90 days take milliseconds.
-//! The decisions are those of `tableferry::domain::step` itself; the SQL of `crates/store` and the
-//! calls of `src/worker` are modelled ([`model_store`], [`model_worker`]), as is AWS
-//! ([`model_aws`]). After every event the promises are checked ([`invariants`]): nothing accepted
-//! is lost, nothing is started twice, nobody writes late, every end is told once. At the end all
-//! faults are healed, and everything must come to its end.
+//! fails, loses responses and deletes tables, a database that loses writes and responses, processes
+//! that are paused for hours or killed at any point. Time is a number, so 90 days take
+//! milliseconds. The decisions are those of `tableferry::domain::lifecycle::step` itself. The SQL
+//! of `crates/store` and the calls of `src/worker` are modelled ([`model_store`],
+//! [`model_worker`]), and so is AWS ([`model_aws`]). After every event the promises are checked
+//! ([`invariants`]): no accepted export is lost, none is started twice, stale writers are fenced
+//! off, and every end is announced once. At the end all faults are healed, and every export must
+//! end.
 //!
-//! A failing seed tells its story. To see it again: `SIMULATION_SEED=123 cargo test --test
-//! simulation`. To run more than usual: `SIMULATION_SEEDS=100000 cargo test --release --test
+//! A failing seed prints its trace. To repeat it: `SIMULATION_SEED=123 cargo test --test
+//! simulation`. To run more seeds: `SIMULATION_SEEDS=100000 cargo test --release --test
 //! simulation`.
 //!
-//! All times are those of `tableferry::domain::timing`. The model of the store is held against the
-//! real one by a differential test (`tests/it/differential.rs`); the model of the worker follows
-//! `src/worker` by hand, with the rules in [`rules`].
+//! All times are those of `tableferry::domain::lifecycle::timing`. A differential test
+//! (`tests/it/differential`) compares the model of the store with the real one. The model of the
+//! worker follows `src/worker` by hand, with the rules in [`rules`].
 
+mod call_checks;
 mod clients;
 mod dice;
+mod events;
 mod faults;
-mod happenings;
 mod invariants;
 mod model_aws;
 mod model_store;
 mod model_worker;
+mod nemesis;
 mod rules;
 mod world;
 
 use rules::{AS_BUILT, ClaimFence, Rules};
 use world::{Failure, Tally, run};
 
-/// How many seeds run when nobody says otherwise.
+/// The default number of seeds.
 const SEEDS: u64 = 1000;
 
-/// What must happen in a thousand seeds at least a few times: where nothing goes wrong, nothing is
-/// proven.
+/// What must happen at least a few times in a thousand seeds: a run without faults proves nothing.
 const NOTEWORTHY: [&str; 14] = [
     "calls of searches",
     "cancelled",
@@ -62,7 +64,7 @@ fn number_from(variable: &str) -> Option<u64> {
     })
 }
 
-/// Runs a seed; if it fails, once more to tell its story.
+/// Runs a seed; if it fails, runs it again to print its trace.
 fn run_or_tell(seed: u64) -> Tally {
     run(seed, AS_BUILT, false).unwrap_or_else(|_| {
         let Failure { what, story } = run(seed, AS_BUILT, true).expect_err("a seed does the same every time");
@@ -94,7 +96,7 @@ fn every_promise_holds_whatever_goes_wrong() {
     );
 }
 
-/// Fails unless some seed shows that this is wrong with these rules.
+/// Fails unless some seed violates an invariant with these rules.
 fn is_noticed(rules: Rules, complaint: &str) {
     let noticed = (0..3 * SEEDS)
         .any(|seed| run(seed, rules, false).is_err_and(|failure| failure.what.contains(complaint)));
@@ -219,7 +221,7 @@ fn claims_that_end_before_the_work_does_are_noticed() {
     );
     is_noticed(
         Rules {
-            search_renews_hold: false,
+            search_renews_lease: false,
             ..AS_BUILT
         },
         "does not come to rest",

@@ -1,72 +1,64 @@
-//! What AWS does with the export calls: the rules of `facts/dynamodb-exports.md`, section 2, and
-//! its failures.
+//! A model of AWS's export calls: quotas, throttling, client tokens and failures, as documented by
+//! AWS.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tableferry::domain::arn::{ExportArn, TableArn};
-use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
-use tableferry::domain::description::{
+use tableferry::domain::aws::arn::{ExportArn, TableArn};
+use tableferry::domain::aws::description::{
     DescribedRequest, DescribedStatus, ExportDescription, Written,
 };
+use tableferry::domain::aws::failure::{AwsFailure, FailureClass};
+use tableferry::domain::export::request::ExportRequest;
 use tableferry::domain::ids::ClientToken;
-use tableferry::domain::request::ExportRequest;
+use tableferry::domain::lifecycle::timing::{AWS_MEMORY, AWS_TOKEN_LIFE};
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::domain::timing::{AWS_MEMORY, AWS_TOKEN_LIFE};
 
 use super::dice::Dice;
 use super::faults::AwsFault;
 
-/// How many exports a page of ListExports holds here (AWS: 25).
+/// The number of exports on a page of ListExports here (AWS: 25).
 const PAGE: usize = 2;
 
-/// A call to AWS.
 #[derive(Debug, Clone)]
 pub enum Call {
     /// ExportTableToPointInTime.
     Start(Box<ExportRequest>, ClientToken),
     /// DescribeExport.
     Describe(ExportArn),
-    /// ListExports: of a table or of the account; the page of this token.
+    /// ListExports: of a table or of the account, with this page token.
     List(Option<TableArn>, Option<String>),
 }
 
-/// An answer of AWS.
 #[derive(Debug, Clone)]
 pub enum Said {
-    /// To a start or a look.
+    /// The response to a start or a poll.
     Export(Box<ExportDescription>),
-    /// A page of ARNs with their beginnings, in whatever order, and the token of the next.
+    /// A page of ARNs with their start times, in any order, and the token of the next page.
     Page(Vec<(String, Timestamp)>, Option<String>),
 }
 
-/// An answer, or why there is none.
+/// A response, or why there is none.
 pub type Answer = Result<Said, AwsFailure>;
 
-/// A table: exports of an earlier table of the same name are not listed under it.
+/// A table. Exports of an earlier table with the same name are not listed under it.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// Its name and place.
     pub arn: TableArn,
-    /// It exists.
     pub exists: bool,
-    /// Point-in-time recovery is on.
+    /// Point-in-time recovery is enabled.
     pub recovery: bool,
     generation: u32,
 }
 
-/// An export that AWS accepted.
 #[derive(Debug, Clone)]
 pub struct AwsExport {
-    /// Its name.
     pub arn: ExportArn,
-    /// Which request of a client it belongs to.
+    /// The client request that it belongs to.
     pub request_no: u32,
-    /// When AWS began.
     pub began_at: Timestamp,
-    /// When AWS ends it.
     pub ends_at: Timestamp,
-    /// COMPLETED then, else FAILED.
+    /// Its outcome: COMPLETED, otherwise FAILED.
     pub ends_well: bool,
     token: ClientToken,
     request: ExportRequest,
@@ -74,7 +66,6 @@ pub struct AwsExport {
 }
 
 impl AwsExport {
-    /// Whether AWS still knows it.
     pub fn is_remembered(&self, now: Timestamp) -> bool {
         now.since(self.began_at) < AWS_MEMORY
     }
@@ -111,23 +102,20 @@ impl AwsExport {
 /// AWS: one account in one region.
 #[derive(Debug)]
 pub struct ModelAws {
-    /// Its tables.
     pub tables: Vec<Table>,
-    /// Every export it ever accepted, oldest first.
+    /// Every export that was ever accepted, oldest first.
     pub accepted: Vec<AwsExport>,
-    /// Those of each request of a client.
+    /// The exports of each client request.
     pub accepted_by_request: BTreeMap<u32, u32>,
     /// Until when every call meets this fault.
     pub trouble: Option<(AwsFault, Timestamp)>,
-    /// Lists are in an order of their own, of this seed; newest first without one.
+    /// Lists are in an order that is derived from this seed; newest first without one.
     pub shuffled: Option<u64>,
-    /// A conflict of a token with changed parameters was answered. None of our calls may ever cause
-    /// one.
+    /// A client token was sent with changed parameters. The service must never do that.
     pub conflicts: u32,
 }
 
 impl ModelAws {
-    /// An account with these tables.
     pub fn with_tables(tables: Vec<TableArn>) -> Self {
         let table = |arn| Table {
             arn,
@@ -146,14 +134,14 @@ impl ModelAws {
         }
     }
 
-    /// Deletes a table, or makes it anew under the same name.
+    /// Deletes a table, or creates it again under the same name.
     pub fn delete_or_make_table(&mut self, index: usize) {
         let table = &mut self.tables[index];
         table.exists = !table.exists;
         table.generation += u32::from(table.exists);
     }
 
-    /// Every table is there and can be exported, and no trouble lasts.
+    /// Every table exists and can be exported, and no lasting fault is left.
     pub fn heal(&mut self) {
         self.trouble = None;
         for index in 0..self.tables.len() {
@@ -164,7 +152,7 @@ impl ModelAws {
         }
     }
 
-    /// Does one call, with this fault.
+    /// Handles one call, with this fault.
     pub fn answer(
         &mut self,
         call: &Call,
@@ -221,8 +209,8 @@ impl ModelAws {
         }
     }
 
-    /// A replay is refused like a first call when the table is gone. A refused call reserves
-    /// nothing.
+    /// A replay is rejected like a first call if the table is gone. A rejected call does not use up
+    /// its token.
     fn start(
         &mut self,
         request: &ExportRequest,
@@ -258,7 +246,7 @@ impl ModelAws {
             self.accepted.len()
         );
         let export = AwsExport {
-            arn: ExportArn::known(format!("{}/export/{id}", table.arn.as_str())),
+            arn: ExportArn::from_trusted(format!("{}/export/{id}", table.arn.as_str())),
             request_no,
             began_at: now,
             ends_at: now.plus(how_long(dice)),
@@ -273,8 +261,8 @@ impl ModelAws {
         Ok(Said::Export(Box::new(description)))
     }
 
-    /// A table that was deleted or made anew shows none of its earlier exports. A page's token is
-    /// the last ARN of the page before.
+    /// A table that was deleted or created again lists none of its earlier exports. A page token is
+    /// the last ARN of the previous page.
     fn list(
         &self,
         table: Option<&TableArn>,
@@ -313,7 +301,6 @@ impl ModelAws {
     }
 }
 
-/// A call in a story.
 pub fn call_in_words(call: &Call) -> String {
     match call {
         Call::Start(request, token) => format!(
@@ -331,7 +318,6 @@ pub fn call_in_words(call: &Call) -> String {
     }
 }
 
-/// An answer in a story.
 pub fn answer_in_words(answer: &Answer) -> String {
     match answer {
         Ok(Said::Export(export)) => {
@@ -360,7 +346,7 @@ fn short(token: &str) -> &str {
     token.get(..8).unwrap_or(token)
 }
 
-/// The number at the end of an ARN, which counts what AWS accepted.
+/// The number at the end of an ARN, which counts the exports that AWS accepted.
 fn number_of(arn: &str) -> u64 {
     u64::from_str_radix(tail(arn), 16).expect("ARNs of the simulation end in a number")
 }
@@ -379,7 +365,7 @@ pub fn request_no(request: &ExportRequest) -> u32 {
     prefix.as_str().parse().expect("which is its number")
 }
 
-/// How long an export takes: mostly minutes, now and then days, rarely longer than AWS remembers.
+/// The duration of an export: usually minutes, sometimes days, rarely longer than AWS remembers.
 fn how_long(dice: &mut Dice) -> Duration {
     match dice.below(20) {
         0 => dice.any_scale(3600.0, 30.0 * 3600.0),
@@ -389,7 +375,6 @@ fn how_long(dice: &mut Dice) -> Duration {
     }
 }
 
-/// A call that failed.
 pub fn failure(class: FailureClass, code: &str) -> AwsFailure {
     AwsFailure {
         class,

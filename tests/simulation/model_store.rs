@@ -1,15 +1,16 @@
-//! What the SQL in `crates/store` does, on maps. Each function is one transaction.
-//! `tests/it/differential.rs` holds it against the SQL.
+//! A model of the SQL in `crates/store`, on maps. Each function is one transaction.
+//! `tests/it/differential` compares it with the SQL.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tableferry::domain::event::EventKind;
+use tableferry::domain::export::event::EventKind;
 use tableferry::domain::export::{Export, ExportStatus};
 use tableferry::domain::ids::ExportId;
-use tableferry::domain::step::{self, Change, Claimed, NextLook, Outcome};
+use tableferry::domain::lifecycle::outcome::{Change, Claimed, NextPoll, Outcome};
+use tableferry::domain::lifecycle::timing::{POLL_LEASE, START_LEASE};
+use tableferry::domain::lifecycle::transition;
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::domain::timing::{POLL_LEASE, START_LEASE};
 use tableferry::domain::webhook::announcement::Announcement;
 
 use super::rules::{ClaimFence, Rules};
@@ -17,41 +18,38 @@ use super::rules::{ClaimFence, Rules};
 /// A row of `export_schedule`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scheduled {
-    /// Phase START, else FOLLOW.
+    /// Phase START, otherwise FOLLOW.
     pub starting: bool,
-    /// When to look next.
     pub due_at: Timestamp,
-    /// The delay between two looks.
+    /// The interval between two polls.
     pub delay: Duration,
-    /// Grows with every claim.
+    /// Incremented by every claim.
     pub claims: i32,
-    /// Failed calls in a row.
+    /// Consecutive failed calls.
     pub failures: u32,
-    /// Since when a start may be on its way.
+    /// Since when a start may be in flight.
     pub start_sent_at: Option<Timestamp>,
-    /// When `timeouts.create` ends; moved ahead by the claim that ends it.
+    /// When `timeouts.create` ends; moved forward by the claim that handles it.
     pub deadline_at: Timestamp,
     /// It is TIMED_OUT and followed slowly.
     pub timed_out: bool,
-    /// Told already that it waits for a place in flight.
+    /// The event that it waits for a slot in flight was already written.
     pub told_waiting: bool,
 }
 
-/// How much may be claimed of each kind of due work.
+/// The maximum number of claims for each kind of due work.
 #[derive(Debug, Clone, Copy)]
 pub struct Quotas {
     /// Starts in doubt.
-    pub repeats: usize,
-    /// Starts that AWS was not asked for.
+    pub starts_in_doubt: usize,
+    /// Starts that were never sent.
     pub starts: usize,
-    /// Polls.
     pub polls: usize,
 }
 
-/// What a claim gives back, before the exports are read.
+/// What a claim returns before the exports are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Ticket {
-    /// The export.
     pub id: ExportId,
     /// Claimed in phase START.
     pub starting: bool,
@@ -64,7 +62,6 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// For the story.
     pub fn in_words(&self) -> String {
         let phase = if self.starting { "START" } else { "FOLLOW" };
         format!(
@@ -74,11 +71,10 @@ impl Ticket {
     }
 }
 
-/// The export changed, or was claimed by another, since the writer looked.
+/// The export was changed, or claimed by another worker, since the writer read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stale;
+pub struct Conflict;
 
-/// The tables.
 #[derive(Debug, Default)]
 pub struct ModelStore {
     /// `exports`.
@@ -89,12 +85,12 @@ pub struct ModelStore {
     pub schedule: BTreeMap<ExportId, Scheduled>,
     /// `export_events`: sequence and kind.
     pub events: BTreeMap<ExportId, Vec<(i32, EventKind)>>,
-    /// `webhook_deliveries`: what each announces.
+    /// `webhook_deliveries`: the event of each.
     pub deliveries: BTreeMap<ExportId, Vec<&'static str>>,
 }
 
 impl ModelStore {
-    /// `accept`: stores an export, or finds the one that came with this idempotency key before.
+    /// `accept`: stores an export, or finds the one with this idempotency key.
     pub fn accept(&mut self, now: Timestamp, export: Export, key: u32) -> ExportId {
         if let Some(known) = self.keys.get(&key) {
             return *known;
@@ -121,7 +117,6 @@ impl ModelStore {
         id
     }
 
-    /// When the next row is due.
     pub fn next_due(&self) -> Option<Timestamp> {
         let due = |row: &Scheduled| {
             if row.starting && row.start_sent_at.is_none() {
@@ -133,9 +128,9 @@ impl ModelStore {
         self.schedule.values().map(due).min()
     }
 
-    /// `claim_overdue`: takes exports that wait for their start longer than they may by the clock
-    /// of their worker, and moves their deadline ahead, and their due time, so that nobody starts
-    /// them meanwhile.
+    /// `claim_overdue`: claims exports that have waited for their start longer than allowed by
+    /// their worker's clock, and moves their deadline and their due time forward, so that no worker
+    /// starts them meanwhile.
     pub fn claim_overdue(
         &mut self,
         now: Timestamp,
@@ -166,9 +161,10 @@ impl ModelStore {
         claimed.collect()
     }
 
-    /// The claim of `claim_exports`: takes due rows and moves their due time ahead. Starts in the
-    /// order of their exports, those in doubt first; polls in the order in which they are due. What
-    /// is overdue by the clock of the worker is left to [`ModelStore::claim_overdue`].
+    /// The claim of `claim_exports`: takes due rows and moves their due time forward. Starts are
+    /// claimed in the order of their exports, those in doubt first; polls in the order of their due
+    /// times. Exports that are overdue by the worker's clock are left to
+    /// [`ModelStore::claim_overdue`].
     pub fn claim(
         &mut self,
         now: Timestamp,
@@ -184,13 +180,13 @@ impl ModelStore {
             rows.map(|(id, row)| (row.due_at, *id, row.deadline_at))
                 .collect::<Vec<_>>()
         };
-        let repeats = due(|row| row.starting && row.start_sent_at.is_some());
+        let starts_in_doubt = due(|row| row.starting && row.start_sent_at.is_some());
         let mut starts = due(|row| row.starting && row.start_sent_at.is_none());
         starts.retain(|(_, _, deadline_at)| *deadline_at > workers_now);
         let mut polls = due(|row| !row.starting);
         polls.sort();
         let kinds = [
-            (repeats, quotas.repeats),
+            (starts_in_doubt, quotas.starts_in_doubt),
             (starts, quotas.starts),
             (polls, quotas.polls),
         ];
@@ -229,8 +225,8 @@ impl ModelStore {
         })
     }
 
-    /// Whether another worker may claim the export before this time, while the holder of this claim
-    /// works on it. An export that its client deleted meanwhile is claimed by nobody.
+    /// Whether another worker may claim the export before this time, while this claim is held. An
+    /// export that its client deleted meanwhile cannot be claimed.
     pub fn may_be_claimed_before(&self, ticket: &Ticket, time: Timestamp) -> bool {
         self.schedule
             .get(&ticket.id)
@@ -257,18 +253,18 @@ impl ModelStore {
         })
     }
 
-    /// `record`: writes the outcome of a step, all or nothing. A look that changed nothing and fits
-    /// the plan writes nothing.
+    /// `record`: writes the outcome of a step atomically. A poll that found no change and is on
+    /// schedule writes nothing.
     pub fn record(
         &mut self,
         now: Timestamp,
         claimed: &Claimed,
         outcome: &Outcome,
         rules: &Rules,
-    ) -> Result<(), Stale> {
+    ) -> Result<(), Conflict> {
         if let (
             None,
-            NextLook::After {
+            NextPoll::After {
                 delay, failures, ..
             },
         ) = (&outcome.change, outcome.next)
@@ -296,17 +292,17 @@ impl ModelStore {
         Ok(())
     }
 
-    /// The row of the schedule that `record` leaves, if any.
+    /// The row of the schedule after `record`, if there is one.
     fn rescheduled(
         &self,
         now: Timestamp,
         claimed: &Claimed,
         outcome: &Outcome,
         rules: &Rules,
-    ) -> Result<Option<Scheduled>, Stale> {
+    ) -> Result<Option<Scheduled>, Conflict> {
         let id = claimed.export.id;
-        let row = self.schedule.get(&id).ok_or(Stale)?;
-        let held = match rules.claim_fence {
+        let row = self.schedule.get(&id).ok_or(Conflict)?;
+        let claim_matches = match rules.claim_fence {
             ClaimFence::Off => true,
             ClaimFence::Starts => row.claims == claimed.claim || !row.starting,
             ClaimFence::All => row.claims == claimed.claim,
@@ -316,10 +312,10 @@ impl ModelStore {
                 .exports
                 .get(&id)
                 .is_some_and(|export| export.version == claimed.export.version);
-        if !held || !unchanged {
-            return Err(Stale);
+        if !claim_matches || !unchanged {
+            return Err(Conflict);
         }
-        let NextLook::After {
+        let NextPoll::After {
             delay,
             failures,
             in_doubt,
@@ -347,7 +343,7 @@ impl ModelStore {
         }))
     }
 
-    /// `unknown_arns`: whether an export here bears this ARN of AWS.
+    /// `unknown_arns`: whether a stored export has this AWS ARN.
     pub fn knows(&self, arn: &str) -> bool {
         self.exports.values().any(|export| {
             export
@@ -357,16 +353,16 @@ impl ModelStore {
         })
     }
 
-    /// The change: fenced by the version that the writer saw.
+    /// The update, fenced by the version that the writer read.
     fn write_change(
         &mut self,
         seen_version: i32,
         change: &Change,
         rules: &Rules,
-    ) -> Result<(), Stale> {
-        let export = self.exports.get_mut(&change.export.id).ok_or(Stale)?;
+    ) -> Result<(), Conflict> {
+        let export = self.exports.get_mut(&change.export.id).ok_or(Conflict)?;
         if rules.version_fence && export.version != seen_version {
-            return Err(Stale);
+            return Err(Conflict);
         }
         *export = change.export.clone();
         self.events
@@ -376,18 +372,18 @@ impl ModelStore {
         Ok(())
     }
 
-    /// `renew`: the hold of a claim begins anew, unless another has claimed the export since.
-    pub fn renew(&mut self, now: Timestamp, claimed: &Claimed) -> Result<(), Stale> {
+    /// `renew`: restarts the lease of a claim, unless another worker has claimed the export since.
+    pub fn renew(&mut self, now: Timestamp, claimed: &Claimed) -> Result<(), Conflict> {
         let row = self
             .schedule
             .get_mut(&claimed.export.id)
             .filter(|row| row.claims == claimed.claim)
-            .ok_or(Stale)?;
+            .ok_or(Conflict)?;
         row.due_at = now.plus(START_LEASE);
         Ok(())
     }
 
-    /// `unclaim`: a claimed export that AWS was not asked for is handed back.
+    /// `unclaim`: releases a claimed export for which AWS was not called.
     pub fn unclaim(&mut self, now: Timestamp, claimed: &Claimed, delay: Duration) {
         if let Some(row) = self
             .schedule
@@ -399,8 +395,8 @@ impl ModelStore {
         }
     }
 
-    /// `tell_waiting`: exports that wait for a place in flight are told so, once.
-    pub fn tell_waiting(&mut self, now: Timestamp) {
+    /// `mark_delayed`: writes, once, the event that an export waits for a slot in flight.
+    pub fn mark_delayed(&mut self, now: Timestamp) {
         for (id, row) in &mut self.schedule {
             if row.starting && !row.told_waiting && row.start_sent_at.is_none() && row.due_at <= now
             {
@@ -414,7 +410,7 @@ impl ModelStore {
                 };
                 *export = export.changed(
                     export.state.clone(),
-                    Some("waiting for a place in flight".to_owned()),
+                    Some("waiting for a slot in flight".to_owned()),
                     now,
                 );
                 self.events
@@ -425,8 +421,7 @@ impl ModelStore {
         }
     }
 
-    /// `cancel`: only an export that is PENDING and of which no start is on its way. Whether it
-    /// was.
+    /// `cancel`: only a PENDING export without a start in flight. Returns whether it was one.
     pub fn cancel(&mut self, id: ExportId, now: Timestamp, rules: &Rules) -> bool {
         let idle = self
             .schedule
@@ -435,7 +430,7 @@ impl ModelStore {
         let Some(export) = self.exports.get(&id).filter(|_| idle) else {
             return false;
         };
-        let change = step::cancel(export, now);
+        let change = transition::cancel(export, now);
         if self.write_change(export.version, &change, rules).is_err() {
             return false;
         }
@@ -447,8 +442,8 @@ impl ModelStore {
         true
     }
 
-    /// `delete`: an export that has ended, or any with `force`. Everything of it goes with it.
-    /// Whether it was there and went.
+    /// `delete`: an export that has ended, or any with `force`, and all its data. Returns whether
+    /// it was deleted.
     pub fn delete(&mut self, id: ExportId, force: bool) -> bool {
         if !self
             .exports
@@ -466,9 +461,9 @@ impl ModelStore {
     }
 }
 
-/// What the callback of a changed export hears, if it has one.
+/// The delivery to the callback of a changed export, if it has one.
 fn announced(change: &Change) -> Option<&'static str> {
-    Announcement::of(change)
+    Announcement::for_change(change)
         .filter(|told| told.callback().is_some())
         .map(|told| told.event_type.as_str())
 }

@@ -1,53 +1,51 @@
-//! A worker's step, as `export_worker.rs`, `export_step.rs` and `export_search.rs` in `src/worker`
-//! take it, cut into pieces so that anything can happen between any two of them.
+//! A model of a worker's step, as `export_worker.rs`, `export_step.rs` and `export_search.rs` in
+//! `src/worker` take it, split into parts so that anything can happen between any two of them.
 //!
 //! ```text
 //! claim sent ─ claim committed ─ exports read ─ decided, call sent ─ call done at AWS ─ answer heard ─ result committed
 //! ```
 //!
-//! The decisions are not modelled: `tableferry::domain::step` is called itself. What is assumed
-//! beyond it is in `rules`. The check of the margin and the sending of the call are one piece: a
-//! process that is stopped exactly between the two for longer than the hold leaves would send late,
-//! which nothing on this side of AWS can prevent. A look may in truth be answered by a page of
-//! ListExports; here it is always a DescribeExport.
+//! The decisions are not modelled: `tableferry::domain::lifecycle::step` is called itself. Other
+//! assumptions are in `rules`. The check of the send window and the sending of the call are one
+//! part: a process that is stopped exactly between the two for longer than the rest of the lease
+//! would send late, which no code on this side of AWS can prevent. In the service a poll may be
+//! answered by a page of ListExports; here it is always a DescribeExport.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use tableferry::domain::arn::{ExportArn, TableArn};
-use tableferry::domain::aws_failure::{AwsFailure, FailureClass};
-use tableferry::domain::description::ExportDescription;
-use tableferry::domain::doubt::after_search;
+use tableferry::domain::aws::arn::{ExportArn, TableArn};
+use tableferry::domain::aws::description::ExportDescription;
+use tableferry::domain::aws::failure::{AwsFailure, FailureClass};
 use tableferry::domain::ids::ClientToken;
-use tableferry::domain::step::{
-    Claimed, Decision, NextLook, Outcome, Surroundings, after_describe, after_start, decide,
-};
-use tableferry::domain::timestamp::Timestamp;
-use tableferry::domain::timing::{
+use tableferry::domain::lifecycle::doubt::after_search;
+use tableferry::domain::lifecycle::outcome::{Claimed, Decision, NextPoll, Outcome, StepContext};
+use tableferry::domain::lifecycle::step::{after_describe, after_start, decide};
+use tableferry::domain::lifecycle::timing::{
     SEARCH_PAUSE, SEARCH_PAUSE_SPREAD, SEARCH_RESTARTS, SEARCH_SKEW, SEARCH_THROTTLES,
 };
+use tableferry::domain::timestamp::Timestamp;
 
 use super::model_aws::{Answer, Call, Said};
 use super::model_store::Ticket;
 use super::rules::Rules;
 
-/// A process that works.
 #[derive(Debug)]
 pub struct Worker {
-    /// Grows when it is killed: what an earlier life had in hand is gone.
+    /// Incremented when it is killed: the steps of an earlier life are lost.
     pub life: u32,
-    /// It does nothing before.
+    /// It does nothing before this time.
     pub paused_until: Timestamp,
-    /// Seconds by which its clock is ahead.
+    /// How far its clock is ahead, in seconds.
     pub clock_ahead_s: i64,
-    /// When it will look for work, if that is set.
+    /// When it will claim work next, if that is scheduled.
     pub looks_at: Option<Timestamp>,
-    /// Tells the look that is set from those that were set before.
+    /// Distinguishes the scheduled claim from earlier ones.
     pub look_no: u64,
 }
 
 impl Worker {
-    /// What this worker takes for the time.
+    /// The time by this worker's clock.
     pub fn clock(&self, now: Timestamp) -> Timestamp {
         let off = Duration::from_secs(self.clock_ahead_s.unsigned_abs());
         if self.clock_ahead_s < 0 {
@@ -58,41 +56,36 @@ impl Worker {
     }
 }
 
-/// A step in a worker's hand.
+/// A step in progress.
 #[derive(Debug)]
 pub struct Step {
-    /// The worker.
     pub worker: usize,
-    /// The life in which it claimed.
+    /// The life in which the worker claimed.
     pub life: u32,
     /// When the claim was sent, by the worker's monotonic clock.
     pub claim_sent_at: Timestamp,
     /// When the last call was sent.
     pub call_sent_at: Timestamp,
-    /// What the claim gave.
+    /// What the claim returned.
     pub ticket: Ticket,
-    /// What it claimed.
     pub claimed: Claimed,
     /// Used if a new token is needed.
     pub fresh_token: ClientToken,
-    /// Which answer it waits for.
     pub waits: Waits,
 }
 
-/// Which answer a step waits for.
+/// The response that a step waits for.
 #[derive(Debug)]
 pub enum Waits {
-    /// None yet.
     Nothing,
-    /// To a start.
     Started(ClientToken),
-    /// To a look.
+    /// To a poll.
     Described,
     /// To a call of a search.
     Searched(Box<Search>),
 }
 
-/// A search for the export that carries a token.
+/// A search for the export with a client token.
 #[derive(Debug)]
 pub struct Search {
     call: Call,
@@ -107,32 +100,29 @@ pub struct Search {
     restarts: u32,
 }
 
-/// What a step does next.
 #[derive(Debug)]
 pub enum Next {
-    /// It sends a call.
     Send(Call),
-    /// After a pause it renews its hold, then sends a call.
+    /// After a pause it renews its lease, then sends a call.
     RenewAndSend(Duration, Call),
-    /// It writes.
     Record(Box<Outcome>),
-    /// It hands the export back unasked.
+    /// It releases the export without a call.
     HandBack(Duration),
-    /// It does nothing.
     Nothing,
 }
 
 impl Step {
-    /// Decides, and says what to send or write.
-    pub fn act(&mut self, now: Timestamp, around: &Surroundings, rules: &Rules) -> Next {
-        match decide(&self.claimed, &self.fresh_token, around) {
+    /// Decides what to send or write.
+    pub fn act(&mut self, now: Timestamp, context: &StepContext, rules: &Rules) -> Next {
+        match decide(&self.claimed, &self.fresh_token, context) {
             Decision::Write(outcome) => Next::Record(outcome),
             Decision::Describe(_) if self.ticket.overdue => Next::Nothing,
             Decision::Describe(arn) => {
                 self.waits = Waits::Described;
                 Next::Send(Call::Describe(arn))
             }
-            // What was claimed because it is overdue is written without a call, or left alone.
+            // An export that was claimed because it is overdue is written without a call, or left
+            // alone.
             _ if self.ticket.overdue => Next::Nothing,
             Decision::FindByToken(token) => self.search(token, None, rules),
             Decision::Start(_)
@@ -157,26 +147,26 @@ impl Step {
         }
     }
 
-    /// Takes an answer, and says what to send or write. `is_known` says whether an export here
-    /// bears an ARN.
+    /// Handles a response and decides what to send or write. `is_known` says whether a stored
+    /// export has an ARN.
     pub fn hear(
         &mut self,
         answer: Answer,
-        around: &Surroundings,
+        context: &StepContext,
         is_known: impl Fn(&str) -> bool,
         rules: &Rules,
     ) -> Next {
         let outcome = match std::mem::replace(&mut self.waits, Waits::Nothing) {
-            Waits::Nothing => unreachable!("an answer came to a step that waits for none"),
-            Waits::Described => after_describe(&self.claimed, described(answer), around),
+            Waits::Nothing => unreachable!("a response arrived for a step that waits for none"),
+            Waits::Described => after_describe(&self.claimed, described(answer), context),
             Waits::Started(token) => match described(answer) {
                 Err(refusal) if self.claimed.in_doubt && refusal.class == FailureClass::Refused => {
                     return self.search(token, Some(refusal), rules);
                 }
-                answer => after_start(&self.claimed, answer, around),
+                answer => after_start(&self.claimed, answer, context),
             },
             Waits::Searched(search) => {
-                return self.search_on(*search, answer, around, is_known, rules);
+                return self.search_on(*search, answer, context, is_known, rules);
             }
         };
         Next::Record(Box::new(waited(outcome, rules)))
@@ -202,7 +192,7 @@ impl Step {
     fn send_for(&mut self, search: Search, pause: Duration, rules: &Rules) -> Next {
         let call = search.call.clone();
         self.waits = Waits::Searched(Box::new(search));
-        if rules.search_renews_hold {
+        if rules.search_renews_lease {
             Next::RenewAndSend(pause, call)
         } else {
             Next::Send(call)
@@ -215,7 +205,7 @@ impl Step {
         &mut self,
         mut search: Search,
         answer: Answer,
-        around: &Surroundings,
+        context: &StepContext,
         is_known: impl Fn(&str) -> bool,
         rules: &Rules,
     ) -> Next {
@@ -250,7 +240,7 @@ impl Step {
                     search.throttled += 1;
                     return self.send_for(
                         search,
-                        around.jitter.spread(SEARCH_PAUSE, SEARCH_PAUSE_SPREAD),
+                        context.jitter.spread(SEARCH_PAUSE, SEARCH_PAUSE_SPREAD),
                         rules,
                     );
                 }
@@ -285,7 +275,7 @@ impl Step {
             search.throttled = 0;
             let scope = (!search.account).then(|| self.table());
             let call = if let Some(arn) = search.candidates.pop_front() {
-                Some(Call::Describe(ExportArn::known(arn)))
+                Some(Call::Describe(ExportArn::from_trusted(arn)))
             } else if let Some(page) = search.next_page.take() {
                 Some(Call::List(scope, Some(page)))
             } else if rules.search_account && !search.account {
@@ -304,7 +294,7 @@ impl Step {
                     in_doubt: false,
                     ..self.claimed.clone()
                 };
-                if let Decision::Write(outcome) = decide(&certain, &self.fresh_token, around) {
+                if let Decision::Write(outcome) = decide(&certain, &self.fresh_token, context) {
                     return Next::Record(outcome);
                 }
             }
@@ -317,7 +307,7 @@ impl Step {
             &self.claimed,
             found,
             search.refusal,
-            around,
+            context,
         )))
     }
 
@@ -329,13 +319,13 @@ impl Step {
 fn described(answer: Answer) -> Result<ExportDescription, AwsFailure> {
     match answer? {
         Said::Export(export) => Ok(*export),
-        Said::Page(..) => unreachable!("a page came as the answer to a start or a look"),
+        Said::Page(..) => unreachable!("a page arrived as the response to a start or a poll"),
     }
 }
 
-/// The outcome; with the wait after doubt cut short if that rule is broken.
+/// The outcome; without the wait after doubt if that rule is broken.
 fn waited(mut outcome: Outcome, rules: &Rules) -> Outcome {
-    if let NextLook::After {
+    if let NextPoll::After {
         delay,
         in_doubt: true,
         ..

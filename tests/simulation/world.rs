@@ -1,13 +1,13 @@
-//! The world of one run: a clock, a queue of events, and everyone who acts in it.
+//! The world of one run: a clock, a queue of events, and all actors.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use tableferry::domain::aws_failure::FailureClass;
-use tableferry::domain::backoff::PollBounds;
-use tableferry::domain::step::{Outcome, Surroundings};
+use tableferry::domain::aws::failure::FailureClass;
+use tableferry::domain::lifecycle::backoff::PollBounds;
+use tableferry::domain::lifecycle::outcome::{Outcome, StepContext};
+use tableferry::domain::lifecycle::timing::MAXIMUM_CLOCK_SKEW;
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::domain::timing::MAXIMUM_CLOCK_SKEW;
 
 use super::clients::{self, ClientAction, Theme};
 use super::dice::Dice;
@@ -18,25 +18,22 @@ use super::model_store::{ModelStore, Ticket};
 use super::model_worker::{Step, Worker};
 use super::rules::Rules;
 
-/// How many events of the story are told when a run fails.
+/// The number of events that are printed when a run fails.
 const TOLD: usize = 60;
 
-/// More events than this after the faults were healed: the world does not come to rest. The longest
-/// exports take half of it.
+/// The maximum number of events after the faults were healed: with more, the world does not settle.
+/// The longest exports need half of it.
 const MOST_EVENTS: u64 = 60_000;
 
-/// Something that happens.
 #[derive(Debug)]
 pub enum Event {
-    /// A client acts.
     Client(ClientAction),
-    /// Something befalls the world, until the faults are healed.
+    /// A fault happens, until the faults are healed.
     Nemesis,
-    /// AWS is of no use for about as long as a token is good.
+    /// AWS is unusable for about the lifetime of a token.
     LongTrouble,
-    /// All faults are healed.
     Heal,
-    /// A worker looks for work.
+    /// A worker claims work.
     Look {
         worker: usize,
         life: u32,
@@ -58,63 +55,53 @@ pub enum Event {
     },
     /// A worker decides and sends.
     Act(Box<Step>),
-    /// A renewal of a hold arrives at the database; then a call is sent.
+    /// A renewal of a lease arrives at the database; then a call is sent.
     Renew(Box<Step>, Box<Call>),
-    /// A worker sends a call.
     Send(Box<Step>, Box<Call>),
-    /// AWS does a call; the step hears of it unless it gave up already.
+    /// AWS handles a call; the step gets the response unless it gave up already.
     Done(Box<Call>, Option<Box<Step>>),
-    /// A worker hears an answer.
     Hear(Box<Step>, Box<Answer>),
     /// A result arrives at the database.
     Record(Box<Step>, Box<Outcome>),
-    /// An export that was handed back arrives at the database.
+    /// A released export arrives at the database.
     HandBack(Box<Step>, Duration),
 }
 
-/// How often each noteworthy thing happened: a simulation in which they do not proves nothing.
+/// How often each noteworthy thing happened: a simulation in which they do not happen proves
+/// nothing.
 pub type Tally = BTreeMap<&'static str, u64>;
 
-/// The world.
 pub struct World {
-    /// The time.
     pub now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Event>,
     queued: u64,
     events: u64,
     events_healed: u64,
-    /// Chance.
+    /// The source of randomness.
     pub dice: Dice,
-    /// The rules that the models follow.
     pub rules: Rules,
-    /// What goes wrong.
     pub faults: Faults,
-    /// The database.
     pub store: ModelStore,
-    /// AWS.
     pub aws: ModelAws,
-    /// The workers.
     pub workers: Vec<Worker>,
     bounds: PollBounds,
-    /// Who checks.
+    /// The checker of the invariants.
     pub witness: Witness,
     /// When the faults were healed.
     pub healed_at: Option<Timestamp>,
-    /// What happened how often.
     pub tally: Tally,
     story: Option<VecDeque<String>>,
 }
 
-/// A run in which something was wrong.
+/// A run that violated an invariant.
 #[derive(Debug)]
 pub struct Failure {
-    /// What was wrong.
     pub what: String,
-    /// The last events in words, if the run was told.
+    /// The last events in words, if the run was traced.
     pub story: Vec<String>,
 }
 
-/// Runs a seed to its end. `told` keeps the story, which costs time.
+/// Runs a seed to its end. `told` keeps the trace, which costs time.
 pub fn run(seed: u64, rules: Rules, told: bool) -> Result<Tally, Failure> {
     let mut world = World::new(seed, rules, told);
     match world.run_to_rest() {
@@ -209,7 +196,7 @@ impl World {
         };
         for number in 1..=u32::try_from(1 + self.dice.below(most)).expect("small") {
             let request = clients::request(number, &tables, theme, &mut self.dice);
-            // Most come early, so that long troubles find them.
+            // Most come early, so that long faults overlap with them.
             let at = if self.dice.chance(0.6) {
                 self.dice.millis(0, 60_000)
             } else {
@@ -240,26 +227,26 @@ impl World {
             self.handle(event)?;
             self.witness.check(&self.store, &self.aws)?;
         }
-        let healed_at = self.healed_at.ok_or("nobody healed the faults")?;
+        let healed_at = self.healed_at.ok_or("the faults were not healed")?;
         self.witness.check_end(&self.store, &self.aws, healed_at)?;
         self.count("events", self.events);
         Ok(())
     }
 
-    /// Puts an event into the queue. Events of one time happen in the order in which they were put
-    /// there.
+    /// Adds an event to the queue. Simultaneous events happen in the order in which they were
+    /// added.
     pub fn after(&mut self, delay: Duration, event: Event) {
         let at = self.now.plus(delay);
         self.at(at, event);
     }
 
-    /// The same at a time.
+    /// The same at a fixed time.
     pub fn at(&mut self, at: Timestamp, event: Event) {
         self.queued += 1;
         self.queue.insert((at, self.queued), event);
     }
 
-    /// Tells an event of the story, in words that are only made when somebody listens.
+    /// Adds an event to the trace. The text is only built if the run is traced.
     pub fn tell(&mut self, words: impl FnOnce(&Self) -> String) {
         if self.story.is_some() {
             let line = format!(
@@ -275,22 +262,21 @@ impl World {
         }
     }
 
-    /// Counts something noteworthy.
     pub fn count(&mut self, what: &'static str, times: u64) {
         *self.tally.entry(what).or_default() += times;
     }
 
     /// Time, randomness and settings as a worker sees them.
-    pub fn around(&mut self, worker: usize) -> Surroundings {
-        Surroundings {
+    pub fn context(&mut self, worker: usize) -> StepContext {
+        StepContext {
             now: self.workers[worker].clock(self.now),
             jitter: self.dice.jitter(),
             bounds: self.bounds,
         }
     }
 
-    /// Sets every worker's next look to when something is due. In truth they look every 250 ms;
-    /// looks that would find nothing are left out.
+    /// Schedules every worker's next claim for the time when work is due. The real workers claim
+    /// every 250 ms; claims that would find nothing are left out.
     pub fn wake_workers(&mut self) {
         let Some(due) = self.store.next_due() else {
             return;
@@ -320,7 +306,7 @@ impl World {
         }
     }
 
-    /// The answer to a call that was given up.
+    /// The response to a call that was given up.
     pub fn given_up(&mut self) -> Answer {
         let code = self
             .dice
@@ -329,7 +315,7 @@ impl World {
     }
 }
 
-/// When every run begins.
+/// The time at which every run begins.
 fn start() -> Timestamp {
     Timestamp::parse("2026-01-01T00:00:00Z").expect("a time")
 }

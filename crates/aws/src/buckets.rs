@@ -1,10 +1,9 @@
-//! What S3 says of a bucket that an export is to be written to: whether it is there, where, whose,
-//! and what its policy says.
+//! Buckets that exports are written to: existence, region, owner and policy.
 //!
-//! S3 is asked with the credentials that start the export, those of the table's account, since AWS
-//! writes in their name. Answers to HeadBucket have no body: status and headers tell all (404 there
-//! is none, 403 denied or of another owner, 301 and sometimes 400 in another region, and
-//! `x-amz-bucket-region` wherever there is a bucket).
+//! S3 is called with the credentials that start the export, those of the table's account, because
+//! AWS writes with them. Responses to HeadBucket have no body; status and headers say everything:
+//! 404 missing, 403 denied or owned by another account, 301 and sometimes 400 another region.
+//! `x-amz-bucket-region` is set whenever the bucket exists.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use serde_json::Value;
@@ -12,22 +11,19 @@ use serde_json::Value;
 use super::Aws;
 use super::call::make;
 use super::operations::Operation;
-use super::s3::judged;
-use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
-use tableferry_domain::preflight::BucketLook;
+use super::s3_error::finish;
+use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
+use tableferry_domain::preflight::BucketProbe;
 
 impl Aws {
-    /// HeadBucket in a region, with the owner that the bucket is expected to have, if any.
-    ///
-    /// # Errors
-    /// S3 throttles, does not know the credentials, or does not answer.
-    pub async fn look_at_bucket(
+    /// HeadBucket in a region, with the expected owner, if any.
+    pub async fn head_bucket(
         &self,
         account_id: &str,
         region: &str,
         bucket: &str,
         owner: Option<&str>,
-    ) -> Result<BucketLook, AwsFailure> {
+    ) -> Result<BucketProbe, AwsFailure> {
         let call = self.s3(account_id, region).head_bucket().bucket(bucket);
         let (answer, call) = make(
             Operation::HeadBucket,
@@ -40,37 +36,35 @@ impl Aws {
         let named = raw
             .and_then(|raw| raw.headers().get("x-amz-bucket-region"))
             .map(str::to_owned);
-        let look = match (&answer, status) {
+        let probe = match (&answer, status) {
             (Ok(found), _) => {
                 let region = found
                     .bucket_region()
                     .map_or_else(|| region.to_owned(), str::to_owned);
-                Some(BucketLook::Seen {
+                Some(BucketProbe::Seen {
                     region: Some(region),
                 })
             }
-            (Err(_), Some(301 | 307)) => Some(BucketLook::Elsewhere { region: named }),
+            (Err(_), Some(301 | 307)) => Some(BucketProbe::Elsewhere { region: named }),
             (Err(_), Some(400)) if named.as_deref().is_some_and(|named| named != region) => {
-                Some(BucketLook::Elsewhere { region: named })
+                Some(BucketProbe::Elsewhere { region: named })
             }
-            (Err(_), Some(403)) => Some(BucketLook::Closed { region: named }),
-            (Err(_), Some(404)) => Some(BucketLook::Missing),
+            (Err(_), Some(403)) => Some(BucketProbe::Closed { region: named }),
+            (Err(_), Some(404)) => Some(BucketProbe::Missing),
             _ => None,
         };
-        // What is an answer here is not counted as a failure.
-        match look {
-            Some(look) => {
+        // An answer such as 403 or 404 is not counted as a failure.
+        match probe {
+            Some(probe) => {
                 call.ended(None);
-                Ok(look)
+                Ok(probe)
             }
-            None => judged(call, answer).map(|_| BucketLook::Seen { region: None }),
+            None => finish(call, answer).map(|_| BucketProbe::Seen { region: None }),
         }
     }
 
-    /// GetBucketPolicy; `None` when the bucket has none. A policy that is no JSON is null.
-    ///
-    /// # Errors
-    /// S3 denies it (also to every account but the bucket's), throttles or does not answer.
+    /// GetBucketPolicy; `None` if the bucket has no policy, null if the policy is not JSON. S3
+    /// denies it to every account but the bucket's.
     pub async fn bucket_policy(
         &self,
         account_id: &str,
@@ -98,8 +92,8 @@ impl Aws {
             call.ended(None);
             return Ok(None);
         }
-        let answer = judged(call, answer).map_err(|failure| match status {
-            // 405 is the answer to accounts that do not own the bucket.
+        let answer = finish(call, answer).map_err(|failure| match status {
+            // S3 answers 405 to accounts that do not own the bucket.
             Some(403 | 405) => AwsFailure {
                 class: FailureClass::Denied,
                 ..failure

@@ -1,5 +1,4 @@
-//! One call to AWS, measured: how long it took, how it ended, and its span in the trace of what it
-//! was made for.
+//! Measures a call to AWS: duration, outcome and span.
 
 use std::future::Future;
 use std::time::Instant;
@@ -11,10 +10,10 @@ use tracing::{Instrument as _, Span};
 use super::clients;
 use super::error::{TIMED_OUT, classify};
 use super::operations::Operation;
-use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
+use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
 use tableferry_telemetry::metrics_catalog::{AWS_CALLS, THROTTLES};
 
-/// A call whose answer is there, but has not been judged.
+/// A call that was answered but not yet classified.
 #[derive(Debug)]
 pub(super) struct Call {
     operation: Operation,
@@ -23,7 +22,7 @@ pub(super) struct Call {
     span: Span,
 }
 
-/// Makes a call. The answer, and what must be told how it ended.
+/// Makes a call. Returns the answer and the [`Call`], whose end must be recorded.
 pub(super) fn make<T>(
     operation: Operation,
     call: impl Future<Output = T> + Send,
@@ -31,11 +30,11 @@ pub(super) fn make<T>(
 where
     T: Send,
 {
-    // The SDK's futures take tens of kilobytes, and would take them in each of those around them
-    // too.
+    // The SDK's futures take tens of kilobytes; boxing keeps them out of the futures that await
+    // them.
     let call = Box::pin(call);
     async move {
-        // A call for many exports at once belongs to no trace.
+        // A call for many exports belongs to no trace.
         let span = if Span::current().is_none() {
             Span::none()
         } else {
@@ -68,7 +67,7 @@ fn span_of(method: &'static str) -> Span {
 }
 
 impl Call {
-    /// It was answered: what came of it is this failure, or none.
+    /// Records the end of the call: with this failure, or successfully.
     pub(super) fn ended(self, failure: Option<&AwsFailure>) {
         let outcome = failure.map_or("ok", |failure| failure.class.as_str());
         metrics::histogram!(AWS_CALLS, "rpc_system_name" => "aws-api", "rpc_method" => self.operation.method(), "outcome" => outcome)
@@ -86,7 +85,7 @@ impl Call {
     }
 }
 
-/// Makes a call and says what its failure means.
+/// Makes a call and classifies its failure.
 pub(super) fn ask<T, E, R>(
     operation: Operation,
     call: impl Future<Output = Result<T, SdkError<E, R>>> + Send,

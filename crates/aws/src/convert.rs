@@ -1,4 +1,4 @@
-//! Between our values and the SDK's.
+//! Conversions between the domain's values and the SDK's.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::error::bad_answer;
-use tableferry_domain::arn::{ExportArn, TableArn};
-use tableferry_domain::aws_failure::AwsFailure;
-use tableferry_domain::description::{
+use tableferry_domain::aws::arn::{ExportArn, TableArn};
+use tableferry_domain::aws::description::{
     DescribedRequest, DescribedStatus, ExportDescription, Written,
 };
-use tableferry_domain::filter::FilterSpecification;
+use tableferry_domain::aws::failure::AwsFailure;
+use tableferry_domain::export::filter::FilterSpecification;
+use tableferry_domain::export::request::{ExportFormat, ExportViewType};
 use tableferry_domain::ids::ClientToken;
-use tableferry_domain::request::{ExportFormat, ExportViewType};
 use tableferry_domain::timestamp::Timestamp;
 
 pub(super) fn to_sdk_time(time: Timestamp) -> DateTime {
@@ -28,7 +28,7 @@ pub(super) fn from_sdk_time(time: &DateTime) -> Option<Timestamp> {
 }
 
 pub(super) fn to_sdk_filter(filter: &FilterSpecification) -> sdk::FilterSpecification {
-    let text = |e: &Option<tableferry_domain::filter::Expression>| {
+    let text = |e: &Option<tableferry_domain::export::filter::Expression>| {
         e.as_ref().map(|e| e.as_str().to_owned())
     };
     let names: HashMap<_, _> = filter
@@ -50,7 +50,7 @@ pub(super) fn to_sdk_filter(filter: &FilterSpecification) -> sdk::FilterSpecific
         .build()
 }
 
-/// `None` for what is no attribute value, which a checked filter does not hold.
+/// `None` for an invalid attribute value, which a checked filter does not contain.
 fn to_sdk_value(json: &Value) -> Option<AttributeValue> {
     let (tag, inner) = json.as_object()?.iter().next()?;
     let text = |v: &Value| v.as_str().map(str::to_owned);
@@ -143,46 +143,20 @@ fn from_sdk_filter(filter: &sdk::FilterSpecification) -> Option<FilterSpecificat
             )
         }),
     );
-    // AWS has accepted it, whatever our checks say.
-    FilterSpecification::stored(&Value::Object(json)).ok()
+    // AWS has accepted it, so it is not checked again.
+    FilterSpecification::from_db(&Value::Object(json)).ok()
 }
 
-/// Takes a description over. What is missing stays missing; only ARN and status must be there.
+/// Converts a description. Missing values stay missing; only the ARN and the status are required.
 pub(super) fn from_description(
     d: Option<&sdk::ExportDescription>,
 ) -> Result<ExportDescription, AwsFailure> {
     let d = d.ok_or_else(|| bad_answer("ExportDescription"))?;
     let arn = d.export_arn().ok_or_else(|| bad_answer("ExportArn"))?;
-    let end_time = d.end_time().and_then(from_sdk_time);
-    let status = match d
-        .export_status()
-        .ok_or_else(|| bad_answer("ExportStatus"))?
-        .as_str()
-    {
-        "IN_PROGRESS" => DescribedStatus::InProgress,
-        "COMPLETED" => DescribedStatus::Completed(Written {
-            end_time,
-            item_count: d.item_count().filter(|n| *n >= 0),
-            billed_size_in_bytes: d.billed_size_bytes().filter(|n| *n >= 0),
-            manifest_key: d.export_manifest().map(str::to_owned),
-        }),
-        "FAILED" => DescribedStatus::Failed {
-            end_time,
-            code: d.failure_code().unwrap_or("Unknown").to_owned(),
-            message: d
-                .failure_message()
-                .unwrap_or("AWS gave no message")
-                .to_owned(),
-        },
-        other => {
-            return Err(bad_answer(&format!(
-                "ExportStatus that is known (it says {other})"
-            )));
-        }
-    };
+    let status = status_of(d)?;
     let window = d.incremental_export_specification();
     Ok(ExportDescription {
-        arn: ExportArn::known(arn.to_owned()),
+        arn: ExportArn::from_trusted(arn.to_owned()),
         status,
         table_id: d.table_id().map(str::to_owned),
         start_time: d.start_time().and_then(from_sdk_time),
@@ -197,7 +171,9 @@ pub(super) fn from_description(
             .and_then(|w| w.export_view_type())
             .and_then(|v| ExportViewType::parse(v.as_str()).ok()),
         s3_sse_algorithm: d.s3_sse_algorithm().map(|a| a.as_str().to_owned()),
-        client_token: d.client_token().map(|t| ClientToken::known(t.to_owned())),
+        client_token: d
+            .client_token()
+            .map(|t| ClientToken::from_trusted(t.to_owned())),
         request: DescribedRequest {
             table_arn: d.table_arn().and_then(|arn| TableArn::parse(arn).ok()),
             s3_bucket: d.s3_bucket().map(str::to_owned),
@@ -214,4 +190,36 @@ pub(super) fn from_description(
             filter: d.filter_specification().and_then(from_sdk_filter),
         },
     })
+}
+
+fn status_of(d: &sdk::ExportDescription) -> Result<DescribedStatus, AwsFailure> {
+    let end_time = d.end_time().and_then(from_sdk_time);
+    Ok(
+        match d
+            .export_status()
+            .ok_or_else(|| bad_answer("ExportStatus"))?
+            .as_str()
+        {
+            "IN_PROGRESS" => DescribedStatus::InProgress,
+            "COMPLETED" => DescribedStatus::Completed(Written {
+                end_time,
+                item_count: d.item_count().filter(|n| *n >= 0),
+                billed_size_in_bytes: d.billed_size_bytes().filter(|n| *n >= 0),
+                manifest_key: d.export_manifest().map(str::to_owned),
+            }),
+            "FAILED" => DescribedStatus::Failed {
+                end_time,
+                code: d.failure_code().unwrap_or("Unknown").to_owned(),
+                message: d
+                    .failure_message()
+                    .unwrap_or("AWS gave no message")
+                    .to_owned(),
+            },
+            other => {
+                return Err(bad_answer(&format!(
+                    "ExportStatus that is known (it says {other})"
+                )));
+            }
+        },
+    )
 }

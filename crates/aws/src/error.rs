@@ -1,7 +1,7 @@
-//! Classifies each failed call once.
+//! Classifies failed calls.
 //!
-//! ThrottlingException, ValidationException and AccessDeniedException are not in DynamoDB's model
-//! of exports; the SDK hands them over unhandled, so codes are matched by name.
+//! The model of DynamoDB's export calls lacks ThrottlingException, ValidationException and
+//! AccessDeniedException; the SDK returns them unhandled, so codes are matched by name.
 
 use std::error::Error;
 
@@ -9,13 +9,12 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::roles::RoleNotAssumed;
-use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
+use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
 use tableferry_telemetry::error_chain::{chain, in_words};
 
-/// The code of a call that AWS did not answer in time.
+/// The code of a call that timed out.
 pub(super) const TIMED_OUT: &str = "TimedOut";
 
-/// What a failed call means.
 pub(super) fn classify<E, R>(error: &SdkError<E, R>) -> AwsFailure
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -37,7 +36,7 @@ where
         }
         SdkError::TimeoutError(_) => unknown(TIMED_OUT, "AWS did not answer in time".to_owned()),
         SdkError::ResponseError(_) => unknown("BadResponse", in_words(error)),
-        // Without credentials a call never leaves this process.
+        // Without credentials, the call was not sent.
         _ if let Some(why) =
             chain(error).find_map(|cause| cause.downcast_ref::<RoleNotAssumed>()) =>
         {
@@ -64,9 +63,9 @@ fn unknown(code: &str, message: String) -> AwsFailure {
     }
 }
 
-/// An answer that lacks what every answer has.
+/// A response without a required value.
 pub(super) fn bad_answer(what: &str) -> AwsFailure {
-    unknown("BadResponse", format!("AWS's answer has no {what}"))
+    unknown("BadResponse", format!("AWS's response has no {what}"))
 }
 
 fn class_of(code: &str) -> FailureClass {
@@ -101,7 +100,7 @@ fn class_of(code: &str) -> FailureClass {
         | "IncompleteSignatureException"
         | "SignatureDoesNotMatch"
         | "OptInRequired" => FailureClass::Denied,
-        // InternalServerError and whatever is not known yet: AWS may have done it.
+        // InternalServerError and unknown codes: AWS may have carried the call out.
         _ => FailureClass::Unknown,
     }
 }

@@ -1,4 +1,4 @@
-//! The calls that an export needs: start, describe, and the lists in which one can be found.
+//! The calls for exports: start, describe and list.
 
 use std::collections::HashMap;
 
@@ -8,28 +8,24 @@ use super::Aws;
 use super::call::ask;
 use super::convert::{from_description, to_sdk_filter, to_sdk_time};
 use super::operations::Operation;
-use tableferry_domain::arn::{ExportArn, TableArn};
-use tableferry_domain::aws_failure::AwsFailure;
-use tableferry_domain::description::{ExportDescription, ExportSummary};
+use tableferry_domain::aws::arn::{ExportArn, TableArn};
+use tableferry_domain::aws::description::{ExportDescription, ExportSummary};
+use tableferry_domain::aws::failure::AwsFailure;
+use tableferry_domain::aws::s3::Encryption;
+use tableferry_domain::export::request::{ExportKind, ExportRequest, ExportViewType};
 use tableferry_domain::ids::ClientToken;
-use tableferry_domain::request::{ExportKind, ExportRequest, ExportViewType};
-use tableferry_domain::s3::Encryption;
 
-/// Whose exports are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchScope {
     /// Those of the table.
     Table,
-    /// All of the account and region: a deleted or re-made table hides its earlier exports.
+    /// All exports of the account and region: the lists of a deleted or recreated table do not
+    /// include its earlier exports.
     Account,
 }
 
 impl Aws {
-    /// ExportTableToPointInTime. AWS answers a repeated call with the same token with the same
-    /// export.
-    ///
-    /// # Errors
-    /// AWS refuses or does not answer.
+    /// ExportTableToPointInTime. AWS answers a repeated token with the same export.
     pub async fn start(
         &self,
         request: &ExportRequest,
@@ -78,10 +74,7 @@ impl Aws {
         from_description(answer.export_description())
     }
 
-    /// DescribeExport, in the account and region of the table.
-    ///
-    /// # Errors
-    /// AWS refuses or does not answer.
+    /// DescribeExport.
     pub async fn describe(
         &self,
         table: &TableArn,
@@ -95,11 +88,7 @@ impl Aws {
         from_description(answer.export_description())
     }
 
-    /// The exports of a table that AWS lists as IN_PROGRESS on the first page of ListExports (25
-    /// exports), as descriptions that say no more than that.
-    ///
-    /// # Errors
-    /// AWS refuses or does not answer.
+    /// The exports of a table that are IN_PROGRESS on the first page of ListExports (25 exports).
     pub async fn list_running(
         &self,
         table: &TableArn,
@@ -121,10 +110,7 @@ impl Aws {
     }
 
     /// One page of ListExports (at most 25) of a table, or of all tables of an account and region,
-    /// and the token of the next page.
-    ///
-    /// # Errors
-    /// AWS refuses or does not answer.
+    /// and the next page's token.
     pub async fn list_summaries(
         &self,
         account_id: &str,
@@ -143,7 +129,7 @@ impl Aws {
         .await?;
         let summaries = page.export_summaries().iter().filter_map(|summary| {
             Some(ExportSummary {
-                arn: ExportArn::known(summary.export_arn()?.to_owned()),
+                arn: ExportArn::from_trusted(summary.export_arn()?.to_owned()),
                 status: summary.export_status()?.as_str().to_owned(),
                 kind: summary
                     .export_type()
@@ -153,11 +139,8 @@ impl Aws {
         Ok((summaries.collect(), page.next_token().map(str::to_owned)))
     }
 
-    /// One page of ListExports (at most 25, in whatever order): the ARNs of this table's exports,
-    /// and the token of the next page.
-    ///
-    /// # Errors
-    /// AWS refuses or does not answer.
+    /// One page of ListExports (at most 25, in any order): the ARNs of this table's exports, and
+    /// the next page's token.
     pub async fn list_page(
         &self,
         table: &TableArn,
@@ -178,7 +161,8 @@ impl Aws {
             .filter_map(|s| s.export_arn())
             .filter(|arn| arn.starts_with(&of_table));
         Ok((
-            arns.map(|arn| ExportArn::known(arn.to_owned())).collect(),
+            arns.map(|arn| ExportArn::from_trusted(arn.to_owned()))
+                .collect(),
             page.next_token().map(str::to_owned),
         ))
     }

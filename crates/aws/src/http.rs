@@ -1,7 +1,7 @@
-//! The HTTP client of all calls to AWS: by the proxy that the environment names (`HTTPS_PROXY`,
-//! `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), but never to where a machine or container is handed its
-//! credentials. A proxy could not reach those addresses, would answer with its own machine's
-//! credentials if it could, and would see what no other machine may see.
+//! The HTTP client of all calls to AWS. It uses the proxy of the environment (`HTTPS_PROXY`,
+//! `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), except for the addresses at which a machine or container
+//! gets its credentials. A proxy could not reach those, might answer with the credentials of its
+//! own machine, and must not see them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,20 +18,20 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use url::{Host, Url};
 
-/// Where EC2 and EKS Pod Identity hand out credentials by IPv6. All of IPv4's are link-local.
+/// The IPv6 addresses of credentials on EC2 and EKS Pod Identity. All IPv4 ones are link-local.
 const IPV6_ADDRESSES: [&str; 2] = ["fd00:ec2::254", "fd00:ec2::23"];
 
-/// Variables that name another such place.
-const PLACES: [&str; 2] = [
+/// Variables that name other such endpoints.
+const CREDENTIAL_ENDPOINTS: [&str; 2] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
 ];
 
-/// The variables that name a proxy; the SDK reads them in lower case too.
+/// The proxy variables; the SDK reads them in lower case too.
 const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
-/// A client for calls, with connections of its own. `None` where no proxy is named: then the SDK's
-/// own does, which costs less to make.
+/// A client with its own connections. `None` without a proxy: the SDK's own client is cheaper to
+/// create.
 pub(super) fn client() -> Option<SharedHttpClient> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if !PROXIES
@@ -42,9 +42,11 @@ pub(super) fn client() -> Option<SharedHttpClient> {
     }
     #[expect(
         clippy::disallowed_methods,
-        reason = "the SDK reads the same two variables by itself"
+        reason = "the SDK reads the same two variables"
     )]
-    let named = PLACES.iter().filter_map(|name| std::env::var(name).ok());
+    let named = CREDENTIAL_ENDPOINTS
+        .iter()
+        .filter_map(|name| std::env::var(name).ok());
     let hosts = named
         .filter_map(|url| Some(Url::parse(&url).ok()?.host()?.to_owned()))
         .collect();
@@ -56,7 +58,7 @@ pub(super) fn client() -> Option<SharedHttpClient> {
     }))
 }
 
-/// As the SDK's own client, but for the proxy.
+/// The SDK's own client, with this proxy configuration.
 fn with_proxy(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
@@ -70,7 +72,7 @@ fn with_proxy(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// Chooses between two clients, or the connectors of both, by where a request goes.
+/// Chooses a client, or a connector, by the host of a request.
 #[derive(Debug, Clone)]
 struct ByAddress<C> {
     by_proxy: C,
@@ -96,7 +98,7 @@ impl HttpClient for ByAddress<SharedHttpClient> {
 
 impl HttpConnector for ByAddress<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if self.direct_hosts.hold(request.uri()) {
+        if self.direct_hosts.contains(request.uri()) {
             self.direct.call(request)
         } else {
             self.by_proxy.call(request)
@@ -104,7 +106,7 @@ impl HttpConnector for ByAddress<SharedHttpConnector> {
     }
 }
 
-/// Hosts that are never reached by a proxy, besides those that are known.
+/// Hosts that are reached directly, besides the known ones.
 #[derive(Clone, Default)]
 struct Direct(Vec<Host<String>>);
 
@@ -116,7 +118,7 @@ impl fmt::Debug for Direct {
 
 impl Direct {
     /// Whether this URL must be reached without a proxy.
-    fn hold(&self, uri: &str) -> bool {
+    fn contains(&self, uri: &str) -> bool {
         let Ok(url) = Url::parse(uri) else {
             return false;
         };
@@ -160,7 +162,7 @@ mod tests {
             ("http://10.0.0.1/", false),
             ("no url", false),
         ] {
-            assert_eq!(direct.hold(url), held, "{url}");
+            assert_eq!(direct.contains(url), held, "{url}");
         }
     }
 }

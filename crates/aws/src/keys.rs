@@ -1,17 +1,15 @@
-//! What KMS says of a key that an export is to be encrypted with.
+//! KMS keys that exports are encrypted with.
 
 use super::Aws;
 use super::call::ask;
 use super::error::bad_answer;
 use super::operations::Operation;
-use tableferry_domain::aws_failure::AwsFailure;
+use tableferry_domain::aws::failure::AwsFailure;
 use tableferry_domain::preflight::KeyFacts;
 
 impl Aws {
-    /// DescribeKey for the id, ARN or alias of a key, in a region, with an account's credentials.
-    ///
-    /// # Errors
-    /// KMS knows no such key (`NotFoundException`), denies the call or does not answer.
+    /// DescribeKey for the id, ARN or alias of a key, with an account's credentials. An unknown key
+    /// fails with `NotFoundException`.
     pub async fn describe_key(
         &self,
         account_id: &str,

@@ -1,7 +1,7 @@
-//! AWS in our words: the only room that names its SDK.
+//! The AWS calls of the service, in the types of the domain. The only crate that uses the AWS SDK.
 //!
-//! One SDK client for each service, region and credentials, built once and shared; account and
-//! region are those of the table's ARN. Retries are ours, so the SDK's are off.
+//! There is one SDK client per service, region and credentials, built once and shared; account and
+//! region come from the table's ARN. The SDK's retries are off, because the service has its own.
 
 mod buckets;
 mod call;
@@ -15,6 +15,7 @@ mod operations;
 pub mod pages;
 mod roles;
 mod s3;
+mod s3_error;
 mod s3_objects;
 mod tables;
 mod turns;
@@ -33,43 +34,42 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use clients::Clients;
 use roles::RoleCredentials;
 
-use tableferry_domain::account::AccountRole;
-use tableferry_domain::timing::AWS_CALL_TIMEOUT;
+use tableferry_domain::aws::account::AccountRole;
+use tableferry_domain::lifecycle::timing::AWS_CALL_TIMEOUT;
 
 pub use exports::SearchScope;
 pub use operations::{ASSUME_ROLE, Operation};
-pub use s3::{is_access_denied, is_elsewhere};
+pub use s3_error::{is_access_denied, is_elsewhere};
 pub use s3_objects::{Bucket, ObjectBody};
 pub use turns::{TurnKind, Turns};
 
-/// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The process's own credentials, among accounts.
+/// The key of the process's own credentials in maps by account.
 const OWN: &str = "";
 
-/// AWS, in every account and region.
+/// AWS in every account and region.
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
-    /// By account.
+    /// By account id.
     roles: HashMap<String, AccountRole>,
     dynamodb: Clients<aws_sdk_dynamodb::Client>,
     s3: Clients<aws_sdk_s3::Client>,
-    /// Where a stand-in for S3 is; `None` leaves it to the SDK.
+    /// The endpoint of a stand-in for S3; `None` leaves it to the SDK.
     s3_endpoint: Option<String>,
     regions: s3::Regions,
     kms: Clients<aws_sdk_kms::Client>,
-    /// Paces the calls that are made for callers who wait.
+    /// Paces the calls made for waiting API callers.
     pub turns: Turns,
 }
 
 impl Aws {
-    /// Reads what the SDK reads: environment, profile files, and the credentials of containers and
-    /// instances (lazily).
+    /// Reads what the SDK reads: environment, profile files, and (lazily) the credentials of
+    /// containers and instances.
     pub async fn from_environment() -> Self {
-        // A client's region comes from the ARN; this one only serves credentials that ask STS.
-        // Never the instance's metadata, which would delay the start of a process outside EC2 by
+        // Clients get their region from ARNs; this one is only for credentials that call STS. The
+        // instance metadata is never read for it, which would delay the start outside EC2 by
         // seconds.
         let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new())
@@ -77,8 +77,8 @@ impl Aws {
         Self::new(base().region(region).load().await, None)
     }
 
-    /// Talks to a stand-in for AWS: DynamoDB at one URL, S3 at another, with its buckets as the
-    /// first part of the path.
+    /// Uses a stand-in for AWS: DynamoDB at one URL, S3 at another with the bucket as the first
+    /// part of the path.
     pub async fn at_endpoints(dynamodb_url: &str, s3_url: &str) -> Self {
         let credentials = Credentials::new("tableferry", "tableferry", None, None, "stand-in");
         let loader = base()
@@ -101,7 +101,7 @@ impl Aws {
         }
     }
 
-    /// The same, but calls in these accounts are made with the roles that are named for them.
+    /// Assumes the roles for calls in their accounts.
     #[must_use]
     pub fn with_roles(self, roles: Vec<AccountRole>) -> Self {
         let roles = roles
@@ -111,11 +111,12 @@ impl Aws {
         Self { roles, ..self }
     }
 
-    /// The configuration for calls in an account and a region: the one place that picks
-    /// credentials. Those of the account's role if the settings name one, else the process's own.
+    /// The configuration for calls in an account and region, with the credentials of the account's
+    /// role if the settings name one, otherwise the process's own. No other place chooses
+    /// credentials.
     fn config(&self, account_id: &str, region: &str) -> SdkConfig {
         let region = Region::new(region.to_owned());
-        // Connections of its own: a client that is built anew (`clients.rs`) must not find those
+        // A separate connection pool: a rebuilt client (`clients.rs`) must not reuse connections
         // that went silent.
         let mut config = self.config.to_builder().region(region.clone());
         config.set_http_client(http::client());
@@ -130,8 +131,8 @@ impl Aws {
         }
     }
 
-    /// Whose credentials calls in an account have, as clients are kept by it: those of the
-    /// account's role, or the process's own.
+    /// The key by which clients are kept: the account if it has a role, otherwise the process's own
+    /// credentials.
     fn signer<'a>(&self, account_id: &'a str) -> &'a str {
         if self.roles.contains_key(account_id) {
             account_id

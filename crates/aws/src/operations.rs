@@ -1,43 +1,33 @@
-//! Every call that is made to AWS: its name in metrics and traces, and the permissions that it
-//! takes. No call is made without a line here; `tests/it/policies.rs` holds the policies in
-//! `ops/aws` against this list.
+//! The calls that the service makes to AWS: their names in metrics and traces, and the permissions
+//! that they need. Every call is listed here; `tests/it/policies.rs` compares the policies in
+//! `ops/aws` with this list.
 //!
-//! Source: AWS's Service Authorization Reference; for what an export takes besides, DynamoDB's
-//! developer guide, "Requesting a table export" (AWS writes in the caller's name), and S3's guide
-//! on SSE-KMS. HeadBucket and HeadObject have no permission of their own name.
+//! Sources: AWS's Service Authorization Reference; for the other permissions of an export,
+//! DynamoDB's developer guide, "Requesting a table export" (AWS writes with the caller's
+//! credentials), and S3's guide on SSE-KMS. HeadBucket and HeadObject have no permissions named
+//! after them.
 
-use tableferry_domain::iam::{KEY_ACTIONS, WRITE_ACTIONS};
+use tableferry_domain::aws::iam::{KEY_ACTIONS, WRITE_ACTIONS};
 
-/// A call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Starts an export.
     ExportTableToPointInTime,
-    /// Looks at one export.
     DescribeExport,
-    /// Lists exports of a table or an account.
     ListExports,
-    /// Looks at a table.
     DescribeTable,
-    /// Asks for the reach of point-in-time recovery.
     DescribeContinuousBackups,
-    /// Asks where a bucket lies, and whose it is.
     HeadBucket,
-    /// Reads a bucket's policy.
     GetBucketPolicy,
-    /// Asks for an object's size and date.
     HeadObject,
-    /// Reads an object, also by a presigned URL.
+    /// Also by a presigned URL.
     GetObject,
-    /// Looks at a KMS key.
     DescribeKey,
 }
 
-/// What the SDK asks of STS for an account with a role of its own. It is not measured as a call.
+/// The SDK's call to STS for an account with a role. It is not measured.
 pub const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 impl Operation {
-    /// Every call.
     pub const ALL: [Self; 10] = [
         Self::ExportTableToPointInTime,
         Self::DescribeExport,
@@ -51,7 +41,7 @@ impl Operation {
         Self::DescribeKey,
     ];
 
-    /// `<service>/<operation>`, as metrics and traces name it.
+    /// `<service>/<operation>`, as in metrics and traces.
     #[must_use]
     pub const fn method(self) -> &'static str {
         match self {
@@ -68,7 +58,7 @@ impl Operation {
         }
     }
 
-    /// The permission of the call itself.
+    /// The permission for the call itself.
     #[must_use]
     pub const fn permission(self) -> &'static str {
         match self {
@@ -84,19 +74,18 @@ impl Operation {
         }
     }
 
-    /// What AWS does with the bucket in the caller's name because of the call.
+    /// The permissions on the bucket that AWS uses with the caller's credentials.
     #[must_use]
     pub const fn bucket_permissions(self) -> &'static [&'static str] {
         match self {
             Self::ExportTableToPointInTime => &WRITE_ACTIONS,
-            // Without it S3 says of a missing object that access is denied.
+            // Without it, S3 answers "access denied" for a missing object.
             Self::HeadObject | Self::GetObject => &["s3:ListBucket"],
             _ => &[],
         }
     }
 
-    /// What S3 does with a KMS key of the operator's own in the caller's name, if objects are
-    /// encrypted by one.
+    /// The permissions on a customer managed KMS key that S3 uses with the caller's credentials.
     #[must_use]
     pub const fn key_permissions(self) -> &'static [&'static str] {
         match self {

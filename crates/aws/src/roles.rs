@@ -1,5 +1,5 @@
-//! Credentials for other accounts: the role of the account, assumed by the process's own
-//! credentials when first needed. The SDK keeps them until shortly before they end.
+//! Credentials for other accounts: the account's role, assumed with the process's own credentials
+//! on first use. The SDK caches them until shortly before they expire.
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use tokio::sync::OnceCell;
 
-use tableferry_domain::account::AccountRole;
+use tableferry_domain::aws::account::AccountRole;
 use tableferry_telemetry::error_chain::in_words;
 
-/// Under which name the service appears in CloudTrail.
+/// The service's session name in CloudTrail.
 const SESSION_NAME: &str = "tableferry";
 
-/// Hands out the credentials of a role.
+/// Provides the credentials of a role.
 #[derive(Debug)]
 pub(super) struct RoleCredentials {
     role: AccountRole,
@@ -25,7 +25,7 @@ pub(super) struct RoleCredentials {
 }
 
 impl RoleCredentials {
-    /// Credentials of this role, asked of STS in this region with the credentials of `config`.
+    /// Credentials of this role from STS in this region, called with the credentials of `config`.
     pub(super) fn new(role: AccountRole, config: SdkConfig, region: Region) -> Self {
         Self {
             role,
@@ -71,7 +71,7 @@ impl ProvideCredentials for RoleCredentials {
     }
 }
 
-/// STS did not hand out the credentials of a role.
+/// STS did not return the credentials of a role.
 #[derive(Debug)]
 pub(super) struct RoleNotAssumed {
     role_arn: String,

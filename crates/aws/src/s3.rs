@@ -1,28 +1,32 @@
-//! S3: in which region a bucket lies, a client for it, and what a failed call means.
+//! S3 clients, and the region of each bucket.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_sdk_s3::config::ResponseChecksumValidation;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::SdkError;
 use aws_types::service_config::ServiceConfigKey;
+use quick_cache::unsync::Cache;
+use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
+use tableferry_domain::export::output::Output;
 
 use super::Aws;
-use super::call::{Call, make};
-use super::error::classify;
+use super::call::make;
 use super::operations::Operation;
+use super::s3_error::{finish, is_access_denied};
 use super::s3_objects::Bucket;
-use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
-use tableferry_domain::output::Output;
 
-/// How many buckets' regions are remembered.
-const MOST_REGIONS: usize = 1024;
+/// Maximum number of buckets whose region is cached. Callers choose bucket names.
+const MAX_REGIONS: usize = 1024;
 
-/// Where each bucket lies, by account and bucket.
-#[derive(Debug, Default)]
-pub(super) struct Regions(Mutex<HashMap<(String, String), String>>);
+/// The region of each bucket, by account and bucket.
+#[derive(Debug)]
+pub(super) struct Regions(Mutex<Cache<(String, String), String>>);
+
+impl Default for Regions {
+    fn default() -> Self {
+        Self(Mutex::new(Cache::new(MAX_REGIONS)))
+    }
+}
 
 impl Regions {
     fn get(&self, account_id: &str, bucket: &str) -> Option<String> {
@@ -34,10 +38,6 @@ impl Regions {
 
     fn put(&self, account_id: &str, bucket: &str, region: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_REGIONS {
-            // Callers can make up buckets.
-            known.clear();
-        }
         known.insert(
             (account_id.to_owned(), bucket.to_owned()),
             region.to_owned(),
@@ -53,10 +53,8 @@ impl Regions {
 }
 
 impl Aws {
-    /// The bucket that holds these files. Its region is asked for once and then remembered.
-    ///
-    /// # Errors
-    /// S3 does not say where the bucket lies: there is no such bucket, or S3 does not answer.
+    /// The bucket of these files. S3 is asked for its region once; then it is cached. Fails if the
+    /// bucket does not exist or S3 does not answer.
     pub async fn bucket(&self, output: &Output) -> Result<Bucket, AwsFailure> {
         let account_id = self.reader_of(output);
         let region = match self.regions.get(account_id, &output.bucket) {
@@ -70,13 +68,13 @@ impl Aws {
         Ok(Bucket::new(self.s3(account_id, &region), output))
     }
 
-    /// Forgets where the bucket of these files lies: S3 said that it lies elsewhere.
+    /// Drops the cached region of this bucket, after S3 said that it is in another one.
     pub fn forget_bucket(&self, output: &Output) {
         self.regions.forget(self.reader_of(output), &output.bucket);
     }
 
-    /// In which account's name these files are read: the bucket owner's if the settings name a role
-    /// there, since the objects belong to it; else the table's, in whose name AWS wrote them.
+    /// The account whose credentials read these files: the bucket owner's if the settings name a
+    /// role there, since the objects belong to it; otherwise the table's, for which AWS wrote them.
     fn reader_of<'a>(&self, output: &'a Output) -> &'a str {
         let owner = output
             .bucket_owner
@@ -85,8 +83,7 @@ impl Aws {
         owner.unwrap_or(&output.account_id)
     }
 
-    /// HeadBucket, whose answer names the bucket's region, also when it is a redirection or a
-    /// refusal.
+    /// HeadBucket. Its response names the bucket's region, even if it is a redirect or a denial.
     async fn find_region(&self, account_id: &str, output: &Output) -> Result<String, AwsFailure> {
         let call = self
             .s3(account_id, &output.region)
@@ -104,18 +101,18 @@ impl Aws {
             .and_then(SdkError::raw_response)
             .and_then(|raw| raw.headers().get("x-amz-bucket-region"));
         let named = named.map(str::to_owned);
-        match (judged(call, answer), named) {
+        match (finish(call, answer), named) {
             (Ok(found), _) => Ok(found.bucket_region().unwrap_or(&output.region).to_owned()),
             (Err(_), Some(region)) => Ok(region),
-            // Some stand-ins refuse HeadBucket without a region; the call that follows says what is
-            // missing.
+            // Some stand-ins for S3 deny HeadBucket without naming a region; the next call fails with
+            // the reason.
             (Err(failure), None)
                 if failure.class == FailureClass::Denied && is_access_denied(&failure) =>
             {
                 Ok(output.region.clone())
             }
             (Err(failure), None) if failure.code == "NotFound" => {
-                let message = format!("there is no bucket {}", output.bucket);
+                let message = format!("the bucket {} does not exist", output.bucket);
                 Err(AwsFailure {
                     class: FailureClass::Refused,
                     code: "NoSuchBucket".to_owned(),
@@ -134,8 +131,8 @@ impl Aws {
             if let Some(url) = &self.s3_endpoint {
                 config = config.endpoint_url(url);
             }
-            // A stand-in's buckets have no host names of their own. Sums are checked here, against
-            // the manifest's, not by the SDK.
+            // A stand-in's buckets have no host names. Checksums are compared with the manifest's by
+            // this service, not by the SDK.
             let config = config
                 .force_path_style(self.s3_endpoint.is_some() || has_own_s3(&shared))
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
@@ -144,7 +141,7 @@ impl Aws {
     }
 }
 
-/// Whether the environment or a profile names another endpoint than AWS's for S3.
+/// Whether the environment or a profile names a custom S3 endpoint.
 fn has_own_s3(config: &aws_config::SdkConfig) -> bool {
     let key = ServiceConfigKey::builder()
         .service_id("S3")
@@ -157,90 +154,3 @@ fn has_own_s3(config: &aws_config::SdkConfig) -> bool {
         .and_then(|(key, service)| service.load_config(key));
     own.is_some() || config.endpoint_url().is_some()
 }
-
-/// Whether S3 says that the caller may not do this, and not that it does not know the caller.
-#[must_use]
-pub fn is_access_denied(failure: &AwsFailure) -> bool {
-    matches!(
-        failure.code.as_str(),
-        "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "AccountProblem"
-    )
-}
-
-/// Whether S3 says that the bucket lies in another region than it was asked in.
-#[must_use]
-pub fn is_elsewhere(failure: &AwsFailure) -> bool {
-    matches!(
-        failure.code.as_str(),
-        "PermanentRedirect"
-            | "TemporaryRedirect"
-            | "AuthorizationHeaderMalformed"
-            | "IllegalLocationConstraintException"
-    )
-}
-
-/// What a failed call to S3 means. Answers to HEAD have no body: only their status says something.
-fn classify_s3<E>(error: &SdkError<E, HttpResponse>) -> AwsFailure
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let SdkError::ServiceError(context) = error else {
-        return classify(error);
-    };
-    let by_status = match context.raw().status().as_u16() {
-        301 | 307 => "PermanentRedirect",
-        400 => "BadRequest",
-        403 => "AccessDenied",
-        404 => "NotFound",
-        416 => "InvalidRange",
-        503 => "SlowDown",
-        _ => "UnknownError",
-    };
-    let code = context.err().code().unwrap_or(by_status).to_owned();
-    let class = match code.as_str() {
-        "NoSuchBucket" | "NoSuchKey" | "NotFound" | "InvalidObjectState" | "InvalidRange"
-        | "InvalidBucketName" | "MethodNotAllowed" => FailureClass::Refused,
-        "AccessDenied"
-        | "AllAccessDisabled"
-        | "AccountProblem"
-        | "InvalidAccessKeyId"
-        | "InvalidToken"
-        | "RequestTimeTooSkewed" => FailureClass::Denied,
-        "SlowDown" | "RequestTimeout" | "BandwidthLimitExceeded" => FailureClass::Throttled,
-        // Keys that are disabled, pending deletion, or gone; S3 passes on what KMS says.
-        code if code.starts_with("KMS.") => FailureClass::Refused,
-        _ => classify(error).class,
-    };
-    let message = context
-        .err()
-        .message()
-        .unwrap_or("S3 gave no message")
-        .to_owned();
-    AwsFailure {
-        class,
-        code,
-        message,
-    }
-}
-
-/// Says how a call of S3 ended, and what its failure means.
-pub(super) fn judged<T, E>(
-    call: Call,
-    answer: Result<T, SdkError<E, HttpResponse>>,
-) -> Result<T, AwsFailure>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let answer = answer.map_err(|error| classify_s3(&error));
-    // An object that is looked for and is not there is an answer like any other.
-    call.ended(answer.as_ref().err().filter(|failure| !is_missing(failure)));
-    answer
-}
-
-/// Whether S3 says that there is no such object.
-pub(super) fn is_missing(failure: &AwsFailure) -> bool {
-    matches!(failure.code.as_str(), "NoSuchKey" | "NotFound")
-}
-
-/// How long S3 may be silent in the middle of an object.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);

@@ -1,21 +1,23 @@
-//! Objects of a bucket: what S3 says of one, its bytes piece by piece, and a URL that lets others
-//! read it.
+//! S3 objects: metadata, contents in pieces, and presigned URLs.
 
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use bytes::Bytes;
-
-use super::call::make;
-use super::operations::Operation;
-use super::s3::{SILENCE, is_missing, judged};
-use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
-use tableferry_domain::output::{ObjectFacts, Output};
+use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
+use tableferry_domain::export::output::{ObjectFacts, Output};
 use tableferry_domain::timestamp::Timestamp;
 use tableferry_telemetry::error_chain::in_words;
 
-/// A bucket, with a client for the region that it lies in.
+use super::call::make;
+use super::operations::Operation;
+use super::s3_error::{finish, is_missing};
+
+/// Maximum time without a byte in the middle of an object.
+const MAX_SILENCE: Duration = Duration::from_secs(30);
+
+/// A bucket, with a client for its region.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: aws_sdk_s3::Client,
@@ -26,17 +28,17 @@ pub struct Bucket {
 /// An object that is being read.
 #[derive(Debug)]
 pub struct ObjectBody {
-    /// What S3 says of it. When only its end is read, the length is that of the end.
+    /// Metadata. If only the end is read, the length is that of the end.
     pub facts: ObjectFacts,
     stream: ByteStream,
     received_bytes: u64,
-    /// How long its bytes have been waited for; what the reader does meanwhile is not S3's time.
+    /// Time spent waiting for S3; the time that the reader needs does not count.
     waited: Duration,
 }
 
-/// The minimum rate of an object, checked once it has been waited for this long, so that a
-/// trickling object cannot block its reader.
-const LEAST_BYTES_PER_S: f64 = 16_384.0;
+/// Minimum rate of an object, checked after [`RATE_COUNTS_AFTER`] of waiting, so that a slow object
+/// cannot block its reader.
+const MIN_BYTES_PER_S: f64 = 16_384.0;
 const RATE_COUNTS_AFTER: Duration = Duration::from_secs(60);
 
 impl Bucket {
@@ -48,10 +50,7 @@ impl Bucket {
         }
     }
 
-    /// What S3 says of an object (HeadObject); `None` when there is none.
-    ///
-    /// # Errors
-    /// S3 refuses or does not answer.
+    /// Metadata of an object (HeadObject); `None` if it does not exist.
     pub async fn head(&self, key: &str) -> Result<Option<ObjectFacts>, AwsFailure> {
         let call = self
             .client
@@ -60,7 +59,7 @@ impl Bucket {
             .key(key)
             .set_expected_bucket_owner(self.owner.clone());
         let (answer, call) = make(Operation::HeadObject, call.send()).await;
-        let Some(found) = there(judged(call, answer))? else {
+        let Some(found) = found_or_none(finish(call, answer))? else {
             return Ok(None);
         };
         Ok(Some(facts(
@@ -70,10 +69,7 @@ impl Bucket {
         )))
     }
 
-    /// Begins to read an object from this byte on (GetObject); `None` when there is none.
-    ///
-    /// # Errors
-    /// S3 refuses or does not answer.
+    /// Starts to read an object at this byte (GetObject); `None` if it does not exist.
     pub async fn get(&self, key: &str, from: u64) -> Result<Option<ObjectBody>, AwsFailure> {
         let range = (from > 0).then(|| format!("bytes={from}-"));
         let call = self
@@ -87,7 +83,7 @@ impl Bucket {
             call.set_expected_bucket_owner(self.owner.clone()).send(),
         )
         .await;
-        let Some(found) = there(judged(call, answer))? else {
+        let Some(found) = found_or_none(finish(call, answer))? else {
             return Ok(None);
         };
         let facts = facts(found.content_length(), found.e_tag(), found.last_modified());
@@ -99,11 +95,8 @@ impl Bucket {
         }))
     }
 
-    /// A URL by which anybody reads this object for so long, or until the credentials that signed
-    /// it end. S3 is not asked.
-    ///
-    /// # Errors
-    /// There are no credentials.
+    /// A URL that lets its holder read this object for `valid_for`, or until the credentials that
+    /// signed it expire. S3 is not called; the only failure is missing credentials.
     pub async fn presign(&self, key: &str, valid_for: Duration) -> Result<String, AwsFailure> {
         let unknown = |message: String| AwsFailure {
             class: FailureClass::Unknown,
@@ -112,7 +105,7 @@ impl Bucket {
         };
         let config =
             PresigningConfig::expires_in(valid_for).map_err(|error| unknown(in_words(&error)))?;
-        // Without the expected owner: whoever uses the URL would have to send it as a header.
+        // Without the expected owner: clients of the URL would have to send it as a header.
         let call = self.client.get_object().bucket(&self.name).key(key);
         let request = call
             .presigned(config)
@@ -123,10 +116,7 @@ impl Bucket {
 }
 
 impl ObjectBody {
-    /// The next piece; `None` at the end.
-    ///
-    /// # Errors
-    /// The connection broke, or S3 was silent for too long.
+    /// The next piece; `None` at the end. Fails if the connection breaks or S3 is too slow.
     pub async fn next(&mut self) -> Result<Option<Bytes>, AwsFailure> {
         let broken = |code: &str, message: String| AwsFailure {
             class: FailureClass::Unknown,
@@ -134,14 +124,14 @@ impl ObjectBody {
             message,
         };
         let began = Instant::now();
-        let piece = tokio::time::timeout(SILENCE, self.stream.next()).await;
+        let piece = tokio::time::timeout(MAX_SILENCE, self.stream.next()).await;
         self.waited += began.elapsed();
         match piece {
             Err(_) => Err(broken(
                 "TimedOut",
                 format!(
                     "S3 was silent for {} s in the middle of an object",
-                    SILENCE.as_secs()
+                    MAX_SILENCE.as_secs()
                 ),
             )),
             Ok(None) => Ok(None),
@@ -149,11 +139,11 @@ impl ObjectBody {
                 self.received_bytes += piece.len() as u64;
                 #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact")]
                 let rate = self.received_bytes as f64 / self.waited.as_secs_f64();
-                if self.waited > RATE_COUNTS_AFTER && rate < LEAST_BYTES_PER_S {
+                if self.waited > RATE_COUNTS_AFTER && rate < MIN_BYTES_PER_S {
                     return Err(broken(
                         "TimedOut",
                         format!(
-                            "S3 sent an object at less than {LEAST_BYTES_PER_S} bytes per second"
+                            "S3 sent an object at less than {MIN_BYTES_PER_S} bytes per second"
                         ),
                     ));
                 }
@@ -164,8 +154,8 @@ impl ObjectBody {
     }
 }
 
-/// What is not there is no failure.
-fn there<T>(answer: Result<T, AwsFailure>) -> Result<Option<T>, AwsFailure> {
+/// Turns "does not exist" from a failure into `None`.
+fn found_or_none<T>(answer: Result<T, AwsFailure>) -> Result<Option<T>, AwsFailure> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(failure) if is_missing(&failure) => Ok(None),

@@ -1,5 +1,5 @@
-//! What AWS says of a table: that it is there, and how far back it can be recovered. The table is
-//! named by its ARN, so that a table of the same name in the caller's own account is never meant.
+//! Tables: existence, keys and point-in-time recovery. Calls name the table by its ARN, so that a
+//! table of the same name in the caller's own account is never meant.
 
 use aws_sdk_dynamodb::types::{KeyType, PointInTimeRecoveryStatus, TableDescription};
 use dynamodb_expressions::{KeyAttribute, KeySchema, Kind};
@@ -9,15 +9,12 @@ use super::call::ask;
 use super::convert::from_sdk_time;
 use super::error::bad_answer;
 use super::operations::Operation;
-use tableferry_domain::arn::TableArn;
-use tableferry_domain::aws_failure::AwsFailure;
+use tableferry_domain::aws::arn::TableArn;
+use tableferry_domain::aws::failure::AwsFailure;
 use tableferry_domain::preflight::{Recovery, TableFacts};
 
 impl Aws {
-    /// DescribeTable.
-    ///
-    /// # Errors
-    /// AWS refuses (`ResourceNotFoundException`: there is no such table) or does not answer.
+    /// DescribeTable. A missing table fails with `ResourceNotFoundException`.
     pub async fn describe_table(&self, table: &TableArn) -> Result<TableFacts, AwsFailure> {
         let call = self
             .dynamodb(table.account_id(), table.region())
@@ -35,10 +32,8 @@ impl Aws {
         })
     }
 
-    /// DescribeContinuousBackups: whether point-in-time recovery is on, and its reach.
-    ///
-    /// # Errors
-    /// AWS refuses (`TableNotFoundException`: there is no such table) or does not answer.
+    /// DescribeContinuousBackups: whether point-in-time recovery is on, and the times that it
+    /// covers. A missing table fails with `TableNotFoundException`.
     pub async fn recovery(&self, table: &TableArn) -> Result<Recovery, AwsFailure> {
         let call = self
             .dynamodb(table.account_id(), table.region())
@@ -63,7 +58,7 @@ impl Aws {
     }
 }
 
-/// The table's primary key; none if the description has none.
+/// The primary key; `None` if the description is incomplete.
 fn key_schema(table: &TableDescription) -> Option<KeySchema> {
     let attribute = |key_type: &KeyType| {
         let element = table
@@ -75,7 +70,7 @@ fn key_schema(table: &TableDescription) -> Option<KeySchema> {
             .iter()
             .find(|definition| definition.attribute_name() == element.attribute_name());
         let kind =
-            definition.and_then(|definition| Kind::of_tag(definition.attribute_type().as_str()));
+            definition.and_then(|definition| Kind::from_tag(definition.attribute_type().as_str()));
         Some(KeyAttribute {
             name: element.attribute_name().to_owned(),
             kind,

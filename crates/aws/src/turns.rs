@@ -1,31 +1,30 @@
-//! Turns: how fast AWS is asked on behalf of callers who wait for the answer, per account and
-//! region.
+//! Turns: paces AWS calls for API callers who wait for the answer, per account and region.
 //!
-//! Workers pace themselves below AWS's limits and leave room for these: AWS was seen to take 15
-//! describes at once and 10 a second of one account and region; workers take 8 and 5, callers here
-//! 4 and 4. So a flood of callers never slows an export that runs.
+//! Workers pace themselves below AWS's limits and leave room for these calls. Observed: AWS accepts
+//! 15 describes at once and 10 per second per account and region. Workers use 8 and 5, API callers
+//! 4 and 4, so a flood of API calls never slows a running export.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tableferry_domain::pace::{Pace, PaceLimits};
+use quick_cache::unsync::Cache;
+use tableferry_domain::rate::pace::{Pace, PaceLimits};
 use tableferry_domain::timestamp::Timestamp;
 
-/// How many accounts and regions are remembered before all begin anew; callers can make them up.
-const MOST_LANES: usize = 10_000;
+/// Maximum number of accounts and regions whose pace is kept. Callers can make them up.
+const MAX_LANES: usize = 10_000;
 
-/// How often somebody who waits looks whether it is its turn.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often a waiting caller checks for its turn.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// What kind of call a turn is for.
+/// The kind of calls that a turn is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TurnKind {
-    /// The calls of one preflight: one DescribeContinuousBackups, which AWS limits to 10 a second,
-    /// and others that it limits less.
+    /// The calls of one preflight: one DescribeContinuousBackups, which AWS limits to 10 per
+    /// second, and others with higher limits.
     Preflight,
     /// One ListExports or DescribeExport.
-    Look,
+    Lookup,
 }
 
 impl TurnKind {
@@ -35,7 +34,7 @@ impl TurnKind {
                 burst: 5.0,
                 rate_per_s: 5.0,
             },
-            Self::Look => PaceLimits {
+            Self::Lookup => PaceLimits {
                 burst: 4.0,
                 rate_per_s: 4.0,
             },
@@ -43,12 +42,18 @@ impl TurnKind {
     }
 }
 
-/// Who may ask when.
-#[derive(Debug, Default)]
-pub struct Turns(Mutex<HashMap<(TurnKind, String), Pace>>);
+/// Paces calls per kind, account and region.
+#[derive(Debug)]
+pub struct Turns(Mutex<Cache<(TurnKind, String), Pace>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Mutex::new(Cache::new(MAX_LANES)))
+    }
+}
 
 impl Turns {
-    /// Waits for a turn in an account and region, but not longer than `patience`. Whether it came.
+    /// Waits for a turn in an account and region, at most for `patience`. Returns whether it came.
     pub async fn wait(
         &self,
         kind: TurnKind,
@@ -63,8 +68,8 @@ impl Turns {
             if waited >= patience {
                 return false;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
-            waited += LOOK_EVERY;
+            tokio::time::sleep(CHECK_EVERY).await;
+            waited += CHECK_EVERY;
         }
         true
     }
@@ -72,12 +77,12 @@ impl Turns {
     fn take(&self, lane: &(TurnKind, String), now: Timestamp) -> bool {
         // A poisoned lock still holds usable counters.
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lanes.len() > MOST_LANES {
-            lanes.clear();
+        if !lanes.contains_key(lane) {
+            lanes.insert(lane.clone(), Pace::new(lane.0.limits(), now));
         }
-        let pace = lanes
-            .entry(lane.clone())
-            .or_insert_with(|| Pace::new(lane.0.limits(), now));
+        let Some(mut pace) = lanes.get_mut(lane) else {
+            return false;
+        };
         let free = pace.available(now) > 0;
         if free {
             pace.take(1);

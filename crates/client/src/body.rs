@@ -1,5 +1,5 @@
-//! The body of a create and of a preflight, from flags with Terraform's names or from a file. The
-//! rules are the service's.
+//! Builds the request body of a create or preflight from options, which are named as in Terraform,
+//! or from a file. The service validates it.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,91 +9,89 @@ use serde_json::{Map, Value, json};
 
 use super::error::ClientError;
 
-/// What is asked for.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "The export (names as in Terraform's aws_dynamodb_table_export)")]
+#[command(next_help_heading = "Export options (named as in Terraform's aws_dynamodb_table_export)")]
 pub struct RequestArgs {
-    /// A file that holds the request as JSON; - is standard input. Flags go before what it says
+    /// Read the request from a JSON file; - is standard input. Options override the file
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
-    /// The table
+    /// The table to export
     #[arg(long, value_name = "ARN", required_unless_present = "from_file")]
     table_arn: Option<String>,
-    /// The bucket's name
+    /// The bucket to export to
     #[arg(long, value_name = "BUCKET", required_unless_present = "from_file")]
     s3_bucket: Option<String>,
-    /// The account that owns the bucket, if it is not the table's
+    /// The account that owns the bucket, if it differs from the table's
     #[arg(long, value_name = "ACCOUNT")]
     s3_bucket_owner: Option<String>,
-    /// What every key begins with
+    /// The prefix of all S3 keys
     #[arg(long, value_name = "PREFIX")]
     s3_prefix: Option<String>,
-    /// AES256 or KMS
+    /// Encryption: AES256 or KMS
     #[arg(long, value_name = "ALGORITHM")]
     s3_sse_algorithm: Option<String>,
-    /// Id, ARN or alias of a KMS key
+    /// ID, ARN or alias of the KMS key
     #[arg(long, value_name = "KEY")]
     s3_sse_kms_key_id: Option<String>,
-    /// DYNAMODB_JSON (the default) or ION
+    /// DYNAMODB_JSON or ION [default: DYNAMODB_JSON]
     #[arg(long, value_name = "FORMAT")]
     export_format: Option<String>,
-    /// FULL_EXPORT (the default) or INCREMENTAL_EXPORT
+    /// FULL_EXPORT or INCREMENTAL_EXPORT [default: FULL_EXPORT]
     #[arg(long, value_name = "TYPE")]
     export_type: Option<String>,
-    /// The time of a full export's snapshot, such as 2026-04-02T11:30:13Z; now unless said
+    /// The point in time of a full export, for example 2026-04-02T11:30:13Z [default: now]
     #[arg(long, value_name = "TIME")]
     export_time: Option<String>,
-    /// The start of an incremental export's window; makes the export incremental
+    /// The start of the window of an incremental export; makes the export incremental
     #[arg(long, value_name = "TIME")]
     export_from_time: Option<String>,
-    /// The end of an incremental export's window; when AWS starts it unless said
+    /// The end of the window of an incremental export [default: the time when AWS starts it]
     #[arg(long, value_name = "TIME", requires = "export_from_time")]
     export_to_time: Option<String>,
-    /// NEW_AND_OLD_IMAGES (the default) or NEW_IMAGE
+    /// NEW_AND_OLD_IMAGES or NEW_IMAGE [default: NEW_AND_OLD_IMAGES]
     #[arg(long, value_name = "TYPE", requires = "export_from_time")]
     export_view_type: Option<String>,
-    /// Write only items that match
+    /// Export only items that match this expression
     #[arg(long, value_name = "EXPRESSION")]
     filter_expression: Option<String>,
-    /// Write only these attributes
+    /// Export only these attributes
     #[arg(long, value_name = "EXPRESSION")]
     projection_expression: Option<String>,
-    /// Read only one partition key
+    /// Export only items with this partition key
     #[arg(long, value_name = "EXPRESSION")]
     key_condition_expression: Option<String>,
-    /// Names of placeholders, such as '{"#s": "Status"}'
+    /// Attribute names of placeholders, for example '{"#s": "Status"}'
     #[arg(long, value_name = "JSON")]
     expression_attribute_names: Option<String>,
-    /// Values of placeholders, such as '{":open": {"S": "open"}}'
+    /// Values of placeholders, for example '{":open": {"S": "open"}}'
     #[arg(long, value_name = "JSON")]
     expression_attribute_values: Option<String>,
-    /// timeouts.create: how long the export may take, such as 90m or 6h; 60m unless said
+    /// How long the export may take (timeouts.create), for example 90m or 6h [default: 60m]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
-    /// Where the end is announced by a webhook
+    /// Send a webhook to this URL when the export ends
     #[arg(long, value_name = "URL")]
     callback_url: Option<String>,
-    /// A file that holds the secret (whsec_…) which signs that webhook; - is standard input
+    /// A file with the secret (whsec_…) that signs the callback; - is standard input
     #[arg(long, value_name = "FILE")]
     callback_secret_file: Option<PathBuf>,
-    /// A header that is sent along with that webhook, such as 'X-Team: orders'; may be repeated.
-    /// For secrets use --from-file (callback_headers)
+    /// An additional header of the callback, for example 'X-Team: orders'; may be repeated. For
+    /// secrets use --from-file (callback_headers)
     #[arg(long = "callback-header", value_name = "NAME: VALUE", value_parser = header)]
     callback_headers: Vec<(String, String)>,
-    /// A name of your own, such as team=orders; may be repeated
+    /// A label, for example team=orders; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     labels: Vec<(String, String)>,
-    /// Verify the files once it is COMPLETED
+    /// Verify the files when the export is COMPLETED
     #[arg(long)]
     verify: bool,
-    /// retry.max_attempts: try again by itself when it fails of something that can pass, up to so
-    /// many attempts
+    /// Retry automatically after temporary failures, up to this number of attempts
+    /// (retry.max_attempts)
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
 }
 
 impl RequestArgs {
-    /// The body.
     pub(super) fn body(&self) -> Result<Value, ClientError> {
         let mut body = self
             .from_file
@@ -146,9 +144,9 @@ impl RequestArgs {
         if self.verify {
             body.insert("verify".to_owned(), json!(true));
         }
-        if let Some(most) = self.max_attempts {
+        if let Some(max) = self.max_attempts {
             change_in(&mut body, "retry", |retry| {
-                drop(retry.insert("max_attempts".to_owned(), json!(most)))
+                drop(retry.insert("max_attempts".to_owned(), json!(max)))
             });
         }
         Ok(Value::Object(body))
@@ -181,8 +179,9 @@ impl RequestArgs {
         for (name, text) in objects {
             let Some(text) = text else { continue };
             let flag = name.replace('_', "-");
-            let value: Value = serde_json::from_str(text)
-                .map_err(|error| ClientError::Usage(format!("--{flag} is no JSON: {error}")))?;
+            let value: Value = serde_json::from_str(text).map_err(|error| {
+                ClientError::Usage(format!("--{flag} is not valid JSON: {error}"))
+            })?;
             parsed.push((name.to_owned(), value));
         }
         change_in(body, "filter_specification", |filter| {
@@ -197,7 +196,7 @@ impl RequestArgs {
 pub fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| "must be KEY=VALUE, such as team=orders".to_owned())
+        .ok_or_else(|| "must be KEY=VALUE, for example team=orders".to_owned())
 }
 
 /// `Name: value`.
@@ -205,28 +204,28 @@ pub fn header(text: &str) -> Result<(String, String), String> {
     let pair = text
         .split_once(':')
         .filter(|(name, _)| !name.trim().is_empty());
-    // The value may be a secret: it is not repeated.
+    // The message does not repeat the value, which may be a secret.
     pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
         .ok_or_else(|| "must be NAME: VALUE".to_owned())
 }
 
-/// The JSON object that a file holds; `-` is standard input.
+/// Reads a JSON object from a file; `-` is standard input.
 pub fn read_object(path: &Path) -> Result<Map<String, Value>, ClientError> {
     let text = read_text(path)?;
     match serde_json::from_str(&text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(ClientError::Usage(format!(
-            "{} holds no JSON object",
+            "{} does not contain a JSON object",
             path.display()
         ))),
         Err(error) => Err(ClientError::Usage(format!(
-            "{} is no JSON: {error}",
+            "{} is not valid JSON: {error}",
             path.display()
         ))),
     }
 }
 
-/// The text of a file; `-` is standard input.
+/// Reads a file; `-` is standard input.
 pub fn read_text(path: &Path) -> Result<String, ClientError> {
     let mut text = String::new();
     let read = match path.to_str() {
@@ -239,7 +238,7 @@ pub fn read_text(path: &Path) -> Result<String, ClientError> {
     })
 }
 
-/// Sets those that are given.
+/// Sets the members that are given.
 pub fn set_texts(object: &mut Map<String, Value>, texts: &[(&str, &Option<String>)]) {
     for (name, text) in texts {
         if let Some(text) = text {
@@ -248,7 +247,7 @@ pub fn set_texts(object: &mut Map<String, Value>, texts: &[(&str, &Option<String
     }
 }
 
-/// Changes the object below a member; made if there is none.
+/// Changes a member that is an object. Adds it if it is missing.
 pub fn change_in(
     object: &mut Map<String, Value>,
     name: &str,

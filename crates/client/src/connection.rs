@@ -1,5 +1,5 @@
-//! One service, asked over HTTP. Calls that may be repeated are, when nobody answers or the service
-//! asks for it.
+//! Calls a service over HTTP. Retries calls that are safe to repeat when there is no response or the
+//! service asks for it.
 
 use std::time::Duration;
 
@@ -14,26 +14,23 @@ use super::error::ClientError;
 use super::problem::ProblemDocument;
 use super::screen::Screen;
 use super::words::span;
-use tableferry_clock::Chance;
+use tableferry_clock::Clock;
 use tableferry_domain::retry_after::retry_after;
 use tableferry_domain::timestamp::Timestamp;
 use tableferry_telemetry::error_chain::chain;
 
-/// How long an answer may take, beyond what the service was asked to wait.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// A service that asks for more patience than this is not waited for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// If the service asks for a longer pause, the call fails.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// Whether a call may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// The same call twice does what it does once.
+    /// Repeating the call has no further effect.
     Safe,
-    /// Only if it has certainly done nothing.
+    /// The call may be repeated only if it certainly had no effect.
     OnlyIfUndone,
 }
 
-/// A call.
 #[derive(Debug, Clone)]
 pub struct Call {
     method: Method,
@@ -43,17 +40,14 @@ pub struct Call {
     repeat: Repeat,
 }
 
-/// An answer that is no error.
+/// A successful response.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its headers.
     pub headers: HeaderMap,
-    /// Its body.
     pub text: String,
     server: String,
 }
 
-/// A service.
 #[derive(Debug, Clone)]
 pub struct Connection {
     base: Url,
@@ -61,27 +55,26 @@ pub struct Connection {
     authorization: Option<HeaderValue>,
     retries: u32,
     screen: Screen,
-    chance: Chance,
+    clock: Clock,
 }
 
 impl Call {
-    /// A query parameter.
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
         self
     }
 
-    /// A header.
     pub fn header(mut self, name: HeaderName, value: &str) -> Result<Self, ClientError> {
         let parsed = HeaderValue::from_str(value);
         let value = parsed.map_err(|_| {
-            ClientError::Usage(format!("the {name} holds characters that a header cannot"))
+            ClientError::Usage(format!(
+                "the {name} contains characters that a header cannot contain"
+            ))
         })?;
         self.headers.insert(name, value);
         Ok(self)
     }
 
-    /// A JSON body.
     pub fn json(mut self, body: &Value) -> Self {
         self.headers.insert(
             reqwest::header::CONTENT_TYPE,
@@ -91,7 +84,7 @@ impl Call {
         self
     }
 
-    /// The same call twice does what it does once.
+    /// Marks the call as safe to repeat.
     pub fn repeatable(self) -> Self {
         Self {
             repeat: Repeat::Safe,
@@ -101,21 +94,20 @@ impl Call {
 }
 
 impl Answer {
-    /// The body as a value.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_str(&self.text).map_err(|error| ClientError::Foreign {
             server: self.server.clone(),
-            what: format!("its JSON cannot be read ({error})"),
+            what: format!("its JSON is not as expected ({error})"),
         })
     }
 }
 
-/// How one try ended without a usable answer.
+/// Why one attempt got no response.
 enum Miss {
-    /// Nobody was reached, so nothing was done.
+    /// No connection was made, so the call had no effect.
     NotReached(reqwest::Error),
-    /// The connection broke or was silent: what was done is not known. `None`: nothing came within
-    /// [`PATIENCE`].
+    /// The connection broke, or nothing arrived within [`RESPONSE_TIMEOUT`] (`None`). Whether the
+    /// call had an effect is not known.
     Lost(Option<reqwest::Error>),
 }
 
@@ -125,14 +117,14 @@ impl Connection {
         key: Option<&SecretString>,
         retries: u32,
         screen: Screen,
-        chance: Chance,
+        clock: Clock,
     ) -> Result<Self, ClientError> {
         let wrong = |what: &str| ClientError::Usage(format!("--server (TABLEFERRY_SERVER) {what}"));
         let base = Url::parse(server)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| {
-            wrong("must be a URL such as http://127.0.0.1:8080 or https://tableferry.example.com")
+            wrong("must be a URL, for example http://127.0.0.1:8080 or https://tableferry.example.com")
         })?;
         if !base.username().is_empty()
             || base.password().is_some()
@@ -140,7 +132,7 @@ impl Connection {
             || base.fragment().is_some()
         {
             return Err(wrong(
-                "must not hold a user name, a password, a query or a fragment; the API key is given by TABLEFERRY_API_KEY",
+                "must not contain a user name, a password, a query or a fragment; set the API key with TABLEFERRY_API_KEY",
             ));
         }
         let authorization = match key {
@@ -150,7 +142,8 @@ impl Connection {
                     HeaderValue::from_str(&format!("Bearer {}", key.expose_secret().trim()));
                 let mut value = value.map_err(|_| {
                     ClientError::Usage(
-                        "the API key holds characters that no API key has".to_owned(),
+                        "the API key contains characters that are not allowed in API keys"
+                            .to_owned(),
                     )
                 })?;
                 value.set_sensitive(true);
@@ -164,11 +157,11 @@ impl Connection {
             authorization,
             retries,
             screen,
-            chance,
+            clock,
         })
     }
 
-    /// A call of this path below the service's URL.
+    /// `path` is below the service's URL.
     pub fn call(&self, method: Method, path: &[&str]) -> Call {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -188,17 +181,15 @@ impl Connection {
         }
     }
 
-    /// `GET`.
     pub fn get(&self, path: &[&str]) -> Call {
         self.call(Method::GET, path)
     }
 
-    /// `POST`.
     pub fn post(&self, path: &[&str]) -> Call {
         self.call(Method::POST, path)
     }
 
-    /// Sends a call, again if need be, and reads the answer to its end.
+    /// Sends a call, retries it if necessary, and reads the whole response.
     pub async fn send(&self, call: Call) -> Result<Answer, ClientError> {
         let response = self.open(&call).await?;
         let headers = response.headers().clone();
@@ -213,7 +204,8 @@ impl Connection {
         })
     }
 
-    /// Sends a call, again if need be. The answer is none of an error; its body is not read yet.
+    /// Sends a call and retries it if necessary. Returns a successful response before its body is
+    /// read.
     pub async fn open(&self, call: &Call) -> Result<reqwest::Response, ClientError> {
         let mut tries = 0;
         loop {
@@ -222,12 +214,12 @@ impl Connection {
                 Ok(response) => {
                     let (status, asked) = (
                         response.status(),
-                        asked_pause(response.headers(), self.chance.now()),
+                        asked_pause(response.headers(), self.clock.now()),
                     );
                     let error = self.refusal(response).await;
-                    // 429 comes before anything is done. What a 503 has left behind is not known.
+                    // A call refused with 429 had no effect. Whether one with 503 had is not known.
                     let again = status == StatusCode::TOO_MANY_REQUESTS
-                        || (call.repeat == Repeat::Safe && is_passing(status));
+                        || (call.repeat == Repeat::Safe && is_temporary(status));
                     (error, again.then_some(asked))
                 }
                 Err(Miss::NotReached(error)) => {
@@ -242,14 +234,14 @@ impl Connection {
                 return Err(error);
             };
             let pause = asked.unwrap_or_else(|| self.backoff(tries));
-            if pause > LONGEST_PAUSE {
+            if pause > MAX_PAUSE {
                 return Err(error);
             }
             tries += 1;
             let what = error.to_string();
             let what = what.lines().next().unwrap_or_default();
             self.screen.note(&format!(
-                "{what}; trying again in {} ({tries} of {})",
+                "{what}; retrying in {} ({tries} of {})",
                 span(pause.max(Duration::from_secs(1))),
                 self.retries
             ));
@@ -257,10 +249,10 @@ impl Connection {
         }
     }
 
-    /// Half a second, doubling, spread by chance.
+    /// Half a second, doubling, with jitter.
     fn backoff(&self, tries: u32) -> Duration {
         let whole = Duration::from_millis(500).saturating_mul(1 << tries.min(5));
-        whole.mul_f64(0.75 + self.chance.jitter().0 / 2.0)
+        whole.mul_f64(0.75 + self.clock.jitter().0 / 2.0)
     }
 
     async fn once(&self, call: &Call) -> Result<reqwest::Response, Miss> {
@@ -274,16 +266,16 @@ impl Connection {
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
-        // Streams are open for as long as they say something; whoever reads them keeps the time.
+        // A stream stays open as long as it sends something; its reader has the timeout.
         let streams = call
             .headers
             .get(reqwest::header::ACCEPT)
             .is_some_and(|accept| accept == "text/event-stream");
         if !streams {
-            request = request.timeout(PATIENCE);
+            request = request.timeout(RESPONSE_TIMEOUT);
         }
-        // The head of a stream comes as soon as that of any other answer.
-        let sent = tokio::time::timeout(PATIENCE, request.send())
+        // The head of a stream arrives as soon as that of any other response.
+        let sent = tokio::time::timeout(RESPONSE_TIMEOUT, request.send())
             .await
             .map_err(|_| Miss::Lost(None))?;
         sent.map_err(|error| {
@@ -306,7 +298,7 @@ impl Connection {
                 .to_owned()
         };
         let (kind, request_id) = (header("content-type"), header("x-request-id"));
-        let text = tokio::time::timeout(PATIENCE, response.text())
+        let text = tokio::time::timeout(RESPONSE_TIMEOUT, response.text())
             .await
             .unwrap_or_else(|_| Ok(String::new()))
             .unwrap_or_default();
@@ -315,10 +307,10 @@ impl Connection {
                 problem.request_id = (!request_id.is_empty()).then_some(request_id);
                 ClientError::Refused(Box::new(problem))
             }
-            // A proxy before the service.
+            // From a proxy in front of the service.
             None if matches!(status.as_u16(), 502..=504) => ClientError::Unreachable {
                 server: self.base.to_string(),
-                why: format!("something on the way to it answers {status}"),
+                why: format!("a proxy in front of it answered {status}"),
                 advice: "Is the service running?".to_owned(),
             },
             None => ClientError::Foreign {
@@ -326,7 +318,7 @@ impl Connection {
                 what: format!(
                     "{status}, {}",
                     if kind.is_empty() {
-                        "without a type"
+                        "without a content type"
                     } else {
                         &kind
                     }
@@ -338,20 +330,22 @@ impl Connection {
     fn unreachable(&self, error: Option<reqwest::Error>, repeat: Repeat) -> ClientError {
         let advice = match repeat {
             Repeat::Safe => {
-                "Is it running there (make run starts one)? --server or TABLEFERRY_SERVER names another place."
+                "Is it running? Set its URL with --server or TABLEFERRY_SERVER; make run starts one."
             }
-            Repeat::OnlyIfUndone => "Whether it was done is not known: look before you repeat it.",
+            Repeat::OnlyIfUndone => {
+                "It is not known whether the call had an effect: check before you repeat it."
+            }
         };
         let why = match error {
             Some(error) if !error.is_timeout() => {
-                // The URL is said already, and may be one that must not be shown.
+                // The message has the URL already, and a presigned URL must not be shown.
                 let error = error.without_url();
                 chain(&error)
                     .last()
                     .map(ToString::to_string)
                     .unwrap_or_default()
             }
-            _ => "it does not answer in time".to_owned(),
+            _ => "it did not answer in time".to_owned(),
         };
         ClientError::Unreachable {
             server: self.base.to_string().trim_end_matches('/').to_owned(),
@@ -361,8 +355,8 @@ impl Connection {
     }
 }
 
-/// An HTTP client for this place. Proxies of the environment are used, but not to reach this
-/// machine itself. No redirects: a key must not wander.
+/// An HTTP client for this URL. It uses the proxies of the environment, except for this machine. It
+/// does not follow redirects, which could send the API key elsewhere.
 pub fn http_client(to: &Url) -> Result<reqwest::Client, ClientError> {
     let loopback = match to.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
@@ -372,7 +366,7 @@ pub fn http_client(to: &Url) -> Result<reqwest::Client, ClientError> {
     };
     #[expect(
         clippy::disallowed_methods,
-        reason = "the client's own calls, to where its user sent it"
+        reason = "the client's own calls, to the URL that its user gave"
     )]
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("tableferry/", env!("CARGO_PKG_VERSION")))
@@ -383,18 +377,18 @@ pub fn http_client(to: &Url) -> Result<reqwest::Client, ClientError> {
     }
     builder.build().map_err(|error| {
         ClientError::Other(format!(
-            "no HTTP client can be made: {}",
+            "cannot set up the HTTP client: {}",
             tableferry_telemetry::error_chain::in_words(&error)
         ))
     })
 }
 
-/// Whether an answer of this status may be another in a moment.
-fn is_passing(status: StatusCode) -> bool {
+/// Whether a retry may succeed a little later.
+fn is_temporary(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502..=504)
 }
 
-/// What `Retry-After` asks for. This service says seconds; a proxy before it may say anything.
+/// The `Retry-After` header. This service sends seconds; a proxy in front of it may send a date.
 fn asked_pause(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }

@@ -1,15 +1,13 @@
-//! Reads a `text/event-stream` piece by piece, as the HTML standard has it. Pure.
+//! Parses a `text/event-stream` piece by piece, by the HTML standard. Pure.
 
-/// An event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StreamEvent {
-    /// Its id: what to go on after.
+    /// Sent as `Last-Event-ID` to continue after this event.
     pub id: String,
-    /// Its data.
     pub data: String,
 }
 
-/// What has come and is not whole yet.
+/// Input that is not a complete event yet.
 #[derive(Debug, Default)]
 pub struct EventStream {
     unread: Vec<u8>,
@@ -17,11 +15,11 @@ pub struct EventStream {
     data: Vec<String>,
 }
 
-/// More than this without a line end is no event stream of ours.
-const MOST_UNREAD_BYTES: usize = 1 << 20;
+/// The longest line.
+const MAX_UNREAD_BYTES: usize = 1 << 20;
 
 impl EventStream {
-    /// Takes a piece; the events that are whole now. `None` when this is no event stream.
+    /// Adds a piece and returns the events that are complete now. `None` if a line is too long.
     pub fn take(&mut self, piece: &[u8]) -> Option<Vec<StreamEvent>> {
         self.unread.extend_from_slice(piece);
         let mut whole = Vec::new();
@@ -30,7 +28,7 @@ impl EventStream {
             let line = String::from_utf8_lossy(&line);
             whole.extend(self.line(line.trim_end_matches(['\r', '\n'])));
         }
-        (self.unread.len() <= MOST_UNREAD_BYTES).then_some(whole)
+        (self.unread.len() <= MAX_UNREAD_BYTES).then_some(whole)
     }
 
     fn line(&mut self, line: &str) -> Option<StreamEvent> {
@@ -46,7 +44,7 @@ impl EventStream {
         match field {
             "id" => value.clone_into(&mut self.id),
             "data" => self.data.push(value.to_owned()),
-            // Comments keep the connection alive; the data has the event's type too.
+            // Comments keep the connection alive. The data contains the event's type too.
             _ => {}
         }
         None
@@ -75,7 +73,7 @@ mod tests {
         }
         assert!(
             EventStream::default()
-                .take(&vec![b'x'; MOST_UNREAD_BYTES + 1])
+                .take(&vec![b'x'; MAX_UNREAD_BYTES + 1])
                 .is_none()
         );
     }

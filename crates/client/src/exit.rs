@@ -1,42 +1,37 @@
-//! How a client command ends, as its exit status says it.
+//! The exit statuses of client commands.
 
 use std::process::ExitCode;
 
 use super::error::ClientError;
 
-/// The exit statuses, as `--help` shows them. docs/cli.md has the same table.
+/// Shown by `--help`. docs/cli.md has the same table.
 pub const EXIT_STATUSES: &str = "Exit status:
-  0  done; of a wait: the export is COMPLETED
+  0  success; with a wait: the export is COMPLETED
   1  the service refused the request, or something else went wrong
-  2  the command line is wrong
+  2  the command line is not valid
   3  the export FAILED
   4  the export was CANCELLED
   5  the export TIMED_OUT (timeouts.create has passed)
-  6  the export has not ended within the time of the wait
-  7  the service cannot be reached, or is unavailable
-  8  the API key is missing, wrong, or not allowed to do this
+  6  the export did not end within the time to wait
+  7  the service cannot be reached or is unavailable
+  8  the API key is missing, not valid, or does not permit this
   9  there is no such export, endpoint or delivery
- 10  a check failed: verify, preflight, or a downloaded file that is not what the manifest says";
+ 10  a check failed: in verify, in preflight, or a downloaded file does not match the manifest";
 
-/// How a command that was carried out ended.
+/// The result of a command without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// As it should.
     Done,
-    /// The export FAILED.
     Failed,
-    /// The export was CANCELLED.
     Cancelled,
-    /// The export TIMED_OUT.
     TimedOut,
-    /// The export goes on; the time of the wait is over.
+    /// The time to wait is over.
     StillRunning,
-    /// A check failed.
     CheckFailed,
 }
 
 impl Outcome {
-    /// What an export's status is for whoever waited for its end.
+    /// The outcome of waiting for an export with this status.
     pub(super) fn of_status(status: &str) -> Self {
         match status {
             "COMPLETED" => Self::Done,
@@ -59,7 +54,6 @@ impl Outcome {
     }
 }
 
-/// The exit status of a command.
 pub fn code_of(ended: &Result<Outcome, ClientError>) -> ExitCode {
     ExitCode::from(match ended {
         Ok(outcome) => outcome.code(),
@@ -69,7 +63,7 @@ pub fn code_of(ended: &Result<Outcome, ClientError>) -> ExitCode {
 
 fn code_of_error(error: &ClientError) -> u8 {
     match error {
-        // Whoever reads has seen enough (`| head`).
+        // The reader closed the pipe, as `| head` does.
         ClientError::Output(source) if source.kind() == std::io::ErrorKind::BrokenPipe => 0,
         ClientError::Usage(_) => 2,
         ClientError::Unreachable { .. } => 7,

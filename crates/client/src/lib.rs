@@ -1,10 +1,9 @@
-//! The command line client: the commands that use a running service over its REST API, as any other
-//! caller does.
+//! The command line client: commands that call a running service over its REST API, like any other
+//! caller.
 //!
-//! It shares the binary with the service and nothing else: it reads no settings of the service, and
-//! of the other rooms it uses only pure readers: the domain's (durations, times), and those of
-//! records in `proof`. [`Session`] is what each command works with; `commands/` has one file for
-//! each of them.
+//! It shares the binary with the service, but not the service's settings. Of the other crates it
+//! uses only pure functions: durations and times of the domain, and the parsers of export files.
+//! [`Session`] is what each command works with; `commands/` has one file per command.
 
 mod body;
 pub mod commands;

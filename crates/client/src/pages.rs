@@ -1,4 +1,4 @@
-//! Lists: page after page is fetched, and shown or handed on as JSON while the next one is awaited.
+//! Lists: fetches page after page, and prints each as it arrives.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -12,16 +12,15 @@ use super::screen::Screen;
 use super::session::Session;
 use super::table::{Cell, Table};
 
-/// The largest page that the service gives.
-const LARGEST_PAGE: usize = 200;
+/// The service's maximum.
+const MAX_PAGE_SIZE: usize = 200;
 
-/// How much of a list is wanted.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct HowMuch {
-    /// At most so many
+    /// Maximum number of entries
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one)]
     limit: usize,
-    /// All of them
+    /// List all entries
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 }
@@ -30,10 +29,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|number| *number > 0)
-        .ok_or_else(|| "must be a whole number from 1".to_owned())
+        .ok_or_else(|| "must be a whole number of at least 1".to_owned())
 }
 
-/// One page as it came.
 struct Page {
     text: String,
     members: Vec<Box<RawValue>>,
@@ -41,8 +39,8 @@ struct Page {
 }
 
 impl HowMuch {
-    /// Fetches what is wanted and shows it. `member` is the name of the list in the answer, `row`
-    /// makes a row of an entry.
+    /// Fetches and prints the entries. `member` is the name of the list in the response, `row` makes
+    /// a table row of an entry.
     pub(super) async fn show<T: DeserializeOwned>(
         self,
         session: &Session,
@@ -63,7 +61,7 @@ impl HowMuch {
                 session,
                 &call,
                 member,
-                left.min(LARGEST_PAGE),
+                left.min(MAX_PAGE_SIZE),
                 token.as_deref(),
             )
             .await?;
@@ -80,16 +78,16 @@ impl HowMuch {
                     .map(|entry| serde_json::from_str(entry.get()))
                     .collect();
                 let entries = entries.map_err(|error| {
-                    ClientError::Other(format!("an entry of the list cannot be read: {error}"))
+                    ClientError::Other(format!("cannot read an entry of the list: {error}"))
                 })?;
                 if is_first && entries.is_empty() {
-                    screen.note("There are none.");
+                    screen.note("No entries.");
                 } else {
                     screen.rows(&mut table, &entries.iter().map(&row).collect::<Vec<_>>())?;
                 }
                 if next.is_none() && page.next.is_some() {
                     screen.note(&format!(
-                        "There are more than these {shown}: see --limit and --all."
+                        "There are more than these {shown} entries: use --limit or --all."
                     ));
                 }
             }
@@ -120,7 +118,7 @@ async fn fetch(
             .unwrap_or_else(|| RawValue::NULL.to_owned())
     };
     let wrong =
-        |error: serde_json::Error| ClientError::Other(format!("the list cannot be read: {error}"));
+        |error: serde_json::Error| ClientError::Other(format!("cannot read the list: {error}"));
     let members: Option<Vec<Box<RawValue>>> =
         serde_json::from_str(part(member).get()).map_err(wrong)?;
     let next = serde_json::from_str(part("next_page_token").get()).map_err(wrong)?;
@@ -131,7 +129,7 @@ async fn fetch(
     })
 }
 
-/// One page is printed as it came; several as one page that holds all of them.
+/// Prints a single page as received, and several pages as one page with all entries.
 fn write_json(
     screen: Screen,
     member: &str,

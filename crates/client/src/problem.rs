@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457) as the service sends them, for people.
+//! Shows the problem documents (RFC 9457) that the service sends.
 
 use std::fmt;
 
@@ -6,21 +6,19 @@ use serde::Deserialize;
 
 use super::words::clean;
 
-/// A problem document.
 #[derive(Debug, Default, Deserialize)]
 pub struct ProblemDocument {
     #[serde(default)]
     title: String,
-    /// The HTTP status.
     pub status: u16,
     #[serde(default)]
     detail: Option<String>,
     #[serde(default)]
     errors: Vec<FieldProblem>,
-    /// The document as it came.
+    /// The document as received.
     #[serde(skip)]
     pub raw: String,
-    /// The request's name in the service's log.
+    /// The request's ID in the service's log.
     #[serde(skip)]
     pub request_id: Option<String>,
 }
@@ -32,7 +30,7 @@ struct FieldProblem {
 }
 
 impl ProblemDocument {
-    /// Reads a document; `None` if the text is none.
+    /// `None` if the text is not a problem document.
     pub(super) fn parse(raw: &str) -> Option<Self> {
         let problem: Self = serde_json::from_str(raw).ok()?;
         (!problem.title.is_empty()).then(|| Self {
@@ -66,12 +64,12 @@ impl fmt::Display for ProblemDocument {
             write!(f, "\n    {name:width$}  {detail}")?;
         }
         match self.status {
-            401 => f.write_str("\n  Give an API key by TABLEFERRY_API_KEY or --api-key-file.")?,
+            401 => f.write_str("\n  Set an API key with TABLEFERRY_API_KEY or --api-key-file.")?,
             500 => {
                 if let Some(id) = &self.request_id {
                     write!(
                         f,
-                        "\n  The service's log has more, under request {}.",
+                        "\n  The service's log has details under request ID {}.",
                         clean(id)
                     )?;
                 }
@@ -103,13 +101,13 @@ mod tests {
 
     #[test]
     fn every_field_error_is_shown_by_its_name() {
-        let raw = r##"{"type":"/problems/validation-failed","title":"The request breaks one or more rules","status":422,
+        let raw = r##"{"type":"/problems/validation-failed","title":"The request body is invalid","status":422,
             "detail":"2 fields break a rule; see errors","instance":"/v1/exports","errors":[
             {"pointer":"/timeouts/create","detail":"is odd\u001b[31m"},{"pointer":"#query/label","detail":"is named twice"}]}"##;
         let text = ProblemDocument::parse(raw).unwrap().to_string();
         assert_eq!(
             text,
-            "The request breaks one or more rules (HTTP 422)\n  2 fields break a rule; see errors\n    timeouts.create  is odd\u{fffd}[31m\n    label            is named twice"
+            "The request body is invalid (HTTP 422)\n  2 fields break a rule; see errors\n    timeouts.create  is odd\u{fffd}[31m\n    label            is named twice"
         );
         assert!(
             ProblemDocument::parse("<html>").is_none()

@@ -1,4 +1,4 @@
-//! What is seen while something goes on: a line that lives on a terminal, plain lines elsewhere,
+//! Shows progress while a command waits: a spinner or bar on a terminal, plain lines elsewhere,
 //! nothing with `--quiet`.
 
 use std::time::{Duration, Instant};
@@ -11,10 +11,9 @@ use super::wire::{Event, Export};
 use super::words::{between, clean, one_line, span};
 use tableferry_domain::timestamp::Timestamp;
 
-/// How often a living line is drawn.
-const TICK: Duration = Duration::from_millis(120);
+const REDRAW_EVERY: Duration = Duration::from_millis(120);
 
-/// An export that is waited for.
+/// The progress of an export.
 #[derive(Debug)]
 pub struct Waiting {
     screen: Screen,
@@ -23,13 +22,12 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Begins to show an export.
-    pub fn of(export: &Export, screen: Screen, now: Timestamp) -> Self {
+    pub fn start(export: &Export, screen: Screen, now: Timestamp) -> Self {
         let bar = screen.draws_progress().then(|| {
             let age = Timestamp::parse(&export.created_at)
                 .map_or(Duration::ZERO, |created| now.since(created));
             let bar = ProgressBar::new_spinner().with_elapsed(age);
-            bar.enable_steady_tick(TICK);
+            bar.enable_steady_tick(REDRAW_EVERY);
             bar
         });
         let waiting = Self {
@@ -41,7 +39,6 @@ impl Waiting {
         waiting
     }
 
-    /// Shows where the export stands now.
     pub fn show(&self, export: &Export, now: Timestamp) {
         let Some(bar) = &self.bar else { return };
         bar.set_style(style(expected_end(export, now)));
@@ -58,8 +55,7 @@ impl Waiting {
         bar.set_prefix(reason.map_or_else(String::new, |reason| format!("  {reason}")));
     }
 
-    /// Tells an event.
-    pub fn tell(&self, event: &Event) {
+    pub fn show_event(&self, event: &Event) {
         let after = between(&self.created_at, &event.timestamp).unwrap_or_default();
         let style = status_style(if event.kind == "export.started" {
             ""
@@ -77,7 +73,7 @@ impl Waiting {
         self.note(&line);
     }
 
-    /// A remark above the living line.
+    /// Prints a line above the spinner.
     pub fn note(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
@@ -85,7 +81,7 @@ impl Waiting {
         }
     }
 
-    /// Takes the living line away.
+    /// Removes the spinner.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -93,8 +89,7 @@ impl Waiting {
     }
 }
 
-/// When the export is expected to end, by the clock that does not jump; whether that is known at
-/// all.
+/// When the export is expected to end, by the monotonic clock. `None` without an estimate.
 fn expected_end(export: &Export, now: Timestamp) -> Option<Instant> {
     let expected = Timestamp::parse(&export.estimate.as_ref()?.expected_end_time).ok()?;
     Some(Instant::now() + expected.since(now))
@@ -102,7 +97,7 @@ fn expected_end(export: &Export, now: Timestamp) -> Option<Instant> {
 
 fn style(expected_end: Option<Instant>) -> ProgressStyle {
     let estimate = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
-        // What cannot be drawn is missing from the line.
+        // A failure to draw is ignored.
         let _ = match expected_end.map(|end| end.saturating_duration_since(Instant::now())) {
             None => Ok(()),
             Some(left) if left.is_zero() => out.write_str("  longer than estimated"),
@@ -120,7 +115,7 @@ fn style(expected_end: Option<Instant>) -> ProgressStyle {
         .with_key("estimate", estimate)
 }
 
-/// A bar of files.
+/// The progress of a verification.
 #[derive(Debug)]
 pub struct Files {
     screen: Screen,
@@ -128,18 +123,16 @@ pub struct Files {
 }
 
 impl Files {
-    /// Nothing checked yet.
-    pub fn checked(screen: Screen) -> Self {
+    pub fn start(screen: Screen) -> Self {
         let bar = screen.draws_progress().then(|| {
             let bar = ProgressBar::new_spinner();
-            bar.enable_steady_tick(TICK);
+            bar.enable_steady_tick(REDRAW_EVERY);
             bar.set_message("reading the manifests");
             bar
         });
         Self { screen, bar }
     }
 
-    /// So many of so many.
     pub fn show(&self, done: u64, total: Option<u64>) {
         let (Some(bar), Some(total)) = (&self.bar, total) else {
             return;
@@ -154,7 +147,7 @@ impl Files {
         bar.set_position(done);
     }
 
-    /// A remark above the bar.
+    /// Prints a line above the bar.
     pub fn note(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
@@ -162,7 +155,7 @@ impl Files {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -170,7 +163,6 @@ impl Files {
     }
 }
 
-/// A dim remark.
 pub fn dim(text: &str) -> String {
     Style::new().for_stderr().dim().apply_to(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! Where results and remarks go: results to standard output, everything else to standard error.
+//! Prints results to standard output, and everything else to standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -7,32 +7,29 @@ use console::{Style, Term};
 use super::table::{Cell, Table};
 use super::words::clean_json;
 
-/// Standard output and standard error of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Screen {
-    /// Results are the API's JSON.
+    /// Print results as the API's JSON.
     pub json: bool,
-    /// No remarks and no progress; of what was made only the id.
+    /// Print no hints and no progress; of a created resource, only the ID.
     pub quiet: bool,
 }
 
 impl Screen {
-    /// Writes a line of a result.
     pub fn line(self, text: &str) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{text}")
     }
 
-    /// Writes JSON as it came, with a line end; control characters in it are written as escapes.
+    /// Prints JSON as received, with control characters escaped.
     pub fn json(self, text: &str) -> io::Result<()> {
         self.line(&clean_json(text.trim_end()))
     }
 
-    /// Writes a piece of a result as it is.
+    /// Prints without a line end.
     pub fn piece(self, text: &str) -> io::Result<()> {
         io::stdout().lock().write_all(text.as_bytes())
     }
 
-    /// Writes some rows of a table.
     pub fn rows(self, table: &mut Table, rows: &[Vec<Cell>]) -> io::Result<()> {
         let room = Term::stdout()
             .size_checked()
@@ -44,7 +41,7 @@ impl Screen {
             .try_for_each(|line| writeln!(out, "{line}"))
     }
 
-    /// Writes named values, those that have one.
+    /// Prints the fields that have a value.
     pub fn fields(self, fields: &[(&str, Option<String>)]) -> io::Result<()> {
         let given: Vec<_> = fields
             .iter()
@@ -68,20 +65,18 @@ impl Screen {
         })
     }
 
-    /// A remark for people. That it cannot be written is no failure.
+    /// Prints a hint. A failure is ignored.
     pub fn note(self, text: &str) {
         if !self.quiet {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
 
-    /// Whether progress may be drawn.
     pub fn draws_progress(self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
 }
 
-/// The colour of a status.
 pub fn status_style(status: &str) -> Style {
     match status {
         "COMPLETED" | "DELIVERED" | "passed" | "enabled" => Style::new().green(),
@@ -92,7 +87,6 @@ pub fn status_style(status: &str) -> Style {
     }
 }
 
-/// A status in its colour, in a table.
 pub fn status_cell(status: &str) -> Cell {
     Cell::styled(status, status_style(status))
 }

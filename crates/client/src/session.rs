@@ -1,5 +1,4 @@
-//! What each client command works with: the service, the screen, and where time and new ids come
-//! from.
+//! What each client command works with: the service, the screen and the clock.
 
 use std::path::PathBuf;
 
@@ -9,15 +8,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::connection::Connection;
 use super::error::ClientError;
 use super::screen::Screen;
-use tableferry_clock::Chance;
+use tableferry_clock::Clock;
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 
-/// Options of every client command.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every client command")]
+#[command(next_help_heading = "Client options")]
 pub struct SessionArgs {
-    /// The service [default: http://127.0.0.1:8080]
+    /// The URL of the service [default: http://127.0.0.1:8080]
     #[arg(
         long,
         global = true,
@@ -26,8 +24,8 @@ pub struct SessionArgs {
         value_name = "URL"
     )]
     server: Option<String>,
-    /// The API key; better by the variable or a file, since other users of this machine can read
-    /// command lines
+    /// The API key. Prefer the variable or a file: other users of this machine can see command
+    /// lines
     #[arg(
         long,
         global = true,
@@ -36,30 +34,26 @@ pub struct SessionArgs {
         value_name = "KEY"
     )]
     api_key: Option<SecretString>,
-    /// A file that holds the API key; it goes before the variable
+    /// A file with the API key; overrides the variable
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
-    /// Print the API's JSON; problems go to standard error as JSON too
+    /// Print the API's JSON; problems are printed to standard error as JSON too
     #[arg(long, global = true)]
     json: bool,
-    /// No remarks and no progress; of what was made, only the id
+    /// Print no hints and no progress; of a created resource, print only the ID
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// How often a call is repeated if the service cannot be reached or asks for it (only calls
-    /// that may be repeated)
+    /// How often a call is retried if the service cannot be reached or asks for a retry (only if
+    /// repeating it is safe)
     #[arg(long, global = true, value_name = "N", default_value_t = 3)]
     retries: u32,
 }
 
-/// What a command works with.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The service.
     pub(super) service: Connection,
-    /// Standard output and error.
     pub(super) screen: Screen,
-    /// Time and new ids.
-    pub(super) chance: Chance,
+    pub(super) clock: Clock,
 }
 
 impl SessionArgs {
@@ -70,7 +64,7 @@ impl SessionArgs {
         }
     }
 
-    pub(super) fn open(self, chance: Chance) -> Result<Session, ClientError> {
+    pub(super) fn open(self, clock: Clock) -> Result<Session, ClientError> {
         let screen = self.screen();
         let key = match &self.api_key_file {
             Some(path) => {
@@ -82,7 +76,7 @@ impl SessionArgs {
             }
             None => self.api_key,
         };
-        // An empty variable is how many say "not set".
+        // An empty variable counts as not set.
         let key = key.filter(|key| !key.expose_secret().trim().is_empty());
         let server = self.server.filter(|server| !server.is_empty());
         let service = Connection::new(
@@ -90,12 +84,12 @@ impl SessionArgs {
             key.as_ref(),
             self.retries,
             screen,
-            chance.clone(),
+            clock.clone(),
         )?;
         Ok(Session {
             service,
             screen,
-            chance,
+            clock,
         })
     }
 }

@@ -1,18 +1,16 @@
-//! Aligned columns for people. On a terminal that is too narrow the less important columns are left
-//! out.
+//! Tables with aligned columns. If the terminal is too narrow, less important columns are left out.
 
 use console::{Style, measure_text_width, truncate_str};
 
-/// A column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
     title: &'static str,
     right: bool,
-    /// Columns of higher numbers go first when there is no room; 0 never goes.
+    /// The column with the highest rank is left out first; one with rank 0 never is.
     rank: u8,
 }
 
-/// A column that stays.
+/// A left-aligned column with rank 0.
 pub const fn column(title: &'static str) -> Column {
     Column {
         title,
@@ -22,7 +20,7 @@ pub const fn column(title: &'static str) -> Column {
 }
 
 impl Column {
-    /// For numbers.
+    /// Aligned to the right, for numbers.
     pub const fn right(self) -> Self {
         Self {
             right: true,
@@ -30,13 +28,11 @@ impl Column {
         }
     }
 
-    /// Left out when there is no room, the higher the earlier.
     pub const fn rank(self, rank: u8) -> Self {
         Self { rank, ..self }
     }
 }
 
-/// What stands in a column.
 #[derive(Debug, Clone)]
 pub struct Cell {
     text: String,
@@ -44,7 +40,6 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A text in a colour.
     pub fn styled(text: impl Into<String>, style: Style) -> Self {
         Self {
             text: text.into(),
@@ -62,21 +57,20 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// A table that may be printed in parts: later parts keep the widths of the earlier ones.
+/// A table that can be printed in parts: later parts keep the widths of the earlier ones.
 #[derive(Debug)]
 pub struct Table {
     columns: Vec<Column>,
     widths: Vec<usize>,
-    /// Which columns are shown; settled by the first part.
+    /// The columns that are shown, chosen with the first part.
     shown: Option<Vec<usize>>,
-    /// Nothing is cut or left out, however narrow the terminal.
+    /// Whether nothing is cut or left out, however narrow the terminal is.
     whole: bool,
 }
 
 const GAP: usize = 2;
 
 impl Table {
-    /// A table of these columns.
     pub fn new(columns: &[Column]) -> Self {
         let widths = columns.iter().map(|column| column.title.len()).collect();
         Self {
@@ -87,7 +81,7 @@ impl Table {
         }
     }
 
-    /// Nothing is cut or left out: for what is copied from the screen.
+    /// Cuts and leaves out nothing, for values that users copy.
     pub fn whole(self) -> Self {
         Self {
             whole: true,
@@ -95,8 +89,8 @@ impl Table {
         }
     }
 
-    /// The lines of some rows, the titles before the first ones. `room` is the width of the
-    /// terminal, if it is one.
+    /// The lines of these rows, after the titles if they are the first ones. `room` is the width of
+    /// the terminal, if it is one.
     pub fn lines(&mut self, rows: &[Vec<Cell>], room: Option<usize>) -> Vec<String> {
         let room = room.filter(|_| !self.whole);
         for row in rows {

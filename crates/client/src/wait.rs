@@ -1,5 +1,5 @@
-//! Waits for the end of an export by its live stream of events, and comes back when the connection
-//! breaks or the service restarts.
+//! Waits until an export ends, by its live event stream. Reconnects when the connection breaks or the
+//! service restarts.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,13 @@ use super::session::Session;
 use super::wire::{Event, Export};
 use super::words::{between, count, dollars, one_line, size, span};
 
-/// The service says something at least every 15 seconds.
-const SILENCE: Duration = Duration::from_secs(45);
-/// For how long a service that does not answer is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(300);
-/// Between two connections.
-pub const PAUSE: Duration = Duration::from_secs(1);
+/// The longest silence on an event stream; the service sends something every 15 seconds.
+const MAX_SILENCE: Duration = Duration::from_secs(45);
+/// How long to wait for a service that does not answer.
+pub const MAX_OUTAGE: Duration = Duration::from_secs(300);
+pub const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
-/// An export as it is.
-pub async fn look(session: &Session, id: &str) -> Result<(Answer, Export), ClientError> {
+pub async fn fetch(session: &Session, id: &str) -> Result<(Answer, Export), ClientError> {
     let answer = session
         .service
         .send(session.service.get(&["v1", "exports", id]))
@@ -32,8 +30,7 @@ pub async fn look(session: &Session, id: &str) -> Result<(Answer, Export), Clien
     Ok((answer, export))
 }
 
-/// Waits until the export has ended or the time is over. What it is then, shown as its user wants
-/// it.
+/// Waits until the export has ended or `limit` is over, then shows it.
 pub async fn wait_and_show(
     session: &Session,
     id: &str,
@@ -44,40 +41,39 @@ pub async fn wait_and_show(
     if session.screen.json {
         session.screen.json(&answer.text)?;
     } else {
-        session.screen.line(&in_a_sentence(&export))?;
+        session.screen.line(&summary(&export))?;
     }
     if outcome == Outcome::StillRunning {
         session.screen.note(&format!(
-            "It has not ended within {}.",
+            "The export has not ended within {}; it continues.",
             span(limit.unwrap_or_default())
         ));
     }
     Ok(outcome)
 }
 
-/// Waits until the export has ended or the time is over.
+/// Waits until the export has ended or `limit` is over.
 pub async fn until_end(
     session: &Session,
     id: &str,
     limit: Option<Duration>,
 ) -> Result<(Answer, Export), ClientError> {
-    let (answer, export) = look(session, id).await?;
+    let (answer, export) = fetch(session, id).await?;
     if has_ended(&export) {
         return Ok((answer, export));
     }
-    let waiting = Waiting::of(&export, session.screen, session.chance.now());
+    let waiting = Waiting::start(&export, session.screen, session.clock.now());
     let ended = match limit {
         None => follow(session, id, &waiting).await,
         Some(limit) => match timeout(limit, follow(session, id, &waiting)).await {
             Ok(ended) => ended,
-            Err(_) => look(session, id).await,
+            Err(_) => fetch(session, id).await,
         },
     };
     waiting.finish();
     ended
 }
 
-/// Whether it is in an end state.
 pub fn has_ended(export: &Export) -> bool {
     Outcome::of_status(&export.export_status) != Outcome::StillRunning
 }
@@ -90,18 +86,18 @@ async fn follow(
     let mut seen = Seen::default();
     let mut lost_at = None::<Instant>;
     loop {
-        let tell = |event: &Event, _: &str| {
-            waiting.tell(event);
+        let show = |event: &Event, _: &str| {
+            waiting.show_event(event);
             true
         };
-        let error = read_stream(session, id, &mut seen, tell, Some(waiting))
+        let error = read_stream(session, id, &mut seen, show, Some(waiting))
             .await
             .err();
-        // However the stream ended: what counts is what the export is.
-        let error = match look(session, id).await {
+        // However the stream ended, the export's current state counts.
+        let error = match fetch(session, id).await {
             Ok((answer, export)) if has_ended(&export) => return Ok((answer, export)),
             Ok((_, export)) => {
-                waiting.show(&export, session.chance.now());
+                waiting.show(&export, session.clock.now());
                 error
             }
             Err(error) => Some(error),
@@ -109,30 +105,30 @@ async fn follow(
         match error {
             None => lost_at = None,
             Some(error)
-                if error.may_pass()
-                    && lost_at.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+                if error.is_temporary()
+                    && lost_at.get_or_insert_with(Instant::now).elapsed() < MAX_OUTAGE =>
             {
-                waiting.note(&dim("The service does not answer; trying again."));
+                waiting.note(&dim("The service does not answer; retrying."));
             }
             Some(error) => return Err(error),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RECONNECT_AFTER).await;
     }
 }
 
-/// How far a stream was read.
+/// The position in an event stream.
 #[derive(Debug, Default)]
 pub struct Seen {
     last_id: String,
 }
 
-/// Reads an export's stream of events until it ends or breaks, or `tell` has enough; a stream that
-/// breaks is no error.
+/// Reads an export's event stream until it ends or breaks, or `show` returns false. A stream that
+/// breaks is not an error.
 pub async fn read_stream(
     session: &Session,
     id: &str,
     seen: &mut Seen,
-    mut tell: impl FnMut(&Event, &str) -> bool,
+    mut show: impl FnMut(&Event, &str) -> bool,
     waiting: Option<&Waiting>,
 ) -> Result<(), ClientError> {
     let mut call = session
@@ -144,7 +140,7 @@ pub async fn read_stream(
     }
     let mut response = session.service.open(&call).await?;
     let mut stream = EventStream::default();
-    while let Ok(Ok(Some(piece))) = timeout(SILENCE, response.chunk()).await {
+    while let Ok(Ok(Some(piece))) = timeout(MAX_SILENCE, response.chunk()).await {
         let Some(events) = stream.take(&piece) else {
             return Ok(());
         };
@@ -153,23 +149,23 @@ pub async fn read_stream(
             seen.last_id = id;
             if let Ok(event) = serde_json::from_str::<Event>(&data) {
                 started |= event.kind == "export.started";
-                if !tell(&event, &data) {
+                if !show(&event, &data) {
                     return Ok(());
                 }
             }
         }
-        // Its estimate counts from AWS's start on.
+        // The estimate changes when AWS starts the export.
         if let (true, Some(waiting)) = (started, waiting)
-            && let Ok((_, export)) = look(session, id).await
+            && let Ok((_, export)) = fetch(session, id).await
         {
-            waiting.show(&export, session.chance.now());
+            waiting.show(&export, session.clock.now());
         }
     }
     Ok(())
 }
 
-/// Where an export stands, in a sentence or two.
-pub fn in_a_sentence(export: &Export) -> String {
+/// The export's status and result in a few lines.
+pub fn summary(export: &Export) -> String {
     let status = super::screen::status_style(&export.export_status)
         .bold()
         .apply_to(&export.export_status);
@@ -204,7 +200,7 @@ pub fn in_a_sentence(export: &Export) -> String {
         }
         if failure.retryable && export.retried_by.is_none() {
             text += &format!(
-                "\n  Asking again may help:  tableferry export retry {}",
+                "\n  A retry may succeed:  tableferry export retry {}",
                 export.id
             );
         }
@@ -216,7 +212,7 @@ pub fn in_a_sentence(export: &Export) -> String {
         text += &format!("\n  {}", one_line(reason));
     }
     if let Some(next) = &export.retried_by {
-        text += &format!("\n  It is retried as {next}.");
+        text += &format!("\n  It was retried as {next}.");
     }
     text
 }

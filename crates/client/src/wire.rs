@@ -1,12 +1,11 @@
-//! What the client shows of the API's answers. What it does not know it leaves alone, so that a
-//! newer service can be used.
+//! The parts of the API's responses that the client shows. Unknown fields are ignored, so that the
+//! client works with a newer service.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An export.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Export {
     pub id: String,
@@ -45,19 +44,16 @@ pub struct Export {
     pub created_by: Option<String>,
 }
 
-/// How long an export may take.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Timeouts {
     pub create: String,
 }
 
-/// How often an export is attempted.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Retry {
     pub max_attempts: u32,
 }
 
-/// The window of an incremental export.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Window {
     pub export_from_time: String,
@@ -65,7 +61,6 @@ pub struct Window {
     pub export_view_type: Option<String>,
 }
 
-/// Why an export came to nothing.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Failure {
     pub code: String,
@@ -75,7 +70,6 @@ pub struct Failure {
     pub retryable: bool,
 }
 
-/// A verification.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Verification {
     pub status: String,
@@ -92,14 +86,12 @@ pub struct Verification {
     pub problems_total: u64,
 }
 
-/// Something that is wrong with a file.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Finding {
     pub key: String,
     pub detail: String,
 }
 
-/// What is expected of an export.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Estimate {
     pub expected_end_time: String,
@@ -108,7 +100,6 @@ pub struct Estimate {
     pub cost: Option<f64>,
 }
 
-/// An event of an export.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Event {
     #[serde(rename = "type")]
@@ -118,20 +109,17 @@ pub struct Event {
     pub detail: String,
 }
 
-/// An export's history.
 #[derive(Debug, Deserialize)]
 pub struct EventList {
     pub events: Vec<Event>,
 }
 
-/// A page of an export's data files.
 #[derive(Debug, Deserialize)]
 pub struct FilePage {
     pub files: Vec<ExportFile>,
     pub next_page_token: Option<String>,
 }
 
-/// A data file.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ExportFile {
     pub key: String,
@@ -142,7 +130,6 @@ pub struct ExportFile {
     pub url: Option<String>,
 }
 
-/// Both manifests of an export.
 #[derive(Debug, Deserialize)]
 pub struct Manifest {
     pub files_count: u64,
@@ -151,14 +138,12 @@ pub struct Manifest {
     pub objects: Vec<ExportFile>,
 }
 
-/// What a preflight found.
 #[derive(Debug, Deserialize)]
 pub struct Preflight {
     pub ok: bool,
     pub checks: Vec<Check>,
 }
 
-/// A check of a preflight.
 #[derive(Debug, Deserialize)]
 pub struct Check {
     pub name: String,
@@ -167,7 +152,6 @@ pub struct Check {
     pub fix: Option<String>,
 }
 
-/// What AWS remembers.
 #[derive(Debug, Deserialize)]
 pub struct Discovered {
     pub exports: Vec<DiscoveredExport>,
@@ -177,7 +161,6 @@ pub struct Discovered {
     pub incomplete_reason: Option<String>,
 }
 
-/// An export that AWS remembers.
 #[derive(Debug, Deserialize)]
 pub struct DiscoveredExport {
     pub arn: String,
@@ -186,14 +169,12 @@ pub struct DiscoveredExport {
     pub known_id: Option<String>,
 }
 
-/// An export that was not adopted.
 #[derive(Debug, Deserialize)]
 pub struct NotAdopted {
     pub arn: String,
     pub detail: String,
 }
 
-/// A webhook endpoint.
 #[derive(Debug, Deserialize)]
 pub struct Endpoint {
     pub id: String,
@@ -206,11 +187,10 @@ pub struct Endpoint {
     pub disabled_reason: Option<String>,
     pub failing_since: Option<String>,
     pub created_at: String,
-    /// Only once: when it is made, or rotated.
+    /// Only when it was just created or rotated.
     pub secret: Option<String>,
 }
 
-/// A webhook delivery.
 #[derive(Debug, Deserialize)]
 pub struct Delivery {
     pub id: String,
@@ -223,7 +203,6 @@ pub struct Delivery {
     pub attempts: Vec<Attempt>,
 }
 
-/// An attempt at a delivery.
 #[derive(Debug, Deserialize)]
 pub struct Attempt {
     pub at: String,
@@ -232,7 +211,6 @@ pub struct Attempt {
     pub error: Option<String>,
 }
 
-/// A job that sends again.
 #[derive(Debug, Deserialize)]
 pub struct Job {
     pub id: String,

@@ -1,10 +1,10 @@
-//! Numbers, sizes, spans and times in words, and texts of others made safe for a terminal.
+//! Formats numbers, sizes, durations and times, and makes texts from outside safe for a terminal.
 
 use std::time::Duration;
 
 use tableferry_domain::timestamp::Timestamp;
 
-/// A text of somebody else without what would steer a terminal.
+/// Replaces control characters, which could control the terminal.
 pub fn clean(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -17,13 +17,13 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
-/// JSON of others with the control characters beyond ASCII's first 32, which would steer a
-/// terminal, as escapes: the same values.
+/// Escapes the control characters that JSON allows unescaped (U+007F to U+009F), which could control
+/// the terminal. The values stay the same.
 pub fn clean_json(json: &str) -> String {
     let mut clean = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            // In JSON such characters stand only within strings.
+            // In JSON these characters occur only in strings.
             '\u{7f}'..='\u{9f}' => clean += &format!("\\u{:04x}", u32::from(c)),
             _ => clean.push(c),
         }
@@ -31,7 +31,7 @@ pub fn clean_json(json: &str) -> String {
     clean
 }
 
-/// The same on one line, for a column.
+/// [`clean`], and on one line.
 pub fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -102,12 +102,12 @@ pub fn ago(then: &str, now: Timestamp) -> String {
     }
 }
 
-/// A time of the API to the second, in UTC.
+/// A time from the API, in whole seconds in UTC.
 pub fn time(text: &str) -> String {
     Timestamp::parse(text).map_or_else(|_| clean(text), |at| at.whole_seconds().to_string())
 }
 
-/// From one time of the API to another.
+/// The duration between two times from the API.
 pub fn between(from: &str, to: &str) -> Option<Duration> {
     Some(
         Timestamp::parse(to)
@@ -116,7 +116,7 @@ pub fn between(from: &str, to: &str) -> Option<Duration> {
     )
 }
 
-/// US dollars, with as many digits as say something.
+/// US dollars.
 pub fn dollars(amount: f64) -> String {
     if amount >= 0.01 || amount == 0.0 {
         format!("${amount:.2}")

@@ -1,5 +1,5 @@
-//! Time, randomness and new identifiers: the one file that draws them. Everyone else gets them as
-//! arguments.
+//! The clock: time, randomness and new identifiers. Only this crate draws them; everything else
+//! takes them as arguments.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,31 +8,33 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::{ContextV7, Uuid};
 
-use tableferry_domain::backoff::Jitter;
 use tableferry_domain::caller::secret::ApiKeySecret;
 use tableferry_domain::ids::{ClientToken, DeliveryId, ExportId};
+use tableferry_domain::lifecycle::backoff::Jitter;
 use tableferry_domain::timestamp::Timestamp;
 use tableferry_domain::webhook::endpoint::EndpointId;
 use tableferry_domain::webhook::secret::WebhookSecret;
 
-/// The source of time, randomness and identifiers. Cheap to clone; clones share their clock.
+/// The source of time, randomness and identifiers. Cheap to clone; clones share their offset.
 #[derive(Debug, Clone, Default)]
-pub struct Chance {
+pub struct Clock {
     ahead_ms: Arc<AtomicI64>,
-    /// Lets export ids grow also within a millisecond.
+    /// Keeps export ids increasing within a millisecond.
     order: Arc<Mutex<ContextV7>>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the file that may")]
-impl Chance {
-    /// The time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this crate is the one that may call them"
+)]
+impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let ahead = time::Duration::milliseconds(self.ahead_ms.load(Ordering::Relaxed));
         OffsetDateTime::now_utc().saturating_add(ahead).into()
     }
 
-    /// Moves the clock ahead, so that tests need not wait.
+    /// Moves the clock ahead, for tests.
     pub fn advance(&self, by: Duration) {
         self.ahead_ms.fetch_add(
             i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
@@ -40,7 +42,7 @@ impl Chance {
         );
     }
 
-    /// A new export's id: a UUIDv7 of this time, growing within this process.
+    /// A UUIDv7 of this time, increasing within this process.
     #[must_use]
     pub fn export_id(&self) -> ExportId {
         let now = OffsetDateTime::from(self.now());
@@ -51,25 +53,23 @@ impl Chance {
         )))
     }
 
-    /// A new delivery's id.
     #[must_use]
     pub fn delivery_id(&self) -> DeliveryId {
         DeliveryId(Uuid::now_v7())
     }
 
-    /// A new client token, from the system's secure randomness.
+    /// From the system's secure randomness.
     #[must_use]
     pub fn client_token(&self) -> ClientToken {
         ClientToken::from_uuid(Uuid::new_v4())
     }
 
-    /// A new endpoint's id.
     #[must_use]
     pub fn endpoint_id(&self) -> EndpointId {
         EndpointId(Uuid::now_v7())
     }
 
-    /// A new id of anything else that is ordered by creation.
+    /// An id for any other row that is ordered by creation: a UUIDv7.
     #[must_use]
     pub fn ordered_id(&self) -> Uuid {
         Uuid::now_v7()
@@ -81,19 +81,17 @@ impl Chance {
         let mut bytes = [0; 32];
         #[expect(
             clippy::expect_used,
-            reason = "a system without randomness can make no keys, and must not pretend to"
+            reason = "without the system's randomness no key can be made"
         )]
-        aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system provides random bytes");
         bytes
     }
 
-    /// A new API key.
     #[must_use]
     pub fn api_key_secret(&self) -> ApiKeySecret {
         ApiKeySecret::new(&self.secret_bytes())
     }
 
-    /// A new secret that signs webhooks.
     #[must_use]
     pub fn webhook_secret(&self) -> WebhookSecret {
         #[expect(

@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use super::invalid::Invalid;
+use crate::invalid::Invalid;
 
-/// `timeouts.create`: how long an export may take from its acceptance here to its end, as the
-/// caller wrote it.
+/// `timeouts.create`: the maximum time from an export's acceptance by this service to its end, with
+/// the caller's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTimeout {
     text: String,
     duration: Duration,
 }
 
-/// The longest time-out: AWS forgets an export after 90 days.
+/// The maximum: AWS forgets an export after 90 days.
 const LONGEST: Duration = Duration::from_secs(90 * 24 * 3600);
 
 impl CreateTimeout {
-    /// Reads a sequence of whole numbers with the units `h`, `m`, `s` or `ms`.
-    ///
-    /// # Errors
-    /// The text has another form, or the duration is below one second or above 90 days.
+    /// Reads whole numbers with the units `h`, `m`, `s` or `ms`, in total from a second to 90 days.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let duration = parse_duration(text).ok_or_else(|| {
             Invalid::new(
@@ -37,19 +34,18 @@ impl CreateTimeout {
         })
     }
 
-    /// A time-out that the database holds: its text and its length are not judged again.
+    /// A time-out from the database; not validated again.
     #[must_use]
-    pub fn known(text: String, duration: Duration) -> Self {
+    pub fn from_db(text: String, duration: Duration) -> Self {
         Self { text, duration }
     }
 
-    /// The text as it was given.
+    /// The caller's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Its length.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.duration
@@ -57,7 +53,7 @@ impl CreateTimeout {
 }
 
 impl Default for CreateTimeout {
-    /// Terraform's default, an hour.
+    /// Terraform's default: one hour.
     fn default() -> Self {
         Self {
             text: "60m".to_owned(),
@@ -66,14 +62,11 @@ impl Default for CreateTimeout {
     }
 }
 
-/// How long a presigned URL may be used.
-///
-/// # Errors
-/// The text has another form, or the duration is below five seconds or above twelve hours.
+/// Reads the lifetime of a presigned URL: from five seconds to twelve hours.
 pub fn parse_presign(text: &str) -> Result<Duration, Invalid> {
-    let (least, most) = (Duration::from_secs(5), Duration::from_secs(12 * 3600));
+    let (min, max) = (Duration::from_secs(5), Duration::from_secs(12 * 3600));
     parse_duration(text)
-        .filter(|duration| (least..=most).contains(duration))
+        .filter(|duration| (min..=max).contains(duration))
         .ok_or_else(|| {
             Invalid::new(
                 "must be a duration from 5s to 12h, such as 15m or 1h30m (units h, m, s, ms)",
@@ -81,8 +74,7 @@ pub fn parse_presign(text: &str) -> Result<Duration, Invalid> {
         })
 }
 
-/// Reads a sequence of whole numbers with the units `h`, `m`, `s` or `ms`; `None` when the text has
-/// another form.
+/// Reads whole numbers with the units `h`, `m`, `s` or `ms`; `None` for other forms.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     if text.is_empty() || text.len() > 64 {

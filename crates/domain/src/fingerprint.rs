@@ -1,12 +1,12 @@
-//! The fingerprint of a request body: what tells a repeated request from another one with the same
-//! idempotency key.
+//! The fingerprint of a request body. It distinguishes a repeated request from a different one with
+//! the same idempotency key.
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 over the body in one fixed form: the order of members, white space, and members that are
-/// null make no difference.
+/// SHA-256 over a canonical form of the body: the order of members, white space and members with
+/// the value null make no difference.
 #[must_use]
 pub fn fingerprint(body: &Value) -> [u8; 32] {
     #[expect(
@@ -17,7 +17,7 @@ pub fn fingerprint(body: &Value) -> [u8; 32] {
     Sha256::digest(form).into()
 }
 
-/// A value, less members that are null.
+/// A value without members that are null.
 struct WithoutNulls<'a>(&'a Value);
 
 impl Serialize for WithoutNulls<'_> {

@@ -1,6 +1,6 @@
 //! Bytes as hexadecimal digits.
 
-/// Two lower-case digits a byte.
+/// Two lower-case digits per byte.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);

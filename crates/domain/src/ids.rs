@@ -1,13 +1,13 @@
-//! Identifiers. Each kind is its own type, so that one cannot stand in for another.
+//! Identifiers, one type per kind, so that one cannot be used in place of another.
 
 use std::fmt;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::timestamp::Timestamp;
+use crate::timestamp::Timestamp;
 
-/// Names an export in this service: a UUIDv7, so that ids sort by creation.
+/// The id of an export in this service: a UUIDv7, so that ids sort by creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExportId(pub Uuid);
 
@@ -17,12 +17,12 @@ impl fmt::Display for ExportId {
     }
 }
 
-/// Names one webhook delivery. Receivers see it as `webhook-id`, the same on every attempt.
+/// The id of a webhook delivery. Receivers see it as `webhook-id`, the same on every attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryId(pub Uuid);
 
 impl DeliveryId {
-    /// When it was made, which is when the delivery was written: it is a UUIDv7.
+    /// The time in the UUIDv7, which is when the delivery was written.
     #[must_use]
     pub fn made_at(&self) -> Option<Timestamp> {
         let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
@@ -39,25 +39,24 @@ impl fmt::Display for DeliveryId {
     }
 }
 
-/// The ClientToken of ExportTableToPointInTime: AWS answers the same token with the same export for
-/// 8 hours.
+/// The ClientToken of ExportTableToPointInTime. AWS answers a repeated token with the same export
+/// for 8 hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientToken(String);
 
 impl ClientToken {
-    /// A fresh token for a request that no call was made for yet.
+    /// A new token.
     #[must_use]
     pub fn from_uuid(id: Uuid) -> Self {
         Self(id.to_string())
     }
 
-    /// A token that AWS or the database gave back.
+    /// A token from AWS or the database; not validated.
     #[must_use]
-    pub fn known(text: String) -> Self {
+    pub fn from_trusted(text: String) -> Self {
         Self(text)
     }
 
-    /// The token as it is sent.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,16 +1,24 @@
-//! What is wrong with a value that a caller sent, in words for that caller.
+//! Errors in values from callers, as sentences for the caller.
 
 use std::borrow::Cow;
 
-/// A value that breaks a rule. Displays as a sentence that says what is wrong and what would be
-/// right.
+/// Why a value is invalid. Displays as a sentence without its subject, such as "must be at most 32
+/// characters long".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(Cow<'static, str>);
 
 impl Invalid {
-    /// Builds the error from its sentence.
     pub fn new(sentence: impl Into<Cow<'static, str>>) -> Self {
         Self(sentence.into())
+    }
+
+    /// A field that the API does not know.
+    #[must_use]
+    pub fn unknown_field(known: &[&str]) -> Self {
+        Self::new(format!(
+            "is not a known field; known are {}",
+            known.join(", ")
+        ))
     }
 }

@@ -1,23 +1,19 @@
-//! Which web pages may call the API from a browser.
+//! Web origins that may call the API from a browser.
 
 use url::{Origin, Url};
 
-use super::invalid::Invalid;
+use crate::invalid::Invalid;
 
-/// Origins of web pages, as browsers send them in `Origin`.
+/// Allowed origins, as browsers send them in `Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// Every page.
+    /// Every origin.
     Any,
-    /// Pages of these origins.
     These(Vec<String>),
 }
 
 impl Origins {
-    /// Reads a comma-separated list, or `*`.
-    ///
-    /// # Errors
-    /// An entry is no origin: a browser would never send it, so it would be without effect.
+    /// Reads a comma-separated list, or `*`. An entry that no browser would send is an error.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.trim() == "*" {
             return Ok(Self::Any);
@@ -29,8 +25,8 @@ impl Origins {
     }
 }
 
-/// An origin in the form that browsers send: scheme, host, and the port if it is not the scheme's
-/// own.
+/// An origin in the form that browsers send: scheme, host, and the port unless it is the scheme's
+/// default.
 fn read(entry: &str) -> Result<String, Invalid> {
     let invalid = || {
         Invalid::new(

@@ -1,21 +1,18 @@
-//! Where callers reach the service: the base of every link that it hands out.
+//! The base URL of the service, with which links begin.
 
 use std::sync::Arc;
 
 use url::Url;
 
-use super::invalid::Invalid;
+use crate::invalid::Invalid;
 
-/// The URL under which callers know the service, without a slash at its end; empty if it is not
-/// set, and then links are relative. Cheap to clone.
+/// The URL at which callers reach the service, without a trailing slash. If it is not set, it is
+/// empty and links are relative. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublicUrl(Arc<str>);
 
 impl PublicUrl {
-    /// Reads an absolute URL.
-    ///
-    /// # Errors
-    /// It is not one that links can begin with.
+    /// Reads an absolute URL without user, query and fragment.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let url = Url::parse(text).map_err(|_| {
             Invalid::new("must be an absolute URL, such as https://exports.example.com/tableferry")
@@ -25,30 +22,29 @@ impl PublicUrl {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Invalid::new(
-                "must not hold a user or a password: everybody who gets a link sees it",
+                "must not contain a user or a password, because links would show it",
             ));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(Invalid::new(
-                "must end with its path: a query or a fragment cannot be the beginning of other URLs",
+                "must not have a query or a fragment, because other URLs begin with it",
             ));
         }
         Ok(Self(url.as_str().trim_end_matches('/').into()))
     }
 
-    /// Whether there is one.
     #[must_use]
     pub fn is_set(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// The URL itself, without a slash at its end.
+    /// The URL without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The URL of a path of the service: absolute if this is set, else the path itself.
+    /// The URL of a path of the service; the path itself if no base URL is set.
     #[must_use]
     pub fn to(&self, path: &str) -> String {
         format!("{}{path}", self.0)

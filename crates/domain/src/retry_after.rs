@@ -1,17 +1,17 @@
-//! `Retry-After` (RFC 9110, 10.2.3), in every form that is met: seconds, with a fraction too, and
-//! dates.
+//! `Retry-After` (RFC 9110, 10.2.3) in every form that receivers send: seconds, also with a
+//! fraction, and dates.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 
-use super::timestamp::Timestamp;
+use crate::timestamp::Timestamp;
 
-/// The longest wait that is honoured.
+/// The maximum wait that is honoured.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// How long to wait, at most [`LONGEST_RETRY_AFTER`]; zero if the date has passed. `None` if it is
+/// The wait, at most [`LONGEST_RETRY_AFTER`]; zero if the date has passed; `None` if the value is
 /// neither seconds nor a date.
 #[must_use]
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
@@ -20,24 +20,24 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// Digits, perhaps with a point and more digits.
+/// Digits with an optional fraction.
 fn seconds(value: &str) -> Option<Duration> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
         return None;
     }
-    // Too many digits are a very long time, and no error.
+    // Too many digits mean a very long time, not an error.
     let seconds: f64 = value.parse().ok()?;
     Some(Duration::from_secs_f64(
         seconds.min(LONGEST_RETRY_AFTER.as_secs_f64()),
     ))
 }
 
-/// A date in one of HTTP's three forms, or as mail (RFC 2822: other zones, days of one digit) or
-/// RFC 3339 has it.
+/// A date in one of HTTP's three forms, or in the forms of mail (RFC 2822: other zones, one-digit
+/// days) or RFC 3339.
 fn date(value: &str) -> Option<Timestamp> {
-    // Not in any of the standards, and sent all the same.
+    // Not in any standard, but sent in practice.
     let zoned = value.strip_suffix("UTC").map(|rest| format!("{rest}GMT"));
     let value = zoned.as_deref().unwrap_or(value);
     if let Ok(then) = httpdate::parse_http_date(value) {

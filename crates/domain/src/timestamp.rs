@@ -1,4 +1,4 @@
-//! Points in time: RFC 3339 with any offset in, UTC with `Z` out.
+//! Points in time: read from RFC 3339 with any offset, written in UTC with `Z`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,21 +9,18 @@ use serde::ser::Error as _;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::invalid::Invalid;
+use crate::invalid::Invalid;
 
-/// How many bytes the longest text of a time has.
+/// Maximum length of the text in bytes.
 const LONGEST: usize = "9999-12-31T23:59:59.999999999Z".len();
 
-/// A point in time in UTC, to the microsecond (what Postgres keeps).
+/// A point in time in UTC with microseconds, the precision of Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// Reads RFC 3339 text with any offset. The offset may be written without its colon, as many
-    /// languages do.
-    ///
-    /// # Errors
-    /// The text is not RFC 3339, or not representable in UTC between the years 0 and 9999.
+    /// Reads RFC 3339 text with any offset, in UTC between the years 0 and 9999. The offset may
+    /// lack its colon, as many languages write it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong = || {
             Invalid::new(
@@ -38,7 +35,7 @@ impl Timestamp {
         Ok(Self::from(utc))
     }
 
-    /// From whole seconds since the Unix epoch, as AWS sends times. `None` when out of range.
+    /// From seconds since the Unix epoch, as AWS sends times. `None` if out of range.
     #[must_use]
     pub fn from_unix_seconds(seconds: f64) -> Option<Self> {
         let micros = (seconds * 1e6).round();
@@ -57,43 +54,44 @@ impl Timestamp {
         self.0.unix_timestamp()
     }
 
-    /// The same time without its fraction of a second: AWS compares export times in seconds.
+    /// The time without its fraction of a second; AWS compares export times in seconds.
     #[must_use]
     pub fn whole_seconds(self) -> Self {
         Self(self.0.replace_nanosecond(0).unwrap_or(self.0))
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// The time since `earlier`; zero if this is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
     }
 
-    /// This time and `by` more; the end of time when that is out of range.
+    /// This time plus `by`; the latest time if that is out of range.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
         Self(self.0.saturating_add(by))
     }
 
-    /// This time less `by`; the start of time when that is out of range.
+    /// This time minus `by`; the earliest time if that is out of range.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
         Self(self.0.saturating_sub(by))
     }
 
-    /// Its text, in the caller's space: a page of a list has hundreds of times.
+    /// Writes the text into `buffer`, without an allocation: a page of a list has hundreds of
+    /// times.
     fn write(self, space: &mut [u8; LONGEST]) -> Option<&str> {
         let mut left = space.as_mut_slice();
-        // The number that it gives does not count all digits of a fraction.
+        // The returned length does not count all digits of a fraction.
         self.0.format_into(&mut left, &Rfc3339).ok()?;
         let bytes = LONGEST - left.len();
         std::str::from_utf8(&space[..bytes]).ok()
     }
 }
 
-/// The text with a colon in its offset, if it ends in `±hhmm`.
+/// The text with a colon in its offset if it ends in `±hhmm`.
 fn with_colon(text: &str) -> Cow<'_, str> {
     let offset = text
         .len()

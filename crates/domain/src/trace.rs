@@ -1,8 +1,8 @@
-//! Which trace an export belongs to: the `traceparent` of W3C Trace Context, version 00.
+//! The trace of an export: `traceparent` of W3C Trace Context, version 00.
 
 use std::fmt;
 
-/// Names a trace and the span in it that what follows belongs to.
+/// A trace and the parent span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
     trace_id: u128,
@@ -11,7 +11,7 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// Of these parts; nothing if an id is zero, which names nothing.
+    /// `None` if an id is zero, which is invalid.
     #[must_use]
     pub fn new(trace_id: u128, span_id: u64, flags: u8) -> Option<Self> {
         (trace_id != 0 && span_id != 0).then_some(Self {
@@ -21,9 +21,8 @@ impl TraceParent {
         })
     }
 
-    /// Reads the header's value. What is no trace context is to be ignored by the standard, so
-    /// there is no error. A later version is read as far as this one goes, and its flags but
-    /// *sampled* are not understood.
+    /// Reads the header's value. The standard says to ignore an invalid value, so there is no
+    /// error. Later versions are read as version 00; only the flag *sampled* is understood.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (version, rest) = text.split_once('-')?;
@@ -51,25 +50,22 @@ impl TraceParent {
         )
     }
 
-    /// The trace.
     #[must_use]
     pub fn trace_id(&self) -> u128 {
         self.trace_id
     }
 
-    /// The span.
     #[must_use]
     pub fn span_id(&self) -> u64 {
         self.span_id
     }
 
-    /// The flags; the lowest bit says that the trace is recorded.
+    /// The flags; the lowest bit is *sampled*.
     #[must_use]
     pub fn flags(&self) -> u8 {
         self.flags
     }
 
-    /// Whether the trace is recorded.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
         self.flags & 1 == 1

@@ -1,6 +1,6 @@
 //! DynamoDB JSON without its type tags: `{"Id": {"N": "103"}}` becomes `{"Id": 103}`.
 //!
-//! Numbers go by the rule of [`plain_number`]. Binary values stay base64, and sets become arrays.
+//! Numbers follow [`plain_number`]. Binary values stay base64, and sets become arrays.
 
 use serde_json::{Map, Value};
 
@@ -24,7 +24,7 @@ pub fn plain_record(record: &Value) -> Value {
     }
 }
 
-/// The item of a record of a full export; a change as it is.
+/// The item of a record of a full export; a change is returned unchanged.
 #[must_use]
 pub fn without_wrapper(record: Value) -> Value {
     match record {
@@ -43,7 +43,7 @@ pub fn plain_item(item: &Map<String, Value>) -> Value {
         .collect()
 }
 
-/// A value without its tag. What is no attribute value is left as it is.
+/// A value without its tag. Anything else is returned unchanged.
 fn plain(value: &Value) -> Value {
     let Some((tag, inner)) = value
         .as_object()

@@ -1,5 +1,5 @@
-//! Records of a DYNAMODB_JSON export, checked while they are parsed: nothing that AWS does not
-//! write is taken for a record, and no member is lost because another has its name.
+//! Records of DYNAMODB_JSON exports, checked while they are parsed. Only what AWS writes is
+//! accepted, and duplicate members are an error.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,23 +14,20 @@ use serde_json::{Map, Value};
 
 use super::number::is_number;
 
-/// Why a text is no record, and at which byte of it that was noticed.
+/// Why a text is not a record, and the byte at which that was noticed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// What is wrong, as a sentence without an end. Never holds anything of the text.
+    /// The error, as a sentence without a full stop. Never contains parts of the text.
     pub what: String,
-    /// The byte, from 0.
+    /// Counted from 0.
     pub at: usize,
 }
 
 /// Reads a record on a line of its own: `{"Item": …}`, or a change with its `Keys`. With `KEEP` it
-/// is given back; without, it is only checked, which needs no memory for it. `most_values` is how
-/// many attribute values it may have.
-///
-/// # Errors
-/// It is no record of an export.
-pub fn read_record<const KEEP: bool>(line: &[u8], most_values: u32) -> Result<Value, Wrong> {
-    let left = Cell::new(most_values);
+/// is returned; without, it is only checked, which needs no memory for it. `max_values` is the
+/// maximum number of attribute values.
+pub fn read_record<const KEEP: bool>(line: &[u8], max_values: u32) -> Result<Value, Wrong> {
+    let left = Cell::new(max_values);
     let mut json = serde_json::Deserializer::from_slice(line);
     let read = Seed::<KEEP, _> {
         left: &left,
@@ -39,36 +36,35 @@ pub fn read_record<const KEEP: bool>(line: &[u8], most_values: u32) -> Result<Va
     .deserialize(&mut json)
     .and_then(|record| json.end().map(|()| record));
     read.map_err(|error| {
-        // Of one line, so the column is the place in it.
+        // The text is one line, so the column is the position.
         let at = error.column().saturating_sub(1);
-        let said = error.to_string();
-        let said = said
+        let message = error.to_string();
+        let message = message
             .rsplit_once(" at line ")
-            .map_or(said.as_str(), |(said, _)| said);
+            .map_or(message.as_str(), |(message, _)| message);
         let what = match error.classify() {
             Category::Eof => "it ends in the middle of a JSON text".to_owned(),
-            Category::Data if said.starts_with(OURS) => said.to_owned(),
-            // Words of serde's that may quote the text.
+            Category::Data if message.starts_with(OWN_MESSAGES) => message.to_owned(),
+            // serde's message may quote the text.
             Category::Data => {
                 "it has a value of another type than an export writes there".to_owned()
             }
-            Category::Syntax | Category::Io => format!("it is not JSON ({said})"),
+            Category::Syntax | Category::Io => format!("it is not JSON ({message})"),
         };
         Wrong { what, at }
     })
 }
 
-/// How the errors begin that are worded here.
-const OURS: &str = "it has ";
+/// The prefix of this module's own errors.
+const OWN_MESSAGES: &str = "it has ";
 
-/// What is expected next, and how many attribute values may still come.
+/// The expected element, and how many attribute values may still follow.
 #[derive(Clone, Copy)]
 struct Seed<'a, const KEEP: bool, What> {
     left: &'a Cell<u32>,
     what: What,
 }
 
-/// A record.
 #[derive(Clone, Copy)]
 struct Record;
 /// Names and values of attributes.
@@ -77,7 +73,6 @@ struct Attributes;
 /// A value with its type.
 #[derive(Clone, Copy)]
 struct Attribute;
-/// A list of values.
 #[derive(Clone, Copy)]
 struct List;
 /// A text of this kind.
@@ -86,18 +81,16 @@ struct Text(Kind);
 /// A set of texts of this kind.
 #[derive(Clone, Copy)]
 struct Set(Kind);
-/// `true` or `false`; a NULL is always `true`.
+/// `true` or `false`; NULL is always `true`.
 #[derive(Clone, Copy)]
 struct Bool {
     is_null: bool,
 }
-/// The metadata of a change, whatever AWS puts there.
+/// The metadata of a change, with any content.
 #[derive(Clone, Copy)]
 struct Metadata;
-/// A member's name.
 struct Name;
 
-/// What a text stands for.
 #[derive(Clone, Copy)]
 enum Kind {
     String,
@@ -114,7 +107,7 @@ impl<'a, const KEEP: bool, What> Seed<'a, KEEP, What> {
     }
 }
 
-/// A member's name, once: duplicates are found when all are there.
+/// Records a member's name; duplicates are an error.
 fn once<E: Error>(mut names: Vec<Cow<'_, str>>) -> Result<(), E> {
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -123,10 +116,10 @@ fn once<E: Error>(mut names: Vec<Cow<'_, str>>) -> Result<(), E> {
     Ok(())
 }
 
-/// The longest value in the metadata of a change, in bytes of JSON.
-const MOST_METADATA_BYTES: usize = 4096;
+/// Maximum length of a value in a change's metadata, in bytes of JSON.
+const MAX_METADATA_BYTES: usize = 4096;
 
-/// One more value.
+/// Counts one more value.
 fn count<E: Error>(left: &Cell<u32>) -> Result<(), E> {
     left.set(
         left.get()
@@ -166,7 +159,7 @@ seed!(Record, deserialize_map, "a record", {
                 "Metadata" => map.next_value_seed(self.next(Metadata))?,
                 _ => {
                     return Err(A::Error::custom(
-                        "it has a member that no record of an export has",
+                        "it has a member that export records do not have",
                     ));
                 }
             };
@@ -299,7 +292,7 @@ seed!(Metadata, deserialize_map, "metadata", {
         let (mut members, mut names) = (Map::new(), Vec::new());
         while let Some(name) = map.next_key_seed(Name)? {
             let value: &RawValue = map.next_value()?;
-            if value.get().len() > MOST_METADATA_BYTES {
+            if value.get().len() > MAX_METADATA_BYTES {
                 return Err(A::Error::custom("it has longer metadata than any change"));
             }
             count(self.left)?;
@@ -361,7 +354,7 @@ mod tests {
     fn what_an_export_does_not_write_is_no_record_and_is_not_quoted() {
         let item = |value: &str| format!(r#"{{"Item":{{"secret":{value}}}}}"#);
         let texts = [
-            (r#"{"Other":1}"#.to_owned(), "a member that no record"),
+            (r#"{"Other":1}"#.to_owned(), "a member that export records"),
             ("[1]".to_owned(), "another type"),
             (r#""secret""#.to_owned(), "another type"),
             ("{}".to_owned(), "neither an Item alone"),

@@ -1,5 +1,5 @@
-//! Reads a whole data file once, as a stream: its MD5 sum, whether it is whole gzip, and how many
-//! items it holds. Each of them is checked.
+//! Reads a data file once, as a stream: computes its MD5 sum, checks that its gzip data is
+//! complete, and checks and counts its items.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -7,23 +7,20 @@ use md5::{Digest as _, Md5};
 
 use super::Malformed;
 use super::records::{Records, malformed};
-use tableferry_domain::request::ExportFormat;
+use tableferry_domain::export::request::ExportFormat;
 
-/// What the bytes of a data file amount to.
+/// The results for a data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
-    /// The MD5 sum of the bytes, compressed as they are.
+    /// MD5 of the compressed bytes.
     pub md5: [u8; 16],
-    /// How many bytes.
     pub size_bytes: u64,
-    /// How many items, or why the bytes are not those of items.
+    /// The number of items, or why the bytes are not items.
     pub items: Result<u64, Malformed>,
 }
 
-/// Reads a data file to its end. An object without bytes has no items.
-///
-/// # Errors
-/// The reader failed. Bytes that are no gzip, or no items, are no error: the figures say so.
+/// Reads a data file to its end. An object without bytes has no items. Fails only if the reader
+/// does; invalid gzip or items are part of the figures.
 pub fn inspect(reader: impl BufRead, format: ExportFormat) -> io::Result<Figures> {
     let mut hashed = Hashed {
         reader,
@@ -57,7 +54,7 @@ fn count_items(hashed: impl BufRead, format: ExportFormat) -> io::Result<u64> {
     Ok(items)
 }
 
-/// Hashes what is consumed, and keeps the reader's own failure apart from gzip's.
+/// Hashes the bytes that are consumed, and keeps the reader's failures apart from gzip's.
 struct Hashed<R> {
     reader: R,
     md5: Md5,
@@ -66,7 +63,7 @@ struct Hashed<R> {
 }
 
 impl<R: BufRead> Hashed<R> {
-    /// Reads on to the end: what follows broken gzip counts for the sum too.
+    /// Reads to the end; bytes after broken gzip are part of the sum too.
     fn drain(&mut self) -> io::Result<()> {
         loop {
             let length = self.fill_buf()?.len();
@@ -97,13 +94,13 @@ impl<R: BufRead> BufRead for Hashed<R> {
             self.failure = Some(error);
             return Err(ErrorKind::BrokenPipe.into());
         }
-        // Asked again, since the borrow checker lets no buffer out of the branch above; what is
-        // buffered is given at once.
+        // A second call, because the borrow checker does not let the buffer out of the branch
+        // above; buffered bytes are returned at once.
         self.reader.fill_buf()
     }
 
     fn consume(&mut self, length: usize) {
-        // Buffered already: giving it again reads nothing.
+        // Already buffered; returning it reads nothing.
         if let Ok(piece) = self.reader.fill_buf() {
             let length = length.min(piece.len());
             self.md5.update(&piece[..length]);
@@ -199,7 +196,7 @@ mod tests {
                     .items
                     .unwrap_err()
                     .to_string()
-                    .contains("no record of an export"),
+                    .contains("invalid record"),
                 "{text}"
             );
         }
@@ -220,14 +217,14 @@ mod tests {
         let good = gzip(&b"{\"Item\":{}}\n".repeat(10_000));
         let told = |bytes: &[u8]| figures(bytes, JSON).items.unwrap_err().to_string();
         for broken in [&good[..good.len() - 9], &good[..good.len() - 3], &good[..6]] {
-            assert!(told(broken).contains("not whole gzip"));
+            assert!(told(broken).contains("not valid gzip"));
         }
         let mut flipped = good.clone();
         let last = flipped.len() - 6;
         flipped[last] ^= 1;
-        assert!(told(&flipped).contains("not whole gzip"));
-        assert!(told(b"no gzip at all, and longer than a header").contains("not whole gzip"));
-        assert!(told(&[good, b"trailing".to_vec()].concat()).contains("not whole gzip"));
+        assert!(told(&flipped).contains("not valid gzip"));
+        assert!(told(b"no gzip at all, and longer than a header").contains("not valid gzip"));
+        assert!(told(&[good, b"trailing".to_vec()].concat()).contains("not valid gzip"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Records of an ION export as DynamoDB JSON: both formats hold the same items.
+//! Records of ION exports as DynamoDB JSON; both formats contain the same items.
 //!
-//! AWS writes `$ion_1_0 {Item:{…}}`: numbers are decimals, binaries blobs, and the three kinds of
-//! sets lists annotated `$dynamodb_SS`, `$dynamodb_NS` and `$dynamodb_BS`. A change stands in a
-//! field `Record` by AWS's guide; without it is understood too. What AWS does not write is refused,
-//! since it could not be given back as it was.
+//! AWS writes `$ion_1_0 {Item:{…}}`: numbers are decimals, binary values are blobs, and sets are
+//! lists annotated `$dynamodb_SS`, `$dynamodb_NS` or `$dynamodb_BS`. According to AWS's guide, a
+//! change is in a field `Record`; a change without it is accepted too. Anything else is refused,
+//! because it could not be converted without loss.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,13 +13,10 @@ use serde_json::{Map, Value, json};
 use super::dynamodb_json::Wrong;
 use super::number::is_number;
 
-/// What is wrong with a record, in words.
+/// The error of a record.
 type Refusal = &'static str;
 
-/// Reads the text of a record, such as `{Item:{…}}`; `None` if it holds no value.
-///
-/// # Errors
-/// It is no Ion text, or no record of an export.
+/// Reads the text of a record, such as `{Item:{…}}`; `None` if it contains no value.
 pub fn read_record(text: &[u8]) -> Result<Option<Value>, Wrong> {
     let wrong = |what: &str, at| Wrong {
         what: what.to_owned(),
@@ -46,18 +43,18 @@ pub fn read_record(text: &[u8]) -> Result<Option<Value>, Wrong> {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(wrong("it has a value that is no record", 0));
+        return Err(wrong("it has a value that is not a record", 0));
     }
     record(value).map(Some).map_err(|what| wrong(what, 0))
 }
 
 fn record(value: &Element) -> Result<Value, Refusal> {
-    let parts = fields(value, "it has a value that is no record")?;
+    let parts = fields(value, "it has a value that is not a record")?;
     let mut all = parts.fields();
     if let (Some((name, change)), None) = (all.next(), all.next())
         && name.text() == Some("Record")
     {
-        return change_of(fields(change, "it has a Record that is no struct")?);
+        return change_of(fields(change, "it has a Record that is not a struct")?);
     }
     if parts.get("Item").is_none() {
         return change_of(parts);
@@ -65,9 +62,9 @@ fn record(value: &Element) -> Result<Value, Refusal> {
     let item = members(parts, |name, part| match name {
         "Item" => Ok(Value::Object(attributes(fields(
             part,
-            "it has an Item that is no struct",
+            "it has an Item that is not a struct",
         )?)?)),
-        _ => Err("it has a field that no record of an export has"),
+        _ => Err("it has a field that export records do not have"),
     })?;
     Ok(Value::Object(item))
 }
@@ -79,9 +76,9 @@ fn change_of(parts: &Struct) -> Result<Value, Refusal> {
     let change = members(parts, |name, part| match name {
         "Keys" | "NewImage" | "OldImage" | "Metadata" => Ok(Value::Object(attributes(fields(
             part,
-            "it has a part of a change that is no struct",
+            "it has a part of a change that is not a struct",
         )?)?)),
-        _ => Err("it has a field that no record of an export has"),
+        _ => Err("it has a field that export records do not have"),
     })?;
     Ok(Value::Object(change))
 }
@@ -94,7 +91,7 @@ fn fields(value: &Element, what: Refusal) -> Result<&Struct, Refusal> {
         .ok_or(what)
 }
 
-/// The fields of a struct, each name once.
+/// The fields of a struct; duplicates are an error.
 fn members(
     of: &Struct,
     read: impl Fn(&str, &Element) -> Result<Value, Refusal>,
@@ -117,12 +114,12 @@ fn attributes(item: &Struct) -> Result<Map<String, Value>, Refusal> {
 }
 
 fn attribute(value: &Element) -> Result<Value, Refusal> {
-    const UNKNOWN: Refusal = "it has a value of an Ion type that no attribute has";
+    const UNKNOWN: Refusal = "it has a value of an Ion type that attributes do not have";
     if value.ion_type() == IonType::List && !value.is_null() {
         return list(value, value.as_list().ok_or(UNKNOWN)?);
     }
     if !value.annotations().is_empty() {
-        return Err("it has an annotation that no value of an export has");
+        return Err("it has an annotation that export values do not have");
     }
     if value.is_null() {
         return Ok(json!({"NULL": true}));
@@ -144,7 +141,7 @@ fn list(value: &Element, elements: &Sequence) -> Result<Value, Refusal> {
             .map(|element| read(element).filter(|_| element.annotations().is_empty()));
         texts
             .collect::<Option<Vec<_>>>()
-            .ok_or("it has a set whose elements are not of its kind")
+            .ok_or("it has a set with an element of another type")
     };
     let mut annotations = value
         .annotations()
@@ -152,7 +149,7 @@ fn list(value: &Element, elements: &Sequence) -> Result<Value, Refusal> {
         .map(|annotation| annotation.text());
     let kind = annotations.next();
     if annotations.next().is_some() {
-        return Err("it has an annotation that no value of an export has");
+        return Err("it has an annotation that export values do not have");
     }
     Ok(match kind {
         None => json!({"L": elements.iter().map(attribute).collect::<Result<Vec<_>, _>>()?}),
@@ -161,7 +158,7 @@ fn list(value: &Element, elements: &Sequence) -> Result<Value, Refusal> {
         }
         Some(Some("$dynamodb_NS")) => json!({"NS": set(number)?}),
         Some(Some("$dynamodb_BS")) => json!({"BS": set(blob)?}),
-        Some(_) => return Err("it has an annotation that no value of an export has"),
+        Some(_) => return Err("it has an annotation that export values do not have"),
     })
 }
 
@@ -178,13 +175,13 @@ fn number(value: &Element) -> Option<String> {
     .filter(|digits| is_number(digits))
 }
 
-/// Digits without an exponent, as DynamoDB JSON has them.
+/// Digits without an exponent, as in DynamoDB JSON.
 fn plain(decimal: &Decimal) -> String {
     let digits = decimal.coefficient().magnitude().to_string();
     let sign = if decimal.is_less_than_zero() { "-" } else { "" };
     let exponent = decimal.exponent();
-    // DynamoDB's numbers have at most 130 digits after the point or before it; others are left with
-    // their exponent.
+    // DynamoDB's numbers have at most 130 digits on either side of the point; others keep their
+    // exponent.
     if exponent.unsigned_abs() > 200 {
         return format!("{sign}{digits}E{exponent}");
     }

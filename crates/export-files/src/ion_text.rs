@@ -1,44 +1,42 @@
-//! Where a record ends in Ion text: follows brackets, strings, symbols, blobs and comments by Ion's
-//! grammar, not by lines, and holds no text itself.
+//! Finds the end of each record in Ion text. Follows brackets, strings, symbols, blobs and comments
+//! by Ion's grammar, not by lines, and keeps no text.
 //!
-//! It only divides the text; what stands in each part is read by Amazon's own library. So a part
-//! that is divided wrongly cannot be taken for a record: the library refuses it, or finds another
-//! number of values in it than one.
+//! It only divides the text; Amazon's library parses each part. A part that was divided incorrectly
+//! cannot pass as a record: the library refuses it, or finds a number of values other than one.
 
-/// How deep containers may be nested: DynamoDB takes 32 levels, and a record adds up to three.
-const MOST_DEPTH: u32 = 64;
+/// Maximum nesting: DynamoDB allows 32 levels, and a record adds up to three.
+const MAX_DEPTH: u32 = 64;
 
-/// Follows the text of one record after the other.
+/// The state after the bytes so far.
 #[derive(Debug)]
 pub struct Framing {
     state: State,
     depth: u32,
-    most_values: u32,
-    /// Commas and colons of a record outside of strings: about as many as there are values, and as
-    /// there are names and annotations.
+    max_values: u32,
+    /// Commas and colons of a record outside of strings: about the number of values, names and
+    /// annotations.
     commas: u32,
     colons: u32,
-    /// How many digits stand beside each other, hexadecimal ones and the marks between them
-    /// included.
+    /// Length of the current run of digits, hexadecimal digits and marks between them included.
     digits: u32,
     /// Bytes of values and their annotations outside of structs.
     bytes_between: u32,
 }
 
-/// The most digits of a number: DynamoDB's have 38, and 130 zeros at most beside them. Reading an
-/// integer takes time by the square of its digits.
-const MOST_DIGITS: u32 = 400;
+/// Maximum digits of a number: DynamoDB's have 38, and up to 130 zeros. The time to parse an
+/// integer grows with the square of its digits.
+const MAX_DIGITS: u32 = 400;
 
-/// How many bytes may stand between two records beside blanks, comments and the text of strings:
-/// enough for `$ion_1_0` a few times.
-const MOST_BYTES_BETWEEN: u32 = 100;
+/// Maximum bytes between two records, besides blanks, comments and the text of strings: enough for
+/// several `$ion_1_0`.
+const MAX_BYTES_BETWEEN: u32 = 100;
 
-/// What the last byte belongs to.
+/// The element of the last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {
     #[default]
     Plain,
-    /// After `/`: a comment, or not.
+    /// After `/`: a comment or not.
     Slash,
     LineComment,
     BlockComment,
@@ -59,18 +57,18 @@ enum State {
     SymbolEscape,
     Long,
     LongEscape,
-    /// After so many quotes that may end a long string.
+    /// After this many quotes that may end a long string.
     LongQuote,
     LongTwoQuotes,
 }
 
 impl Framing {
-    /// At the beginning of a text whose records have at most so many values.
-    pub fn new(most_values: u32) -> Self {
+    /// At the start of a text whose records have at most `max_values` values.
+    pub fn new(max_values: u32) -> Self {
         Self {
             state: State::Plain,
             depth: 0,
-            most_values,
+            max_values,
             commas: 0,
             colons: 0,
             digits: 0,
@@ -78,14 +76,13 @@ impl Framing {
         }
     }
 
-    /// Goes on with more text. How many bytes of it end the record, or `None` if it goes on beyond.
-    ///
-    /// # Errors
-    /// It is nested too deeply, has too many values, or closes what is not open.
+    /// Processes more text. Returns how many of its bytes end the record, or `None` if the record
+    /// continues. Fails if it is nested too deeply, has too many values, or closes a bracket that
+    /// is not open.
     pub fn feed(&mut self, piece: &[u8]) -> Result<Option<usize>, &'static str> {
         let mut at = 0;
         while at < piece.len() {
-            // Most of the text is inside of strings.
+            // Most text is inside strings.
             if self.state == State::Text {
                 let Some(found) = memchr::memchr2(b'"', b'\\', &piece[at..]) else {
                     return Ok(None);
@@ -166,17 +163,17 @@ impl Framing {
         } else {
             0
         };
-        if self.digits > MOST_DIGITS {
-            return Err("it has a number of more digits than any of DynamoDB's");
+        if self.digits > MAX_DIGITS {
+            return Err("it has a number with more digits than DynamoDB allows");
         }
         if self.depth == 0 && !byte.is_ascii_whitespace() && byte != b'/' {
             self.bytes_between += 1;
-            if self.bytes_between > MOST_BYTES_BETWEEN {
-                return Err("there is text that belongs to no record");
+            if self.bytes_between > MAX_BYTES_BETWEEN {
+                return Err("there is text outside of records");
             }
         }
         match byte {
-            b'(' => return Err("it has an Ion S-expression, which no export has"),
+            b'(' => return Err("it has an Ion S-expression, which exports do not have"),
             b'[' => self.open()?,
             b'}' | b']' => {
                 self.depth = self
@@ -191,7 +188,7 @@ impl Framing {
                     &mut self.colons
                 };
                 *count += 1;
-                if *count > self.most_values {
+                if *count > self.max_values {
                     return Err("it has more values than any DynamoDB item");
                 }
             }
@@ -202,7 +199,7 @@ impl Framing {
 
     fn open(&mut self) -> Result<(), &'static str> {
         self.depth += 1;
-        if self.depth > MOST_DEPTH {
+        if self.depth > MAX_DEPTH {
             Err("it is nested deeper than any item")
         } else {
             Ok(())

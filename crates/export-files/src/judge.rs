@@ -1,29 +1,28 @@
-//! What is wrong with an export's files, in sentences, from what was seen of them.
+//! Checks an export's files and describes each problem in a sentence.
 
 use super::inspect::Figures;
 use super::manifest::{FileLine, Summary, md5_text};
-use tableferry_domain::output::{ObjectFacts, Output};
+use tableferry_domain::export::output::{ObjectFacts, Output};
+use tableferry_domain::export::verification::Finding;
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_domain::verification::Finding;
 
-/// How much earlier than its export a file may seem to be written, since S3's clock is not
-/// DynamoDB's.
+/// Tolerance for files that seem older than their export, because S3's clock is not DynamoDB's.
 const CLOCKS_DIFFER: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// What the lines of manifest-files.json amount to.
+/// Totals of the lines of manifest-files.json.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lines {
-    /// How many files it names.
+    /// Number of files it lists.
     pub files: u64,
-    /// How many items they have together; `None` if a line does not say.
+    /// Total number of items; `None` if a line does not say.
     pub items: Option<u64>,
 }
 
-/// What a manifest's own sum says against it.
+/// Compares a manifest with its MD5 file.
 #[must_use]
 pub fn judge_sum(key: &str, written: Option<[u8; 16]>, computed: &[u8; 16]) -> Option<Finding> {
     match written {
-        None => Some(Finding::new(key, "holds no MD5 sum")),
+        None => Some(Finding::new(key, "contains no MD5 sum")),
         Some(written) if written == *computed => None,
         Some(written) => Some(Finding::new(
             key,
@@ -36,7 +35,7 @@ pub fn judge_sum(key: &str, written: Option<[u8; 16]>, computed: &[u8; 16]) -> O
     }
 }
 
-/// What the summary says that is not so.
+/// Checks the summary's ARN.
 #[must_use]
 pub fn judge_summary(output: &Output, summary: &Summary) -> Option<Finding> {
     let arn = summary.export_arn()?;
@@ -51,8 +50,7 @@ pub fn judge_summary(output: &Output, summary: &Summary) -> Option<Finding> {
     })
 }
 
-/// Which of the numbers of items do not agree: the export's, the summary's, and the sum of the
-/// files'.
+/// Compares the item counts of the export, the summary and the files.
 #[must_use]
 pub fn judge_totals(
     output: &Output,
@@ -88,8 +86,7 @@ pub fn judge_totals(
     findings
 }
 
-/// What is wrong with a data file: where it lies, what S3 says of it and, if it was read, its
-/// bytes.
+/// Problems of a data file: its location, its metadata in S3 and, if it was read, its bytes.
 #[must_use]
 pub fn judge_file(
     output: &Output,
@@ -102,7 +99,7 @@ pub fn judge_file(
     let mut wrong = |detail: String| findings.push(Finding::new(&key, detail));
     if !output.may_hold(&key) {
         wrong(format!(
-            "is not this export's: its files lie in {}",
+            "is not this export's: its files are in {}",
             output.data_folder()
         ));
     }
@@ -125,7 +122,7 @@ pub fn judge_file(
     };
     if figures.size_bytes != facts.size_bytes {
         wrong(format!(
-            "gave {} bytes; S3 says it has {}",
+            "returned {} bytes; S3 reported {}",
             figures.size_bytes, facts.size_bytes
         ));
     }
@@ -146,8 +143,7 @@ pub fn judge_file(
     findings
 }
 
-/// What a deep verification counted against what was written, where the files' own numbers did not
-/// tell.
+/// Compares the counted items with the written ones, if the files' own counts are missing.
 #[must_use]
 pub fn judge_counted(
     output: &Output,
@@ -187,7 +183,7 @@ fn were_written(items: u64) -> String {
     format!("{} written", were(items))
 }
 
-/// A file of this export cannot be older than the export.
+/// A file cannot be older than its export.
 fn written_before(output: &Output, facts: &ObjectFacts) -> Option<(Timestamp, Timestamp)> {
     let (written, began) = (facts.last_modified?, output.start_time?);
     (written.plus(CLOCKS_DIFFER) < began).then_some((written, began))

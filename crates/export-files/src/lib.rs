@@ -1,5 +1,5 @@
-//! What the files of an export say: manifests, sums, counts and items. Pure over bytes: whoever
-//! calls brings them, from S3 or from a test, and no more than a buffer of them is held at a time.
+//! The files of an export: manifests, checksums, counts and items. Pure functions over bytes from
+//! any source; at most a buffer of them is in memory at a time.
 
 pub mod attribute;
 pub mod dynamodb_json;
@@ -19,7 +19,7 @@ use std::fmt;
 pub struct Malformed(String);
 
 impl Malformed {
-    /// It cannot be read, for this reason: the rest of a sentence that begins with the file's key.
+    /// The reason, as the end of a sentence that begins with the file's key.
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }

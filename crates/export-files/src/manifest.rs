@@ -1,9 +1,9 @@
-//! The two manifests of an export, read leniently: AWS adds members, and leaves out what an export
-//! has not.
+//! The two manifests of an export, parsed leniently: AWS adds members, and omits what an export
+//! does not have.
 //!
-//! manifest-summary.json is one object (versions 2020-06-30 and 2023-08-01 are known);
-//! manifest-files.json is one object a line, one line a data file. Beside each lies a `.md5` with
-//! the base64 of its MD5 sum.
+//! manifest-summary.json is one object (known versions: 2020-06-30 and 2023-08-01).
+//! manifest-files.json has one object per line and one line per data file. Next to each is a `.md5`
+//! file with the base64 of its MD5 sum.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,45 +12,39 @@ use serde_json::{Map, Value};
 
 use super::Malformed;
 
-/// The longest summary that is read, in bytes; AWS's are below 2 KB.
-pub const MOST_SUMMARY_BYTES: usize = 1024 * 1024;
+/// Maximum size of a summary in bytes; AWS's are below 2 KB.
+pub const MAX_SUMMARY_BYTES: usize = 1024 * 1024;
 
-/// The longest line of manifest-files.json that is read, in bytes: a key has at most 1024.
-pub const MOST_LINE_BYTES: usize = 64 * 1024;
+/// Maximum length of a line of manifest-files.json in bytes; keys have at most 1024.
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// manifest-summary.json.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary(Map<String, Value>);
 
-/// A line of manifest-files.json. Only the key must be there.
+/// A line of manifest-files.json. Only the key is required.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileLine {
-    /// The key as the manifest names it (`dataFileS3Key`).
+    /// The key in the manifest (`dataFileS3Key`).
     pub named_key: String,
-    /// How many items the file has.
+    /// Number of items.
     pub item_count: Option<u64>,
-    /// Base64 of the MD5 sum of the file's bytes, compressed as they are (`md5Checksum`).
+    /// Base64 of the MD5 sum of the compressed bytes (`md5Checksum`).
     pub md5: Option<String>,
     /// The object's ETag, without quotes.
     pub etag: Option<String>,
 }
 
 impl Summary {
-    /// Reads a summary.
-    ///
-    /// # Errors
-    /// It is no JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         object(bytes).map(Self)
     }
 
-    /// All of it, as AWS wrote it.
+    /// The whole object, as AWS wrote it.
     #[must_use]
     pub fn as_json(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// The export it belongs to.
     #[must_use]
     pub fn export_arn(&self) -> Option<&str> {
         text(&self.0, "exportArn")
@@ -62,7 +56,7 @@ impl Summary {
         text(&self.0, "manifestFilesS3Key")
     }
 
-    /// How many items all files have.
+    /// Number of items in all files.
     #[must_use]
     pub fn item_count(&self) -> Option<u64> {
         count(&self.0, "itemCount")
@@ -70,14 +64,10 @@ impl Summary {
 }
 
 impl FileLine {
-    /// Reads a line.
-    ///
-    /// # Errors
-    /// It is no JSON object, or names no key.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         let json = object(line)?;
         let named_key =
-            text(&json, "dataFileS3Key").ok_or_else(|| Malformed::new("names no dataFileS3Key"))?;
+            text(&json, "dataFileS3Key").ok_or_else(|| Malformed::new("has no dataFileS3Key"))?;
         Ok(Self {
             named_key: named_key.to_owned(),
             item_count: count(&json, "itemCount"),
@@ -87,8 +77,7 @@ impl FileLine {
     }
 }
 
-/// The sum that a `.md5` file holds: base64 as AWS writes it, or hexadecimal digits as `md5sum`
-/// does.
+/// The sum in a `.md5` file: base64 as AWS writes it, or hexadecimal digits as `md5sum` writes it.
 #[must_use]
 pub fn parse_md5(bytes: &[u8]) -> Option<[u8; 16]> {
     let text = std::str::from_utf8(bytes)
@@ -108,7 +97,7 @@ pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
     Md5::digest(bytes).into()
 }
 
-/// A sum as manifests write it.
+/// A sum in the form of manifests.
 #[must_use]
 pub fn md5_text(sum: &[u8; 16]) -> String {
     BASE64.encode(sum)
@@ -117,7 +106,7 @@ pub fn md5_text(sum: &[u8; 16]) -> String {
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, Malformed> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(Malformed::new("is no JSON object")),
+        Ok(_) => Err(Malformed::new("is not a JSON object")),
         Err(error) => Err(Malformed::new(format!("is not JSON: {error}"))),
     }
 }

@@ -1,29 +1,28 @@
-//! The first items of a data file, read no further than needed.
+//! The first items of a data file. Reads no more than needed.
 
 use std::io::{self, BufRead};
 
 use serde_json::Value;
 
 use super::records::Records;
-use tableferry_domain::request::ExportFormat;
+use tableferry_domain::export::request::ExportFormat;
 
 /// Reads at most `limit` items from a data file, each in DynamoDB JSON: `{"Item": …}`, or the
-/// record of a change. Stops after `most_bytes` of text, but not before one item. The items, and
-/// how many bytes of text they were.
+/// record of a change. Stops after `max_bytes` of text, but not before the first item. Returns the
+/// items and the bytes of text.
 ///
-/// # Errors
-/// The reader failed, or (of kind `InvalidData`, with a [`super::Malformed`] inside) the bytes are
-/// not what an export has.
+/// Fails if the reader does, or with the kind `InvalidData` and a [`super::Malformed`] inside if
+/// the bytes are not a valid export file.
 pub fn preview(
     reader: impl BufRead,
     format: ExportFormat,
     limit: usize,
-    most_bytes: usize,
+    max_bytes: usize,
 ) -> io::Result<(Vec<Value>, usize)> {
     let mut records = Records::new(reader, format);
     let bytes = |records: &Records<_>| usize::try_from(records.text_bytes()).unwrap_or(usize::MAX);
     let mut items = Vec::new();
-    while items.len() < limit && (bytes(&records) < most_bytes || items.is_empty()) {
+    while items.len() < limit && (bytes(&records) < max_bytes || items.is_empty()) {
         match records.read_next::<true>()? {
             Some(item) => items.push(item),
             None => break,
@@ -72,7 +71,7 @@ mod tests {
         for (text, why) in [
             ("no json\n", "not JSON"),
             ("{\"Item\":\n", "in the middle"),
-            ("{\"Other\":1}\n", "no record"),
+            ("{\"Other\":1}\n", "export records"),
         ] {
             let error = preview(&gzip(text)[..], ExportFormat::DynamodbJson, 1, 100).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");

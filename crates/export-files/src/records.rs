@@ -1,5 +1,5 @@
-//! The records of a data file, one after the other, in both formats. Each is checked, no text
-//! between them is passed over, and no more than one is held.
+//! The records of a data file in both formats, one after the other. Each is checked, no text
+//! between them is skipped, and at most one is in memory.
 
 use std::io::{self, BufRead, BufReader, ErrorKind};
 
@@ -9,18 +9,18 @@ use serde_json::Value;
 use super::dynamodb_json::{Wrong, read_record};
 use super::ion_text::Framing;
 use super::{Malformed, ion};
-use tableferry_domain::request::ExportFormat;
+use tableferry_domain::export::request::ExportFormat;
 
-/// The longest text of one record, in bytes. An item has at most 400 KB, but its text may be
-/// longer: 1E+125 takes 3 bytes in DynamoDB and 135 in DynamoDB JSON, and a change has two images.
-/// That makes 36 MB.
-pub const MOST_RECORD_BYTES: usize = 40 * 1024 * 1024;
+/// Maximum text of a record in bytes. An item has at most 400 KB, but its text can be longer:
+/// 1E+125 takes 3 bytes in DynamoDB and 135 in DynamoDB JSON, and a change has two images. That
+/// makes 36 MB.
+pub const MAX_RECORD_BYTES: usize = 40 * 1024 * 1024;
 
-/// The most values of one record: in DynamoDB an element of a list takes two bytes at least, and a
-/// change has two images.
-const MOST_VALUES: u32 = 450_000;
+/// Maximum values of a record: in DynamoDB, a list element takes at least two bytes, and a change
+/// has two images.
+const MAX_VALUES: u32 = 450_000;
 
-/// How much is decompressed at a time.
+/// Bytes decompressed at a time.
 const TEXT_BYTES: usize = 64 * 1024;
 
 /// Reads the records of a data file.
@@ -28,16 +28,16 @@ const TEXT_BYTES: usize = 64 * 1024;
 pub struct Records<R: BufRead> {
     text: Text<R>,
     format: ExportFormat,
-    most_bytes: usize,
-    /// The text of the record that is being read.
+    max_bytes: usize,
+    /// The text of the current record.
     record: Vec<u8>,
     framing: Framing,
-    /// Where it begins: the line, from 0, and the byte of the decompressed text.
+    /// Its start: the line (from 0) and the byte in the decompressed text.
     line: u64,
     offset: u64,
 }
 
-/// Where text comes from. The decompressor reads as soon as it is made, so it is made late.
+/// The source of text. The decompressor reads when it is created, so it is created late.
 #[derive(Debug)]
 enum Text<R: BufRead> {
     Compressed(R),
@@ -46,7 +46,7 @@ enum Text<R: BufRead> {
     Empty,
 }
 
-/// The kind of what is read next.
+/// What is read next.
 enum Part {
     /// A whole record, or the text between two.
     Record,
@@ -57,11 +57,11 @@ enum Part {
 impl<R: BufRead> Records<R> {
     /// The records of a data file: gzip, or an object without bytes, which has none.
     pub fn new(reader: R, format: ExportFormat) -> Self {
-        let framing = Framing::new(MOST_VALUES);
+        let framing = Framing::new(MAX_VALUES);
         Self {
             text: Text::Compressed(reader),
             format,
-            most_bytes: MOST_RECORD_BYTES,
+            max_bytes: MAX_RECORD_BYTES,
             record: Vec::new(),
             framing,
             line: 0,
@@ -69,17 +69,16 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// How many bytes of decompressed text were read.
+    /// Bytes of decompressed text read so far.
     pub fn text_bytes(&self) -> u64 {
         self.offset + self.record.len() as u64
     }
 
     /// The next record in DynamoDB JSON: `{"Item": …}`, or a change; `None` at the end. Without
-    /// `KEEP` it is checked, and what is given back may be empty.
+    /// `KEEP` it is only checked, and the result may be empty.
     ///
-    /// # Errors
-    /// The reader failed, or (of kind `InvalidData`, with a [`Malformed`] inside) the bytes are not
-    /// what an export has.
+    /// Fails if the reader does, or with the kind `InvalidData` and a [`Malformed`] inside if the
+    /// bytes are not a valid export file.
     pub fn read_next<const KEEP: bool>(&mut self) -> io::Result<Option<Value>> {
         loop {
             self.pass();
@@ -92,7 +91,7 @@ impl<R: BufRead> Records<R> {
             }
             let read = match self.format {
                 ExportFormat::DynamodbJson => {
-                    read_record::<KEEP>(&self.record, MOST_VALUES).map(Some)
+                    read_record::<KEEP>(&self.record, MAX_VALUES).map(Some)
                 }
                 ExportFormat::Ion => ion::read_record(&self.record),
             };
@@ -105,7 +104,7 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// The last record is over.
+    /// Ends the current record.
     fn pass(&mut self) {
         self.line += memchr::memchr_iter(b'\n', &self.record).count() as u64;
         self.offset += self.record.len() as u64;
@@ -133,7 +132,7 @@ impl<R: BufRead> Records<R> {
             self.text.consume(length);
             match end {
                 Err(what) => return Err(self.malformed(what, 0)),
-                _ if self.record.len() > self.most_bytes => {
+                _ if self.record.len() > self.max_bytes => {
                     return Err(self.malformed("it is longer than any DynamoDB item", 0));
                 }
                 Ok(Some(_)) => return Ok(Part::Record),
@@ -142,21 +141,21 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// The error about the record, or the byte of it, that is no part of an export.
+    /// The error for the record, at this byte of it.
     fn malformed(&self, what: &str, at: usize) -> io::Error {
         let space = self.record.len() - self.record.trim_ascii_start().len();
         let at = at.max(space).min(self.record.len());
         let line = self.line + memchr::memchr_iter(b'\n', &self.record[..at]).count() as u64 + 1;
         let byte = self.offset + at as u64 + 1;
         let what = format!(
-            "has no record of an export on line {line}, byte {byte} of its decompressed text: {what}"
+            "has an invalid record on line {line}, byte {byte} of its decompressed text: {what}"
         );
         io::Error::new(ErrorKind::InvalidData, Malformed::new(what))
     }
 }
 
 impl<R: BufRead> Text<R> {
-    /// What comes next; nothing at the end.
+    /// The next bytes; empty at the end.
     fn fill(&mut self) -> io::Result<&[u8]> {
         *self = match std::mem::replace(self, Self::Empty) {
             Self::Compressed(mut reader) => match reader.fill_buf()?.is_empty() {
@@ -181,19 +180,19 @@ impl<R: BufRead> Text<R> {
     }
 }
 
-/// What is wrong with the bytes, if that is why they could not be read.
+/// The [`Malformed`] inside an error of kind `InvalidData`.
 #[must_use]
 pub fn malformed(error: &io::Error) -> Option<&Malformed> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Errors of gzip get words of ours; those of the reader stay as they are.
+/// Rewords gzip's errors; the reader's stay unchanged.
 fn not_gzip(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
             io::Error::new(
                 ErrorKind::InvalidData,
-                Malformed::new(format!("is not whole gzip: {error}")),
+                Malformed::new(format!("is not valid gzip: {error}")),
             )
         }
         _ => error,
@@ -280,7 +279,7 @@ mod tests {
         ] {
             let told = read(format!("{good}{text}").as_bytes(), ION).expect_err(text);
             assert!(
-                told.starts_with(&format!("has no record of an export on {place}")),
+                told.starts_with(&format!("has an invalid record on {place}")),
                 "{text}: {told}"
             );
             assert!(
@@ -297,7 +296,7 @@ mod tests {
         ] {
             let told = read(format!("{good}{text}").as_bytes(), JSON).expect_err(text);
             assert!(
-                told.starts_with(&format!("has no record of an export on {place}")),
+                told.starts_with(&format!("has an invalid record on {place}")),
                 "{text}: {told}"
             );
         }
@@ -334,7 +333,7 @@ mod tests {
             io::copy(&mut Endless.take(1_000_000), &mut encoder).unwrap();
             let bytes = encoder.finish().unwrap();
             let mut records = Records::new(&bytes[..], format);
-            records.most_bytes = 500_000;
+            records.max_bytes = 500_000;
             let error = records.read_next::<false>().unwrap_err();
             assert!(
                 error.to_string().contains("longer than any DynamoDB item"),
@@ -342,6 +341,6 @@ mod tests {
             );
             assert!(records.record.len() < 600_000);
         }
-        const { assert!(MOST_RECORD_BYTES > 2 * 400_000 / 3 * 135) };
+        const { assert!(MAX_RECORD_BYTES > 2 * 400_000 / 3 * 135) };
     }
 }

@@ -1,32 +1,30 @@
-//! manifest-files.json, line by line: it may have any number, and only one is held.
+//! manifest-files.json, line by line: it may have any number of lines, and only one is in memory.
 
 use md5::{Digest as _, Md5};
 
 use super::ReadError;
 use tableferry_aws::ObjectBody;
 use tableferry_export_files::Malformed;
-use tableferry_export_files::manifest::{FileLine, MOST_LINE_BYTES};
+use tableferry_export_files::manifest::{FileLine, MAX_LINE_BYTES};
 
-/// The lines of a manifest that is being read.
 #[derive(Debug)]
 pub struct FileLines {
     key: String,
     body: ObjectBody,
-    /// Bytes that came and were not given out, from `at` on.
+    /// Received bytes; those from `at` on have not been returned.
     buffer: Vec<u8>,
     at: usize,
-    /// Where in the object the next line begins.
+    /// Byte offset of the next line in the object.
     offset: u64,
     ended: bool,
     md5: Md5,
 }
 
-/// A line as it was read.
 #[derive(Debug)]
 pub struct RawLine {
-    /// What it says, or why that cannot be read.
+    /// The parsed line, or why it is invalid.
     pub file: Result<FileLine, Malformed>,
-    /// Where in the object the next line begins, in bytes.
+    /// Byte offset of the next line in the object.
     pub next_offset: u64,
 }
 
@@ -43,10 +41,7 @@ impl FileLines {
         }
     }
 
-    /// The next line that is not empty; `None` at the end.
-    ///
-    /// # Errors
-    /// A line is longer than any of AWS's, or S3 breaks off.
+    /// The next non-empty line; `None` at the end. Fails if a line is too long or S3 breaks off.
     pub async fn next(&mut self) -> Result<Option<RawLine>, ReadError> {
         let mut searched = 0;
         loop {
@@ -54,9 +49,9 @@ impl FileLines {
             let end = match memchr::memchr(b'\n', &rest[searched..]) {
                 Some(found) => searched + found + 1,
                 None if self.ended => rest.len(),
-                None if rest.len() > MOST_LINE_BYTES => {
+                None if rest.len() > MAX_LINE_BYTES => {
                     let what =
-                        Malformed::new(format!("has a line of more than {MOST_LINE_BYTES} bytes"));
+                        Malformed::new(format!("has a line of more than {MAX_LINE_BYTES} bytes"));
                     return Err(ReadError::Malformed {
                         key: self.key.clone(),
                         what,
@@ -85,7 +80,7 @@ impl FileLines {
         }
     }
 
-    /// The MD5 sum of all that was read, after the last line.
+    /// The MD5 sum of everything read; complete after the last line.
     #[must_use]
     pub fn md5(self) -> [u8; 16] {
         self.md5.finalize().into()

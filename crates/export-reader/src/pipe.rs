@@ -1,5 +1,6 @@
-//! Hands an object's bytes from the async world to a thread that may block: decompressing and
-//! hashing are work, not waiting.
+//! Passes an object's bytes to a blocking thread, which decompresses and hashes them. The channel
+//! lets the download run ahead of the thread; `tokio_util`'s `SyncIoBridge` would fetch only when
+//! the thread reads.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,17 +8,14 @@ use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 
 use tableferry_aws::ObjectBody;
-use tableferry_domain::aws_failure::{AwsFailure, FailureClass};
+use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
 use tableferry_telemetry::error_chain::in_words;
 
-/// How many pieces may wait for the thread. A piece is what the connection gave at once, some
-/// hundred KB at most.
+/// Maximum pieces waiting for the thread. A piece is one read of the connection, at most some
+/// hundred KB.
 const WAITING: usize = 16;
 
-/// Lets `read` read an object in a thread of its own. It may stop early; then no more is fetched.
-///
-/// # Errors
-/// S3 broke off.
+/// Runs `read` on an object in a blocking thread. If it stops early, no more is fetched.
 pub(super) async fn through<T: Send + 'static>(
     mut body: ObjectBody,
     read: impl FnOnce(PieceReader) -> T + Send + 'static,
@@ -29,7 +27,7 @@ pub(super) async fn through<T: Send + 'static>(
             piece: Bytes::new(),
         })
     });
-    // When S3 breaks off, the thread sees an end and stops; what it made of the part is dropped.
+    // When S3 breaks off, the thread sees the end and stops; its result is dropped.
     while let Some(piece) = body.next().await? {
         if sender.send(piece).await.is_err() {
             break;
@@ -48,7 +46,6 @@ pub(super) fn broken(error: &(dyn std::error::Error + 'static)) -> AwsFailure {
     }
 }
 
-/// The reading end.
 #[derive(Debug)]
 pub(super) struct PieceReader {
     receiver: mpsc::Receiver<Bytes>,

@@ -1,14 +1,13 @@
-//! Expressions as they are written, placeholders unresolved. What is printed is read again as the
-//! same tree.
+//! Parsed expressions with unresolved placeholders. Their `Display` form parses to the same tree.
 
 use std::fmt;
 
 /// The name of an attribute, or a placeholder for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
-    /// Written out.
+    /// A plain name.
     Plain(String),
-    /// With its `#`.
+    /// A placeholder, with its `#`.
     Placeholder(String),
 }
 
@@ -26,11 +25,11 @@ pub enum Step {
 pub struct Path {
     /// The attribute of the item.
     pub head: Name,
-    /// From there inwards.
+    /// The steps into it.
     pub steps: Vec<Step>,
 }
 
-/// How two operands are compared.
+/// A comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparator {
     /// `=`
@@ -47,36 +46,36 @@ pub enum Comparator {
     GreaterOrEqual,
 }
 
-/// What is compared.
+/// An operand of a comparison or function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
     /// An attribute.
     Path(Path),
     /// A placeholder for a value, with its `:`.
     Value(String),
-    /// A function; only `size` may stand here.
+    /// A function call; only `size` is valid here.
     Call(Call),
 }
 
-/// A function and what it is applied to.
+/// A function call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Its name; case-sensitive.
+    /// The function's name; case-sensitive.
     pub function: String,
     /// At least one.
     pub arguments: Vec<Operand>,
 }
 
-/// What is true of an item or not.
+/// A condition on an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// `a < b`
     Compare {
-        /// What stands on the left.
+        /// The left operand.
         left: Operand,
-        /// How both are compared.
+        /// The operator.
         comparator: Comparator,
-        /// What stands on the right.
+        /// The right operand.
         right: Operand,
     },
     /// `a BETWEEN b AND c`
@@ -90,9 +89,9 @@ pub enum Condition {
     },
     /// `a IN (b, c)`
     In {
-        /// What is looked for.
+        /// The operand to find.
         operand: Operand,
-        /// Where.
+        /// The list.
         list: Vec<Operand>,
     },
     /// `begins_with(a, b)`
@@ -106,7 +105,7 @@ pub enum Condition {
 }
 
 impl Comparator {
-    /// As it is written.
+    /// The expression's text.
     #[must_use]
     pub fn symbol(self) -> &'static str {
         match self {
@@ -132,7 +131,7 @@ impl Comparator {
         .find(|comparator| comparator.symbol() == symbol)
     }
 
-    /// The comparator that says the same with both sides exchanged.
+    /// The comparator for exchanged operands.
     #[must_use]
     pub fn reversed(self) -> Self {
         match self {
@@ -146,7 +145,8 @@ impl Comparator {
 }
 
 impl Condition {
-    /// How tightly it binds: what binds less than its neighbour is printed in brackets.
+    /// Precedence: a condition with a lower precedence than its neighbour is printed in
+    /// parentheses.
     fn tightness(&self) -> u8 {
         match self {
             Self::Or(..) => 1,
@@ -179,7 +179,8 @@ impl fmt::Display for Condition {
             } => write!(f, "{operand} BETWEEN {lower} AND {upper}"),
             Self::In { operand, list } => write!(f, "{operand} IN ({})", Listed(list)),
             Self::Call(call) => write!(f, "{call}"),
-            // Both are read from left to right, so an equal one on the right needs brackets.
+            // AND and OR are parsed from left to right, so an equal precedence on the right needs
+            // parentheses.
             Self::And(left, right) => {
                 left.print(f, 2)?;
                 f.write_str(" AND ")?;
@@ -232,7 +233,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Operands with commas between them.
+/// Operands separated by commas.
 struct Listed<'a>(&'a [Operand]);
 
 impl fmt::Display for Listed<'_> {

@@ -1,9 +1,9 @@
-//! Whether a condition holds for an item.
+//! Evaluates conditions on items.
 //!
-//! A missing attribute, or one of another type, makes every comparison false but `<>`, which it
-//! makes true (seen of DynamoDB by Alternator's tests). Strings and binary data are ordered by
-//! their bytes. The length of a string is not defined by AWS's documentation; here it is the number
-//! of UTF-16 units, as dynalite has it.
+//! A missing attribute, or one of another type, makes every comparison false except `<>`, which it
+//! makes true (observed by Alternator's tests). Strings and binary data are ordered by their bytes.
+//! AWS's documentation does not define the length of a string; here it is the number of UTF-16
+//! units, as in dynalite.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -14,7 +14,7 @@ use crate::resolved::{Part, ResolvedPath, Term, Test};
 use crate::value::{Attributes, Value};
 
 impl Test {
-    /// Whether it holds.
+    /// Whether the condition is true.
     pub(crate) fn holds(&self, item: &Attributes) -> bool {
         match self {
             Self::Compare(left, comparator, right) => compare(

@@ -1,8 +1,8 @@
 //! Key conditions: which items are read, by the table's primary key.
 //!
-//! The rules are Query's, which the developer guide's page on filtered exports refers to; texts as
-//! dynalite records them. Without the table's schema some hold already: one of at most two
-//! attributes is compared by `=`, for the partition key must be.
+//! The rules are Query's, to which the developer guide's page on filtered exports refers; error
+//! texts are those that dynalite records. One rule applies even without the table's schema: one of
+//! at most two attributes is compared by `=`, because the partition key must be.
 
 use crate::ast::Comparator;
 use crate::problem::Problem;
@@ -14,21 +14,21 @@ use crate::value::{Attributes, Kind, Value};
 pub struct KeyAttribute {
     /// Its name.
     pub name: String,
-    /// Its type; none if it is not known.
+    /// Its type; `None` if it is not known.
     pub kind: Option<Kind>,
 }
 
 /// A table's primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySchema {
-    /// The attribute that picks a partition.
+    /// The partition key.
     pub partition: KeyAttribute,
-    /// The attribute that sorts items in it.
+    /// The sort key, if the table has one.
     pub sort: Option<KeyAttribute>,
 }
 
 impl KeySchema {
-    /// The attributes of the key, the partition key first.
+    /// The key attributes, the partition key first.
     pub fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
         std::iter::once(&self.partition).chain(&self.sort)
     }
@@ -66,8 +66,8 @@ impl Range {
 }
 
 impl KeyCondition {
-    /// Takes a condition for a key condition.
-    pub(crate) fn of(test: &Test) -> Result<Self, Problem> {
+    /// Converts a condition to a key condition.
+    pub(crate) fn from_test(test: &Test) -> Result<Self, Problem> {
         let mut tests = Vec::new();
         gather(test, &mut tests)?;
         if tests.len() > 2 {
@@ -91,7 +91,7 @@ impl KeyCondition {
         self.0.iter().map(|test| test.attribute.as_str())
     }
 
-    /// Holds it against a table's key.
+    /// Checks it against a table's key.
     pub(crate) fn check(&self, schema: &KeySchema) -> Result<(), Problem> {
         let of = |name: &str| self.0.iter().find(|test| test.attribute == name);
         let partition = of(&schema.partition.name)
@@ -146,7 +146,7 @@ impl KeyCondition {
     }
 }
 
-/// Collects the conditions that AND connects.
+/// Collects the conditions joined by AND.
 fn gather(test: &Test, into: &mut Vec<KeyTest>) -> Result<(), Problem> {
     let operator = |name: &str| Err(Problem::KeyOperator(name.to_owned()));
     let (name, terms): (_, Vec<&Term>) = match test {

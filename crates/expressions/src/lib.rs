@@ -1,23 +1,25 @@
-//! DynamoDB's expressions as far as the FilterSpecification of a table export uses them: filter
-//! expressions, projection expressions and key condition expressions, with their placeholders.
+//! DynamoDB expressions for the FilterSpecification of table exports: filter, projection and key
+//! condition expressions with their placeholders.
 //!
-//! [`Given::check`] parses them, checks them by AWS's rules and resolves the placeholders; the
-//! [`Specification`] it returns can be held against a table's keys and evaluated on items.
-//! [`parse_condition`] and [`parse_projection`] read a single expression.
+//! [`Given::check`] parses them, checks them by AWS's rules and resolves the placeholders. The
+//! resulting [`Specification`] can be checked against a table's keys and evaluated on items.
+//! [`parse_condition`] and [`parse_projection`] parse a single expression.
 //!
-//! Where the rules come from:
+//! Sources of the rules:
 //! - the developer guide, pages "Filtering a table export", "Condition and filter expressions,
 //!   operators, and functions", "Key condition expressions", "Using projection expressions",
 //!   "Reserved words" and "Constraints" (expression parameters); the first says that exports follow
 //!   the syntax and rules of Scan's filters and Query's key conditions;
-//! - the test suites of dynalite and of Scylla's Alternator, both of which are run against DynamoDB
-//!   itself; error texts and the order of checks are those that dynalite records.
+//! - the test suites of dynalite and of Scylla's Alternator, which are also run against DynamoDB;
+//!   error texts and the order of checks are those that dynalite records.
 //!
-//! A rule that neither confirms is not enforced. In particular: `IN` is documented with 100 values,
-//! while DynamoDB was seen to accept 99, so only more than 100 are refused; attribute names of
-//! exports are documented with 250 bytes, the API's model says 65,535, so the length of names is
-//! not checked here; a limit on the depth of nesting is not documented, and 149 levels were seen to
-//! be accepted, so only deeper nesting is refused, to bound the stack that evaluating it needs.
+//! A rule that neither source confirms is not enforced. `IN` is documented with 100 values, but
+//! DynamoDB accepted 99 (observed), so only more than 100 are refused. Attribute names of exports
+//! are documented with 250 bytes, but the API's model says 65,535, so their length is not checked
+//! here. No limit on nesting is documented, and 149 levels were accepted (observed); deeper nesting
+//! is refused to bound the stack of the evaluation.
+
+#![warn(missing_docs)]
 
 mod ast;
 mod evaluate;
@@ -45,21 +47,21 @@ pub use size::attribute_bytes;
 pub use specification::{Given, Specification, is_placeholder};
 pub use value::{Attributes, Kind, NotAValue, Value, attributes};
 
-/// The most bytes of an expression ("Constraints", expression parameters: 4 KB).
+/// Maximum bytes of an expression ("Constraints", expression parameters: 4 KB).
 pub const MAX_EXPRESSION_BYTES: usize = 4096;
 
-/// The most operators and functions of an expression ("Constraints": the maximum number of
-/// operators or functions is 300).
+/// Maximum operators and functions of an expression ("Constraints": the maximum number of operators
+/// or functions is 300).
 pub const MAX_OPERATORS: usize = 300;
 
-/// The most values that IN may list.
+/// Maximum values of IN.
 pub const MAX_IN_VALUES: usize = 100;
 
-/// The most bytes of a placeholder, its `#` or `:` included.
+/// Maximum bytes of a placeholder, its `#` or `:` included.
 pub const MAX_PLACEHOLDER_BYTES: usize = 255;
 
-/// The most bytes of all attribute names and values together.
+/// Maximum bytes of all attribute names and values together.
 pub const MAX_SUBSTITUTION_BYTES: u64 = 2 * 1024 * 1024;
 
-/// How deep attributes may nest.
+/// Maximum nesting of attributes.
 pub const MAX_NESTING: usize = 32;

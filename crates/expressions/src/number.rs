@@ -3,14 +3,14 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The most significant digits of a number.
+/// Maximum significant digits of a number.
 const MAX_DIGITS: usize = 38;
 
-/// A number, exact.
+/// An exact decimal number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Number {
     negative: bool,
-    /// The significant digits: no zeros at either end. None for zero.
+    /// Significant digits without zeros at either end; empty for zero.
     digits: String,
     /// The value is `0.digits × 10^point`.
     point: i64,
@@ -30,10 +30,10 @@ pub enum NumberError {
 }
 
 impl Number {
-    /// Reads a number as DynamoDB JSON holds it.
+    /// Parses a number as in DynamoDB JSON.
     ///
     /// # Errors
-    /// DynamoDB has no such number.
+    /// DynamoDB does not accept the number.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let (negative, unsigned) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
@@ -75,6 +75,18 @@ impl Number {
         }
     }
 
+    /// Whether it has no fraction.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        i64::try_from(self.digits.len()).is_ok_and(|length| self.point >= length)
+    }
+
+    /// The number of digits without the zeros at either end; 0 for zero.
+    #[must_use]
+    pub fn significant_digits(&self) -> usize {
+        self.digits.len()
+    }
+
     fn zero() -> Self {
         Self {
             negative: false,
@@ -83,7 +95,7 @@ impl Number {
         }
     }
 
-    /// The order of magnitudes, signs left out.
+    /// Compares the magnitudes, without the signs.
     fn cmp_magnitude(&self, other: &Self) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
             (true, true) => Ordering::Equal,
@@ -99,7 +111,7 @@ impl Number {
 
 impl From<usize> for Number {
     fn from(count: usize) -> Self {
-        // At most 20 digits, so it always is a number.
+        // At most 20 digits, so it always parses.
         Self::parse(&count.to_string()).unwrap_or_else(|_| Self::zero())
     }
 }

@@ -1,29 +1,29 @@
-//! Reads expressions: conditions by the precedence of their operators.
+//! Parses expressions; conditions by operator precedence.
 //!
-//! The grammar is the developer guide's ("Syntax for filter and condition expressions"), with what
-//! DynamoDB accepts beyond it: every operand may be a path, a value or a function, and stand in one
-//! pair of brackets (dynalite's grammar, which is tested against it).
+//! The grammar is the developer guide's ("Syntax for filter and condition expressions") with
+//! DynamoDB's extensions: every operand may be a path, a value or a function, in at most one pair
+//! of parentheses (dynalite's grammar, which is tested against DynamoDB).
 
 use crate::ast::{Call, Comparator, Condition, Name, Operand, Path, Step};
 use crate::problem::Problem;
 use crate::token::{Token, TokenKind, Tokens};
 use crate::{MAX_EXPRESSION_BYTES, MAX_NESTING, MAX_OPERATORS};
 
-/// How deep brackets and functions may nest within one operand. Brackets directly within brackets
-/// are redundant, every other pair needs a step of a path, and no function takes the value of
-/// another but as its only operand, so what is deeper breaks a rule for certain.
+/// Maximum nesting of parentheses and functions in one operand. Parentheses directly within
+/// parentheses are redundant, every other pair needs a path step, and only a function's single
+/// operand may be another function, so deeper nesting is always invalid.
 const MAX_OPERAND_DEPTH: usize = MAX_NESTING + 8;
 
 const KEYWORDS: [&str; 5] = ["AND", "OR", "NOT", "BETWEEN", "IN"];
 
-/// Reads a filter expression or a key condition expression.
+/// Parses a filter expression or a key condition expression.
 ///
 /// # Errors
-/// It breaks the syntax or a limit that can be told without its placeholders.
+/// It breaks the syntax or a limit that does not depend on its placeholders.
 pub fn parse_condition(expression: &str) -> Result<Condition, Problem> {
     check_length(expression)?;
     let mut parser = Parser {
-        tokens: Tokens::of(expression),
+        tokens: Tokens::new(expression),
         operators: 0,
         operand_depth: 0,
         redundant_brackets: false,
@@ -39,13 +39,13 @@ pub fn parse_condition(expression: &str) -> Result<Condition, Problem> {
     }
 }
 
-/// Reads a projection expression: paths with commas between them.
+/// Parses a projection expression: paths separated by commas.
 ///
 /// # Errors
-/// It breaks the syntax or a limit that can be told without its placeholders.
+/// It breaks the syntax or a limit that does not depend on its placeholders.
 pub fn parse_projection(expression: &str) -> Result<Vec<Path>, Problem> {
     check_length(expression)?;
-    let mut tokens = Tokens::of(expression);
+    let mut tokens = Tokens::new(expression);
     let mut paths = Vec::new();
     loop {
         let head = name(&mut tokens, false)?;
@@ -68,12 +68,12 @@ pub fn parse_projection(expression: &str) -> Result<Vec<Path>, Problem> {
     }
 }
 
-/// How deep AND, OR and NOT may nest. What comes after the parser walks conditions recursively, on
-/// the stack of its caller. AWS was seen to accept 149 levels, and only a chain of NOTs gets beyond
-/// that within [`MAX_OPERATORS`].
+/// Maximum nesting of AND, OR and NOT. Later stages walk conditions recursively, on the caller's
+/// stack. AWS accepted 149 levels (observed), and only a chain of NOTs exceeds that within
+/// [`MAX_OPERATORS`].
 const MAX_CONDITION_DEPTH: usize = 151;
 
-/// How deep a condition nests, found without recursion.
+/// The nesting of a condition, computed without recursion.
 fn depth(condition: &Condition) -> usize {
     let (mut deepest, mut waiting) = (0, vec![(condition, 1)]);
     while let Some((condition, depth)) = waiting.pop() {
@@ -102,19 +102,19 @@ fn check_length(expression: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What was read; what it must be shows only at the next token.
+/// A parsed term; the next token shows whether it is an operand or a condition.
 enum Node {
     Operand(Operand),
     Condition(Condition),
 }
 
-/// A term, and whether it is a pair of brackets and nothing else.
+/// A term, and whether it is only a pair of parentheses.
 struct Term {
     node: Node,
     bracketed: bool,
 }
 
-/// What waits for the term after it. What binds least stands first.
+/// An operator that waits for its right term; the lowest precedence comes first.
 enum Pending {
     Bracket,
     Or(Condition),
@@ -123,7 +123,7 @@ enum Pending {
 }
 
 impl Pending {
-    /// What binds less tightly waits longer.
+    /// Lower precedence waits longer.
     fn tightness(&self) -> u8 {
         match self {
             Self::Bracket => 0,
@@ -142,8 +142,8 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// Reads the whole expression with a stack of its own: brackets may nest as deep as an
-    /// expression is long.
+    /// Parses the whole expression with an explicit stack, because parentheses may nest as deep as
+    /// the expression is long.
     fn whole(&mut self) -> Result<Condition, Problem> {
         let mut waiting = Vec::new();
         loop {
@@ -179,13 +179,13 @@ impl Parser<'_> {
                     term = self.close(term)?;
                 }
             }
-            // The operator is taken only now, so that a term that does not suit it is told at the
+            // The operator is consumed only now, so that a wrong operand is reported at the
             // operator.
             self.tokens.next();
         }
     }
 
-    /// Reads up to the end of the next term without operators.
+    /// Parses up to the end of the next term without operators.
     fn begin(&mut self, waiting: &mut Vec<Pending>) -> Result<Term, Problem> {
         loop {
             if self.tokens.take_keyword("NOT") {
@@ -202,7 +202,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Joins a term with what waits for it and binds at least this tightly.
+    /// Joins a term with the waiting operators of at least this precedence.
     fn settle(
         &self,
         mut term: Term,
@@ -224,7 +224,7 @@ impl Parser<'_> {
         Ok(term)
     }
 
-    /// The end of a pair of brackets around a term.
+    /// The end of a pair of parentheses around a term.
     fn close(&mut self, inner: Term) -> Result<Term, Problem> {
         self.tokens.expect_mark(")")?;
         self.redundant_brackets |= inner.bracketed;
@@ -246,7 +246,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Counts an operator or a function. AWS stops at the first one too many.
+    /// Counts an operator or a function. AWS stops at the first one above the maximum.
     fn operator(&mut self) -> Result<(), Problem> {
         self.operators += 1;
         if self.operators > MAX_OPERATORS {
@@ -256,7 +256,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A comparator, BETWEEN or IN: operands only.
+    /// A comparator, BETWEEN or IN, which take only operands.
     fn comparison(&mut self, left: Node) -> Result<Condition, Problem> {
         let Node::Operand(left) = left else {
             return Err(self.tokens.unexpected());
@@ -287,7 +287,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Operands in brackets, with commas between them.
+    /// Operands in parentheses, separated by commas.
     fn operands(&mut self) -> Result<Vec<Operand>, Problem> {
         self.tokens.expect_mark("(")?;
         let mut all = vec![self.operand()?];
@@ -298,7 +298,7 @@ impl Parser<'_> {
         Ok(all)
     }
 
-    /// An operand where only an operand may stand.
+    /// An operand in a place where conditions are not valid.
     fn operand(&mut self) -> Result<Operand, Problem> {
         match self.operand_term()?.node {
             Node::Operand(operand) => Ok(operand),
@@ -324,7 +324,7 @@ impl Parser<'_> {
         Ok(term)
     }
 
-    /// A function by itself is a condition; whether this one may be is told later.
+    /// A function is also a condition; whether this function may be one is checked later.
     fn condition(&self, node: Node) -> Result<Condition, Problem> {
         match node {
             Node::Condition(condition) => Ok(condition),
@@ -375,7 +375,7 @@ fn is_keyword(token: Token<'_>) -> bool {
         .any(|keyword| token.text.eq_ignore_ascii_case(keyword))
 }
 
-/// A name. The operators of conditions are none there; in projections they are only reserved.
+/// A name. Condition operators are not names; in projections they are only reserved.
 fn name(tokens: &mut Tokens<'_>, in_condition: bool) -> Result<Name, Problem> {
     let token = tokens.peek();
     let name = match token.kind {
@@ -389,7 +389,7 @@ fn name(tokens: &mut Tokens<'_>, in_condition: bool) -> Result<Name, Problem> {
     Ok(name)
 }
 
-/// The rest of a path that has begun.
+/// The rest of a path.
 fn path(tokens: &mut Tokens<'_>, mut begun: Path, in_condition: bool) -> Result<Path, Problem> {
     loop {
         let step = if tokens.take_mark(".") {
@@ -399,7 +399,7 @@ fn path(tokens: &mut Tokens<'_>, mut begun: Path, in_condition: bool) -> Result<
             if token.kind != TokenKind::Digits {
                 return Err(tokens.unexpected());
             }
-            // AWS's range is not documented; no list holds as many as this.
+            // AWS's range is not documented; lists never have this many elements.
             let index = token
                 .text
                 .parse()

@@ -1,18 +1,18 @@
-//! What is wrong with a filter, in AWS's words. Sources are named in [the crate's
+//! Problems of a filter, in AWS's words. The sources are named in [the crate's
 //! documentation](crate).
 
 use std::fmt;
 
 use crate::value::{Kind, NotAValue};
 
-/// Which expression.
+/// The kind of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExpressionKind {
-    /// Which items are read.
+    /// Key condition expression: which items are read.
     KeyCondition,
-    /// Which of them are kept.
+    /// Filter expression: which of them are kept.
     Filter,
-    /// Which of their attributes.
+    /// Projection expression: which of their attributes are written.
     Projection,
 }
 
@@ -28,10 +28,10 @@ impl ExpressionKind {
     }
 }
 
-/// Where in a filter something is wrong.
+/// The place of a fault in a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// The whole of it.
+    /// The whole filter.
     Whole,
     /// An expression.
     Expression(ExpressionKind),
@@ -41,16 +41,16 @@ pub enum Place {
     Value(String),
 }
 
-/// Something that AWS refuses, and where it is.
+/// A problem and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// As AWS words it for Scan and Query; its words for exports are not known.
+/// AWS's text for Scan and Query; its texts for exports are not known.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
@@ -65,28 +65,28 @@ impl fmt::Display for Fault {
 /// Something that AWS refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    /// There is no expression.
+    /// The filter has no expression.
     NoExpression,
     /// The expression is empty.
     Empty,
     /// The expression has this many bytes.
     TooLong(usize),
-    /// What stands here is not expected.
+    /// An unexpected token.
     Syntax {
-        /// The token that is not expected.
+        /// The token.
         token: String,
-        /// It with its neighbours.
+        /// The token with its neighbours.
         near: String,
     },
-    /// An operand nests deeper than any that is valid.
+    /// An operand is nested deeper than any valid one.
     TooDeep,
-    /// There are brackets directly within brackets.
+    /// Parentheses directly within parentheses.
     RedundantParentheses,
     /// This many operators and functions.
     TooManyOperators(usize),
     /// This many values of IN.
     TooManyInValues(usize),
-    /// An index that no list has.
+    /// A list index above the maximum.
     ListIndex(String),
     /// More steps than attributes may nest.
     PathTooDeep,
@@ -96,29 +96,29 @@ pub enum Problem {
     NameUndefined(String),
     /// No value is given for this placeholder.
     ValueUndefined(String),
-    /// There is no such function.
+    /// An unknown function.
     UnknownFunction(String),
     /// A function of update expressions.
     UpdateFunction(String),
-    /// A function where it may not stand.
+    /// A function in a place where it is not allowed.
     MisusedFunction(String),
-    /// A function with another number of operands.
+    /// A function with the wrong number of operands.
     OperandCount {
         /// The function.
         function: String,
-        /// How many it was given.
+        /// The number of operands.
         count: usize,
     },
-    /// An operand of a type that the operator does not take.
+    /// An operand with a type that the operator does not accept.
     OperandType {
         /// The operator or function.
         operator: String,
-        /// The type; none if it is not known because the operand is an attribute.
+        /// The type; `None` for an attribute, whose type is not known.
         kind: Option<Kind>,
     },
     /// An operand that must be a path.
     PathNeeded(String),
-    /// `attribute_type` with a text that names no type.
+    /// `attribute_type` with an unknown type.
     UnknownType(String),
     /// The same path twice.
     SamePath {
@@ -127,7 +127,7 @@ pub enum Problem {
         /// The path, as AWS shows it.
         path: String,
     },
-    /// The bounds of BETWEEN are of two types.
+    /// The bounds of BETWEEN have different types.
     BoundTypes {
         /// The lower bound, as AWS shows it.
         lower: String,
@@ -141,19 +141,19 @@ pub enum Problem {
         /// The upper bound.
         upper: String,
     },
-    /// One projected path lies within another.
+    /// One projected path contains another.
     PathsOverlap(String, String),
-    /// Two projected paths take an attribute for a list and for a map.
+    /// Two projected paths use an attribute as a list and as a map.
     PathsConflict(String, String),
-    /// An operator that key conditions do not have.
+    /// An operator that key conditions do not support.
     KeyOperator(String),
     /// A function within a key condition's comparison.
     KeyNested,
-    /// BETWEEN or `begins_with` of something else than a key attribute.
+    /// BETWEEN or `begins_with` without a key attribute as its first operand.
     KeyNotFirst(String),
     /// A key condition that compares attributes with each other.
     KeyManyNames,
-    /// A key condition on something inside an attribute.
+    /// A key condition on a nested attribute.
     KeyPath,
     /// A key condition without an attribute.
     KeyNoName,
@@ -165,24 +165,24 @@ pub enum Problem {
     KeyNotSupported,
     /// This key attribute has no condition.
     KeyMissing(String),
-    /// A value whose type the key attribute does not have.
+    /// A value whose type is not the key attribute's.
     KeyType,
-    /// A filter beside a key condition names a key attribute.
+    /// A filter that names a key attribute although there is a key condition.
     KeyInFilter(String),
-    /// A placeholder that is not of the form.
+    /// A malformed placeholder.
     PlaceholderForm(String),
     /// No expression uses the name.
     NameUnused(String),
     /// No expression uses the value.
     ValueUnused(String),
-    /// No attribute value.
+    /// Not an attribute value.
     NotAValue(NotAValue),
     /// All names and values together have this many bytes.
     SubstitutionsTooLong(u64),
 }
 
 impl Problem {
-    /// Whether AWS's sentence names the parameter itself.
+    /// Whether AWS's text names the parameter itself.
     fn stands_alone(&self) -> bool {
         use Problem as P;
         matches!(
@@ -290,7 +290,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The types as AWS lists them.
+/// The types in AWS's order.
 fn tags() -> String {
     Kind::ALL.map(Kind::tag).join(",")
 }

@@ -7,11 +7,11 @@ use serde_json::{Map, Value as Json};
 use crate::problem::Problem;
 use crate::resolved::{Part, ResolvedPath};
 
-/// Paths of which none lies within another.
+/// Paths that do not overlap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projection(Branch);
 
-/// What is wanted of an attribute.
+/// The selected part of an attribute.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Branch {
     members: BTreeMap<String, Branch>,
@@ -19,7 +19,7 @@ struct Branch {
 }
 
 impl Branch {
-    /// A path ends here: all of it is wanted.
+    /// A path ends here: the whole attribute is selected.
     fn is_whole(&self) -> bool {
         self.members.is_empty() && self.elements.is_empty()
     }
@@ -37,7 +37,7 @@ impl Branch {
         }
     }
 
-    /// What there is of it, in DynamoDB JSON. Elements of a list move together.
+    /// The selected part in DynamoDB JSON. List elements move together.
     fn of_value(&self, value: &Json) -> Option<Json> {
         if self.is_whole() {
             return Some(value.clone());
@@ -66,14 +66,14 @@ impl Branch {
 }
 
 impl Projection {
-    pub(crate) fn of(paths: &[ResolvedPath]) -> Result<Self, Problem> {
+    pub(crate) fn from_paths(paths: &[ResolvedPath]) -> Result<Self, Problem> {
         let pairs = || {
             paths
                 .iter()
                 .enumerate()
                 .flat_map(|(at, two)| paths[..at].iter().map(move |one| (one, two)))
         };
-        // AWS names overlaps before conflicts (dynalite's tests).
+        // AWS reports overlaps before conflicts (dynalite's tests).
         if let Some((one, two)) = pairs().find(|(one, two)| relation(one, two) == Relation::Overlap)
         {
             return Err(Problem::PathsOverlap(one.to_string(), two.to_string()));
@@ -88,7 +88,7 @@ impl Projection {
         Ok(Self(root))
     }
 
-    /// What is written of an item in DynamoDB JSON.
+    /// The selected part of an item in DynamoDB JSON.
     #[must_use]
     pub fn apply(&self, item: &Map<String, Json>) -> Map<String, Json> {
         self.0.of_members(item)
@@ -98,9 +98,9 @@ impl Projection {
 #[derive(PartialEq, Eq)]
 enum Relation {
     Apart,
-    /// One lies within the other, or both are the same.
+    /// One contains the other, or both are the same.
     Overlap,
-    /// They take the same attribute for a list and for a map.
+    /// They use the same attribute as a list and as a map.
     Conflict,
 }
 

@@ -1,6 +1,6 @@
-//! The words that DynamoDB reserves: an attribute of such a name needs a placeholder.
+//! DynamoDB's reserved words: an attribute with such a name needs a placeholder.
 //!
-//! Source: the developer guide's page "Reserved words in DynamoDB". The list is not case-sensitive.
+//! Source: the developer guide's page "Reserved words in DynamoDB". Case does not matter.
 
 /// Whether an attribute of this name needs a placeholder.
 #[must_use]
@@ -10,7 +10,7 @@ pub fn is_reserved(name: &str) -> bool {
         .is_ok()
 }
 
-/// In order.
+/// Sorted.
 #[rustfmt::skip]
 const WORDS: [&str; 573] = [
     "ABORT", "ABSOLUTE", "ACTION", "ADD", "AFTER", "AGENT", "AGGREGATE", "ALL", "ALLOCATE", "ALTER", "ANALYZE", "AND", "ANY", "ARCHIVE",

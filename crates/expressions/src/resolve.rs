@@ -1,9 +1,8 @@
-//! Puts names and values in the place of placeholders and checks what operators and functions are
-//! given.
+//! Replaces placeholders by names and values, and checks the operands of operators and functions.
 //!
-//! The rules and their order are those of dynalite's grammar and tests. That an operand's type is
-//! refused only where it is known without an item (a value, or `size`) is AWS's rule too: an
-//! attribute of the wrong type makes a condition false.
+//! The rules and their order are those of dynalite's grammar and tests. As at AWS, an operand's
+//! type is checked only if it is known without an item (a value, or `size`); an attribute of the
+//! wrong type makes a condition false.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +13,7 @@ use crate::resolved::{Part, ResolvedPath, Term, Test};
 use crate::value::{Kind, Value};
 use crate::{MAX_IN_VALUES, MAX_NESTING};
 
-/// Functions of conditions, and how many operands each takes.
+/// Condition functions and their number of operands.
 const FUNCTIONS: [(&str, usize); 6] = [
     ("attribute_exists", 1),
     ("attribute_not_exists", 1),
@@ -27,13 +26,13 @@ const FUNCTIONS: [(&str, usize); 6] = [
 /// Functions of update expressions.
 const UPDATE_FUNCTIONS: [&str; 2] = ["if_not_exists", "list_append"];
 
-/// What placeholders stand for. A value that is none is known to be there, but not what it is.
+/// The values of placeholders. An invalid value is known to exist, but has no content.
 pub(crate) struct Placeholders<'a> {
     pub(crate) names: &'a BTreeMap<&'a str, &'a str>,
     pub(crate) values: &'a BTreeMap<&'a str, Option<Value>>,
 }
 
-/// Resolves one expression, collecting everything that is wrong with it.
+/// Resolves one expression and collects all problems.
 pub(crate) struct Resolver<'a> {
     placeholders: &'a Placeholders<'a>,
     problems: Vec<Problem>,
@@ -53,7 +52,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// What is wrong, each once, in the order in which AWS looks.
+    /// The problems, each once, in AWS's order.
     pub(crate) fn problems(&mut self) -> Vec<Problem> {
         let mut all = std::mem::take(&mut self.problems);
         all.sort_by_key(rank);
@@ -66,7 +65,7 @@ impl<'a> Resolver<'a> {
         once
     }
 
-    /// Nothing if something is wrong.
+    /// `None` if there are problems.
     pub(crate) fn test(&mut self, condition: &Condition) -> Option<Test> {
         match condition {
             Condition::Compare {
@@ -114,7 +113,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn terms(&mut self, operands: &[Operand]) -> Option<Vec<Term>> {
-        // All are looked at, also after one that is wrong.
+        // Checks all of them, also after a problem.
         let all: Vec<Option<Term>> = operands.iter().map(|operand| self.term(operand)).collect();
         all.into_iter().collect()
     }
@@ -177,7 +176,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A function as an operand: only `size` gives a value.
+    /// A function as an operand: only `size` returns a value.
     fn size(&mut self, call: &Call) -> Option<Term> {
         let known = self.known(call);
         if known && call.function != "size" {
@@ -195,7 +194,7 @@ impl<'a> Resolver<'a> {
         Some(Term::Size(Box::new(term)))
     }
 
-    /// A function as a condition: all but `size`.
+    /// A function as a condition: all except `size`.
     fn function(&mut self, call: &Call) -> Option<Test> {
         let known = self.known(call);
         let name = call.function.as_str();
@@ -266,7 +265,7 @@ impl<'a> Resolver<'a> {
         None
     }
 
-    /// The type that the second operand of `attribute_type` names; it must be a value.
+    /// The type in the second operand of `attribute_type`; it must be a value.
     fn kind_named(&mut self, term: &Term) -> Option<Kind> {
         let Term::Value(Value::S(name)) = term else {
             self.problems.push(Problem::OperandType {
@@ -275,7 +274,7 @@ impl<'a> Resolver<'a> {
             });
             return None;
         };
-        let kind = Kind::of_tag(name);
+        let kind = Kind::from_tag(name);
         if kind.is_none() {
             self.problems.push(Problem::UnknownType(name.clone()));
         }
@@ -328,7 +327,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Where AWS looks first.
+/// The expression that AWS checks first.
 fn rank(problem: &Problem) -> u8 {
     match problem {
         Problem::UnknownFunction(_) | Problem::UpdateFunction(_) => 0,

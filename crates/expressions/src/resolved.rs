@@ -1,5 +1,4 @@
-//! Conditions with their placeholders resolved: every rule of operands holds for a value of these
-//! types.
+//! Conditions with resolved placeholders. Values of these types satisfy every rule for operands.
 
 use std::fmt;
 
@@ -20,11 +19,11 @@ pub(crate) enum Part {
 pub(crate) struct ResolvedPath {
     /// The attribute of the item.
     pub(crate) head: String,
-    /// From there inwards.
+    /// The steps into it.
     pub(crate) inner: Vec<Part>,
 }
 
-/// What is compared.
+/// An operand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Term {
     Path(ResolvedPath),
@@ -32,7 +31,7 @@ pub(crate) enum Term {
     Size(Box<Term>),
 }
 
-/// What is true of an item or not.
+/// A condition on an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Test {
     Compare(Term, Comparator, Term),
@@ -53,7 +52,7 @@ pub(crate) enum Test {
 }
 
 impl Term {
-    /// Its type, as far as it is known without an item.
+    /// Its type, if it is known without an item.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {
             Self::Path(_) => None,
@@ -63,7 +62,7 @@ impl Term {
     }
 }
 
-/// As AWS's messages show a path: `[a, [1], b]`.
+/// A path as in AWS's messages: `[a, [1], b]`.
 impl fmt::Display for ResolvedPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}", self.head)?;

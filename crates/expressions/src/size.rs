@@ -1,4 +1,4 @@
-//! How many bytes an attribute value counts for, by AWS's published item size rules.
+//! The size of attribute values, by AWS's published rules for item sizes.
 
 use serde_json::Value as Json;
 

@@ -1,4 +1,4 @@
-//! A whole FilterSpecification: its expressions with the placeholders they share.
+//! A FilterSpecification: expressions and the placeholders they share.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ use crate::size::attribute_bytes;
 use crate::value::{NotAValue, Value, attributes};
 use crate::{MAX_PLACEHOLDER_BYTES, MAX_SUBSTITUTION_BYTES};
 
-/// A FilterSpecification as a caller gives it.
+/// A FilterSpecification as callers write it.
 #[derive(Debug, Clone, Default)]
 pub struct Given<'a> {
-    /// Which items are kept.
+    /// The filter: which items are kept.
     pub filter: Option<&'a str>,
-    /// Which of their attributes are written.
+    /// The projection: which attributes are written.
     pub projection: Option<&'a str>,
-    /// Which items are read.
+    /// The key condition: which items are read.
     pub key_condition: Option<&'a str>,
     /// Attribute names by placeholder.
     pub names: BTreeMap<&'a str, &'a str>,
@@ -29,7 +29,7 @@ pub struct Given<'a> {
     pub values: BTreeMap<&'a str, &'a Json>,
 }
 
-/// A FilterSpecification that breaks none of AWS's rules that can be told without the table.
+/// A FilterSpecification that follows all of AWS's rules that do not depend on the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Specification {
     key_condition: Option<KeyCondition>,
@@ -40,11 +40,11 @@ pub struct Specification {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Filter {
     test: Test,
-    /// The attributes of the item that it names.
+    /// Attributes that the filter names.
     heads: BTreeSet<String>,
 }
 
-/// Whether a text is a placeholder that begins with `mark`: letters, digits and `_` follow.
+/// Whether a text is a placeholder: `mark`, followed by letters, digits and `_`.
 #[must_use]
 pub fn is_placeholder(mark: char, text: &str) -> bool {
     let word = text.strip_prefix(mark).unwrap_or_default();
@@ -54,27 +54,18 @@ pub fn is_placeholder(mark: char, text: &str) -> bool {
 }
 
 impl Given<'_> {
-    /// Checks everything that can be told without the table.
+    /// Checks everything that does not depend on the table.
     ///
     /// # Errors
-    /// Everything that AWS refuses, what AWS names first in front.
+    /// Everything that AWS refuses; the fault that AWS reports comes first.
     pub fn check(&self) -> Result<Specification, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut fault = |place, problem| faults.push(Fault { place, problem });
         if self.filter.is_none() && self.projection.is_none() && self.key_condition.is_none() {
             fault(Place::Whole, Problem::NoExpression);
         }
-        for name in self.names.keys().filter(|name| !is_placeholder('#', name)) {
-            fault(
-                Place::Name((*name).to_owned()),
-                Problem::PlaceholderForm((*name).to_owned()),
-            );
-        }
-        for name in self.values.keys().filter(|name| !is_placeholder(':', name)) {
-            fault(
-                Place::Value((*name).to_owned()),
-                Problem::PlaceholderForm((*name).to_owned()),
-            );
+        for (place, name) in self.malformed_placeholders() {
+            fault(place, Problem::PlaceholderForm(name.to_owned()));
         }
         let bytes = self.substitution_bytes();
         if bytes > MAX_SUBSTITUTION_BYTES {
@@ -111,7 +102,7 @@ impl Given<'_> {
             projection,
         };
         let mut faults = reading.faults;
-        // Whatever a key condition names is a key attribute, or the key condition itself is
+        // Attributes in a key condition are key attributes, otherwise the key condition itself is
         // refused.
         let keys = specification
             .key_condition
@@ -125,6 +116,15 @@ impl Given<'_> {
         }
     }
 
+    fn malformed_placeholders(&self) -> Vec<(Place, &str)> {
+        let names = self.names.keys().filter(|name| !is_placeholder('#', name));
+        let values = self.values.keys().filter(|name| !is_placeholder(':', name));
+        names
+            .map(|name| (Place::Name((*name).to_owned()), *name))
+            .chain(values.map(|name| (Place::Value((*name).to_owned()), *name)))
+            .collect()
+    }
+
     fn substitution_bytes(&self) -> u64 {
         let names = self
             .names
@@ -136,12 +136,12 @@ impl Given<'_> {
     }
 }
 
-/// What one expression after the other comes to.
+/// The results of the expressions so far.
 struct Reading<'a> {
     placeholders: &'a Placeholders<'a>,
     faults: Vec<Fault>,
     used: BTreeSet<String>,
-    /// Whether every expression was parsed, so that it is known which placeholders are used.
+    /// Whether all expressions were parsed, so that the used placeholders are known.
     all_parsed: bool,
 }
 
@@ -163,7 +163,7 @@ impl Reading<'_> {
 
     fn key_condition(&mut self, text: &str) -> Option<KeyCondition> {
         let condition = self.condition(text, ExpressionKind::KeyCondition)?;
-        let read = KeyCondition::of(&condition.test);
+        let read = KeyCondition::from_test(&condition.test);
         read.map_err(|problem| self.fault(ExpressionKind::KeyCondition, problem))
             .ok()
     }
@@ -174,7 +174,7 @@ impl Reading<'_> {
         let paths: Vec<_> = paths.iter().map(|path| resolver.path(path)).collect();
         self.resolved(&mut resolver, ExpressionKind::Projection)
             .then_some(())?;
-        let read = Projection::of(&paths.into_iter().collect::<Option<Vec<_>>>()?);
+        let read = Projection::from_paths(&paths.into_iter().collect::<Option<Vec<_>>>()?);
         read.map_err(|problem| self.fault(ExpressionKind::Projection, problem))
             .ok()
     }
@@ -184,7 +184,7 @@ impl Reading<'_> {
         parsed.map_err(|problem| self.fault(kind, problem)).ok()
     }
 
-    /// Takes over what a resolver found; whether nothing was wrong.
+    /// Adds a resolver's results; returns whether it found no problem.
     fn resolved(&mut self, resolver: &mut Resolver<'_>, kind: ExpressionKind) -> bool {
         self.used.append(&mut resolver.used);
         let problems = resolver.problems();
@@ -230,8 +230,8 @@ impl Reading<'_> {
 }
 
 impl Specification {
-    /// Holds the filter against a table's key: a key condition must suit the key, and a filter
-    /// beside a key condition may name only other attributes. Without a key condition it may name
+    /// Checks the filter against a table's key: a key condition must match the key, and a filter
+    /// with a key condition may name only other attributes. Without a key condition, it may name
     /// key attributes ("Filtering a table export").
     ///
     /// # Errors
@@ -257,7 +257,7 @@ impl Specification {
         }
     }
 
-    /// A fault for the first of these attributes that the filter names.
+    /// A fault for the first key attribute that the filter names.
     fn filter_names<'k>(&self, mut keys: impl Iterator<Item = &'k str>) -> Option<Fault> {
         let filter = self.filter.as_ref()?;
         let key = keys.find(|key| filter.heads.contains(*key))?;
@@ -267,16 +267,16 @@ impl Specification {
         })
     }
 
-    /// Whether there is a key condition, without which AWS reads the whole table.
+    /// Whether there is a key condition; without one AWS reads the whole table.
     #[must_use]
     pub fn has_key_condition(&self) -> bool {
         self.key_condition.is_some()
     }
 
-    /// Whether an item is read: its key meets the key condition.
+    /// Whether an item is read: its key matches the key condition.
     ///
     /// # Errors
-    /// The item is no DynamoDB JSON.
+    /// The item is not valid DynamoDB JSON.
     pub fn reads(&self, item: &Map<String, Json>) -> Result<bool, NotAValue> {
         let Some(key_condition) = &self.key_condition else {
             return Ok(true);
@@ -284,10 +284,10 @@ impl Specification {
         Ok(key_condition.reads(&attributes(item)?))
     }
 
-    /// Whether an item that was read is kept: it meets the filter.
+    /// Whether an item that was read is kept: it matches the filter.
     ///
     /// # Errors
-    /// The item is no DynamoDB JSON.
+    /// The item is not valid DynamoDB JSON.
     pub fn keeps(&self, item: &Map<String, Json>) -> Result<bool, NotAValue> {
         let Some(filter) = &self.filter else {
             return Ok(true);
@@ -295,7 +295,7 @@ impl Specification {
         Ok(filter.test.holds(&attributes(item)?))
     }
 
-    /// Which attributes are written; all if there is no projection.
+    /// The attributes that are written; `None` for all.
     #[must_use]
     pub fn projection(&self) -> Option<&Projection> {
         self.projection.as_ref()

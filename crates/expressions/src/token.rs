@@ -1,8 +1,8 @@
-//! The words of an expression.
+//! The tokens of an expression.
 
 use crate::problem::Problem;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     /// A name of letters, digits and `_`: an attribute, a function or a keyword.
@@ -17,13 +17,13 @@ pub(crate) enum TokenKind {
     Comparator,
     /// One of `( ) [ ] . ,`.
     Mark,
-    /// A character that no expression may hold.
+    /// A character that is not valid in expressions.
     Other,
     /// The end of the expression.
     End,
 }
 
-/// A token and where it stands.
+/// A token and its position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token<'a> {
     pub(crate) kind: TokenKind,
@@ -31,7 +31,7 @@ pub(crate) struct Token<'a> {
     start: usize,
 }
 
-/// The tokens of an expression, one looked at, the next ones ahead.
+/// The tokens of an expression with lookahead.
 pub(crate) struct Tokens<'a> {
     expression: &'a str,
     all: Vec<Token<'a>>,
@@ -39,7 +39,7 @@ pub(crate) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    pub(crate) fn of(expression: &'a str) -> Self {
+    pub(crate) fn new(expression: &'a str) -> Self {
         let mut all = Vec::new();
         let mut rest = expression;
         loop {
@@ -68,7 +68,7 @@ impl<'a> Tokens<'a> {
         self.ahead(0)
     }
 
-    /// The token after the next one, for `count` 1; the end, if there are no more.
+    /// The token `count` positions after the next one; the end if there are no more.
     pub(crate) fn ahead(&self, count: usize) -> Token<'a> {
         let last = self.all.len() - 1;
         self.all[(self.at + count).min(last)]
@@ -80,7 +80,7 @@ impl<'a> Tokens<'a> {
         token
     }
 
-    /// Takes the next token if it is this mark.
+    /// Consumes the next token if it is this mark.
     pub(crate) fn take_mark(&mut self, mark: &str) -> bool {
         let is = self.is_mark(mark);
         if is {
@@ -94,7 +94,7 @@ impl<'a> Tokens<'a> {
         token.kind == TokenKind::Mark && token.text == mark
     }
 
-    /// Takes the next token, which must be this mark.
+    /// Consumes the next token, which must be this mark.
     pub(crate) fn expect_mark(&mut self, mark: &str) -> Result<(), Problem> {
         if self.take_mark(mark) {
             Ok(())
@@ -109,7 +109,7 @@ impl<'a> Tokens<'a> {
         token.kind == TokenKind::Word && token.text.eq_ignore_ascii_case(keyword)
     }
 
-    /// Takes the next token if it is this keyword.
+    /// Consumes the next token if it is this keyword.
     pub(crate) fn take_keyword(&mut self, keyword: &str) -> bool {
         let is = self.is_keyword(keyword);
         if is {
@@ -118,7 +118,7 @@ impl<'a> Tokens<'a> {
         is
     }
 
-    /// A syntax error at the next token, told with its neighbours as AWS does.
+    /// A syntax error at the next token, with its neighbours as in AWS's message.
     pub(crate) fn unexpected(&self) -> Problem {
         let token = self.peek();
         let first = self.all[self.at.saturating_sub(1)].start;
@@ -136,7 +136,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// What begins here, and how many bytes it is long.
+/// The token at the start of the text, and its length in bytes.
 fn measure(first: char, rest: &str) -> (TokenKind, usize) {
     let word = |from: usize| {
         rest[from..]
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn words_marks_and_comparators() {
-        let mut tokens = Tokens::of("#pk<=:v AND\n begins_with(a.b[10],:p)é");
+        let mut tokens = Tokens::new("#pk<=:v AND\n begins_with(a.b[10],:p)é");
         let mut all = Vec::new();
         while tokens.peek().kind != TokenKind::End {
             all.push(tokens.next().text);
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn errors_show_the_neighbours() {
-        let mut tokens = Tokens::of("a  =  = b");
+        let mut tokens = Tokens::new("a  =  = b");
         tokens.next();
         tokens.next();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Attribute values, read from DynamoDB JSON.
+//! Attribute values, parsed from DynamoDB JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -63,14 +63,14 @@ pub enum Kind {
     M,
 }
 
-/// Why JSON is no attribute value.
+/// Why JSON is not an attribute value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAValue {
-    /// It is no object with exactly one type tag and a value that suits the tag.
+    /// It is not an object with exactly one type tag and a matching value.
     Form,
-    /// A number that DynamoDB does not have.
+    /// A number that DynamoDB does not accept.
     Number(NumberError),
-    /// A set that holds something twice.
+    /// A set with duplicates.
     Duplicates,
     /// It nests deeper than 32 levels.
     TooDeep,
@@ -79,7 +79,7 @@ pub enum NotAValue {
 impl fmt::Display for NotAValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Form => "it must be an object with one type tag and a value that suits the tag",
+            Self::Form => "it must be an object with one type tag and a matching value",
             Self::Number(NumberError::NotANumber) => "a number must be a decimal number",
             Self::Number(NumberError::TooManyDigits) => {
                 "a number must have at most 38 significant digits"
@@ -87,7 +87,7 @@ impl fmt::Display for NotAValue {
             Self::Number(NumberError::Overflow | NumberError::Underflow) => {
                 "a number's magnitude must be from 1E-130 to 9.99E+125"
             }
-            Self::Duplicates => "a set must not hold anything twice",
+            Self::Duplicates => "a set must not contain duplicates",
             Self::TooDeep => "lists and maps must nest at most 32 levels deep",
         })
     }
@@ -96,7 +96,7 @@ impl fmt::Display for NotAValue {
 impl std::error::Error for NotAValue {}
 
 impl Kind {
-    /// Every type, in the order in which AWS names them.
+    /// Every type, in AWS's order.
     pub const ALL: [Self; 10] = [
         Self::B,
         Self::Null,
@@ -127,14 +127,14 @@ impl Kind {
         }
     }
 
-    /// The type of a tag.
+    /// The type with this tag.
     #[must_use]
-    pub fn of_tag(tag: &str) -> Option<Self> {
+    pub fn from_tag(tag: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.tag() == tag)
     }
 
-    /// Whether values of this type have an order: strings, numbers and binary data, which are also
-    /// the types of keys.
+    /// Whether values of this type have an order: strings, numbers and binary data. Keys have these
+    /// types too.
     #[must_use]
     pub fn is_ordered(self) -> bool {
         matches!(self, Self::S | Self::N | Self::B)
@@ -148,10 +148,10 @@ impl fmt::Display for Kind {
 }
 
 impl Value {
-    /// Reads a value such as `{"S": "open"}`.
+    /// Parses a value such as `{"S": "open"}`.
     ///
     /// # Errors
-    /// DynamoDB has no such value.
+    /// The value is not valid DynamoDB JSON.
     pub fn from_json(json: &Json) -> Result<Self, NotAValue> {
         read(json, MAX_NESTING)
     }
@@ -174,7 +174,7 @@ impl Value {
     }
 }
 
-/// As AWS's messages show a value, such as `{S:open}`.
+/// A value as in AWS's messages, such as `{S:open}`.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -186,10 +186,10 @@ impl fmt::Display for Value {
     }
 }
 
-/// Reads an item.
+/// Parses an item.
 ///
 /// # Errors
-/// A value is none.
+/// A value is not valid DynamoDB JSON.
 pub fn attributes(item: &Map<String, Json>) -> Result<Attributes, NotAValue> {
     item.iter()
         .map(|(name, value)| Ok((name.clone(), Value::from_json(value)?)))
@@ -203,7 +203,7 @@ fn read(json: &Json, depth: usize) -> Result<Value, NotAValue> {
         .ok_or(NotAValue::Form)?;
     let (tag, inner) = typed.iter().next().ok_or(NotAValue::Form)?;
     let deeper = || depth.checked_sub(1).ok_or(NotAValue::TooDeep);
-    Ok(match Kind::of_tag(tag).ok_or(NotAValue::Form)? {
+    Ok(match Kind::from_tag(tag).ok_or(NotAValue::Form)? {
         Kind::S => Value::S(text(inner)?.to_owned()),
         Kind::N => Value::N(number(inner)?),
         Kind::B => Value::B(binary(inner)?),

@@ -1,7 +1,7 @@
-//! One connection: hyper speaks HTTP/1.1 on it, and the clock of its visit ends it.
+//! Drives one connection: hyper speaks HTTP/1.1 on it, and the deadlines of its state close it.
 //!
-//! hyper keeps two buffers of 8 KiB for each connection. One that is idle for a while is taken from
-//! hyper, and waits with nothing but its socket until something comes.
+//! hyper keeps two buffers of 8 KiB per connection. A connection that is idle for a while is taken
+//! from hyper, and waits with nothing but its socket until the next request arrives.
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
@@ -19,36 +19,32 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tableferry_telemetry::reasons::CutReason;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::body::{RequestBody, ResponseBody};
+use super::connection_state::{ConnectionState, Due, OpenConnection};
 use super::limits::Limits;
-use super::places::Place;
-use super::spoken::{Answered, Asked};
-use super::visit::{Due, Visit};
+use super::slots::OverCapacity;
 use super::wire::Wire;
-use super::{Crowded, count_cut};
 
-/// What a connection is served with.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    /// Who is at the other end.
+    /// The client's address; behind a proxy, what the proxy says.
     pub peer: SocketAddr,
-    /// What answers requests.
     pub router: Router,
-    /// How long it may do what.
     pub limits: Arc<Limits>,
-    /// Cancelled when connections are to end after the request in hand.
+    /// Cancelled when connections are to close after their current request.
     pub closing: CancellationToken,
 }
 
-/// How a time with hyper ended.
+/// Why hyper stopped driving the connection.
 enum Ended {
-    /// The connection is over.
-    Over,
-    /// It is idle for some time.
-    Rests,
+    Closed,
+    /// It has been idle for [`Limits::rest_after`].
+    Resting,
 }
 
 impl Connection {
@@ -56,32 +52,32 @@ impl Connection {
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self,
         stream: S,
-        place: &Place,
+        open: &OpenConnection,
     ) {
-        let mut wire = Wire::new(stream, Arc::clone(place.visit()));
-        while self.something_comes(&mut wire, place.visit()).await {
-            // Boxed, so that nothing of it is kept while the connection is idle.
-            match Box::pin(self.speak(wire, place)).await {
-                Some(rested) => wire = rested,
+        let mut wire = Wire::new(stream, Arc::clone(open));
+        while self.wait_for_request(&mut wire, open).await {
+            // Boxed, so that its memory is freed while the connection is idle.
+            match Box::pin(self.drive(wire, open)).await {
+                Some(resting) => wire = resting,
                 None => return,
             }
         }
     }
 
-    /// Waits for the first byte of a request. Whether one came.
-    async fn something_comes<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Waits for the first byte of a request. Returns false if the connection is to be closed.
+    async fn wait_for_request<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         wire: &mut Wire<S>,
-        visit: &Visit,
+        state: &ConnectionState,
     ) -> bool {
         if wire.has_unread() {
             return true;
         }
         let mut first = [0; 1];
         loop {
-            let (due, next) = visit.look(&self.limits, Instant::now());
+            let (due, next) = state.check(&self.limits, Instant::now());
             if let Some(Due::Close(reason)) = due {
-                reason.into_iter().for_each(count_cut);
+                reason.into_iter().for_each(CutReason::count);
                 return false;
             }
             tokio::select! {
@@ -90,7 +86,7 @@ impl Connection {
                     Ok(0) | Err(_) => return false,
                 },
                 () = self.closing.cancelled() => return false,
-                () = visit.asked_to_leave() => return false,
+                () = state.slot_needed() => return false,
                 () = sleep_until(next) => {}
             }
         }
@@ -98,70 +94,70 @@ impl Connection {
         true
     }
 
-    /// Lets hyper speak. Gives the connection back when it is idle for some time.
-    async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    /// Lets hyper drive the connection. Returns it when it has been idle for a while.
+    async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         wire: Wire<S>,
-        place: &Place,
+        open: &OpenConnection,
     ) -> Option<Wire<S>> {
-        let visit = place.visit();
+        let state: &Arc<ConnectionState> = open;
         let router = TowerToHyperService::new(self.router.clone());
-        let (peer, crowded) = (self.peer, place.crowded);
+        let (peer, over_capacity) = (self.peer, open.is_over_capacity());
         let service = service_fn(|request: Request<Incoming>| {
-            visit.begins_answer();
-            let mut request = request.map(|body| Asked::new(body, Arc::clone(visit)));
+            state.head_complete();
+            let mut request = request.map(|body| RequestBody::new(body, Arc::clone(state)));
             request.extensions_mut().insert(ConnectInfo(peer));
-            if crowded {
-                request.extensions_mut().insert(Crowded);
+            if over_capacity {
+                request.extensions_mut().insert(OverCapacity);
             }
-            let answer = router.call(request);
+            let response = router.call(request);
             async move {
-                let mut answer: Response<_> = answer.await?;
-                if crowded {
-                    answer
+                let mut response: Response<_> = response.await?;
+                if over_capacity {
+                    response
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(answer.map(|body| Answered::new(body, Arc::clone(visit))))
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, Arc::clone(state))))
             }
         });
-        let mut spoken = http1::Builder::new()
-            .header_read_timeout(None) // the visit's clock knows more: hyper's would give an idle connection no longer than a head
+        let mut http = http1::Builder::new()
+            .header_read_timeout(None) // the state has the deadlines: hyper would give an idle connection no more time than a head
             .max_header_size(self.limits.head_bytes)
             .max_buf_size(self.limits.head_bytes)
             .serve_connection(TokioIo::new(wire), service);
-        let mut clock = pin!(sleep_until(visit.look(&self.limits, Instant::now()).1));
+        let mut timer = pin!(sleep_until(state.check(&self.limits, Instant::now()).1));
         let mut closing = pin!(self.closing.cancelled());
-        let mut leave = pin!(visit.asked_to_leave());
-        let mut told = false;
+        let mut slot_needed = pin!(state.slot_needed());
+        let mut is_closing = false;
         let ended = poll_fn(|cx| {
-            if !told && closing.as_mut().poll(cx).is_ready() {
-                told = true;
-                Pin::new(&mut spoken).graceful_shutdown();
+            if !is_closing && closing.as_mut().poll(cx).is_ready() {
+                is_closing = true;
+                Pin::new(&mut http).graceful_shutdown();
             }
-            if let Poll::Ready(done) = Pin::new(&mut spoken).poll(cx) {
+            if let Poll::Ready(done) = Pin::new(&mut http).poll(cx) {
                 if done.is_err_and(|error| error.is_parse_too_large()) {
-                    count_cut("head_size");
+                    CutReason::HeadSize.count();
                 }
-                return Poll::Ready(Ended::Over);
+                return Poll::Ready(Ended::Closed);
             }
-            // Something may have come meanwhile, and then it is not idle.
-            if leave.as_mut().poll(cx).is_ready() {
-                if visit.is_idle() {
-                    return Poll::Ready(Ended::Over);
+            // A request may have arrived meanwhile, and then the connection is not idle.
+            if slot_needed.as_mut().poll(cx).is_ready() {
+                if state.is_idle() {
+                    return Poll::Ready(Ended::Closed);
                 }
-                leave.set(visit.asked_to_leave());
+                slot_needed.set(state.slot_needed());
             }
-            self.poll_clock(clock.as_mut(), visit, cx)
+            self.poll_deadlines(timer.as_mut(), state, cx)
         });
         match ended.await {
-            Ended::Over => None,
-            Ended::Rests => {
-                let parts = spoken.into_parts();
+            Ended::Closed => None,
+            Ended::Resting => {
+                let parts = http.into_parts();
                 let mut wire = parts.io.into_inner();
                 if !parts.read_buf.is_empty() {
-                    // The beginning of a request that came along with the one before.
-                    visit.came();
+                    // The beginning of the next request, which arrived together with the last one.
+                    state.bytes_received();
                     wire.unread(parts.read_buf);
                 }
                 Some(wire)
@@ -169,25 +165,25 @@ impl Connection {
         }
     }
 
-    fn poll_clock(
+    fn poll_deadlines(
         &self,
-        mut clock: Pin<&mut Sleep>,
-        visit: &Visit,
+        mut timer: Pin<&mut Sleep>,
+        state: &ConnectionState,
         cx: &mut Context<'_>,
     ) -> Poll<Ended> {
         loop {
-            let (due, next) = visit.look(&self.limits, Instant::now());
+            let (due, next) = state.check(&self.limits, Instant::now());
             match due {
-                Some(Due::Rest) => return Poll::Ready(Ended::Rests),
+                Some(Due::Rest) => return Poll::Ready(Ended::Resting),
                 Some(Due::Close(reason)) => {
-                    reason.into_iter().for_each(count_cut);
-                    return Poll::Ready(Ended::Over);
+                    reason.into_iter().for_each(CutReason::count);
+                    return Poll::Ready(Ended::Closed);
                 }
-                // Moved ahead only: what ends later is seen when the clock rings too early.
-                None if next < clock.deadline() || clock.is_elapsed() => clock.as_mut().reset(next),
+                // Only moved forward: a later deadline is seen when the timer fires too early.
+                None if next < timer.deadline() || timer.is_elapsed() => timer.as_mut().reset(next),
                 None => {}
             }
-            if clock.as_mut().poll(cx).is_pending() {
+            if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
         }

@@ -1,19 +1,19 @@
-//! The front door: our own listener, which bounds what a connection may cost before a request is
-//! whole.
+//! The service's listener: accepts connections and limits what each may cost before it has sent a
+//! complete request. README.md says against what it defends, and why `axum::serve` is not enough.
 //!
-//! It knows HTTP/1.1 (by hyper) and TLS (by rustls), and nothing of what is asked for. [`Limits`]
-//! says what is allowed, [`places`] who gives way when there are too many, [`connection`] drives
-//! one connection, and [`tls`] keeps the certificate. What bounds a request as a whole, and answers
-//! with a problem, is `src/api/limits.rs`.
+//! It speaks HTTP/1.1 (hyper), TLS (rustls) and the PROXY protocol, and knows nothing about the
+//! routes. [`Limits`] holds the limits, [`slots`] decides which connection is closed when there are
+//! too many, [`connection`] drives one connection, and [`tls`] holds the certificate.
 
+mod body;
 mod connection;
+mod connection_state;
 mod limits;
-mod places;
+mod open_files;
 mod proxies;
 mod proxy_header;
-mod spoken;
+mod slots;
 mod tls;
-mod visit;
 mod wire;
 
 use std::future::Future;
@@ -27,61 +27,54 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use connection::Connection;
-use places::{Place, Places};
+use connection_state::OpenConnection;
+use slots::ConnectionSlots;
 use tableferry_telemetry::error_chain::in_words;
 use tableferry_telemetry::log_limit::LogLimit;
-use tableferry_telemetry::metrics_catalog::{CUT, HTTP_CONNECTIONS};
+use tableferry_telemetry::metrics_catalog::HTTP_CONNECTIONS;
+use tableferry_telemetry::reasons::CutReason;
 
 pub use limits::Limits;
+pub use open_files::connections_within_open_files;
 pub use proxies::{Proxies, ProxiesError};
+pub use slots::OverCapacity;
 pub use tls::{Tls, TlsError, TlsFiles};
 
-/// Lines about proxies that do not say who is behind them.
+/// Limits the log line about proxies that send no header.
 static NO_HEADER: LogLimit = LogLimit::new();
 
-/// How long the listener pauses when the system gives it no connection although one is there.
+/// The pause after the system failed to accept a connection.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Marks requests of a connection above the limit: only what must always be answered is, everything
-/// else is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crowded;
-
-/// Counts what was cut, refused or sent away, by its reason.
-pub fn count_cut(reason: &'static str) {
-    metrics::counter!(CUT, "reason" => reason).increment(1);
-}
-
-/// The listener with its limits.
 #[derive(Debug)]
-pub struct Front {
+pub struct Listener {
     limits: Arc<Limits>,
     tls: Option<Arc<Tls>>,
     proxies: Arc<Proxies>,
-    places: Arc<Places>,
+    slots: Arc<ConnectionSlots>,
 }
 
-impl Front {
-    /// A front door with these limits, which speaks TLS if there is a certificate.
+impl Listener {
+    /// A listener that speaks TLS if there is a certificate.
     #[must_use]
     pub fn new(limits: Arc<Limits>, tls: Option<Arc<Tls>>) -> Self {
-        let places = Places::new(limits.connections);
+        let slots = ConnectionSlots::new(limits.connections);
         Self {
             limits,
             tls,
             proxies: Arc::default(),
-            places,
+            slots,
         }
     }
 
-    /// The same, behind these proxies.
+    /// The same listener behind these proxies.
     #[must_use]
     pub fn behind(self, proxies: Arc<Proxies>) -> Self {
         Self { proxies, ..self }
     }
 
-    /// Takes connections until `stopped`. Then requests in hand are finished, and what is idle is
-    /// closed; it returns when nobody is left.
+    /// Accepts connections until `stopped`. Then idle connections are closed, current requests are
+    /// finished, and it returns when no connection is left.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -100,38 +93,39 @@ impl Front {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.take(stream, peer, &router, &closing),
-                // It was gone before it was taken.
-                Err(error) if is_of_the_connection(&error) => {}
-                // No file descriptor, or no memory: whoever is idle makes room, and the rest waits
+                Ok((stream, peer)) => self.accept(stream, peer, &router, &closing),
+                // The client closed it before it was accepted.
+                Err(error) if is_of_one_connection(&error) => {}
+                // No file descriptor or no memory: an idle connection is closed, and new ones wait
                 // in the system's queue.
                 Err(error) => {
                     tracing::error!(
                         error.message = in_words(&error),
-                        "no connection can be taken at the moment"
+                        "connections cannot be accepted at the moment"
                     );
-                    self.places.let_one_go();
+                    self.slots.close_longest_idle();
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
         drop(listener);
         closing.cancel();
-        self.places.all_left().await;
+        self.slots.all_released().await;
     }
 
-    fn take(
+    fn accept(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         router: &Router,
         closing: &CancellationToken,
     ) {
-        let Some(place) = self.places.enter() else {
-            count_cut("connections_full");
+        let Some(slot) = self.slots.take() else {
+            CutReason::ConnectionsFull.count();
             return;
         };
-        prepare(&stream, &self.limits);
+        let open = OpenConnection::new(slot);
+        set_socket_options(&stream, &self.limits);
         let connection = Connection {
             peer,
             router: router.clone(),
@@ -139,90 +133,90 @@ impl Front {
             closing: closing.clone(),
         };
         match (&self.tls, self.proxies.expect_header(peer.ip())) {
-            (None, false) => drop(tokio::spawn(serve_plain(connection, stream, place))),
+            (None, false) => drop(tokio::spawn(serve_plain(connection, stream, open))),
             (Some(tls), false) => drop(tokio::spawn(serve_tls(
                 connection,
                 stream,
-                place,
+                open,
                 Arc::clone(tls),
             ))),
             (tls, true) => drop(tokio::spawn(serve_behind_proxy(
                 connection,
                 stream,
-                place,
+                open,
                 tls.clone(),
             ))),
         }
     }
 }
 
-async fn serve_plain(connection: Connection, stream: TcpStream, place: Place) {
-    let _open = Open::count();
-    connection.serve(stream, &place).await;
+async fn serve_plain(connection: Connection, stream: TcpStream, open: OpenConnection) {
+    let _counted = Counted::new();
+    connection.serve(stream, &open).await;
 }
 
-/// Hears from the proxy who is behind it, then goes on as with everybody.
+/// Reads the client's address from the proxy, then serves the connection like any other.
 async fn serve_behind_proxy(
     connection: Connection,
     mut stream: TcpStream,
-    place: Place,
+    open: OpenConnection,
     tls: Option<Arc<Tls>>,
 ) {
     let header = tokio::select! {
         header = tokio::time::timeout(connection.limits.head_time, proxy_header::read(&mut stream)) => header,
         () = connection.closing.cancelled() => return,
-        () = place.visit().asked_to_leave() => return,
+        () = open.slot_needed() => return,
     };
     let peer = match header {
         Ok(Ok(caller)) => caller.unwrap_or(connection.peer),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
             if let Some(more) = NO_HEADER.allow(Instant::now()) {
-                let said = "a connection from a trusted proxy does not begin with a header of the PROXY protocol";
+                let said =
+                    "a connection from a trusted proxy does not begin with a PROXY protocol header";
                 tracing::warn!(client.address = %connection.peer.ip(), log.suppressed = more, "{said}");
             }
-            return count_cut("proxy_header");
+            return CutReason::ProxyHeader.count();
         }
-        // Gone before it said anything whole, as those do that only look whether the port is open.
+        // Closed before the header was complete, as port checks do.
         Ok(Err(_)) => return,
-        Err(_) => return count_cut("head_time"),
+        Err(_) => return CutReason::HeadTime.count(),
     };
     let connection = Connection { peer, ..connection };
     match tls {
-        None => Box::pin(serve_plain(connection, stream, place)).await,
-        Some(tls) => Box::pin(serve_tls(connection, stream, place, tls)).await,
+        None => Box::pin(serve_plain(connection, stream, open)).await,
+        Some(tls) => Box::pin(serve_tls(connection, stream, open, tls)).await,
     }
 }
 
-async fn serve_tls(connection: Connection, stream: TcpStream, place: Place, tls: Arc<Tls>) {
-    let _open = Open::count();
-    // Boxed, so that no connection holds room for a handshake that is over.
+async fn serve_tls(connection: Connection, stream: TcpStream, open: OpenConnection, tls: Arc<Tls>) {
+    let _counted = Counted::new();
+    // Boxed, so that its memory is freed after the handshake.
     let handshake = Box::pin(tls.accept(stream));
-    let shaken = tokio::select! {
-        shaken = tokio::time::timeout(connection.limits.handshake_time, handshake) => shaken,
+    let handshake = tokio::select! {
+        done = tokio::time::timeout(connection.limits.handshake_time, handshake) => done,
         () = connection.closing.cancelled() => return,
-        () = place.visit().asked_to_leave() => return,
+        () = open.slot_needed() => return,
     };
-    match shaken {
-        Ok(Ok(stream)) => connection.serve(stream, &place).await,
-        Ok(Err(_)) => count_cut("tls_handshake"),
-        Err(_) => count_cut("tls_handshake_time"),
+    match handshake {
+        Ok(Ok(stream)) => connection.serve(stream, &open).await,
+        Ok(Err(_)) => CutReason::TlsHandshake.count(),
+        Err(_) => CutReason::TlsHandshakeTime.count(),
     }
 }
 
-/// Neither is needed for an answer, so a system that knows them not is no reason to refuse a
-/// client.
-fn prepare(stream: &TcpStream, limits: &Limits) {
+/// Failures are ignored: a client can be served without these options.
+fn set_socket_options(stream: &TcpStream, limits: &Limits) {
     let _ = stream.set_nodelay(true);
-    // A client that is gone without a word acknowledges nothing. What it is sent fits into the
-    // system's buffer for long, so it is the system that must give up; after our own time, which is
-    // counted.
+    // A client that has disappeared acknowledges nothing, but what it is sent fits into the
+    // system's buffer for a long time. So the system must give up; later than our own deadline,
+    // which is counted.
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.write_time * 2));
     #[cfg(not(target_os = "linux"))]
     let _ = limits;
 }
 
-fn is_of_the_connection(error: &io::Error) -> bool {
+fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused
@@ -231,17 +225,17 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
-/// A connection that is counted, until this is dropped.
-struct Open;
+/// A connection that the gauge counts as open, until dropped.
+struct Counted;
 
-impl Open {
-    fn count() -> Self {
+impl Counted {
+    fn new() -> Self {
         metrics::gauge!(HTTP_CONNECTIONS).increment(1.0);
         Self
     }
 }
 
-impl Drop for Open {
+impl Drop for Counted {
     fn drop(&mut self) {
         metrics::gauge!(HTTP_CONNECTIONS).decrement(1.0);
     }
@@ -273,7 +267,7 @@ mod tests {
         peer.to_string()
     }
 
-    /// A front door, a client that has connected and sent this, and what stops it.
+    /// A listener, a client that has connected and sent this request, and what stops the listener.
     async fn served(
         limits: Limits,
         request: &str,
@@ -286,9 +280,9 @@ mod tests {
             .await
             .unwrap();
         let (stop, stopped) = oneshot::channel();
-        let front = Front::new(Arc::new(limits), None);
+        let service = Listener::new(Arc::new(limits), None);
         let serving = tokio::spawn(async move {
-            front
+            service
                 .serve(listener, router, async { drop(stopped.await) })
                 .await
         });
@@ -307,7 +301,7 @@ mod tests {
         let mut head = [0; 12];
         client.read_exact(&mut head).await.unwrap();
         assert_eq!(&head, b"HTTP/1.1 200");
-        // It would be waited for, since it is in hand, if it were not cut.
+        // The request is not complete, so the stop would wait for it if it were not cut.
         stop.send(()).unwrap();
         timeout(PATIENCE, serving)
             .await

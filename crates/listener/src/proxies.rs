@@ -1,40 +1,38 @@
-//! The proxies before the service: whose word counts on where a request comes from, and whether
-//! they say it by the PROXY protocol.
+//! The proxies in front of the service: which are trusted to name the caller's address, and whether
+//! they use the PROXY protocol for it.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The proxies that are trusted. None unless it is said.
+/// The trusted proxies. None by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// `TABLEFERRY_TRUSTED_PROXIES`: where they connect from.
+    /// `TABLEFERRY_TRUSTED_PROXIES`: the addresses they connect from.
     trusted: Vec<IpNet>,
-    /// `TABLEFERRY_PROXY_PROTOCOL`: whether each of their connections begins with a header of the
-    /// PROXY protocol.
+    /// `TABLEFERRY_PROXY_PROTOCOL`: whether each of their connections begins with a PROXY protocol
+    /// header.
     speak_proxy_protocol: bool,
 }
 
-/// Why a list of proxies cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxiesError {
-    /// Something in the list is neither an address nor a network.
     #[error(
-        "must be a list of addresses and networks with commas, such as 10.0.3.7,10.1.0.0/16,fd00:1234::/64"
+        "must be a comma-separated list of addresses and networks, for example 10.0.3.7,10.1.0.0/16,fd00:1234::/64"
     )]
     List,
-    /// Everybody could then say that they are somebody else.
+    /// The list holds a network of all addresses, so every caller could claim any address.
     #[error(
-        "must not hold a network of all addresses: every caller could choose the address that it is taken for"
+        "must not contain a network of all addresses: every caller could then claim any address"
     )]
     Everybody,
 }
 
 impl Proxies {
-    /// Reads a list with commas.
+    /// Parses a comma-separated list of addresses and networks.
     ///
     /// # Errors
-    /// An entry is neither an address nor a network, or is all there are.
+    /// An entry is neither an address nor a network, or is a network of all addresses.
     pub fn parse(list: &str, speak_proxy_protocol: bool) -> Result<Self, ProxiesError> {
         let read = |entry: &str| {
             let network = entry.parse::<IpNet>().or_else(|_| {
@@ -42,8 +40,8 @@ impl Proxies {
                     .parse()
                     .map(|address: IpAddr| IpNet::from(address.to_canonical()))
             });
-            // Addresses are compared in their IPv4 form, so a network of IPv4-mapped ones would
-            // never hold any.
+            // Addresses are compared in their IPv4 form, so a network of IPv4-mapped addresses
+            // would never match.
             network
                 .map(|network| network.trunc())
                 .ok()
@@ -63,13 +61,12 @@ impl Proxies {
         })
     }
 
-    /// Whether none is trusted, so that every connection's own address is its caller's.
+    /// Whether no proxy is trusted, so that the caller is always at the connection's own address.
     #[must_use]
     pub fn are_none(&self) -> bool {
         self.trusted.is_empty()
     }
 
-    /// Whether this is the address of a trusted proxy.
     #[must_use]
     pub fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -78,15 +75,15 @@ impl Proxies {
             .any(|network| network.contains(&address))
     }
 
-    /// Whether a connection from this address begins with a header of the PROXY protocol. From
-    /// nobody else: a caller who sends one is refused as one who does not speak HTTP.
+    /// Whether a connection from this address must begin with a PROXY protocol header. A header
+    /// from any other address is refused as malformed HTTP.
     #[must_use]
     pub fn expect_header(&self, peer: IpAddr) -> bool {
         self.speak_proxy_protocol && self.trust(peer)
     }
 }
 
-/// Whether it lies within ::ffff:0:0/96, IPv4 written as IPv6.
+/// Whether a network is within `::ffff:0:0/96` (IPv4 written as IPv6).
 fn is_mapped(network: &IpNet) -> bool {
     matches!(network, IpNet::V6(v6) if v6.network().to_ipv4_mapped().is_some())
 }

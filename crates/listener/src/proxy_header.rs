@@ -1,5 +1,5 @@
-//! The header of the PROXY protocol (versions 1 and 2) at the beginning of a connection, by which a
-//! trusted proxy says who is behind it.
+//! Reads the PROXY protocol header (versions 1 and 2) at the beginning of a connection, in which a
+//! trusted proxy gives the client's address.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,21 +7,21 @@ use std::net::SocketAddr;
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// How version 2 begins.
+/// The first bytes of version 2.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
 /// The longest header of version 1, with its end of line.
 const LONGEST_V1: usize = 107;
 
-/// What follows the fixed part of version 2: 36 bytes of addresses, and what a proxy tells besides
-/// (names, its certificate's owner). Far more than load balancers send.
+/// The longest variable part of version 2: 36 bytes of addresses, then extensions such as host
+/// names and certificate subjects. Far more than load balancers send.
 const LONGEST_REST_V2: u16 = 4096;
 
-/// Reads the header, and not a byte of what follows it. The address of the caller; nothing if the
-/// proxy speaks for itself, as in health checks.
+/// Reads the header and nothing after it. Returns the client's address; `None` if the proxy
+/// connects for itself, as in health checks.
 ///
 /// # Errors
-/// The connection does not begin with such a header, or breaks off.
+/// `InvalidData` if the connection does not begin with a header; other kinds if it breaks off.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     // Both versions are longer than this.
     let mut header = vec![0; SIGNATURE.len()];
@@ -50,7 +50,7 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<So
     parse(&header)
 }
 
-/// The caller in a whole header.
+/// The client's address in a complete header.
 fn parse(header: &[u8]) -> io::Result<Option<SocketAddr>> {
     match ProxyHeader::parse(header, ParseConfig::default()) {
         Ok((parsed, length)) if length == header.len() => match parsed.proxied_address() {
@@ -62,10 +62,7 @@ fn parse(header: &[u8]) -> io::Result<Option<SocketAddr>> {
 }
 
 fn malformed() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "not a header of the PROXY protocol",
-    )
+    io::Error::new(io::ErrorKind::InvalidData, "not a PROXY protocol header")
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! TLS at our own port: the certificate and its key, read again when the files change. The only
-//! file of the house that serves TLS.
+//! TLS on our own port: the certificate and its key, reloaded when their files change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,53 +16,40 @@ use tokio_util::sync::CancellationToken;
 
 use tableferry_telemetry::error_chain::in_words;
 
-/// Where the certificate and its key are, in PEM.
+/// The paths of the certificate and its key, both in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// `TABLEFERRY_TLS_CERT`: the certificate, and those between it and its authority.
+    /// `TABLEFERRY_TLS_CERT`: the certificate, followed by its intermediate certificates.
     pub cert: PathBuf,
-    /// `TABLEFERRY_TLS_KEY`: its private key.
+    /// `TABLEFERRY_TLS_KEY`: the private key.
     pub key: PathBuf,
 }
 
-/// Why a certificate cannot be used. No message holds anything of the key.
+/// Why a certificate cannot be used. No message contains anything of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{} cannot be read", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
-    /// A file holds no certificate.
-    #[error("{} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)", path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file holds no key.
-    #[error("{} holds no private key in PEM (-----BEGIN PRIVATE KEY-----)", path.display())]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The two do not go together, or are of a kind that TLS does not use.
-    #[error("the certificate of {} and the key of {} cannot be used together", files.cert.display(), files.key.display())]
+    #[error("{} does not contain a certificate in PEM (-----BEGIN CERTIFICATE-----)", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("{} does not contain a private key in PEM (-----BEGIN PRIVATE KEY-----)", path.display())]
+    NoKey { path: PathBuf },
+    /// The key does not match the certificate, or TLS cannot use their kind.
+    #[error("the certificate in {} and the key in {} cannot be used together", files.cert.display(), files.key.display())]
     Pair {
-        /// The files.
         files: TlsFiles,
-        /// Why.
         source: rustls::Error,
     },
 }
 
-/// The certificate that is shown.
+/// The current certificate.
 pub struct Tls {
     files: TlsFiles,
     acceptor: Mutex<TlsAcceptor>,
-    /// What the files held when they were last looked at.
+    /// The digest of the files when they were last read.
     seen: Mutex<Seen>,
 }
 
@@ -78,10 +64,6 @@ impl std::fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the certificate.
-    ///
-    /// # Errors
-    /// A file cannot be read or does not hold what it should.
     pub async fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let (cert, key) = read_both(&files).await?;
         let acceptor = Mutex::new(acceptor(&files, &cert, &key)?);
@@ -92,10 +74,7 @@ impl Tls {
         })
     }
 
-    /// Shakes hands.
-    ///
-    /// # Errors
-    /// The other end does not speak TLS, or none of our versions.
+    /// Does the TLS handshake.
     pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let acceptor = self
             .acceptor
@@ -105,8 +84,8 @@ impl Tls {
         acceptor.accept(stream).await
     }
 
-    /// Looks at the files again and again. Connections that are open keep what they were begun
-    /// with.
+    /// Checks the files periodically and reloads them when they change. Open connections keep the
+    /// certificate they began with.
     pub async fn watch(self: Arc<Self>, every: Duration, stop: CancellationToken) {
         let mut unreadable = false;
         loop {
@@ -117,11 +96,11 @@ impl Tls {
             match read_both(&self.files).await {
                 Ok((cert, key)) => {
                     unreadable = false;
-                    self.take(&cert, &key);
+                    self.reload(&cert, &key);
                 }
                 Err(error) => {
                     if !unreadable {
-                        kept(&error);
+                        log_unusable(&error);
                     }
                     unreadable = true;
                 }
@@ -129,7 +108,7 @@ impl Tls {
         }
     }
 
-    fn take(&self, cert: &[u8], key: &[u8]) {
+    fn reload(&self, cert: &[u8], key: &[u8]) {
         let new = digest(cert, key);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut *seen, new) == new {
@@ -138,21 +117,20 @@ impl Tls {
         match acceptor(&self.files, cert, key) {
             Ok(acceptor) => {
                 *self.acceptor.lock().unwrap_or_else(PoisonError::into_inner) = acceptor;
-                tracing::info!("the certificate was read again; new connections get the new one");
+                tracing::info!("the certificate was reloaded; new connections use it");
             }
-            Err(error) => kept(&error),
+            Err(error) => log_unusable(&error),
         }
     }
 }
 
-fn kept(error: &TlsError) {
+fn log_unusable(error: &TlsError) {
     tracing::error!(
         error.message = in_words(error),
-        "the new certificate cannot be used; the one before is kept"
+        "the new certificate cannot be used; the previous one stays in use"
     );
 }
 
-/// How long reading a file may take.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
 async fn read_both(files: &TlsFiles) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
@@ -185,7 +163,7 @@ fn acceptor(files: &TlsFiles, cert: &[u8], key: &[u8]) -> Result<TlsAcceptor, Tl
         .ok()
         .filter(|chain| !chain.is_empty())
         .ok_or_else(no_certificate)?;
-    // What the parser says of a broken key is left out.
+    // The parser's error is dropped, because it might contain parts of the key.
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey {
         path: files.key.clone(),
     })?;

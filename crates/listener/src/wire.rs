@@ -1,5 +1,5 @@
-//! The bytes of a connection on their way in and out. Tells the visit what moves and what does not;
-//! times nothing itself.
+//! A connection's stream. Reports to its state when bytes arrive, and whether writes progress; the
+//! deadlines are the state's.
 
 use std::io;
 use std::pin::Pin;
@@ -9,41 +9,37 @@ use std::task::{Context, Poll, ready};
 use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::visit::Visit;
+use super::connection_state::ConnectionState;
 
-/// How much of what a client still sends after its answer is taken off, so that the answer reaches
-/// it.
-const MOST_LINGERED: usize = 256 * 1024;
+/// How much a lingering close reads of what the client still sends.
+const MAX_LINGERED_BYTES: usize = 256 * 1024;
 
-/// A connection's stream.
 #[derive(Debug)]
 pub struct Wire<S> {
     stream: S,
-    visit: Arc<Visit>,
-    /// What was read before.
+    state: Arc<ConnectionState>,
+    /// Bytes that were read before and given back.
     before: Bytes,
     lingered: usize,
     shut: bool,
 }
 
 impl<S> Wire<S> {
-    /// A new connection.
-    pub fn new(stream: S, visit: Arc<Visit>) -> Self {
+    pub fn new(stream: S, state: Arc<ConnectionState>) -> Self {
         Self {
             stream,
-            visit,
+            state,
             before: Bytes::new(),
             lingered: 0,
             shut: false,
         }
     }
 
-    /// Whether something was given back.
     pub fn has_unread(&self) -> bool {
         !self.before.is_empty()
     }
 
-    /// Gives back what was read and not used. Nothing else may be given back at the moment.
+    /// Gives back bytes that were read and not used. Replaces those given back before.
     pub fn unread(&mut self, bytes: Bytes) {
         self.before = bytes;
     }
@@ -58,29 +54,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         let fit = self.before.len().min(buffer.remaining());
         buffer.put_slice(&self.before.split_to(fit));
         let before = buffer.filled().len();
-        // Together with what follows: hyper makes its buffer twice as large when the first read
-        // brings it a part of a head only.
+        // Together with what follows: hyper doubles its buffer when the first read returns only a
+        // part of a head.
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.visit.came();
+            self.state.bytes_received();
         }
         if fit > 0 { Poll::Ready(Ok(())) } else { read }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn report<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match written {
-            Poll::Pending => self.visit.is_stuck(),
-            Poll::Ready(_) => self.visit.took(),
+            Poll::Pending => self.state.write_stalled(),
+            Poll::Ready(_) => self.state.write_progressed(),
         }
         written
     }
 
-    /// Takes off what still comes, until the client closes or enough has come.
+    /// Reads what the client still sends, until it closes or [`MAX_LINGERED_BYTES`] were read.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut space = [0; 4096];
-        while self.lingered < MOST_LINGERED {
+        while self.lingered < MAX_LINGERED_BYTES {
             let mut buffer = ReadBuf::new(&mut space);
             match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
@@ -98,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note(written)
+        self.report(written)
     }
 
     fn poll_write_vectored(
@@ -107,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.note(written)
+        self.report(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -116,18 +112,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.note(flushed)
+        self.report(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.shut {
             let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-            ready!(self.note(shut))?;
+            ready!(self.report(shut))?;
             self.shut = true;
         }
-        // A socket that is closed while something lies in it unread resets the connection, which
-        // may take the answer from the client.
-        if self.visit.lingers() {
+        // Closing a socket that holds unread bytes resets the connection, and the client may lose
+        // the response.
+        if self.state.begin_lingering_close() {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! API keys: everything but the keys themselves, of which a hash is kept.
+//! API keys. Of the key itself only a hash is stored.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -11,7 +11,6 @@ use tableferry_domain::caller::scope::{Scope, Scopes};
 use tableferry_domain::caller::{CallerName, Grant};
 use tableferry_domain::timestamp::Timestamp;
 
-/// A row of `api_keys`.
 #[derive(Debug)]
 struct KeyRow {
     id: Uuid,
@@ -58,17 +57,17 @@ impl TryFrom<KeyRow> for ApiKey {
 fn read_row(row: KeyRow) -> Result<ApiKey, tableferry_domain::invalid::Invalid> {
     let scopes: Result<Vec<_>, _> = row.scopes.iter().map(|scope| Scope::parse(scope)).collect();
     let grant = Grant::new(
-        Scopes::of(scopes?),
-        AllowList::known(row.table_arns, row.s3_buckets),
+        Scopes::from_scopes(scopes?),
+        AllowList::from_db(row.table_arns, row.s3_buckets),
     )?;
     Ok(ApiKey {
         id: row.id,
         lookup: row.lookup,
-        name: KeyName::known(row.name),
+        name: KeyName::from_db(row.name),
         grant,
         rate_per_s: row.rate_limit_per_s,
         created_at: row.created_at.into(),
-        created_by: row.created_by.as_deref().map(CallerName::known),
+        created_by: row.created_by.as_deref().map(CallerName::from_db),
         expires_at: row.expires_at.map(Timestamp::from),
         revoked_at: row.revoked_at.map(Timestamp::from),
         last_used_at: row.last_used_at.map(Timestamp::from),
@@ -76,10 +75,7 @@ fn read_row(row: KeyRow) -> Result<ApiKey, tableferry_domain::invalid::Invalid> 
 }
 
 impl Store {
-    /// Stores a new key with the hash of it. Whether its name was free.
-    ///
-    /// # Errors
-    /// The database did not take it.
+    /// Stores a new key and its hash. Returns false if its name is taken.
     pub async fn add_api_key(&self, key: &ApiKey, hash: &[u8; 32]) -> Result<bool, StoreError> {
         let texts = |patterns: &[Pattern]| {
             patterns
@@ -114,10 +110,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// The key that these digits find, revoked ones too, with the hash of it.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
+    /// Finds a key by its first digits, also a revoked one, and returns it with its hash.
     pub async fn look_up_api_key(
         &self,
         lookup: &str,
@@ -130,10 +123,7 @@ impl Store {
         Ok(Some((row.try_into()?, hash)))
     }
 
-    /// Notes that a key was used.
-    ///
-    /// # Errors
-    /// The database did not take it.
+    /// Records that a key was used.
     pub async fn note_use_of_api_key(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE api_keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1",
@@ -145,10 +135,6 @@ impl Store {
         Ok(())
     }
 
-    /// The key of this id.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
     pub async fn find_api_key(&self, id: Uuid) -> Result<Option<ApiKey>, StoreError> {
         select_keys!("WHERE id = $1", id)
             .fetch_optional(&self.pool)
@@ -157,10 +143,7 @@ impl Store {
             .transpose()
     }
 
-    /// The key of this name, revoked or not.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
+    /// Finds a key by its name, also a revoked one.
     pub async fn find_api_key_by_name(&self, name: &str) -> Result<Option<ApiKey>, StoreError> {
         select_keys!("WHERE name = $1", name)
             .fetch_optional(&self.pool)
@@ -169,10 +152,7 @@ impl Store {
             .transpose()
     }
 
-    /// At most `size` keys that are older than `before`, newest first, revoked ones too.
-    ///
-    /// # Errors
-    /// The database does not answer, or a row is inconsistent.
+    /// At most `size` keys that are older than `before`, newest first, including revoked ones.
     pub async fn list_api_keys(
         &self,
         before: Option<Uuid>,
@@ -188,11 +168,7 @@ impl Store {
         }))
     }
 
-    /// Revokes a key; one that is revoked stays so. The key as it is then; nothing if there is
-    /// none.
-    ///
-    /// # Errors
-    /// The database did not take it, or the row is inconsistent.
+    /// Revokes a key, if it is not revoked yet, and returns it. `None` if it does not exist.
     pub async fn revoke_api_key(
         &self,
         id: Uuid,

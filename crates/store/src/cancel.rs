@@ -1,23 +1,20 @@
-//! What callers do to exports: cancels them, settles a start in doubt, deletes them.
+//! Changes of exports by callers: cancelling, settling a start in doubt, deleting.
 
 use std::time::Duration;
 
+use super::export_row::select_exports;
+use super::outcome::{Bodies, PreparedOutcome, write};
 use super::pool::Transaction;
-use super::rows::select_exports;
-use super::steps::{Bodies, Step, write};
 use super::{Store, StoreError};
 use tableferry_domain::caller::CallerName;
 use tableferry_domain::export::{Export, ExportState, TimedOut};
 use tableferry_domain::ids::{DeliveryId, ExportId};
-use tableferry_domain::step::{Change, Claimed, NextLook, Outcome};
+use tableferry_domain::lifecycle::outcome::{Change, Claimed, NextPoll, Outcome};
 
 impl Store {
-    /// Changes an export that is PENDING and of which no start is on its way to AWS, in the name of
-    /// `by`; the ids of its webhook deliveries are made of `delivery_id`. `Ok(None)` when there is
-    /// no such export, `Err(export)` inside when it stands elsewhere.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Cancels an export that is PENDING and has no start on its way to AWS. `by` is the caller;
+    /// the ids of the webhook deliveries are derived from `delivery_id`. Returns `None` if the
+    /// export does not exist, and `Some(Err(export))` if it cannot be cancelled.
     pub async fn cancel(
         &self,
         id: ExportId,
@@ -27,7 +24,7 @@ impl Store {
     ) -> Result<Option<Result<Export, Box<Export>>>, StoreError> {
         let mut tx = self.pool.begin().await?;
         // The schedule's row is locked first, as claiming does, so that a claim and a cancellation
-        // cannot both win.
+        // cannot both succeed.
         let scheduled = sqlx::query!(
             r#"SELECT claims, phase = 'START' AND start_sent_at IS NULL AS "idle!" FROM export_schedule WHERE export_id = $1 FOR UPDATE"#,
             id.0
@@ -52,9 +49,9 @@ impl Store {
         };
         let outcome = Outcome {
             change: Some(change),
-            next: NextLook::Never,
+            next: NextPoll::Never,
         };
-        let step = Step::of(
+        let prepared = PreparedOutcome::new(
             &claimed,
             &outcome,
             by,
@@ -62,18 +59,15 @@ impl Store {
             Bodies::All,
             &self.public_url,
         )?;
-        let change = write_last(tx, &step, outcome)
+        let change = write_last(tx, &prepared, outcome)
             .await?
-            .ok_or(StoreError::Stale)?;
+            .ok_or(StoreError::Conflict)?;
         Ok(Some(Ok(change.export)))
     }
 
-    /// Writes what AWS says of an export that is TIMED_OUT with a start in doubt, in the name of
-    /// `by`, whether it is still searched for or not. The export after it; `None` if there is no
-    /// such doubt.
-    ///
-    /// # Errors
-    /// The database does not answer, or the export changed at this moment.
+    /// Writes what AWS says of an export that is TIMED_OUT with a start in doubt, also after the
+    /// search for it has ended. `by` is the caller. Returns the changed export; `None` if the start
+    /// is not in doubt.
     pub async fn settle_doubt(
         &self,
         id: ExportId,
@@ -82,7 +76,8 @@ impl Store {
         delivery_id: DeliveryId,
     ) -> Result<Option<Export>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        // After the search has ended there is no row: whoever writes holds one.
+        // After the search has ended the schedule has no row, but the statement that writes
+        // outcomes needs one.
         sqlx::query!(
             "INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at, timed_out)
             SELECT id, account_id || '/' || region, now(), 0, 'FOLLOW', created_at + create_timeout_ms * interval '1 millisecond', true
@@ -117,7 +112,7 @@ impl Store {
             planned_delay: Duration::ZERO,
         };
         let outcome = outcome(&claimed);
-        let step = Step::of(
+        let prepared = PreparedOutcome::new(
             &claimed,
             &outcome,
             by,
@@ -125,19 +120,16 @@ impl Store {
             Bodies::All,
             &self.public_url,
         )?;
-        Ok(write_last(tx, &step, outcome)
+        Ok(write_last(tx, &prepared, outcome)
             .await?
             .map(|change| change.export))
     }
 
-    /// Deletes an export that has ended, or any with `force`. `None` when there is no such export,
-    /// `Some(false)` when it has not ended.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Deletes an export that has ended, or any export with `force`. Returns `None` if it does not
+    /// exist, and `Some(false)` if it has not ended.
     pub async fn delete(&self, id: ExportId, force: bool) -> Result<Option<bool>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        // In the same order as everybody else: the schedule first.
+        // All transactions lock the schedule first.
         sqlx::query!(
             "SELECT export_id FROM export_schedule WHERE export_id = $1 FOR UPDATE",
             id.0
@@ -145,17 +137,17 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         let row = sqlx::query!(
-            r#"WITH gone AS (
+            r#"WITH deleted AS (
                 DELETE FROM exports WHERE id = $1 AND ($2 OR export_status NOT IN ('PENDING', 'IN_PROGRESS')) RETURNING id, labels
             ), unscheduled AS (
-                DELETE FROM export_schedule USING gone WHERE export_id = gone.id
-            ), untold AS (
-                DELETE FROM export_events USING gone WHERE export_id = gone.id
-            ), unlabelled AS (
-                DELETE FROM export_labels l USING gone, jsonb_each_text(gone.labels) AS each
-                WHERE l.label = each.key || ':' || each.value AND l.export_id = gone.id
+                DELETE FROM export_schedule USING deleted WHERE export_id = deleted.id
+            ), deleted_events AS (
+                DELETE FROM export_events USING deleted WHERE export_id = deleted.id
+            ), deleted_labels AS (
+                DELETE FROM export_labels l USING deleted, jsonb_each_text(deleted.labels) AS each
+                WHERE l.label = each.key || ':' || each.value AND l.export_id = deleted.id
             )
-            SELECT EXISTS (SELECT FROM exports WHERE id = $1) AS "known!", EXISTS (SELECT FROM gone) AS "deleted!""#,
+            SELECT EXISTS (SELECT FROM exports WHERE id = $1) AS "known!", EXISTS (SELECT FROM deleted) AS "deleted!""#,
             id.0,
             force
         )
@@ -166,14 +158,14 @@ impl Store {
     }
 }
 
-/// Writes a step as the last thing of its transaction. The change that it wrote, if there was one.
+/// Writes an outcome and commits. Returns the change that was written, if there was one.
 async fn write_last(
     mut tx: Transaction,
-    step: &Step,
+    prepared: &PreparedOutcome,
     outcome: Outcome,
 ) -> Result<Option<Change>, StoreError> {
-    if write(&mut *tx, &[step]).await?.is_empty() {
-        return Err(StoreError::Stale);
+    if write(&mut *tx, &[prepared]).await?.is_empty() {
+        return Err(StoreError::Conflict);
     }
     tx.commit().await?;
     Ok(outcome.change)

@@ -1,8 +1,7 @@
-//! Webhook deliveries at work: written with the change they announce, claimed when due, an attempt
-//! a row.
+//! Webhook deliveries that are due, and the records of their attempts.
 //!
-//! An endpoint's deliveries go to where it is now; a callback's to the URL that came with the
-//! export.
+//! An endpoint's deliveries go to its current URL; a callback's deliveries go to the URL that came
+//! with the export.
 
 use std::time::Duration;
 
@@ -10,13 +9,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::pool::Connection;
+use super::sql_parts::query_with_parts;
 use super::{Store, StoreError};
-use tableferry_domain::backoff::MOST_DELIVERY_ATTEMPTS;
+use tableferry_api_types::webhook::{disabled_body, ping_body};
 use tableferry_domain::ids::DeliveryId;
+use tableferry_domain::lifecycle::backoff::MAX_DELIVERY_ATTEMPTS;
+use tableferry_domain::lifecycle::timing::DELIVERY_LEASE;
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_domain::timing::DELIVERY_LEASE;
 use tableferry_domain::trace::TraceParent;
-use tableferry_domain::webhook::announcement::{disabled_body, ping_body};
 use tableferry_domain::webhook::delivery::{Attempt, DeliveryStatus};
 use tableferry_domain::webhook::endpoint::{Endpoint, EndpointId};
 use tableferry_domain::webhook::error_class::ErrorClass;
@@ -24,62 +24,62 @@ use tableferry_domain::webhook::event_type::WebhookEventType;
 use tableferry_domain::webhook::secret::Sealed;
 use tableferry_domain::webhook::share::DueReceiver;
 
-/// Draws ids for new deliveries.
-pub type Ids<'a> = &'a (dyn Fn() -> DeliveryId + Sync);
+/// Draws an id for a new delivery.
+pub type DeliveryIds<'a> = &'a (dyn Fn() -> DeliveryId + Sync);
 
 /// A claimed delivery.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
-    /// Its id, which receivers see.
+    /// Receivers see it as `webhook-id`.
     pub id: DeliveryId,
-    /// The endpoint; `None` for a callback.
+    /// `None` for a callback.
     pub endpoint_id: Option<EndpointId>,
-    /// What it fails, is slow and is capped together with.
+    /// What fails, is slow and is limited together: an endpoint, or the origin of callback URLs.
     pub receiver: String,
-    /// Where it goes.
     pub url: String,
-    /// What signs it: an endpoint's secrets, newest first, or the one that came with the export.
+    /// The secrets that sign it: the endpoint's, newest first, or the one that came with the
+    /// export.
     pub secrets: Vec<Sealed>,
-    /// Headers of the receiver's own: the endpoint's, or those that came with the export.
+    /// The headers that the endpoint asks for, or those that came with the export.
     pub headers: Option<Sealed>,
     /// The exact bytes to send.
     pub body: String,
-    /// The trace of the export that it tells of.
+    /// The trace of the export.
     pub trace_parent: Option<TraceParent>,
     /// Attempts made before this one.
     pub attempts: u32,
-    /// Attempts of the schedule made before this one.
+    /// Attempts before this one since the schedule of retries began.
     pub schedule_attempts: u32,
-    /// Attempts at this receiver that failed in a row before this one.
+    /// Consecutive attempts at this receiver that failed before this one.
     pub receiver_failures: u32,
 }
 
-/// What an attempt led to.
+/// The effect of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptEffect {
-    /// Where the delivery stands now.
+    /// The delivery's status after it.
     pub status: DeliveryStatus,
-    /// When to try again, if it is PENDING.
+    /// The delay before the next attempt, if the status is PENDING.
     pub retry_in: Duration,
-    /// How long nothing else is sent to this receiver.
+    /// How long nothing is sent to this receiver.
     pub slow_for: Option<Duration>,
-    /// Whether it says something about the receiver: nothing was sent if this service could not
-    /// sign.
+    /// Whether a request was sent. If not (the service could not sign it), the attempt says nothing
+    /// about the receiver.
     pub was_sent: bool,
 }
 
-/// Where in the schedule a ping begins: its next attempt is the last.
-pub(super) const PING_BEGINS_AT: i32 = MOST_DELIVERY_ATTEMPTS.cast_signed() - 1;
+/// The attempts that a ping begins with, so that its first attempt is the last of the schedule.
+pub(super) const PING_BEGINS_AT: i32 = MAX_DELIVERY_ATTEMPTS.cast_signed() - 1;
 
-/// Tells the other endpoints that one was disabled.
-pub(super) async fn tell_of_disabled(
+/// Writes deliveries to the other endpoints that announce that this one was disabled.
+pub(super) async fn announce_disabled(
     tx: &mut Connection,
     endpoint: &Endpoint,
     now: Timestamp,
-    ids: Ids<'_>,
+    ids: DeliveryIds<'_>,
 ) -> Result<(), StoreError> {
     let kind = WebhookEventType::EndpointDisabled;
-    // An endpoint has no labels, so those that want labels do not hear of it.
+    // The event has no labels, so endpoints that filter by labels do not get it.
     let others = sqlx::query!(
         "SELECT id, url FROM webhook_endpoints
         WHERE disabled_at IS NULL AND (event_types = '{}' OR $1 = ANY (event_types)) AND labels = '{}' AND id <> $2",
@@ -102,8 +102,8 @@ pub(super) async fn tell_of_disabled(
     .map(drop)
 }
 
-/// Writes one delivery for each of these endpoints, unless it got that event before. How many were
-/// written.
+/// Writes one delivery per endpoint, without endpoints that already have one for this event.
+/// Returns the number of deliveries written.
 pub(super) async fn insert_for(
     tx: &mut Connection,
     endpoints: &[(Uuid, String)],
@@ -111,7 +111,7 @@ pub(super) async fn insert_for(
     kind: WebhookEventType,
     body: &str,
     at: Timestamp,
-    ids: Ids<'_>,
+    ids: DeliveryIds<'_>,
 ) -> Result<u64, StoreError> {
     if endpoints.is_empty() {
         return Ok(0);
@@ -138,10 +138,7 @@ pub(super) async fn insert_for(
 }
 
 impl Store {
-    /// Stores a ping for an endpoint, of one attempt.
-    ///
-    /// # Errors
-    /// The database did not take it.
+    /// Stores a ping to an endpoint, which is tried once.
     pub async fn add_ping(
         &self,
         endpoint: &Endpoint,
@@ -153,7 +150,7 @@ impl Store {
             VALUES ($1, $2, $3, 'ping', $4, 'PENDING', now(), $5, $6)",
             id.0,
             endpoint.id.0,
-            endpoint.wish.url.as_str(),
+            endpoint.spec.url.as_str(),
             ping_body(endpoint, now),
             OffsetDateTime::from(now),
             PING_BEGINS_AT,
@@ -163,30 +160,22 @@ impl Store {
         Ok(())
     }
 
-    /// The receivers to whom something may be sent within `ahead` from now (zero for a worker;
-    /// tests step over waiting times), who waits longest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The receivers with a delivery that is due within `ahead` from now and may be sent; the one
+    /// that has waited longest first. `ahead` is as in [`Store::due_lanes`].
     pub async fn due_receivers(&self, ahead: Duration) -> Result<Vec<DueReceiver>, StoreError> {
-        // Two steps a receiver along the index, however many deliveries each has.
-        let rows = sqlx::query!(
-            r#"WITH RECURSIVE walk AS (
-                (SELECT receiver, due_at FROM webhook_deliveries WHERE status = 'PENDING' ORDER BY receiver, due_at LIMIT 1)
-                UNION ALL
-                SELECT next.receiver, next.due_at FROM walk, LATERAL (
-                    SELECT d.receiver, d.due_at FROM webhook_deliveries d
-                    WHERE d.status = 'PENDING' AND d.receiver > walk.receiver ORDER BY d.receiver, d.due_at LIMIT 1
-                ) next
+        let rows = query_with_parts!(
+            [
+                "WITH RECURSIVE receivers AS (
+                " {receiver_walk} r#"
             )
-            SELECT walk.receiver AS "receiver!", r.receiver IS NOT NULL AS "failing!"
-            FROM walk
-                LEFT JOIN webhook_receivers r ON r.receiver = walk.receiver
-                LEFT JOIN webhook_endpoints w ON w.id::text = walk.receiver
-            WHERE walk.due_at <= now() + $1 * interval '1 second'
-                AND coalesce(r.slow_until <= now() + $1 * interval '1 second', true)
-                AND (walk.receiver LIKE '%://%' OR (w.id IS NOT NULL AND w.disabled_at IS NULL))
-            ORDER BY walk.due_at"#,
+            SELECT receivers.receiver AS "receiver!", r.receiver IS NOT NULL AS "failing!"
+            FROM receivers
+                LEFT JOIN webhook_receivers r ON r.receiver = receivers.receiver
+                LEFT JOIN webhook_endpoints w ON w.id::text = receivers.receiver
+            WHERE receivers.due_at <= now() + $1 * interval '1 second'
+                AND "# {may_receive "now() + $1 * interval '1 second'"} "
+            ORDER BY receivers.due_at"
+            ],
             ahead.as_secs_f64(),
         )
         .fetch_all(&self.pool)
@@ -200,11 +189,8 @@ impl Store {
             .collect())
     }
 
-    /// Claims so many deliveries of each receiver. `ahead` as in [`Store::due_receivers`]; secrets
-    /// that expired before `now` do not sign.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Claims at most this number of deliveries per receiver. `ahead` is as in
+    /// [`Store::due_lanes`]. Secrets that have expired at `now` do not sign.
     pub async fn claim_deliveries(
         &self,
         shares: &[(String, usize)],
@@ -214,19 +200,19 @@ impl Store {
         if shares.is_empty() {
             return Ok(Vec::new());
         }
-        let (receivers, most): (Vec<_>, Vec<_>) = shares
+        let (receivers, maxima): (Vec<_>, Vec<_>) = shares
             .iter()
-            .map(|(receiver, most)| (receiver.clone(), i64::try_from(*most).unwrap_or(i64::MAX)))
+            .map(|(receiver, max)| (receiver.clone(), i64::try_from(*max).unwrap_or(i64::MAX)))
             .unzip();
         let rows = sqlx::query!(
             r#"WITH due AS MATERIALIZED (
-                SELECT picked.id FROM unnest($1::text[], $2::bigint[]) AS share (receiver, most), LATERAL (
+                SELECT picked.id FROM unnest($1::text[], $2::bigint[]) AS share (receiver, maximum), LATERAL (
                     SELECT d.id FROM webhook_deliveries d
                     WHERE d.receiver = share.receiver AND d.status = 'PENDING' AND d.due_at <= now() + $3 * interval '1 second'
                         AND (d.endpoint_id IS NULL
                             OR EXISTS (SELECT FROM webhook_endpoints w WHERE w.id = d.endpoint_id AND w.disabled_at IS NULL))
                     ORDER BY d.due_at
-                    LIMIT share.most
+                    LIMIT share.maximum
                     FOR UPDATE SKIP LOCKED
                 ) picked
             ), claimed AS (
@@ -246,7 +232,7 @@ impl Store {
                 LEFT JOIN webhook_receivers r ON r.receiver = c.receiver
                 LEFT JOIN exports e ON e.id = c.export_id"#,
             &receivers,
-            &most,
+            &maxima,
             ahead.as_secs_f64(),
             DELIVERY_LEASE.as_secs_f64(),
             OffsetDateTime::from(now),
@@ -262,9 +248,9 @@ impl Store {
                 .secrets
                 .into_iter()
                 .chain(row.signing_secret)
-                .map(Sealed::known)
+                .map(Sealed::from_text)
                 .collect(),
-            headers: row.sealed_headers.map(Sealed::known),
+            headers: row.sealed_headers.map(Sealed::from_text),
             body: row.body,
             trace_parent: row.trace_parent.as_deref().and_then(TraceParent::parse),
             attempts: row.attempts.unsigned_abs(),
@@ -274,12 +260,11 @@ impl Store {
         Ok(due.collect())
     }
 
-    /// Writes an attempt, what it led to, and how its receiver does: one statement, so all or none.
-    /// Since when the receiver has been failing, if it has.
+    /// Writes an attempt, its effect, and the state of its receiver, in one statement. Returns
+    /// since when the receiver has been failing, if this attempt failed.
     ///
-    /// # Errors
-    /// [`StoreError::Stale`] when another worker made an attempt in the meantime, or the database
-    /// does not answer; then nothing is written.
+    /// Fails with [`StoreError::Conflict`] if another worker has made an attempt in the meantime.
+    /// On any error nothing is written.
     pub async fn record_attempt(
         &self,
         delivery: &DueDelivery,
@@ -287,28 +272,28 @@ impl Store {
         effect: AttemptEffect,
     ) -> Result<Option<Timestamp>, StoreError> {
         let row = sqlx::query!(
-            r#"WITH noted AS (
+            r#"WITH attempted AS (
                 UPDATE webhook_deliveries SET attempts = attempts + 1, schedule_attempts = schedule_attempts + 1, status = $3,
                     due_at = CASE WHEN $3 = 'PENDING' THEN now() + $4 * interval '1 second' END
                 WHERE id = $1 AND attempts = $2 AND status = 'PENDING'
                 RETURNING id, receiver
-            ), logged AS (
+            ), logged_attempt AS (
                 INSERT INTO webhook_attempts (delivery_id, attempt, at, duration_ms, status_code, error, error_class, response_excerpt)
-                SELECT id, $5, $6, $7, $8, $9, $10, $11 FROM noted
-            ), well AS (
-                DELETE FROM webhook_receivers r USING noted
-                WHERE r.receiver = noted.receiver AND $3 = 'DELIVERED' AND coalesce(r.slow_until <= now(), true)
-            ), paused AS (
-                -- It asked for a pause while this attempt was on its way: the pause holds, its failures begin anew.
-                UPDATE webhook_receivers r SET failing_since = $6, failures = 1 FROM noted
-                WHERE r.receiver = noted.receiver AND $3 = 'DELIVERED' AND r.slow_until > now()
-            ), ill AS (
+                SELECT id, $5, $6, $7, $8, $9, $10, $11 FROM attempted
+            ), receiver_recovered AS (
+                DELETE FROM webhook_receivers r USING attempted
+                WHERE r.receiver = attempted.receiver AND $3 = 'DELIVERED' AND coalesce(r.slow_until <= now(), true)
+            ), receiver_paused AS (
+                -- The receiver asked for a pause while this attempt was under way: the pause stays, the count of failures starts again.
+                UPDATE webhook_receivers r SET failing_since = $6, failures = 1 FROM attempted
+                WHERE r.receiver = attempted.receiver AND $3 = 'DELIVERED' AND r.slow_until > now()
+            ), receiver_failed AS (
                 INSERT INTO webhook_receivers AS r (receiver, failing_since, failures, slow_until)
-                SELECT receiver, $6, 1, now() + $12 * interval '1 second' FROM noted WHERE $3 <> 'DELIVERED' AND $13
+                SELECT receiver, $6, 1, now() + $12 * interval '1 second' FROM attempted WHERE $3 <> 'DELIVERED' AND $13
                 ON CONFLICT (receiver) DO UPDATE SET failures = r.failures + 1, slow_until = greatest(r.slow_until, excluded.slow_until)
                 RETURNING r.failing_since
             )
-            SELECT (SELECT failing_since FROM ill) AS "failing_since: OffsetDateTime" FROM noted"#,
+            SELECT (SELECT failing_since FROM receiver_failed) AS "failing_since: OffsetDateTime" FROM attempted"#,
             delivery.id.0,
             i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
             effect.status.as_str(),
@@ -325,35 +310,29 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        let row = row.ok_or(StoreError::Stale)?;
+        let row = row.ok_or(StoreError::Conflict)?;
         Ok(row.failing_since.map(Timestamp::from))
     }
 
-    /// Gives up deliveries that are PENDING although their endpoint is disabled, at most `most`.
-    /// How many.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn abandon_deliveries(&self, most: i64) -> Result<u64, StoreError> {
+    /// Makes at most `max` PENDING deliveries of disabled endpoints ABANDONED. Returns their
+    /// number.
+    pub async fn abandon_deliveries(&self, max: i64) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "UPDATE webhook_deliveries SET status = 'ABANDONED', due_at = NULL WHERE id IN (
                 SELECT d.id FROM webhook_endpoints w JOIN webhook_deliveries d ON d.receiver = w.id::text
                 WHERE w.disabled_at IS NOT NULL AND d.status = 'PENDING'
                 LIMIT $1 FOR UPDATE OF d SKIP LOCKED)",
-            most,
+            max,
         )
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())
     }
 
-    /// Forgets that receivers of callbacks have failed to which nothing was sent since this time,
-    /// at most `most`. How many. Endpoints forget with their next success, or when they are
-    /// deleted.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn forget_receivers(&self, before: Timestamp, most: i64) -> Result<u64, StoreError> {
+    /// Deletes at most `max` failing receivers of callbacks to which nothing was sent since this
+    /// time, and returns their number. The rows of endpoints are deleted after their next success,
+    /// or with the endpoint.
+    pub async fn forget_receivers(&self, before: Timestamp, max: i64) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM webhook_receivers WHERE receiver IN (
                 SELECT r.receiver FROM webhook_receivers r
@@ -361,26 +340,22 @@ impl Store {
                     AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.receiver = r.receiver AND d.status = 'PENDING')
                 LIMIT $2 FOR UPDATE SKIP LOCKED)",
             OffsetDateTime::from(before),
-            most,
+            max,
         )
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())
     }
 
-    /// Gives up deliveries that are PENDING although their endpoint was deleted, at most `most`.
-    /// How many.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn abandon_orphans(&self, most: i64) -> Result<u64, StoreError> {
+    /// Makes at most `max` PENDING deliveries of deleted endpoints ABANDONED. Returns their number.
+    pub async fn abandon_orphans(&self, max: i64) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "UPDATE webhook_deliveries SET status = 'ABANDONED', due_at = NULL WHERE id IN (
                 SELECT d.id FROM webhook_deliveries d
                 WHERE d.status = 'PENDING' AND d.endpoint_id IS NOT NULL
                     AND NOT EXISTS (SELECT FROM webhook_endpoints w WHERE w.id = d.endpoint_id)
                 LIMIT $1 FOR UPDATE SKIP LOCKED)",
-            most,
+            max,
         )
         .execute(&self.pool)
         .await?;

@@ -1,4 +1,4 @@
-//! What became of deliveries, for those who ask; and sending one again.
+//! The log of webhook deliveries, for callers, and the resending of one.
 
 use std::collections::HashMap;
 
@@ -14,20 +14,17 @@ use tableferry_domain::webhook::delivery::{Attempt, Delivery, DeliveryStatus};
 use tableferry_domain::webhook::endpoint::EndpointId;
 use tableferry_domain::webhook::error_class::ErrorClass;
 
-/// Which deliveries; every filter given must hold. An endpoint or an export is always given.
+/// The filter of a list of deliveries; all conditions that are given must hold. An endpoint or an
+/// export is always given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
-    /// Those to this endpoint.
     pub endpoint_id: Option<Uuid>,
-    /// Those that tell of this export.
     pub export_id: Option<Uuid>,
-    /// Those of this status.
     pub status: Option<&'static str>,
-    /// Those of this type of event.
     pub event_type: Option<&'static str>,
 }
 
-/// A row of `webhook_deliveries`, less what only workers look at.
+/// A row of `webhook_deliveries`, without the columns that only workers use.
 struct DeliveryRow {
     id: Uuid,
     endpoint_id: Option<Uuid>,
@@ -40,10 +37,7 @@ struct DeliveryRow {
 }
 
 impl Store {
-    /// The delivery of this id, with its attempts.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
+    /// Finds a delivery with its attempts.
     pub async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let row = sqlx::query_as!(
             DeliveryRow,
@@ -58,9 +52,6 @@ impl Store {
 
     /// At most `size` deliveries that match and are older than `before`, newest first, with their
     /// attempts.
-    ///
-    /// # Errors
-    /// The database does not answer.
     pub async fn list_deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -68,8 +59,8 @@ impl Store {
         size: i64,
     ) -> Result<Vec<Listed<Delivery>>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        // Planned anew with the values of this call, so that filters that are not given vanish from
-        // the plan.
+        // Planned with the values of this call, so that conditions that are not given disappear
+        // from the plan.
         sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan")
             .execute(&mut *tx)
             .await?;
@@ -96,11 +87,8 @@ impl Store {
         }))
     }
 
-    /// Makes a delivery due at once, whatever became of it, and gives it the whole schedule again
-    /// (a ping one attempt). Whether there is such a delivery.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing is written.
+    /// Makes a delivery of any status due at once, with the whole schedule of retries again (a
+    /// ping: one attempt). Returns false if it does not exist.
     pub async fn resend(&self, id: DeliveryId) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "UPDATE webhook_deliveries SET status = 'PENDING', due_at = now(),
@@ -146,7 +134,6 @@ impl Store {
     }
 }
 
-/// A delivery and its attempts, as they are stored.
 struct StoredDelivery {
     row: DeliveryRow,
     attempts: Vec<Attempt>,

@@ -1,27 +1,28 @@
 //! Webhook endpoints and the secrets that sign for them.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::listed::{Listed, listed};
 use super::pool::Connection;
-use super::rows::LabelMap;
 use super::{Store, StoreError};
 use tableferry_domain::caller::CallerName;
-use tableferry_domain::labels::Labels;
+use tableferry_domain::export::labels::Labels;
 use tableferry_domain::timestamp::Timestamp;
 use tableferry_domain::webhook::endpoint::{
-    DisabledReason, Endpoint, EndpointId, EndpointWish, SealedHeaders,
+    DisabledReason, Endpoint, EndpointId, EndpointSpec, SealedHeaders,
 };
 use tableferry_domain::webhook::event_type::WebhookEventType;
 use tableferry_domain::webhook::secret::Sealed;
 use tableferry_domain::webhook::url::WebhookUrl;
 
-/// How many secrets of an endpoint sign at the same time.
-pub const MOST_SECRETS: i64 = 10;
+/// The maximum number of secrets of an endpoint that sign at the same time.
+pub const MAX_SECRETS: i64 = 10;
 
-/// A row of `webhook_endpoints`.
 #[derive(Debug)]
 struct EndpointRow {
     id: Uuid,
@@ -31,7 +32,7 @@ struct EndpointRow {
     url: String,
     description: Option<String>,
     event_types: Vec<String>,
-    labels: LabelMap,
+    labels: Json<BTreeMap<String, String>>,
     header_names: Vec<String>,
     sealed_headers: Option<String>,
     disabled_at: Option<OffsetDateTime>,
@@ -44,7 +45,7 @@ macro_rules! select_endpoints {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             EndpointRow,
-            r#"SELECT w.id, w.created_at, w.created_by, w.updated_at, w.url, w.description, w.event_types, w.labels AS "labels: LabelMap", w.header_names,
+            r#"SELECT w.id, w.created_at, w.created_by, w.updated_at, w.url, w.description, w.event_types, w.labels AS "labels: Json<BTreeMap<String, String>>", w.header_names,
                 w.sealed_headers, w.disabled_at, w.disabled_reason, r.failing_since AS "failing_since?"
             FROM webhook_endpoints w LEFT JOIN webhook_receivers r ON r.receiver = w.id::text "# + $rest
             $(, $argument)*
@@ -83,16 +84,16 @@ fn read_row(row: EndpointRow) -> Result<Endpoint, String> {
     Ok(Endpoint {
         id: EndpointId(row.id),
         created_at: row.created_at.into(),
-        created_by: row.created_by.as_deref().map(CallerName::known),
+        created_by: row.created_by.as_deref().map(CallerName::from_db),
         updated_at: row.updated_at.into(),
-        wish: EndpointWish {
-            url: WebhookUrl::stored(&row.url).map_err(text)?,
+        spec: EndpointSpec {
+            url: WebhookUrl::from_db(&row.url).map_err(text)?,
             description: row.description,
             event_types: event_types.map_err(text)?,
-            labels: Labels::known(row.labels.0),
+            labels: Labels::from_db(row.labels.0),
             headers: row.sealed_headers.map(|sealed| SealedHeaders {
                 names: row.header_names,
-                sealed: Sealed::known(sealed),
+                sealed: Sealed::from_text(sealed),
             }),
         },
         disabled,
@@ -101,10 +102,6 @@ fn read_row(row: EndpointRow) -> Result<Endpoint, String> {
 }
 
 impl Store {
-    /// Stores a new endpoint with its first secret.
-    ///
-    /// # Errors
-    /// The database did not take it; then nothing is stored.
     pub async fn add_endpoint(
         &self,
         endpoint: &Endpoint,
@@ -117,7 +114,7 @@ impl Store {
             VALUES ($1, $2, $2, $3, '{}', '{}', '{}', $4)",
             endpoint.id.0,
             now,
-            endpoint.wish.url.as_str(),
+            endpoint.spec.url.as_str(),
             endpoint.created_by.as_ref().map(CallerName::as_str),
         )
         .execute(&mut *tx)
@@ -128,10 +125,6 @@ impl Store {
         Ok(())
     }
 
-    /// The endpoint of this id.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
     pub async fn find_endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
         select_endpoints!("WHERE w.id = $1", id.0)
             .fetch_optional(&self.pool)
@@ -141,9 +134,6 @@ impl Store {
     }
 
     /// At most `size` endpoints that are older than `before`, newest first.
-    ///
-    /// # Errors
-    /// The database does not answer, or a row is inconsistent.
     pub async fn list_endpoints(
         &self,
         before: Option<Uuid>,
@@ -160,10 +150,7 @@ impl Store {
         ))
     }
 
-    /// Changes an endpoint while nobody else does. `None` when there is no such endpoint.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing is written.
+    /// Changes an endpoint while its row is locked. `None` if it does not exist.
     pub async fn change_endpoint(
         &self,
         id: EndpointId,
@@ -178,7 +165,7 @@ impl Store {
         let was_disabled = endpoint.disabled.is_some();
         change(&mut endpoint);
         if was_disabled && endpoint.disabled.is_none() {
-            // It begins anew: what failed before does not count against it.
+            // Earlier failures do not count against an endpoint that is enabled again.
             sqlx::query!(
                 "DELETE FROM webhook_receivers WHERE receiver = $1::uuid::text",
                 id.0
@@ -192,11 +179,8 @@ impl Store {
         Ok(Some(endpoint))
     }
 
-    /// Disables an endpoint that is not disabled yet, for a reason that this service found at this
-    /// URL. `None` when it is disabled already, gone, or elsewhere by now.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing is written.
+    /// Disables an endpoint for a reason that the service found at this URL. `None` if the endpoint
+    /// is disabled already, was deleted, or has another URL now.
     pub async fn disable_endpoint(
         &self,
         id: EndpointId,
@@ -218,16 +202,13 @@ impl Store {
         endpoint.disabled = Some((now, reason));
         endpoint.updated_at = now;
         write(&mut tx, &endpoint).await?;
-        super::deliveries::tell_of_disabled(&mut tx, &endpoint, now, ids).await?;
+        super::deliveries::announce_disabled(&mut tx, &endpoint, now, ids).await?;
         tx.commit().await?;
         Ok(Some(endpoint))
     }
 
-    /// Forgets an endpoint with its secrets and jobs. Whether there was one. What was delivered
-    /// stays in the log.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing is written.
+    /// Deletes an endpoint with its secrets and jobs; its deliveries stay in the log. Returns false
+    /// if it did not exist.
     pub async fn delete_endpoint(&self, id: EndpointId) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
         let done = sqlx::query!("DELETE FROM webhook_endpoints WHERE id = $1", id.0)
@@ -249,11 +230,8 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Adds a secret; those before it sign until `old_until` at the latest. Whether there is such
-    /// an endpoint.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing is written.
+    /// Adds a secret; older secrets sign until `old_until` at the latest. Returns false if the
+    /// endpoint does not exist.
     pub async fn rotate_secret(
         &self,
         id: EndpointId,
@@ -283,12 +261,12 @@ impl Store {
                 .fetch_one(&mut *tx)
                 .await?;
         insert_secret(&mut tx, id, newest + 1, secret, now).await?;
-        // What has expired is of no use to anybody, and no more than so many sign.
+        // Deletes expired secrets and those above the maximum.
         sqlx::query!(
             "DELETE FROM webhook_secrets WHERE endpoint_id = $1 AND (expires_at <= $2 OR generation <= $3)",
             id.0,
             OffsetDateTime::from(now),
-            i32::try_from(i64::from(newest) + 1 - MOST_SECRETS).unwrap_or(0),
+            i32::try_from(i64::from(newest) + 1 - MAX_SECRETS).unwrap_or(0),
         )
         .execute(&mut *tx)
         .await?;
@@ -298,13 +276,13 @@ impl Store {
 }
 
 async fn write(tx: &mut Connection, endpoint: &Endpoint) -> Result<(), StoreError> {
-    let wish = &endpoint.wish;
-    let names: Vec<_> = wish
+    let spec = &endpoint.spec;
+    let names: Vec<_> = spec
         .event_types
         .iter()
         .map(|kind| kind.as_str().to_owned())
         .collect();
-    let header_names = wish
+    let header_names = spec
         .headers
         .as_ref()
         .map(|h| h.names.clone())
@@ -315,12 +293,12 @@ async fn write(tx: &mut Connection, endpoint: &Endpoint) -> Result<(), StoreErro
         WHERE id = $1",
         endpoint.id.0,
         OffsetDateTime::from(endpoint.updated_at),
-        wish.url.as_str(),
-        wish.description,
+        spec.url.as_str(),
+        spec.description,
         &names,
-        json!(wish.labels.as_map()),
+        json!(spec.labels.as_map()),
         &header_names,
-        wish.headers.as_ref().map(|h| h.sealed.as_str()),
+        spec.headers.as_ref().map(|h| h.sealed.as_str()),
         endpoint.disabled.map(|(at, _)| OffsetDateTime::from(at)),
         endpoint.disabled.map(|(_, reason)| reason.as_str()),
     )

@@ -1,4 +1,4 @@
-//! What can go wrong between us and Postgres.
+//! Errors of the store.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,49 +6,44 @@ use std::sync::Arc;
 use super::health::DatabaseProblem;
 use super::pool::ConnectionProblem;
 
-/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database's URL is malformed. The URL may hold a password and is not repeated.
+    /// A database URL is malformed. The URL may contain a password and is not repeated.
     #[error("{name} cannot be used")]
     Url {
-        /// The setting that holds it.
+        /// The name of the setting.
         name: &'static str,
-        /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The schema could not be brought to this version's.
     #[error("the database's schema could not be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),
-    /// The database cannot be reached, is starting, stopping or overloaded: the same call can
+    /// The database cannot be reached, is starting, stopping or overloaded. The same call can
     /// succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
-    /// The health check found a problem.
     #[error(transparent)]
     Unhealthy(DatabaseProblem),
-    /// The database refused a statement: a mistake of ours.
+    /// The database refused a statement, which is a bug of this service.
     #[error("the database refused a statement")]
     Database(#[source] sqlx::Error),
-    /// A row holds what this version never writes.
+    /// A row contains what this version never writes.
     #[error("row {id} of {table} is inconsistent: {what}")]
     InconsistentRow {
-        /// The table.
         table: &'static str,
         /// The row's key.
         id: uuid::Uuid,
-        /// What is wrong with it.
         what: Cow<'static, str>,
     },
-    /// A statement that served many callers failed: each of them gets its error.
+    /// A statement for many callers failed; each of them gets its error.
     #[error(transparent)]
     Shared(Arc<StoreError>),
-    /// More callers wait to be stored than may; nothing of this one was stored.
+    /// Too many items wait to be written; this one was not written.
     #[error("too many requests wait to be stored")]
-    Crowded,
-    /// Another writer was faster; nothing was changed.
+    QueueFull,
+    /// The row has changed, or another worker has claimed it, since the writer read it; nothing was
+    /// written.
     #[error("the export changed in the meantime; nothing was written")]
-    Stale,
+    Conflict,
 }
 
 impl StoreError {
@@ -66,8 +61,8 @@ impl StoreError {
         }
     }
 
-    /// Whether only a change of the settings helps: a process that meets it at its start should
-    /// end.
+    /// Whether only a change of the settings helps. A process that gets this error at its start
+    /// should end.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
@@ -78,7 +73,7 @@ impl StoreError {
         }
     }
 
-    /// Why the database cannot be used now, in words for callers, who need not know hosts or users.
+    /// Why the database cannot be used, in words for callers: without hosts and users.
     #[must_use]
     pub fn unavailable_because(&self) -> &'static str {
         match self {
@@ -109,12 +104,13 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        // What a server says that breaks off in the middle of a message.
+        // A server that stops in the middle of a message.
         sqlx::Error::Protocol(_) => true,
-        // Classes 08 connection, 53 resources, 57P shutdown and start-up; 25006 a read-only
-        // standby; 28 and 3D: not let in (yet); 40 serialisation and deadlock; 42P01: the schema is
-        // not there yet; 55000: the database accepts no connections; 55P03 and 57014: a lock or a
-        // statement took too long; 26000 and 42P05: a pooler mixes up prepared statements.
+        // Classes 08: connection; 53: resources; 57P: shutdown and start-up; 28 and 3D: no access
+        // (yet); 40: serialisation and deadlock. Codes 25006: a read-only standby; 42P01: the
+        // schema does not exist yet; 55000: the database accepts no connections; 55P03 and 57014: a
+        // lock or a statement took too long; 26000 and 42P05: a pooler mixes up prepared
+        // statements.
         sqlx::Error::Database(e) => e.code().is_some_and(|code| {
             [
                 "08", "53", "57P", "25006", "28", "3D", "40", "42P01", "55000", "55P03", "57014",

@@ -1,8 +1,8 @@
-//! Whether the database can be used: it answers, takes writes, and has this version's schema.
+//! The health check of the database: it answers, accepts writes, and has this version's schema.
 //!
-//! The check has a connection of its own, so that a pool whose connections hang does not hide the
-//! answer, and a time limit of its own. It writes an empty logical message
-//! (`pg_logical_emit_message`), which is committed like any change and leaves nothing behind.
+//! The check has its own connection, so that a pool with hanging connections does not hide the
+//! result, and its own time limit. It writes an empty logical message (`pg_logical_emit_message`),
+//! which is committed like any change and leaves no data.
 
 use std::time::Duration;
 
@@ -13,37 +13,33 @@ use super::migrate::newest_version;
 use super::pool::{ConnectionProblem, IS_READ_ONLY, Link, MAY_BE_WORKING, Pool};
 use tableferry_telemetry::error_chain::in_words;
 
-/// How long what is read may take on the connection that is there. It has none of the waits that
-/// others have: for a place, for locks, for rows.
+/// The time limit for reading on an open connection. The check waits neither for the pool nor for
+/// locks or rows.
 const READ_LIMIT: Duration = Duration::from_millis(1500);
 
-/// How long the write may take. A busy disk takes seconds now and then.
+/// The time limit for the write. A busy disk sometimes takes seconds.
 const WRITE_LIMIT: Duration = Duration::from_millis(2500);
 
-/// How long opening another connection and an answer there may take.
+/// The time limit for opening another connection and reading on it.
 const RECONNECT_LIMIT: Duration = Duration::from_millis(2500);
 
-/// How long all of it may take, waiting for whoever asks already included. `/readyz` is red within
-/// 5 s of writes failing.
+/// The time limit for the whole check, including the wait for a check that is running: `/readyz`
+/// fails within 5 s of writes failing.
 const ASK_LIMIT: Duration = Duration::from_millis(4500);
 
-/// A write that succeeded is not repeated for this long, however often somebody asks.
+/// How long a successful write is not repeated, however many checks there are.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is wrong with the database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseProblem {
-    /// It does not answer, or refuses connections. Why is for logs alone: it may name hosts and
-    /// users.
+    /// It does not answer, or refuses connections. The reason is for logs only: it may contain
+    /// hosts and users.
     #[error("the database does not answer")]
     Away(String),
-    /// It takes no writes.
     #[error("the database is not writable: {}", ConnectionProblem::ReadOnly)]
     ReadOnly,
-    /// Commits wait for a synchronous standby.
     #[error("the database is not writable: {}", ConnectionProblem::StandbyAway)]
     StandbyAway,
-    /// Its schema is not this version's yet.
     #[error("the database's schema is older than this version's; run tableferry migrate")]
     OldSchema,
 }
@@ -58,12 +54,12 @@ pub(super) struct Health {
 struct Asking {
     link: Option<Link>,
     wrote_at: Option<Instant>,
-    /// When the last question was begun, and its answer.
+    /// When the last check began, and its result.
     last: Option<(Instant, Result<(), DatabaseProblem>)>,
 }
 
 impl DatabaseProblem {
-    /// All that is known of it, for logs.
+    /// All details, for logs.
     #[must_use]
     pub fn log_text(&self) -> String {
         match self {
@@ -74,7 +70,7 @@ impl DatabaseProblem {
 }
 
 impl Health {
-    /// Checks now. Those who ask during a check share the next one.
+    /// Checks now. Callers that arrive during a check share the next one.
     pub(super) async fn ask(&self, pool: &Pool) -> Result<(), DatabaseProblem> {
         timeout(ASK_LIMIT, self.ask_in_turn(pool))
             .await
@@ -93,7 +89,7 @@ impl Health {
         let answer = asking.ask(pool).await;
         asking.last = Some((began, answer.clone()));
         match &answer {
-            // An answer that did not come says nothing of commits.
+            // Without an answer nothing is known about commits.
             Err(DatabaseProblem::Away(_)) => {}
             answer => pool.set_commits_blocked(*answer == Err(DatabaseProblem::StandbyAway)),
         }
@@ -108,7 +104,7 @@ impl Asking {
         };
         match self.ask_on(link, pool).await {
             Answer::Said(answer) => answer,
-            // The connection may have died by itself: a new one tells more.
+            // Only this connection may be broken: try a new one.
             Answer::Broken(_) => self.ask_on_new_connection(pool).await,
             Answer::Silent => {
                 let answer = self.ask_on_new_connection(pool).await;
@@ -121,7 +117,7 @@ impl Asking {
     }
 
     async fn ask_on_new_connection(&mut self, pool: &Pool) -> Result<(), DatabaseProblem> {
-        let anew = async {
+        let reconnect = async {
             match pool.open().await {
                 Ok(link) => match self.ask_on(link, pool).await {
                     Answer::Said(answer) => answer,
@@ -131,12 +127,12 @@ impl Asking {
                 Err(error) => Err(error.into()),
             }
         };
-        timeout(RECONNECT_LIMIT, anew)
+        timeout(RECONNECT_LIMIT, reconnect)
             .await
             .unwrap_or_else(|_| Err(away_for_too_long(RECONNECT_LIMIT)))
     }
 
-    /// Keeps the connection only if it answered.
+    /// Keeps the connection only if it answers.
     async fn ask_on(&mut self, mut link: Link, pool: &Pool) -> Answer {
         let overdue_pids = pool.overdue_pids();
         match timeout(READ_LIMIT, read(&mut link, &overdue_pids, pool)).await {
@@ -159,7 +155,7 @@ impl Asking {
             match timeout(WRITE_LIMIT, sqlx::raw_sql(write).execute(&mut link.raw)).await {
                 Ok(Ok(_)) => self.wrote_at = Some(Instant::now()),
                 Ok(Err(error)) => return Answer::Broken(error.into()),
-                // It read a moment ago: the disk or a standby is slow, not the connection.
+                // Reading has just worked: the disk or a standby is slow, not the connection.
                 Err(_) => return Answer::Said(Err(away_for_too_long(WRITE_LIMIT))),
             }
         }
@@ -168,23 +164,22 @@ impl Asking {
     }
 }
 
-/// What came of asking on one connection.
+/// The result of the check on one connection.
 enum Answer {
-    /// It answered.
     Said(Result<(), DatabaseProblem>),
-    /// It failed.
+    /// The connection failed.
     Broken(DatabaseProblem),
-    /// Nothing came.
+    /// No answer within the time limit.
     Silent,
 }
 
-/// What can be seen without writing.
+/// The part of the check that does not write.
 async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), DatabaseProblem> {
     if !overdue_pids.is_empty() {
         pool.abandon(&not_running(link, overdue_pids).await?);
     }
-    // Somebody's commit that waits says enough: another one would only wait as well, and keep its
-    // place at Postgres.
+    // A commit that waits is enough evidence: another one would only wait too, and keep its
+    // connection at Postgres busy.
     let text = format!(
         "SELECT {IS_READ_ONLY},
             EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
@@ -214,7 +209,7 @@ async fn read(link: &mut Link, overdue_pids: &[i32], pool: &Pool) -> Result<(), 
     Ok(())
 }
 
-/// Which of these processes of Postgres are idle, or gone.
+/// Which of these Postgres processes are idle or have ended.
 async fn not_running(link: &mut Link, overdue_pids: &[i32]) -> Result<Vec<i32>, sqlx::Error> {
     let text = format!("SELECT pid FROM pg_stat_activity WHERE {MAY_BE_WORKING}");
     let rows = sqlx::raw_sql(AssertSqlSafe(text))

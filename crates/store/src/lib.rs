@@ -1,41 +1,41 @@
-//! Postgres: the only room that names sqlx.
+//! Everything that is in Postgres; the only crate that uses sqlx.
 //!
-//! One file a concern: [`accept`] stores new exports, [`accept_queue`] many of them at once,
-//! [`read`] finds them, [`schedule`] claims due ones, [`record`] writes what a step led to,
-//! [`together`] lets much be written at once, [`api_keys`] knows who may call, [`deliveries`] keeps
-//! the webhooks at work and [`delivery_log`] shows them, [`verifications`] keeps what is verified.
-//! Every write of an export repeats the version that its writer saw; a writer that comes late gets
-//! [`StoreError::Stale`] and has changed nothing.
+//! [`accept`] stores new exports, [`read`] finds them, [`schedule`] claims those that are due, and
+//! [`outcome`] writes the outcomes of their steps. `export_row` lists the columns of `exports`.
+//! [`deliveries`] claims webhook deliveries and records their attempts; [`delivery_log`] shows them
+//! to callers.
+//!
+//! Every write of an export names the version that its writer saw. A writer that comes late gets
+//! [`StoreError::Conflict`] and has changed nothing.
 
 pub mod accept;
-pub mod accept_queue;
 pub mod api_keys;
+mod batching;
 mod cancel;
-mod columns;
 mod database_url;
 pub mod deliveries;
 pub mod delivery_log;
 pub mod endpoints;
 mod error;
 mod estimates;
+mod event_row;
+mod export_row;
 mod health;
-mod insert;
+mod label_bloom;
 mod list;
 pub mod listed;
 pub mod load;
-mod marks;
 mod migrate;
+pub mod outcome;
 pub mod page;
 mod pool;
 pub mod read;
-pub mod record;
 mod reseal;
 pub mod retention;
-mod rows;
 pub mod schedule;
 pub mod signing_keys;
-mod steps;
-mod together;
+mod sql_parts;
+mod verification_row;
 pub mod verifications;
 pub mod webhook_jobs;
 
@@ -54,9 +54,9 @@ pub use reseal::Resealed;
 use health::Health;
 use pool::{Manager, Pool};
 
-/// How many connections read lists at once: many that read long pages would keep all others
-/// waiting, and make each other slower.
-const MOST_LISTS: usize = 4;
+/// The maximum number of connections that read lists at the same time: more would keep other
+/// statements waiting and slow each other down.
+const MAX_LISTS: usize = 4;
 
 /// The database. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -65,18 +65,17 @@ pub struct Store {
     /// Where migrations run.
     direct: Arc<Manager>,
     health: Arc<Health>,
-    /// A place for each list that may be read.
+    /// One permit per list that may be read at the same time.
     lists: Arc<Semaphore>,
     /// The base of links in webhooks.
     public_url: PublicUrl,
 }
 
 impl Store {
-    /// Prepares connections to the database of this URL without opening one. Migrations run at
-    /// `direct_url`, if there is one, which bypasses a pooler.
+    /// Prepares connections to this database without opening one. Migrations run at `direct_url` if
+    /// it is given, to bypass a pooler.
     ///
-    /// # Errors
-    /// A URL is malformed. The error does not repeat it.
+    /// Fails if a URL is malformed. The error does not contain the URL.
     pub fn connect_lazily(
         url: &SecretString,
         direct_url: Option<&SecretString>,
@@ -105,46 +104,36 @@ impl Store {
             pool: Pool::new(&pooled).map_err(refused("DATABASE_URL"))?,
             direct: Arc::new(Manager::for_migrations(&direct).map_err(refused(direct_name))?),
             health: Arc::default(),
-            lists: Arc::new(Semaphore::new(MOST_LISTS)),
+            lists: Arc::new(Semaphore::new(MAX_LISTS)),
             public_url: PublicUrl::default(),
         })
     }
 
-    /// The same, but webhooks that it writes hold links that begin with this URL.
+    /// Sets the beginning of links in webhooks.
     #[must_use]
     pub fn with_public_url(self, public_url: PublicUrl) -> Self {
         Self { public_url, ..self }
     }
 
-    /// Brings the schema to this version's. Replicas that start together take turns.
+    /// Brings the schema to this version. Replicas that start at the same time take turns.
     ///
-    /// # Errors
-    /// The database cannot be reached, or holds a newer or changed migration.
+    /// Fails if the database has run a migration that is newer or was changed.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         migrate::migrate(&self.direct).await
     }
 
-    /// Opens a connection and gives it back: whether the database lets us in.
-    ///
-    /// # Errors
-    /// It cannot be reached, or a pooler stands before it that mixes up statements.
+    /// Opens a connection, or takes an idle one, and returns it to the pool.
     pub async fn check_connection(&self) -> Result<(), StoreError> {
         Ok(self.pool.acquire().await.map(drop)?)
     }
 
-    /// Asks the database whether it answers, takes writes, and has this version's schema.
-    ///
-    /// # Errors
-    /// What is wrong with it.
+    /// Checks that the database answers, accepts writes, and has this version's schema.
     pub async fn health(&self) -> Result<(), DatabaseProblem> {
         self.health.ask(&self.pool).await
     }
 
-    /// Fails if the last health check found that the database takes no writes: then nothing should
-    /// be begun that must be written.
-    ///
-    /// # Errors
-    /// Why it takes none.
+    /// Fails if the last health check found that the database accepts no writes: then no work
+    /// should start whose result must be written.
     pub fn ensure_writable(&self) -> Result<(), StoreError> {
         Ok(self.pool.ensure_writable()?)
     }

@@ -1,8 +1,8 @@
 //! Pages of exports, newest first.
 //!
-//! First the ids of the page, by a statement that has just the conditions that were asked for and
-//! is planned with their values where that matters, so that it is read from an index that fits
-//! them; then the exports.
+//! First a statement finds the ids of the page. It has only the conditions that the caller gave,
+//! and is planned with their values where that matters, so that Postgres uses the index that fits
+//! them. Then the exports are loaded by their ids.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,25 +12,22 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::export_row::select_exports;
 use super::listed::{Listed, readable};
 use super::page::{ExportFilter, Page};
 use super::pool::{ACQUIRE_LIMIT, Connection};
-use super::rows::select_exports;
-use super::{Store, StoreError, marks};
+use super::{Store, StoreError, label_bloom};
 use tableferry_domain::caller::allow::Pattern;
 use tableferry_domain::export::Export;
-use tableferry_domain::labels::Labels;
+use tableferry_domain::export::labels::Labels;
 use tableferry_domain::timestamp::Timestamp;
 
-/// How far the time in an export's id may be from its `created_at`: while a request is checked, and
-/// if the clock is set back.
+/// The maximum difference between the time in an export's id and its `created_at`: the id is drawn
+/// before the request is checked, and the clock may be set back.
 const SLACK: std::time::Duration = std::time::Duration::from_secs(300);
 
 impl Store {
     /// One page of the exports that match, newest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
     pub async fn list(
         &self,
         filter: &ExportFilter,
@@ -47,7 +44,8 @@ impl Store {
             .fetch_all(&mut connection)
             .await?;
         drop(connection);
-        // By the ids: one that was deleted in between must not make the page look like the last.
+        // In the order of the ids; an export that was deleted in between keeps its place, because a
+        // shorter page would look like the last one.
         let mut exports: HashMap<Uuid, Option<Export>> = rows
             .into_iter()
             .map(|row| (row.id, readable(row)))
@@ -61,7 +59,7 @@ impl Store {
             .collect())
     }
 
-    /// A connection to read a list with, in the order of asking.
+    /// Waits for a permit to read a list, and for a connection.
     async fn list_connection(&self) -> Result<Connection, StoreError> {
         let permit = timeout(ACQUIRE_LIMIT, Arc::clone(&self.lists).acquire_owned())
             .await
@@ -74,13 +72,13 @@ impl Store {
     }
 }
 
-/// Whether there is but one index that the page can be read from. Elsewhere a kept plan would not
-/// know whether a value is rare.
+/// Whether the page can be read from one index only, so that a cached plan fits all values.
+/// Otherwise the best plan depends on how rare the values are.
 fn may_keep_its_plan(filter: &ExportFilter) -> bool {
     filter.labels.len() <= 1 && !asks_exports(filter)
 }
 
-/// Whether anything but labels is asked for.
+/// Whether the filter has conditions besides labels.
 fn asks_exports(filter: &ExportFilter) -> bool {
     filter.status.is_some()
         || filter.table_arn.is_some()
@@ -104,8 +102,8 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     } else {
         "l0.export_id"
     };
-    // Postgres does not see that a bound of one of two equal columns is a bound of the other, and
-    // would read the other from its end.
+    // Postgres does not infer that a bound on one of two equal columns holds for the other, and
+    // would read the other index from its end.
     let bounded: &[&str] = match (filter.labels.is_empty(), of_export) {
         (true, _) => &["e.id"],
         (false, true) => &["l0.export_id", "e.id"],
@@ -126,13 +124,13 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     labels.by_ref().for_each(|(n, label)| {
         query.push(format!(" AND l{n}.label = ")).push_bind(label);
     });
-    if let Some(marks) = marks::of_filter(filter) {
+    if let Some(bloom) = label_bloom::for_filter(filter) {
         for n in 0..filter.labels.len() {
             query
                 .push(format!(" AND (l{n}.marks & "))
-                .push_bind(marks)
+                .push_bind(bloom)
                 .push(") = ")
-                .push_bind(marks);
+                .push_bind(bloom);
         }
     }
     let equal = [
@@ -175,8 +173,8 @@ fn ids(filter: &ExportFilter, page: Page) -> QueryBuilder<Postgres> {
     }
     query.push(format!(" ORDER BY {id} DESC LIMIT "));
     if may_keep_its_plan(filter) {
-        // Part of the text: without it Postgres would hold a kept plan for one of very many rows,
-        // and plan anew.
+        // Part of the text: with a parameter, Postgres would estimate the cached plan for very many
+        // rows, and plan again each time.
         query.push(page.size);
     } else {
         query.push_bind(page.size);
@@ -192,10 +190,10 @@ fn bound(query: &mut QueryBuilder<Postgres>, columns: &[&str], operator: &str, i
     }
 }
 
-/// The lowest UUIDv7 of a time: its milliseconds, then nothing.
+/// The lowest UUIDv7 of a time: its milliseconds, followed by zeros.
 fn first_id(at: Timestamp) -> Uuid {
     let milliseconds = OffsetDateTime::from(at).unix_timestamp_nanos() / 1_000_000;
-    // Times before 1970 and after 10889 are no times of ids: the nearest bound selects the same.
+    // Ids have no times before 1970 and after 10889: the nearest bound selects the same exports.
     let milliseconds = u64::try_from(milliseconds.clamp(0, (1 << 48) - 1)).unwrap_or(0);
     Uuid::from_u128(u128::from(milliseconds) << 80)
 }

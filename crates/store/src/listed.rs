@@ -1,7 +1,7 @@
-//! Rows that are read one by one, so that one that cannot be read does not hide the others.
+//! Reads rows one by one, so that a row that cannot be read does not hide the others.
 //!
-//! What is stored was checked when it was stored and is trusted; a row that still cannot be read
-//! was changed by hand, or written by a newer version. It is left out, logged, and counted.
+//! Values were checked when they were stored, so they are trusted. A row that still cannot be read
+//! was changed by hand or written by a newer version. It is left out, logged, and counted.
 
 use std::time::Instant;
 
@@ -12,16 +12,16 @@ use tableferry_telemetry::error_chain::in_words;
 use tableferry_telemetry::log_limit::LogLimit;
 use tableferry_telemetry::metrics_catalog::UNREADABLE_ROWS;
 
-/// A row of a list: its id, by which lists are paged, and what it holds, unless it cannot be read.
+/// A row of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
-    /// The row's key.
+    /// The position in the list: pages continue after an id.
     pub id: Uuid,
-    /// What it holds.
+    /// `None` if the row cannot be read.
     pub value: Option<T>,
 }
 
-/// Reads each row. The order stays.
+/// Reads each row, in the same order.
 pub(super) fn listed<R, T: TryFrom<R, Error = StoreError>>(
     rows: Vec<R>,
     id: impl Fn(&R) -> Uuid,

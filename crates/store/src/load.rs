@@ -1,38 +1,35 @@
-//! How much there is to do and for how long it has waited: for metrics, at a cost that does not
-//! grow with the number of exports.
+//! How much work there is and how long it has been due, for metrics. The cost does not grow with
+//! the number of exports.
 
+use super::sql_parts::query_with_parts;
 use super::{Store, StoreError};
 
-/// The states of exports that are worked on, as metrics name them: not asked of AWS yet, being
-/// asked or in doubt, in progress at AWS, and timed out here but followed.
+/// The states of exports that have not ended at AWS, as metrics name them: not started; being
+/// started or in doubt; in progress at AWS; TIMED_OUT here but still polled.
 pub const OPEN_STATES: [&str; 4] = ["pending", "starting", "in_progress", "timed_out"];
 
-/// The kinds of work that become due.
+/// The kinds of work that become due, as metrics name them.
 pub const WORK: [&str; 5] = ["start", "look", "delivery", "verification", "webhook_job"];
 
-/// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
-    /// How many exports are in each of [`OPEN_STATES`].
+    /// The number of exports in each of [`OPEN_STATES`].
     pub open: [f64; 4],
-    /// For how long the oldest due work of each kind of [`WORK`] has been due, in seconds; 0 if
-    /// nothing is.
+    /// How long the oldest due work of each kind in [`WORK`] has been due, in seconds; 0 if none is
+    /// due.
     pub oldest_due_s: [f64; 5],
 }
 
-/// The connections of this process.
+/// The connections of this process to Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// Open and not used.
     pub idle: u32,
-    /// Used.
     pub used: u32,
-    /// How many are opened at most.
-    pub most: u32,
+    /// The maximum number of open connections.
+    pub max: u32,
 }
 
 impl Store {
-    /// How many connections this process has open.
     #[must_use]
     pub fn connections(&self) -> Connections {
         let (open, idle) = self.pool.counts();
@@ -40,41 +37,29 @@ impl Store {
         Connections {
             idle: count(idle),
             used: count(open.saturating_sub(idle)),
-            most: count(self.pool.max_size()),
+            max: count(self.pool.max_size()),
         }
     }
 
-    /// How much there is to do.
+    /// Measures the work that waits.
     ///
-    /// Up to 100,000 open exports are counted; of more a part is, picked by the page, and the rest
-    /// estimated. What is due longest is found by a step along an index for each lane and each
-    /// receiver.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Up to 100,000 open exports are counted; of more than that, a sample of pages is counted and
+    /// the total estimated. The oldest due work is found by one step along an index per lane and
+    /// per receiver.
     pub async fn load(&self) -> Result<Load, StoreError> {
-        // What the planner believes is exact enough for this. -1: it has never looked.
+        // The planner's estimate is exact enough for this. It is -1 before the first ANALYZE.
         let percent = sqlx::query_scalar!(
             r#"SELECT least(100, 100.0 * 100000 / greatest(reltuples, 1))::float4 AS "percent!"
             FROM pg_class WHERE oid = 'export_schedule'::regclass"#,
         )
         .fetch_one(&self.pool)
         .await?;
-        let row = sqlx::query!(
-            r#"WITH RECURSIVE lanes AS (
-                (SELECT lane, phase, due_at FROM export_schedule ORDER BY lane, phase, due_at LIMIT 1)
-                UNION ALL
-                SELECT next.lane, next.phase, next.due_at FROM lanes, LATERAL (
-                    SELECT s.lane, s.phase, s.due_at FROM export_schedule s
-                    WHERE (s.lane, s.phase) > (lanes.lane, lanes.phase) ORDER BY s.lane, s.phase, s.due_at LIMIT 1
-                ) next
+        let row = query_with_parts!(
+            [
+                "WITH RECURSIVE lanes AS (
+                " {lane_walk} "
             ), receivers AS (
-                (SELECT receiver, due_at FROM webhook_deliveries WHERE status = 'PENDING' ORDER BY receiver, due_at LIMIT 1)
-                UNION ALL
-                SELECT next.receiver, next.due_at FROM receivers, LATERAL (
-                    SELECT d.receiver, d.due_at FROM webhook_deliveries d
-                    WHERE d.status = 'PENDING' AND d.receiver > receivers.receiver ORDER BY d.receiver, d.due_at LIMIT 1
-                ) next
+                " {receiver_walk} r#"
             ), open AS (
                 SELECT count(*) FILTER (WHERE phase = 'START' AND start_sent_at IS NULL) AS pending,
                     count(*) FILTER (WHERE start_sent_at IS NOT NULL) AS starting,
@@ -84,29 +69,28 @@ impl Store {
             )
             SELECT pending AS "pending!", starting AS "starting!", in_progress AS "in_progress!", timed_out AS "timed_out!",
                 extract(epoch FROM now() - (SELECT min(due_at) FROM lanes WHERE phase = 'START'))::float8 AS start_s,
-                extract(epoch FROM now() - (SELECT min(due_at) FROM lanes WHERE phase = 'FOLLOW'))::float8 AS look_s,
+                extract(epoch FROM now() - (SELECT min(due_at) FROM lanes WHERE phase = 'FOLLOW'))::float8 AS poll_s,
                 extract(epoch FROM now() - (
-                    -- As in the walk of the worker: what waits because its receiver asked for a pause, or is disabled, is not due.
-                    SELECT min(w.due_at) FROM receivers w
-                        LEFT JOIN webhook_receivers r ON r.receiver = w.receiver
-                        LEFT JOIN webhook_endpoints e ON e.id::text = w.receiver
-                    WHERE coalesce(r.slow_until <= now(), true)
-                        AND (w.receiver LIKE '%://%' OR (e.id IS NOT NULL AND e.disabled_at IS NULL))))::float8 AS delivery_s,
+                    SELECT min(receivers.due_at) FROM receivers
+                        LEFT JOIN webhook_receivers r ON r.receiver = receivers.receiver
+                        LEFT JOIN webhook_endpoints w ON w.id::text = receivers.receiver
+                    WHERE "# {may_receive "now()"} "))::float8 AS delivery_s,
                 extract(epoch FROM now() - (SELECT min(due_at) FROM export_verifications WHERE status = 'running'))::float8 AS verification_s,
                 extract(epoch FROM now() - (SELECT min(due_at) FROM webhook_jobs WHERE due_at IS NOT NULL))::float8 AS webhook_job_s
-            FROM open"#,
+            FROM open"
+            ],
             percent,
         )
         .fetch_one(&self.pool)
         .await?;
         let of_all = 100.0 / f64::from(percent);
-        #[expect(clippy::cast_precision_loss, reason = "there are not so many rows")]
+        #[expect(clippy::cast_precision_loss, reason = "the number of rows is smaller")]
         let open = [row.pending, row.starting, row.in_progress, row.timed_out]
             .map(|counted| (counted as f64 * of_all).round());
-        // What is due later waits for less than nothing.
+        // Work that is due later gives a negative time.
         let waited = [
             row.start_s,
-            row.look_s,
+            row.poll_s,
             row.delivery_s,
             row.verification_s,
             row.webhook_job_s,

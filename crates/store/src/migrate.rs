@@ -1,11 +1,11 @@
-//! Brings the schema to this version's: one process at a time, on connections of its own.
+//! Runs migrations: one process at a time, on connections of its own.
 //!
-//! A migration may take longer than any statement of the service, so it has no fixed limit. Instead
-//! another connection checks whether Postgres still works on it: a connection that went silent ends
-//! the attempt, and the next one continues where it stopped.
+//! A migration may take longer than any statement of the service, so it has no fixed time limit.
+//! Instead another connection checks whether Postgres is still working on it. If the connection is
+//! silent, the attempt ends, and the next attempt continues where it stopped.
 //!
-//! The lock is of the transaction kind, which a pooler in transaction mode carries too. Its key is
-//! the one that sqlx takes by itself, so that versions which let sqlx lock wait for it as well.
+//! The lock is a transaction-level advisory lock, which also works through a pooler in transaction
+//! mode. Its key is the one that sqlx uses, so that versions which let sqlx lock wait for it too.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -17,30 +17,29 @@ use tokio::time::{sleep, timeout};
 use super::StoreError;
 use super::pool::{ConnectionProblem, Link, MAY_BE_WORKING, MIGRATION_NAME, Manager};
 
-/// Every migration, in order.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("../../migrations");
     migrations.set_locking(false);
     migrations
 });
 
-/// How often a process that waits for its turn asks for it.
+/// How often a waiting process tries to get the lock.
 const LOCK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often Postgres is asked whether it still works.
+/// How often Postgres is asked whether it is still working.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How many checks in a row may find Postgres idle before the connection counts as silent: it is
-/// idle between two statements.
+/// The number of consecutive checks that must find Postgres idle before the connection counts as
+/// silent: Postgres is also idle between two statements.
 const MAX_IDLE_CHECKS: u32 = 3;
 
-/// How many checks in a row may fail.
+/// The maximum number of consecutive checks that fail.
 const MAX_FAILED_CHECKS: u32 = 15;
 
-/// How long an answer to anything but a migration may take.
+/// The time limit of every statement that is not a migration.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// The version that the schema has after every migration.
+/// The version of the schema after all migrations.
 pub(super) fn newest_version() -> i64 {
     MIGRATIONS
         .iter()
@@ -49,23 +48,20 @@ pub(super) fn newest_version() -> i64 {
         .unwrap_or(0)
 }
 
-/// Runs the migrations that are missing, when it is this process's turn.
-///
-/// # Errors
-/// The database cannot be reached, or holds a newer or changed migration.
+/// Waits for the lock and runs the migrations that are missing.
 pub(super) async fn migrate(manager: &Manager) -> Result<(), StoreError> {
-    // Held until the end: the lock goes with its transaction.
+    // Kept until the end: the lock is released with its transaction.
     let _turn = lock(manager).await?;
     let mut link = manager.open().await?;
     tokio::select! {
-        // `run` asks for an `Acquire`, of which the compiler cannot tell here that its future may
-        // move to another thread; sqlx has this for that.
+        // `run` takes an `Acquire`; the compiler cannot see here that its future is `Send`. sqlx
+        // provides this wrapper for that.
         migrated = MIGRATIONS.run_direct(None, &mut link.raw, false) => migrated.map_err(StoreError::Migrate),
         silent = until_silent(manager) => Err(StoreError::Migrate(MigrateError::Execute(silent.into()))),
     }
 }
 
-/// Waits for this process's turn. The connection whose transaction holds the lock.
+/// Waits for the lock. Returns the connection whose transaction holds it.
 async fn lock(manager: &Manager) -> Result<Link, StoreError> {
     let mut link = manager.open().await?;
     let mut logged = false;
@@ -89,7 +85,7 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         .fetch_one(&mut *connection)
         .await?
         .try_get(0)?;
-    // As sqlx-postgres computes it (src/migrate.rs, generate_lock_id).
+    // The same computation as in sqlx-postgres (src/migrate.rs, generate_lock_id).
     let key = 0x3d32_ad9e * i64::from(CRC.checksum(database.as_bytes()));
     let text = format!("SELECT pg_try_advisory_xact_lock({key})");
     let locked: bool = sqlx::raw_sql(AssertSqlSafe(text))
@@ -102,8 +98,8 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     Ok(locked)
 }
 
-/// Returns when Postgres no longer works on a migration although no answer arrived, or has not been
-/// reachable for long.
+/// Returns when Postgres is no longer working on a migration although no answer has arrived, or has
+/// been unreachable for too long.
 async fn until_silent(manager: &Manager) -> ConnectionProblem {
     let (mut idle_checks, mut failed_checks) = (0, 0);
     while idle_checks < MAX_IDLE_CHECKS && failed_checks < MAX_FAILED_CHECKS {
@@ -111,7 +107,7 @@ async fn until_silent(manager: &Manager) -> ConnectionProblem {
         match answered(is_working(manager)).await {
             Ok(true) => (idle_checks, failed_checks) = (0, 0),
             Ok(false) => idle_checks += 1,
-            // Perhaps only no further connection can be opened.
+            // It may only be impossible to open another connection.
             Err(_) => failed_checks += 1,
         }
     }

@@ -4,28 +4,24 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use super::event_row::EventRow;
+use super::export_row::select_exports;
 use super::listed::readable;
-use super::rows::{EventRow, select_exports};
+use super::sql_parts::query_with_parts;
 use super::{Store, StoreError};
-use tableferry_domain::event::Event;
 use tableferry_domain::export::Export;
+use tableferry_domain::export::event::Event;
 use tableferry_domain::ids::ExportId;
 use tableferry_domain::preflight::LaneLoad;
 
-/// An export that is known here.
+/// An export that this service stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownExport {
-    /// Its id.
     pub id: ExportId,
-    /// Its bucket.
     pub s3_bucket: String,
 }
 
 impl Store {
-    /// The export of this id.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
     pub async fn find(&self, id: ExportId) -> Result<Option<Export>, StoreError> {
         select_exports!("WHERE e.id = $1", id.0)
             .fetch_optional(&self.pool)
@@ -34,10 +30,7 @@ impl Store {
             .transpose()
     }
 
-    /// The export that AWS knows by this ARN.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
+    /// Finds an export by its ARN at AWS.
     pub async fn find_by_arn(&self, arn: &str) -> Result<Option<Export>, StoreError> {
         select_exports!("WHERE e.export_arn = $1", arn)
             .fetch_optional(&self.pool)
@@ -46,10 +39,7 @@ impl Store {
             .transpose()
     }
 
-    /// The export that repeats another.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
+    /// Finds the export that retries this one.
     pub async fn retry_of(&self, id: ExportId) -> Result<Option<Export>, StoreError> {
         select_exports!("WHERE e.retry_of = $1", id.0)
             .fetch_optional(&self.pool)
@@ -58,11 +48,7 @@ impl Store {
             .transpose()
     }
 
-    /// The export asked for here with this client token, whose answer from AWS may not have arrived
-    /// yet.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
+    /// Finds the export that this service started, or is starting, with this client token.
     pub async fn find_created_by_token(
         &self,
         table_arn: &str,
@@ -79,11 +65,11 @@ impl Store {
         .transpose()
     }
 
-    /// Table and bucket of the export of this id.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn place_of(&self, id: ExportId) -> Result<Option<(String, String)>, StoreError> {
+    /// The ARN of an export's table, and its bucket.
+    pub async fn table_and_bucket(
+        &self,
+        id: ExportId,
+    ) -> Result<Option<(String, String)>, StoreError> {
         let row = sqlx::query!(
             "SELECT table_arn, s3_bucket FROM exports WHERE id = $1",
             id.0
@@ -93,10 +79,7 @@ impl Store {
         Ok(row.map(|row| (row.table_arn, row.s3_bucket)))
     }
 
-    /// The history of an export after `sequence`, oldest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The events of an export after `sequence`, oldest first.
     pub async fn events_after(
         &self,
         id: ExportId,
@@ -114,10 +97,7 @@ impl Store {
         Ok(rows.into_iter().filter_map(readable).collect())
     }
 
-    /// Those of these ARNs of AWS that no export here bears.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The ARNs, in their order, that no stored export has.
     pub async fn unknown_arns(&self, arns: &[String]) -> Result<Vec<String>, StoreError> {
         let unknown = sqlx::query_scalar!(
             r#"SELECT arn AS "arn!" FROM unnest($1::text[]) WITH ORDINALITY AS given (arn, place)
@@ -129,10 +109,7 @@ impl Store {
         Ok(unknown)
     }
 
-    /// The exports here that bear these ARNs of AWS.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The stored exports with these ARNs.
     pub async fn known_arns(
         &self,
         arns: &[String],
@@ -157,20 +134,16 @@ impl Store {
             .collect())
     }
 
-    /// How much an account and region have to do.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// How many exports of an account and region are in flight and how many wait.
     pub async fn lane_load(&self, account_id: &str, region: &str) -> Result<LaneLoad, StoreError> {
-        // In flight as `due_lanes` counts it. What waits is counted only so far that it can be
-        // told.
-        let row = sqlx::query!(
-            r#"SELECT
-                (SELECT count(*) FROM export_schedule f WHERE f.lane = $1 AND f.phase = 'FOLLOW' AND NOT f.timed_out)
-                    + (SELECT count(*) FROM export_schedule f WHERE f.lane = $1 AND f.start_sent_at IS NOT NULL) AS "in_flight!",
+        // The count of waiting exports stops at 10,000, the most that callers see.
+        let row = query_with_parts!(
+            [
+                "SELECT " {in_flight "$1"} r#" AS "in_flight!",
                 (SELECT count(*) FROM (
                     SELECT FROM export_schedule f WHERE f.lane = $1 AND f.phase = 'START' AND f.start_sent_at IS NULL LIMIT 10000
-                ) counted) AS "waiting!""#,
+                ) counted) AS "waiting!""#
+            ],
             format!("{account_id}/{region}"),
         )
         .fetch_one(&self.pool)
@@ -182,10 +155,7 @@ impl Store {
         })
     }
 
-    /// The versions of those of these exports that exist.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The versions of these exports, without those that do not exist.
     pub async fn versions(&self, ids: &[Uuid]) -> Result<Vec<(ExportId, i32)>, StoreError> {
         let rows = sqlx::query!("SELECT id, version FROM exports WHERE id = ANY($1)", ids)
             .fetch_all(&self.pool)

@@ -1,11 +1,11 @@
-//! Seals again what is in clear or sealed with an older key, wherever the database keeps it.
+//! Seals every secret in the database again that is in clear text or sealed with an older key.
 
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Store, StoreError};
 use tableferry_domain::webhook::secret::Sealed;
 
-/// Where sealed things are: table, what names a row as text, column.
+/// The columns that hold sealed values: table, SQL expression for the row's key as text, column.
 const PLACES: [(&str, &str, &str); 7] = [
     ("exports", "id::text", "callback_secret"),
     ("exports", "id::text", "callback_headers"),
@@ -20,24 +20,21 @@ const PLACES: [(&str, &str, &str); 7] = [
     ("webhook_signing_keys", "id::text", "sealed_private_key"),
 ];
 
-/// How many rows are read at a time.
+/// Rows per query.
 const BATCH: i64 = 500;
 
-/// What became of everything that is sealed.
+/// The result of resealing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Resealed {
-    /// Sealed with the current key now.
+    /// Values that are sealed with the current key now.
     pub done: u64,
-    /// Left as they are: they could not be opened.
+    /// Values that are unchanged because they could not be opened.
     pub unreadable: u64,
 }
 
 impl Store {
-    /// Seals everything that does not begin with `current` anew. What `reseal` gives nothing for
-    /// stays as it is.
-    ///
-    /// # Errors
-    /// The database does not answer; what was sealed stays sealed, and the call can be repeated.
+    /// Seals every value again that does not begin with `current`. Values for which `reseal`
+    /// returns `None` are left unchanged. After an error the call can be repeated.
     pub async fn reseal(
         &self,
         current: &str,
@@ -45,7 +42,7 @@ impl Store {
     ) -> Result<Resealed, StoreError> {
         let mut total = Resealed::default();
         for (table, key, column) in PLACES {
-            // Only names from the list above are put into the statements.
+            // The text contains only names from the list above.
             let select = format!(
                 "SELECT {key} AS key, {column} AS sealed FROM {table}
                 WHERE NOT starts_with({column}, $1) AND ({key}) > $2 ORDER BY {key} LIMIT {BATCH}"
@@ -64,7 +61,7 @@ impl Store {
                 for row in &rows {
                     let (key, old): (String, String) =
                         (row.try_get("key")?, row.try_get("sealed")?);
-                    let Some(new) = reseal(&Sealed::known(old.clone())) else {
+                    let Some(new) = reseal(&Sealed::from_text(old.clone())) else {
                         total.unreadable += 1;
                         continue;
                     };

@@ -1,40 +1,41 @@
-//! Claims exports that are due, lane by lane. Claiming reschedules: a worker that dies has delayed
-//! a look, not lost an export.
+//! Claims exports that are due, lane by lane. A claim moves the due time ahead by a lease, so a
+//! worker that dies only delays the export's next step.
 //!
-//! Due times are the database's time. Each claim raises `claims`; whoever writes what became of a
-//! start repeats the number of its claim, so a worker that wakes up after another has claimed the
-//! export changes nothing. While a START row is claimed its `start_sent_at` is set, so that nobody
-//! cancels an export whose start is on its way; the writer of the result clears it when AWS
-//! certainly did not accept.
+//! Due times are by the database's clock. Each claim increments `claims`, and the outcome of a
+//! start names its claim, so a worker that wakes up after another has claimed the export changes
+//! nothing. While a START row is claimed, its `start_sent_at` is set, so that callers cannot cancel
+//! an export whose start is on its way. The outcome clears it if AWS certainly did not accept the
+//! start.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::export_row::select_exports;
 use super::listed::readable;
-use super::rows::select_exports;
+use super::sql_parts::query_with_parts;
 use super::{Store, StoreError};
 use tableferry_domain::export::Export;
-use tableferry_domain::step::Claimed;
+use tableferry_domain::lifecycle::outcome::Claimed;
+use tableferry_domain::lifecycle::timing::{POLL_LEASE, START_LEASE};
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_domain::timing::{POLL_LEASE, START_LEASE};
 
-/// What is to be done with a scheduled export.
+/// The next call for a scheduled export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// AWS is to be asked to start it.
+    /// AWS is asked to start the export.
     Start,
-    /// AWS is asked how it goes.
-    Follow,
+    /// AWS is asked for the export's status.
+    Poll,
 }
 
 impl Phase {
-    /// The word in the database.
+    /// The word in the column `phase`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Start => "START",
-            Self::Follow => "FOLLOW",
+            Self::Poll => "FOLLOW",
         }
     }
 }
@@ -42,79 +43,63 @@ impl Phase {
 /// A lane (`<account>/<region>`) with due work of one phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueLane {
-    /// The lane.
     pub lane: String,
-    /// The phase of the work.
     pub phase: Phase,
-    /// How many exports of the lane AWS has accepted, or may have; only counted where starts are
-    /// due.
+    /// The number of exports of the lane that AWS has accepted or may have accepted; 0 in the phase
+    /// [`Phase::Poll`], where it is not counted.
     pub in_flight: u32,
-    /// Starts in doubt are among what is due.
+    /// Whether starts in doubt are due.
     pub doubtful: bool,
 }
 
-/// What kind of due work a quota is for.
+/// The kinds of due work that quotas tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Starts that AWS was not asked for yet: each needs a place in flight.
+    /// Starts that were never sent: each needs a slot at AWS.
     Start,
-    /// Starts in doubt, to be repeated or searched for: they hold their place already.
-    Repeat,
-    /// Looks.
-    Follow,
+    /// Starts without an answer, to be repeated or searched for: they hold their slot already.
+    StartInDoubt,
+    Poll,
 }
 
-/// How much of a lane's due work of one kind may be claimed.
+/// The maximum number of exports to claim of one kind in one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
-    /// The lane.
     pub lane: String,
-    /// The kind of the work.
     pub kind: Kind,
-    /// How many exports.
-    pub most: i64,
+    pub max: i64,
 }
 
 /// A claimed export and the lane it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimedInLane {
-    /// The lane.
     pub lane: String,
-    /// The phase of the work.
     pub phase: Phase,
-    /// How much later than it was due it was claimed.
+    /// The time between `due_at` and the claim.
     pub late: Duration,
-    /// The export.
     pub claimed: Claimed,
 }
 
 impl Store {
-    /// The lanes with work that is due within `ahead` from now. Walks the index from lane to lane,
-    /// to what is due first in each, so its cost follows the number of lanes, not of exports.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// The lanes with work that is due within `ahead` from now. Workers pass zero; tests look ahead
+    /// to step over waiting times. The cost grows with the number of lanes, not of exports.
     pub async fn due_lanes(&self, ahead: Duration) -> Result<Vec<DueLane>, StoreError> {
-        let rows = sqlx::query!(
-            r#"WITH RECURSIVE lanes AS (
-                (SELECT lane, phase, due_at FROM export_schedule ORDER BY lane, phase, due_at LIMIT 1)
-                UNION ALL
-                SELECT next.lane, next.phase, next.due_at FROM lanes, LATERAL (
-                    SELECT s.lane, s.phase, s.due_at FROM export_schedule s
-                    WHERE (s.lane, s.phase) > (lanes.lane, lanes.phase) ORDER BY s.lane, s.phase, s.due_at LIMIT 1
-                ) next
+        let rows = query_with_parts!(
+            [
+                "WITH RECURSIVE lanes AS (
+                " {lane_walk} r#"
             )
             SELECT lane AS "lane!", phase AS "phase!",
                 CASE phase WHEN 'START' THEN
-                    (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.phase = 'FOLLOW' AND NOT f.timed_out)
-                    + (SELECT count(*) FROM export_schedule f WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL)
+                    "# {in_flight "lanes.lane"} r#"
                 ELSE 0 END AS "in_flight!",
                 phase = 'START' AND EXISTS (
                     SELECT FROM export_schedule f
                     WHERE f.lane = lanes.lane AND f.start_sent_at IS NOT NULL AND f.due_at <= now() + $1 * interval '1 second'
                 ) AS "doubtful!"
             FROM lanes
-            WHERE due_at <= now() + $1 * interval '1 second'"#,
+            WHERE due_at <= now() + $1 * interval '1 second'"#
+            ],
             ahead.as_secs_f64(),
         )
         .fetch_all(&self.pool)
@@ -124,7 +109,7 @@ impl Store {
             phase: if row.phase == "START" {
                 Phase::Start
             } else {
-                Phase::Follow
+                Phase::Poll
             },
             in_flight: u32::try_from(row.in_flight).unwrap_or(u32::MAX),
             doubtful: row.doubtful,
@@ -132,12 +117,10 @@ impl Store {
         Ok(lanes.collect())
     }
 
-    /// Claims due exports within these quotas, at most `limit`: starts in the order in which the
-    /// exports were created, looks in the order in which they are due. `ahead` as in
-    /// [`Store::due_lanes`]; what is overdue at `now` is left to [`Store::claim_overdue`].
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Claims due exports within these quotas, at most `limit` of each kind: starts in the order in
+    /// which the exports were created, polls in the order in which they are due. `ahead` is as in
+    /// [`Store::due_lanes`]. Starts whose deadline has passed at `now` are left to
+    /// [`Store::claim_overdue`].
     pub async fn claim_exports(
         &self,
         quotas: &[Quota],
@@ -152,21 +135,18 @@ impl Store {
                 .collect::<Vec<_>>()
         };
         let mut claimed = self
-            .claim_starts(&of(Kind::Repeat), true, limit, ahead, now)
+            .claim_starts(&of(Kind::StartInDoubt), true, limit, ahead, now)
             .await?;
         claimed.extend(
             self.claim_starts(&of(Kind::Start), false, limit, ahead, now)
                 .await?,
         );
-        claimed.extend(self.claim_looks(&of(Kind::Follow), limit, ahead).await?);
+        claimed.extend(self.claim_polls(&of(Kind::Poll), limit, ahead).await?);
         self.with_exports(claimed).await
     }
 
-    /// Claims exports that wait for their start longer than they may, whatever their lane: they
-    /// time out without a call.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Claims exports of any lane that have not been started and whose `timeouts.create` has ended
+    /// at `now`: they time out without a call of AWS.
     pub async fn claim_overdue(
         &self,
         limit: i64,
@@ -206,16 +186,16 @@ impl Store {
         if quotas.is_empty() {
             return Ok(Vec::new());
         }
-        let (lanes, most) = columns(quotas);
+        let (lanes, maxima) = columns(quotas);
         let rows = sqlx::query_as!(
             ScheduleRow,
             r#"WITH due AS MATERIALIZED (
-                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
+                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, maximum), LATERAL (
                     SELECT s.export_id, s.start_sent_at, s.due_at FROM export_schedule s
                     WHERE s.lane = quota.lane AND s.phase = 'START' AND s.due_at <= now() + $3 * interval '1 second'
                         AND (s.start_sent_at IS NOT NULL) = $7 AND ($7 OR s.deadline_at > $8)
                     ORDER BY s.export_id
-                    LIMIT quota.most
+                    LIMIT quota.maximum
                     FOR UPDATE SKIP LOCKED
                 ) picked
                 LIMIT $4
@@ -229,7 +209,7 @@ impl Store {
                 due.start_sent_at AS "doubt_since: OffsetDateTime",
                 extract(epoch FROM now() - due.due_at)::float8 AS "late_s!""#,
             &lanes,
-            &most,
+            &maxima,
             ahead.as_secs_f64(),
             limit,
             START_LEASE.as_secs_f64(),
@@ -242,7 +222,7 @@ impl Store {
         Ok(rows)
     }
 
-    async fn claim_looks(
+    async fn claim_polls(
         &self,
         quotas: &[&Quota],
         limit: i64,
@@ -251,17 +231,17 @@ impl Store {
         if quotas.is_empty() {
             return Ok(Vec::new());
         }
-        let (lanes, most) = columns(quotas);
-        // A delay up to the hold is written by the claim itself, so that an unchanged look costs
-        // one write.
+        let (lanes, maxima) = columns(quotas);
+        // The claim itself sets the next poll, up to the lease, so that a poll that changes nothing
+        // costs one write.
         let rows = sqlx::query_as!(
             ScheduleRow,
             r#"WITH due AS MATERIALIZED (
-                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, most), LATERAL (
+                SELECT picked.* FROM unnest($1::text[], $2::bigint[]) AS quota (lane, maximum), LATERAL (
                     SELECT s.export_id, s.due_at FROM export_schedule s
                     WHERE s.lane = quota.lane AND s.phase = 'FOLLOW' AND s.due_at <= now() + $3 * interval '1 second'
                     ORDER BY s.due_at
-                    LIMIT quota.most
+                    LIMIT quota.maximum
                     FOR UPDATE SKIP LOCKED
                 ) picked
                 LIMIT $4
@@ -273,7 +253,7 @@ impl Store {
             RETURNING s.export_id, s.lane, s.phase, s.claims, s.failures, LEAST(s.delay_ms, $5) AS "planned_ms!",
                 s.start_sent_at AS "doubt_since: OffsetDateTime", extract(epoch FROM now() - due.due_at)::float8 AS "late_s!""#,
             &lanes,
-            &most,
+            &maxima,
             ahead.as_secs_f64(),
             limit,
             i64::try_from(POLL_LEASE.as_millis()).unwrap_or(i64::MAX),
@@ -309,10 +289,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Holds a claimed export for another [`START_LEASE`]. Whether it is still ours.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Extends the lease of a claim by [`START_LEASE`] from now. Returns false if another worker
+    /// has claimed the export since.
     pub async fn renew(&self, claimed: &Claimed) -> Result<bool, StoreError> {
         let renewed = sqlx::query!(
             "UPDATE export_schedule SET due_at = now() + $3 * interval '1 second' WHERE export_id = $1 AND claims = $2",
@@ -325,10 +303,7 @@ impl Store {
         Ok(renewed.rows_affected() == 1)
     }
 
-    /// Hands back a claimed export that AWS was not asked for, to be due after `delay`.
-    ///
-    /// # Errors
-    /// The database does not answer; then the export is due when the hold ends.
+    /// Gives up a claim without having called AWS; the export is due again after `delay`.
     pub async fn unclaim(&self, claimed: &Claimed, delay: Duration) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE export_schedule SET due_at = now() + $3 * interval '1 second', start_sent_at = CASE WHEN $4 THEN start_sent_at END
@@ -343,32 +318,30 @@ impl Store {
         Ok(())
     }
 
-    /// Tells the exports of a lane that wait for a place in flight that they do; each is told once.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn tell_waiting(
+    /// Writes the event `export.delayed` and this reason for exports of a lane that wait for a slot
+    /// at AWS, once per export.
+    pub async fn mark_delayed(
         &self,
         lane: &str,
         reason: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "WITH waiting AS MATERIALIZED (
+            "WITH locked AS MATERIALIZED (
                 SELECT export_id FROM export_schedule
                 WHERE lane = $1 AND phase = 'START' AND NOT told_waiting AND start_sent_at IS NULL AND due_at <= now()
                 ORDER BY export_id
                 LIMIT 500
                 FOR UPDATE SKIP LOCKED
-            ), marked AS (
-                UPDATE export_schedule s SET told_waiting = true FROM waiting WHERE s.export_id = waiting.export_id
-            ), changed AS (
+            ), marked_schedule AS (
+                UPDATE export_schedule s SET told_waiting = true FROM locked WHERE s.export_id = locked.export_id
+            ), updated_export AS (
                 UPDATE exports e SET version = version + 1, updated_at = $3, status_reason = $2
-                FROM waiting WHERE e.id = waiting.export_id AND e.export_status = 'PENDING'
+                FROM locked WHERE e.id = locked.export_id AND e.export_status = 'PENDING'
                 RETURNING e.id, e.version
             )
             INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
-            SELECT id, version, 'export.delayed', $3, 'PENDING', $2 FROM changed",
+            SELECT id, version, 'export.delayed', $3, 'PENDING', $2 FROM updated_export",
             lane,
             reason,
             OffsetDateTime::from(now),
@@ -379,7 +352,7 @@ impl Store {
     }
 }
 
-/// What a claim gives back.
+/// What the statements of claims return.
 struct ScheduleRow {
     export_id: uuid::Uuid,
     lane: String,
@@ -405,7 +378,7 @@ impl ScheduleRow {
             phase: if self.phase == "START" {
                 Phase::Start
             } else {
-                Phase::Follow
+                Phase::Poll
             },
             late: Duration::try_from_secs_f64(self.late_s).unwrap_or_default(), // less than nothing in tests, which step ahead
             claimed,
@@ -416,6 +389,6 @@ impl ScheduleRow {
 fn columns(quotas: &[&Quota]) -> (Vec<String>, Vec<i64>) {
     quotas
         .iter()
-        .map(|quota| (quota.lane.clone(), quota.most))
+        .map(|quota| (quota.lane.clone(), quota.max))
         .unzip()
 }

@@ -1,4 +1,4 @@
-//! The ed25519 keys of this service: one for all replicas, made by the first that needs it.
+//! The ed25519 keys of this service. All replicas share them; the first that needs a key makes it.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -7,24 +7,17 @@ use super::{Store, StoreError};
 use tableferry_domain::timestamp::Timestamp;
 use tableferry_domain::webhook::secret::Sealed;
 
-/// A key as it is stored.
 #[derive(Debug, Clone)]
 pub struct StoredKey {
-    /// The public half as text.
+    /// As receivers get it.
     pub public_key: String,
-    /// The private half as text, sealed.
     pub sealed_private_key: Sealed,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it stops to sign; `None` is the current one.
+    /// When it stops signing; `None`: it is the current one.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// The keys that sign at this time, newest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
     pub async fn signing_keys(&self, now: Timestamp) -> Result<Vec<StoredKey>, StoreError> {
         let rows = sqlx::query!(
             "SELECT public_key, sealed_private_key, created_at, expires_at FROM webhook_signing_keys
@@ -35,18 +28,16 @@ impl Store {
         .await?;
         let keys = rows.into_iter().map(|row| StoredKey {
             public_key: row.public_key,
-            sealed_private_key: Sealed::known(row.sealed_private_key),
+            sealed_private_key: Sealed::from_text(row.sealed_private_key),
             created_at: row.created_at.into(),
             expires_at: row.expires_at.map(Timestamp::from),
         });
         Ok(keys.collect())
     }
 
-    /// Stores a new key. Without `old_until` only if there is no current one yet, so that replicas
-    /// that start together agree on one; else the keys before it sign until then at the latest.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing is written.
+    /// Stores a new key. With `old_until`, older keys sign until then at the latest. Without it,
+    /// the key is stored only if there is no current one, so that replicas that start at the same
+    /// time agree on one.
     pub async fn add_signing_key(
         &self,
         id: Uuid,

@@ -1,37 +1,37 @@
-//! Verifications: begun by a caller or by the end of an export, claimed when due, a turn at a time.
+//! Verifications: started by a caller or by the end of an export, claimed when due, and done in
+//! turns.
 //!
-//! Each claim and each new start raises `claims`; whoever writes repeats the number of its claim,
-//! so a worker that wakes up after another has taken over changes nothing. Whoever locks an export
-//! and its verification locks the export first.
+//! Each claim and each new start increments `claims`, and each write names its claim, so a worker
+//! that wakes up after another has taken over changes nothing. Transactions that lock an export and
+//! its verification lock the export first.
 
 use std::time::Duration;
 
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::export_row::select_exports;
 use super::listed::readable;
 use super::pool::Connection;
-use super::rows::select_exports;
 use super::{Store, StoreError};
-use tableferry_domain::event::EventKind;
 use tableferry_domain::export::Export;
+use tableferry_domain::export::event::EventKind;
+use tableferry_domain::export::verification::{Findings, Progress, Verification};
 use tableferry_domain::ids::ExportId;
+use tableferry_domain::lifecycle::timing::VERIFICATION_LEASE;
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_domain::timing::VERIFICATION_LEASE;
-use tableferry_domain::verification::{Findings, Progress, Verification};
 
-/// A verification that a worker holds.
+/// A verification that a worker has claimed.
 #[derive(Debug, Clone)]
 pub struct ClaimedVerification {
-    /// The export, with its verification as far as it has come.
+    /// The export with its verification.
     pub export: Export,
-    /// The number of the claim.
     pub claim: i32,
-    /// Turns in a row that AWS did not answer.
+    /// Consecutive turns in which AWS did not answer.
     pub failures: u32,
 }
 
-/// Begins a verification of a COMPLETED export, unless one runs.
+/// Starts a verification of a COMPLETED export, unless one is running.
 pub(super) async fn start(
     connection: &mut Connection,
     id: ExportId,
@@ -55,11 +55,8 @@ pub(super) async fn start(
 }
 
 impl Store {
-    /// Begins a verification of a COMPLETED export, unless one runs. The export with its
-    /// verification; `None` when it is gone.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Starts a verification of a COMPLETED export, unless one is running. Returns the export with
+    /// its verification; `None` if the export does not exist.
     pub async fn start_verification(
         &self,
         id: ExportId,
@@ -75,11 +72,8 @@ impl Store {
             .transpose()
     }
 
-    /// Claims at most `limit` verifications that are due within `ahead` from now, the one that
-    /// waits longest first.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Claims at most `limit` verifications that are due within `ahead` from now, the one that has
+    /// waited longest first.
     pub async fn claim_verifications(
         &self,
         limit: i64,
@@ -112,10 +106,10 @@ impl Store {
         let mut found = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id;
-            let Some(held) = claimed.iter().find(|row| row.export_id == id) else {
+            let Some(claim_row) = claimed.iter().find(|row| row.export_id == id) else {
                 continue;
             };
-            let (claim, failures) = (held.claims, held.failures.unsigned_abs());
+            let (claim, failures) = (claim_row.claims, claim_row.failures.unsigned_abs());
             found.extend(readable(row).map(|export| ClaimedVerification {
                 export,
                 claim,
@@ -125,10 +119,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Holds a claimed verification for another [`VERIFICATION_LEASE`]. Whether it is still ours.
-    ///
-    /// # Errors
-    /// The database does not answer.
+    /// Extends the lease of a claim by [`VERIFICATION_LEASE`] from now. Returns false if another
+    /// worker has claimed the verification since.
     pub async fn renew_verification(
         &self,
         claimed: &ClaimedVerification,
@@ -145,10 +137,10 @@ impl Store {
         Ok(renewed.rows_affected() == 1)
     }
 
-    /// Writes how far a claimed verification has come and hands it back, to be due after `delay`.
+    /// Writes the progress of a claimed verification and releases it; it is due again after
+    /// `delay`.
     ///
-    /// # Errors
-    /// [`StoreError::Stale`] when another worker has it, or the database does not answer; then
+    /// Fails with [`StoreError::Conflict`] if another worker has claimed it since. On any error
     /// nothing is written.
     pub async fn keep_verification(
         &self,
@@ -178,15 +170,14 @@ impl Store {
         if written.rows_affected() == 1 {
             Ok(())
         } else {
-            Err(StoreError::Stale)
+            Err(StoreError::Conflict)
         }
     }
 
-    /// Ends a claimed verification and tells it in the export's history, which gives the export a
-    /// new version.
+    /// Ends a claimed verification and writes the event to the export's history, which gives the
+    /// export a new version.
     ///
-    /// # Errors
-    /// [`StoreError::Stale`] when another worker has it, or the database does not answer; then
+    /// Fails with [`StoreError::Conflict`] if another worker has claimed it since. On any error
     /// nothing is written.
     pub async fn finish_verification(
         &self,
@@ -210,7 +201,7 @@ impl Store {
         )
         .fetch_optional(&mut *tx)
         .await?
-        .ok_or(StoreError::Stale)?;
+        .ok_or(StoreError::Conflict)?;
         let ended = sqlx::query!(
             "UPDATE export_verifications SET status = CASE WHEN $9::bigint = 0 THEN 'passed' ELSE 'failed' END, due_at = NULL, finished_at = $3,
                 manifest_offset = $4, files_checked = $5, files_total = $6, items_counted = $7, problems = $8, problems_total = $9
@@ -228,7 +219,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         if ended.rows_affected() != 1 {
-            return Err(StoreError::Stale);
+            return Err(StoreError::Conflict);
         }
         sqlx::query!(
             "INSERT INTO export_events (export_id, sequence, type, at, export_status, detail) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -246,7 +237,7 @@ impl Store {
     }
 }
 
-/// Counts never come near the end of a bigint.
+/// Counts never reach the end of a bigint.
 fn big(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! Jobs that send again: each goes on in small batches, every batch in one transaction with how far
-//! it has come.
+//! Jobs that send webhooks again, in small batches. Each batch and the job's progress are written
+//! in one transaction.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,45 +7,43 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::deliveries::{Ids, insert_for};
+use super::deliveries::{DeliveryIds, insert_for};
+use super::export_row::select_exports;
 use super::listed::readable;
 use super::pool::Connection;
-use super::rows::select_exports;
 use super::{Store, StoreError};
+use tableferry_api_types::webhook::export_body;
 use tableferry_domain::caller::CallerName;
-use tableferry_domain::event::EventKind;
 use tableferry_domain::export::Export;
+use tableferry_domain::export::event::EventKind;
+use tableferry_domain::lifecycle::timing::WEBHOOK_JOB_LEASE;
 use tableferry_domain::public_url::PublicUrl;
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_domain::timing::WEBHOOK_JOB_LEASE;
 use tableferry_domain::webhook::announcement::Announcement;
 use tableferry_domain::webhook::endpoint::EndpointId;
 use tableferry_domain::webhook::event_type::WebhookEventType;
 use tableferry_domain::webhook::job::{Cursor, Job, JobKind};
 
-/// How much one batch looks at.
+/// Rows per batch.
 const BATCH: i64 = 200;
 
-/// A job pauses while its endpoint has so many deliveries waiting, so that what happens now does
-/// not wait behind what is replayed.
-const MOST_WAITING: i64 = 1000;
+/// A job pauses while its endpoint has this many deliveries waiting, so that new events do not wait
+/// behind replayed ones.
+const MAX_WAITING: i64 = 1000;
 
-/// How long a job pauses.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What a batch came to.
+/// The result of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batch {
-    /// There is more to look at.
+    /// The job has more batches.
     More,
-    /// It has to wait, for older transactions or because the endpoint has enough waiting; it goes
-    /// on in a moment.
+    /// The job must wait for older transactions, or because enough deliveries to the endpoint wait.
     Paused,
-    /// The job is done, or gone with its endpoint.
+    /// The job has ended, or was deleted with its endpoint.
     Done,
 }
 
-/// A row of `webhook_jobs`.
 struct JobRow {
     id: Uuid,
     endpoint_id: Uuid,
@@ -86,7 +84,7 @@ impl TryFrom<JobRow> for Job {
             since: row.since.into(),
             until: row.until.into(),
             created_at: row.created_at.into(),
-            created_by: row.created_by.as_deref().map(CallerName::known),
+            created_by: row.created_by.as_deref().map(CallerName::from_db),
             finished_at: row.finished_at.map(Timestamp::from),
             cursor,
             examined: row.examined,
@@ -108,10 +106,7 @@ macro_rules! select_jobs {
 }
 
 impl Store {
-    /// Stores a new job, due at once.
-    ///
-    /// # Errors
-    /// The database did not take it.
+    /// Stores a new job, which is due at once.
     pub async fn add_webhook_job(&self, job: &Job) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO webhook_jobs (id, endpoint_id, kind, since, until, created_at, due_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, now(), $7)",
@@ -128,10 +123,6 @@ impl Store {
         Ok(())
     }
 
-    /// The job of this id.
-    ///
-    /// # Errors
-    /// The database does not answer, or the row is inconsistent.
     pub async fn find_webhook_job(&self, id: Uuid) -> Result<Option<Job>, StoreError> {
         select_jobs!("WHERE id = $1", id)
             .fetch_optional(&self.pool)
@@ -141,9 +132,6 @@ impl Store {
     }
 
     /// Claims at most `limit` jobs that are due within `ahead` from now.
-    ///
-    /// # Errors
-    /// The database does not answer.
     pub async fn claim_webhook_jobs(
         &self,
         limit: i64,
@@ -163,15 +151,12 @@ impl Store {
         Ok(ids)
     }
 
-    /// Works on a batch of a job: from where it stands, whoever worked on it before.
-    ///
-    /// # Errors
-    /// The database does not answer; then nothing of the batch is written.
+    /// Processes the next batch of a job, after the last row that any worker has examined.
     pub async fn advance_webhook_job(
         &self,
         id: Uuid,
         now: Timestamp,
-        ids: Ids<'_>,
+        ids: DeliveryIds<'_>,
     ) -> Result<Batch, StoreError> {
         let mut tx = self.pool.begin().await?;
         let row = select_jobs!("WHERE id = $1 AND finished_at IS NULL FOR UPDATE", id)
@@ -218,9 +203,9 @@ impl Store {
     }
 }
 
-/// Whether a transaction still runs that began before the job was asked for. It may commit an event
-/// that was announced to nobody and falls behind the job's cursor. StatementRegistry end after
-/// seconds, so what is older than a minute is none of ours.
+/// Whether a transaction is still running that began before the job was stored. It may not have
+/// seen the endpoint, and may commit an event that the job's cursor has already passed. Statements
+/// of this service end within seconds, so a transaction of more than a minute is not one of them.
 async fn is_too_early(tx: &mut Connection, job: &Job) -> Result<bool, StoreError> {
     if job.cursor.is_some() {
         return Ok(false);
@@ -238,21 +223,22 @@ async fn is_too_early(tx: &mut Connection, job: &Job) -> Result<bool, StoreError
     Ok(early)
 }
 
-/// Whether the endpoint has enough waiting.
+/// Whether enough deliveries to the endpoint wait.
 async fn is_busy(tx: &mut Connection, job: &Job) -> Result<bool, StoreError> {
     let waiting = sqlx::query_scalar!(
         r#"SELECT count(*) AS "waiting!" FROM (
             SELECT FROM webhook_deliveries WHERE receiver = $1::uuid::text AND status = 'PENDING' LIMIT $2
         ) AS counted"#,
         job.endpoint_id.0,
-        MOST_WAITING,
+        MAX_WAITING,
     )
     .fetch_one(tx)
     .await?;
-    Ok(waiting >= MOST_WAITING)
+    Ok(waiting >= MAX_WAITING)
 }
 
-/// A batch's last row, how many rows it looked at, and how many deliveries are sent because of it.
+/// The last row of a batch, the number of rows examined, and the number of deliveries that are sent
+/// because of it.
 type Done = (Option<Cursor>, i64, i64);
 
 async fn recover(tx: &mut Connection, job: &Job) -> Result<Done, StoreError> {
@@ -287,7 +273,7 @@ async fn replay_missing(
     tx: &mut Connection,
     job: &Job,
     public_url: &PublicUrl,
-    ids: Ids<'_>,
+    ids: DeliveryIds<'_>,
 ) -> Result<Done, StoreError> {
     let endpoint = sqlx::query!(
         "SELECT url, event_types, labels FROM webhook_endpoints WHERE id = $1",
@@ -300,7 +286,7 @@ async fn replay_missing(
         id: Uuid::nil(),
         sequence: -1,
     });
-    // Written so that the index on published events is walked from the cursor on.
+    // Written so that Postgres reads the index on published events from the cursor on.
     let events = sqlx::query!(
         "SELECT v.export_id, v.sequence, v.at, v.type,
             ($5::text[] = '{}' OR v.type = ANY ($5::text[])) AND e.labels @> $6
@@ -343,18 +329,26 @@ async fn replay_missing(
     )
     .await?;
     for event in missed {
-        let kind = EventKind::parse(&event.r#type).and_then(WebhookEventType::of);
+        let kind = EventKind::parse(&event.r#type).and_then(WebhookEventType::from_event);
         let (Some(export), Some(kind)) = (exports.get(&event.export_id), kind) else {
             continue;
         };
         let late = Announcement::late(export, kind, event.sequence, event.at.into());
         let what = Some((event.export_id, event.sequence));
-        queued += insert_for(tx, &to, what, kind, &late.body(public_url), late.at, ids).await?;
+        queued += insert_for(
+            tx,
+            &to,
+            what,
+            kind,
+            &export_body(&late, public_url),
+            late.at,
+            ids,
+        )
+        .await?;
     }
     Ok((last, examined, i64::try_from(queued).unwrap_or(i64::MAX)))
 }
 
-/// These exports, by id.
 async fn exports_of(
     tx: &mut Connection,
     ids: &[Uuid],

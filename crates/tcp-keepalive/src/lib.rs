@@ -1,8 +1,8 @@
-//! Sets TCP keepalive and `TCP_USER_TIMEOUT` on sockets that a library opened and does not show.
+//! Sets TCP keepalive and `TCP_USER_TIMEOUT` on sockets that a library opened and does not expose.
 //!
-//! sqlx 0.9 opens its sockets inside and offers neither option. A process may list its own file
-//! descriptors, so the sockets are found by the port of their peer. Linux only; elsewhere nothing
-//! is found.
+//! sqlx 0.9 opens its own sockets and offers neither option. A process may list its file
+//! descriptors, so the sockets are found by the port of their peer. Linux only; on other systems no
+//! socket is found.
 
 use std::fs;
 use std::io;
@@ -11,23 +11,24 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, TcpKeepalive};
 
-/// How a connection shows that its peer is still there.
+/// Keepalive options of a TCP socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keepalive {
-    /// Whether probes are sent at all.
+    /// Whether probes are sent.
     pub enabled: bool,
-    /// After how long without a sign of the peer the first probe is sent.
+    /// How long nothing must have arrived from the peer before the first probe is sent.
     pub idle: Duration,
-    /// How far apart probes are.
+    /// The time between probes.
     pub interval: Duration,
-    /// How many probes are sent before the connection counts as lost.
+    /// How many probes must be unanswered before the connection counts as lost.
     pub probes: u32,
-    /// For how long sent data may stay unacknowledged; `None` leaves that to the system.
+    /// How long sent data may stay unacknowledged. `None`: the system's default.
     pub user_timeout: Option<Duration>,
 }
 
 impl Default for Keepalive {
-    /// A lost peer is noticed after 30 s: idle by probes, busy by what stays unacknowledged.
+    /// A lost peer is noticed after 30 s: by probes on an idle connection, by unacknowledged data on
+    /// a busy one.
     fn default() -> Self {
         Self {
             enabled: true,
@@ -39,11 +40,11 @@ impl Default for Keepalive {
     }
 }
 
-/// Sets these options on every TCP socket of this process whose peer's port is this and that has no
-/// keepalive yet. How many there were.
+/// Sets these options on every TCP socket of this process that is connected to this port and has no
+/// keepalive yet. Returns the number of these sockets.
 ///
 /// # Errors
-/// The process may not list its file descriptors. A socket that goes meanwhile is none.
+/// The process may not list its file descriptors. A socket that is closed meanwhile is not an error.
 pub fn set_for_peers_on(port: u16, keepalive: &Keepalive) -> io::Result<usize> {
     let mut set = 0;
     for entry in fs::read_dir("/proc/self/fd")? {
@@ -60,7 +61,7 @@ pub fn set_for_peers_on(port: u16, keepalive: &Keepalive) -> io::Result<usize> {
 }
 
 fn set_if_peer_on(fd: RawFd, port: u16, keepalive: &Keepalive) -> io::Result<bool> {
-    // A duplicate names the same socket, and stays that when the number is closed and given to
+    // A duplicate keeps referring to the same socket, even if the number is closed and reused for
     // another file meanwhile.
     let duplicate = duplicate(fd)?;
     let socket = SockRef::from(&duplicate);
@@ -88,10 +89,10 @@ fn set_if_peer_on(fd: RawFd, port: u16, keepalive: &Keepalive) -> io::Result<boo
 fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     #[expect(
         unsafe_code,
-        reason = "nothing else turns the number of a file descriptor into a handle"
+        reason = "the only way to turn the number of a file descriptor into a handle"
     )]
     // SAFETY: the number comes from the list of this process's descriptors, so it is not -1. If it
-    // was closed meanwhile, duplicating it fails or yields another file, which the caller looks at
+    // was closed meanwhile, duplicating it fails or yields another file, which the caller checks
     // before it changes anything. Nothing is read, written or closed through it.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed.try_clone_to_owned()

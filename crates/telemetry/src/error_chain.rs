@@ -1,9 +1,9 @@
-//! An error and its causes in one line, for logs and for people. Errors here never repeat their
-//! cause in their own words.
+//! An error and its sources on one line. The errors of this workspace do not repeat their source in
+//! their own message.
 
 use std::error::Error;
 
-/// The error and its causes.
+/// The error and its sources, from the outermost to the root.
 pub fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -12,7 +12,6 @@ pub fn chain<'a>(
     })
 }
 
-/// The error and its causes, from the outermost to the root.
 #[must_use]
 pub fn in_words(error: &(dyn Error + 'static)) -> String {
     chain(error)

@@ -1,10 +1,11 @@
-//! Logs, metrics and traces: where they go. What they say is in the rooms that say it, and in
-//! [`crate::metrics_catalog`].
+//! Sets up logs, metrics and traces. [`metrics_catalog`] lists all metrics.
 
+mod describe;
 pub mod error_chain;
 pub mod log_limit;
 pub mod metrics_catalog;
 pub mod process;
+pub mod reasons;
 mod span_fields;
 pub mod traces;
 
@@ -22,52 +23,42 @@ use span_fields::SpanFields;
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// How often what was recorded is added up. Without it every single measurement is kept until
-/// somebody asks for metrics.
+/// How often histograms are aggregated. Without this, every measurement is kept until metrics are
+/// scraped.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Logged unless a filter is set: everything worth knowing, less the statements that sqlx finds
-/// slow.
+/// The default filter. Without sqlx's warnings about slow statements.
 pub const DEFAULT_LOG: &str = "info,sqlx=error";
 
-/// What is recorded, and where it goes.
 #[derive(Debug, Clone)]
 pub struct TelemetrySettings {
-    /// Metrics are recorded and shown at `/metrics`.
+    /// Whether metrics are recorded and exposed at `/metrics`.
     pub metrics: bool,
-    /// Traces are sent to the collector that OpenTelemetry's own variables name.
+    /// Whether traces are sent to the collector in OpenTelemetry's own variables.
     pub traces: bool,
     /// The tracing filter; `None` is [`DEFAULT_LOG`].
     pub log: Option<String>,
-    /// `None` is text on a terminal, JSON elsewhere.
+    /// `None` is text on a terminal and JSON elsewhere.
     pub log_format: Option<LogFormat>,
 }
 
-/// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
     Text,
     /// One JSON object per line.
     Json,
 }
 
-/// Why logs or traces cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The log filter is malformed.
-    #[error("TABLEFERRY_LOG is no tracing filter such as info or tableferry=debug")]
+    #[error("TABLEFERRY_LOG is not a valid tracing filter (for example info or tableferry=debug)")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
-    /// The settings of OpenTelemetry are malformed.
-    #[error("traces cannot be sent by what the variables OTEL_EXPORTER_OTLP_… say")]
+    #[error("the OTEL_EXPORTER_OTLP_… variables are not valid")]
     Traces(#[from] traces::TracesError),
 }
 
-/// Sends log lines to standard error, and traces to a collector if one is set, from now on. Hands
-/// back what sends the traces.
-///
-/// # Errors
-/// `TABLEFERRY_LOG` is no tracing filter, or a variable of OpenTelemetry is malformed.
+/// Starts sending log lines to standard error, and traces to a collector if there is one. The result
+/// must be kept to send the last traces.
 pub fn start(settings: &TelemetrySettings) -> Result<Option<traces::Traces>, TelemetryError> {
     let filter = EnvFilter::builder().parse(settings.log.as_deref().unwrap_or(DEFAULT_LOG))?;
     let terminal = std::io::stderr().is_terminal();
@@ -92,7 +83,7 @@ pub fn start(settings: &TelemetrySettings) -> Result<Option<traces::Traces>, Tel
         None
     };
     let spans = traces.as_ref().map(traces::Traces::layer);
-    // Only the first call has an effect: tests start many services in one process.
+    // Only the first call has an effect. Tests start many services in one process.
     let _ = registry()
         .with(lines.with_filter(filter))
         .with(spans)
@@ -100,25 +91,24 @@ pub fn start(settings: &TelemetrySettings) -> Result<Option<traces::Traces>, Tel
     Ok(traces)
 }
 
-/// Records the process's metrics from now on.
 pub fn record_metrics() {
     METRICS.get_or_init(|| {
         #[expect(
             clippy::expect_used,
-            reason = "the buckets are constants that are not empty"
+            reason = "the buckets are constants and not empty"
         )]
         let recorder = with_buckets()
             .expect("the buckets are not empty")
             .build_recorder();
         let handle = recorder.handle();
-        // Fails only if another recorder is installed already; then this one stays empty.
+        // Fails only if another recorder is installed already. Then this one stays empty.
         let _ = metrics::set_global_recorder(recorder);
-        metrics_catalog::describe();
+        describe::describe();
         handle
     });
 }
 
-/// The process's metrics; nothing if they are not recorded.
+/// `None` if metrics are not recorded.
 pub fn metrics() -> Option<&'static PrometheusHandle> {
     METRICS.get()
 }
@@ -139,8 +129,8 @@ fn with_buckets() -> Result<PrometheusBuilder, BuildError> {
         )
 }
 
-/// Adds up what was recorded, again and again until `stop`.
-pub async fn keep_up(stop: CancellationToken) {
+/// Aggregates histograms periodically until `stop`.
+pub async fn run_upkeep(stop: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(UPKEEP_EVERY) => metrics().into_iter().for_each(PrometheusHandle::run_upkeep),

@@ -1,13 +1,11 @@
-//! Limits the rate of one kind of log line: an outage that every request meets is not worth
-//! thousands of lines.
+//! Limits the rate of one kind of log line, so that an outage does not write a line per request.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How far apart lines are.
+/// The shortest time between two lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The lines of one kind.
 #[derive(Debug)]
 pub struct LogLimit(Mutex<Lines>);
 
@@ -18,7 +16,6 @@ struct Lines {
 }
 
 impl LogLimit {
-    /// None was written yet.
     #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(Lines {
@@ -27,7 +24,7 @@ impl LogLimit {
         }))
     }
 
-    /// Whether a line may be written now: then how many were suppressed since the last one.
+    /// If a line may be written now, the number of lines suppressed since the last one.
     pub fn allow(&self, now: Instant) -> Option<u64> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines

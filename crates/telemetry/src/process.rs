@@ -1,5 +1,5 @@
-//! What Linux says of this process: memory, processor time, file descriptors. Elsewhere these
-//! metrics are missing.
+//! Metrics of this process from Linux's `/proc`: memory, CPU time, file descriptors. They are missing
+//! on other systems.
 
 use std::fs;
 
@@ -7,10 +7,9 @@ use crate::metrics_catalog::{
     PROCESS_CPU, PROCESS_FILE_LIMIT, PROCESS_FILES, PROCESS_MEMORY, PROCESS_THREADS, PROCESS_UPTIME,
 };
 
-/// In what Linux counts the time of processes for programs, on every architecture.
+/// The unit of CPU time in `/proc`, on every architecture (`USER_HZ`).
 const TICKS_PER_S: u64 = 100;
 
-/// Records all of it.
 pub fn record() {
     if let Some(stat) = fs::read_to_string("/proc/self/stat")
         .ok()
@@ -39,7 +38,7 @@ pub fn record() {
         metrics::gauge!(PROCESS_MEMORY).set(kib * 1024.0);
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
-        // Less the one that reads them.
+        // Without the descriptor that reads the folder.
         metrics::gauge!(PROCESS_FILES).set(number(open.count().saturating_sub(1) as u64));
     }
     if let Some(limit) = fs::read_to_string("/proc/self/limits")
@@ -51,7 +50,7 @@ pub fn record() {
     }
 }
 
-/// What is needed of `/proc/self/stat`.
+/// The fields of `/proc/self/stat` that are used.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     user_ticks: u64,
@@ -62,11 +61,11 @@ struct Stat {
 
 impl Stat {
     fn parse(text: &str) -> Option<Self> {
-        // The second field is the program's name in brackets, which may itself hold brackets and
-        // spaces.
+        // The second field is the program's name in brackets, which may contain brackets and spaces
+        // itself.
         let (_, rest) = text.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
-        // The first of these is the third field, by proc_pid_stat(5).
+        // The first of these is field 3 in proc_pid_stat(5).
         let field = |number: usize| fields.get(number - 3)?.parse().ok();
         Some(Self {
             user_ticks: field(14)?,
@@ -77,7 +76,7 @@ impl Stat {
     }
 }
 
-/// The first number after this name at the beginning of a line.
+/// The first number on the line that begins with this name.
 fn value_of(text: &str, name: &str) -> Option<f64> {
     text.lines()
         .find_map(|line| line.strip_prefix(name))
@@ -88,10 +87,7 @@ fn first_number(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "no process has so many of anything"
-)]
+#[expect(clippy::cast_precision_loss, reason = "these numbers are small")]
 fn number(count: u64) -> f64 {
     count as f64
 }

@@ -1,18 +1,16 @@
 //! Sends one attempt of a delivery to a URL that a caller chose.
 //!
-//! The danger is a URL that leads into our own network. So the URL is held against the policy
-//! before each attempt, its name is looked up once, and the connection goes to exactly those of its
+//! The danger is a URL that leads into our own network. So the URL is checked against the policy
+//! before each attempt, its name is looked up once, and the connection goes only to those of its
 //! addresses that the policy permits (`dial.rs`): nothing can change between the check and the
-//! connection. Redirects are not followed, nothing is sent a second time, there are no proxies, and
+//! connection. Redirects are not followed, requests are not repeated, proxies are not used, and
 //! connections are not reused.
 //!
-//! What comes back is bounded too: the whole attempt and the reading of the body in time, the body
-//! in length (`response.rs`), and the head by the HTTP library: at most 100 header lines and some
-//! 400 KiB, else the answer is none.
+//! The response is limited too: the whole attempt and reading the body in time, the body in length
+//! (`response.rs`), and the head by the HTTP library to 100 header lines and about 400 KiB.
 //!
-//! Not every receiver follows the standard. An answer that can be understood counts: folded or
-//! malformed header lines are no reason to send a webhook again, nor is an answer that came before
-//! the whole request was read.
+//! Not every receiver follows the standard. A response that can be understood counts, even if its
+//! header lines are folded or malformed, or if it was sent before the whole request was read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,24 +25,23 @@ use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::dial::{ReadToTheEnd, dial, tls_of_the_machine};
+use super::dial::{IgnoreWriteErrors, dial, system_tls};
 use super::failure::{Forbidden, Phase, SendError};
 use super::names::Names;
 use super::response::{self, Answer};
 use tableferry_domain::invalid::Invalid;
-use tableferry_domain::timing::DELIVERY_ATTEMPT_TIMEOUT;
+use tableferry_domain::lifecycle::timing::DELIVERY_ATTEMPT_TIMEOUT;
 use tableferry_domain::trace::TraceParent;
 use tableferry_domain::webhook::endpoint::check_header;
 use tableferry_domain::webhook::url::{UrlPolicy, WebhookUrl};
 
-/// How long things may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// A whole attempt, the reading of the body included.
+    /// A whole attempt, including reading the body.
     pub attempt: Duration,
-    /// Looking up the name, connecting, and the TLS handshake.
+    /// The name look-up, the connection and the TLS handshake together.
     pub connect: Duration,
-    /// Reading the body once the head has come.
+    /// Reading the body, after the head has arrived.
     pub body: Duration,
 }
 
@@ -61,7 +58,7 @@ impl Default for Limits {
 /// One signed request.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
-    /// Where it goes; held against the policy once more.
+    /// The receiver. Checked against the policy again.
     pub url: &'a str,
     /// The header `webhook-id`.
     pub webhook_id: &'a str,
@@ -69,7 +66,7 @@ pub struct Outgoing<'a> {
     pub timestamp_s: i64,
     /// The header `webhook-signature`.
     pub signature: &'a str,
-    /// The receiver's own headers.
+    /// Additional headers that the endpoint asks for.
     pub extra: &'a [(String, String)],
     /// The header `traceparent`.
     pub trace_parent: Option<TraceParent>,
@@ -77,7 +74,6 @@ pub struct Outgoing<'a> {
     pub body: String,
 }
 
-/// Sends webhooks.
 #[derive(Debug, Clone)]
 pub struct WebhookClient {
     policy: UrlPolicy,
@@ -87,8 +83,7 @@ pub struct WebhookClient {
 }
 
 impl WebhookClient {
-    /// A client that reaches what the policy permits, at the addresses that `names` tells, and
-    /// trusts the machine's authorities.
+    /// A client that trusts the system's certificate authorities.
     ///
     /// # Errors
     /// The TLS library cannot be set up.
@@ -97,10 +92,10 @@ impl WebhookClient {
         names: Arc<dyn Names>,
         limits: Limits,
     ) -> Result<Self, rustls::Error> {
-        Ok(Self::with_tls(policy, names, limits, tls_of_the_machine()?))
+        Ok(Self::with_tls(policy, names, limits, system_tls()?))
     }
 
-    /// The same with another notion of whom to trust.
+    /// A client with another TLS configuration.
     #[must_use]
     pub fn with_tls(
         policy: UrlPolicy,
@@ -118,17 +113,14 @@ impl WebhookClient {
     }
 
     /// Sends one signed request.
-    ///
-    /// # Errors
-    /// There was no answer, or the receiver is not allowed.
     pub async fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, SendError> {
         let began = Instant::now();
         let deadline = began + self.limits.attempt;
-        let url = WebhookUrl::stored(outgoing.url).map_err(SendError::Url)?;
+        let url = WebhookUrl::from_db(outgoing.url).map_err(SendError::Url)?;
         url.check(&self.policy)
             .map_err(|e| SendError::Forbidden(Forbidden::Url(e)))?;
         let headers = headers(&url, &outgoing).ok_or(SendError::Header)?;
-        let unwritable = |_| SendError::Url(Invalid::new("cannot be written into a request"));
+        let unwritable = |_| SendError::Url(Invalid::new("cannot be used in an HTTP request"));
         let mut request = Request::post(url.target())
             .body(Full::new(Bytes::from(outgoing.body)))
             .map_err(unwritable)?;
@@ -147,10 +139,10 @@ impl WebhookClient {
             .allow_spaces_after_header_name_in_responses(true)
             .ignore_invalid_headers_in_responses(true);
         let (mut sender, connection) = http
-            .handshake(TokioIo::new(ReadToTheEnd::new(stream)))
+            .handshake(TokioIo::new(IgnoreWriteErrors::new(stream)))
             .await
             .map_err(SendError::Lost)?;
-        // Ends with this attempt, however that ends.
+        // Stopped at the end of this attempt, whatever its outcome.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let answering = timeout_at(deadline, sender.send_request(request));
@@ -163,7 +155,7 @@ impl WebhookClient {
     }
 }
 
-/// Every header of a request, or nothing if one cannot be sent.
+/// All headers of a request. `None` if one cannot be sent.
 fn headers(url: &WebhookUrl, request: &Outgoing<'_>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in request.extra {

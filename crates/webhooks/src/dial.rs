@@ -1,6 +1,5 @@
-//! Connects to a receiver: its name is looked up once, the addresses that the policy permits are
-//! tried, and TLS is spoken if the URL says so. Each phase is told apart when it fails or takes too
-//! long.
+//! Connects to a receiver: looks up its name once, tries the addresses that the policy permits, and
+//! does the TLS handshake if the URL is https. Each phase has its own error and timeout.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,30 +23,28 @@ use super::names::Names;
 use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::url::{UrlPolicy, WebhookUrl};
 
-/// How long one address is waited for before the next one is tried beside it (RFC 8305, 5).
+/// How long to wait for one address before the next one is tried in parallel (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(300);
 
-/// A stream of bytes.
-pub(super) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// TLS as receivers get it: the machine's authorities, versions 1.2 and 1.3, and HTTP/1.1 alone.
-pub(super) fn tls_of_the_machine() -> Result<ClientConfig, rustls::Error> {
+/// TLS 1.2 and 1.3 with the system's certificate authorities.
+pub(super) fn system_tls() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(builder.with_platform_verifier()?.with_no_client_auth())
 }
 
-/// Connects before `deadline`.
 pub(super) async fn dial(
     url: &WebhookUrl,
     policy: &UrlPolicy,
     names: &dyn Names,
     tls: &Arc<ClientConfig>,
     deadline: Instant,
-) -> Result<Box<dyn Bytes>, SendError> {
+) -> Result<Box<dyn ByteStream>, SendError> {
     let in_time = |phase: Phase| move |_| SendError::TimedOut(phase);
     let addresses = timeout_at(deadline, addresses(url, policy, names))
         .await
@@ -56,21 +53,21 @@ pub(super) async fn dial(
         .await
         .map_err(in_time(Phase::Connect))?
         .map_err(SendError::Connection)?;
-    // Small messages go out at once; whether that can be set changes nothing else.
+    // Sends small messages at once. A failure changes nothing else.
     let _ = stream.set_nodelay(true);
     if !url.is_https() {
         return Ok(Box::new(stream));
     }
     let unnamed = |_| {
         SendError::Url(Invalid::new(
-            "names a host for which there can be no certificate",
+            "has a host name that cannot be in a certificate",
         ))
     };
     let name = match (url.name(), url.address()) {
         (Some(name), _) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())
             .map_err(unnamed)?,
         (None, address) => {
-            ServerName::from(address.ok_or_else(|| SendError::Url(Invalid::new("names no host")))?)
+            ServerName::from(address.ok_or_else(|| SendError::Url(Invalid::new("has no host")))?)
         }
     };
     let securing = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
@@ -81,13 +78,13 @@ pub(super) async fn dial(
     Ok(Box::new(secured))
 }
 
-/// The addresses that may be reached. Whatever the name says a moment later, only these are.
+/// The permitted addresses. Only these are connected to, whatever the name resolves to later.
 async fn addresses(
     url: &WebhookUrl,
     policy: &UrlPolicy,
     names: &dyn Names,
 ) -> Result<Vec<IpAddr>, SendError> {
-    // Addresses in URLs were held against the policy with the URL.
+    // An address in the URL was checked against the policy together with the URL.
     let Some(name) = url.name() else {
         return Ok(url.address().into_iter().collect());
     };
@@ -111,7 +108,7 @@ async fn addresses(
     }
 }
 
-/// The first of these addresses that takes a connection.
+/// Connects to the first of these addresses that accepts.
 async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
     let mut waiting = addresses.iter();
     let mut tried = FuturesUnordered::new();
@@ -132,14 +129,14 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
     }
 }
 
-/// A stream on which writing never fails: a receiver may answer and hang up before it has read
-/// everything, and then its answer is what counts. If there is none, reading tells of it.
-pub(super) struct ReadToTheEnd<T> {
+/// A stream on which writing never fails. A receiver may respond and close the connection before it
+/// has read the whole request, and then its response counts. If there is none, reading fails.
+pub(super) struct IgnoreWriteErrors<T> {
     stream: T,
     broken: bool,
 }
 
-impl<T> ReadToTheEnd<T> {
+impl<T> IgnoreWriteErrors<T> {
     pub(super) fn new(stream: T) -> Self {
         Self {
             stream,
@@ -148,7 +145,7 @@ impl<T> ReadToTheEnd<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for ReadToTheEnd<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for IgnoreWriteErrors<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -158,7 +155,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadToTheEnd<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for ReadToTheEnd<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for IgnoreWriteErrors<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Why an attempt got no answer, in words and in one stable word.
+//! Why an attempt got no response: a message, and a stable error class.
 
 use std::error::Error;
 use std::io;
@@ -9,74 +9,58 @@ use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::error_class::ErrorClass;
 use tableferry_telemetry::error_chain::chain;
 
-/// Why an attempt got no answer. No text repeats the URL, which may carry a token of the
-/// receiver's.
+/// No message repeats the URL, which may contain a token of the receiver.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The policy does not allow the URL, or any address of its name.
     #[error("the receiver is not allowed")]
     Forbidden(#[source] Forbidden),
-    /// The URL cannot be used.
     #[error("the URL cannot be used")]
     Url(#[source] Invalid),
-    /// An extra header cannot be sent.
     #[error("an extra header has a name or value that cannot be sent")]
     Header,
-    /// The name has no address, or it does not resolve.
-    #[error("the receiver's name was not found")]
+    #[error("the receiver's host name does not resolve")]
     NameNotFound(#[source] io::Error),
-    /// No connection could be made.
-    #[error("the connection could not be made")]
+    #[error("cannot connect to the receiver")]
     Connection(#[source] io::Error),
-    /// The receiver does not speak TLS, hangs up before it does, or its certificate is not valid.
-    #[error("the connection could not be secured")]
+    #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
-    /// Something was not done in time.
-    #[error("no answer in time: {}", .0.as_str())]
+    #[error("no response in time: timed out {}", .0.as_str())]
     TimedOut(Phase),
-    /// The connection broke off before an answer had come, or what came is no answer.
-    #[error("the connection was lost before there was an answer")]
+    /// The connection was closed before a response arrived, or the response is not valid HTTP.
+    #[error("the connection was lost before a response arrived")]
     Lost(#[source] hyper::Error),
 }
 
-/// What was waited for. The body of an answer is waited for too, but its status is known by then,
-/// and is what counts.
+/// What timed out. Reading the body is not a phase: the status is known by then, and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// The look-up of the name.
     Name,
-    /// The connection.
     Connect,
-    /// The TLS handshake.
     Tls,
-    /// The head of the answer, once the request was on its way.
+    /// Waiting for the head of the response, after the request was sent.
     Answer,
 }
 
 impl Phase {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Name => "its name was being looked up",
-            Self::Connect => "the connection was being made",
-            Self::Tls => "the connection was being secured",
-            Self::Answer => "the request was sent",
+            Self::Name => "looking up its host name",
+            Self::Connect => "connecting",
+            Self::Tls => "in the TLS handshake",
+            Self::Answer => "waiting for the response",
         }
     }
 }
 
-/// Why a receiver is not allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum Forbidden {
-    /// Its URL breaks a rule.
     #[error("its URL {0}")]
     Url(Invalid),
-    /// Its name leads to addresses, and none may be reached.
-    #[error("its name resolves to no address that may be reached")]
+    #[error("its host name resolves only to addresses that are not allowed")]
     Address,
 }
 
 impl SendError {
-    /// The class.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
@@ -98,10 +82,10 @@ impl SendError {
     }
 }
 
-/// What TLS did not like; nothing if it is no failure of TLS.
+/// `None` if the error is not a TLS error.
 fn of_tls(error: &io::Error) -> Option<ErrorClass> {
     use rustls::Error as Tls;
-    // What an I/O error wraps is not among its causes.
+    // The error inside an I/O error is not among its sources.
     Some(match error.get_ref()?.downcast_ref::<Tls>()? {
         Tls::InvalidCertificate(flaw) => match flaw {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -121,7 +105,7 @@ fn of_tls(error: &io::Error) -> Option<ErrorClass> {
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         ) => ErrorClass::TlsVersion,
-        // By RFC 8446 this alert says that no acceptable set of parameters was found.
+        // In RFC 8446 this alert means that no acceptable set of parameters was found.
         Tls::AlertReceived(
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
         )

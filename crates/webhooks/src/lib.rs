@@ -1,4 +1,4 @@
-//! Webhooks: signing by Standard Webhooks 1.0.0, and sending to addresses that callers chose.
+//! Webhooks: signs them by Standard Webhooks 1.0.0, and sends them to URLs that callers chose.
 
 mod client;
 mod dial;

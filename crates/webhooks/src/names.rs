@@ -1,5 +1,4 @@
-//! Looks up the names of receivers: whom to ask, and what may be said about a receiver before
-//! anything is sent to it.
+//! Looks up the host names of receivers, and checks a receiver when a caller names it.
 
 use std::fmt;
 use std::future::Future;
@@ -15,20 +14,19 @@ use tokio::time::timeout;
 use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::url::{UrlPolicy, WebhookUrl};
 
-/// A look-up that is under way.
 pub type LookUp = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Knows the addresses of names. Answers may change between two questions.
+/// Resolves host names. The result may change between two look-ups.
 pub trait Names: fmt::Debug + Send + Sync {
-    /// Asks for the addresses of a name. The future ends only when the look-up has.
+    /// The future ends only when the look-up has.
     fn look_up(&self, name: String) -> LookUp;
 }
 
-/// How many look-ups of the system run at once in a process: one for each attempt that a worker has
-/// in hand, and more. Each holds a thread, for half a minute if no server answers.
-const MOST_LOOK_UPS: usize = 600;
+/// Maximum number of concurrent look-ups per process: one per attempt that a worker may have in
+/// flight, and some more. Each needs a thread, for half a minute if no server answers.
+const MAX_LOOK_UPS: usize = 600;
 
-/// The names that the machine's own resolver knows: DNS, hosts file, search domains.
+/// The system's resolver: DNS, hosts file, search domains.
 #[derive(Debug, Clone)]
 pub struct SystemNames {
     free: Arc<Semaphore>,
@@ -37,7 +35,7 @@ pub struct SystemNames {
 impl Default for SystemNames {
     fn default() -> Self {
         Self {
-            free: Arc::new(Semaphore::new(MOST_LOOK_UPS)),
+            free: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
         }
     }
 }
@@ -48,8 +46,8 @@ impl Names for SystemNames {
         Box::pin(async move {
             let permit = free.acquire_owned().await.map_err(io::Error::other)?;
             let (answer, answered) = oneshot::channel();
-            // A thread of its own: nothing can end a look-up early, and neither the runtime's
-            // threads nor its end should wait for one.
+            // A thread of its own: a look-up cannot be cancelled, and neither the runtime's threads
+            // nor its shutdown should wait for one.
             std::thread::Builder::new()
                 .name("name look-up".to_owned())
                 .spawn(move || {
@@ -57,7 +55,7 @@ impl Names for SystemNames {
                         .to_socket_addrs()
                         .map(|all| all.map(|address| address.ip()).collect());
                     drop(permit);
-                    // Whoever asked may have given up.
+                    // The receiving end may have timed out.
                     let _ = answer.send(found);
                 })?;
             answered.await.map_err(io::Error::other)?
@@ -65,15 +63,15 @@ impl Names for SystemNames {
     }
 }
 
-/// How long a caller waits for the look-up of the name in a URL.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request waits for the look-up of the name in its URL.
+const VETTING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many look-ups callers may cause at once in a process: few enough to leave most of them to
-/// deliveries.
-const MOST_VETTED: usize = 32;
+/// Maximum number of concurrent look-ups for callers per process. Most of [`MAX_LOOK_UPS`] are left
+/// to deliveries.
+const MAX_VETTED: usize = 32;
 
-/// Judges the receiver in a request by the addresses of its name. Cheap to clone; clones share
-/// their bound.
+/// Checks the receiver in a request by the addresses of its host name. Cheap to clone; clones share
+/// the limit.
 #[derive(Debug, Clone)]
 pub struct Vetting {
     policy: UrlPolicy,
@@ -82,23 +80,19 @@ pub struct Vetting {
 }
 
 impl Vetting {
-    /// Judges by this policy.
     #[must_use]
     pub fn new(policy: UrlPolicy, names: Arc<dyn Names>) -> Self {
         Self {
             policy,
             names,
-            free: Arc::new(Semaphore::new(MOST_VETTED)),
+            free: Arc::new(Semaphore::new(MAX_VETTED)),
         }
     }
 
-    /// Refuses a URL whose name leads to an address that must not be reached. One such address is
-    /// enough: a receiver of the public internet has none. A name that is not known (yet), or not
-    /// within two seconds, passes, as it does when many are being looked up at this moment: each
-    /// delivery looks again, and connects only to what is allowed then.
-    ///
-    /// # Errors
-    /// The policy forbids the URL, or an address of its name.
+    /// Refuses a URL that the policy forbids, or whose host name has an address that the policy
+    /// forbids. One such address is enough: a receiver on the public internet has none. A name that
+    /// does not resolve within two seconds passes, and so does any name while [`MAX_VETTED`]
+    /// look-ups run: each delivery checks again, and connects only to permitted addresses.
     pub async fn vet(&self, url: &WebhookUrl) -> Result<(), Invalid> {
         url.check(&self.policy)?;
         let Some(name) = url.name().filter(|name| !self.policy.trusts_name(name)) else {
@@ -108,13 +102,13 @@ impl Vetting {
             return Ok(());
         };
         let looking = self.names.look_up(name.to_owned());
-        // A task of its own, so that the permit is held until the look-up has really ended.
+        // A task of its own, so that the permit is held until the look-up ends.
         let found = tokio::spawn(async move {
             let found = looking.await;
             drop(permit);
             found
         });
-        let Ok(Ok(Ok(found))) = timeout(PATIENCE, found).await else {
+        let Ok(Ok(Ok(found))) = timeout(VETTING_TIMEOUT, found).await else {
             return Ok(());
         };
         if found
@@ -124,8 +118,8 @@ impl Vetting {
             return Ok(());
         }
         Err(Invalid::new(
-            "must name a host whose addresses are all public; this one's are not \
-             (the operator may allow it with TABLEFERRY_WEBHOOK_ALLOW_HOSTS)",
+            "must have a host whose addresses are all public; this host has others \
+             (the operator can allow it with TABLEFERRY_WEBHOOK_ALLOW_HOSTS)",
         ))
     }
 }

@@ -1,5 +1,5 @@
-//! What is kept of a receiver's answer, and how little of it is read: a receiver may send anything,
-//! at any length and pace.
+//! Reads a receiver's response: only its first part, because a receiver may send anything, at any
+//! length and speed.
 
 use std::time::Duration;
 
@@ -12,35 +12,29 @@ use tokio::time::{Instant, timeout_at};
 use tableferry_domain::retry_after::retry_after;
 use tableferry_domain::timestamp::Timestamp;
 
-/// How much of a body is read. A receiver that says a little more than it should can still say it
-/// to the end.
-const READ_BYTES: usize = 64 * 1024;
+/// The longest part of a body that is read. More than is kept, so that most receivers can send their
+/// whole body.
+const MAX_READ_BYTES: usize = 64 * 1024;
 
-/// How much of a body is kept.
-const KEPT_BYTES: usize = 4 * 1024;
+const MAX_KEPT_BYTES: usize = 4 * 1024;
 
-/// A receiver's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The status; any 2xx means delivered.
+    /// Any 2xx means delivered.
     pub status_code: u16,
-    /// After how long the receiver wants to be asked again.
+    /// The `Retry-After` header.
     pub retry_after: Option<Duration>,
-    /// How the body begins: its first 4 KiB as UTF-8, without NUL characters; what is no UTF-8 is
-    /// replaced.
+    /// The first 4 KiB of the body as UTF-8, without NUL characters. Invalid bytes are replaced.
     pub excerpt: String,
 }
 
-/// Reads an answer whose head has come. The body is read until it ends, breaks off, is long enough,
-/// or `deadline` comes; none of these changes what the head has said. `now_s` is in seconds since
-/// the Unix epoch.
+/// Reads the rest of a response whose head has arrived. The body is read until it ends, breaks off,
+/// is long enough, or `deadline` passes; none of these changes the status. `now_s` is in seconds
+/// since the Unix epoch.
 pub async fn read(mut response: Response<Incoming>, deadline: Instant, now_s: i64) -> Answer {
     let status_code = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "seconds of this age of the world"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
         retry_after(
             value.to_str().ok()?,
             Timestamp::from_unix_seconds(now_s as f64)?,
@@ -53,16 +47,15 @@ pub async fn read(mut response: Response<Incoming>, deadline: Instant, now_s: i6
     }
 }
 
-/// A body that comes in pieces.
 trait Body {
-    /// The next piece; `None` when it has ended or broken off.
+    /// The next piece. `None` at the end, and when the body breaks off.
     fn next(&mut self) -> impl Future<Output = Option<impl AsRef<[u8]> + Send>> + Send;
 }
 
 impl Body for Incoming {
     async fn next(&mut self) -> Option<impl AsRef<[u8]> + Send> {
         loop {
-            // Trailers are no part of the body.
+            // Trailers are not part of the body.
             if let Ok(data) = self.frame().await?.ok()?.into_data() {
                 return Some(data);
             }
@@ -70,18 +63,17 @@ impl Body for Incoming {
     }
 }
 
-/// Reads a body piece by piece, and keeps its beginning.
 async fn excerpt(body: &mut impl Body, deadline: Instant) -> String {
     let (mut kept, mut read) = (Vec::new(), 0);
-    while read < READ_BYTES {
+    while read < MAX_READ_BYTES {
         let Ok(Some(piece)) = timeout_at(deadline, body.next()).await else {
             break;
         };
         let piece = piece.as_ref();
-        kept.extend_from_slice(&piece[..piece.len().min(KEPT_BYTES - kept.len())]);
+        kept.extend_from_slice(&piece[..piece.len().min(MAX_KEPT_BYTES - kept.len())]);
         read += piece.len();
     }
-    let end = if read > KEPT_BYTES {
+    let end = if read > MAX_KEPT_BYTES {
         whole_characters(&kept)
     } else {
         kept.len()
@@ -89,7 +81,7 @@ async fn excerpt(body: &mut impl Body, deadline: Instant) -> String {
     String::from_utf8_lossy(&kept[..end]).replace('\0', "")
 }
 
-/// Where the last whole character ends, so that a cut leaves no half one.
+/// The length up to the end of the last complete character.
 fn whole_characters(bytes: &[u8]) -> usize {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => error.valid_up_to(),
@@ -150,7 +142,7 @@ mod tests {
             excerpt_of(cut.to_vec()).await.0,
             format!("x{}", "\u{fc}".repeat(2047))
         );
-        // A body that ends within a character is told as it is.
+        // A body that ends within a character is not cut.
         assert_eq!(excerpt_of(vec![b"ok\xc3".to_vec()]).await.0, "ok\u{fffd}");
     }
 

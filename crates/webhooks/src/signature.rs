@@ -1,6 +1,6 @@
 //! The `webhook-signature` of Standard Webhooks 1.0.0, over `{id}.{timestamp}.{body}`: `v1` is
 //! HMAC-SHA256 with a secret that the receiver shares, `v1a` is ed25519 with a key of this service,
-//! whose public half anybody may fetch.
+//! whose public key anyone may fetch.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -11,17 +11,15 @@ use sha2::Sha256;
 use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::secret::WebhookSecret;
 
-/// How long the private half of an ed25519 key is.
+/// The length of an ed25519 private key.
 pub const SEED_BYTES: usize = 32;
 
-/// An ed25519 key pair.
 #[derive(Debug)]
 pub struct SigningKey {
     pair: Ed25519KeyPair,
 }
 
 impl SigningKey {
-    /// From its private half.
     #[must_use]
     pub fn from_seed(seed: &[u8; SEED_BYTES]) -> Self {
         #[expect(clippy::expect_used, reason = "any 32 bytes are the seed of a key")]
@@ -30,10 +28,8 @@ impl SigningKey {
         Self { pair }
     }
 
-    /// Reads the private half: `whsk_` and the base64 of its 32 bytes.
-    ///
-    /// # Errors
-    /// It is something else. The sentence does not repeat it.
+    /// Parses the private key: `whsk_` and the base64 of its 32 bytes. The error does not repeat the
+    /// text.
     pub fn parse_private(text: &str) -> Result<Self, Invalid> {
         let wrong = || Invalid::new("must be \"whsk_\" followed by the base64 of 32 bytes");
         let bytes = text
@@ -43,22 +39,22 @@ impl SigningKey {
         Ok(Self::from_seed(&bytes.try_into().map_err(|_| wrong())?))
     }
 
-    /// The private half as text.
+    /// The private key as text: `whsk_` and the base64 of its 32 bytes.
     #[must_use]
     pub fn private_text(seed: &[u8; SEED_BYTES]) -> String {
         format!("whsk_{}", BASE64.encode(seed))
     }
 
-    /// The public half: `whpk_` and the base64 of its 32 bytes.
+    /// The public key as text: `whpk_` and the base64 of its 32 bytes.
     #[must_use]
     pub fn public_text(&self) -> String {
         format!("whpk_{}", BASE64.encode(self.pair.public_key().as_ref()))
     }
 }
 
-/// The whole header: one `v1` for each secret, then one `v1a` for each key, separated by blanks.
-/// `timestamp_s` is the time of the attempt in seconds since the Unix epoch; `body` are the exact
-/// bytes that are sent.
+/// The header's value: one `v1` per secret, then one `v1a` per key, separated by spaces.
+/// `timestamp_s` is the time of the attempt in seconds since the Unix epoch; `body` is exactly what
+/// is sent.
 #[must_use]
 pub fn sign(
     secrets: &[WebhookSecret],

@@ -1,10 +1,10 @@
-//! Seals what must not lie in the database in clear: secrets, private keys and headers that may
-//! hold tokens.
+//! Encrypts ("seals") what must not be stored in clear text: secrets, private keys, and headers that
+//! may contain tokens.
 //!
-//! AES-256-GCM-SIV with a random nonce for each sealing. The operator's keys come from the
-//! settings; the first one seals, all of them open, so that a key can be replaced. Sealed text
-//! names its key by the beginning of the key's SHA-256. Without a key things are kept in clear,
-//! marked as such; the process says so when it starts, and seals them when it gets a key.
+//! AES-256-GCM-SIV with a random nonce each time. The operator's keys come from the settings: the
+//! first one seals, and all of them open, so that a key can be replaced. Sealed text names its key
+//! by the first digits of the key's SHA-256. Without a key, text is stored in clear and marked so;
+//! the process logs a warning when it starts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,20 +18,19 @@ use tableferry_domain::hex::hex;
 use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::secret::{Sealed, WebhookSecret};
 
-/// What sealed text begins with.
+/// The prefix of sealed text.
 const SEALED: &str = "sealed:";
 
-/// What text in clear begins with, unless it is a secret that says by itself what it is.
+/// The prefix of text in clear. Secrets from before there were keys have none.
 const CLEAR: &str = "clear:";
 
-/// Seals and opens. Cheap to clone.
+/// Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Vault {
     /// The first one seals.
     keys: Arc<[VaultKey]>,
 }
 
-/// One key of the operator's.
 #[derive(Clone)]
 pub struct VaultKey {
     /// Eight hexadecimal digits of its SHA-256.
@@ -39,32 +38,27 @@ pub struct VaultKey {
     key: Arc<RandomizedNonceKey>,
 }
 
-/// Why something cannot be opened. No message holds what is in it.
+/// No message repeats the sealed text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// It was sealed with a key that is not among the operator's.
-    #[error("it is sealed with key {0}, which TABLEFERRY_ENCRYPTION_KEY does not hold")]
+    #[error("it is sealed with key {0}, which is not in TABLEFERRY_ENCRYPTION_KEY")]
     UnknownKey(String),
-    /// The key does not open it, or it is malformed: the row was changed.
     #[error("it cannot be opened: the row was changed by hand or is damaged")]
     Damaged,
 }
 
 impl VaultKey {
-    /// A key as text, for the settings.
+    /// A key as text, as in the settings.
     #[must_use]
     pub fn text(bytes: &[u8; 32]) -> String {
         BASE64.encode(bytes)
     }
 
-    /// Reads a key: the base64 of 32 random bytes.
-    ///
-    /// # Errors
-    /// It is something else. The sentence does not repeat it.
+    /// Parses the base64 of 32 random bytes. The error does not repeat the text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong = || {
             Invalid::new(
-                "must be the base64 of 32 random bytes (openssl rand -base64 32); several are separated by commas, the first one seals",
+                "must be the base64 of 32 random bytes (openssl rand -base64 32). Separate several keys by commas; the first one encrypts",
             )
         };
         let bytes = BASE64.decode(text.trim()).map_err(|_| wrong())?;
@@ -78,19 +72,18 @@ impl VaultKey {
 }
 
 impl Vault {
-    /// A vault of these keys.
     #[must_use]
     pub fn new(keys: &[VaultKey]) -> Self {
         Self { keys: keys.into() }
     }
 
-    /// Whether there is a key to seal with.
+    /// Whether there is a key.
     #[must_use]
     pub fn seals(&self) -> bool {
         !self.keys.is_empty()
     }
 
-    /// What text that is sealed with the current key begins with; `None` without a key.
+    /// The prefix of text that is sealed with the current key. `None` without a key.
     #[must_use]
     pub fn current_prefix(&self) -> Option<String> {
         self.keys
@@ -98,11 +91,10 @@ impl Vault {
             .map(|key| format!("{SEALED}{}:", key.name))
     }
 
-    /// Seals a text.
     #[must_use]
     pub fn seal(&self, text: &str) -> Sealed {
         let Some(VaultKey { name, key }) = self.keys.first() else {
-            return Sealed::known(format!("{CLEAR}{text}"));
+            return Sealed::from_text(format!("{CLEAR}{text}"));
         };
         let mut bytes = text.as_bytes().to_vec();
         #[expect(
@@ -114,13 +106,9 @@ impl Vault {
             .expect("a short text can be sealed");
         let mut whole = nonce.as_ref().to_vec();
         whole.append(&mut bytes);
-        Sealed::known(format!("{SEALED}{name}:{}", BASE64.encode(whole)))
+        Sealed::from_text(format!("{SEALED}{name}:{}", BASE64.encode(whole)))
     }
 
-    /// Opens what was sealed.
-    ///
-    /// # Errors
-    /// Its key is not here, or it is damaged.
     pub fn open(&self, sealed: &Sealed) -> Result<String, VaultError> {
         let Some(rest) = sealed.as_str().strip_prefix(SEALED) else {
             // Before there were keys, a secret was stored as it is.
@@ -149,10 +137,7 @@ impl Vault {
         String::from_utf8(text.to_vec()).map_err(|_| VaultError::Damaged)
     }
 
-    /// Opens a secret that signs.
-    ///
-    /// # Errors
-    /// As [`Vault::open`].
+    /// Opens a signing secret.
     pub fn open_secret(&self, sealed: &Sealed) -> Result<WebhookSecret, VaultError> {
         WebhookSecret::parse(&self.open(sealed)?).map_err(|_| VaultError::Damaged)
     }
@@ -218,7 +203,7 @@ mod tests {
         let clear = vault(&[]).seal("hunter2");
         assert_eq!(clear.as_str(), "clear:hunter2");
         assert_eq!(vault(&[ONE]).open(&clear).unwrap(), "hunter2");
-        let before = Sealed::known("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned());
+        let before = Sealed::from_text("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned());
         assert!(vault(&[ONE]).open_secret(&before).is_ok());
     }
 
@@ -240,7 +225,10 @@ mod tests {
             "sealed:x:",
             "sealed:630dcd29:AAAA",
         ] {
-            assert!(vault.open(&Sealed::known(bad.to_owned())).is_err(), "{bad}");
+            assert!(
+                vault.open(&Sealed::from_text(bad.to_owned())).is_err(),
+                "{bad}"
+            );
         }
         assert!(!format!("{vault:?} {sealed:?}").contains("hunter2"));
         for bad in [

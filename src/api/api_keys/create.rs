@@ -1,77 +1,75 @@
 //! `POST /v1/api-keys`.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
-use crate::api::fields::{Errors, Fields};
-use crate::api::guard::Calling;
-use crate::api::problem::{FieldError, Problem, ProblemType};
-use crate::api::problem_docs::problems;
-use crate::api::query::Query;
+use crate::api::caller::RequestCaller;
+use crate::api::fields::{self, body};
+use crate::api::problem::docs::BodyProblems;
+use crate::api::problem::{FieldError, Problem};
+use crate::api::query::NoQuery;
 use crate::api::shown_once::created_with_secret;
+use crate::api_types::api_key::ApiKeyView;
 use crate::domain::caller::Grant;
-use crate::domain::caller::allow::{AllowList, MOST_PATTERNS, Pattern};
-use crate::domain::caller::api_key::{ApiKey, ApiKeyView, KeyName, NewApiKey, rate_per_s};
+use crate::domain::caller::allow::{AllowList, MAX_PATTERNS, Pattern};
+use crate::domain::caller::api_key::{ApiKey, KeyName, NewApiKey, rate_per_s};
 use crate::domain::caller::scope::{Scope, Scopes};
 use crate::domain::invalid::Invalid;
 use crate::domain::timestamp::Timestamp;
 
-/// A new API key.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateApiKey {
-    /// What it is called: in `created_by`, in logs, in lists. No two keys ever have the same, also
-    /// if one is revoked.
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        pattern = "^[A-Za-z0-9_.@-]+$",
-        example = "orders-team"
-    )]
-    pub name: String,
-    /// What its bearer may do; `admin` is everything.
-    #[schema(min_items = 1, max_items = 4)]
-    pub scopes: Vec<Scope>,
-    /// The tables that it holds for: ARNs in which `*` stands for any text. Left out, all. Not with
-    /// `webhooks:manage` or `admin`.
-    #[schema(max_items = 100)]
-    pub table_arns: Option<Vec<String>>,
-    /// The buckets that it holds for, in the same way.
-    #[schema(max_items = 100)]
-    pub s3_buckets: Option<Vec<String>>,
-    /// Requests a second in the long run, from each process of the service; left out, what the
-    /// service gives everybody.
-    #[schema(minimum = 0.01, maximum = 100_000)]
-    pub rate_limit_per_s: Option<f64>,
-    /// When it stops to work (RFC 3339, any offset); left out, never.
-    #[schema(format = DateTime)]
-    pub expires_at: Option<String>,
+body! {
+    /// A new API key.
+    pub struct CreateApiKey, read as CreateApiKeyFields {
+        /// The name of the key in `created_by`, logs and lists. No other key may ever have had it,
+        /// even if that key is revoked.
+        #[schema(
+            min_length = 1,
+            max_length = 100,
+            pattern = "^[A-Za-z0-9_.@-]+$",
+            example = "orders-team"
+        )]
+        pub name: String,
+        /// What the key permits; `admin` includes every scope.
+        #[schema(min_items = 1, max_items = 4)]
+        pub scopes: Vec<Scope>,
+        /// The tables that the key allows: ARNs in which `*` matches any text. Default: all tables.
+        /// Not allowed with `webhooks:manage` or `admin`.
+        #[schema(max_items = 100)]
+        pub table_arns: Option<Vec<String>>,
+        /// The buckets that the key allows: names in which `*` matches any text. Default: all
+        /// buckets. Not allowed with `webhooks:manage` or `admin`.
+        #[schema(max_items = 100)]
+        pub s3_buckets: Option<Vec<String>>,
+        /// The rate limit of the key, in requests per second on average, for each process of the
+        /// service. Default: the service's limit for every caller.
+        #[schema(minimum = 0.01, maximum = 100_000)]
+        pub rate_limit_per_s: Option<f64>,
+        /// When the key expires (RFC 3339, any offset). Default: never.
+        #[schema(format = DateTime)]
+        pub expires_at: Option<String>,
+    }
 }
 
-/// An API key, with the key itself, which is shown this once.
+/// A new API key with the key itself, which is returned only this once.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApiKeyWithSecret {
-    /// Its record.
+    /// The record of the key.
     #[serde(flatten)]
     pub api_key: ApiKeyView,
-    /// The key: send it as `Authorization: Bearer …`. Shown now and never again.
+    /// The key: send it as `Authorization: Bearer …`. It is never returned again.
     #[schema(example = "tferry_5f3a9c0d1b2e_0123456789abcdef0123456789abcdef0123456702468ace")]
     pub key: String,
 }
 
-problems! {
-    /// What can go wrong.
-    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
-}
-
-/// Make an API key
+/// Create an API key
 ///
-/// The answer holds the key itself, which is shown this once: only a hash of it is kept.
+/// The response contains the key itself. It is returned only this once, because only its hash is
+/// stored.
 #[utoipa::path(
     post,
     path = "/v1/api-keys",
@@ -84,40 +82,32 @@ problems! {
         "s3_buckets": ["orders-exports"],
     })),
     responses(
-        (status = 201, description = "Made", body = ApiKeyWithSecret, headers(("Location" = String, description = "Its record's URL")),
+        (status = 201, description = "Created", body = ApiKeyWithSecret, headers(("Location" = String, description = "The URL of the key's record")),
             links(
                 ("Get" = (operation_id = "get_api_key", parameters(("id" = "$response.body#/id")))),
                 ("Revoke" = (operation_id = "revoke_api_key", parameters(("id" = "$response.body#/id")))),
             )),
-        CreateProblems
+        BodyProblems
     )
 )]
 pub async fn create_api_key(
     State(state): State<ApiState>,
-    RawQuery(query): RawQuery,
-    calling: Calling,
+    _: NoQuery,
+    caller: RequestCaller,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    Query::of(query.as_deref()).finish()?;
-    let now = state.chance.now();
-    let said = read(&body, now)?;
-    let secret = state.chance.api_key_secret();
-    let key = ApiKey::new(
-        state.chance.ordered_id(),
-        &secret,
-        said,
-        calling.name(),
-        now,
-    );
+    let now = state.clock.now();
+    let new = read(&body, now)?;
+    let secret = state.clock.api_key_secret();
+    let key = ApiKey::new(state.clock.ordered_id(), &secret, new, caller.name(), now);
     if !state.store.add_api_key(&key, &secret.hash()).await? {
         let taken =
             Invalid::new("is the name of another key, which may be revoked; choose another name");
-        return Err(Problem::with_errors(
-            ProblemType::ValidationFailed,
-            vec![FieldError::new("/name", &taken)],
-        ));
+        return Err(Problem::invalid_fields(vec![FieldError::new(
+            "/name", &taken,
+        )]));
     }
-    tracing::info!(api_key.id = %key.id, api_key.name = key.name.as_str(), caller.name = calling.logged(), "API key created");
+    tracing::info!(api_key.id = %key.id, api_key.name = key.name.as_str(), caller.name = caller.logged(), "API key created");
     let body = ApiKeyWithSecret {
         api_key: ApiKeyView::from(&key),
         key: secret.expose().to_owned(),
@@ -125,44 +115,35 @@ pub async fn create_api_key(
     Ok(created_with_secret("/v1/api-keys", key.id, &body))
 }
 
-/// Reads the body.
-///
-/// # Errors
-/// A problem with every field that is wrong.
+/// Reads the body, and reports every field that is invalid.
 pub fn read(body: &Map<String, Value>, now: Timestamp) -> Result<NewApiKey, Problem> {
-    let mut errors = Errors::new();
-    let mut fields = Fields::of(body, "");
-    let name = fields.required_text("name", &mut errors, KeyName::parse);
-    let scopes = fields.texts("scopes", MOST_PATTERNS, &mut errors, Scope::parse);
-    let tables = fields.texts("table_arns", MOST_PATTERNS, &mut errors, Pattern::of_table);
-    let buckets = fields.texts("s3_buckets", MOST_PATTERNS, &mut errors, Pattern::of_bucket);
-    let rate_per_s = fields.number("rate_limit_per_s", &mut errors, rate_per_s);
-    let expires_at = fields.text("expires_at", &mut errors, |text| {
-        let at = Timestamp::parse(text)?;
-        if at > now {
-            Ok(at)
-        } else {
-            Err(Invalid::new("must be in the future"))
-        }
-    });
-    fields.finish(&mut errors);
-    let grant = Grant::new(Scopes::of(scopes), AllowList::new(tables, buckets));
-    let grant = grant.map_err(|e| {
-        // A scope that is none was told already.
-        if errors
-            .iter()
-            .all(|error| !error.pointer.starts_with("/scopes"))
+    fields::read::<CreateApiKey, _>(body, |body| {
+        let name = body.name.text(KeyName::parse);
+        let scopes = body.scopes.texts(MAX_PATTERNS, Scope::parse);
+        let tables = body.table_arns.texts(MAX_PATTERNS, Pattern::for_table);
+        let buckets = body.s3_buckets.texts(MAX_PATTERNS, Pattern::for_bucket);
+        let rate_per_s = body.rate_limit_per_s.number(rate_per_s);
+        let expires_at = body.expires_at.text(|text| {
+            let at = Timestamp::parse(text)?;
+            if at > now {
+                Ok(at)
+            } else {
+                Err(Invalid::new("must be in the future"))
+            }
+        });
+        let allow = AllowList::new(tables, buckets);
+        let grant = Grant::new(Scopes::from_scopes(scopes), allow);
+        // An invalid scope was reported already.
+        if let Err(invalid) = &grant
+            && !body.scopes.is_refused()
         {
-            errors.push(FieldError::new("/scopes", &e));
+            body.scopes.refuse(invalid);
         }
-    });
-    match (name, grant) {
-        (Some(name), Ok(grant)) if errors.is_empty() => Ok(NewApiKey {
-            name,
-            grant,
+        Some(NewApiKey {
+            name: name?,
+            grant: grant.ok()?,
             rate_per_s,
             expires_at,
-        }),
-        _ => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
-    }
+        })
+    })
 }

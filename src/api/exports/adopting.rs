@@ -1,28 +1,28 @@
-//! Adopts one export that was started elsewhere: AWS describes it, and its record is stored if
-//! nobody here has one.
+//! Adopts one export that was started elsewhere: AWS describes it, and a record is stored unless
+//! there is one.
 
-use crate::api::guard::Calling;
+use crate::api::caller::RequestCaller;
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::{ApiState, trace};
-use crate::domain::adopt::adopt;
-use crate::domain::arn::{ExportArn, TableArn};
-use crate::domain::aws_failure::{AwsFailure, FailureClass};
-use crate::domain::doubt::after_search;
-use crate::domain::estimate::estimate;
-use crate::domain::event::EventKind;
+use crate::domain::aws::arn::{ExportArn, TableArn};
+use crate::domain::aws::failure::{AwsFailure, FailureClass};
 use crate::domain::export::Export;
+use crate::domain::export::adopt::adopt;
+use crate::domain::export::estimate::estimate;
+use crate::domain::export::event::EventKind;
 use crate::domain::invalid::Invalid;
-use crate::domain::step::{Claimed, Surroundings};
+use crate::domain::lifecycle::doubt::after_search;
+use crate::domain::lifecycle::outcome::{Claimed, StepContext};
 use crate::store::StoreError;
 use crate::store::accept::Acceptance;
 use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 
-/// What became of an export that was to be adopted.
+/// The result of an adoption.
 #[derive(Debug)]
 pub(super) enum Adoption {
-    /// It has a record now.
+    /// A record was created.
     Adopted(Box<Export>),
-    /// It had one.
+    /// The export had a record already.
     Known(Box<Export>),
 }
 
@@ -31,9 +31,9 @@ pub(super) enum Adoption {
 pub(super) enum NotAdopted {
     /// AWS did not describe it.
     Aws(AwsFailure),
-    /// AWS's description lacks what a record needs.
+    /// AWS's description lacks values that a record needs.
     Unusable(Invalid),
-    /// Its bucket is not the caller's.
+    /// The caller may not name its bucket.
     Forbidden(Box<Problem>),
     /// The database does not answer.
     Store(StoreError),
@@ -58,7 +58,7 @@ impl From<NotAdopted> for Problem {
     }
 }
 
-/// A call of AWS that a caller waited for and that gave nothing: `what` is what AWS was to do.
+/// The answer if a call of AWS failed; `what` is what AWS was asked to do.
 pub(super) fn of_aws(failure: &AwsFailure, what: &str) -> Problem {
     if matches!(
         failure.class,
@@ -77,15 +77,15 @@ pub(super) fn of_aws(failure: &AwsFailure, what: &str) -> Problem {
     )
 }
 
-/// Adopts the export of this ARN, of which no record bears the ARN.
+/// Adopts the export of this ARN, which no record has.
 pub(super) async fn adopt_one(
     state: &ApiState,
-    calling: &Calling,
+    caller: &RequestCaller,
     table_arn: &TableArn,
     arn: &ExportArn,
 ) -> Result<Adoption, NotAdopted> {
     let check = |export: &Export| {
-        calling
+        caller
             .check_adoption(&export.request)
             .map_err(|problem| NotAdopted::Forbidden(Box::new(problem)))
     };
@@ -94,8 +94,8 @@ pub(super) async fn adopt_one(
         .describe(table_arn, arn)
         .await
         .map_err(NotAdopted::Aws)?;
-    // One of our own of which AWS's answer has not arrived here: its worker will hear of it, unless
-    // it timed out and the search has ended.
+    // This service started the export, but has not got AWS's answer yet: its worker will find it,
+    // unless it timed out and the search has ended.
     if let Some(token) = &described.client_token
         && let Some(known) = state
             .store
@@ -103,42 +103,42 @@ pub(super) async fn adopt_one(
             .await?
     {
         check(&known)?;
-        let around = Surroundings {
-            now: state.chance.now(),
-            jitter: state.chance.jitter(),
+        let context = StepContext {
+            now: state.clock.now(),
+            jitter: state.clock.jitter(),
             bounds: state.poll_bounds,
         };
         let found =
-            |claimed: &Claimed| after_search(claimed, Ok(Some(described.clone())), None, &around);
+            |claimed: &Claimed| after_search(claimed, Ok(Some(described.clone())), None, &context);
         let settled = state
             .store
             .settle_doubt(
                 known.id,
                 found,
-                calling.name().as_ref(),
-                state.chance.delivery_id(),
+                caller.name().as_ref(),
+                state.clock.delivery_id(),
             )
             .await?;
         if settled.is_some() {
-            state.exports_due.notify_one();
+            state.signals.export_due.send();
         }
         return Ok(Adoption::Known(Box::new(settled.unwrap_or(known))));
     }
     let mut export = adopt(
-        state.chance.export_id(),
+        state.clock.export_id(),
         table_arn.clone(),
         &described,
-        state.chance.now(),
+        state.clock.now(),
     )
     .map_err(NotAdopted::Unusable)?;
     check(&export)?;
-    export.created_by = calling.name();
+    export.created_by = caller.name();
     let past = state.store.past_exports(&export.request, None).await?;
     export.estimate = Some(estimate(
         &export.request.kind,
         &past,
         None,
-        state.prices.of(table_arn.region()),
+        state.prices.per_gb(table_arn.region()),
     ));
     export.trace_parent = trace::current();
     let detail = format!("adopted {}", arn.as_str());
@@ -150,7 +150,7 @@ pub(super) async fn adopt_one(
         return Ok(Adoption::Known(known));
     }
     metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Imported.as_str()).increment(1);
-    tracing::info!(export.id = %export.id, export.arn = arn.as_str(), caller.name = calling.logged(), "export adopted");
-    state.exports_due.notify_one();
+    tracing::info!(export.id = %export.id, export.arn = arn.as_str(), caller.name = caller.logged(), "export adopted");
+    state.signals.export_due.send();
     Ok(Adoption::Adopted(Box::new(export)))
 }

@@ -8,61 +8,59 @@ use serde_json::Value;
 use super::preflight;
 use super::request::{self, CreateExport};
 use super::respond::{respond_with_location, wait_for_end};
+use super::vetting::vet_callback;
 use crate::api::body::JsonObject;
-use crate::api::guard::Calling;
+use crate::api::caller::RequestCaller;
 use crate::api::prefer::Wait;
+use crate::api::problem::docs::problems;
 use crate::api::problem::{Problem, ProblemType};
-use crate::api::problem_docs::problems;
 use crate::api::query::{Query, boolean};
 use crate::api::{ApiState, trace};
-use crate::domain::estimate::{Estimate, estimate};
-use crate::domain::event::EventKind;
+use crate::api_types::export::ExportView;
+use crate::domain::export::attempt::Attempt;
+use crate::domain::export::event::EventKind;
+use crate::domain::export::request::ExportRequest;
 use crate::domain::export::{Export, ExportState, Origin};
 use crate::domain::fingerprint::fingerprint;
-use crate::domain::request::ExportRequest;
-use crate::domain::retry::Attempt;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::view::ExportView;
 use crate::store::accept::{Acceptance, KeyedRequest};
 use crate::telemetry::metrics_catalog::EXPORT_EVENTS;
 
-/// Says that the answer is that of an earlier request with the same key.
+/// `true` if the response is that of an earlier request with the same key.
 pub(in crate::api) const IDEMPOTENT_REPLAYED: HeaderName =
     HeaderName::from_static("idempotent-replayed");
 
-problems! {
-    /// What can go wrong.
-    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, PreflightFailed, IdempotencyKeyReused, Internal, Unavailable
-}
+problems!(CreateProblems = BODY, PreflightFailed, IdempotencyKeyReused);
 
-/// Ask for an export
+/// Create an export
 ///
-/// The request is checked by every rule that can be checked without AWS, stored, and answered with
-/// 202 at once; AWS is asked in the background. With an `Idempotency-Key` the request is safe to
-/// repeat: the same key and body answer the same export.
+/// The request is checked by every rule that needs no call to AWS, stored, and answered with 202 at
+/// once. The export is started at AWS in the background. With an `Idempotency-Key` the request is
+/// safe to repeat: the same key and body return the same export.
 #[utoipa::path(
     post,
     path = "/v1/exports",
     tag = "Exports",
     security(("bearer" = ["exports:write"])),
+    extensions(("x-asks-aws" = json!("preflight"))),
     params(
-        ("preflight" = Option<bool>, Query, nullable = false, description = "Ask AWS first, and store nothing if a check fails; see POST /v1/exports/preflight"),
-        ("Idempotency-Key" = Option<String>, Header, nullable = false, description = "1 to 255 visible ASCII characters of your choice; the same key with another body is refused", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
-        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds (at most 50, unless the operator has set another maximum; `Preference-Applied` says what was honoured) for the end; the answer is 200 if it came"),
+        ("preflight" = Option<bool>, Query, nullable = false, description = "Run the checks of POST /v1/exports/preflight first, and store nothing if one fails"),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, description = "1 to 255 visible ASCII characters of your choice. The same key with a different body is rejected", max_length = 255, min_length = 1, pattern = "^[!-~]+$"),
+        ("Prefer" = Option<String>, Header, nullable = false, description = "`wait=N`: wait up to N seconds for the export to end, at most 50 unless the operator has set another maximum. `Preference-Applied` gives the wait that was used. The status is 200 if the export ended"),
     ),
-    request_body(content = CreateExport, description = "What to export and where to; at most 256 KiB", example = json!({
+    request_body(content = CreateExport, description = "What to export and where to, at most 256 KiB", example = json!({
         "table_arn": "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",
         "s3_bucket": "tableferry-exports",
         "s3_prefix": "daily",
         "labels": {"team": "orders"},
     })),
     responses(
-        (status = 202, description = "Accepted: stored, and worked on from now on", body = ExportView,
+        (status = 202, description = "The export was stored and will be started", body = ExportView,
             headers(
                 ("Location" = String, description = "The export's URL"),
                 ("Retry-After" = u32, description = "Seconds to wait before polling again"),
-                ("Preference-Applied" = String, description = "The wait that was honoured"),
-                ("Idempotent-Replayed" = bool, description = "`true` if the key was known: this is the export it stands for; else absent"),
+                ("Preference-Applied" = String, description = "The wait that was used"),
+                ("Idempotent-Replayed" = bool, description = "`true` if the key was used before and this is its export; otherwise absent"),
             ),
             links(
                 ("Get" = (operation_id = "get_export", parameters(("id" = "$response.body#/id")))),
@@ -70,11 +68,11 @@ problems! {
                 ("Events" = (operation_id = "list_export_events", parameters(("id" = "$response.body#/id")))),
                 ("Delete" = (operation_id = "delete_export", parameters(("id" = "$response.body#/id")))),
             )),
-        (status = 200, description = "It ended within the wait that `Prefer` asked for", body = ExportView,
+        (status = 200, description = "The export ended within the wait of `Prefer`", body = ExportView,
             headers(
                 ("Location" = String, description = "The export's URL"),
-                ("Preference-Applied" = String, description = "The wait that was honoured"),
-                ("Idempotent-Replayed" = bool, description = "`true` if the key was known: this is the export it stands for; else absent"),
+                ("Preference-Applied" = String, description = "The wait that was used"),
+                ("Idempotent-Replayed" = bool, description = "`true` if the key was used before and this is its export; otherwise absent"),
             )),
         CreateProblems
     )
@@ -82,44 +80,44 @@ problems! {
 pub async fn create_export(
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
-    calling: Calling,
+    caller: RequestCaller,
     Wait(waited): Wait,
     headers: HeaderMap,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    let mut query = Query::of(query.as_deref());
+    let mut query = Query::from_raw(query.as_deref());
     let preflight = query.one("preflight", boolean).unwrap_or(false);
     query.finish()?;
-    let now = state.chance.now();
+    let now = state.clock.now();
     let request = request::read(&body, &state.callbacks, &state.vault, now)
-        .and_then(|request| calling.check(&request).map(|()| request));
-    let request = vetted(&state, request).await;
+        .and_then(|request| caller.check(&request).map(|()| request));
+    let request = vet_callback(&state, request).await;
     let key = idempotency_key(&headers)?.map(|key| KeyedRequest {
         key,
         fingerprint: fingerprint(&Value::Object(body)),
     });
-    drop(headers); // they hold the connection's buffer that they were read into
+    drop(headers); // they keep the connection's read buffer alive
     let checked = match request {
-        // What few requests do stays out of the future of all.
+        // Boxed, because few requests do this.
         Ok(request) if preflight => Box::pin(check_first(&state, request, key.as_ref())).await,
         other => other.map(|request| (request, None)),
     };
     let acceptance = match (checked, key) {
         (Ok((request, table_size_bytes)), key) => {
-            store_new(&state, &calling, request, table_size_bytes, key, now).await?
+            store_new(&state, &caller, request, table_size_bytes, key, now).await?
         }
-        // What was right when it was first sent may not be any more: times age. Its answer stays
-        // the same.
-        (Err(problem), Some(key)) => match Box::pin(state.store.known_by_key(&key)).await? {
-            Some(Acceptance::Replayed(known)) if calling.may(&known.request) => (*known, true),
+        // A repeated request may be invalid by now, because its times are too old. It still gets
+        // its export.
+        (Err(problem), Some(key)) => match Box::pin(state.store.find_by_key(&key)).await? {
+            Some(Acceptance::Replayed(known)) if caller.may(&known.request) => (*known, true),
             _ => return Err(problem),
         },
         (Err(problem), None) => return Err(problem),
     };
     let (mut export, replayed) = acceptance;
     if let Some(wait) = waited {
-        // Deleted while waiting, or the database went away: it is stored, so answer with what it
-        // was.
+        // If it was deleted meanwhile, or the database is unavailable, answer with the export as it
+        // was stored.
         export = Box::pin(wait_for_end(&state, export.id, wait))
             .await
             .ok()
@@ -140,27 +138,15 @@ pub async fn create_export(
     Ok(response)
 }
 
-/// Refuses a callback to a name that leads where it must not.
-pub(super) async fn vetted(
-    state: &ApiState,
-    request: Result<ExportRequest, Problem>,
-) -> Result<ExportRequest, Problem> {
-    let request = request?;
-    if let Some(callback) = &request.callback {
-        Box::pin(state.vet("/callback_url", &callback.url)).await?;
-    }
-    Ok(request)
-}
-
-/// The request again if no check fails, and the table's size if AWS told. A repetition is not
-/// checked: its export exists.
+/// Returns the request if no check fails, and the table's size if AWS reported it. A repeated
+/// request is not checked, because its export exists.
 async fn check_first(
     state: &ApiState,
     request: ExportRequest,
     key: Option<&KeyedRequest>,
 ) -> Result<(ExportRequest, Option<i64>), Problem> {
     if let Some(key) = key
-        && state.store.known_by_key(key).await?.is_some()
+        && state.store.find_by_key(key).await?.is_some()
     {
         return Ok((request, None));
     }
@@ -169,42 +155,24 @@ async fn check_first(
     preflight::refusal(&report).map_or(Ok((request, table_size_bytes)), Err)
 }
 
-/// What is expected of an export that is accepted now.
-///
-/// # Errors
-/// The database does not answer.
-pub(super) async fn expected(
-    state: &ApiState,
-    request: &ExportRequest,
-    table_size_bytes: Option<i64>,
-) -> Result<Estimate, Problem> {
-    let past = state.store.past_exports(request, table_size_bytes).await?;
-    Ok(estimate(
-        &request.kind,
-        &past,
-        table_size_bytes,
-        state.prices.of(request.table_arn.region()),
-    ))
-}
-
-/// Stores the export, or finds the one that its key stands for. The export, and whether it was
-/// known.
+/// Stores the export, or finds the one with the same key. Returns the export, and whether it
+/// existed before.
 async fn store_new(
     state: &ApiState,
-    calling: &Calling,
+    caller: &RequestCaller,
     request: ExportRequest,
     table_size_bytes: Option<i64>,
     key: Option<KeyedRequest>,
     now: Timestamp,
 ) -> Result<(Export, bool), Problem> {
     let export = Export {
-        id: state.chance.export_id(),
+        id: state.clock.export_id(),
         version: 1,
         created_at: now,
-        created_by: calling.name(),
+        created_by: caller.name(),
         updated_at: now,
         origin: Origin::Created {
-            client_token: state.chance.client_token(),
+            client_token: state.clock.client_token(),
             token_made_at: now,
         },
         status_reason: Some(accepted_in_words(&request)),
@@ -218,19 +186,19 @@ async fn store_new(
     match state.accepts.accept(export, key, table_size_bytes).await? {
         (export, Acceptance::Stored) => {
             metrics::counter!(EXPORT_EVENTS, "type" => EventKind::Created.as_str()).increment(1);
-            tracing::info!(export.id = %export.id, export.table_arn = %export.request.table_arn, caller.name = calling.logged(), "export accepted");
-            state.exports_due.notify_one();
+            tracing::info!(export.id = %export.id, export.table_arn = %export.request.table_arn, caller.name = caller.logged(), "export accepted");
+            state.signals.export_due.send();
             Ok((export, false))
         }
         (_, Acceptance::Replayed(known)) => Ok((*known, true)),
         (_, Acceptance::KeyReused | Acceptance::Known(_)) => Err(Problem::new(
             ProblemType::IdempotencyKeyReused,
-            "this Idempotency-Key came before with another request",
+            "this Idempotency-Key was used before with a different request",
         )),
     }
 }
 
-/// Why a new export is PENDING, with what its caller should know at once.
+/// The status reason of a new export, with a warning if its bucket's name is unusual.
 fn accepted_in_words(request: &ExportRequest) -> String {
     let warning = request.destination.bucket.broken_rule().map(|why| {
         format!(". Warning: S3 does not allow new buckets with this name ({why}); the export fails unless the bucket already exists")

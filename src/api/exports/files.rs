@@ -8,25 +8,24 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::IdPath;
-use super::completed::files_of;
+use super::completed::{files_of, files_unreadable};
 use crate::api::ApiState;
 use crate::api::page_token;
+use crate::api::path::ExportPath;
 use crate::api::problem::Problem;
-use crate::api::problem_docs::problems;
+use crate::api::problem::docs::FilesProblems;
 use crate::api::query::Query;
-use crate::domain::aws_failure::AwsFailure;
+use crate::domain::aws::failure::AwsFailure;
 use crate::domain::duration::parse_presign;
-use crate::domain::invalid::Invalid;
 use crate::export_files::manifest::FileLine;
 use crate::export_reader::{ExportFiles, ReadError, SIDE_BY_SIDE};
 
 /// One page of an export's data files, in the order of its manifest.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FileList {
-    /// The files.
+    /// The files of this page.
     pub files: Vec<FileView>,
-    /// Hand it back as `page_token` for the next page; null on the last one.
+    /// Send it as `page_token` to get the next page; null on the last page.
     #[schema(required)]
     pub next_page_token: Option<String>,
 }
@@ -35,62 +34,55 @@ pub struct FileList {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExportFile)]
 pub struct FileView {
-    /// Its key in the export's bucket.
+    /// The key of the file in the export's bucket.
     #[schema(
         example = "daily/AWSDynamoDB/01795400426000-fa682feb/data/jsd2fwpcjvjavtmaxvjtmjyqeq.json.gz"
     )]
     pub key: String,
-    /// How many items it has, as the manifest says.
+    /// The number of items in the file, according to the manifest.
     #[schema(required)]
     pub item_count: Option<u64>,
-    /// Base64 of the MD5 sum of its bytes, compressed as they are, as the manifest says.
+    /// The MD5 sum of the compressed file in base64, according to the manifest.
     #[schema(required, example = "sQMSpEILNgoQmarvDFonGQ==")]
     pub md5: Option<String>,
-    /// Its ETag, as the manifest says.
+    /// The ETag of the file, according to the manifest.
     #[schema(required, example = "af83d6f217c19b8b0fff8023d8ca4716-1")]
     pub etag: Option<String>,
-    /// Its length, as S3 says; null when the object is missing.
+    /// The size of the object in S3; null if it is missing.
     #[schema(required)]
     pub size_bytes: Option<u64>,
-    /// A URL from which anybody may GET it; null unless `presign` was given.
+    /// A presigned URL, from which anyone can download the file; null unless `presign` was given.
     #[schema(required, format = "uri")]
     pub url: Option<String>,
 }
 
-problems! {
-    /// What can go wrong.
-    FilesProblems: InvalidParameter, NotFound, NotCompleted, RefusedByAws, OutputUnreadable, Internal, Unavailable, AwsUnavailable
-}
-
 /// List the data files of a COMPLETED export
 ///
-/// Exactly the files that its manifest names, also where all incremental exports of a prefix share
-/// one folder. With `presign` each has a URL that reads it without credentials; one that was signed
-/// with temporary credentials ends with them at the latest.
+/// Exactly the files that the manifest names, even if several incremental exports share a folder.
+/// With `presign`, each file has a URL that needs no credentials. If the service signs with temporary
+/// credentials, the URL expires with them at the latest.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/files",
     tag = "Files",
     security(("bearer" = ["exports:read"])),
+    extensions(("x-asks-aws" = json!(true))),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("presign" = Option<String>, Query, nullable = false, description = "Give each file a URL that is good for so long: 5s to 12h", example = "15m", pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64),
-        ("page_size" = Option<i64>, Query, nullable = false, description = "How many, 50 unless said", minimum = 1, maximum = 200),
-        ("page_token" = Option<String>, Query, nullable = false, description = "`next_page_token` of the page before", pattern = "^[A-Za-z0-9_-]{22}$"),
+        ("presign" = Option<String>, Query, nullable = false, description = "Add to each file a URL that is valid for this time, from 5s to 12h", example = "15m", pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64),
+        ("page_size" = Option<i64>, Query, nullable = false, description = "Maximum number of files per page. Default: 50", minimum = 1, maximum = 200),
+        ("page_token" = Option<String>, Query, nullable = false, description = "`next_page_token` of the previous page", pattern = "^[A-Za-z0-9_-]{22}$"),
     ),
     responses((status = 200, description = "One page", body = FileList), FilesProblems)
 )]
 pub async fn list_export_files(
     State(state): State<ApiState>,
-    IdPath(id): IdPath,
+    ExportPath(id): ExportPath,
     RawQuery(query): RawQuery,
 ) -> Result<Json<FileList>, Problem> {
-    let mut query = Query::of(query.as_deref());
+    let mut query = Query::from_raw(query.as_deref());
     let presign = query.one("presign", parse_presign);
-    let size = query.one("page_size", |text| match text.parse() {
-        Ok(size @ 1..=200_usize) => Ok(size),
-        _ => Err(Invalid::new("must be a whole number from 1 to 200")),
-    });
+    let size = query.number("page_size", 1..=200);
     let from = query
         .one("page_token", |text| page_token::read_offset(text, id.0))
         .unwrap_or(0);
@@ -116,8 +108,12 @@ pub async fn list_export_files(
     let views = stream::iter(page)
         .map(|file| view(&files, file, presign))
         .buffered(SIDE_BY_SIDE);
+    let files = views
+        .try_collect()
+        .await
+        .map_err(|failure| files_unreadable(&failure))?;
     Ok(Json(FileList {
-        files: views.try_collect().await?,
+        files,
         next_page_token,
     }))
 }

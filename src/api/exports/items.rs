@@ -7,42 +7,42 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 
-use super::IdPath;
 use super::completed::files_of;
 use super::manifest::any_object;
 use crate::api::ApiState;
+use crate::api::path::ExportPath;
 use crate::api::problem::Problem;
-use crate::api::problem_docs::problems;
+use crate::api::problem::docs::FilesProblems;
 use crate::api::query::Query;
 use crate::domain::invalid::Invalid;
 use crate::export_files::attribute::{plain_record, without_wrapper};
 use crate::export_reader::ReadError;
 
-/// How much text of items is read: items may have 400 KB each.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// The maximum number of bytes of items that are read; an item may have 400 KB.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// How many files are opened that do not say how many items they have.
-const MOST_OPENED: usize = 100;
+/// The maximum number of files that are opened.
+const MAX_OPENED: usize = 100;
 
-/// Some items of an export.
+/// Some of the items of an export.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ItemList {
-    /// Items of a full export; of an incremental one, changes with `Keys`, `NewImage`, `OldImage`
-    /// and `Metadata`.
+    /// The items of a full export, or the changes of an incremental export with `Keys`, `NewImage`,
+    /// `OldImage` and `Metadata`.
     #[schema(schema_with = any_objects)]
     pub items: Vec<Value>,
 }
 
 /// A list of objects with any members.
 fn any_objects() -> Schema {
-    let about = "Items of a full export; of an incremental one, changes with `Keys`, `NewImage`, `OldImage` and `Metadata`.";
+    let about = "The items of a full export, or the changes of an incremental export with `Keys`, `NewImage`, `OldImage` and `Metadata`.";
     ArrayBuilder::new()
         .items(any_object())
         .description(Some(about))
         .into()
 }
 
-/// The form in which items are given.
+/// The format of the items in the response.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemFormat {
@@ -52,40 +52,33 @@ pub enum ItemFormat {
     Json,
 }
 
-problems! {
-    /// What can go wrong.
-    ItemsProblems: InvalidParameter, NotFound, NotCompleted, RefusedByAws, OutputUnreadable, Internal, Unavailable, AwsUnavailable
-}
-
-/// Look at some items of a COMPLETED export
+/// Preview items of a COMPLETED export
 ///
-/// The first ones of its files, whatever their order; no more is read than that takes. Items of ION
-/// exports are given in the same form as those of DYNAMODB_JSON. In plain JSON a whole number of at
-/// most 2^53 in magnitude is an integer, a fraction of at most 15 significant digits a number, and
-/// any other number a string of all its digits; binary values are base64, and sets are arrays.
-/// Fewer items than asked for come when the export has no more, or when they are very large.
+/// Returns the first items of the export's files, in no particular order. Items of ION exports have
+/// the same format as those of DYNAMODB_JSON exports. In plain JSON, a whole number up to 2^53 in
+/// magnitude is an integer, a fraction of at most 15 significant digits is a number, and any other
+/// number is a string with all of its digits. Binary values are base64, and sets are arrays. The
+/// response has fewer items than `limit` if the export has no more, or if they are very large.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/items",
     tag = "Files",
     security(("bearer" = ["exports:read"])),
+    extensions(("x-asks-aws" = json!(true))),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("limit" = Option<i64>, Query, nullable = false, description = "How many, 20 unless said", minimum = 1, maximum = 100),
-        ("format" = Option<ItemFormat>, Query, nullable = false, description = "`dynamodb_json`, the default, keeps type tags"),
+        ("limit" = Option<i64>, Query, nullable = false, description = "Maximum number of items. Default: 20", minimum = 1, maximum = 100),
+        ("format" = Option<ItemFormat>, Query, nullable = false, description = "`dynamodb_json` (the default) keeps type tags"),
     ),
-    responses((status = 200, description = "Some items", body = ItemList), ItemsProblems)
+    responses((status = 200, description = "The items", body = ItemList), FilesProblems)
 )]
 pub async fn list_export_items(
     State(state): State<ApiState>,
-    IdPath(id): IdPath,
+    ExportPath(id): ExportPath,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ItemList>, Problem> {
-    let mut query = Query::of(query.as_deref());
-    let limit = query.one("limit", |text| match text.parse() {
-        Ok(limit @ 1..=100_usize) => Ok(limit),
-        _ => Err(Invalid::new("must be a whole number from 1 to 100")),
-    });
+    let mut query = Query::from_raw(query.as_deref());
+    let limit = query.number("limit", 1..=100);
     let format = query.one("format", |text| match text {
         "dynamodb_json" => Ok(ItemFormat::DynamodbJson),
         "json" => Ok(ItemFormat::Json),
@@ -112,7 +105,7 @@ async fn read(
     let files_key = files.output.files_key(summary.files_key());
     let mut lines = files.lines(&files_key, 0).await?;
     let (mut records, mut bytes, mut opened) = (Vec::new(), 0, 0);
-    while records.len() < limit && bytes < MOST_BYTES && opened < MOST_OPENED {
+    while records.len() < limit && bytes < MAX_BYTES && opened < MAX_OPENED {
         let Some(line) = lines.next().await? else {
             break;
         };
@@ -128,7 +121,7 @@ async fn read(
             .preview(
                 &files.output.whole_key(&file.named_key),
                 limit - records.len(),
-                MOST_BYTES - bytes,
+                MAX_BYTES - bytes,
             )
             .await?;
         records.extend(more);

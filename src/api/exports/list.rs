@@ -8,33 +8,32 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::ApiState;
-use crate::api::guard::Calling;
+use crate::api::caller::RequestCaller;
 use crate::api::paging::{self, Paging};
 use crate::api::problem::Problem;
-use crate::api::problem_docs::problems;
+use crate::api::problem::docs::CommonProblems;
 use crate::api::query::{Query, time};
-use crate::domain::arn::TableArn;
+use crate::api_types::export::ExportView;
+use crate::domain::aws::arn::TableArn;
+use crate::domain::aws::s3::S3Bucket;
 use crate::domain::caller::allow::AllowList;
 use crate::domain::export::ExportStatus;
+use crate::domain::export::labels::Labels;
+use crate::domain::export::request::ExportType;
 use crate::domain::invalid::Invalid;
-use crate::domain::labels::Labels;
-use crate::domain::request::ExportType;
-use crate::domain::s3::S3Bucket;
-use crate::domain::view::ExportView;
 use crate::store::page::{ExportFilter, Page};
 
 /// One page of exports, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExportList<'a> {
-    /// The exports.
+    /// The exports of this page.
     pub exports: Vec<ExportView<'a>>,
-    /// Hand it back as `page_token`, with the same filters, for the next page; null on the last
-    /// one.
+    /// Send it as `page_token`, with the same filters, to get the next page; null on the last page.
     #[schema(required)]
     pub next_page_token: Option<String>,
 }
 
-/// A label to look for, as `key:value`.
+/// A label to search for, as `key:value`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(
     pattern = "^[^:\\x00-\\x1f\\x7f-\\x9f]{1,63}:[^\\x00-\\x1f\\x7f-\\x9f]{0,255}$",
@@ -42,42 +41,37 @@ pub struct ExportList<'a> {
 )]
 pub struct LabelFilter(String);
 
-problems! {
-    /// What can go wrong.
-    ListProblems: InvalidParameter, Internal, Unavailable
-}
-
 /// List exports, newest first
 ///
-/// Filters that are given must all hold. A page that is not full is the last one. An API key that
-/// holds for some tables or buckets sees exports of these.
+/// Returns the exports that match all of the given filters. A caller whose API key is restricted to
+/// some tables or buckets sees only the exports of these.
 #[utoipa::path(
     get,
     path = "/v1/exports",
     tag = "Exports",
     security(("bearer" = ["exports:read"])),
     params(
-        ("export_status" = Option<ExportStatus>, Query, nullable = false, description = "Exports of this status"),
-        ("table_arn" = Option<String>, Query, nullable = false, description = "Exports of this table", pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
-        ("s3_bucket" = Option<String>, Query, nullable = false, description = "Exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
-        ("export_type" = Option<ExportType>, Query, nullable = false, description = "Full or incremental exports"),
-        ("label" = Option<Vec<LabelFilter>>, Query, nullable = false, description = "Exports with this label, as `key:value`; may be given many times", style = Form, explode = true),
-        ("created_after" = Option<String>, Query, nullable = false, description = "Created at or after this time (RFC 3339, any offset)", format = DateTime),
-        ("created_before" = Option<String>, Query, nullable = false, description = "Created before this time (RFC 3339, any offset)", format = DateTime),
-        ("page_size" = Option<i64>, Query, nullable = false, description = "How many, 50 unless said", minimum = 1, maximum = 200),
-        ("page_token" = Option<String>, Query, nullable = false, description = "`next_page_token` of the page before, with the same filters", pattern = "^[A-Za-z0-9_-]{32}$"),
+        ("export_status" = Option<ExportStatus>, Query, nullable = false, description = "Only exports with this status"),
+        ("table_arn" = Option<String>, Query, nullable = false, description = "Only exports of this table", pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", max_length = 1024),
+        ("s3_bucket" = Option<String>, Query, nullable = false, description = "Only exports to this bucket", pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]+[a-zA-Z0-9]$", max_length = 255),
+        ("export_type" = Option<ExportType>, Query, nullable = false, description = "Only full or only incremental exports"),
+        ("label" = Option<Vec<LabelFilter>>, Query, nullable = false, description = "Only exports with this label, as `key:value`. May be given several times", style = Form, explode = true),
+        ("created_after" = Option<String>, Query, nullable = false, description = "Only exports created at or after this time (RFC 3339, any offset)", format = DateTime),
+        ("created_before" = Option<String>, Query, nullable = false, description = "Only exports created before this time (RFC 3339, any offset)", format = DateTime),
+        ("page_size" = Option<i64>, Query, nullable = false, description = "Maximum number of exports per page. Default: 50", minimum = 1, maximum = 200),
+        ("page_token" = Option<String>, Query, nullable = false, description = "`next_page_token` of the previous page, with the same filters", pattern = "^[A-Za-z0-9_-]{32}$"),
     ),
     responses(
         (status = 200, description = "One page", body = ExportList, headers(("Link" = String, description = "The next page's URL with `rel=\"next\"`; absent on the last page"))),
-        ListProblems
+        CommonProblems
     )
 )]
 pub async fn list_exports(
     State(state): State<ApiState>,
-    calling: Calling,
+    caller: RequestCaller,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let (filter, paging) = read(raw.as_deref(), calling.0.grant.allow())?;
+    let (filter, paging) = read(raw.as_deref(), caller.allow())?;
     let found = state
         .store
         .list(
@@ -102,7 +96,7 @@ pub async fn list_exports(
 }
 
 fn read(raw: Option<&str>, allow: &AllowList) -> Result<(ExportFilter, Paging), Problem> {
-    let mut query = Query::of(raw);
+    let mut query = Query::from_raw(raw);
     let status = query.one("export_status", |text| {
         let words = ExportStatus::ALL.map(ExportStatus::as_str).join(", ");
         ExportStatus::parse(text).ok_or_else(|| Invalid::new(format!("must be one of {words}")))
@@ -128,8 +122,7 @@ fn read(raw: Option<&str>, allow: &AllowList) -> Result<(ExportFilter, Paging), 
     Ok((filter, paging))
 }
 
-/// Labels that must all be there. An export has one value a key, so one key with two values would
-/// find nothing.
+/// The labels that exports must have. One key with two values would match nothing.
 fn read_labels(query: &mut Query) -> BTreeMap<String, String> {
     let pairs = query.many("label", |text| {
         let (key, value) = text
@@ -144,7 +137,7 @@ fn read_labels(query: &mut Query) -> BTreeMap<String, String> {
             query.refuse(
                 "label",
                 &Invalid::new(
-                    "is given more than once with the same key; an export has one value a key",
+                    "is given more than once with the same key; an export has one value per key",
                 ),
             );
         }

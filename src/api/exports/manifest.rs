@@ -10,37 +10,37 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
-use super::IdPath;
-use super::completed::files_of;
+use super::completed::{files_of, files_unreadable};
 use crate::api::ApiState;
+use crate::api::path::ExportPath;
 use crate::api::problem::Problem;
-use crate::api::problem_docs::problems;
+use crate::api::problem::docs::FilesProblems;
 use crate::api::query::Query;
-use crate::domain::aws_failure::AwsFailure;
+use crate::domain::aws::failure::AwsFailure;
 use crate::domain::duration::parse_presign;
-use crate::domain::output::md5_key;
+use crate::domain::export::output::md5_key;
 use crate::export_reader::{ExportFiles, ReadError, SIDE_BY_SIDE};
 
-/// How many files are measured for `size_bytes`: each is a call.
-const MOST_MEASURED: usize = 1000;
+/// The maximum number of files whose size is read for `size_bytes`, with one call per file.
+const MAX_MEASURED: usize = 1000;
 
-/// What both manifests of an export say.
+/// The contents of both manifests of an export.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExportManifest {
-    /// manifest-summary.json as AWS wrote it: members bear AWS's names, and what this service does
-    /// not know is there too.
+    /// manifest-summary.json as AWS wrote it, with AWS's names, including fields that this service
+    /// does not know.
     #[schema(schema_with = summary_schema)]
     pub summary: Map<String, Value>,
-    /// How many data files manifest-files.json names.
+    /// The number of data files that manifest-files.json names.
     pub files_count: u64,
-    /// How many items they have together.
+    /// The total number of items in these files.
     pub item_count: u64,
-    /// How long they are together, compressed as they are; null if there are more than 1,000, or if
-    /// one is missing.
+    /// The total size of these files, compressed; null if there are more than 1,000 files, or if one
+    /// is missing.
     #[schema(required)]
     pub size_bytes: Option<u64>,
-    /// The manifests themselves: manifest-summary.json and manifest-files.json, each with the file
-    /// that holds its MD5 sum.
+    /// The manifest objects in S3: manifest-summary.json and manifest-files.json, each with the
+    /// object that holds its MD5 sum.
     pub objects: Vec<ManifestObject>,
 }
 
@@ -52,52 +52,48 @@ pub(super) fn any_object() -> ObjectBuilder {
 }
 
 fn summary_schema() -> Schema {
-    let about = "manifest-summary.json as AWS wrote it: members bear AWS's names, and what this service does not know is there too.";
+    let about = "manifest-summary.json as AWS wrote it, with AWS's names, including fields that this service does not know.";
     any_object().description(Some(about)).into()
 }
 
-/// A manifest, or the file that holds its sum.
+/// A manifest, or the object that holds its MD5 sum.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ManifestObject {
-    /// Its key in the export's bucket.
+    /// The key of the object in the export's bucket.
     #[schema(example = "daily/AWSDynamoDB/01795400426000-fa682feb/manifest-summary.json")]
     pub key: String,
-    /// Its ETag, as S3 says; null when the object is missing.
+    /// The ETag of the object in S3; null if it is missing.
     #[schema(required)]
     pub etag: Option<String>,
-    /// Its length, as S3 says; null when the object is missing.
+    /// The size of the object in S3; null if it is missing.
     #[schema(required)]
     pub size_bytes: Option<u64>,
-    /// A URL from which anybody may GET it; null unless `presign` was given.
+    /// A presigned URL, from which anyone can download the object; null unless `presign` was given.
     #[schema(required, format = "uri")]
     pub url: Option<String>,
 }
 
-problems! {
-    /// What can go wrong.
-    ManifestProblems: InvalidParameter, NotFound, NotCompleted, RefusedByAws, OutputUnreadable, Internal, Unavailable, AwsUnavailable
-}
-
 /// Get the manifest of a COMPLETED export
 ///
-/// Reads both manifests in S3. `GET /v1/exports/{id}/files` lists the files one by one.
+/// Reads both manifests in S3. `GET /v1/exports/{id}/files` lists every data file.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/manifest",
     tag = "Files",
     security(("bearer" = ["exports:read"])),
+    extensions(("x-asks-aws" = json!(true))),
     params(
         ("id" = uuid::Uuid, Path, description = "The export's id"),
-        ("presign" = Option<String>, Query, nullable = false, description = "Give each manifest a URL that is good for so long: 5s to 12h", example = "15m", pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64),
+        ("presign" = Option<String>, Query, nullable = false, description = "Add to each manifest a URL that is valid for this time, from 5s to 12h", example = "15m", pattern = "^([0-9]{1,7}(h|m|s|ms))+$", max_length = 64),
     ),
-    responses((status = 200, description = "What both manifests say", body = ExportManifest), ManifestProblems)
+    responses((status = 200, description = "The contents of both manifests", body = ExportManifest), FilesProblems)
 )]
 pub async fn get_export_manifest(
     State(state): State<ApiState>,
-    IdPath(id): IdPath,
+    ExportPath(id): ExportPath,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ExportManifest>, Problem> {
-    let mut query = Query::of(query.as_deref());
+    let mut query = Query::from_raw(query.as_deref());
     let presign = query.one("presign", parse_presign);
     query.finish()?;
     let files = files_of(&state, id).await?;
@@ -112,11 +108,11 @@ pub async fn get_export_manifest(
         })?;
         files_count += 1;
         item_count = item_count.saturating_add(file.item_count.unwrap_or_default());
-        if keys.len() <= MOST_MEASURED {
+        if keys.len() <= MAX_MEASURED {
             keys.push(files.output.whole_key(&file.named_key));
         }
     }
-    let size_bytes = if keys.len() > MOST_MEASURED {
+    let size_bytes = if keys.len() > MAX_MEASURED {
         None
     } else {
         measure(&files, keys).await?
@@ -159,10 +155,14 @@ async fn objects(
             url,
         })
     });
-    Ok(views.buffered(SIDE_BY_SIDE).try_collect().await?)
+    views
+        .buffered(SIDE_BY_SIDE)
+        .try_collect()
+        .await
+        .map_err(|failure| files_unreadable(&failure))
 }
 
-/// How long these files are together; `None` if one is missing.
+/// The total size of these files; `None` if one is missing.
 async fn measure(files: &ExportFiles, keys: Vec<String>) -> Result<Option<u64>, Problem> {
     let heads = stream::iter(keys)
         .map(|key| async move { files.head(&key).await })
@@ -170,6 +170,7 @@ async fn measure(files: &ExportFiles, keys: Vec<String>) -> Result<Option<u64>, 
     let sizes: Vec<Option<u64>> = heads
         .map_ok(|facts| facts.map(|facts| facts.size_bytes))
         .try_collect()
-        .await?;
+        .await
+        .map_err(|failure| files_unreadable(&failure))?;
     Ok(sizes.into_iter().sum())
 }

@@ -1,79 +1,73 @@
-//! `POST /v1/exports/preflight`: finds out what can be known of an export before it is asked for.
-//! Starts nothing, stores nothing.
+//! `POST /v1/exports/preflight`: checks an export without creating it. Starts and stores nothing.
 
 use std::future::Future;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 
-use super::create::vetted;
 use super::request::{self, CreateExport};
+use super::vetting::vet_callback;
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
-use crate::api::guard::Calling;
+use crate::api::caller::RequestCaller;
+use crate::api::problem::docs::BodyProblems;
 use crate::api::problem::{FieldError, Problem, ProblemType};
-use crate::api::problem_docs::problems;
-use crate::api::query::Query;
+use crate::api::query::NoQuery;
+use crate::api_types::preflight::PreflightView;
 use crate::aws::TurnKind;
-use crate::domain::aws_failure::{AwsFailure, FailureClass};
+use crate::domain::aws::failure::{AwsFailure, FailureClass};
+use crate::domain::aws::s3::Encryption;
+use crate::domain::export::request::ExportRequest;
 use crate::domain::invalid::Invalid;
 use crate::domain::preflight::{
-    Asked, BucketLook, Facts, KeyFacts, LaneLoad, Report, judge, key_region,
+    AwsResult, BucketProbe, Facts, KeyFacts, LaneLoad, Report, judge, key_region,
 };
-use crate::domain::request::ExportRequest;
-use crate::domain::s3::Encryption;
 
-/// How long one question may take. A chain of three follows the bucket, so a preflight takes six
-/// seconds at most, and its turn.
+/// The time limit of one call. At most three calls follow each other, so a preflight takes at most
+/// six seconds, plus the wait for its turn.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a preflight waits for its turn in its account and region.
 const TURN_PATIENCE: Duration = Duration::from_secs(2);
 
-problems! {
-    /// What can go wrong.
-    PreflightProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
-}
-
-/// Check a request for an export without asking for it
+/// Check a request without creating an export
 ///
-/// Takes the body of a create. Looks at the request's own rules, the table, point-in-time recovery,
-/// the bucket with its owner and policy, the KMS key, and the quota, side by side and within
-/// seconds; starts nothing and stores nothing. A check that the service may not make is `skipped`
-/// and names the permission that would allow it. `ok` is false exactly if a check `failed`.
+/// The body is that of a create. Checks the fields of the request, the table, point-in-time
+/// recovery, the bucket with its owner and policy, the KMS key, and the quota, within seconds.
+/// Nothing is started or stored. If AWS does not permit the service to make a check, the check is
+/// `skipped` and names the missing permission. `ok` is false if at least one check `failed`.
 #[utoipa::path(
     post,
     path = "/v1/exports/preflight",
     tag = "Exports",
     security(("bearer" = ["exports:read"])),
-    request_body(content = CreateExport, description = "The body of a create; at most 256 KiB", example = json!({
+    extensions(("x-asks-aws" = json!(true))),
+    request_body(content = CreateExport, description = "The body of a create, at most 256 KiB", example = json!({
         "table_arn": "arn:aws:dynamodb:us-east-1:123456789012:table/Orders",
         "s3_bucket": "tableferry-exports",
     })),
-    responses((status = 200, description = "Every check, also if the request would be refused", body = Report), PreflightProblems)
+    responses((status = 200, description = "The result of every check, even if the request is invalid", body = PreflightView), BodyProblems)
 )]
 pub async fn preflight_export(
     State(state): State<ApiState>,
-    RawQuery(query): RawQuery,
-    calling: Calling,
+    _: NoQuery,
+    caller: RequestCaller,
     JsonObject(body): JsonObject,
-) -> Result<Json<Report>, Problem> {
-    Query::of(query.as_deref()).finish()?;
-    let request = request::read(&body, &state.callbacks, &state.vault, state.chance.now());
+) -> Result<Json<PreflightView>, Problem> {
+    let request = request::read(&body, &state.callbacks, &state.vault, state.clock.now());
     if let Ok(request) = &request {
-        calling.check(request)?;
+        caller.check(request)?;
     }
-    match vetted(&state, request).await {
-        Ok(request) => Ok(Json(check(&state, &request).await?.0)),
-        Err(problem) => Ok(Json(Report::of_broken_request(&problem.in_words()))),
+    match vet_callback(&state, request).await {
+        Ok(request) => Ok(Json(check(&state, &request).await?.0.into())),
+        Err(problem) => Ok(Json(
+            Report::for_invalid_request(&problem.in_words()).into(),
+        )),
     }
 }
 
-/// The checks of a request, and what they stand on.
-///
-/// # Errors
-/// The database does not answer.
+/// The results of the checks, and the facts that they are based on.
 pub(super) async fn check(
     state: &ApiState,
     request: &ExportRequest,
@@ -83,7 +77,7 @@ pub(super) async fn check(
         .store
         .lane_load(table.account_id(), table.region())
         .await?;
-    let now = || state.chance.now();
+    let now = || state.clock.now();
     let turn = state
         .aws
         .turns
@@ -103,7 +97,7 @@ pub(super) async fn check(
     Ok((judge(request, &facts), facts))
 }
 
-/// A create that a check forbids.
+/// The answer to a create of which a check failed.
 pub(super) fn refusal(report: &Report) -> Option<Problem> {
     let errors: Vec<_> = report
         .failed()
@@ -122,7 +116,7 @@ pub(super) fn refusal(report: &Report) -> Option<Problem> {
     (!errors.is_empty()).then(|| Problem::with_errors(ProblemType::PreflightFailed, errors))
 }
 
-/// Asks AWS everything, side by side where one answer does not need another.
+/// Asks AWS for everything, in parallel where possible.
 async fn gather(state: &ApiState, request: &ExportRequest, load: LaneLoad) -> Facts {
     let table = &request.table_arn;
     let (table_facts, recovery, (bucket, owned, policy, key)) = tokio::join!(
@@ -138,38 +132,33 @@ async fn gather(state: &ApiState, request: &ExportRequest, load: LaneLoad) -> Fa
         policy,
         key,
         load,
-        most_in_flight: state.most_in_flight,
+        max_in_flight: state.max_in_flight,
     }
 }
 
 type AboutBucket = (
-    Asked<BucketLook>,
-    Asked<BucketLook>,
-    Asked<Option<serde_json::Value>>,
-    Option<Asked<KeyFacts>>,
+    AwsResult<BucketProbe>,
+    AwsResult<BucketProbe>,
+    AwsResult<Option<serde_json::Value>>,
+    Option<AwsResult<KeyFacts>>,
 );
 
-/// The bucket where it is, then its owner, its policy and the key in its region.
+/// Finds the bucket's region, then its owner, its policy and the key in that region.
 async fn about_bucket(state: &ApiState, request: &ExportRequest) -> AboutBucket {
     let (table, to) = (&request.table_arn, &request.destination);
     let (account, bucket) = (table.account_id(), to.bucket.as_str());
-    let mut look = in_time(
-        state
-            .aws
-            .look_at_bucket(account, table.region(), bucket, None),
-    )
-    .await;
-    if let Ok(BucketLook::Elsewhere {
+    let mut look = in_time(state.aws.head_bucket(account, table.region(), bucket, None)).await;
+    if let Ok(BucketProbe::Elsewhere {
         region: Some(region),
     }) = &look
     {
         let region = region.clone();
-        look = in_time(state.aws.look_at_bucket(account, &region, bucket, None)).await;
+        look = in_time(state.aws.head_bucket(account, &region, bucket, None)).await;
     }
     let told = look
         .as_ref()
         .ok()
-        .and_then(BucketLook::region)
+        .and_then(BucketProbe::region)
         .map(str::to_owned);
     let region = told.as_deref().unwrap_or(table.region());
     let owner = to
@@ -194,18 +183,14 @@ async fn about_bucket(state: &ApiState, request: &ExportRequest) -> AboutBucket 
         }
     };
     let (owned, policy, key) = tokio::join!(
-        in_time(
-            state
-                .aws
-                .look_at_bucket(account, region, bucket, Some(owner))
-        ),
+        in_time(state.aws.head_bucket(account, region, bucket, Some(owner))),
         in_time(state.aws.bucket_policy(account, region, bucket)),
         key
     );
     (look, owned, policy, key)
 }
 
-async fn in_time<T>(question: impl Future<Output = Asked<T>>) -> Asked<T> {
+async fn in_time<T>(question: impl Future<Output = AwsResult<T>>) -> AwsResult<T> {
     tokio::time::timeout(QUESTION_TIMEOUT, question)
         .await
         .unwrap_or_else(|_| {
@@ -217,9 +202,9 @@ async fn in_time<T>(question: impl Future<Output = Asked<T>>) -> Asked<T> {
         })
 }
 
-/// Too many preflights of this account and region at once: AWS is asked nothing.
+/// The facts if too many preflights of this account and region run: AWS is not called.
 fn unasked(state: &ApiState, load: LaneLoad) -> Facts {
-    fn busy<T>() -> Asked<T> {
+    fn busy<T>() -> AwsResult<T> {
         let message = "too many preflights of this account and region at once".to_owned();
         Err(AwsFailure {
             class: FailureClass::Throttled,
@@ -227,7 +212,7 @@ fn unasked(state: &ApiState, load: LaneLoad) -> Facts {
             message,
         })
     }
-    let most_in_flight = state.most_in_flight;
+    let max_in_flight = state.max_in_flight;
     Facts {
         table: busy(),
         recovery: busy(),
@@ -236,6 +221,6 @@ fn unasked(state: &ApiState, load: LaneLoad) -> Facts {
         policy: busy(),
         key: Some(busy()),
         load,
-        most_in_flight,
+        max_in_flight,
     }
 }

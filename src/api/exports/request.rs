@@ -1,292 +1,242 @@
-//! The body of `POST /v1/exports`: wire JSON becomes an [`ExportRequest`] here and nowhere else.
+//! The body of `POST /v1/exports` becomes an [`ExportRequest`] here, and only here.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
-use crate::api::fields::{Errors, Fields, kind};
+use crate::api::fields::{self, Field, body};
 use crate::api::own_headers::read_headers;
-use crate::api::problem::{FieldError, Problem, ProblemType};
-use crate::domain::arn::TableArn;
-use crate::domain::duration::CreateTimeout;
-use crate::domain::filter::FilterSpecification;
-use crate::domain::filter_document::FilterDocument;
-use crate::domain::invalid::Invalid;
-use crate::domain::labels::Labels;
-use crate::domain::request::{
-    ExportFormat, ExportKind, ExportRequest, ExportType, ExportViewType, check_time, check_window,
-};
-use crate::domain::retry::RetryPolicy;
-use crate::domain::s3::{
+use crate::api::problem::Problem;
+use crate::api_types::filter::FilterDocument;
+use crate::domain::aws::arn::TableArn;
+use crate::domain::aws::s3::{
     BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix, S3SseAlgorithm,
 };
+use crate::domain::duration::CreateTimeout;
+use crate::domain::export::attempt::RetryPolicy;
+use crate::domain::export::filter::FilterSpecification;
+use crate::domain::export::labels::Labels;
+use crate::domain::export::request::{
+    ExportFormat, ExportKind, ExportRequest, ExportType, ExportViewType, check_time, check_window,
+};
+use crate::domain::invalid::Invalid;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::webhook::secret::WebhookSecret;
 use crate::domain::webhook::url::WebhookUrl;
 use crate::domain::webhook::{Callback, CallbackPolicy};
 use crate::webhooks::vault::Vault;
 
-// This type documents the body; `read` reads it, so that all errors are reported at once.
-/// A request for an export. Fields bear the names of Terraform's `aws_dynamodb_table_export`.
-/// Unknown fields are refused.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateExport {
-    /// The table, in any AWS partition. Its region is where AWS is called.
-    #[schema(
-        max_length = 1024,
-        pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$",
-        example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders"
-    )]
-    pub table_arn: String,
-    /// The bucket's name.
-    #[schema(
-        min_length = 3,
-        max_length = 255,
-        pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]$",
-        example = "tableferry-exports"
-    )]
-    pub s3_bucket: String,
-    /// The account that owns the bucket; needed when it is not the table's.
-    #[schema(pattern = "^[0-9]{12}$", example = "123456789012")]
-    pub s3_bucket_owner: Option<String>,
-    /// What every key begins with; empty means none.
-    #[schema(
-        max_length = 1024,
-        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$",
-        example = "daily"
-    )]
-    pub s3_prefix: Option<String>,
-    /// How the objects are encrypted; AWS chooses AES256 when it is left out.
-    pub s3_sse_algorithm: Option<S3SseAlgorithm>,
-    /// Id, ARN or alias of a KMS key in the bucket's region; only with `KMS`.
-    #[schema(min_length = 1, max_length = 2048, pattern = "^[!-~]+$")]
-    pub s3_sse_kms_key_id: Option<String>,
-    /// The format of the data files. Default: DYNAMODB_JSON.
-    pub export_format: Option<ExportFormat>,
-    /// All items at a time, or the changes of a window. Default: FULL_EXPORT.
-    pub export_type: Option<ExportType>,
-    /// The time of a full export's snapshot (RFC 3339, any offset), within the last 35 days;
-    /// fractions of a second are dropped. Left out, it is now.
-    #[schema(format = DateTime)]
-    pub export_time: Option<String>,
-    /// The window of an incremental export; required with INCREMENTAL_EXPORT and refused without.
-    pub incremental_export_specification: Option<IncrementalExportSpecification>,
-    /// Which items are included; at least one expression.
-    pub filter_specification: Option<FilterDocument>,
-    /// How long things may take.
-    pub timeouts: Option<Timeouts>,
-    /// Where the end of this export is announced by a signed webhook (Standard Webhooks 1.0.0);
-    /// https unless the operator allows more.
-    #[schema(
-        format = "iri",
-        max_length = 2048,
-        pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$"
-    )]
-    pub callback_url: Option<String>,
-    /// Signs that webhook: `whsec_` and the base64 of 24 to 64 random bytes. Never returned.
-    /// Required when the operator has set none.
-    #[schema(
-        pattern = "^whsec_([A-Za-z0-9+/]{4}){8}(([A-Za-z0-9+/]{4}){0,13}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$"
-    )]
-    pub callback_secret: Option<String>,
-    /// Headers that are sent along with that webhook, such as an `Authorization` for the receiver:
-    /// at most 16. Never returned. Headers that frame or route the message, and those of Standard
-    /// Webhooks, are refused.
-    #[schema(example = json!({"Authorization": "Bearer of-the-receiver"}))]
-    pub callback_headers: Option<BTreeMap<String, String>>,
-    /// The caller's own names for the export: at most 32, keys of 1 to 63 characters without `:`,
-    /// values of at most 255.
-    #[schema(example = json!({"team": "orders"}))]
-    pub labels: Option<BTreeMap<String, String>>,
-    /// Verify it by itself once it is COMPLETED, as POST /v1/exports/{id}/verify does. Default: no.
-    pub verify: Option<bool>,
-    /// Whether it is asked for again by itself when it fails of something that can pass. Default:
-    /// no.
-    pub retry: Option<RetryWish>,
+body! {
+    /// A request for an export. Fields have the names of Terraform's `aws_dynamodb_table_export`.
+    /// Unknown fields are rejected.
+    #[derive(Default)]
+    pub struct CreateExport, read as CreateExportFields {
+        /// The ARN of the table, in any AWS partition. AWS is called in the table's region.
+        #[schema(
+            max_length = 1024,
+            pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$",
+            example = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders"
+        )]
+        pub table_arn: String,
+        /// The name of the bucket to export to.
+        #[schema(
+            min_length = 3,
+            max_length = 255,
+            pattern = "^[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]$",
+            example = "tableferry-exports"
+        )]
+        pub s3_bucket: String,
+        /// The account that owns the bucket. Needed if it is not the table's account.
+        #[schema(pattern = "^[0-9]{12}$", example = "123456789012")]
+        pub s3_bucket_owner: Option<String>,
+        /// The prefix of every key; empty means no prefix.
+        #[schema(
+            max_length = 1024,
+            pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$",
+            example = "daily"
+        )]
+        pub s3_prefix: Option<String>,
+        /// How the objects are encrypted. Default: AES256, which AWS chooses.
+        pub s3_sse_algorithm: Option<S3SseAlgorithm>,
+        /// The id, ARN or alias of a KMS key in the bucket's region. Only allowed with `KMS`.
+        #[schema(min_length = 1, max_length = 2048, pattern = "^[!-~]+$")]
+        pub s3_sse_kms_key_id: Option<String>,
+        /// The format of the data files. Default: DYNAMODB_JSON.
+        pub export_format: Option<ExportFormat>,
+        /// All items at a point in time, or the changes within a window. Default: FULL_EXPORT.
+        pub export_type: Option<ExportType>,
+        /// The point in time of a full export (RFC 3339, any offset), within the last 35 days.
+        /// Fractions of a second are dropped. Default: when AWS starts the export.
+        #[schema(format = DateTime)]
+        pub export_time: Option<String>,
+        /// The window of an incremental export. Required with INCREMENTAL_EXPORT, otherwise not
+        /// allowed.
+        pub incremental_export_specification: Option<IncrementalExportSpecification>,
+        /// Which items are exported. At least one expression is required.
+        pub filter_specification: Option<FilterDocument>,
+        /// How long the export may take.
+        pub timeouts: Option<Timeouts>,
+        /// The URL to which a signed webhook (Standard Webhooks 1.0.0) is sent when the export ends.
+        /// Must be https unless the operator allows http.
+        #[schema(
+            format = "iri",
+            max_length = 2048,
+            pattern = "^https?://[^\\s\\x00-\\x1f\\x7f-\\x9f]+$"
+        )]
+        pub callback_url: Option<String>,
+        /// The secret that signs that webhook: `whsec_` and the base64 of 24 to 64 random bytes.
+        /// Never returned. Required if the operator has not set a default secret.
+        #[schema(
+            pattern = "^whsec_([A-Za-z0-9+/]{4}){8}(([A-Za-z0-9+/]{4}){0,13}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$"
+        )]
+        pub callback_secret: Option<String>,
+        /// Up to 16 extra headers for that webhook, such as an `Authorization` for the receiver. Never
+        /// returned. Headers that frame or route the message, and those of Standard Webhooks, are
+        /// rejected.
+        #[schema(example = json!({"Authorization": "Bearer of-the-receiver"}))]
+        pub callback_headers: Option<BTreeMap<String, String>>,
+        /// Labels of the caller's choice: at most 32, with keys of 1 to 63 characters without `:` and
+        /// values of at most 255 characters.
+        #[schema(example = json!({"team": "orders"}))]
+        pub labels: Option<BTreeMap<String, String>>,
+        /// Verify the export automatically once it is COMPLETED, as POST /v1/exports/{id}/verify
+        /// does. Default: false.
+        pub verify: Option<bool>,
+        /// Whether the export is retried automatically after a temporary failure. Default: no retry.
+        pub retry: Option<RetryWish>,
+    }
 }
 
-/// The window of an incremental export: 15 minutes to 24 hours, within the last 35 days.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct IncrementalExportSpecification {
-    /// Start, inclusive (RFC 3339, any offset).
-    #[schema(format = DateTime)]
-    pub export_from_time: String,
-    /// End, exclusive. Default: when AWS starts the export.
-    #[schema(format = DateTime)]
-    pub export_to_time: Option<String>,
-    /// What is written of each changed item. Default: NEW_AND_OLD_IMAGES.
-    pub export_view_type: Option<ExportViewType>,
+body! {
+    /// The window of an incremental export: 15 minutes to 24 hours, within the last 35 days.
+    pub struct IncrementalExportSpecification, read as WindowFields {
+        /// The start of the window, inclusive (RFC 3339, any offset).
+        #[schema(format = DateTime)]
+        pub export_from_time: String,
+        /// The end of the window, exclusive. Default: when AWS starts the export.
+        #[schema(format = DateTime)]
+        pub export_to_time: Option<String>,
+        /// Which images of each changed item are written. Default: NEW_AND_OLD_IMAGES.
+        pub export_view_type: Option<ExportViewType>,
+    }
 }
 
-/// How long things may take.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Timeouts {
-    /// From acceptance here to the end at AWS: whole numbers with h, m, s, ms; one second to 90
-    /// days. Left out, it is 60m.
-    #[schema(
-        pattern = "^([0-9]{1,7}(h|m|s|ms))+$",
-        max_length = 64,
-        example = "60m"
-    )]
-    pub create: Option<String>,
+body! {
+    /// Time limits of an export.
+    pub struct Timeouts, read as TimeoutFields {
+        /// The maximum time from when this service accepts the export until AWS ends it, from one
+        /// second to 90 days: whole numbers with h, m, s or ms. Default: 60m.
+        #[schema(
+            pattern = "^([0-9]{1,7}(h|m|s|ms))+$",
+            max_length = 64,
+            example = "60m"
+        )]
+        pub create: Option<String>,
+    }
 }
 
-/// Whether an export is asked for again by itself.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = RetryPolicy)]
-pub struct RetryWish {
-    /// How many exports are made for this request, the first included; each is one of its own with
-    /// its own id. Left out, it is 1: no retry.
-    #[schema(minimum = 1, maximum = 10)]
-    pub max_attempts: Option<i64>,
+body! {
+    /// Automatic retries of an export.
+    #[schema(as = RetryPolicy)]
+    pub struct RetryWish, read as RetryFields {
+        /// The maximum number of exports for this request, including the first. Each is a separate
+        /// export with its own id. Default: 1, which means no retry.
+        #[schema(minimum = 1, maximum = 10)]
+        pub max_attempts: Option<i64>,
+    }
 }
 
-/// Reads the body of a create.
-///
-/// # Errors
-/// A problem that names every field that breaks a rule.
+/// Reads the body of a create, and reports every field that is invalid.
 pub fn read(
     body: &Map<String, Value>,
     policy: &CallbackPolicy,
     vault: &Vault,
     now: Timestamp,
 ) -> Result<ExportRequest, Problem> {
-    let mut errors = Errors::new();
-    let mut fields = Fields::of(body, "");
-    let table_arn = fields.required_text("table_arn", &mut errors, TableArn::parse);
-    let bucket = fields.required_text("s3_bucket", &mut errors, S3Bucket::parse);
-    let bucket_owner = fields.text("s3_bucket_owner", &mut errors, BucketOwner::parse);
-    let prefix = fields
-        .text("s3_prefix", &mut errors, S3Prefix::of_request)
-        .flatten();
-    let encryption = read_encryption(&mut fields, &mut errors);
-    let format = fields
-        .text("export_format", &mut errors, ExportFormat::parse)
-        .unwrap_or_default();
-    let kind = read_kind(&mut fields, &mut errors, now);
-    let filter = fields.value("filter_specification").and_then(|json| {
-        let read = FilterSpecification::parse(json);
-        let at = fields.pointer("filter_specification");
-        read.map_err(|all| {
-            errors.extend(
-                all.iter()
-                    .map(|(below, e)| FieldError::new(format!("{at}{below}"), e)),
-            )
-        })
-        .ok()
-    });
-    let create_timeout = fields
-        .object("timeouts", &mut errors)
-        .and_then(|mut timeouts| {
-            let create = timeouts.text("create", &mut errors, CreateTimeout::parse);
-            timeouts.finish(&mut errors);
-            create
-        });
-    let callback = read_callback(&mut fields, &mut errors, policy, vault);
-    let labels = read_labels(&mut fields, &mut errors);
-    let verify = fields.boolean("verify", &mut errors).unwrap_or(false);
-    let retry = fields.object("retry", &mut errors).and_then(|mut retry| {
-        let policy = retry.whole_number("max_attempts", &mut errors, RetryPolicy::parse);
-        retry.finish(&mut errors);
-        policy
-    });
-    fields.finish(&mut errors);
-    match (table_arn, bucket, kind) {
-        (Some(table_arn), Some(bucket), Some(kind)) if errors.is_empty() => Ok(ExportRequest {
-            table_arn,
+    fields::read::<CreateExport, _>(body, |body| {
+        let table_arn = body.table_arn.text(TableArn::parse);
+        let bucket = body.s3_bucket.text(S3Bucket::parse);
+        let bucket_owner = body.s3_bucket_owner.text(BucketOwner::parse);
+        let prefix = body.s3_prefix.text(S3Prefix::from_request).flatten();
+        let encryption = read_encryption(&body);
+        let format = body.export_format.text(ExportFormat::parse);
+        let kind = read_kind(&body, now);
+        let filter = read_filter(&body.filter_specification);
+        let create_timeout = body
+            .timeouts
+            .object(|timeouts| timeouts.create.text(CreateTimeout::parse));
+        let callback = read_callback(&body, policy, vault);
+        let labels = read_labels(&body.labels);
+        let verify = body.verify.boolean();
+        let retry = body
+            .retry
+            .object(|retry| retry.max_attempts.whole_number(RetryPolicy::parse));
+        Some(ExportRequest {
+            table_arn: table_arn?,
             destination: S3Destination {
-                bucket,
+                bucket: bucket?,
                 bucket_owner,
                 prefix,
                 encryption,
             },
-            format,
-            kind,
+            format: format.unwrap_or_default(),
+            kind: kind?,
             filter,
             create_timeout: create_timeout.unwrap_or_default(),
             callback,
             labels,
-            verify,
+            verify: verify.unwrap_or(false),
             retry: retry.unwrap_or_default(),
-        }),
-        _ => Err(Problem::with_errors(ProblemType::ValidationFailed, errors)),
-    }
+        })
+    })
 }
 
-fn read_encryption(fields: &mut Fields<'_>, errors: &mut Errors) -> Option<Encryption> {
-    let algorithm = fields.text("s3_sse_algorithm", errors, S3SseAlgorithm::parse);
-    let key_id = fields.text("s3_sse_kms_key_id", errors, KmsKeyId::parse);
-    match (algorithm, key_id) {
-        (Some(S3SseAlgorithm::Kms), key_id) => Some(Encryption::Kms { key_id }),
-        (other, Some(_)) => {
-            errors.push(FieldError::new(
-                fields.pointer("s3_sse_kms_key_id"),
-                &Invalid::new("is only allowed with s3_sse_algorithm KMS"),
-            ));
-            other.map(|_| Encryption::Aes256)
-        }
-        (other, None) => other.map(|_| Encryption::Aes256),
-    }
+fn read_filter(field: &Field<'_, Option<FilterDocument>>) -> Option<FilterSpecification> {
+    FilterSpecification::parse(field.value()?)
+        .map_err(|all| {
+            all.iter()
+                .for_each(|(below, invalid)| field.refuse_at(below, invalid));
+        })
+        .ok()
 }
 
-fn read_kind(fields: &mut Fields<'_>, errors: &mut Errors, now: Timestamp) -> Option<ExportKind> {
-    let given = fields.value("export_type").is_some();
-    let incremental = fields
-        .text("export_type", errors, ExportType::parse)
-        .map(|kind| kind == ExportType::IncrementalExport);
-    let time = |text: &str| check_time(Timestamp::parse(text)?, now);
-    let export_time = fields.text("export_time", errors, time);
-    let has_time = fields.value("export_time").is_some();
-    let specified = fields.value("incremental_export_specification").is_some();
-    let window = fields
-        .object("incremental_export_specification", errors)
-        .and_then(|mut window| {
-            let from = window.required_text("export_from_time", errors, time);
-            let to = window.text("export_to_time", errors, time);
-            let to_is_usable = window.value("export_to_time").is_none() || to.is_some();
-            let view = window
-                .text("export_view_type", errors, ExportViewType::parse)
-                .unwrap_or_default();
-            if let Some(from) = from.filter(|_| to_is_usable)
-                && let Err(e) = check_window(from, to, now)
-            {
-                errors.push(FieldError::new(
-                    window.pointer(if to.is_some() {
-                        "export_to_time"
-                    } else {
-                        "export_from_time"
-                    }),
-                    &e,
-                ));
-            }
-            window.finish(errors);
-            from.map(|from| ExportKind::Incremental { from, to, view })
-        });
-    let incremental = if given { incremental? } else { false };
-    if incremental && !specified {
-        let what = Invalid::new("is required when export_type is INCREMENTAL_EXPORT");
-        errors.push(FieldError::new(
-            fields.pointer("incremental_export_specification"),
-            &what,
+fn read_encryption(body: &CreateExportFields<'_>) -> Option<Encryption> {
+    let algorithm = body.s3_sse_algorithm.text(S3SseAlgorithm::parse);
+    let key_id = body.s3_sse_kms_key_id.text(KmsKeyId::parse);
+    if algorithm == Some(S3SseAlgorithm::Kms) {
+        return Some(Encryption::Kms { key_id });
+    }
+    if key_id.is_some() {
+        body.s3_sse_kms_key_id
+            .refuse(&Invalid::new("is only allowed with s3_sse_algorithm KMS"));
+    }
+    algorithm.map(|_| Encryption::Aes256)
+}
+
+fn read_kind(body: &CreateExportFields<'_>, now: Timestamp) -> Option<ExportKind> {
+    let export_type = body.export_type.text(ExportType::parse);
+    let export_time = body.export_time.text(|text| time(text, now));
+    let specified = &body.incremental_export_specification;
+    let window = specified.object(|window| read_window(&window, now));
+    let incremental = if body.export_type.is_set() {
+        export_type? == ExportType::IncrementalExport
+    } else {
+        false
+    };
+    if incremental && !specified.is_set() {
+        specified.refuse(&Invalid::new(
+            "is required when export_type is INCREMENTAL_EXPORT",
         ));
     }
-    if !incremental && specified {
-        let what = Invalid::new("is only allowed when export_type is INCREMENTAL_EXPORT");
-        errors.push(FieldError::new(
-            fields.pointer("incremental_export_specification"),
-            &what,
+    if !incremental && specified.is_set() {
+        specified.refuse(&Invalid::new(
+            "is only allowed when export_type is INCREMENTAL_EXPORT",
         ));
     }
-    if incremental && has_time {
-        let what =
-            Invalid::new("is only allowed for a FULL_EXPORT; an incremental export has its window");
-        errors.push(FieldError::new(fields.pointer("export_time"), &what));
+    if incremental && body.export_time.is_set() {
+        body.export_time.refuse(&Invalid::new(
+            "is only allowed for a FULL_EXPORT; an incremental export has its window",
+        ));
     }
     if incremental {
         window
@@ -295,65 +245,72 @@ fn read_kind(fields: &mut Fields<'_>, errors: &mut Errors, now: Timestamp) -> Op
     }
 }
 
+fn read_window(window: &WindowFields<'_>, now: Timestamp) -> Option<ExportKind> {
+    let from = window.export_from_time.text(|text| time(text, now));
+    let to = window.export_to_time.text(|text| time(text, now));
+    let view = window.export_view_type.text(ExportViewType::parse);
+    let from = from?;
+    let to_is_usable = !window.export_to_time.is_set() || to.is_some();
+    if to_is_usable && let Err(invalid) = check_window(from, to, now) {
+        match to {
+            Some(_) => window.export_to_time.refuse(&invalid),
+            None => window.export_from_time.refuse(&invalid),
+        }
+    }
+    Some(ExportKind::Incremental {
+        from,
+        to,
+        view: view.unwrap_or_default(),
+    })
+}
+
+fn time(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+    check_time(Timestamp::parse(text)?, now)
+}
+
 fn read_callback(
-    fields: &mut Fields<'_>,
-    errors: &mut Errors,
+    body: &CreateExportFields<'_>,
     policy: &CallbackPolicy,
     vault: &Vault,
 ) -> Option<Callback> {
-    let url = fields.text("callback_url", errors, |text| {
-        WebhookUrl::parse(text, &policy.urls)
-    });
-    let has_url = fields.value("callback_url").is_some();
-    let secret = fields.text("callback_secret", errors, WebhookSecret::parse);
-    let has_secret = fields.value("callback_secret").is_some();
+    let url = body
+        .callback_url
+        .text(|text| WebhookUrl::parse(text, &policy.urls));
+    let has_url = body.callback_url.is_set();
+    let secret = body.callback_secret.text(WebhookSecret::parse);
+    let has_secret = body.callback_secret.is_set();
     if has_secret && !has_url {
-        errors.push(FieldError::new(
-            fields.pointer("callback_secret"),
-            &Invalid::new("is only allowed with callback_url"),
-        ));
+        body.callback_secret.refuse(&only_with_url());
     }
     if has_url && !has_secret && !policy.has_default_secret {
-        let what = Invalid::new(
-            "is required with callback_url, since the operator has set no TABLEFERRY_WEBHOOK_SECRET",
-        );
-        errors.push(FieldError::new(fields.pointer("callback_secret"), &what));
-    }
-    let headers = read_headers("callback_headers", vault, fields, errors);
-    if fields.value("callback_headers").is_some() && !has_url {
-        errors.push(FieldError::new(
-            fields.pointer("callback_headers"),
-            &Invalid::new("is only allowed with callback_url"),
+        body.callback_secret.refuse(&Invalid::new(
+            "is required with callback_url, because the operator has not set TABLEFERRY_WEBHOOK_SECRET",
         ));
     }
-    url.map(|url| Callback {
-        url,
+    let headers = read_headers(&body.callback_headers, vault);
+    if body.callback_headers.is_set() && !has_url {
+        body.callback_headers.refuse(&only_with_url());
+    }
+    Some(Callback {
+        url: url?,
         secret: secret.map(|secret| vault.seal(secret.expose())),
         headers: headers.map(|headers| headers.sealed),
     })
 }
 
-/// Reads the field `labels`.
-pub(in crate::api) fn read_labels(fields: &mut Fields<'_>, errors: &mut Errors) -> Labels {
-    let at = fields.pointer("labels");
-    let Some(members) = fields.object("labels", errors) else {
-        return Labels::default();
-    };
+fn only_with_url() -> Invalid {
+    Invalid::new("is only allowed with callback_url")
+}
+
+pub(in crate::api) fn read_labels(field: &Field<'_, Option<BTreeMap<String, String>>>) -> Labels {
     let mut labels = BTreeMap::new();
-    for (key, value) in members.members() {
-        let checked = match value.as_str() {
-            Some(text) => Labels::check(key, text).map(|()| text),
-            None => Err(Invalid::new(format!(
-                "must be a string, not {}",
-                kind(value)
-            ))),
-        };
-        match checked {
-            Ok(text) => drop(labels.insert(key.clone(), text.to_owned())),
-            Err(e) => errors.push(FieldError::new(members.pointer(key), &e)),
+    for (key, value) in field.members().into_iter().flatten() {
+        let check = |text: &str| Labels::check(key, text);
+        if let Some(text) = field.member((key, value), check) {
+            labels.insert(key.clone(), text.to_owned());
         }
     }
     Labels::new(labels)
-        .map_err(|e| errors.push(FieldError::new(at, &e)))
+        .map_err(|invalid| field.refuse(&invalid))
         .unwrap_or_default()
 }

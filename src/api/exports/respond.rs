@@ -1,4 +1,4 @@
-//! Answers with an export, now or after waiting for its end.
+//! Responses with an export, at once or after waiting for its end.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::api::ApiState;
 use crate::api::limits::now_waits;
 use crate::api::prefer::{PREFERENCE_APPLIED, applied, held_for};
 use crate::api::problem::Problem;
+use crate::api_types::export::ExportView;
 use crate::domain::export::Export;
 use crate::domain::ids::ExportId;
-use crate::domain::view::ExportView;
 
-/// Answers with the export: `Retry-After` while it has not ended, `Preference-Applied` if the
-/// caller's wait was honoured. Never fails: what was stored must not be reported as lost.
+/// Answers with the export: `Retry-After` until it has ended, `Preference-Applied` if the caller's
+/// wait was used. Never fails, because a stored export must not be reported as lost.
 pub(super) fn respond(
     state: &ApiState,
     status: StatusCode,
@@ -24,8 +24,8 @@ pub(super) fn respond(
 ) -> Response {
     let mut response = (status, Json(ExportView::from(export))).into_response();
     if !export.status().is_end() {
-        // As workers do: a tenth of its age.
-        let age = state.chance.now().since(export.created_at);
+        // Like the workers: a tenth of its age.
+        let age = state.clock.now().since(export.created_at);
         response.headers_mut().insert(
             header::RETRY_AFTER,
             (age.as_secs() / 10).clamp(1, 30).into(),
@@ -56,19 +56,19 @@ pub(super) fn respond_with_location(
     response
 }
 
-/// The export when it has ended, when `wait` has passed, or when the process stops; `None` when
-/// there is none (any more).
+/// Returns the export once it has ended, `wait` has passed, or the process stops; `None` if it does
+/// not exist.
 pub(super) async fn wait_for_end(
     state: &ApiState,
     id: ExportId,
     wait: Duration,
 ) -> Result<Option<Export>, Problem> {
     let deadline = tokio::time::Instant::now() + held_for(wait);
-    // Watched before it is read, so that no change falls between.
+    // Watched before it is read, so that no change is missed.
     let mut version = state.watcher.watch(id);
     loop {
         version.mark_unchanged();
-        // Only the version is kept: many wait, and each export is large.
+        // Only the version is kept, because many requests wait and each export is large.
         let known = match state.watcher.in_turn(|| state.store.find(id)).await? {
             Some(export) if !export.status().is_end() => export.version,
             ended => return Ok(ended),
@@ -87,7 +87,7 @@ pub(super) async fn wait_for_end(
         tokio::select! {
             () = changed => {}
             () = tokio::time::sleep_until(deadline) => break,
-            () = state.stopping.cancelled() => break,
+            () = state.signals.stopping.cancelled() => break,
         }
     }
     Ok(state.watcher.in_turn(|| state.store.find(id)).await?)

@@ -1,11 +1,11 @@
-//! The headers that answers of every call bear, said once for all of them.
+//! The headers that the responses of every operation have, declared once.
 
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
 
-use crate::api::guard;
+use crate::api::permissions;
 
 const REQUEST_ID: &str = "X-Request-Id";
 const RETRY_AFTER: &str = "Retry-After";
@@ -34,7 +34,7 @@ pub(super) fn add_headers(document: &mut OpenApi) {
     let headers = &mut document.components.get_or_insert_default().headers;
     headers.extend(described().map(|(name, header)| (name.to_owned(), RefOr::T(header))));
     for call in calls(document) {
-        let is_closed = guard::is_closed(call);
+        let is_closed = permissions::is_closed(call);
         for (status, response) in &mut call.responses.responses {
             let RefOr::T(response) = response else {
                 continue;
@@ -79,35 +79,35 @@ fn described() -> [(&'static str, Header); 5] {
             REQUEST_ID,
             header(
                 text(),
-                "Names this request in the service's log: yours if you sent one, else a new one",
+                "Identifies this request in the service's log: the one you sent, else a new one",
             ),
         ),
         (
             RETRY_AFTER,
             header(
                 seconds,
-                "After how many seconds the same request makes sense again",
+                "Seconds to wait before sending the same request again",
             ),
         ),
         (
             RATE_LIMIT,
             header(
                 text(),
-                "`\"default\";r=R;t=T`: R requests are left, and all are back in T seconds; absent where callers need not say who they are",
+                "`\"default\";r=R;t=T`: R requests are left, and the full quota is back in T seconds; absent if callers need not authenticate",
             ),
         ),
         (
             RATE_LIMIT_POLICY,
             header(
                 text(),
-                "`\"default\";q=Q;w=W`: Q requests in W seconds; absent where callers need not say who they are",
+                "`\"default\";q=Q;w=W`: the quota is Q requests in W seconds; absent if callers need not authenticate",
             ),
         ),
         (
             WWW_AUTHENTICATE,
             header(
                 text(),
-                "How to say who calls, and what is wrong with what was sent (RFC 6750)",
+                "How to authenticate, and what is wrong with the credentials that were sent (RFC 6750)",
             ),
         ),
     ]

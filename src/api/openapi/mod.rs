@@ -4,19 +4,22 @@
 mod answers;
 mod older;
 mod serve;
+mod webhook_examples;
+mod webhooks;
 
 use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{self as oa, Info, License, Server};
 
-use super::exports::events::EventView;
 use super::exports::items::ItemFormat;
 use super::exports::list::LabelFilter;
-use super::problem::{ProblemDocument, ProblemType};
-use super::webhooks::documented::{self, EndpointDisabledMessage, ExportMessage, PingMessage};
-use super::{guard, problem_docs};
-use crate::domain::view::ExportView;
+use super::permissions::{self, ASKS_AWS};
+use super::problem::docs;
+use crate::api_types::event::EventView;
+use crate::api_types::export::ExportView;
+use crate::api_types::problem::ProblemDocument;
+use crate::api_types::webhook::{EndpointDisabledMessage, ExportMessage, PingMessage};
 
 pub(super) use serve::Documents;
 
@@ -26,21 +29,21 @@ pub(super) const DOCUMENT: &str = "/openapi.json";
 /// The path of the document's 3.0 form.
 pub(super) const DOCUMENT_3_0: &str = "/openapi-3.0.json";
 
-/// Where the calls are, unless it is said: beside the document, also below a prefix of a proxy.
+/// The default server: relative to the document, so that it works below a proxy's prefix too.
 pub(super) const SAME_SERVER: &str = ".";
 
-/// What is not said at a handler: title, tags, and schemas that only problems and streams use.
+/// What no handler declares: tags, and schemas that only problems, streams and webhooks use.
 #[derive(OpenApi)]
 #[openapi(
     components(schemas(
         ProblemDocument, ExportView, EventView, ItemFormat, LabelFilter, ExportMessage, EndpointDisabledMessage, PingMessage
     )),
     tags(
-        (name = "Exports", description = "Ask for exports of DynamoDB tables to S3 and follow them to their end."),
-        (name = "Webhooks", description = "Hear of exports by signed webhooks, see what was delivered, and send it again."),
-        (name = "Files", description = "What a COMPLETED export wrote: its manifest, its files, some of its items, and whether all of it is as AWS wrote it."),
-        (name = "API keys", description = "Who may call: make, see and revoke API keys."),
-        (name = "Operations", description = "Health, metrics and explanations.")
+        (name = "Exports", description = "Create exports of DynamoDB tables to S3 and follow them until they end."),
+        (name = "Webhooks", description = "Receive signed webhooks about exports, see what was delivered, and send it again."),
+        (name = "Files", description = "The output of a COMPLETED export: its manifest, its files, some of its items, and its verification."),
+        (name = "API keys", description = "Create, list and revoke API keys."),
+        (name = "Operations", description = "Health, metrics and explanations of problems.")
     )
 )]
 struct Base;
@@ -54,8 +57,8 @@ pub(super) fn base() -> oa::OpenApi {
 fn finish(mut document: oa::OpenApi, server_url: &str) -> oa::OpenApi {
     let mut info = Info::new("Tableferry", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "DynamoDB table exports to S3, run as a service: ask over REST, follow by polling, waiting, a live stream or a signed webhook. \
-         Every error is an `application/problem+json` document (RFC 9457) whose `type` can be looked up."
+        "Exports DynamoDB tables to S3. Create an export over REST, then follow it by polling, long polling, a live event stream or \
+         signed webhooks. Every error is an `application/problem+json` document (RFC 9457) whose `type` can be looked up."
             .to_owned(),
     );
     let mut license = License::new("Apache-2.0");
@@ -63,45 +66,47 @@ fn finish(mut document: oa::OpenApi, server_url: &str) -> oa::OpenApi {
     info.license = Some(license);
     document.info = info;
     document.servers = Some(vec![Server::new(server_url)]);
-    document.webhooks = Some(documented::section());
+    document.webhooks = Some(webhooks::section());
     let webhooks = oa::tag::TagBuilder::new()
-        .name(documented::TAG)
-        .description(Some("What receivers of webhooks are sent."))
+        .name(webhooks::TAG)
+        .description(Some("The webhooks that receivers are sent."))
         .build();
     document.tags.get_or_insert_default().push(webhooks);
     secure(&mut document);
+    for call in answers::calls(&mut document) {
+        if let Some(extensions) = &mut call.extensions {
+            extensions.remove(ASKS_AWS);
+        }
+        call.extensions.take_if(|extensions| extensions.is_empty());
+    }
     answers::add_headers(&mut document);
     document
 }
 
-/// Says how callers say who they are, and what they hear if they may not do what they ask for.
+/// Documents authentication, and the responses to callers without it or without the scope.
 fn secure(document: &mut oa::OpenApi) {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-        "An API key (`tferry_…`), or a token of the OIDC issuer that the operator has set. Not needed where TABLEFERRY_AUTH is none. \
-         Each call names the scope that it needs; `admin` holds all.",
+        "An API key (`tferry_…`), or a token of the OIDC issuer that the operator has configured. Not needed if TABLEFERRY_AUTH is none. \
+         Each operation states the scope that it requires; `admin` includes every scope.",
     ));
     let components = document.components.get_or_insert_default();
     components.security_schemes.insert(
-        guard::SCHEME.to_owned(),
+        permissions::SCHEME.to_owned(),
         SecurityScheme::Http(scheme.build()).into(),
     );
-    let refusals = problem_docs::responses(&[
-        ProblemType::Unauthenticated,
-        ProblemType::Forbidden,
-        ProblemType::RateLimited,
-    ]);
-    for call in answers::calls(document).filter(|call| guard::is_closed(call)) {
+    let refusals = docs::refusals();
+    for call in answers::calls(document).filter(|call| permissions::is_closed(call)) {
         call.responses.responses.extend(refusals.clone());
         // Swagger UI does not show the scopes of a bearer token, and OpenAPI 3.0 has none.
-        if let Some(scope) = guard::scope_of(call) {
+        if let Some(scope) = permissions::scope_of(call) {
             let said = call
                 .description
                 .take()
                 .map_or_else(String::new, |said| said.trim_end().to_owned() + "\n\n");
-            call.description = Some(format!("{said}Needs the scope `{}`.", scope.as_str()));
+            call.description = Some(format!("{said}Requires the scope `{}`.", scope.as_str()));
         }
-        // Where TABLEFERRY_AUTH is none nobody must say who they are, and a client that was made
-        // from this document must not insist.
+        // If TABLEFERRY_AUTH is none, callers need no credentials, so clients that are generated
+        // from this document must not require them.
         call.security
             .get_or_insert_default()
             .push(SecurityRequirement::default());
@@ -131,13 +136,12 @@ impl Form {
     }
 }
 
-/// Leaves out what receivers are sent. The schemas of the bodies stay, for those who want them as
-/// types.
+/// Leaves out the webhooks. The schemas of their bodies stay, for generated types.
 fn without_webhooks(mut document: Value) -> Value {
     if let Some(members) = document.as_object_mut() {
         members.remove("webhooks");
         if let Some(tags) = members.get_mut("tags").and_then(Value::as_array_mut) {
-            tags.retain(|tag| tag["name"] != documented::TAG);
+            tags.retain(|tag| tag["name"] != webhooks::TAG);
         }
     }
     document

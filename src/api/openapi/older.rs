@@ -1,16 +1,16 @@
-//! The document in OpenAPI 3.0, for generators that do not know 3.1: made from the 3.1 form, so
-//! that both say the same.
+//! The document in OpenAPI 3.0, for generators that do not support 3.1. It is converted from the
+//! 3.1 form, so that both are equivalent.
 //!
-//! What 3.0 cannot say is left out or said in words: the section `webhooks`, the names of a map's
-//! members. `nullable` beside `allOf` is how 3.0 documents commonly say that a reference may be
-//! null, and how generators read it.
+//! What 3.0 cannot express is left out or described in words: the section `webhooks`, the names of
+//! a map's members. `nullable` beside `allOf` is the common way in 3.0 to make a reference
+//! nullable, and generators understand it.
 
 use serde_json::{Map, Value, json};
 
 const VERSION: &str = "3.0.3";
 
-/// What a schema of 3.0 may have. Other members of 3.1 only narrow or describe a value further, and
-/// are left out.
+/// The keywords of a schema in 3.0. Other keywords of 3.1 only narrow or describe a value further,
+/// and are left out.
 const KNOWN: [&str; 34] = [
     "$ref",
     "additionalProperties",
@@ -99,8 +99,8 @@ fn drop_scopes(call: &mut Value) {
     }
 }
 
-/// A success without a body, beside one with a body, is said in words: progenitor takes one kind of
-/// success a call.
+/// A success without a body beside one with a body is described in words: progenitor supports one
+/// kind of success per operation.
 fn join_successes(call: &mut Value) {
     let Some(answers) = call.get_mut("responses").and_then(Value::as_object_mut) else {
         return;
@@ -138,8 +138,8 @@ fn join_successes(call: &mut Value) {
     }
 }
 
-/// Converts every schema that stands at a parameter, a header or a body. Examples are not looked
-/// into: they may have such members too.
+/// Converts the schema of every parameter, header and body. Examples are skipped, because they may
+/// have members with the same names.
 fn convert_below(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -156,7 +156,7 @@ fn convert_below(value: &mut Value) {
     }
 }
 
-/// Converts a schema and those within.
+/// Converts a schema and its subschemas.
 fn convert(schema: &mut Value) {
     if let Value::Bool(allows_all) = schema {
         *schema = if *allows_all {
@@ -189,7 +189,7 @@ fn convert(schema: &mut Value) {
     wrap_reference(members);
 }
 
-/// `examples` is one `example`.
+/// `examples` becomes one `example`.
 fn take_example(members: &mut Map<String, Value>) {
     if let Some(Value::Array(examples)) = members.remove("examples")
         && let Some(first) = examples.into_iter().next()
@@ -198,14 +198,14 @@ fn take_example(members: &mut Map<String, Value>) {
     }
 }
 
-/// `const` is an enum of one.
+/// `const` becomes an enum with one value.
 fn take_const(members: &mut Map<String, Value>) {
     if let Some(only) = members.remove("const") {
         members.insert("enum".to_owned(), json!([only]));
     }
 }
 
-/// A bound that is excluded is a bound and a flag.
+/// An exclusive bound becomes a bound and a flag.
 fn take_bounds(members: &mut Map<String, Value>) {
     for (excluded, bound) in [
         ("exclusiveMinimum", "minimum"),
@@ -219,7 +219,7 @@ fn take_bounds(members: &mut Map<String, Value>) {
     }
 }
 
-/// A list of types is one type, which may be nullable.
+/// A list of types becomes one type, which may be nullable.
 fn take_types(members: &mut Map<String, Value>) {
     let Some(Value::Array(types)) = members.get("type") else {
         return;
@@ -239,7 +239,7 @@ fn take_types(members: &mut Map<String, Value>) {
     }
 }
 
-/// A choice of null and something is that something, nullable.
+/// A choice between null and another schema becomes that schema, nullable.
 fn take_null_choice(members: &mut Map<String, Value>) {
     for name in ["anyOf", "oneOf"] {
         let Some(Value::Array(choices)) = members.get_mut(name) else {
@@ -263,7 +263,7 @@ fn take_null_choice(members: &mut Map<String, Value>) {
     }
 }
 
-/// What stands beside a reference is not read in 3.0.
+/// In 3.0, keywords beside a reference are ignored.
 fn wrap_reference(members: &mut Map<String, Value>) {
     if members.len() > 1
         && let Some(reference) = members.remove("$ref")

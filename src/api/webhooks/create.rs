@@ -1,6 +1,6 @@
 //! `POST /v1/webhook-endpoints`.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,33 +8,28 @@ use utoipa::ToSchema;
 use super::request::{self, CreateEndpoint};
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
-use crate::api::guard::Calling;
-use crate::api::problem::{Problem, ProblemType};
-use crate::api::problem_docs::problems;
-use crate::api::query::Query;
+use crate::api::caller::RequestCaller;
+use crate::api::problem::Problem;
+use crate::api::problem::docs::BodyProblems;
+use crate::api::query::NoQuery;
 use crate::api::shown_once::created_with_secret;
-use crate::domain::webhook::endpoint::EndpointView;
+use crate::api_types::endpoint::EndpointView;
 
-/// An endpoint with its secret, which is shown this once.
+/// An endpoint with its secret, which is returned only this once.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndpointWithSecret {
     /// The endpoint.
     #[serde(flatten)]
     pub endpoint: EndpointView,
-    /// Verifies the `v1` signatures of its webhooks. Shown now and never again.
+    /// The secret that verifies the `v1` signatures of its webhooks. It is never returned again.
     #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
     pub secret: String,
 }
 
-problems! {
-    /// What can go wrong.
-    CreateProblems: MalformedJson, InvalidParameter, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
-}
-
 /// Create a webhook endpoint
 ///
-/// It hears of every export from now on, or of some by type and label. The answer holds its secret,
-/// which is shown this once.
+/// From now on the endpoint receives the events of every export, or of the exports and event types
+/// that it selects. The response contains its secret, which is returned only this once.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints",
@@ -52,30 +47,25 @@ problems! {
                 ("Deliveries" = (operation_id = "list_endpoint_deliveries", parameters(("id" = "$response.body#/id")))),
                 ("Delete" = (operation_id = "delete_endpoint", parameters(("id" = "$response.body#/id")))),
             )),
-        CreateProblems
+        BodyProblems
     )
 )]
 pub async fn create_endpoint(
     State(state): State<ApiState>,
-    RawQuery(query): RawQuery,
-    calling: Calling,
+    _: NoQuery,
+    caller: RequestCaller,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    Query::of(query.as_deref()).finish()?;
-    let said = request::read(&state, &body, true).await?;
-    let (id, now) = (state.chance.endpoint_id(), state.chance.now());
-    let endpoint = said.create(id, calling.name(), now).ok_or_else(|| {
-        Problem::new(
-            ProblemType::Internal,
-            "a new endpoint was read without a URL",
-        )
-    })?;
-    let secret = state.chance.webhook_secret();
+    let new = request::read_new(&body, &state.callbacks, &state.vault)?;
+    state.vet("/url", &new.spec.url).await?;
+    let (id, now) = (state.clock.endpoint_id(), state.clock.now());
+    let endpoint = new.into_endpoint(id, caller.name(), now);
+    let secret = state.clock.webhook_secret();
     state
         .store
         .add_endpoint(&endpoint, &state.vault.seal(secret.expose()))
         .await?;
-    tracing::info!(endpoint.id = %endpoint.id, caller.name = calling.logged(), "webhook endpoint created");
+    tracing::info!(endpoint.id = %endpoint.id, caller.name = caller.logged(), "webhook endpoint created");
     let body = EndpointWithSecret {
         endpoint: EndpointView::from(&endpoint),
         secret: secret.expose().to_owned(),

@@ -1,26 +1,22 @@
 //! `PATCH /v1/webhook-endpoints/{id}`.
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 
 use super::request::{self, UpdateEndpoint};
-use super::{EndpointPath, no_such_endpoint};
 use crate::api::ApiState;
 use crate::api::body::JsonObject;
+use crate::api::path::EndpointPath;
 use crate::api::problem::Problem;
-use crate::api::problem_docs::problems;
-use crate::api::query::Query;
-use crate::domain::webhook::endpoint::EndpointView;
-
-problems! {
-    /// What can go wrong.
-    UpdateProblems: MalformedJson, InvalidParameter, NotFound, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, ValidationFailed, Internal, Unavailable
-}
+use crate::api::problem::docs::BodyByIdProblems;
+use crate::api::query::NoQuery;
+use crate::api_types::endpoint::EndpointView;
 
 /// Change a webhook endpoint
 ///
-/// What is left out stays. Enabling it again forgets its failures; what failed before can be
-/// recovered, what it never got can be replayed.
+/// Fields that are left out keep their value. Enabling a disabled endpoint clears its failures.
+/// Use `recover` to send the deliveries that failed before, and `replay-missing` to send the events
+/// that it never got.
 #[utoipa::path(
     patch,
     path = "/v1/webhook-endpoints/{id}",
@@ -28,22 +24,24 @@ problems! {
     security(("bearer" = ["webhooks:manage"])),
     params(("id" = uuid::Uuid, Path, description = "The endpoint's id")),
     request_body(content = UpdateEndpoint),
-    responses((status = 200, description = "The endpoint as it stands now", body = EndpointView), UpdateProblems)
+    responses((status = 200, description = "The changed endpoint", body = EndpointView), BodyByIdProblems)
 )]
 pub async fn update_endpoint(
     State(state): State<ApiState>,
     EndpointPath(id): EndpointPath,
-    RawQuery(query): RawQuery,
+    _: NoQuery,
     JsonObject(body): JsonObject,
 ) -> Result<Json<EndpointView>, Problem> {
-    Query::of(query.as_deref()).finish()?;
-    let said = request::read(&state, &body, false).await?;
-    let now = state.chance.now();
+    let patch = request::read_patch(&body, &state.callbacks, &state.vault)?;
+    if let Some(url) = &patch.url {
+        state.vet("/url", url).await?;
+    }
+    let now = state.clock.now();
     let changed = state
         .store
-        .change_endpoint(id, |endpoint| said.change(endpoint, now))
+        .change_endpoint(id, |endpoint| patch.apply(endpoint, now))
         .await?;
-    let endpoint = changed.ok_or_else(no_such_endpoint)?;
+    let endpoint = changed.ok_or_else(EndpointPath::not_found)?;
     tracing::info!(endpoint.id = %id, endpoint.disabled = endpoint.disabled.is_some(), "webhook endpoint changed");
     Ok(Json(EndpointView::from(&endpoint)))
 }

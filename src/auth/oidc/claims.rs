@@ -1,33 +1,28 @@
-//! What a token says, as providers say it: for whom it is, to which client it was given, and its
-//! scopes.
+//! The claims of a token in the forms that providers use: its audience, its client and its scopes.
 //!
 //! Sources: RFC 7519 (`aud`), OpenID Connect Core 1.0 (`azp`), RFC 9068 (`client_id`, `typ`), and
-//! the providers' own pages, which docs/access.md names.
+//! the providers' documentation, linked in docs/access.md.
 
 use serde_json::{Map, Value};
 
 use super::settings::OidcSettings;
 use crate::domain::caller::scope::{Scope, Scopes};
 
-/// The claims of a token.
 pub(super) type Claims = Map<String, Value>;
 
-/// Where providers put the client that a token was given to: Keycloak, Auth0, Google and Entra v2;
+/// The claims in which providers name the client that a token was issued to: Keycloak, Auth0, Google and Entra v2;
 /// Cognito and RFC 9068; Okta; Entra v1.
 const CLIENT: [&str; 4] = ["azp", "client_id", "cid", "appid"];
 
 impl OidcSettings {
-    /// Refuses a token that was made for another service.
     pub(super) fn check_audience(&self, claims: &Claims) -> Result<(), &'static str> {
         let named = claims.get("aud").filter(|aud| !aud.is_null());
         if self.audiences.is_empty() {
-            // A token that names whom it is for is for somebody else. ID tokens always do.
+            // A token with an audience is for another service. ID tokens always have one.
             return if named.is_none() {
                 Ok(())
             } else {
-                Err(
-                    "it is for another audience: it has aud, and TABLEFERRY_OIDC_AUDIENCE is not set",
-                )
+                Err("it is for another audience (aud); TABLEFERRY_OIDC_AUDIENCE is not set")
             };
         }
         let is_ours = |aud: &Value| {
@@ -35,14 +30,13 @@ impl OidcSettings {
                 .is_some_and(|aud| self.audiences.iter().any(|own| own == aud))
         };
         match named {
-            None => Err("it names no audience (aud)"),
+            None => Err("it has no audience (aud)"),
             Some(Value::Array(all)) if all.iter().any(is_ours) => Ok(()),
             Some(one) if is_ours(one) => Ok(()),
-            Some(_) => Err("it is for another audience"),
+            Some(_) => Err("it is for another audience (aud)"),
         }
     }
 
-    /// Refuses a token that was given to a client that is not allowed.
     pub(super) fn check_client(&self, claims: &Claims) -> Result<(), &'static str> {
         if self.client_ids.is_empty() {
             return Ok(());
@@ -58,24 +52,24 @@ impl OidcSettings {
                 .is_some_and(|client| self.client_ids.iter().any(|own| own == client))
         };
         match named.is_empty() {
-            true => Err("it names no client (azp, client_id, cid or appid)"),
+            true => Err("it has no client claim (azp, client_id, cid or appid)"),
             false if named.iter().all(allowed) => Ok(()),
-            false => Err("it was given to a client that is not allowed here"),
+            false => Err("it was issued to a client that is not allowed"),
         }
     }
 
-    /// The scopes of this service that a token bears.
+    /// The scopes of this service among those of the token.
     pub(super) fn scopes(&self, claims: &Claims) -> Scopes {
         let known = |word: &str| Scope::parse(word.strip_prefix(self.scope_prefix.as_str())?).ok();
         let values = self
             .scope_claims
             .iter()
             .filter_map(|name| find(claims, name));
-        Scopes::of(values.flat_map(words).filter_map(known))
+        Scopes::from_scopes(values.flat_map(words).filter_map(known))
     }
 }
 
-/// The words of a claim: a text with spaces between, or a list.
+/// The words of a claim: a space-separated text, or a list.
 fn words(value: &Value) -> Vec<&str> {
     match value {
         Value::String(words) => words.split(' ').collect(),
@@ -84,8 +78,7 @@ fn words(value: &Value) -> Vec<&str> {
     }
 }
 
-/// A claim by its name, or by a path with dots (`realm_access.roles`). Names may hold dots
-/// themselves.
+/// A claim by its name, or by a path with dots (`realm_access.roles`). Names may contain dots too.
 fn find<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
     claims.get(path).or_else(|| {
         path.match_indices('.').find_map(|(at, _)| {

@@ -1,16 +1,16 @@
-//! An issuer's set of keys (RFC 7517). Sets hold keys that are of no use here beside those that
-//! are: for encryption, of unknown kinds and curves, malformed ones. Each is read by itself, and
-//! what cannot verify a token is passed over.
+//! An issuer's set of keys (RFC 7517). A set may also hold keys that cannot verify tokens:
+//! for encryption, of unknown kinds or curves, malformed ones. Each key is read by itself, and those
+//! are skipped.
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-/// What of a key makes its public half. The rest (certificates, thumbprints) is not needed, so it
-/// may be wrong.
+/// The members that make up the public key. Others (certificates, thumbprints) are ignored, so they
+/// may be malformed.
 const PARTS: [&str; 6] = ["kty", "n", "e", "crv", "x", "y"];
 
-/// Keys of RSA verify all of these.
+/// What an RSA key can verify.
 const OF_RSA: [Algorithm; 6] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -22,10 +22,10 @@ const OF_RSA: [Algorithm; 6] = [
 
 /// Why a set has no key for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoKey {
-    /// None of that name, or none for that algorithm. A newer set may have it.
+pub(super) enum KeyNotFound {
+    /// No key has that ID and algorithm. A newer set may have one.
     Unknown,
-    /// The token names none, and several might be meant.
+    /// The token names no key ID, and several keys suit its algorithm.
     Ambiguous,
 }
 
@@ -41,12 +41,11 @@ struct Key {
 }
 
 impl KeySet {
-    /// What can be used of a set.
     pub(super) fn read(set: &Value) -> Result<Self, String> {
         let keys = set
             .get("keys")
             .and_then(Value::as_array)
-            .ok_or("its key set has no list of keys")?;
+            .ok_or("its key set does not contain a list of keys")?;
         Ok(Self(
             keys.iter()
                 .filter_map(|key| read_key(key.as_object()?))
@@ -54,20 +53,20 @@ impl KeySet {
         ))
     }
 
-    /// The keys that a token of this header may be signed with: two may bear the same name while
-    /// one takes the place of the other.
-    pub(super) fn of(
+    /// The keys that may have signed a token with this header. During a rotation two keys may have
+    /// the same ID.
+    pub(super) fn candidates(
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Vec<&DecodingKey>, NoKey> {
+    ) -> Result<Vec<&DecodingKey>, KeyNotFound> {
         let suits = |key: &&Key| key.algorithms.contains(&algorithm);
         let Some(id) = id else {
-            // OpenID Connect Core 1.0, 10.1: without a name there must be no doubt.
+            // OpenID Connect Core 1.0, 10.1: without an ID only one key may suit.
             return match self.0.iter().filter(suits).collect::<Vec<_>>()[..] {
-                [] => Err(NoKey::Unknown),
+                [] => Err(KeyNotFound::Unknown),
                 [one] => Ok(vec![&one.key]),
-                _ => Err(NoKey::Ambiguous),
+                _ => Err(KeyNotFound::Ambiguous),
             };
         };
         let named: Vec<_> = self
@@ -78,9 +77,9 @@ impl KeySet {
             .map(|key| &key.key)
             .collect();
         match (&named[..], &self.0[..]) {
-            // The only key of an issuer that names none.
+            // The issuer's only key, which has no ID.
             ([], [one @ Key { id: None, .. }]) if suits(&one) => Ok(vec![&one.key]),
-            ([], _) => Err(NoKey::Unknown),
+            ([], _) => Err(KeyNotFound::Unknown),
             _ => Ok(named),
         }
     }
@@ -98,7 +97,7 @@ fn read_key(key: &Map<String, Value>) -> Option<Key> {
     if !signs || !(absent("key_ops") || verifies(&key["key_ops"])) {
         return None;
     }
-    let of_kind = match (text("kty")?, text("crv")) {
+    let possible = match (text("kty")?, text("crv")) {
         ("RSA", _) => OF_RSA.to_vec(),
         ("EC", Some("P-256")) => vec![Algorithm::ES256],
         ("EC", Some("P-384")) => vec![Algorithm::ES384],
@@ -106,12 +105,12 @@ fn read_key(key: &Map<String, Value>) -> Option<Key> {
         _ => return None,
     };
     let algorithms = match text("alg") {
-        None if absent("alg") => of_kind,
-        // RFC 9864 has this name for it.
-        Some("Ed25519") => of_kind,
+        None if absent("alg") => possible,
+        // The name of EdDSA with this curve in RFC 9864.
+        Some("Ed25519") => possible,
         alg => {
             let own: Algorithm = alg?.parse().ok()?;
-            of_kind
+            possible
                 .into_iter()
                 .filter(|algorithm| *algorithm == own)
                 .collect()
@@ -151,10 +150,10 @@ mod tests {
         key
     }
 
-    fn count(keys: Value, id: Option<&str>) -> Result<usize, NoKey> {
+    fn count(keys: Value, id: Option<&str>) -> Result<usize, KeyNotFound> {
         KeySet::read(&json!({"keys": keys}))
             .unwrap()
-            .of(id, Algorithm::ES256)
+            .candidates(id, Algorithm::ES256)
             .map(|keys| keys.len())
     }
 
@@ -180,7 +179,7 @@ mod tests {
             ec(json!({"kid": "good", "alg": "RS256"})),
             ec(json!({"kid": 5})),
         ];
-        assert_eq!(count(json!(odd), Some("good")), Err(NoKey::Unknown));
+        assert_eq!(count(json!(odd), Some("good")), Err(KeyNotFound::Unknown));
         for one in odd {
             let good = ec(
                 json!({"kid": "good", "use": "sig", "alg": "ES256", "key_ops": ["verify"], "x5c": 5, "x5t": null, "nbf": 1}),
@@ -197,21 +196,27 @@ mod tests {
             ec(json!({})),
         );
         assert_eq!(count(json!([one, one]), Some("1")), Ok(2));
-        assert_eq!(count(json!([one, other]), Some("3")), Err(NoKey::Unknown));
+        assert_eq!(
+            count(json!([one, other]), Some("3")),
+            Err(KeyNotFound::Unknown)
+        );
         assert_eq!(count(json!([one]), None), Ok(1));
-        assert_eq!(count(json!([one, other]), None), Err(NoKey::Ambiguous));
+        assert_eq!(
+            count(json!([one, other]), None),
+            Err(KeyNotFound::Ambiguous)
+        );
         assert_eq!(count(json!([nameless]), Some("1")), Ok(1));
         assert_eq!(
             count(json!([nameless, one]), Some("2")),
-            Err(NoKey::Unknown)
+            Err(KeyNotFound::Unknown)
         );
-        assert_eq!(count(json!([]), None), Err(NoKey::Unknown));
+        assert_eq!(count(json!([]), None), Err(KeyNotFound::Unknown));
         // A key of another kind leaves no doubt.
         let set = json!({"keys": [one, {"kty": "OKP", "crv": "Ed25519", "x": X}]});
         assert_eq!(
             KeySet::read(&set)
                 .unwrap()
-                .of(None, Algorithm::ES256)
+                .candidates(None, Algorithm::ES256)
                 .unwrap()
                 .len(),
             1

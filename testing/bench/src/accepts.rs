@@ -1,5 +1,5 @@
-//! Durable accepts: how many a second, how soon each is answered, and what a callback and an
-//! idempotency key cost; beside pgbench with the same row in the same tables.
+//! Durable accepts: rate, latency, and the cost of a callback and of an idempotency key; with
+//! pgbench inserting the same row into the same tables as the reference.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,28 +13,27 @@ use crate::load::{self, Seen};
 use crate::report::{Figure, Goal, quantile};
 use crate::stage::Stage;
 
-/// How long one load lasts. Requests of 64 clients with and without a key are loaded in turn, since
+/// How long one load lasts. Requests of 64 clients with and without a key alternate, because the
 /// tables grow meanwhile.
 const LASTING: Duration = Duration::from_secs(2);
 const TURNS: usize = 3;
 
-/// How long 256 clients ask.
+/// How long the load of 256 clients lasts.
 const MANY_LASTING: Duration = Duration::from_secs(6);
 
-/// What comes before a load is measured: connections, plans and caches.
+/// Warm-up before a load is measured: connections, plans and caches.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// The numbers of clients that pgbench may choose its best from.
+/// The client counts with which pgbench is tried; the best one counts.
 const PGBENCH_CLIENTS: [u32; 6] = [4, 8, 16, 32, 64, 128];
 
 /// How long pgbench runs with each, in seconds.
 const PGBENCH_S: u32 = 3;
 
-/// How many tables are exported.
 const TABLES: usize = 400;
 
-/// The row that the service inserts for a plain request, its event and its place in the schedule,
-/// by one statement. Ids grow with time, as the service's do.
+/// The rows that the service inserts for a plain request: the export, its event and its schedule
+/// entry, in one statement. Ids grow with time, as the service's do.
 const SINGLE_INSERT: &str = r"\set t random(1, 400)
 WITH stored AS (
     INSERT INTO exports (id, version, created_at, updated_at, origin, table_arn, account_id, region, s3_bucket, export_format, export_type,
@@ -49,14 +48,13 @@ WITH stored AS (
 ), scheduled AS (
     INSERT INTO export_schedule (export_id, lane, due_at, delay_ms, phase, deadline_at)
     SELECT id, '123456789012/us-east-1', now(), 0, 'START', now() + interval '1 hour' FROM stored
-), told AS (
+), inserted_event AS (
     INSERT INTO export_events (export_id, sequence, type, at, export_status, detail)
     SELECT id, 1, 'export.created', now(), 'PENDING', 'accepted by Tableferry' FROM stored
 )
 SELECT id FROM stored;
 ";
 
-/// One round.
 pub async fn accepts(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let service = stage.service("api").await?;
@@ -90,12 +88,12 @@ pub async fn accepts(program: &Path) -> Result<Vec<Figure>, Failed> {
     let ratio = |rate: f64| rate / reference;
     Ok(vec![
         Figure {
-            name: "pgbench, its best, inserts a second",
+            name: "pgbench at its best, inserts per second",
             value: reference,
             goal: None,
         },
         Figure {
-            name: "64 clients, accepts a second",
+            name: "64 clients, accepts per second",
             value: at_64.per_second(),
             goal: None,
         },
@@ -105,7 +103,7 @@ pub async fn accepts(program: &Path) -> Result<Vec<Figure>, Failed> {
             goal: Some(Goal::AtLeast(2.0)),
         },
         Figure {
-            name: "256 clients, accepts a second",
+            name: "256 clients, accepts per second",
             value: at_256.per_second(),
             goal: None,
         },
@@ -137,7 +135,6 @@ pub async fn accepts(program: &Path) -> Result<Vec<Figure>, Failed> {
     ])
 }
 
-/// A plain request.
 pub fn body(client: usize, n: usize) -> serde_json::Value {
     let table = (client * 31 + n) % TABLES;
     json!({
@@ -146,8 +143,8 @@ pub fn body(client: usize, n: usize) -> serde_json::Value {
     })
 }
 
-/// How many such rows a second pgbench inserts, each by a prepared statement and a commit of its
-/// own, with the number of clients that suits it best.
+/// Rows per second of pgbench, each by a prepared statement with its own commit, at the best number
+/// of clients.
 async fn pgbench(stage: &Stage) -> Result<f64, Failed> {
     let script = stage.folder().join("insert.sql");
     std::fs::write(&script, SINGLE_INSERT)?;

@@ -1,6 +1,6 @@
-//! Callers who mean harm: slow heads, ten thousand idle connections, bodies of 1 GiB, deeply nested
-//! JSON, floods of headers. While each goes on, one client asks for an export and another makes
-//! exports, as usual: how soon are they answered, and what memory does the service take?
+//! Abusive clients: slow request heads, ten thousand idle connections, bodies of 1 GiB, deeply
+//! nested JSON, floods of headers. During each attack, one client polls an export and another
+//! creates exports, as usual. Measured: their latency and the service's memory.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,30 +17,31 @@ use crate::load::{self, Client};
 use crate::report::{Figure, Goal, quantile};
 use crate::stage::{Service, Stage};
 
-/// How many connections send their head slowly.
 const SLOW: usize = 1000;
 
-/// How many connections are kept without a request.
+/// Connections that never send a request.
 const IDLE: usize = 10_000;
 
-/// How many attackers send something large, each again as soon as it was cut.
-const LOUD: usize = 64;
+/// Attackers that send something large; each repeats as soon as its connection is closed.
+const ATTACKERS: usize = 64;
 
-/// How long each of these rests between two attempts: the machine is shared, and the service is to
-/// be measured, not the attackers.
+/// The pause of each of these between two attempts. The machine is shared, and the service is to be
+/// measured, not the attackers.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// For how long the others are watched: longer than a head may take, so that slow ones are cut and
-/// come again.
+/// How long the normal clients are measured: longer than a request head may take, so that slow ones
+/// are closed and connect again.
 const WATCHED: Duration = Duration::from_secs(12);
 
 const HEAD: &str = "POST /v1/exports HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n";
 
-/// One round.
 pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
     if files < 11_000 {
-        return Err(format!("{files} files may be open; this case needs 11000 (ulimit -n)").into());
+        return Err(format!(
+            "the limit of open files is {files}, but this case needs 11000 (ulimit -n)"
+        )
+        .into());
     }
     let stage = Stage::set_up(program).await?;
     let service = stage.service("api").await?;
@@ -54,7 +55,7 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
 
     let quiet = watch(&service, &path, std::future::pending, 0).await?;
     let before_kb = service.memory_kb()?;
-    // First, since what attacks needed may be kept and used again.
+    // First, because memory that an attack needed may be kept and reused.
     let (idle, idle_kb) = {
         let mut connections = Vec::with_capacity(IDLE);
         for _ in 0..IDLE {
@@ -75,10 +76,10 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
         (idle, each)
     };
     let slow = watch(&service, &path, move || slow_head(to), SLOW).await?;
-    let declared = watch(&service, &path, move || again(to, declared_body), LOUD).await?;
-    let chunked = watch(&service, &path, move || again(to, chunked_body), LOUD).await?;
-    let nested = watch(&service, &path, move || again(to, nested_json), LOUD).await?;
-    let headers = watch(&service, &path, move || again(to, many_headers), LOUD).await?;
+    let declared = watch(&service, &path, move || again(to, declared_body), ATTACKERS).await?;
+    let chunked = watch(&service, &path, move || again(to, chunked_body), ATTACKERS).await?;
+    let nested = watch(&service, &path, move || again(to, nested_json), ATTACKERS).await?;
+    let headers = watch(&service, &path, move || again(to, many_headers), ATTACKERS).await?;
     let p99 = |name, latencies: &[f64]| Figure {
         name,
         value: quantile(latencies, 0.99),
@@ -95,7 +96,7 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
         p50("10,000 idle connections, p50 ms", &idle),
         p99("10,000 idle connections, p99 ms", &idle),
         Figure {
-            name: "memory of an idle connection, KB",
+            name: "memory per idle connection, KB",
             value: idle_kb,
             goal: Some(Goal::AtMost(20.0)),
         },
@@ -110,7 +111,7 @@ pub async fn others_are_served(program: &Path) -> Result<Vec<Figure>, Failed> {
         p50("floods of headers, p50 ms", &headers),
         p99("floods of headers, p99 ms", &headers),
         Figure {
-            name: "highest memory, MB",
+            name: "maximum memory, MB",
             value: service.peak_memory_mb()?,
             goal: Some(Goal::AtMost(256.0)),
         },
@@ -125,7 +126,8 @@ fn body(n: usize) -> String {
     json!({"table_arn": table, "s3_bucket": "tableferry-exports"}).to_string()
 }
 
-/// Lets so many attack, and asks meanwhile. How long answers took, in milliseconds, sorted.
+/// Runs this many attackers while normal clients send requests. Returns the latencies in
+/// milliseconds, sorted.
 async fn watch<A, F>(
     service: &Service,
     path: &str,
@@ -140,7 +142,7 @@ where
     for _ in 0..attackers {
         attacks.spawn(attack());
     }
-    // Until they are under way.
+    // Until all attackers are connected.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let get = load::get(path);
     let (gets, posts) = tokio::join!(
@@ -151,7 +153,7 @@ where
             &body(n)
         )),
     );
-    // Dropping them ends them all.
+    // Dropping the tasks ends them all.
     drop(attacks);
     let mut latencies_ms = gets?;
     latencies_ms.extend(posts?);
@@ -159,7 +161,8 @@ where
     Ok(latencies_ms)
 }
 
-/// One client that asks again and again, with a little pause. Every answer must have this status.
+/// One client that sends a request again and again, with a short pause. Every response must have
+/// this status.
 async fn ask(
     address: SocketAddr,
     status: u16,
@@ -185,7 +188,8 @@ async fn ask(
     Ok(latencies_ms)
 }
 
-/// Sends a head byte by byte, as slowly as may be, and begins anew when it is cut.
+/// Sends a request head byte by byte, as slowly as allowed, and starts again when the connection is
+/// closed.
 async fn slow_head(address: SocketAddr) {
     loop {
         if let Ok(mut stream) = TcpStream::connect(address).await {
@@ -209,7 +213,7 @@ async fn again<F: Future<Output = std::io::Result<()>>>(
 ) {
     loop {
         if let Ok(stream) = TcpStream::connect(address).await {
-            // To be cut is what is expected.
+            // The service is expected to close the connection.
             let _ = tokio::time::timeout(WATCHED, attack(stream)).await;
         }
         tokio::time::sleep(PAUSE).await;

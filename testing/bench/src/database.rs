@@ -1,4 +1,4 @@
-//! Rows in bulk, and what Postgres tells of itself.
+//! Bulk inserts, and Postgres's own statistics.
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
@@ -16,7 +16,7 @@ pub async fn run(connection: &mut PgConnection, statements: String) -> Result<()
     Ok(())
 }
 
-/// How many bytes of WAL were written so far.
+/// Bytes of WAL written so far.
 pub async fn wal_bytes(connection: &mut PgConnection) -> Result<f64, Failed> {
     let bytes = sqlx::query_scalar("SELECT (pg_current_wal_insert_lsn() - '0/0')::float8")
         .fetch_one(connection)
@@ -24,7 +24,7 @@ pub async fn wal_bytes(connection: &mut PgConnection) -> Result<f64, Failed> {
     Ok(bytes)
 }
 
-/// How many exports were stored, by a condition that is part of this program.
+/// The number of exports that match a condition, which is part of this program.
 pub async fn count(connection: &mut PgConnection, condition: &str) -> Result<i64, Failed> {
     let statement = format!("SELECT count(*) FROM exports WHERE {condition}");
     Ok(sqlx::query_scalar(AssertSqlSafe(statement))

@@ -1,5 +1,4 @@
-//! Webhooks: how soon the first attempt is made, and how many are delivered while one endpoint
-//! hangs.
+//! Webhooks: delay until the first attempt, and delivery rate while one endpoint hangs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,24 +13,24 @@ use crate::receivers::{Counter, counting, hanging, timing};
 use crate::report::{Figure, Goal, quantile};
 use crate::stage::{Service, Stage};
 
-/// How many exports end in the first case.
+/// Exports that end in the first case.
 const ENDS: usize = 600;
 
-/// How many exports end in the second case: each is ten deliveries.
+/// Exports that end in the second case; each causes ten deliveries.
 const EXPORTS: usize = 1500;
 
-/// How many endpoints answer.
+/// Endpoints that answer.
 const FAST: usize = 9;
 
-/// How many requests are under way at once where something is prepared, and in the reference.
+/// Concurrent requests during preparation, and in the reference.
 const SIDE_BY_SIDE: usize = 64;
 
-/// How long a case may take.
+/// Maximum duration of a case.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// From the time that an ended export bears to its arrival at a receiver. That time is read just
-/// before the end is committed, so the commit is in it. Exports of a table that AWS does not know
-/// end at once.
+/// From an ended export's `updated_at` to the arrival at a receiver. That time is read just before
+/// the end is committed, so it includes the commit. Exports of a table that AWS does not know end
+/// immediately.
 pub async fn first_attempt(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let service = stage.service("all").await?;
@@ -78,16 +77,16 @@ pub async fn first_attempt(program: &Path) -> Result<Vec<Figure>, Failed> {
             goal: Some(Goal::AtMost(250.0)),
         },
         Figure {
-            name: "highest ms",
+            name: "maximum ms",
             value: quantile(&ages, 1.0),
             goal: None,
         },
     ])
 }
 
-/// Ends of exports are stored by a process that only answers; then one that only works delivers
-/// them to nine endpoints that answer and one that hangs. The reference sends the same number of
-/// bare requests to the same nine.
+/// A process that only serves the API records the ends of exports; then a process that only runs
+/// workers delivers them to nine endpoints that answer and one that hangs. The reference sends the
+/// same number of bare requests to the same nine.
 pub async fn one_of_ten_hangs(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Arc::new(Stage::set_up(program).await?);
     let api = Arc::new(stage.service("api").await?);
@@ -116,12 +115,12 @@ pub async fn one_of_ten_hangs(program: &Path) -> Result<Vec<Figure>, Failed> {
     let bare = reference(&urls, wanted).await?;
     Ok(vec![
         Figure {
-            name: "deliveries a second",
+            name: "deliveries per second",
             value: rate,
             goal: Some(Goal::AtLeast(1000.0)),
         },
         Figure {
-            name: "bare requests a second",
+            name: "bare requests per second",
             value: bare,
             goal: None,
         },
@@ -162,7 +161,7 @@ async fn end_exports(stage: &Arc<Stage>, api: &Arc<Service>) -> Result<(), Faile
     Ok(())
 }
 
-/// Bare requests of about the same size, each on a connection of its own, as webhooks are.
+/// Bare requests of about the same size, each on its own connection, like webhooks.
 async fn reference(urls: &[String], wanted: usize) -> Result<f64, Failed> {
     #[expect(
         clippy::disallowed_methods,
@@ -183,7 +182,7 @@ async fn reference(urls: &[String], wanted: usize) -> Result<f64, Failed> {
         }
         let request = http.post(&urls[n % urls.len()]).body(body.clone());
         tasks.spawn(async move {
-            // A refused connection would show in the rate, and there are none on loopback.
+            // A refused connection would show in the rate; on loopback there are none.
             let _ = request.send().await;
         });
     }

@@ -1,10 +1,10 @@
-//! 100,000 exports in flight over 400 accounts and regions, looked at by one process under AWS's
-//! usual limits, but for the pace of looks: of 250 exports in a lane 5.4 looks a second fall due,
-//! and the default of 5 would make them wait, however idle the machine.
+//! 100,000 exports in flight over 400 accounts and regions, polled by one process under AWS's usual
+//! limits, except for the pace of polls: with 250 exports in a lane, 5.4 polls per second become
+//! due, so the default of 5 would delay them even on an idle machine.
 //!
-//! Their tables have history: each began at some time in the last ten minutes and is likely to end
-//! between 500 and 590 seconds after its start. AWS is a server of a few lines that says of each
-//! that it is in progress, so nothing ends and every look is an unchanged one.
+//! Their tables have history: each export started at some time in the last ten minutes and is
+//! likely to end 500 to 590 seconds after its start. AWS is a minimal server that reports every
+//! export as in progress, so nothing ends and every poll finds no change.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,55 +21,53 @@ use crate::load::{self, Client};
 use crate::report::{Figure, Goal};
 use crate::stage::{Limits, Stage};
 
-/// How many exports are in flight.
 const EXPORTS: usize = 100_000;
 
-/// Over how many accounts they are spread.
+/// Accounts and regions over which they are spread.
 const LANES: usize = 400;
 
-/// How many looks a second a lane may have.
-const LOOKS_PER_S: &str = "10";
+/// Polls per second that a lane may have.
+const POLLS_PER_S: &str = "10";
 
-/// What comes before the measuring: the service catches up with what fell due while it started.
+/// Warm-up: the service catches up with what became due while it started.
 const SETTLING: Duration = Duration::from_secs(15);
 
-/// How long is measured.
+/// Duration of the measurement.
 const LASTING: Duration = Duration::from_secs(30);
 
-/// One round.
 pub async fn polled(program: &Path) -> Result<Vec<Figure>, Failed> {
     let mut stage = Stage::set_up(program).await?;
     stage.set_aws_url(aws().await?);
-    drop(stage.service("api").await?); // brings the schema
+    drop(stage.service("api").await?); // creates the schema
     let mut connection = database::connect(&stage).await?;
     database::run(&mut connection, rows()).await?;
     let service = stage
         .service_with(
             "all",
             Limits::Aws,
-            &[("TABLEFERRY_LOOK_RATE_PER_S", LOOKS_PER_S)],
+            &[("TABLEFERRY_LOOK_RATE_PER_S", POLLS_PER_S)],
         )
         .await?;
     tokio::time::sleep(SETTLING).await;
 
     let before = (
-        looks(&service.address).await?,
+        polls(&service.address).await?,
         database::wal_bytes(&mut connection).await?,
         service.cpu_s()?,
     );
     tokio::time::sleep(LASTING).await;
     let after = (
-        looks(&service.address).await?,
+        polls(&service.address).await?,
         database::wal_bytes(&mut connection).await?,
         service.cpu_s()?,
     );
     let made = after.0.count - before.0.count;
     if made < 1.0 {
-        return Err("no export was looked at".into());
+        return Err("no export was polled".into());
     }
     Ok(vec![
         Figure {
-            name: "looks a second",
+            name: "polls per second",
             value: made / LASTING.as_secs_f64(),
             goal: None,
         },
@@ -79,7 +77,7 @@ pub async fn polled(program: &Path) -> Result<Vec<Figure>, Failed> {
             goal: Some(Goal::AtMost(1000.0)),
         },
         Figure {
-            name: "WAL of an unchanged look, bytes",
+            name: "WAL of an unchanged poll, bytes",
             value: (after.1 - before.1) / made,
             goal: Some(Goal::AtMost(600.0)),
         },
@@ -96,7 +94,7 @@ pub async fn polled(program: &Path) -> Result<Vec<Figure>, Failed> {
     ])
 }
 
-/// An AWS that says of every export that it is in progress.
+/// A fake AWS that reports every export as in progress.
 async fn aws() -> Result<String, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -125,8 +123,8 @@ async fn answer(headers: HeaderMap, body: String) -> ([(HeaderName, &'static str
     )
 }
 
-/// Exports in progress, each looked at next when the service itself would: at the next age for
-/// early failures, or every ten seconds while the end is likely.
+/// Exports in progress, each due for a poll when the service itself would schedule it: at the next
+/// age for early failures, or every ten seconds while the end is likely.
 fn rows() -> String {
     format!(
         "CREATE TEMP TABLE made AS
@@ -149,17 +147,17 @@ fn rows() -> String {
     )
 }
 
-/// The histogram of how late exports were looked at.
+/// The histogram of how late polls were.
 #[derive(Debug, Clone, Default)]
-struct Looks {
+struct Polls {
     count: f64,
-    /// How many were at most so many seconds late.
+    /// How many polls were at most this many seconds late.
     buckets: Vec<(f64, f64)>,
 }
 
-impl Looks {
-    /// The upper bound of the bucket that this share of the looks since `before` lies in or below,
-    /// in milliseconds.
+impl Polls {
+    /// The upper bound, in milliseconds, of the bucket that contains this quantile of the polls
+    /// since `before`.
     fn quantile_ms(&self, before: &Self, share: f64) -> f64 {
         let wanted = (self.count - before.count) * share;
         let earlier = |at: f64| {
@@ -177,10 +175,10 @@ impl Looks {
     }
 }
 
-async fn looks(address: &std::net::SocketAddr) -> Result<Looks, Failed> {
+async fn polls(address: &std::net::SocketAddr) -> Result<Polls, Failed> {
     let mut client = Client::connect(*address).await?;
     let answer = client.send(&load::get("/metrics")).await?;
-    let mut looks = Looks::default();
+    let mut polls = Polls::default();
     for line in String::from_utf8_lossy(answer.body)
         .lines()
         .filter(|line| line.contains("phase=\"look\""))
@@ -189,7 +187,7 @@ async fn looks(address: &std::net::SocketAddr) -> Result<Looks, Failed> {
             continue;
         };
         if name.starts_with("tableferry_export_poll_lag_seconds_count") {
-            looks.count += value.parse::<f64>()?;
+            polls.count += value.parse::<f64>()?;
         } else if name.starts_with("tableferry_export_poll_lag_seconds_bucket")
             && let Some(bound) = name
                 .split("le=\"")
@@ -197,8 +195,8 @@ async fn looks(address: &std::net::SocketAddr) -> Result<Looks, Failed> {
                 .and_then(|rest| rest.split('"').next())
                 .and_then(|text| text.parse().ok())
         {
-            looks.buckets.push((bound, value.parse()?));
+            polls.buckets.push((bound, value.parse()?));
         }
     }
-    Ok(looks)
+    Ok(polls)
 }

@@ -1,11 +1,11 @@
-//! Pages of 50 among a million exports: every filter alone and every pair, with values that many
-//! exports have and values that few have, and pages far in; 16 clients.
+//! Pages of 50 among a million exports, 16 clients: every filter alone and every pair, with common
+//! and rare values, and pages far into the list.
 //!
-//! Where an export has a common value of one filter says nothing of its others. Statuses: 93 %
-//! COMPLETED, 4 % FAILED, 2 % IN_PROGRESS, 1 % PENDING. Tables: one has 5 % of all exports, the
-//! other 4,999 have some 190 each. Buckets: one has 30 %, 19 share the rest, one has a hundred
-//! exports. Types: 70 % full. Labels: `env` has three values, `team` fifty, `run` one of a
-//! thousand; their marks are made as the service makes them. Created evenly over 60 days.
+//! The values of different filters are independent. Statuses: 93 % COMPLETED, 4 % FAILED, 2 %
+//! IN_PROGRESS, 1 % PENDING. Tables: one has 5 % of all exports, the other 4,999 have about 190
+//! each. Buckets: one has 30 %, 19 share the rest, one has a hundred exports. Types: 70 % full.
+//! Labels: `env` has three values, `team` fifty, `run` a thousand; the service's own code computes
+//! their bloom filters. Creation times are spread evenly over 60 days.
 
 use std::path::Path;
 
@@ -15,18 +15,17 @@ use crate::load::{self, Client};
 use crate::report::{Figure, Goal, quantile};
 use crate::stage::{Service, Stage};
 
-/// How many exports.
 const EXPORTS: usize = 1_000_000;
 
-/// How many clients ask, and how often each asks for every page.
+/// The number of clients, and how often each requests every page.
 const CLIENTS: usize = 16;
 const TIMES: usize = 25;
 
-/// How often each asks before that: until the service has its connections to Postgres, and the
-/// statements on each.
+/// Warm-up requests of each client, until the service has opened its connections to Postgres and
+/// prepared the statements on each.
 const WARM_UP: usize = 3;
 
-/// Filters by name, each with a value that many exports have and one that few have.
+/// Filters by name, each with a common and a rare value.
 const FILTERS: [(&str, [&str; 2]); 6] = [
     (
         "status",
@@ -48,7 +47,6 @@ const FILTERS: [(&str, [&str; 2]); 6] = [
     ("created", ["created_after=", "created_before="]),
 ];
 
-/// One round.
 pub async fn pages(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let service = stage.service("api").await?;
@@ -119,7 +117,7 @@ async fn queries(connection: &mut sqlx::PgConnection) -> Result<Vec<String>, Fai
     Ok(queries)
 }
 
-/// Pages far in: what 100 pages of 200 exports lead to.
+/// Pages far into the list: those after 100 pages of 200 exports.
 async fn far_in(service: &Service) -> Result<Vec<String>, Failed> {
     let mut client = Client::connect(service.address).await?;
     let mut queries = Vec::new();
@@ -152,7 +150,7 @@ async fn far_in(service: &Service) -> Result<Vec<String>, Failed> {
     Ok(queries)
 }
 
-/// How long each answer to this page took, in milliseconds, sorted.
+/// The latencies of this page, in milliseconds, sorted.
 async fn asked(service: &Service, path: String) -> Result<Vec<f64>, Failed> {
     let bytes = load::get(&path);
     let request = move |_, _| bytes.clone();
@@ -162,9 +160,9 @@ async fn asked(service: &Service, path: String) -> Result<Vec<f64>, Failed> {
         .map(|seen| seen.latencies_ms)
 }
 
-/// How often the two tables that lists read were read from one end to the other.
+/// The number of sequential scans of the two tables that lists read.
 async fn sequential_scans(connection: &mut sqlx::PgConnection) -> Result<i64, Failed> {
-    // What other connections counted is told when they are idle for a second.
+    // Other connections report their counts when they have been idle for a second.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     let statement = "SELECT sum(seq_scan)::bigint FROM pg_stat_user_tables WHERE relname IN ('exports', 'export_labels')";
     Ok(sqlx::query_scalar(statement).fetch_one(connection).await?)

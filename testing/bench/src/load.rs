@@ -1,5 +1,6 @@
-//! Load: many clients over HTTP/1.1, each with one connection and one request under way. Written by
-//! hand because load and service share the machine: a client must cost less than what it measures.
+//! Load: many clients over HTTP/1.1, each with one connection and one request at a time. It is not
+//! built on an HTTP library, because load and service share the machine: a client must cost less
+//! than what it measures.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,19 +11,19 @@ use tokio::task::JoinSet;
 
 use crate::Failed;
 
-/// What many clients saw.
+/// The results of many clients.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Requests answered.
     pub answered: usize,
     /// For how long they were sent.
     pub took: Duration,
-    /// How long each took, in milliseconds, sorted.
+    /// Latencies in milliseconds, sorted.
     pub latencies_ms: Vec<f64>,
 }
 
 impl Seen {
-    /// What was seen then and later, as one.
+    /// Combines two results.
     #[must_use]
     pub fn and(mut self, later: Self) -> Self {
         self.answered += later.answered;
@@ -32,30 +33,27 @@ impl Seen {
         self
     }
 
-    /// Requests answered a second.
+    /// Requests answered per second.
     #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
     pub fn per_second(&self) -> f64 {
         self.answered as f64 / self.took.as_secs_f64()
     }
 }
 
-/// One client and its connection.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// An answer, until the next request is sent.
+/// A response, valid until the next request is sent.
 #[derive(Debug)]
 pub struct Answer<'a> {
-    /// Its status.
     pub status: u16,
-    /// Its body.
     pub body: &'a [u8],
 }
 
-/// What the head of an answer says.
+/// The head of a response.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     status: u16,
@@ -65,10 +63,6 @@ struct Head {
 }
 
 impl Client {
-    /// Connects.
-    ///
-    /// # Errors
-    /// The connection is refused.
     pub async fn connect(address: SocketAddr) -> Result<Self, Failed> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -78,17 +72,14 @@ impl Client {
         })
     }
 
-    /// Whether the other end has neither closed nor sent something unasked.
+    /// Whether the server has neither closed the connection nor sent something unrequested.
     pub fn is_open(&self) -> bool {
         self.stream
             .try_read(&mut [0])
             .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
-    /// Sends a whole request and reads its whole answer, which must tell its length.
-    ///
-    /// # Errors
-    /// The connection breaks off, or the answer is not understood.
+    /// Sends a whole request and reads the whole response, which must state its length.
     pub async fn send(&mut self, request: &[u8]) -> Result<Answer<'_>, Failed> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -117,7 +108,7 @@ impl Client {
     }
 }
 
-/// The head of an answer, once all of it has come.
+/// The head of a response, once all of it has arrived.
 fn head(buffer: &[u8]) -> Result<Option<Head>, Failed> {
     let Some(ends) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
@@ -151,11 +142,8 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
 }
 
-/// Lets so many clients send one request after the other for a while; each is made by its client's
-/// and its own number. Every answer must have this status.
-///
-/// # Errors
-/// A connection fails, or an answer has another status.
+/// Lets this many clients send one request after the other for a while; each request is made from
+/// the client's number and its own. Every response must have this status.
 pub async fn run<F>(
     address: SocketAddr,
     clients: usize,
@@ -173,10 +161,7 @@ where
     .await
 }
 
-/// The same, each client so many times.
-///
-/// # Errors
-/// A connection fails, or an answer has another status.
+/// The same, with a fixed number of requests per client.
 pub async fn times<F>(
     address: SocketAddr,
     clients: usize,

@@ -1,5 +1,5 @@
-//! `make bench`: the service's release build on a Postgres that keeps its promises (fsync on),
-//! measured beside references in the same run on the same machine. Prints one table and writes
+//! `make bench`: measures the service's release build on a durable Postgres (fsync on), next to
+//! references in the same run on the same machine. Prints one table and writes
 //! `testing/bench/results.json`.
 
 mod accepts;
@@ -27,25 +27,25 @@ use clap::Parser;
 
 use report::{Case, Report};
 
-/// What went wrong, in words.
+/// The error, in words.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measure a running Tableferry.
+/// Measure a running Tableferry
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How often each case runs; a figure is given with its lowest, middle and highest value
+    /// How often each case runs; a figure is reported with its lowest, middle and highest value
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Run only cases whose name contains this
     #[arg(long)]
     only: Option<String>,
-    /// The service; the one beside this program unless given
+    /// The service's program; by default the one next to this program
     #[arg(long)]
     tableferry: Option<PathBuf>,
-    /// Where the figures go
+    /// Output file for the figures
     #[arg(long, default_value = "testing/bench/results.json")]
     results: PathBuf,
-    /// A document whose table of figures is made anew; it should have every case
+    /// A document whose table of figures is replaced; the run should include every case
     #[arg(long)]
     document: Option<PathBuf>,
 }

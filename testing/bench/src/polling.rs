@@ -1,23 +1,24 @@
-//! How few calls notice an end how soon: this service's own decisions beside the waiter of AWS's
-//! SDK for Python (every 20 s) and Terraform (every 10 s), on the same exports, in simulated time.
+//! How many polls are needed to notice an end how soon: this service's own decisions next to the
+//! waiter of AWS's SDK for Python (every 20 s) and Terraform (every 10 s), on the same exports, in
+//! simulated time.
 //!
-//! Each table takes from 2 to 12 minutes in the middle; each export of it takes that, spread in one
-//! of three ways: evenly by ±10 % (as was seen of small tables), as a normal distribution of 6 %,
-//! or by ±7 % with one in twenty half as long again. Five exports of a table come before the one
-//! that is counted. Calls are looks only; the start is one call more for everybody.
+//! Each table has a mean duration of 2 to 12 minutes. The durations of its exports vary in one of
+//! three ways: uniformly by ±10 % (as measured for small tables), as a normal distribution with 6
+//! %, or by ±7 % with one in twenty half as long again. Five exports of a table precede the
+//! measured one. Only polls are counted; each way makes one additional call for the start.
 
 use std::time::Duration;
 
-use tableferry::domain::backoff::{Jitter, PollBounds, poll_delay};
-use tableferry::domain::estimate::{LikelyEnd, PastExport, estimate};
-use tableferry::domain::request::ExportKind;
+use tableferry::domain::export::estimate::{LikelyEnd, PastExport, estimate};
+use tableferry::domain::export::request::ExportKind;
+use tableferry::domain::lifecycle::backoff::{Jitter, PollBounds, poll_delay};
 
 use crate::report::{Figure, Goal, quantile};
 
-/// How many tables, of each kind of spread.
+/// Tables for each kind of variation.
 const TABLES: u32 = 20_000;
 
-/// How many exports of a table came before.
+/// Earlier exports of a table.
 const HISTORY: usize = 5;
 
 /// The service's defaults.
@@ -26,13 +27,13 @@ const BOUNDS: PollBounds = PollBounds {
     max: Duration::from_secs(30),
 };
 
-/// How many looks were made, and how late the last one was.
+/// The number of polls, and how late the last one was.
 struct Noticed {
     calls: u32,
     late_s: f64,
 }
 
-/// What one way of looking needed for all exports.
+/// The totals of one polling strategy over all exports.
 #[derive(Default)]
 struct Total {
     calls: u32,
@@ -79,27 +80,27 @@ pub fn compared(round: usize) -> Vec<Figure> {
     let ratio = ours.calls_each() / waiter.calls_each();
     vec![
         Figure {
-            name: "looks an export",
+            name: "polls per export",
             value: ours.calls_each(),
             goal: None,
         },
         Figure {
-            name: "SDK waiter, looks an export",
+            name: "SDK waiter, polls per export",
             value: waiter.calls_each(),
             goal: None,
         },
         Figure {
-            name: "Terraform, looks an export",
+            name: "Terraform, polls per export",
             value: terraform.calls_each(),
             goal: None,
         },
         Figure {
-            name: "ratio to the SDK waiter's looks",
+            name: "ratio to the SDK waiter's polls",
             value: ratio,
             goal: Some(Goal::AtMost(1.0 / 3.0)),
         },
         Figure {
-            name: "ratio to Terraform's looks",
+            name: "ratio to Terraform's polls",
             value: ours.calls_each() / terraform.calls_each(),
             goal: None,
         },
@@ -124,7 +125,7 @@ pub fn compared(round: usize) -> Vec<Figure> {
             goal: None,
         },
         Figure {
-            name: "without history, looks an export",
+            name: "without history, polls per export",
             value: unknown.calls_each(),
             goal: None,
         },
@@ -136,13 +137,13 @@ pub fn compared(round: usize) -> Vec<Figure> {
     ]
 }
 
-/// How long an export of a table takes.
+/// The duration of an export of a table.
 fn takes(middle_s: f64, spread: u32, random: &mut fastrand::Rng) -> Duration {
     let even = |random: &mut fastrand::Rng, share: f64| 1.0 + share * (2.0 * random.f64() - 1.0);
     let factor = match spread {
         0 => even(random, 0.1),
         1 => {
-            // The sum of twelve even numbers is as good as normal.
+            // The sum of twelve uniform numbers is close enough to a normal distribution.
             let normal = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
             (1.0 + 0.06 * normal).max(0.5)
         }
@@ -151,7 +152,7 @@ fn takes(middle_s: f64, spread: u32, random: &mut fastrand::Rng) -> Duration {
     Duration::from_secs_f64(middle_s * factor)
 }
 
-/// As the service looks: after the answer to the start, whenever its decision says.
+/// Polls as the service does: after the response to the start, at the times that its code decides.
 fn by_service(took: Duration, past: &[Duration], random: &mut fastrand::Rng) -> Noticed {
     let past: Vec<PastExport> = past
         .iter()
@@ -174,18 +175,18 @@ fn by_service(took: Duration, past: &[Duration], random: &mut fastrand::Rng) -> 
     }
 }
 
-/// As who looks at fixed times: the waiter at once and then every so many seconds, Terraform first
-/// after them.
+/// Polls at fixed intervals: the waiter immediately and then at each interval, Terraform first
+/// after one interval.
 fn every(seconds: f64, took: Duration, at_once: bool) -> Noticed {
-    let looks = (took.as_secs_f64() / seconds).ceil();
+    let polls = (took.as_secs_f64() / seconds).ceil();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "below a hundred"
     )]
-    let calls = looks as u32 + u32::from(at_once);
+    let calls = polls as u32 + u32::from(at_once);
     Noticed {
         calls,
-        late_s: looks * seconds - took.as_secs_f64(),
+        late_s: polls * seconds - took.as_secs_f64(),
     }
 }

@@ -1,27 +1,21 @@
-//! How much processor time processes have used, as Linux tells.
+//! CPU time of processes, as reported by Linux.
 
 use std::path::Path;
 
 use crate::Failed;
 
-/// What a process has used, in seconds.
-///
-/// # Errors
-/// There is no such process.
+/// CPU time of a process, in seconds.
 pub fn of(process: u32) -> Result<f64, Failed> {
     let stat = Stat::of(&Path::new("/proc").join(process.to_string()))?;
     Ok(stat.own_s)
 }
 
-/// What a process and all that it started have used, in seconds.
-///
-/// # Errors
-/// There is no such process.
+/// CPU time of a process and all processes that it started, in seconds.
 pub fn of_all_below(process: u32) -> Result<f64, Failed> {
     let stat = Stat::of(&Path::new("/proc").join(process.to_string()))?;
     let mut total_s = stat.own_s + stat.ended_s;
     for entry in std::fs::read_dir("/proc")? {
-        // What is no process, or has ended meanwhile, has nothing to add.
+        // Entries that are not processes, or have ended meanwhile, add nothing.
         total_s += Stat::of(&entry?.path()).map_or(0.0, |stat| {
             if stat.parent == process {
                 stat.own_s
@@ -33,11 +27,11 @@ pub fn of_all_below(process: u32) -> Result<f64, Failed> {
     Ok(total_s)
 }
 
-/// What is needed of proc_pid_stat(5).
+/// The required fields of proc_pid_stat(5).
 struct Stat {
     parent: u32,
     own_s: f64,
-    /// Of its processes that have ended.
+    /// Time of its children that have ended.
     ended_s: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Receivers of webhooks on loopback: some answer at once, one never does.
+//! Webhook receivers on loopback: some answer immediately, one never does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::Failed;
 
-/// Counts what arrives, and tells when it is enough.
+/// Counts arrivals and notifies when there are enough.
 #[derive(Debug, Default)]
 pub struct Counter {
     heard: AtomicUsize,
@@ -25,25 +25,25 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// How many have arrived.
     #[must_use]
     pub fn heard(&self) -> usize {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many have arrived.
+    /// Waits until this many have arrived.
     pub async fn wait_for(&self, enough: usize) {
         while self.heard() < enough {
-            let told = self.enough.notified();
+            let notified = self.enough.notified();
             if self.heard() < enough {
-                // Told at every hundredth, so look again from time to time for the last ones.
-                let _ = tokio::time::timeout(std::time::Duration::from_millis(5), told).await;
+                // It is notified at every hundredth arrival, so check periodically for the last
+                // ones.
+                let _ = tokio::time::timeout(std::time::Duration::from_millis(5), notified).await;
             }
         }
     }
 }
 
-/// A receiver that answers at once and counts.
+/// A receiver that answers immediately and counts.
 pub async fn counting(counter: Arc<Counter>) -> Result<String, Failed> {
     async fn count(State(counter): State<Arc<Counter>>, _body: Bytes) -> StatusCode {
         if (counter.heard.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(100) {
@@ -54,7 +54,7 @@ pub async fn counting(counter: Arc<Counter>) -> Result<String, Failed> {
     serve(Router::new().route("/", post(count)).with_state(counter)).await
 }
 
-/// A receiver that takes a request and never answers.
+/// A receiver that accepts a request and never answers.
 pub async fn hanging() -> Result<String, Failed> {
     async fn hang(_body: Bytes) -> StatusCode {
         std::future::pending().await
@@ -62,7 +62,7 @@ pub async fn hanging() -> Result<String, Failed> {
     serve(Router::new().route("/", post(hang))).await
 }
 
-/// A receiver that tells how many milliseconds ago the export in the body changed.
+/// A receiver that reports how many milliseconds ago the export in the body changed.
 pub async fn timing(ages_ms: UnboundedSender<f64>) -> Result<String, Failed> {
     async fn note(State(ages_ms): State<UnboundedSender<f64>>, body: Bytes) -> StatusCode {
         #[expect(clippy::disallowed_methods, reason = "this measures")]
@@ -72,7 +72,7 @@ pub async fn timing(ages_ms: UnboundedSender<f64>) -> Result<String, Failed> {
             .as_str()
             .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
         if let Some(changed) = changed {
-            // Nobody listens once the case is over.
+            // The channel is closed once the case is over.
             let _ = ages_ms.send((now - changed).as_seconds_f64() * 1000.0);
         }
         StatusCode::NO_CONTENT

@@ -1,4 +1,4 @@
-//! Figures of all rounds: a table for people, JSON for later comparison.
+//! The figures of all rounds: a table for people, JSON for later comparison.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,30 +7,29 @@ use serde::Serialize;
 
 use crate::Failed;
 
-/// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Case {
-    /// Accepting exports durably.
+    /// Durable accepts of exports.
     Accepts,
-    /// Looking at many exports in flight.
+    /// Polling many exports in flight.
     InFlight,
-    /// Many small exports from nothing to COMPLETED.
+    /// Many small exports from the request to COMPLETED.
     Whole,
     /// Pages of a million exports.
     Lists,
-    /// How few calls notice an end how soon.
+    /// How many polls are needed to notice an end how soon.
     Polling,
     /// Many clients that wait for an end.
     Waiting,
-    /// What metrics, traces and log lines cost.
+    /// The cost of metrics, traces and log lines.
     Telemetry,
-    /// Callers who mean harm, and what the others notice of them.
+    /// Abusive clients, and their effect on the others.
     Attacks,
-    /// What a process costs before it does anything.
+    /// The cost of an idle process.
     Start,
-    /// From an export's end to the first attempt at its webhook.
+    /// From an export's end to the first attempt of its webhook.
     FirstAttempt,
-    /// Deliveries a second while one of ten endpoints hangs.
+    /// Deliveries per second while one of ten endpoints hangs.
     Deliveries,
     /// Reading an export's files again, to the last byte.
     DeepVerification,
@@ -53,7 +52,6 @@ impl Case {
         Self::DeepVerification,
     ];
 
-    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,31 +71,25 @@ impl Case {
     }
 }
 
-/// One figure of one round.
 #[derive(Debug, Clone)]
 pub struct Figure {
     /// Its name, with the unit.
     pub name: &'static str,
-    /// What was measured.
     pub value: f64,
-    /// What it should be.
     pub goal: Option<Goal>,
 }
 
-/// What a figure should be.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy)]
 pub enum Goal {
-    /// At most.
     AtMost(f64),
-    /// At least.
     AtLeast(f64),
 }
 
-/// Where the table of a document begins and ends.
+/// The markers around the table in a document.
 const BEGIN: &str = "<!-- figures: begin -->";
 const END: &str = "<!-- figures: end -->";
 
-/// The figures of all rounds.
 #[derive(Debug, Default)]
 pub struct Report {
     figures: BTreeMap<(Case, usize), (Figure, Vec<f64>)>,
@@ -116,7 +108,6 @@ struct Row {
 }
 
 impl Report {
-    /// Adds a round's figures.
     pub fn add(&mut self, case: Case, figures: Vec<Figure>) {
         for (place, figure) in figures.into_iter().enumerate() {
             let value = figure.value;
@@ -156,7 +147,6 @@ impl Report {
             .collect()
     }
 
-    /// Prints the table.
     pub fn print(&self) {
         eprintln!(
             "{:<38} {:<34} {:>10} {:>10} {:>10}  {:<10} met",
@@ -174,10 +164,7 @@ impl Report {
         }
     }
 
-    /// Writes the table into a document, in the place of the one that stands between its marks.
-    ///
-    /// # Errors
-    /// The document cannot be read or written, or has no marks.
+    /// Replaces the table between the markers of a document.
     pub fn write_into(&self, document: &Path) -> Result<(), Failed> {
         let text = std::fs::read_to_string(document)?;
         let (before, rest) = text
@@ -207,10 +194,6 @@ impl Report {
         Ok(())
     }
 
-    /// Writes the JSON.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Failed> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -220,7 +203,7 @@ impl Report {
     }
 }
 
-/// The value below which this share of the sorted values lies.
+/// A quantile of the sorted values.
 #[must_use]
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     #[expect(

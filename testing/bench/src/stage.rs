@@ -1,5 +1,5 @@
-//! What every case stands on: a Postgres with fsync on, the simulator without limits, and processes
-//! of the service.
+//! The environment of every case: a Postgres with fsync on, the simulator without limits, and
+//! processes of the service.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,6 @@ use tokio::process::{Child, Command};
 use crate::Failed;
 use crate::processor;
 
-/// A fresh stage for one round.
 pub struct Stage {
     program: PathBuf,
     folder: PathBuf,
@@ -29,10 +28,10 @@ pub struct Stage {
     simulator: Simulator,
 }
 
-/// How fast the service may ask AWS.
+/// How fast the service may call AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limits {
-    /// As AWS was seen to allow: the service's defaults.
+    /// As AWS allows: the service's defaults.
     Aws,
     /// As fast as it can.
     None,
@@ -40,9 +39,7 @@ pub enum Limits {
 
 /// A process of the service. Dropping it ends it.
 pub struct Service {
-    /// Its API.
     pub url: String,
-    /// Where it listens.
     pub address: SocketAddr,
     /// How long after its start it was ready.
     pub ready_after: Duration,
@@ -56,9 +53,9 @@ impl Stage {
         Self::with(program, Seed::sample(), 1.0, folder).await
     }
 
-    /// The same with a table `Ten` of ten items in each of so many accounts, from 100000000000 on,
-    /// whose exports take a fraction of a second. What they write lies in memory, where the system
-    /// has a file system there: S3's disks are not this machine's.
+    /// The same, with a table `Ten` of ten items in each of this many accounts, from 100000000000
+    /// on, whose exports take a fraction of a second. Their files are written to memory if the
+    /// system has a file system there, because S3's disks are not this machine's.
     pub async fn with_tables(program: &Path, accounts: usize) -> Result<Self, Failed> {
         let mut seed = Seed::sample();
         for n in 0..accounts {
@@ -84,7 +81,11 @@ impl Stage {
         objects: PathBuf,
     ) -> Result<Self, Failed> {
         if !program.exists() {
-            return Err(format!("{} is not there: make bench builds it", program.display()).into());
+            return Err(format!(
+                "{} does not exist; `make bench` builds it",
+                program.display()
+            )
+            .into());
         }
         let folder = own_folder(std::env::temp_dir());
         std::fs::create_dir_all(&folder)?;
@@ -122,7 +123,7 @@ impl Stage {
         })
     }
 
-    /// Lets the service ask another AWS.
+    /// Points the service at another AWS.
     pub fn set_aws_url(&mut self, url: String) {
         self.aws_url = url;
     }
@@ -132,7 +133,7 @@ impl Stage {
         self.service_named(role, role).await
     }
 
-    /// The same, with a name of its own for its log.
+    /// The same, with a name for its log.
     pub async fn service_named(&self, role: &str, name: &str) -> Result<Service, Failed> {
         self.start(role, name, Limits::None, &[]).await
     }
@@ -221,38 +222,35 @@ impl Stage {
         .into())
     }
 
-    /// The URL of an object.
     pub fn s3(&self, bucket: &str, key: &str) -> String {
         format!("{}/{bucket}/{key}", self.s3_url)
     }
 
-    /// The database.
     pub fn database_url(&self) -> &str {
         &self.database_url
     }
 
-    /// A program of the Postgres that runs.
+    /// The path of a program of the running Postgres.
     pub fn postgres_program(&self, name: &str) -> Result<PathBuf, Failed> {
         Ok(self.postgres.program(name)?)
     }
 
-    /// How much processor time Postgres has used, in seconds.
+    /// CPU time of Postgres, in seconds.
     pub fn postgres_cpu_s(&self) -> Result<f64, Failed> {
         let file = std::fs::read_to_string(self.postgres.data_dir().join("data/postmaster.pid"))?;
         processor::of_all_below(file.lines().next().unwrap_or_default().trim().parse()?)
     }
 
-    /// A folder of this stage's own.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Lets AWS end every export that runs.
+    /// Lets AWS end every running export.
     pub async fn finish_exports(&self) {
         self.simulator.control().finish_exports().await;
     }
 
-    /// Sends a POST and reads the JSON of its answer.
+    /// Sends a POST and reads the JSON of the response.
     pub async fn post(&self, url: String, body: &Value) -> Result<Value, Failed> {
         let answer = self.http.post(url).json(body).send().await?;
         let status = answer.status();
@@ -265,12 +263,12 @@ impl Stage {
 }
 
 impl Service {
-    /// The most memory that the process has held so far, in MB.
+    /// The peak memory of the process, in MB.
     pub fn peak_memory_mb(&self) -> Result<f64, Failed> {
         Ok(self.status_kb("VmHWM:")? / 1000.0)
     }
 
-    /// The memory that the process holds, in KB.
+    /// The current memory of the process, in KB.
     pub fn memory_kb(&self) -> Result<f64, Failed> {
         self.status_kb("VmRSS:")
     }
@@ -284,7 +282,7 @@ impl Service {
         Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? * 1.024)
     }
 
-    /// How much processor time the process has used, in seconds.
+    /// CPU time of the process, in seconds.
     pub fn cpu_s(&self) -> Result<f64, Failed> {
         processor::of(self.child.id().ok_or("the service has ended")?)
     }
@@ -299,13 +297,13 @@ impl Service {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Left behind at worst.
+        // At worst, files are left behind.
         let _ = std::fs::remove_dir_all(&self.objects);
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// The folder in there that belongs to this run alone.
+/// The subfolder that belongs to this run alone.
 fn own_folder(parent: PathBuf) -> PathBuf {
     parent.join(format!("tableferry-bench-{}", std::process::id()))
 }

@@ -1,5 +1,4 @@
-//! What one process costs before it does anything: how soon it is ready, the memory it holds when
-//! idle, the size of the program.
+//! The cost of an idle process: time until it is ready, memory, size of the program.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,10 +7,9 @@ use crate::Failed;
 use crate::report::{Figure, Goal};
 use crate::stage::Stage;
 
-/// One round.
 pub async fn start(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
-    // The first one brings the schema up to date; the second one is measured.
+    // The first one migrates the schema; the second one is measured.
     drop(stage.service("all").await?);
     let service = stage.service("all").await?;
     let ready_ms = service.ready_after.as_secs_f64() * 1000.0;

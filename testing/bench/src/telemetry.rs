@@ -1,5 +1,5 @@
-//! What telemetry costs: the accept rate with metrics, traces and log lines, beside a process that
-//! tells nothing.
+//! The cost of telemetry: the accept rate with metrics, traces and log lines, next to a process
+//! without them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,16 +14,15 @@ use crate::load;
 use crate::report::{Figure, Goal};
 use crate::stage::{Limits, Stage};
 
-/// How many clients ask, as in the case `accepts`.
+/// The number of clients, as in the case `accepts`.
 const CLIENTS: usize = 64;
 
-/// How long one load lasts, and what comes before it. Each way is loaded as often as the others, in
-/// turn, since the machine's speed drifts.
+/// How long one load lasts, and its warm-up. The variants alternate and are loaded equally often,
+/// because the machine's speed drifts.
 const LASTING: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(500);
 const TURNS: u32 = 4;
 
-/// One round.
 pub async fn costs(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let collector = collector().await?;
@@ -60,7 +59,7 @@ pub async fn costs(program: &Path) -> Result<Vec<Figure>, Failed> {
     let goal = Some(Goal::AtLeast(0.95));
     Ok(vec![
         Figure {
-            name: "silent, accepts a second",
+            name: "silent, accepts per second",
             value: silent / f64::from(TURNS),
             goal: None,
         },
@@ -87,7 +86,7 @@ pub async fn costs(program: &Path) -> Result<Vec<Figure>, Failed> {
     ])
 }
 
-/// Takes whatever it is sent. Its URL.
+/// Accepts anything it is sent. Returns its URL.
 async fn collector() -> Result<String, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

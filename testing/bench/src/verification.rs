@@ -1,5 +1,5 @@
-//! Deep verification: how fast it reads, beside `zcat | md5sum` over the same files, and how much
-//! memory it needs for a little and for much.
+//! Deep verification: speed, next to `zcat | md5sum` over the same files, and memory for a small
+//! and a large export.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -19,13 +19,13 @@ use crate::Failed;
 use crate::report::{Figure, Goal};
 use crate::stage::{Service, Stage};
 
-/// How large one data file is, compressed.
+/// Compressed size of one data file.
 const FILE_MB: usize = 10;
 
-/// How many data files the large export has: 2 GB in all. The small one has one.
+/// Data files of the large export: 2 GB in all. The small one has one.
 const MANY_FILES: usize = 205;
 
-/// How long a verification may take.
+/// Maximum duration of a verification.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 const BUCKET: &str = "tableferry-exports";
@@ -37,7 +37,7 @@ struct DataFile {
     md5: String,
 }
 
-/// A small and a large export, verified deep by one process of the service.
+/// A small and a large export, each verified deeply by one process of the service.
 pub async fn deep(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
     let service = stage.service("all").await?;
@@ -57,27 +57,27 @@ pub async fn deep(program: &Path) -> Result<Vec<Figure>, Failed> {
     let (reference_took, reference_cpu_s) = reference(&stage, &file)?;
     Ok(vec![
         Figure {
-            name: "MB compressed a second",
+            name: "compressed MB per second",
             value: read_mb / took.as_secs_f64(),
             goal: None,
         },
         Figure {
-            name: "zcat | md5sum, MB a second",
+            name: "zcat to md5sum, MB per second",
             value: read_mb / reference_took.as_secs_f64(),
             goal: None,
         },
         Figure {
-            name: "MB a second and core",
+            name: "MB per second and core",
             value: read_mb / cpu_s,
             goal: None,
         },
         Figure {
-            name: "zcat | md5sum, MB a s and core",
+            name: "zcat to md5sum, MB per second and core",
             value: read_mb / reference_cpu_s,
             goal: None,
         },
         Figure {
-            name: "ratio a core",
+            name: "ratio per core",
             value: reference_cpu_s / cpu_s,
             goal: Some(Goal::AtLeast(0.8)),
         },
@@ -125,7 +125,7 @@ fn data_file() -> Result<DataFile, Failed> {
     Ok(DataFile { bytes, items, md5 })
 }
 
-/// Exports the sample's table. The id of the export, which is COMPLETED.
+/// Exports the sample's table. Returns the id of the export, which is COMPLETED.
 async fn completed_export(stage: &Stage, service: &Service) -> Result<String, Failed> {
     let table = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
     let export = stage
@@ -163,7 +163,7 @@ async fn get(
     Ok(request.send().await?.error_for_status()?.json().await?)
 }
 
-/// Puts this file so many times in the place of what was exported, with manifests that fit.
+/// Replaces the exported files with this number of copies of the file, with matching manifests.
 async fn write_files(
     stage: &Stage,
     service: &Service,
@@ -202,7 +202,7 @@ async fn write_files(
         summary.to_string(),
     )
     .await?;
-    // AWS said how many items there are when it was asked.
+    // AWS returned the number of items when the export was polled.
     let mut database = PgConnection::connect(stage.database_url()).await?;
     let items = i64::try_from(file.items * count)?;
     sqlx::query("UPDATE exports SET item_count = $1 WHERE id = $2::uuid")
@@ -221,7 +221,7 @@ async fn put_manifest(stage: &Stage, stem: &str, text: String) -> Result<(), Fai
         .map(drop)
 }
 
-/// The ETag, without its quotes.
+/// The ETag without quotes.
 async fn put(stage: &Stage, key: &str, bytes: Vec<u8>) -> Result<String, Failed> {
     let answer = stage
         .http
@@ -238,7 +238,7 @@ async fn put(stage: &Stage, key: &str, bytes: Vec<u8>) -> Result<String, Failed>
     Ok(etag.trim_matches('"').to_owned())
 }
 
-/// Verifies deep, to the end. How long it took.
+/// Runs a deep verification to its end. Returns its duration.
 async fn verify(stage: &Stage, service: &Service, id: &str) -> Result<Duration, Failed> {
     let began = Instant::now();
     stage
@@ -259,7 +259,7 @@ async fn verify(stage: &Stage, service: &Service, id: &str) -> Result<Duration, 
     Err("the verification did not end".into())
 }
 
-/// `zcat | md5sum` over as many bytes. How long it took, and how much processor time.
+/// `zcat | md5sum` over the same number of bytes. Returns the duration and the CPU time.
 fn reference(stage: &Stage, file: &DataFile) -> Result<(Duration, f64), Failed> {
     let path: PathBuf = stage.folder().join("bench.json.gz");
     std::fs::write(&path, &file.bytes)?;
@@ -271,7 +271,7 @@ fn reference(stage: &Stage, file: &DataFile) -> Result<(Duration, f64), Failed> 
         .arg(&path)
         .output()?;
     let took = began.elapsed();
-    // The second line are the children's user and system times, such as 0m1.234s 0m0.100s.
+    // The second line has the children's user and system times, such as 0m1.234s 0m0.100s.
     let text = String::from_utf8(output.stdout)?;
     let line = text.lines().nth(1).ok_or("bash gave no times")?;
     let seconds = line.split_whitespace().filter_map(|time| {

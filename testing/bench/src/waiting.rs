@@ -1,5 +1,5 @@
-//! A thousand clients that wait for an end by `Prefer: wait`, and a thousand live streams: how soon
-//! after the commit each hears of it, and what memory a waiting one takes.
+//! A thousand clients that wait for an end with `Prefer: wait`, and a thousand live streams: delay
+//! from the commit to the notification of each, and memory per waiting client.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,16 +16,16 @@ use crate::load::{self, Client};
 use crate::report::{Figure, Goal, quantile};
 use crate::stage::Stage;
 
-/// How many of each kind wait.
+/// Waiting clients of each kind.
 const WAITING: usize = 1000;
 
-/// What an export's end looks like in either kind of answer.
+/// The text that marks an export's end in either kind of response.
 const END: &[u8] = b"\"export_status\":\"CANCELLED\"";
 
-/// One round.
 pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     let stage = Stage::set_up(program).await?;
-    // Another process makes the change: nobody is told of it within the process that is waited at.
+    // Another process makes the change, so the process with the waiting clients is not notified
+    // internally.
     let service = stage.service("api").await?;
     let other = stage.service_named("api", "other").await?;
     let mut client = Client::connect(other.address).await?;
@@ -40,25 +40,25 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
         let export: serde_json::Value = serde_json::from_slice(answer.body)?;
         ids.push(export["id"].as_str().ok_or("no id")?.to_owned());
     }
-    let (heard, mut hears) = mpsc::unbounded_channel();
+    let (notify, mut notified) = mpsc::unbounded_channel();
     let before_kb = service.memory_kb()?;
     for (n, id) in ids.iter().enumerate() {
         let wait =
             format!("GET /v1/exports/{id} HTTP/1.1\r\nhost: bench\r\nprefer: wait=300\r\n\r\n");
-        tokio::spawn(listen(service.address, wait, n, heard.clone()));
+        tokio::spawn(listen(service.address, wait, n, notify.clone()));
         let stream = format!(
             "GET /v1/exports/{id}/events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n"
         );
-        tokio::spawn(listen(service.address, stream, n, heard.clone()));
+        tokio::spawn(listen(service.address, stream, n, notify.clone()));
     }
-    drop(heard);
-    // Until all are counted as connections that were read from; nothing tells of a request that
-    // waits.
+    drop(notify);
+    // Wait until all connections have been read from. There is no signal that a request is waiting.
     tokio::time::sleep(Duration::from_secs(4)).await;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let kb_each = (service.memory_kb()? - before_kb) / (2 * WAITING) as f64;
 
-    // One after the other, as ends come: when each was committed is when its answer had arrived.
+    // One after the other, as ends happen in practice. The commit time is the time when the
+    // cancellation's response arrived.
     let mut ended = Vec::new();
     for id in &ids {
         let answer = client
@@ -72,10 +72,10 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     }
     let mut delays = Vec::new();
     while delays.len() < 2 * WAITING {
-        let next = tokio::time::timeout(Duration::from_secs(10), hears.recv()).await;
+        let next = tokio::time::timeout(Duration::from_secs(10), notified.recv()).await;
         let (n, at) = next
-            .map_err(|_| "not all heard of the end")?
-            .ok_or("not all heard of the end")??;
+            .map_err(|_| "not all clients were notified of the end")?
+            .ok_or("not all clients were notified of the end")??;
         delays.push(at.saturating_duration_since(ended[n]).as_secs_f64() * 1000.0);
     }
     delays.sort_by(f64::total_cmp);
@@ -96,12 +96,12 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
             goal: Some(Goal::AtMost(100.0)),
         },
         Figure {
-            name: "end seen after commit, highest ms",
+            name: "end seen after commit, maximum ms",
             value: quantile(&delays, 1.0),
             goal: None,
         },
         Figure {
-            name: "memory of one that waits, KB",
+            name: "memory per waiting client, KB",
             value: kb_each,
             goal: Some(Goal::AtMost(20.0)),
         },
@@ -110,14 +110,14 @@ pub async fn hear_of_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
 
 type Heard = mpsc::UnboundedSender<Result<(usize, Instant), String>>;
 
-/// Sends a request and tells when the end is in its answer.
-async fn listen(address: SocketAddr, request: String, n: usize, heard: Heard) {
+/// Sends a request and reports when the end is in its response.
+async fn listen(address: SocketAddr, request: String, n: usize, notify: Heard) {
     let result = read_until_end(address, &request)
         .await
         .map(|at| (n, at))
         .map_err(|error| error.to_string());
-    // Nobody hears when the case has failed already.
-    let _ = heard.send(result);
+    // The receiver is dropped when the case has already failed.
+    let _ = notify.send(result);
 }
 
 async fn read_until_end(address: SocketAddr, request: &str) -> Result<Instant, Failed> {

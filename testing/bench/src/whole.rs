@@ -18,24 +18,21 @@ use crate::receivers::{Counter, counting};
 use crate::report::{Figure, Goal};
 use crate::stage::{Limits, Stage};
 
-/// How many exports.
 const EXPORTS: usize = 10_000;
 
-/// How many clients ask for them.
 const CLIENTS: usize = 32;
 
-/// Over how many accounts they are spread: each is a lane.
+/// Accounts over which they are spread; each is a lane.
 const ACCOUNTS: usize = 50;
 
-/// How long all may take.
+/// Maximum duration for all exports.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// One round.
 pub async fn to_the_end(program: &Path) -> Result<Vec<Figure>, Failed> {
     let (without, mut figures) = run(program, None).await?;
     let (with, _) = run(program, Some(Arc::default())).await?;
     figures.push(Figure {
-        name: "COMPLETED a second with an endpoint",
+        name: "COMPLETED per second with an endpoint",
         value: with,
         goal: None,
     });
@@ -121,27 +118,27 @@ async fn run(program: &Path, heard: Option<Arc<Counter>>) -> Result<(f64, Vec<Fi
     let rate = |time: Duration| EXPORTS as f64 / time.as_secs_f64();
     let figures = vec![
         Figure {
-            name: "accepted a second meanwhile",
+            name: "accepted per second meanwhile",
             value: rate(accepted),
             goal: None,
         },
         Figure {
-            name: "COMPLETED a second",
+            name: "COMPLETED per second",
             value: rate(took),
             goal: Some(Goal::AtLeast(1000.0)),
         },
         Figure {
-            name: "service, processor seconds",
+            name: "service, CPU seconds",
             value: service.cpu_s()?,
             goal: None,
         },
         Figure {
-            name: "Postgres, processor seconds",
+            name: "Postgres, CPU seconds",
             value: after.0 - before.0,
             goal: None,
         },
         Figure {
-            name: "simulator and load, processor seconds",
+            name: "simulator and load, CPU seconds",
             value: after.1 - before.1,
             goal: None,
         },

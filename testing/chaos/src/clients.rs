@@ -1,5 +1,5 @@
-//! Clients: they ask for exports throughout, repeat a request with the same key until it is
-//! answered, look, cancel and delete.
+//! Clients: they create exports throughout the run, repeat a request with the same key until it is
+//! answered, and read, cancel and delete exports.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use crate::receiver::{OWN, REQUEST_SECRET};
 use crate::stage::{ACCOUNT, BUCKET, REGIONS, Stage, TABLE, TABLE_WITHOUT_RECOVERY};
 use crate::trouble::REPLICAS;
 
-/// How many clients there are at once.
-const MOST_CLIENTS: usize = 64;
+/// The maximum number of concurrent clients.
+const MAX_CLIENTS: usize = 64;
 
-/// How long a client repeats a request before it gives up. Longer than any trouble lasts.
+/// How long a client repeats a request before it gives up: longer than any trouble lasts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A new client now and then, until `stop`; returns when the last has done what it wanted.
+/// Starts new clients until `stop`; returns when the last one has finished.
 pub async fn run(stage: Stage, seed: u64, rate: f64, stop: CancellationToken) {
     let mut random = Rng::with_seed(seed ^ 0xC11E_4475);
     let mut clients = JoinSet::new();
@@ -32,7 +32,7 @@ pub async fn run(stage: Stage, seed: u64, rate: f64, stop: CancellationToken) {
             () = stop.cancelled() => {}
         }
         while clients.try_join_next().is_some() {}
-        if clients.len() < MOST_CLIENTS {
+        if clients.len() < MAX_CLIENTS {
             number += 1;
             let key = format!("chaos-{seed}-{number:06}");
             let client = Client {
@@ -46,18 +46,17 @@ pub async fn run(stage: Stage, seed: u64, rate: f64, stop: CancellationToken) {
     while clients.join_next().await.is_some() {}
 }
 
-/// One client with one wish.
+/// One client with one export.
 struct Client {
     stage: Stage,
     random: Rng,
     key: String,
 }
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 enum Answer {
-    /// The service answered.
     Given(StatusCode, Value),
-    /// It did not, or said 503: the same request may be sent again.
+    /// No response or 503: the same request may be sent again.
     TryAgain,
 }
 
@@ -106,7 +105,7 @@ impl Client {
         let mut body = json!({
             "table_arn": format!("arn:aws:dynamodb:{region}:{ACCOUNT}:table/{table}"),
             "s3_bucket": bucket,
-            // Says at the simulator whose export it is, whatever token it was started with.
+            // Identifies the export at the simulator, whatever token it was started with.
             "s3_prefix": self.key,
             "labels": {"made-by": "chaos", TEAM: TEAMS[self.random.usize(..TEAMS.len())]},
         });
@@ -124,7 +123,7 @@ impl Client {
         body
     }
 
-    /// Asks for the export until it is acknowledged; its id.
+    /// Requests the export until it is acknowledged; returns its id.
     async fn create(&mut self, body: &Value) -> Option<String> {
         let wait = (self.random.u32(..8) == 0).then(|| self.random.u32(1..=4));
         let give_up = Instant::now() + PATIENCE;
@@ -133,7 +132,7 @@ impl Client {
                 .ledger
                 .change(&self.key, |order| order.attempts += 1);
             let mut request = self
-                .request_by_lot(Method::POST, "/v1/exports")
+                .request_any_replica(Method::POST, "/v1/exports")
                 .header("idempotency-key", &self.key)
                 .json(body);
             if let Some(wait) = wait {
@@ -157,11 +156,11 @@ impl Client {
         None
     }
 
-    /// Looks at an acknowledged export: it must be there.
+    /// Reads an acknowledged export, which must exist.
     async fn look(&mut self, id: &str, wait: Option<u32>) -> Option<Value> {
         let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
-            let mut request = self.request_by_lot(Method::GET, &format!("/v1/exports/{id}"));
+            let mut request = self.request_any_replica(Method::GET, &format!("/v1/exports/{id}"));
             if let Some(wait) = wait {
                 request = request.header("prefer", format!("wait={wait}"));
             }
@@ -186,7 +185,7 @@ impl Client {
     }
 
     async fn cancel(&mut self, id: &str) {
-        let request = self.request_by_lot(Method::POST, &format!("/v1/exports/{id}/cancel"));
+        let request = self.request_any_replica(Method::POST, &format!("/v1/exports/{id}/cancel"));
         match self.send(request).await {
             Answer::Given(StatusCode::OK, _) => self
                 .stage
@@ -201,7 +200,7 @@ impl Client {
 
     async fn list(&mut self) {
         let request =
-            self.request_by_lot(Method::GET, "/v1/exports?label=made-by:chaos&page_size=20");
+            self.request_any_replica(Method::GET, "/v1/exports?label=made-by:chaos&page_size=20");
         if let Answer::Given(status, body) = self.send(request).await
             && status != StatusCode::OK
         {
@@ -209,8 +208,8 @@ impl Client {
         }
     }
 
-    /// Waits for the end and forgets the record. Only if the request was sent once: a repetition
-    /// that is still on its way would rightly make a new export after the deletion.
+    /// Waits for the end and deletes the record, but only if the request was sent once: a
+    /// repetition that is still on its way would rightly create a new export after the deletion.
     async fn delete_at_the_end(&mut self, id: &str) {
         let Some(export) = self.look(id, Some(6)).await else {
             return;
@@ -225,7 +224,7 @@ impl Client {
         self.stage
             .ledger
             .change(&self.key, |order| order.deleted = Some(export));
-        let request = self.request_by_lot(Method::DELETE, &format!("/v1/exports/{id}"));
+        let request = self.request_any_replica(Method::DELETE, &format!("/v1/exports/{id}"));
         match self.send(request).await {
             Answer::Given(StatusCode::NO_CONTENT, _) => self
                 .stage
@@ -239,7 +238,7 @@ impl Client {
     }
 
     /// A request to any replica.
-    fn request_by_lot(&mut self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    fn request_any_replica(&mut self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let replica = self.random.usize(..REPLICAS);
         self.stage
             .http
@@ -254,7 +253,7 @@ impl Client {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             return Answer::TryAgain;
         }
-        // An answer that breaks off is no answer.
+        // An incomplete response counts as no response.
         let Ok(text) = response.text().await else {
             return Answer::TryAgain;
         };
@@ -267,8 +266,8 @@ impl Client {
 
     fn unexpected(&self, call: &str, status: StatusCode, body: &Value, id: Option<&str>) {
         self.stage.ledger.violated(
-            "unexpected answers",
-            format!("{call} answered {status} {body}"),
+            "unexpected responses",
+            format!("{call} returned {status} {body}"),
             id,
         );
     }

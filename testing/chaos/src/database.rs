@@ -1,5 +1,5 @@
-//! What the harness reads of the database directly: past the service, so that the service cannot
-//! colour it.
+//! What the harness reads from the database directly, so that the service's own view cannot hide
+//! errors.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,45 +11,36 @@ use uuid::Uuid;
 
 use crate::Failed;
 
-/// An export's row, as far as it is checked.
+/// The checked columns of an export's row.
 #[derive(Debug, Clone, FromRow)]
 pub struct ExportRow {
-    /// Its id.
     pub id: Uuid,
-    /// How often it changed.
     pub version: i32,
-    /// The key it was asked for with.
+    /// The idempotency key of its request.
     pub idempotency_key: Option<String>,
-    /// The token of its start.
+    /// The client token of its start.
     pub client_token: Option<String>,
-    /// Where it stands.
     pub export_status: String,
-    /// Its name at AWS.
+    /// Its ARN at AWS.
     pub export_arn: Option<String>,
-    /// Where its end is announced.
+    /// The URL of its callback.
     pub callback_url: Option<String>,
-    /// It is TIMED_OUT, a start of it got no answer, and it is searched for.
+    /// It is TIMED_OUT, a start was not answered, and the service is searching for it at AWS.
     pub start_in_doubt: bool,
 }
 
-/// One line of an export's history.
+/// One event of an export's history.
 #[derive(Debug, Clone, FromRow)]
 pub struct EventRow {
-    /// Whose.
     pub export_id: Uuid,
-    /// The version that it led to.
+    /// The version after the event.
     pub sequence: i32,
-    /// What happened.
     #[sqlx(rename = "type")]
     pub event_type: String,
-    /// The status after it.
     pub export_status: String,
 }
 
-/// The harness's pool: small, and quick to give up.
-///
-/// # Errors
-/// The URL is malformed.
+/// The harness's pool: small, with short timeouts.
 pub fn pool(url: &str) -> Result<PgPool, Failed> {
     let options: PgConnectOptions = url.parse()?;
     let options = options.application_name("chaos");
@@ -59,10 +50,6 @@ pub fn pool(url: &str) -> Result<PgPool, Failed> {
         .connect_lazy_with(options))
 }
 
-/// Host and port in a URL.
-///
-/// # Errors
-/// There are none.
 pub fn address_in(url: &str) -> Result<SocketAddr, Failed> {
     let address = url
         .split('@')
@@ -71,16 +58,12 @@ pub fn address_in(url: &str) -> Result<SocketAddr, Failed> {
     Ok(address.ok_or("the database's URL has no host")?.parse()?)
 }
 
-/// Every export.
-///
-/// # Errors
-/// The database does not answer.
 pub async fn exports(pool: &PgPool) -> Result<Vec<ExportRow>, sqlx::Error> {
     let sql = "SELECT id, version, idempotency_key, client_token, export_status, export_arn, callback_url, start_in_doubt FROM exports";
     sqlx::query_as(sql).fetch_all(pool).await
 }
 
-/// Whether an export is there and in none of these states any more.
+/// Whether an export exists and is in none of these states.
 pub async fn is_past(pool: &PgPool, id: &str, states: &[&str]) -> bool {
     let status = sqlx::query_scalar::<_, String>(
         "SELECT export_status FROM exports WHERE id = $1::text::uuid",
@@ -90,10 +73,7 @@ pub async fn is_past(pool: &PgPool, id: &str, states: &[&str]) -> bool {
     status.is_ok_and(|status| status.is_some_and(|status| !states.contains(&status.as_str())))
 }
 
-/// Every history, oldest first.
-///
-/// # Errors
-/// The database does not answer.
+/// Every history, oldest event first.
 pub async fn histories(pool: &PgPool) -> Result<BTreeMap<Uuid, Vec<EventRow>>, sqlx::Error> {
     let sql = "SELECT export_id, sequence, type, export_status FROM export_events ORDER BY export_id, sequence";
     let rows: Vec<EventRow> = sqlx::query_as(sql).fetch_all(pool).await?;
@@ -104,21 +84,15 @@ pub async fn histories(pool: &PgPool) -> Result<BTreeMap<Uuid, Vec<EventRow>>, s
     Ok(histories)
 }
 
-/// The exports that are still scheduled.
-///
-/// # Errors
-/// The database does not answer.
+/// Exports that are still scheduled.
 pub async fn scheduled(pool: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar("SELECT export_id FROM export_schedule")
         .fetch_all(pool)
         .await
 }
 
-/// How many exports have not ended (timed-out ones that AWS has accepted are still followed), and
-/// how many deliveries and jobs that send again.
-///
-/// # Errors
-/// The database does not answer.
+/// The number of exports that have not ended (timed-out ones that AWS accepted are still followed),
+/// and of unsettled deliveries and replay jobs.
 pub async fn unsettled(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
     let sql =
         "SELECT (SELECT count(*) FROM exports WHERE export_status IN ('PENDING', 'IN_PROGRESS')
@@ -129,10 +103,7 @@ pub async fn unsettled(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// The exports that have not ended or have a delivery that is not settled, and where they stand.
-///
-/// # Errors
-/// The database does not answer.
+/// The exports that have not ended or have an unsettled delivery, and their states.
 pub async fn stragglers(pool: &PgPool) -> Result<Vec<(String, String)>, sqlx::Error> {
     let sql = "SELECT id::text, export_status || coalesce(' (' || status_reason || ')', '') FROM exports
         WHERE export_status IN ('PENDING', 'IN_PROGRESS') OR (export_status = 'TIMED_OUT' AND export_arn IS NOT NULL)
@@ -142,11 +113,8 @@ pub async fn stragglers(pool: &PgPool) -> Result<Vec<(String, String)>, sqlx::Er
     sqlx::query_as(sql).fetch_all(pool).await
 }
 
-/// Skips pauses that are longer than any hold: what waits for its next try long from now is due
-/// now.
-///
-/// # Errors
-/// The database does not answer.
+/// Skips pauses that are longer than any lease: work whose next attempt is far in the future
+/// becomes due now.
 pub async fn skip_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE export_schedule SET due_at = now() WHERE due_at > now() + interval '20 seconds'",
@@ -160,42 +128,30 @@ pub async fn skip_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The same for deliveries that have most of their attempts before them. What a receiver asks for
-/// by `Retry-After` stays.
-///
-/// # Errors
-/// The database does not answer.
+/// The same for deliveries with most of their attempts left. A receiver's `Retry-After` stays in
+/// effect.
 pub async fn skip_some_delivery_pauses(pool: &PgPool) -> Result<(), sqlx::Error> {
     let sql = "UPDATE webhook_deliveries d SET due_at = now()
         WHERE status = 'PENDING' AND due_at > now() + interval '60 seconds' AND schedule_attempts < 6";
     sqlx::query(sql).execute(pool).await.map(drop)
 }
 
-/// The most attempts that one delivery took.
-///
-/// # Errors
-/// The database does not answer.
+/// The highest number of attempts of one delivery.
 pub async fn most_attempts(pool: &PgPool) -> Result<i32, sqlx::Error> {
     sqlx::query_scalar("SELECT coalesce(max(attempts), 0) FROM webhook_deliveries")
         .fetch_one(pool)
         .await
 }
 
-/// Ends every backend of the service. How many there were.
-///
-/// # Errors
-/// The database does not answer.
+/// Terminates every backend of the service. Returns how many there were.
 pub async fn end_backends(pool: &PgPool) -> Result<i64, sqlx::Error> {
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'tableferry'";
     sqlx::query_scalar(sql).fetch_one(pool).await
 }
 
-/// When scheduled work is due, in seconds from now, by a name for each piece; work that is due
-/// later than `within` is left out.
-///
-/// # Errors
-/// The database does not answer.
+/// When scheduled work is due, in seconds from now, by a name for each item. Work that is due later
+/// than `within` is left out.
 pub async fn due(
     pool: &PgPool,
     kind: WorkKind,
@@ -232,27 +188,24 @@ pub async fn due(
         .collect())
 }
 
-/// What can be due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkKind {
-    /// A step of an export.
     Exports,
-    /// An attempt of a delivery.
     Deliveries,
 }
 
-/// When a piece of work is due.
+/// When an item of work is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
-    /// Another one as soon as somebody has touched it.
+    /// A counter that changes with each claim or write.
     pub mark: String,
-    /// From now; negative if it is late.
+    /// Seconds from now; negative if it is late.
     pub due_in_s: f64,
-    /// It goes to a receiver that fails, which gets few at a time, or none for a while.
+    /// It goes to a failing receiver, which gets few attempts at a time, or none for a while.
     pub is_held_back: bool,
 }
 
-/// Everything the database knows of an export, for a person to read.
+/// Everything in the database about an export, for people to read.
 pub async fn dump(pool: &PgPool, id: &str) -> Vec<String> {
     let Ok(id) = id.parse::<Uuid>() else {
         return Vec::new();

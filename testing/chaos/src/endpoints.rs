@@ -1,5 +1,5 @@
-//! Webhook endpoints: made over the API when everything is up, each with filters and a receiver of
-//! its own. One leaves and comes back, and asks for what it missed.
+//! Webhook endpoints: created over the API at the start, each with its own filters and receiver.
+//! One is disabled and enabled again, and then requests what it missed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,12 +16,11 @@ use crate::stage::Stage;
 use crate::trouble::{ENDPOINTS, REPLICAS};
 use crate::{Failed, now};
 
-/// The label by which one endpoint chooses, and its values.
+/// The label that one endpoint filters by.
 pub const TEAM: &str = "team";
-/// The values of [`TEAM`].
 pub const TEAMS: [&str; 2] = ["red", "blue"];
 
-/// The types of events that tell of an end state.
+/// The event types of end states.
 pub const ENDS: [&str; 4] = [
     "export.completed",
     "export.failed",
@@ -29,17 +28,16 @@ pub const ENDS: [&str; 4] = [
     "export.timed_out",
 ];
 
-/// What an endpoint hears of.
+/// An endpoint's filters.
 #[derive(Debug, Clone, Copy)]
 pub struct Filter {
-    /// In words.
     pub name: &'static str,
-    /// Empty is every type.
+    /// An empty list means every type.
     event_types: &'static [&'static str],
     team: Option<&'static str>,
 }
 
-/// Every endpoint; the last one leaves.
+/// Every endpoint; the last one is disabled during the run.
 const FILTERS: [Filter; ENDPOINTS] = [
     Filter {
         name: "everything",
@@ -69,12 +67,12 @@ const FILTERS: [Filter; ENDPOINTS] = [
 ];
 
 impl Filter {
-    /// Whether it wants an event of an export with these labels.
+    /// Whether it matches an event of an export with these labels.
     #[must_use]
     pub fn wants(&self, event_type: &str, labels: &BTreeMap<String, String>) -> bool {
-        let is_told = event_type == "export.started" || ENDS.contains(&event_type);
+        let is_announced = event_type == "export.started" || ENDS.contains(&event_type);
         let of_type = self.event_types.is_empty() || self.event_types.contains(&event_type);
-        is_told
+        is_announced
             && of_type
             && self
                 .team
@@ -89,41 +87,37 @@ impl Filter {
     }
 }
 
-/// An endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// What it hears of.
     pub filter: Filter,
-    /// Its id.
     pub id: String,
-    /// What signs `v1`, as the answer to its creation said.
+    /// The secret of `v1` signatures, from the response to its creation.
     pub secret: String,
-    /// Where it is.
     pub receiver: Receiver,
-    /// When it was away.
+    /// When it was disabled.
     away: Mutex<Away>,
 }
 
-/// When the leaver was away, and what it asked for afterwards.
+/// When the last endpoint was disabled, and the jobs it requested afterwards.
 #[derive(Debug, Clone, Default)]
 pub struct Away {
-    /// The answer that it is disabled had come.
+    /// The response that it is disabled has arrived.
     pub from: Option<SystemTime>,
-    /// It was not enabled yet.
+    /// The request to enable it was not sent yet.
     pub until: Option<SystemTime>,
     /// The jobs that send what it missed.
     pub jobs: Vec<String>,
 }
 
 impl Endpoint {
-    /// Whether this one leaves and comes back. What becomes known and is deleted meanwhile it never
-    /// hears of.
+    /// Whether this endpoint is disabled during the run. It never gets events of exports that were
+    /// created and deleted meanwhile.
     #[must_use]
     pub fn leaves(&self) -> bool {
         self.filter.name == FILTERS[ENDPOINTS - 1].name
     }
 
-    /// When it was away.
+    /// When it was disabled.
     #[must_use]
     pub fn away(&self) -> Away {
         self.away
@@ -142,14 +136,11 @@ impl Endpoint {
     }
 }
 
-/// Makes every endpoint, at these addresses.
-///
-/// # Errors
-/// A receiver does not start, or the service does not take an endpoint.
+/// Creates every endpoint, at these addresses.
 pub async fn create(stage: &Stage, addresses: &[SocketAddr]) -> Result<Vec<Endpoint>, Failed> {
     let mut endpoints = Vec::new();
     for (filter, address) in FILTERS.into_iter().zip(addresses) {
-        let receiver = Receiver::told(*address)?;
+        let receiver = Receiver::controlled(*address)?;
         let body = filter.body(&receiver.url("/endpoint"));
         let made = call(
             stage,
@@ -176,11 +167,8 @@ pub async fn create(stage: &Stage, addresses: &[SocketAddr]) -> Result<Vec<Endpo
     Ok(endpoints)
 }
 
-/// The public keys, as each replica says them; all are asked at once, since the first that is asked
-/// makes one.
-///
-/// # Errors
-/// A replica does not answer.
+/// The public keys as each replica publishes them. All are asked concurrently, because the first
+/// request creates a key.
 pub async fn public_keys(stage: &Stage) -> Result<Vec<Vec<String>>, Failed> {
     let ask = |replica: usize| {
         let sent = stage
@@ -199,10 +187,7 @@ pub async fn public_keys(stage: &Stage) -> Result<Vec<Vec<String>>, Failed> {
     Ok([first?, second?, third?].into_iter().map(keys).collect())
 }
 
-/// The leaver is disabled.
-///
-/// # Errors
-/// The service does not do it although nothing is broken.
+/// Disables the last endpoint.
 pub async fn leave(stage: &Stage) -> Result<(), Failed> {
     for endpoint in stage.endpoints.iter().filter(|endpoint| endpoint.leaves()) {
         change(stage, endpoint, &json!({"disabled": true})).await?;
@@ -211,10 +196,7 @@ pub async fn leave(stage: &Stage) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The leaver is enabled again, and asks for what it missed.
-///
-/// # Errors
-/// The service does not do it although nothing is broken.
+/// Enables the last endpoint again and requests what it missed.
 pub async fn come_back(stage: &Stage) -> Result<(), Failed> {
     for endpoint in stage.endpoints.iter().filter(|endpoint| endpoint.leaves()) {
         endpoint.change_away(|away| away.until = Some(now()));
@@ -241,7 +223,7 @@ async fn change(stage: &Stage, endpoint: &Endpoint, body: &Value) -> Result<Valu
     .await
 }
 
-/// Calls any replica until one answers: nothing is broken, but what was may still be felt.
+/// Calls the replicas until one answers: nothing is broken, but there may be after-effects.
 async fn call(
     stage: &Stage,
     method: Method,
@@ -278,7 +260,7 @@ async fn call(
     Err(format!("{method} {path}: {trouble}").into())
 }
 
-/// A time as a webhook's body says it.
+/// Parses a time in a webhook's body.
 #[must_use]
 pub fn time_of(text: &str) -> Option<SystemTime> {
     OffsetDateTime::parse(text, &Rfc3339)

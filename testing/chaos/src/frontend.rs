@@ -1,29 +1,27 @@
-//! Reads what a client sends to Postgres (protocol version 3, without TLS), as far as it says which
-//! command is sent.
+//! Parses what a client sends to Postgres (protocol version 3, without TLS), as far as needed to
+//! know which command is sent.
 //!
 //! A message is a type byte, a length, and its content; only the first message of a connection has
-//! no type byte. A prepared statement is named when it is run, so the SQL text of each is kept from
-//! the message that prepared it.
+//! no type byte. An execution refers to a prepared statement by name, so the SQL text of each is
+//! kept from the message that prepared it.
 
 use std::collections::HashMap;
 
-/// What a connection can fall silent on.
+/// The commands at which a connection can fall silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// The end of a transaction.
     Commit,
     /// A statement that writes many exports, or many steps of exports, at once.
     GroupWrite,
-    /// A worker takes exports that are due.
+    /// A worker claims exports that are due.
     Claim,
 }
 
 impl Command {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Commit, Self::GroupWrite, Self::Claim];
 
-    /// The one that a replica's connections fall silent on, where the first replica's do on this
-    /// one.
+    /// The command for a replica, if the first replica's connections fall silent at this one.
     #[must_use]
     pub fn of_replica(first: usize, replica: usize) -> Self {
         Self::ALL[(first + replica) % Self::ALL.len()]
@@ -38,7 +36,7 @@ impl Command {
             {
                 Some(Self::Commit)
             }
-            // First, since the statement that writes steps also updates the schedule.
+            // First, because the statement that writes steps also updates the schedule.
             () if sql.contains("INSERT INTO exports ") || sql.contains("json_to_recordset") => {
                 Some(Self::GroupWrite)
             }
@@ -51,28 +49,27 @@ impl Command {
 /// How much of a message is kept: more than any statement's text. The rest is values.
 const KEPT: usize = 64 * 1024;
 
-/// The codes in the place of a protocol version that ask for encryption: another first message
-/// follows.
+/// Codes in place of a protocol version that request encryption; another startup message follows.
 const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
 
-/// What has been read of one connection.
+/// The parser's state for one connection.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// The first message, which has no type byte, is over.
+    /// The startup message, which has no type byte, is complete.
     is_started: bool,
-    /// The head of the message that is being read, from its type byte on.
+    /// The start of the current message, from its type byte on.
     head: Vec<u8>,
-    /// How much of a long message's end is still to come, and is not kept.
+    /// How much of a long message's end is still to come; it is not kept.
     to_skip: usize,
     statements: HashMap<Vec<u8>, Option<Command>>,
-    /// What the portal that is bound would run.
+    /// The command of the bound portal.
     bound: Option<Command>,
-    /// What was asked to be run since the last Sync.
+    /// The commands executed since the last Sync.
     running: Option<Command>,
 }
 
 impl Decoder {
-    /// Reads on; the last command that these bytes ask for completely, its Sync included.
+    /// Parses more bytes; returns the last command that they complete, including its Sync.
     pub fn read(&mut self, mut bytes: &[u8]) -> Option<Command> {
         let mut asked = None;
         while !bytes.is_empty() {
@@ -86,7 +83,7 @@ impl Decoder {
             let taken = (wanted - self.head.len()).min(bytes.len());
             self.head.extend_from_slice(&bytes[..taken]);
             bytes = &bytes[taken..];
-            // Now that the length is known, more may be wanted.
+            // Now that the length is known, more bytes may be needed.
             if self.head.len() == self.wanted() {
                 self.to_skip = self.length().unwrap_or(0) - self.head.len();
                 let message = std::mem::take(&mut self.head);
@@ -96,7 +93,7 @@ impl Decoder {
         asked
     }
 
-    /// How long the head of this message must be before it can be read.
+    /// How many bytes of this message are needed to parse it.
     fn wanted(&self) -> usize {
         self.length()
             .map_or(self.length_at() + 4, |length| length.min(KEPT))
@@ -106,7 +103,7 @@ impl Decoder {
         usize::from(self.is_started)
     }
 
-    /// The message's length, type byte included, if it is known already.
+    /// The message's length including the type byte, if it is known already.
     fn length(&self) -> Option<usize> {
         let at = self.length_at();
         let length = u32_at(&self.head, at)?;
@@ -235,7 +232,7 @@ mod tests {
             );
             assert_eq!(decoder.read(&run(name, 10)), command, "{name}");
         }
-        // Again, later, and with values that are longer than what is kept.
+        // Again, later, with values that are longer than what is kept.
         assert_eq!(
             decoder.read(&run("s_1", 3 * KEPT)),
             Some(Command::GroupWrite)

@@ -1,10 +1,9 @@
-//! Whether `/readyz` says 200 while a replica takes nothing.
+//! Checks that `/readyz` does not return 200 while a replica accepts no requests.
 //!
-//! Each replica's `/readyz` is asked all the time, and an export is asked for of it every half
-//! second, each with a key of its own. A look at which `/readyz` said 200 is a lie if every export
-//! that was asked for within the five seconds before it, and within the second after it, was
-//! refused, or had no answer within five seconds. Looks near a signal to the process are not
-//! judged.
+//! Each replica's `/readyz` is polled, and every half second an export is requested from it, each
+//! with a new key. A 200 of `/readyz` is false if every export that was requested in the five
+//! seconds before it and the second after it was rejected or had no response within five seconds.
+//! Polls close to a signal to the process are not judged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,37 +18,36 @@ use crate::ledger::Order;
 use crate::stage::{ACCOUNT, BUCKET, HONESTY_REGIONS, Stage, TABLE};
 use crate::trouble::REPLICAS;
 
-/// How often `/readyz` is asked.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How often an export is asked for.
+/// How often `/readyz` is polled.
+const POLL_EVERY: Duration = Duration::from_millis(250);
+/// How often an export is requested.
 const CREATE_EVERY: Duration = Duration::from_millis(500);
-/// For how long everything must have failed. Also how long an answer may take.
+/// For how long everything must have failed. Also the timeout of a response.
 const BEFORE: Duration = Duration::from_secs(5);
-/// For how long everything must fail after the look: the replica may have just come back.
+/// For how long everything must fail after the poll: the replica may have just recovered.
 const AFTER: Duration = Duration::from_secs(1);
-/// Fewer failures than this in that time say nothing.
+/// Fewer failures than this in that time prove nothing.
 const ENOUGH: usize = 8;
 
-/// A look at `/readyz`, or an export that was asked for.
+/// A poll of `/readyz`, or a requested export.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    /// When it was sent.
     at: Instant,
-    /// What kept the process running then; none if it was disturbed before the answer.
+    /// The process's life at that time; none if the process was disturbed before the response.
     life: Option<u64>,
     /// It was answered with 200 or 202, in time.
     well: bool,
 }
 
-/// What was seen of one replica.
+/// The observations of one replica.
 #[derive(Debug, Default)]
 struct Diary {
     looks: Vec<Seen>,
     creates: Vec<Seen>,
 }
 
-/// Watches every replica until `stop`, and says what was a lie. How many looks said 200 and were
-/// judged.
+/// Watches every replica until `stop`, and reports each false 200. Returns how many responses with
+/// 200 were judged.
 pub async fn watch(stage: Stage, stop: CancellationToken) -> usize {
     let mut watching = JoinSet::new();
     for replica in 0..REPLICAS {
@@ -62,7 +60,7 @@ async fn watch_one(stage: Stage, replica: usize, stop: CancellationToken) -> usi
     let diary = Arc::<Mutex<Diary>>::default();
     let mut asking = JoinSet::new();
     let (mut looks, mut creates) = (
-        tokio::time::interval(LOOK_EVERY),
+        tokio::time::interval(POLL_EVERY),
         tokio::time::interval(CREATE_EVERY),
     );
     let mut number = 0_u32;
@@ -79,10 +77,10 @@ async fn watch_one(stage: Stage, replica: usize, stop: CancellationToken) -> usi
     }
     while asking.join_next().await.is_some() {}
     let diary = diary.lock().unwrap_or_else(PoisonError::into_inner);
-    for lie in lies(&diary.looks, &diary.creates) {
+    for message in false_readiness(&diary.looks, &diary.creates) {
         stage.ledger.violated(
-            "readyz not honest",
-            format!("replica {replica}: {lie}"),
+            "false readyz",
+            format!("replica {replica}: {message}"),
             None,
         );
     }
@@ -93,8 +91,7 @@ async fn watch_one(stage: Stage, replica: usize, stop: CancellationToken) -> usi
         .count()
 }
 
-/// Whether something was answered well in time, and the process's life if nothing disturbed it
-/// meanwhile.
+/// Whether a request succeeded in time, and the process's life if nothing disturbed it meanwhile.
 async fn ask(
     stage: &Stage,
     replica: usize,
@@ -174,15 +171,15 @@ async fn create(stage: Stage, replica: usize, number: u32, diary: Arc<Mutex<Diar
         .push(seen);
 }
 
-/// Every stretch in which `/readyz` lied, in words.
-fn lies(looks: &[Seen], creates: &[Seen]) -> Vec<String> {
+/// Every period of false responses of `/readyz`, in words.
+fn false_readiness(looks: &[Seen], creates: &[Seen]) -> Vec<String> {
     let creates: BTreeMap<Instant, Seen> =
         creates.iter().map(|create| (create.at, *create)).collect();
     let mut looks: Vec<&Seen> = looks.iter().collect();
     looks.sort_by_key(|look| look.at);
     let mut stretches: Vec<(Instant, Instant, usize)> = Vec::new();
     for look in looks {
-        if !is_lie(look, &creates) {
+        if !is_false(look, &creates) {
             continue;
         }
         match stretches.last_mut() {
@@ -195,14 +192,14 @@ fn lies(looks: &[Seen], creates: &[Seen]) -> Vec<String> {
     let words = |(first, last, count): (Instant, Instant, usize)| {
         let lasted_s = (last - first).as_secs_f64();
         format!(
-            "{count} times in {lasted_s:.1} s /readyz said 200 although every export asked for in {} s or more failed",
+            "/readyz returned 200 {count} times in {lasted_s:.1} s although every export requested in {} s or more failed",
             BEFORE.as_secs()
         )
     };
     stretches.into_iter().map(words).collect()
 }
 
-fn is_lie(look: &Seen, creates: &BTreeMap<Instant, Seen>) -> bool {
+fn is_false(look: &Seen, creates: &BTreeMap<Instant, Seen>) -> bool {
     let (Some(life), Some(from)) = (look.life.filter(|_| look.well), look.at.checked_sub(BEFORE))
     else {
         return false;
@@ -249,7 +246,7 @@ mod tests {
         creates: impl Fn(u64) -> (Option<u64>, bool),
     ) -> usize {
         let from = Instant::now() + Duration::from_secs(60);
-        lies(&every(250, from, looks), &every(500, from, creates)).len()
+        false_readiness(&every(250, from, looks), &every(500, from, creates)).len()
     }
 
     #[test]

@@ -1,47 +1,43 @@
-//! What the clients asked for and what they were told, kept outside of everything that is broken.
+//! What the clients requested and which responses they got, kept outside of everything that is
+//! broken.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// What one idempotency key stands for.
+/// The history of one idempotency key.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
     /// The body that is sent with the key.
     pub body: Value,
-    /// How often it was sent.
     pub attempts: u32,
-    /// Every id that a 202 or 200 named.
+    /// Every id in a 202 or 200 response.
     pub ids: Vec<String>,
     /// A cancellation was answered with 200.
     pub is_cancelled: bool,
-    /// A deletion was sent; the export as it stood before.
+    /// A deletion was sent; the export as it was before.
     pub deleted: Option<Value>,
-    /// The deletion was answered.
     pub is_deleted: bool,
 }
 
 impl Order {
-    /// The acknowledged id.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.ids.first().map(String::as_str)
     }
 }
 
-/// A promise that was not kept.
+/// A broken promise.
 #[derive(Debug, Clone)]
 pub struct Violation {
-    /// The figure of the final table that it counts for.
+    /// The row of the final table that it counts for.
     pub figure: &'static str,
-    /// What is wrong.
     pub what: String,
-    /// The export it is about.
     pub export_id: Option<String>,
 }
 
-/// Everything that was asked for, by idempotency key, and what was seen to be wrong on the way.
+/// All requests by idempotency key, and the violations that were seen during the run.
 #[derive(Debug, Default)]
 pub struct Ledger {
     orders: Mutex<BTreeMap<String, Order>>,
@@ -49,7 +45,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Changes what is known of a key.
+    /// Updates the history of a key.
     pub fn change<T>(&self, key: &str, change: impl FnOnce(&mut Order) -> T) -> T {
         change(
             self.orders
@@ -60,7 +56,6 @@ impl Ledger {
         )
     }
 
-    /// Everything that was asked for.
     #[must_use]
     pub fn orders(&self) -> BTreeMap<String, Order> {
         self.orders
@@ -69,7 +64,7 @@ impl Ledger {
             .clone()
     }
 
-    /// How many keys were acknowledged.
+    /// The number of acknowledged keys.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
         self.orders
@@ -80,7 +75,6 @@ impl Ledger {
             .count()
     }
 
-    /// Notes a promise that was not kept.
     pub fn violated(&self, figure: &'static str, what: impl Into<String>, export_id: Option<&str>) {
         let violation = Violation {
             figure,
@@ -93,7 +87,6 @@ impl Ledger {
             .push(violation);
     }
 
-    /// Every promise that was not kept.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {
         self.violations

@@ -1,11 +1,11 @@
-//! Breaks what a running Tableferry stands on, while clients ask it for exports, and then checks
-//! that it kept its word.
+//! Breaks the environment of a running Tableferry while clients create exports, and then checks
+//! that it kept its promises.
 //!
-//! Three replicas as processes, a real Postgres, the simulator of AWS, a proxy before each of a
-//! replica's connections, webhook endpoints with their receivers, and clients. Each round a nemesis
-//! breaks something, by a plan that follows from a seed. In the end everything is healed and a
-//! checker compares what was acknowledged, what the simulator started and what the receivers got.
-//! `docs/chaos.md` says what is counted. Development only.
+//! Three replicas as processes, a real Postgres, the simulator of AWS, a proxy in front of each of
+//! a replica's connections, webhook endpoints with their receivers, and clients. In each round a
+//! nemesis breaks something, by a plan that is derived from a seed. At the end everything is healed
+//! and a checker compares what was acknowledged, what the simulator started and what the receivers
+//! got. `docs/chaos.md` says what is counted. Development only.
 
 mod checker;
 mod clients;
@@ -43,58 +43,58 @@ use private_postgres::PgBouncer;
 use report::{Calm, Run};
 use stage::Stage;
 
-/// Whatever keeps the harness itself from going on.
+/// An error that ends the harness itself.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// In which mode a pooler works.
+/// A pooler's mode.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Pooler {
-    /// Each client has a connection of its own, for as long as it is connected.
+    /// Each client has its own connection for as long as it is connected.
     Session,
 }
 
-/// Break what three replicas stand on and check that no export was lost or started twice.
+/// Break the environment of three replicas and check that no export was lost or started twice
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chaos", version)]
 pub struct Arguments {
-    /// How often something is broken
+    /// Number of rounds
     #[arg(long, default_value_t = 20)]
     rounds: u32,
-    /// The plan and the clients' choices follow from it; drawn if absent
+    /// Seed of the plan and of the clients' choices; random if not given
     #[arg(long)]
     seed: Option<u64>,
-    /// How long a round lasts at least, in seconds, the calm at its end included
+    /// Minimum duration of a round in seconds, including the quiet time at its end
     #[arg(long, default_value_t = 12.0)]
     round_s: f64,
-    /// The longest SIGSTOP and the longest partition, in seconds
+    /// Longest SIGSTOP and longest partition, in seconds
     #[arg(long, default_value_t = 30.0)]
     pause_s: f64,
-    /// How many exports are asked for, per second
+    /// Exports requested per second
     #[arg(long, default_value_t = 4.0)]
     rate: f64,
     /// How many times faster than AWS exports run
     #[arg(long, default_value_t = 100.0)]
     speed: f64,
-    /// Only these kinds of trouble, by name, parted by commas
+    /// Only these kinds of trouble, by name, separated by commas
     #[arg(long)]
     only: Option<String>,
-    /// Put a PgBouncer of this mode between the replicas and Postgres (Debian's package pgbouncer)
+    /// Put a PgBouncer in this mode between the replicas and Postgres (Debian's package pgbouncer)
     #[arg(long)]
     pooler: Option<Pooler>,
-    /// Parameters of connections that this PgBouncer ignores instead of refusing them, parted by
+    /// Startup parameters that this PgBouncer ignores instead of rejecting them, separated by
     /// commas
     #[arg(long, default_value = "")]
     pooler_ignores: String,
     /// How long everything may take to end after the last round, in seconds
     #[arg(long, default_value_t = 180)]
     settle_s: u64,
-    /// The binary of the service; the one beside this program if absent
+    /// The service's program; by default the one next to this program
     #[arg(long)]
     tableferry: Option<PathBuf>,
 }
 
 impl Arguments {
-    /// The command that carries out the same plan.
+    /// The command that repeats this plan.
     fn command(&self, seed: u64) -> String {
         let Self {
             rounds,
@@ -120,7 +120,7 @@ impl Arguments {
         format!("make chaos ROUNDS={rounds} ROUND_S={round_s} PAUSE_S={pause_s} SEED={seed}{more}")
     }
 
-    /// The kinds of trouble to draw from.
+    /// The kinds of trouble to choose from.
     fn kinds(&self) -> Result<Vec<usize>, Failed> {
         Ok(self.only.as_ref().map_or_else(
             || Ok(plan::all_kinds(self.pooler.is_some())),
@@ -129,15 +129,15 @@ impl Arguments {
     }
 }
 
-/// Says something to the person at the terminal.
+/// Prints progress to the terminal.
 pub fn say(text: &str) {
     let mut out = std::io::stdout();
-    // A closed terminal is no reason to stop.
+    // A closed terminal must not end the run.
     let _ = writeln!(out, "{text}");
     let _ = out.flush();
 }
 
-/// The time of this machine, by which the service's times are judged.
+/// This machine's time; the service's times are compared with it.
 #[expect(clippy::disallowed_methods, reason = "nothing here is stepped by hand")]
 pub fn now() -> SystemTime {
     SystemTime::now()
@@ -149,11 +149,11 @@ async fn main() -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let (rounds, again) = (arguments.rounds, arguments.command(seed));
     say(&format!(
-        "chaos: seed {seed}, {rounds} rounds (the same plan again: {again})"
+        "chaos: seed {seed}, {rounds} rounds (to repeat this plan: {again})"
     ));
     let ended = tokio::select! {
         ended = run(&arguments, seed) => ended,
-        () = told_to_stop() => Err("told to stop".into()),
+        () = stop_signal() => Err("stopped by a signal".into()),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -165,10 +165,10 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Everything; whether every promise was kept.
+/// Runs everything. Returns whether every promise was kept.
 async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     let began = Instant::now();
-    // Before anything is started.
+    // Fail before anything is started.
     arguments.kinds()?;
     if arguments.pooler.is_some() && !PgBouncer::is_installed() {
         return Err("--pooler needs /usr/sbin/pgbouncer: apt-get install pgbouncer".into());
@@ -191,7 +191,7 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     stop.cancel();
     let looks = honesty.await?;
     let _ = tokio::time::timeout(Duration::from_secs(90), clients).await;
-    say("chaos: healed; waiting until everything has ended");
+    say("chaos: healed; waiting for everything to end");
     let settled = settle::wait(&stage, Duration::from_secs(arguments.settle_s)).await?;
     say(&format!(
         "chaos: waited for {:.0} s; checking",
@@ -215,7 +215,7 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool, Failed> {
     Ok(kept)
 }
 
-async fn told_to_stop() {
+async fn stop_signal() {
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
             _ = terminate.recv() => {}

@@ -1,21 +1,21 @@
-//! What a replica says of itself at `/metrics`.
+//! A replica's `/metrics`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::stage::Stage;
 
-/// What is known of a replica that answers is known within this.
+/// The timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The workers of a replica that claim some times a second, also when there is nothing to do.
+/// The workers of a replica that claim several times a second, even if there is no work.
 const WORKERS: [&str; 3] = ["exports", "deliveries", "verifications"];
 
-/// The lines of one answer.
+/// The lines of one response.
 #[derive(Debug, Clone)]
 pub struct Metrics(String);
 
-/// Asks a replica; `None` if it does not answer.
+/// Requests a replica's metrics; `None` if it does not answer.
 pub async fn of(stage: &Stage, replica: usize) -> Option<Metrics> {
     let asked = async {
         let answer = stage
@@ -33,7 +33,7 @@ pub async fn of(stage: &Stage, replica: usize) -> Option<Metrics> {
 }
 
 impl Metrics {
-    /// The sum of a metric over all series that have these labels.
+    /// The sum of a metric over all series with these labels.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |line: &str| {
@@ -62,7 +62,7 @@ impl Metrics {
         )
     }
 
-    /// How often each worker has claimed without an error.
+    /// The number of each worker's claims without an error.
     #[must_use]
     pub fn claims(&self) -> BTreeMap<&'static str, f64> {
         let count = |worker| {

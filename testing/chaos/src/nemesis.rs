@@ -1,4 +1,4 @@
-//! The nemesis: carries out the plan, round by round, and heals everything after each.
+//! The nemesis: carries out the plan, round by round, and heals everything after each round.
 
 use std::time::{Duration, Instant};
 
@@ -11,39 +11,35 @@ use crate::takeover::{self, Takeover};
 use crate::trouble::{Direction, Link, LinkTrouble, REPLICAS, Trouble};
 use crate::{Arguments, Failed, database, endpoints, metrics, say};
 
-/// How long a call to AWS takes before a measured end, and how long such calls are collected.
+/// The duration of AWS calls before a measured end of a process, and how long such calls are
+/// collected.
 const SLOW_CALL_MS: u64 = 1_500;
 
-/// The worst that was measured.
+/// The worst measurements.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Worst {
-    /// After SIGKILL.
     pub killed: Takeover,
-    /// After SIGTERM.
     pub terminated: Takeover,
     /// The slowest stop after SIGTERM, in seconds.
     pub stop_s: f64,
-    /// Writes that came too late and changed nothing, by the replicas' own count.
+    /// Late writes that were fenced off, by the replicas' own count.
     pub fenced_writes: u64,
     /// How soon every replica worked again after a round.
     pub resumed: Resumed,
-    /// How many connections fell silent.
+    /// The number of connections that fell silent.
     pub silenced: u32,
 }
 
-/// What one trouble came to.
+/// The outcome of one trouble.
 #[derive(Debug, Default)]
-struct Felt {
+struct Effect {
     killed: Takeover,
     terminated: Takeover,
     stop_s: f64,
     fenced_writes: u64,
 }
 
-/// Every round.
-///
-/// # Errors
-/// The harness cannot go on: something does not come back after healing.
+/// Runs every round. Fails if something does not recover after healing.
 pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Worst, Failed> {
     let mut worst = Worst::default();
     let bounds = Bounds {
@@ -61,19 +57,19 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
             .any(|trouble| matches!(trouble, Trouble::Silent { aws_too: true, .. }));
         let mut words: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         words.extend(trouble_receivers(stage, seed, round)?);
-        let mut felt = Vec::new();
+        let mut effect = Vec::new();
         for trouble in troubles {
             let stage = stage.clone();
-            felt.push(tokio::spawn(async move {
+            effect.push(tokio::spawn(async move {
                 make(&stage, trouble, is_alone).await
             }));
         }
-        for felt in felt {
-            let felt = felt.await??;
-            worst.killed = worst.killed.or(felt.killed);
-            worst.terminated = worst.terminated.or(felt.terminated);
-            worst.stop_s = worst.stop_s.max(felt.stop_s);
-            worst.fenced_writes += felt.fenced_writes;
+        for effect in effect {
+            let effect = effect.await??;
+            worst.killed = worst.killed.or(effect.killed);
+            worst.terminated = worst.terminated.or(effect.terminated);
+            worst.stop_s = worst.stop_s.max(effect.stop_s);
+            worst.fenced_writes += effect.fenced_writes;
         }
         let healed = stage.heal().await?;
         let trouble_s = began.elapsed().as_secs_f64();
@@ -85,7 +81,7 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
         });
         stage.servers.pair_again().await?;
         stage.wait_until_ready().await?;
-        // Repetitions that are hours away would never meet another trouble.
+        // Retries that are hours away would never meet another trouble.
         let _ = database::skip_some_delivery_pauses(&stage.pool).await;
         let rest_s =
             (arguments.round_s - began.elapsed().as_secs_f64()).max(arguments.round_s / 6.0);
@@ -120,8 +116,8 @@ pub async fn run(stage: &Stage, arguments: &Arguments, seed: u64) -> Result<Wors
     Ok(worst)
 }
 
-/// Heals the receivers of the round before and troubles those of this one, until the next; in
-/// words.
+/// Heals the receivers of the previous round and breaks those of this one until the next round.
+/// Returns a description.
 fn trouble_receivers(stage: &Stage, seed: u64, round: u32) -> Result<Vec<String>, Failed> {
     for endpoint in stage.endpoints.iter() {
         endpoint.receiver.heal()?;
@@ -135,45 +131,46 @@ fn trouble_receivers(stage: &Stage, seed: u64, round: u32) -> Result<Vec<String>
     Ok(words)
 }
 
-async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, Failed> {
-    let mut felt = Felt::default();
+async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Effect, Failed> {
+    let mut effect = Effect::default();
     match trouble {
         Trouble::Kill {
             replica,
             back_after,
         } => {
-            felt.fenced_writes = fenced_writes(stage, replica).await;
+            effect.fenced_writes = fenced_writes(stage, replica).await;
             if is_alone {
                 hold_calls(stage, replica, LinkTrouble::Stall).await;
             }
             let death = Instant::now();
             stage.replicas[replica].kill().await?;
             stage.link(Link::Aws, replica).heal();
-            felt.killed = absence(stage, replica, death, back_after, is_alone).await?;
+            effect.killed = absence(stage, replica, death, back_after, is_alone).await?;
         }
         Trouble::Terminate {
             replica,
             back_after,
         } => {
-            felt.fenced_writes = fenced_writes(stage, replica).await;
+            effect.fenced_writes = fenced_writes(stage, replica).await;
             if is_alone {
                 hold_calls(stage, replica, LinkTrouble::Delay(SLOW_CALL_MS)).await;
             }
             let stopped = stage.replicas[replica].terminate().await?;
             stage.link(Link::Aws, replica).heal();
-            felt.stop_s = stopped.after.as_secs_f64();
+            effect.stop_s = stopped.after.as_secs_f64();
             if !stopped.in_order {
                 let what = format!(
                     "replica {replica} ended {:.1} s after SIGTERM, or not with status 0",
-                    felt.stop_s
+                    effect.stop_s
                 );
                 stage.ledger.violated(
-                    "disorderly stops",
+                    "unclean stops",
                     format!("{what} (promised: {} s)", STOP_PROMISE.as_secs()),
                     None,
                 );
             }
-            felt.terminated = absence(stage, replica, Instant::now(), back_after, is_alone).await?;
+            effect.terminated =
+                absence(stage, replica, Instant::now(), back_after, is_alone).await?;
         }
         Trouble::Pause { replica, lasting } => {
             stage.replicas[replica].pause().await?;
@@ -187,7 +184,7 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
         }
         Trouble::EndBackends { times } => {
             for _ in 0..times {
-                // Postgres may itself be away.
+                // Postgres itself may be down.
                 let _ = database::end_backends(&stage.pool).await;
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
@@ -247,17 +244,16 @@ async fn make(stage: &Stage, trouble: Trouble, is_alone: bool) -> Result<Felt, F
             stage.aws.clear_faults();
         }
     }
-    Ok(felt)
+    Ok(effect)
 }
 
-/// Slows a replica's calls to AWS down for a while, so that it has some in hand when its end is
-/// measured.
+/// Delays a replica's AWS calls for a while, so that some are in flight when it ends.
 async fn hold_calls(stage: &Stage, replica: usize, trouble: LinkTrouble) {
     stage.link(Link::Aws, replica).make(trouble);
     tokio::time::sleep(Duration::from_millis(SLOW_CALL_MS)).await;
 }
 
-/// A replica is away for a while; how the others take over its work, if that is to be measured.
+/// A replica is down for a while. Measures how the others take over its work, if requested.
 async fn absence(
     stage: &Stage,
     replica: usize,
@@ -277,7 +273,7 @@ async fn absence(
     }
 }
 
-/// What a replica counts of writes that came too late; 0 if it does not say.
+/// A replica's count of fenced writes; 0 if it does not answer.
 async fn fenced_writes(stage: &Stage, replica: usize) -> u64 {
     let metrics = metrics::of(stage, replica).await;
     metrics.map_or(0, |metrics| {

@@ -1,4 +1,4 @@
-//! What goes wrong when: a plan that follows from the seed alone, so that a run can be repeated.
+//! The plan: what goes wrong when. It is derived from the seed alone, so a run can be repeated.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::trouble::{
     Direction, ENDPOINTS, FailOver, Link, LinkTrouble, REPLICAS, ReceiverTrouble, Trouble,
 };
 
-/// What is drawn from.
+/// The choices of the plan.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// The kinds, by their places in [`KINDS`]; not empty.
+    /// The kinds, as indexes into [`KINDS`]; not empty.
     pub kinds: Vec<usize>,
-    /// How long a round is at most in trouble, pauses and partitions apart.
+    /// The maximum duration of trouble in a round, except for pauses and partitions.
     pub trouble_s: f64,
-    /// The longest SIGSTOP, and the longest that a link holds back what it carries.
+    /// The longest SIGSTOP, and the longest time that a link holds data back.
     pub pause_s: f64,
 }
 
@@ -24,11 +24,11 @@ pub struct Bounds {
 /// trouble.
 pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
     let mut random = Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(round));
-    // Each seed begins elsewhere, so that short runs with changing seeds see everything.
+    // Each seed starts at another kind, so that short runs with changing seeds cover everything.
     let first = seed.wrapping_add(u64::from(round)) % bounds.kinds.len() as u64;
     let count = [1, 1, 1, 2, 2, 3][random.usize(..6)];
     let mut troubles = vec![draw(bounds.kinds[first as usize], &mut random, bounds)];
-    // Where few kinds are chosen, no second one may fit.
+    // If few kinds are chosen, no second one may be compatible.
     for _ in 0..20 {
         if troubles.len() >= count {
             break;
@@ -38,11 +38,11 @@ pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
             &mut random,
             bounds,
         );
-        // One trouble for a replica's process at a time.
+        // Only one trouble for a replica's process at a time.
         let busy = next
             .replica()
             .is_some_and(|replica| troubles.iter().any(|t| t.replica() == Some(replica)));
-        // And one for the servers of Postgres.
+        // And only one for the Postgres servers.
         let servers_busy = next.is_of_servers() && troubles.iter().any(Trouble::is_of_servers);
         if !busy && !servers_busy {
             troubles.push(next);
@@ -51,8 +51,8 @@ pub fn round(seed: u64, round: u32, bounds: &Bounds) -> Vec<Trouble> {
     troubles
 }
 
-/// The kinds, by the names by which they can be chosen. As many rounds in a row hold every kind.
-/// The last one needs a pooler.
+/// The kinds of trouble by name. A run of this many consecutive rounds covers every kind. The last
+/// one needs a pooler.
 pub const KINDS: [&str; 14] = [
     "kill",
     "terminate",
@@ -70,28 +70,26 @@ pub const KINDS: [&str; 14] = [
     "restart-pooler",
 ];
 
-/// The places in [`KINDS`] of all that there can be.
+/// The indexes in [`KINDS`] of all kinds that are possible.
 #[must_use]
 pub fn all_kinds(has_pooler: bool) -> Vec<usize> {
     (0..KINDS.len() - usize::from(!has_pooler)).collect()
 }
 
-/// The places in [`KINDS`] of these names, parted by commas.
-///
-/// # Errors
-/// The kind of trouble does not exist.
+/// The indexes in [`KINDS`] of these names, separated by commas.
 pub fn kinds(names: &str) -> Result<Vec<usize>, String> {
     let place = |name: &str| KINDS.iter().position(|kind| *kind == name.trim());
     names
         .split(',')
         .map(|name| {
-            place(name).ok_or_else(|| format!("no kind {name:?}; there are {}", KINDS.join(", ")))
+            place(name)
+                .ok_or_else(|| format!("unknown kind {name:?}; the kinds are {}", KINDS.join(", ")))
         })
         .collect()
 }
 
-/// What the receivers of one or two endpoints do throughout a round, beside its other troubles. Any
-/// six rounds in a row hold every kind.
+/// The behaviour of the receivers of one or two endpoints throughout a round, in addition to its
+/// other troubles. Any six consecutive rounds cover every kind.
 pub fn receivers(seed: u64, round: u32) -> Vec<(usize, ReceiverTrouble)> {
     let mut random = Rng::with_seed(seed.wrapping_mul(0xD1B5_4A32_D192_ED03) ^ u64::from(round));
     let first = (seed.wrapping_add(u64::from(round)) % RECEIVER_KINDS) as u32;
@@ -207,7 +205,7 @@ fn links(random: &mut Rng, replica: usize, bounds: &Bounds) -> Trouble {
     };
     let replica = (random.u32(..4) > 0).then_some(replica);
     let (longest_s, from) = match trouble {
-        // A partition may outlast every time limit, as a pause may.
+        // A partition may be longer than every timeout, as a pause may.
         LinkTrouble::Stall | LinkTrouble::Deaf => (bounds.pause_s, 0.1),
         _ => (bounds.trouble_s, 0.3),
     };
@@ -270,20 +268,20 @@ mod tests {
     fn thirteen_rounds_hold_every_kind() {
         let servers = [
             "Postgres stops",
-            "the standby stands still",
-            "primary SIGKILL, ",
-            "primary SIGKILL and back",
-            "primary SIGSTOP",
+            "SIGSTOP the standby",
+            "SIGKILL the primary, the standby",
+            "SIGKILL the primary, back",
+            "SIGSTOP the primary",
         ];
         let others = [
             "SIGKILL replica",
-            "SIGTERM",
+            "SIGTERM replica",
             "SIGSTOP replica",
             "backends",
             "between",
             " % of ",
             "open connections",
-            "silent on",
+            "fall silent at",
         ];
         for seed in 0..20 {
             let all: Vec<Trouble> = (0..13).flat_map(|n| round(seed, n, &bounds())).collect();

@@ -1,9 +1,9 @@
-//! A TCP proxy that can refuse, cut, delay and hold back what passes, let open connections fall
-//! silent permanently, and lead new connections to another address.
+//! A TCP proxy that can reject, reset, delay and hold back connections, silence open connections
+//! permanently, and forward new connections to another address.
 //!
-//! A connection that has fallen silent is as one whose flow a firewall drops: what is sent is
-//! accepted and lost, and neither side hears of the other's end. It is gone when the client closes
-//! it, or with the proxy.
+//! A silent connection behaves like one whose packets a firewall drops: what is sent is accepted
+//! and lost, and neither side learns of the other's end. It ends when the client closes it, or with
+//! the proxy.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,10 +20,10 @@ use tokio::task::JoinHandle;
 use crate::frontend::{Command, Decoder};
 use crate::trouble::{Direction, LinkTrouble};
 
-/// How the link stands. Each cut is a new number, at which open connections are reset; each silence
-/// one at which they fall silent.
+/// The state of the link. Each reset increments a number, at which open connections are reset; so
+/// does each silence, at which they fall silent.
 #[derive(Debug, Clone, Copy)]
-struct Weather {
+struct LinkState {
     upstream: SocketAddr,
     trouble: Option<LinkTrouble>,
     silent_command: Option<Command>,
@@ -32,33 +32,30 @@ struct Weather {
     answers_silenced: u32,
 }
 
-/// A running proxy. It ends when it is dropped.
+/// A running proxy. Dropping it ends it.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
+    state: watch::Sender<LinkState>,
     silences: Arc<Silences>,
     accepting: JoinHandle<()>,
 }
 
-/// What is counted of connections that fall silent.
+/// Counters of silent connections.
 #[derive(Debug, Default)]
 struct Silences {
-    /// How many may still fall silent on a command.
+    /// How many may still fall silent at a command.
     left: AtomicU32,
     /// How many have fallen silent.
     count: AtomicU32,
 }
 
 impl Proxy {
-    /// Starts a proxy on a free port of loopback.
-    ///
-    /// # Errors
-    /// No port is free.
+    /// Starts a proxy on a free loopback port.
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let well = Weather {
+        let well = LinkState {
             upstream,
             trouble: None,
             silent_command: None,
@@ -66,64 +63,62 @@ impl Proxy {
             requests_silenced: 0,
             answers_silenced: 0,
         };
-        let (weather, seen) = watch::channel(well);
+        let (state, seen) = watch::channel(well);
         let silences = Arc::<Silences>::default();
         let accepting = tokio::spawn(accept(listener, seen, Arc::clone(&silences)));
         Ok(Self {
             address,
-            weather,
+            state,
             silences,
             accepting,
         })
     }
 
-    /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Makes this trouble from now on; a cut is over at once.
+    /// Starts this trouble. A reset is over immediately.
     pub fn make(&self, trouble: LinkTrouble) {
-        self.weather.send_modify(|weather| {
+        self.state.send_modify(|state| {
             let resets = matches!(trouble, LinkTrouble::Refuse | LinkTrouble::Cut);
-            weather.cuts += u32::from(resets);
-            weather.trouble = (trouble != LinkTrouble::Cut).then_some(trouble);
+            state.cuts += u32::from(resets);
+            state.trouble = (trouble != LinkTrouble::Cut).then_some(trouble);
         });
     }
 
     /// Open connections carry nothing from now on, permanently. New connections work.
     pub fn silence(&self, direction: Direction) {
-        self.weather.send_modify(|weather| {
-            weather.requests_silenced += u32::from(direction != Direction::Answers);
-            weather.answers_silenced += u32::from(direction != Direction::Requests);
+        self.state.send_modify(|state| {
+            state.requests_silenced += u32::from(direction != Direction::Answers);
+            state.answers_silenced += u32::from(direction != Direction::Requests);
         });
     }
 
     /// The next connections that send this command, up to a given number, fall silent right after
-    /// it: it is carried out, and its answer is lost.
+    /// it: it is executed, and its response is lost.
     pub fn silence_on(&self, command: Command, times: u32) {
         self.silences.left.store(times, Ordering::Relaxed);
-        self.weather
-            .send_modify(|weather| weather.silent_command = Some(command));
+        self.state
+            .send_modify(|state| state.silent_command = Some(command));
     }
 
-    /// How many connections have fallen silent so far.
+    /// The number of connections that have fallen silent so far.
     #[must_use]
     pub fn silenced(&self) -> u32 {
         self.silences.count.load(Ordering::Relaxed)
     }
 
-    /// New connections lead to this address from now on. Open ones stay where they are.
+    /// New connections go to this address from now on. Open ones are not changed.
     pub fn lead_to(&self, upstream: SocketAddr) {
-        self.weather
-            .send_modify(|weather| weather.upstream = upstream);
+        self.state.send_modify(|state| state.upstream = upstream);
     }
 
-    /// Ends the trouble. What was held back arrives now; what has fallen silent stays so.
+    /// Ends the trouble. Data that was held back arrives now; silent connections stay silent.
     pub fn heal(&self) {
-        self.weather
-            .send_modify(|weather| (weather.trouble, weather.silent_command) = (None, None));
+        self.state
+            .send_modify(|state| (state.trouble, state.silent_command) = (None, None));
     }
 }
 
@@ -133,30 +128,29 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, weather: watch::Receiver<Weather>, silences: Arc<Silences>) {
+async fn accept(listener: TcpListener, state: watch::Receiver<LinkState>, silences: Arc<Silences>) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        tokio::spawn(carry(client, weather.clone(), Arc::clone(&silences)));
+        tokio::spawn(carry(client, state.clone(), Arc::clone(&silences)));
     }
 }
 
-/// One connection.
 struct Passage {
-    opened: Weather,
-    weather: watch::Receiver<Weather>,
+    opened: LinkState,
+    state: watch::Receiver<LinkState>,
     silences: Arc<Silences>,
-    /// It fell silent on a command.
+    /// It fell silent at a command.
     is_silent: AtomicBool,
-    /// It is counted among those that fell silent.
+    /// It is counted as a silent connection.
     is_counted: AtomicBool,
     /// The client closed it while it was silent.
     is_left: Notify,
 }
 
-/// The two ways through a connection.
+/// The two directions of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Requests,
@@ -164,11 +158,11 @@ enum Way {
 }
 
 impl Passage {
-    fn now(&self) -> Weather {
-        *self.weather.borrow()
+    fn now(&self) -> LinkState {
+        *self.state.borrow()
     }
 
-    /// Whether nothing gets through this way any more.
+    /// Whether this direction is silent.
     fn is_silent(&self, way: Way) -> bool {
         let now = self.now();
         let silent = self.is_silent.load(Ordering::SeqCst)
@@ -186,10 +180,10 @@ impl Passage {
         self.is_silent(Way::Requests) || self.is_silent(Way::Answers)
     }
 
-    /// Waits while the link holds back what goes this way; false if the proxy is gone.
+    /// Waits while the link holds this direction back; false if the proxy has ended.
     async fn wait(&self, way: Way) -> bool {
-        let mut weather = self.weather.clone();
-        let holds = |weather: &Weather| match weather.trouble {
+        let mut state = self.state.clone();
+        let holds = |state: &LinkState| match state.trouble {
             Some(LinkTrouble::Stall) => true,
             Some(LinkTrouble::Deaf) => way == Way::Answers,
             _ => false,
@@ -197,23 +191,24 @@ impl Passage {
         if let Some(LinkTrouble::Delay(ms)) = self.now().trouble {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
-        weather.wait_for(|weather| !holds(weather)).await.is_ok()
+        state.wait_for(|state| !holds(state)).await.is_ok()
     }
 
-    /// Returns when the connection is to be reset. One that is silent is so no more.
+    /// Returns when the connection must be reset. A silent connection is not reset.
     async fn is_cut(&self) {
-        let mut weather = self.weather.clone();
-        let is_cut = weather
-            .wait_for(|weather| weather.cuts != self.opened.cuts)
+        let mut state = self.state.clone();
+        let is_cut = state
+            .wait_for(|state| state.cuts != self.opened.cuts)
             .await
             .is_ok();
         if is_cut && self.is_silent_somehow() {
             // Only the end of the proxy ends it.
-            while weather.changed().await.is_ok() {}
+            while state.changed().await.is_ok() {}
         }
     }
 
-    /// Whether the connection falls silent now: it is sending the command that is waited for.
+    /// Whether the connection falls silent now, because it is sending the command that is waited
+    /// for.
     fn falls_silent(&self, sent: Option<Command>) -> bool {
         let is_it = sent.is_some() && self.now().silent_command == sent;
         let take = |left: u32| left.checked_sub(1);
@@ -228,10 +223,10 @@ impl Passage {
 
 async fn carry(
     mut client: TcpStream,
-    mut weather: watch::Receiver<Weather>,
+    mut state: watch::Receiver<LinkState>,
     silences: Arc<Silences>,
 ) {
-    let opened = *weather.borrow_and_update();
+    let opened = *state.borrow_and_update();
     if opened.trouble == Some(LinkTrouble::Refuse) {
         return reset(&client);
     }
@@ -241,7 +236,7 @@ async fn carry(
     let (_, _) = (client.set_nodelay(true), server.set_nodelay(true));
     let passage = Passage {
         opened,
-        weather,
+        state,
         silences,
         is_silent: AtomicBool::new(false),
         is_counted: AtomicBool::new(false),
@@ -264,7 +259,7 @@ async fn carry(
     }
 }
 
-/// Passes on what the client sends, until it closes.
+/// Forwards what the client sends, until it closes.
 async fn pass_requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &Passage) {
     let mut buffer = vec![0; 16 * 1024];
     let mut decoder = Decoder::default();
@@ -275,12 +270,12 @@ async fn pass_requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &
         if passage.is_silent(Way::Requests) {
             continue;
         }
-        // Before the server can answer.
+        // Before the server can respond.
         let silent = passage.falls_silent(decoder.read(&buffer[..read]));
         if silent {
             passage.is_silent.store(true, Ordering::SeqCst);
         }
-        // A server that is gone while its answers are silent is not to be noticed.
+        // If the server ends while its responses are lost, the client must not notice.
         if to.write_all(&buffer[..read]).await.is_err() && !passage.is_silent(Way::Answers) {
             break;
         }
@@ -291,7 +286,7 @@ async fn pass_requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &
     let _ = to.shutdown().await;
 }
 
-/// Passes on what the server sends, until it closes.
+/// Forwards what the server sends, until it closes.
 async fn pass_answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &Passage) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read) = from.read(&mut buffer).await {
@@ -302,8 +297,8 @@ async fn pass_answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, passage: &P
             break;
         }
     }
-    // The client of a silent connection does not hear of the server's end; when it closes, all is
-    // over.
+    // The client of a silent connection does not learn of the server's end. When the client closes,
+    // the connection ends.
     if !passage.is_silent(Way::Answers) {
         let _ = to.shutdown().await;
     }
@@ -318,7 +313,7 @@ fn reset(stream: &TcpStream) {
 mod tests {
     use super::*;
 
-    /// Answers each byte with the same one, or, if it is given, with this.
+    /// Echoes each byte, or answers with the given one.
     async fn echo(answer: Option<u8>) -> SocketAddr {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -363,7 +358,7 @@ mod tests {
             proxy.make(held);
             assert!(is_unanswered(&mut stream).await);
             proxy.heal();
-            // The answer to the question before arrives late, but it arrives.
+            // The response to the previous request arrives late, but it arrives.
             stream.read_exact(&mut [0]).await.unwrap();
         }
         proxy.make(LinkTrouble::Refuse);

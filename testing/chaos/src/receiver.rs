@@ -1,8 +1,8 @@
-//! Webhook receivers: they keep what they get, and sometimes fail, are slow, or are gone.
+//! Webhook receivers: they record what they get, and sometimes fail, are slow, or are down.
 //!
-//! One hears of callbacks and is troubled by lot, webhook by webhook. Each endpoint has one of its
-//! own, with a runtime and a port of its own, so that it can be ended as a process can; the nemesis
-//! troubles these.
+//! One receives callbacks and misbehaves at random, per webhook. Each endpoint has its own
+//! receiver, with its own runtime and port, so that it can be killed like a process; the nemesis
+//! controls these.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -21,19 +21,17 @@ use tokio::runtime::Runtime;
 use crate::trouble::ReceiverTrouble;
 use crate::{Failed, now};
 
-/// Signs callbacks that bring no secret: a setting of the replicas.
+/// The secret for callbacks without their own secret: a setting of the replicas.
 pub const SERVICE_SECRET: &str = "whsec_dGFibGVmZXJyeSBjaGFvcywgdGhlIHNlcnZpY2U=";
-/// Comes with some requests as `callback_secret`.
+/// Sent with some requests as `callback_secret`.
 pub const REQUEST_SECRET: &str = "whsec_dGFibGVmZXJyeSBjaGFvcywgb25lIHJlcXVlc3Q=";
-/// The last part of the path of callbacks that are signed with [`REQUEST_SECRET`].
+/// The last path segment of callbacks that are signed with [`REQUEST_SECRET`].
 pub const OWN: &str = "own";
 
-/// One webhook as it came.
+/// One received webhook.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// When.
     pub at: SystemTime,
-    /// The path it came to.
     pub path: String,
     /// `webhook-id`.
     pub webhook_id: String,
@@ -43,26 +41,26 @@ pub struct Received {
     pub signatures: String,
     /// The exact bytes.
     pub body: Bytes,
-    /// Whether it was answered with 2xx, by somebody who was still waiting.
+    /// Whether it was answered with 2xx while the client was still waiting.
     pub was_answered: bool,
 }
 
 /// How a receiver behaves.
 #[derive(Debug)]
 enum Manner {
-    /// Some first attempts go wrong.
-    ByLot(Box<Mutex<Lots>>),
-    /// As the nemesis says.
-    Told(Mutex<Option<ReceiverTrouble>>),
+    /// Some first attempts fail.
+    Random(Box<Mutex<RandomTroubles>>),
+    /// As the nemesis decides.
+    Controlled(Mutex<Option<ReceiverTrouble>>),
 }
 
 #[derive(Debug)]
-struct Lots {
+struct RandomTroubles {
     seen: HashSet<String>,
     random: fastrand::Rng,
 }
 
-/// What came, and how it is answered.
+/// Received webhooks, and how they are answered.
 #[derive(Debug)]
 struct Inbox {
     received: Mutex<Vec<Received>>,
@@ -70,26 +68,26 @@ struct Inbox {
     behaves: AtomicBool,
 }
 
-/// An answer; `None` never comes.
+/// A response; `None` means never.
 type Answer = Option<(Duration, StatusCode, Option<u64>)>;
 
-/// What a receiver that is well answers.
-const WELL: Answer = Some((Duration::ZERO, StatusCode::NO_CONTENT, None));
+/// The response of a healthy receiver.
+const HEALTHY: Answer = Some((Duration::ZERO, StatusCode::NO_CONTENT, None));
 
 impl Inbox {
     fn answer(&self, webhook_id: &str) -> Answer {
         if self.behaves.load(Ordering::Relaxed) {
-            return WELL;
+            return HEALTHY;
         }
         match &self.manner {
-            Manner::ByLot(lots) => lots
+            Manner::Random(troubles) => troubles
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .answer(webhook_id),
-            Manner::Told(trouble) => {
+            Manner::Controlled(trouble) => {
                 match *trouble.lock().unwrap_or_else(PoisonError::into_inner) {
-                    // While it restarts, nothing comes in but what came before.
-                    None | Some(ReceiverTrouble::Restart) => WELL,
+                    // While it restarts, it records no new webhooks.
+                    None | Some(ReceiverTrouble::Restart) => HEALTHY,
                     Some(ReceiverTrouble::Fail) => {
                         Some((Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR, None))
                     }
@@ -113,11 +111,11 @@ impl Inbox {
     }
 }
 
-impl Lots {
-    /// Only the first attempt can go wrong: the delays after it are minutes and hours.
+impl RandomTroubles {
+    /// Only the first attempt can fail: the delays after it are minutes and hours.
     fn answer(&mut self, webhook_id: &str) -> Answer {
         if !self.seen.insert(webhook_id.to_owned()) {
-            return WELL;
+            return HEALTHY;
         }
         match self.random.u32(..20) {
             0 | 1 => Some((Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR, None)),
@@ -127,41 +125,34 @@ impl Lots {
                 StatusCode::OK,
                 None,
             )),
-            // Longer than the service waits.
+            // Longer than the service's timeout.
             4 => Some((Duration::from_secs(16), StatusCode::OK, None)),
-            _ => WELL,
+            _ => HEALTHY,
         }
     }
 }
 
-/// A receiver.
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
     inbox: Arc<Inbox>,
-    /// What it runs on; `None` while it is away.
+    /// Its runtime; `None` while it is down.
     runtime: Mutex<Option<Runtime>>,
 }
 
 impl Receiver {
-    /// The one for callbacks.
-    ///
-    /// # Errors
-    /// The port is taken.
-    pub fn by_lot(address: SocketAddr, seed: u64) -> Result<Self, Failed> {
-        let lots = Lots {
+    /// The receiver of callbacks.
+    pub fn random(address: SocketAddr, seed: u64) -> Result<Self, Failed> {
+        let troubles = RandomTroubles {
             seen: HashSet::new(),
             random: fastrand::Rng::with_seed(seed),
         };
-        Self::start(address, Manner::ByLot(Box::new(Mutex::new(lots))))
+        Self::start(address, Manner::Random(Box::new(Mutex::new(troubles))))
     }
 
-    /// One for an endpoint.
-    ///
-    /// # Errors
-    /// The port is taken.
-    pub fn told(address: SocketAddr) -> Result<Self, Failed> {
-        Self::start(address, Manner::Told(Mutex::new(None)))
+    /// The receiver of an endpoint.
+    pub fn controlled(address: SocketAddr) -> Result<Self, Failed> {
+        Self::start(address, Manner::Controlled(Mutex::new(None)))
     }
 
     fn start(address: SocketAddr, manner: Manner) -> Result<Self, Failed> {
@@ -185,7 +176,7 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// Everything that came so far.
+    /// Everything received so far.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.inbox
@@ -195,9 +186,9 @@ impl Receiver {
             .clone()
     }
 
-    /// Whether it was told of this export, and answered well.
+    /// Whether it received this export's webhook and answered with 2xx.
     #[must_use]
-    pub fn has_told_of(&self, export_id: &str) -> bool {
+    pub fn has_received(&self, export_id: &str) -> bool {
         let is_of_it = |one: &Received| {
             one.was_answered && String::from_utf8_lossy(&one.body).contains(export_id)
         };
@@ -209,37 +200,28 @@ impl Receiver {
             .any(is_of_it)
     }
 
-    /// Begins a trouble.
-    ///
-    /// # Errors
-    /// Never for a receiver that the nemesis troubles.
+    /// Starts a trouble.
     pub fn make(&self, trouble: ReceiverTrouble) -> Result<(), Failed> {
-        let Manner::Told(told) = &self.inbox.manner else {
-            return Err("this receiver is troubled by lot".into());
+        let Manner::Controlled(controlled) = &self.inbox.manner else {
+            return Err("this receiver misbehaves at random".into());
         };
-        *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        *controlled.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
         if trouble == ReceiverTrouble::Restart {
             self.go_away();
         }
         Ok(())
     }
 
-    /// Ends its trouble. What hangs by then is left hanging.
-    ///
-    /// # Errors
-    /// Its port was taken while it was away.
+    /// Ends its trouble. Responses that hang by then keep hanging.
     pub fn heal(&self) -> Result<(), Failed> {
-        if let Manner::Told(told) = &self.inbox.manner {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Manner::Controlled(controlled) = &self.inbox.manner {
+            *controlled.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         self.come_back()
     }
 
-    /// From now on every webhook is answered at once and well. It restarts, so that nothing hangs
-    /// any more.
-    ///
-    /// # Errors
-    /// Its port was taken in the meantime.
+    /// From now on every webhook is answered immediately with 2xx. The receiver restarts, so that
+    /// no response hangs any more.
     pub fn behave(&self) -> Result<(), Failed> {
         self.inbox.behaves.store(true, Ordering::Relaxed);
         self.go_away();
@@ -254,7 +236,7 @@ impl Receiver {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
         {
-            // Not dropped: that would wait, which is forbidden where other tasks run.
+            // Not dropped: dropping would block, which is not allowed inside another runtime.
             runtime.shutdown_background();
         }
     }
@@ -336,7 +318,7 @@ async fn receive(
     let Some((delay, status, retry_after_s)) = answer else {
         return std::future::pending().await;
     };
-    // Who has given up by then has closed the connection, and this is dropped.
+    // A client that gave up has closed the connection, and this future is dropped.
     tokio::time::sleep(delay).await;
     if status.is_success() {
         inbox

@@ -1,4 +1,4 @@
-//! A replica of the service: the real binary as a process of its own, and every signal it gets.
+//! A replica of the service: the real binary as a separate process, and the signals to it.
 
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
@@ -13,21 +13,18 @@ use tokio::sync::Mutex;
 
 use crate::Failed;
 
-/// How long a replica may take to stop after SIGTERM: the service's promise.
+/// How long a replica may take to stop after SIGTERM, as the service promises.
 pub const STOP_PROMISE: Duration = Duration::from_secs(10);
 
-/// How long a replica that did not keep it is waited for, to see whether it would have stopped at
-/// all.
+/// How long to wait for a replica that did not stop in time, to see whether it stops at all.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
-/// One replica.
 #[derive(Debug)]
 pub struct Replica {
-    /// Which.
+    /// Its number.
     pub index: usize,
-    /// Its API.
     pub address: SocketAddr,
-    /// Where its log goes.
+    /// The file of its log.
     pub log: PathBuf,
     program: PathBuf,
     variables: Vec<(&'static str, String)>,
@@ -42,17 +39,17 @@ struct Running {
     watchdog: Watchdog,
 }
 
-/// How a replica took SIGTERM.
+/// The result of SIGTERM to a replica.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopped {
-    /// How long it took.
+    /// How long the stop took.
     pub after: Duration,
     /// Whether it ended with status 0 and in time.
     pub in_order: bool,
 }
 
 impl Replica {
-    /// A replica that does not run yet.
+    /// A replica that is not running yet.
     #[must_use]
     pub fn new(
         index: usize,
@@ -78,25 +75,22 @@ impl Replica {
         format!("http://{}{path}", self.address)
     }
 
-    /// A number that changes with each start, end, SIGSTOP and SIGCONT; odd while it runs and is
-    /// let run.
+    /// A number that changes with each start, end, SIGSTOP and SIGCONT; odd while it is running and
+    /// not disturbed.
     #[must_use]
     pub fn life(&self) -> u64 {
         self.signals.load(Ordering::SeqCst)
     }
 
-    /// From here on it is let run, or not; a change of [`Replica::life`].
-    fn is_let_run(&self, let_run: bool) {
+    /// Marks that it may run from now on, or not; changes [`Replica::life`].
+    fn may_run(&self, let_run: bool) {
         let next = |life: u64| Some(life + 1 + u64::from(life.is_multiple_of(2) != let_run));
         let _ = self
             .signals
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
     }
 
-    /// Starts it, if it does not run.
-    ///
-    /// # Errors
-    /// It cannot be started, or its log cannot be written.
+    /// Starts it, if it is not running.
     pub async fn start(&self) -> Result<(), Failed> {
         let mut running = self.running.lock().await;
         if running.is_some() {
@@ -111,7 +105,7 @@ impl Replica {
             .arg("serve")
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
-        // A group of its own: the terminal's Ctrl-C is the harness's.
+        // In a group of its own, so that the terminal's Ctrl-C only reaches the harness.
         command
             .process_group(0)
             .stdin(Stdio::null())
@@ -119,18 +113,15 @@ impl Replica {
             .stderr(log)
             .kill_on_drop(true);
         let child = command.spawn()?;
-        let watchdog = Watchdog::over_process(child.id().ok_or("the replica ended at once")?)?;
+        let watchdog = Watchdog::over_process(child.id().ok_or("the replica ended immediately")?)?;
         *running = Some(Running { child, watchdog });
-        self.is_let_run(true);
+        self.may_run(true);
         Ok(())
     }
 
-    /// SIGKILL; returns when it is gone.
-    ///
-    /// # Errors
-    /// The system refuses.
+    /// SIGKILL; returns when it has exited.
     pub async fn kill(&self) -> Result<(), Failed> {
-        self.is_let_run(false);
+        self.may_run(false);
         if let Some(Running {
             mut child,
             watchdog,
@@ -142,12 +133,9 @@ impl Replica {
         Ok(())
     }
 
-    /// SIGTERM; returns when it is gone. One that does not stop is killed in the end.
-    ///
-    /// # Errors
-    /// The system refuses.
+    /// SIGTERM; returns when it has exited. If it does not stop, it is killed.
     pub async fn terminate(&self) -> Result<Stopped, Failed> {
-        self.is_let_run(false);
+        self.may_run(false);
         self.signal("TERM").await?;
         let began = Instant::now();
         let Some(Running {
@@ -155,7 +143,7 @@ impl Replica {
             watchdog,
         }) = self.running.lock().await.take()
         else {
-            return Err("the replica does not run".into());
+            return Err("the replica is not running".into());
         };
         let status = tokio::time::timeout(STOP_PATIENCE, child.wait()).await;
         let after = began.elapsed();
@@ -168,26 +156,18 @@ impl Replica {
         Ok(Stopped { after, in_order })
     }
 
-    /// SIGSTOP: it stands still.
-    ///
-    /// # Errors
-    /// It does not run.
     pub async fn pause(&self) -> Result<(), Failed> {
-        self.is_let_run(false);
+        self.may_run(false);
         self.signal("STOP").await
     }
 
-    /// SIGCONT: it goes on.
-    ///
-    /// # Errors
-    /// It does not run.
     pub async fn resume(&self) -> Result<(), Failed> {
         self.signal("CONT").await?;
-        self.is_let_run(true);
+        self.may_run(true);
         Ok(())
     }
 
-    /// Whether it ended although nobody ended it.
+    /// Whether it exited although the harness did not end it.
     pub async fn has_died(&self) -> bool {
         let mut running = self.running.lock().await;
         running
@@ -195,11 +175,11 @@ impl Replica {
             .is_some_and(|running| !matches!(running.child.try_wait(), Ok(None)))
     }
 
-    /// Only to a process that was not waited for, so that its number is still its own.
+    /// Only to a process that was not waited for, so that its number has not been reused.
     async fn signal(&self, signal: &str) -> Result<(), Failed> {
         let mut running = self.running.lock().await;
-        let child = &mut running.as_mut().ok_or("the replica does not run")?.child;
-        let pid = child.id().ok_or("the replica does not run")?.to_string();
+        let child = &mut running.as_mut().ok_or("the replica is not running")?.child;
+        let pid = child.id().ok_or("the replica is not running")?.to_string();
         let status = Command::new("kill")
             .args(["-s", signal, &pid])
             .stdin(Stdio::null())

@@ -1,4 +1,4 @@
-//! The final table, and what there is to know of each violation.
+//! The final table, and the details of each violation.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,34 +8,32 @@ use crate::nemesis::Worst;
 use crate::stage::Stage;
 use crate::{Arguments, database, say};
 
-/// After SIGKILL all work is taken over within this.
+/// After SIGKILL, all work must be taken over within this.
 const KILL_GOAL_S: f64 = 20.0;
-/// After SIGTERM another replica carries on within this.
+/// After SIGTERM, another replica must continue within this.
 const STOP_GOAL_S: f64 = 2.0;
-/// How many violations are told in full.
-const TOLD_IN_FULL: usize = 10;
+/// How many violations are printed in full.
+const PRINTED_IN_FULL: usize = 10;
 
-/// Which run it was.
+/// The parameters of the run.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// As it was asked for.
     pub arguments: &'a Arguments,
-    /// Its seed.
     pub seed: u64,
-    /// How long it took.
     pub lasted: Duration,
 }
 
-/// What was measured beside the rounds.
+/// Measurements outside the rounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Calm {
-    /// How often `/readyz` said 200 and was judged.
+    /// How many 200 responses of `/readyz` were judged.
     pub looks: usize,
-    /// The most connections to Postgres that a replica used when nobody called any more.
+    /// The highest number of Postgres connections that a replica used when there were no more
+    /// requests.
     pub used: f64,
 }
 
-/// Prints the table; whether every promise was kept.
+/// Prints the table. Returns whether every promise was kept.
 pub async fn print(
     stage: &Stage,
     outcome: &Outcome,
@@ -54,10 +52,7 @@ pub async fn print(
     line("seed", seed.to_string());
     line("duration", format!("{:.0} s", lasted.as_secs_f64()));
     line("acknowledged", outcome.acknowledged.to_string());
-    line(
-        "given up by their clients",
-        outcome.unacknowledged.to_string(),
-    );
+    line("given up by the client", outcome.unacknowledged.to_string());
     line("started at AWS", outcome.started.to_string());
     let states: Vec<String> = outcome
         .by_status
@@ -72,11 +67,11 @@ pub async fn print(
         );
     }
     line(
-        "attempts at most for one",
+        "maximum attempts of a delivery",
         outcome.most_attempts.to_string(),
     );
     line(
-        "late writes that changed nothing",
+        "late writes that were fenced off",
         worst.fenced_writes.to_string(),
     );
     let (killed, terminated) = (worst.killed, worst.terminated);
@@ -100,7 +95,7 @@ pub async fn print(
             ),
         );
         line(
-            "  beyond when it was due",
+            "  after the due time",
             format!("{:.1} s", killed.lateness_s),
         );
     }
@@ -117,7 +112,7 @@ pub async fn print(
     }
     let resumed = worst.resumed;
     line(
-        "worst after a healing: accepts",
+        "worst recovery: accepts",
         format!(
             "{:.1} s (limit {:.0} s)",
             resumed.accepts_s, stage.limits.works_s
@@ -125,28 +120,28 @@ pub async fn print(
     );
     line(
         "  every worker claims",
-        format!("{:.1} s (the same)", resumed.claims_s),
+        format!("{:.1} s (same limit)", resumed.claims_s),
     );
     line(
-        "  an export asked for then starts",
-        format!("{:.1} s (the same)", resumed.starts_s),
+        "  starts a new export",
+        format!("{:.1} s (same limit)", resumed.starts_s),
     );
-    line("  and ends", format!("{:.1} s (the same)", resumed.ends_s));
     line(
-        "  and its callback comes",
+        "  the export ends",
+        format!("{:.1} s (same limit)", resumed.ends_s),
+    );
+    line(
+        "  its callback arrives",
         format!(
             "{:.1} s (limit {:.0} s)",
             resumed.delivers_s, stage.limits.delivers_s
         ),
     );
     line("connections that fell silent", worst.silenced.to_string());
+    line("/readyz with 200, judged", format!("{} times", calm.looks));
     line(
-        "/readyz said 200, and was judged",
-        format!("{} times", calm.looks),
-    );
-    line(
-        "connections in use in the end",
-        format!("{} at most", calm.used),
+        "connections in use at the end",
+        format!("at most {}", calm.used),
     );
     line(
         "slowest stop after SIGTERM",
@@ -170,23 +165,23 @@ pub async fn print(
     }
     let kept = outcome.violations.is_empty();
     if !kept {
-        tell(stage, outcome).await;
+        print_violations(stage, outcome).await;
         let (folder, again) = (stage.folder.display(), arguments.command(seed));
         say(&format!(
-            "\nchaos: FAILED. Logs: {folder}. The same plan again: {again}"
+            "\nchaos: FAILED. Logs: {folder}. To repeat this plan: {again}"
         ));
     }
     kept
 }
 
-async fn tell(stage: &Stage, outcome: &Outcome) {
-    let mut told = BTreeSet::new();
+async fn print_violations(stage: &Stage, outcome: &Outcome) {
+    let mut printed = BTreeSet::new();
     for violation in &outcome.violations {
         let id = violation.export_id.as_deref().unwrap_or("-");
         say(&format!("\n{}: {id}: {}", violation.figure, violation.what));
         if let Some(id) = &violation.export_id
-            && told.len() < TOLD_IN_FULL
-            && told.insert(id.clone())
+            && printed.len() < PRINTED_IN_FULL
+            && printed.insert(id.clone())
         {
             for line in database::dump(&stage.pool, id).await {
                 say(&format!("    {line}"));

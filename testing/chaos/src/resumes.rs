@@ -1,8 +1,8 @@
 //! After each round: how soon every replica works again, measured from the healing.
 //!
-//! An export is asked for of each replica; it must be accepted, started, ended and told of. Any
-//! replica may start what another one has accepted, so it is also watched that the workers of each
-//! one claim again.
+//! An export is requested from each replica; it must be accepted, started, ended and its webhook
+//! delivered. Any replica may start what another one has accepted, so each replica's workers must
+//! also claim again.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -15,18 +15,18 @@ use crate::stage::{ACCOUNT, BUCKET, PROBE_REGIONS, Stage, TABLE};
 use crate::trouble::REPLICAS;
 use crate::{database, metrics};
 
-/// How soon things must be, in seconds from the healing.
+/// Limits, in seconds from the healing.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// A replica accepts, claims, starts and ends.
+    /// A replica accepts, claims, starts and ends exports.
     pub works_s: f64,
-    /// The callback has come.
+    /// The callback has arrived.
     pub delivers_s: f64,
 }
 
 impl Limits {
-    /// With a pooler all may take longer: after it could not connect, PgBouncer waits 15 s by
-    /// default before it tries again.
+    /// With a pooler everything may take longer: after a failed connection, PgBouncer waits 15 s by
+    /// default before the next attempt.
     #[must_use]
     pub fn new(has_pooler: bool) -> Self {
         let more_s = if has_pooler { 15.0 } else { 0.0 };
@@ -36,9 +36,9 @@ impl Limits {
         }
     }
 
-    /// A start that was sent on a connection to AWS that is silent has no answer for 10 s (the
-    /// service's limit for a call), and is not repeated for another 15 s, since AWS may be carrying
-    /// it out: what needs AWS may take that much longer.
+    /// A start that was sent on a silent connection to AWS has no response for 10 s (the service's
+    /// timeout), and is not repeated for another 15 s, because AWS may be carrying it out. Steps
+    /// that need AWS may take that much longer.
     fn after_silence_of_aws(self) -> Self {
         Self {
             works_s: self.works_s + 25.0,
@@ -47,28 +47,23 @@ impl Limits {
     }
 }
 
-/// How often is looked.
+/// The polling interval.
 const EVERY: Duration = Duration::from_millis(100);
-/// How long one request waits for its answer before it is repeated.
+/// The timeout of one request.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(4);
 
-/// The worst of what was measured, in seconds from the healing.
+/// The worst measurements, in seconds from the healing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Resumed {
-    /// An export is accepted.
     pub accepts_s: f64,
-    /// Every worker has claimed.
     pub claims_s: f64,
-    /// The export is started.
     pub starts_s: f64,
-    /// The export has ended.
     pub ends_s: f64,
-    /// The callback has come.
     pub delivers_s: f64,
 }
 
 impl Resumed {
-    /// When all of it was so.
+    /// When all of it was true.
     #[must_use]
     pub fn all_s(self) -> f64 {
         [
@@ -82,7 +77,7 @@ impl Resumed {
         .fold(0.0, f64::max)
     }
 
-    /// Only what needs no AWS.
+    /// Only the steps that do not need AWS.
     #[must_use]
     pub fn without_aws(self) -> Self {
         Self {
@@ -92,7 +87,7 @@ impl Resumed {
         }
     }
 
-    /// The worst of both.
+    /// The maximum of both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -105,11 +100,8 @@ impl Resumed {
     }
 }
 
-/// Watches every replica; the worst of all. One that does not work again is ended and started, so
-/// that the next round means something.
-///
-/// # Errors
-/// A replica cannot be started again.
+/// Watches every replica; returns the worst measurements. A replica that does not recover is
+/// restarted, so that the next round is meaningful.
 pub async fn watch(
     stage: &Stage,
     round: u32,
@@ -139,8 +131,8 @@ pub async fn watch(
             failures.join(", ")
         );
         stage.ledger.violated(
-            "replicas that did not resume",
-            format!("{what}; {used} connections in use; ended and started"),
+            "replicas not recovered",
+            format!("{what}; {used} connections in use; restarted"),
             None,
         );
         stage.replicas[replica].kill().await?;
@@ -149,7 +141,7 @@ pub async fn watch(
     Ok(worst)
 }
 
-/// What was measured, and what took too long.
+/// The measurements, and which of them exceeded their limit.
 async fn watch_one(
     stage: &Stage,
     round: u32,
@@ -185,7 +177,7 @@ async fn watch_one(
                     &["PENDING", "IN_PROGRESS"]
                 )),
                 probe.until("its callback has not come", limits.delivers_s, || async {
-                    stage.probe_callbacks.has_told_of(&id)
+                    stage.probe_callbacks.has_received(&id)
                 }),
             );
             (resumed.starts_s, resumed.ends_s, resumed.delivers_s) =
@@ -199,7 +191,7 @@ async fn watch_one(
     (resumed, failures)
 }
 
-/// An export that is asked for of one replica.
+/// An export that is requested from one replica.
 struct Probe<'a> {
     stage: &'a Stage,
     replica: usize,
@@ -212,7 +204,7 @@ impl Probe<'_> {
         self.healed.elapsed().as_secs_f64()
     }
 
-    /// The id, or the last answer; and when.
+    /// The id, or the last response; and when.
     async fn accepted(&self) -> (Result<String, String>, f64) {
         let region = PROBE_REGIONS[self.replica];
         let body = json!({
@@ -254,7 +246,7 @@ impl Probe<'_> {
                 }
                 Ok(answer) => last = answer.status().to_string(),
                 Err(error) if error.is_timeout() => {
-                    last = format!("no answer within {} s", ANSWER_PATIENCE.as_secs())
+                    last = format!("no response within {} s", ANSWER_PATIENCE.as_secs())
                 }
                 Err(error) => last = error.to_string(),
             }
@@ -290,7 +282,7 @@ impl Probe<'_> {
         (Err(whose), self.since_s())
     }
 
-    /// Waits until something holds; what if it did not in time.
+    /// Polls until a condition holds; returns an error after the limit.
     async fn until<F: Future<Output = bool>>(
         &self,
         what: &str,
@@ -312,5 +304,5 @@ impl Probe<'_> {
     }
 }
 
-/// There are as many replicas as are watched.
+/// There are as many replicas as the harness watches.
 const _: () = assert!(REPLICAS == 3);

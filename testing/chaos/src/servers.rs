@@ -1,7 +1,7 @@
-//! The two servers of Postgres, a primary and its synchronous standby, and how they change places.
+//! The two Postgres servers, a primary and its synchronous standby, and how they change roles.
 //!
-//! The replicas and the harness reach the primary through proxies, which lead to one address at a
-//! time: that of a fail-over moves, as one does that DNS or a load balancer names.
+//! The replicas and the harness reach the primary through proxies, which forward to one address at
+//! a time. At a fail-over the address moves, as with DNS or a load balancer.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,44 +13,44 @@ use crate::proxy::Proxy;
 use crate::trouble::{FailOver, LinkTrouble};
 use crate::{Failed, database};
 
-/// How long an old primary that wakes up may do harm before it is ended.
+/// How long an old primary that resumes may do harm before it is stopped.
 const AWAKE: Duration = Duration::from_secs(2);
 
 /// How many connections the pooler opens: in session mode, all that the replicas open (12 each),
-/// and some that are being closed.
+/// plus some that are being closed.
 const POOL_SIZE: u32 = 60;
 
-/// Both servers, and the harness's own way to the one that is the primary. Cheap to clone.
+/// Both servers, and the harness's own route to the primary. Cheap to clone.
 #[derive(Clone)]
 pub struct Servers {
     pair: Arc<Mutex<Pair>>,
-    /// Never troubled; cut when the address moves, so that the harness follows at once.
+    /// Never disturbed; reset when the address moves, so that the harness follows immediately.
     own_link: Arc<Proxy>,
     pooler: Option<Pooler>,
 }
 
-/// What stands between the replicas' proxies and the primary, if anything does.
+/// The pooler between the replicas' proxies and the primary, if there is one.
 #[derive(Clone)]
 struct Pooler {
     process: Arc<Mutex<PgBouncer>>,
     address: SocketAddr,
-    /// From it to the primary.
+    /// From the pooler to the primary.
     link: Arc<Proxy>,
 }
 
 struct Pair {
-    /// What was promoted last.
+    /// The server that was promoted last.
     primary: PrivatePostgres,
-    /// The other one.
+    /// The other server.
     other: PrivatePostgres,
-    /// Whether the other one is a synchronous standby.
+    /// Whether the other server is a synchronous standby.
     is_paired: bool,
-    /// Whether the other one is an old primary that stands still.
+    /// Whether the other server is a stopped old primary.
     is_asleep: bool,
 }
 
 impl Pair {
-    /// The other one becomes the standby of the primary, if it is not.
+    /// Makes the other server a standby of the primary, if it is not one.
     fn rebuild(&mut self) -> Result<(), Error> {
         if !self.is_paired {
             self.other.follow(&self.primary)?;
@@ -60,7 +60,7 @@ impl Pair {
         Ok(())
     }
 
-    /// An old primary that stands still goes on; whether there was one.
+    /// Continues a stopped old primary. Returns whether there was one.
     fn wake_up(&mut self) -> Result<bool, Error> {
         let was_asleep = std::mem::take(&mut self.is_asleep);
         if was_asleep {
@@ -69,7 +69,7 @@ impl Pair {
         Ok(was_asleep)
     }
 
-    /// The standby becomes the primary. What runs as the other one afterwards is the old primary.
+    /// Promotes the standby. What runs as the other server afterwards is the old primary.
     fn promote(&mut self) -> Result<(), Error> {
         self.other.promote()?;
         std::mem::swap(&mut self.primary, &mut self.other);
@@ -79,11 +79,7 @@ impl Pair {
 }
 
 impl Servers {
-    /// Starts both, and a PgBouncer if it is wanted: this one ignores these parameters of its
-    /// clients.
-    ///
-    /// # Errors
-    /// One does not start.
+    /// Starts both servers, and a PgBouncer if requested; it ignores these startup parameters.
     pub async fn start(pooler_ignoring: Option<String>) -> Result<Self, Failed> {
         let options = Options {
             durable: true,
@@ -127,29 +123,20 @@ impl Servers {
         Ok(servers)
     }
 
-    /// The URL of the database by way of a proxy.
-    ///
-    /// # Errors
-    /// There are none.
+    /// The database's URL through a proxy.
     pub async fn url_through(&self, proxy: SocketAddr) -> Result<String, Failed> {
         let url = self.url().await?;
         let address = database::address_in(&url)?.to_string();
         Ok(url.replace(&address, &proxy.to_string()))
     }
 
-    /// The URL by which the harness reaches whatever is the primary.
-    ///
-    /// # Errors
-    /// There are none.
+    /// The URL by which the harness reaches the current primary.
     pub async fn own_url(&self) -> Result<String, Failed> {
         self.url_through(self.own_link.address()).await
     }
 
-    /// Where the replicas' proxies lead at first: to the pooler if there is one, else to the
+    /// Where the replicas' proxies forward to at first: the pooler if there is one, otherwise the
     /// primary.
-    ///
-    /// # Errors
-    /// There are none.
     pub async fn front(&self) -> Result<SocketAddr, Failed> {
         match &self.pooler {
             Some(pooler) => Ok(pooler.address),
@@ -158,9 +145,6 @@ impl Servers {
     }
 
     /// SIGTERM to the pooler, and a start after a while. Does nothing if there is none.
-    ///
-    /// # Errors
-    /// It does not end, or does not start.
     pub async fn restart_pooler(&self, back_after: Duration) -> Result<(), Failed> {
         let Some(pooler) = &self.pooler else {
             return Ok(());
@@ -184,36 +168,24 @@ impl Servers {
         self.with(|pair| Ok(pair.primary.url(DATABASE))).await
     }
 
-    /// Ends the primary as a crash would.
-    ///
-    /// # Errors
-    /// It had to be killed.
+    /// Stops the primary as a crash would.
     pub async fn crash(&self) -> Result<(), Failed> {
         self.with(|pair| pair.primary.crash()).await
     }
 
-    /// Starts the primary again, if it does not run.
-    ///
-    /// # Errors
-    /// It does not start.
+    /// Starts the primary again, if it is not running.
     pub async fn start_again(&self) -> Result<(), Failed> {
         self.with(|pair| pair.primary.start_again()).await
     }
 
-    /// The standby stands still for a while.
-    ///
-    /// # Errors
-    /// The system refuses.
+    /// Stops the standby with SIGSTOP for a while.
     pub async fn keep_standby_away(&self, lasting: Duration) -> Result<(), Failed> {
         self.with(|pair| pair.other.pause()).await?;
         tokio::time::sleep(lasting).await;
         self.with(|pair| pair.other.resume()).await
     }
 
-    /// The standby takes the primary's place, and in the end these proxies lead to it.
-    ///
-    /// # Errors
-    /// A server does not do what it should.
+    /// Promotes the standby; at the end these proxies forward to it.
     pub async fn fail_over(
         &self,
         way: FailOver,
@@ -245,11 +217,7 @@ impl Servers {
         Ok(())
     }
 
-    /// After a round: an old primary that stands still wakes up as a primary, and then becomes the
-    /// standby.
-    ///
-    /// # Errors
-    /// A server does not do what it should.
+    /// After a round: a stopped old primary resumes as a primary, and then becomes the standby.
     pub async fn pair_again(&self) -> Result<(), Failed> {
         if self.with(|pair| pair.wake_up()).await? {
             tokio::time::sleep(AWAKE).await;

@@ -1,4 +1,4 @@
-//! After the last round: waits, within bounds, until everything has ended.
+//! After the last round: waits, with a limit, until everything has ended.
 
 use std::time::{Duration, Instant};
 
@@ -8,22 +8,18 @@ use crate::{Failed, database};
 /// How often pauses are skipped.
 const SKIP_EVERY_S: u64 = 10;
 
-/// How it ended.
+/// The result of the wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Settled {
-    /// How long it took.
     pub after: Duration,
     /// Exports that have not ended in time, or could not be counted.
     pub exports: i64,
-    /// Deliveries, and jobs that send again, that are not settled in time.
+    /// Deliveries and replay jobs that were not settled in time.
     pub deliveries: i64,
 }
 
-/// Waits until every export and delivery has ended. Pauses that have grown long are skipped: they
-/// are a schedule, not a promise.
-///
-/// # Errors
-/// A receiver does not come back.
+/// Waits until every export and delivery has ended. Long pauses are skipped, because the retry
+/// schedule is not a promise.
 pub async fn wait(stage: &Stage, patience: Duration) -> Result<Settled, Failed> {
     for receiver in stage
         .endpoints
@@ -37,10 +33,10 @@ pub async fn wait(stage: &Stage, patience: Duration) -> Result<Settled, Failed> 
     let mut rest = (i64::MAX, i64::MAX);
     let mut skipped_s = None;
     while began.elapsed() < patience {
-        // Not each time: what fails again may rest a while.
+        // Not every time: work that fails again may back off for a while.
         let now_s = began.elapsed().as_secs();
         if skipped_s.is_none_or(|skipped_s| now_s - skipped_s >= SKIP_EVERY_S) {
-            // The database is up; a connection that broke is made anew.
+            // The database is up; a broken connection is opened again.
             let _ = database::skip_pauses(&stage.pool).await;
             skipped_s = Some(now_s);
         }

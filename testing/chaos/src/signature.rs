@@ -1,5 +1,4 @@
-//! Verifies signatures as Standard Webhooks 1.0.0 says, by code that shares nothing with the
-//! service's.
+//! Verifies signatures by Standard Webhooks 1.0.0, with code that is independent of the service's.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,10 +8,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// How far the time of an attempt may be from the receiver's clock.
+/// The maximum difference between an attempt's time and the receiver's clock.
 const TOLERANCE_S: u64 = 300;
 
-/// What a receiver verifies.
+/// The signed parts of a webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
     /// `webhook-id`.
@@ -26,7 +25,7 @@ pub struct Signed<'a> {
 }
 
 impl Signed<'_> {
-    /// Whether it has an id, and a time that is near `now`.
+    /// Whether it has an id, and a time close to `now`.
     #[must_use]
     pub fn is_fresh(&self, now: SystemTime) -> bool {
         let now_s = now
@@ -39,7 +38,7 @@ impl Signed<'_> {
                 .is_ok_and(|at_s| at_s.abs_diff(now_s) <= TOLERANCE_S)
     }
 
-    /// Whether a `v1` signature is of this secret.
+    /// Whether a `v1` signature was made with this secret.
     #[must_use]
     pub fn is_of_secret(&self, secret: &str) -> bool {
         let Some(key) = secret
@@ -56,7 +55,7 @@ impl Signed<'_> {
             .any(|signature| mac.clone().verify_slice(&signature).is_ok())
     }
 
-    /// Whether there is a `v1a` signature of each of these public keys.
+    /// Whether there is a `v1a` signature for each of these public keys.
     #[must_use]
     pub fn is_of_every_key(&self, public_keys: &[String]) -> bool {
         let content = self.content();

@@ -1,5 +1,5 @@
-//! When all is over and nobody calls: whether a replica has its connections to Postgres free, and
-//! can use them all.
+//! At the end, without requests: whether a replica has released its connections to Postgres and can
+//! use them all.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,16 @@ use crate::metrics;
 use crate::stage::Stage;
 use crate::trouble::REPLICAS;
 
-/// How many connections may be in use by what a replica does by itself.
-const MOST_USED: f64 = 4.0;
-/// How many requests are made at once: as many as a replica has connections.
+/// How many connections a replica's own background work may use.
+const MAX_USED: f64 = 4.0;
+/// The number of concurrent requests: as many as a replica has connections.
 const BURST: usize = 12;
-/// How long is waited for connections to be given back.
+/// How long to wait until connections are released.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The figure of the final table.
 const FIGURE: &str = "pool slots leaked";
 
-/// Looks at every replica; how many connections were in use at most in the end.
+/// Checks every replica; returns the highest number of connections in use at the end.
 pub async fn check(stage: &Stage) -> f64 {
     let mut worst = 0.0_f64;
     for replica in 0..REPLICAS {
@@ -27,7 +26,7 @@ pub async fn check(stage: &Stage) -> f64 {
             let used = least_used(stage, replica).await;
             worst = worst.max(used.unwrap_or_default());
             match used {
-                Some(used) if used <= MOST_USED => {}
+                Some(used) if used <= MAX_USED => {}
                 Some(used) => stage.ledger.violated(
                     FIGURE,
                     format!("replica {replica} {after}: {used} connections are in use"),
@@ -47,11 +46,11 @@ pub async fn check(stage: &Stage) -> f64 {
     worst
 }
 
-/// The least that are in use at any look: what is leaked is in use at every one.
+/// The minimum over all polls: a leaked connection is in use at every poll.
 async fn least_used(stage: &Stage, replica: usize) -> Option<f64> {
     let began = Instant::now();
     let mut least: Option<f64> = None;
-    while began.elapsed() < PATIENCE && least.is_none_or(|least| least > MOST_USED) {
+    while began.elapsed() < PATIENCE && least.is_none_or(|least| least > MAX_USED) {
         if let Some(metrics) = metrics::of(stage, replica).await {
             least = Some(least.map_or(metrics.used_connections(), |least| {
                 least.min(metrics.used_connections())
@@ -62,7 +61,7 @@ async fn least_used(stage: &Stage, replica: usize) -> Option<f64> {
     least
 }
 
-/// As many requests at once as there are connections: all must be answered well.
+/// Sends as many concurrent requests as there are connections; all must succeed.
 async fn burst(stage: &Stage, replica: usize) {
     let Some(id) = stage
         .ledger
@@ -91,7 +90,7 @@ async fn burst(stage: &Stage, replica: usize) {
         };
         stage.ledger.violated(
             FIGURE,
-            format!("replica {replica}: one of {BURST} requests at once: {trouble}"),
+            format!("replica {replica}: one of {BURST} concurrent requests: {trouble}"),
             None,
         );
     }

@@ -1,4 +1,4 @@
-//! Everything that runs during a run: set up, handed around, torn down.
+//! Everything that runs during a run: set up, shared, torn down.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::servers::Servers;
 use crate::trouble::{ENDPOINTS, Link, REPLICAS};
 use crate::{Arguments, Failed, database};
 
-/// The regions: each is a lane of its own in AWS's throttles.
+/// The regions. Each is a lane of its own in AWS's throttles.
 pub const REGIONS: [&str; 6] = [
     "us-east-1",
     "us-west-2",
@@ -30,8 +30,7 @@ pub const REGIONS: [&str; 6] = [
     "ap-southeast-2",
     "sa-east-1",
 ];
-/// The regions of the exports by which `/readyz` is judged: so many that AWS throttles none of
-/// them.
+/// The regions of the exports that judge `/readyz`: enough of them that AWS throttles none.
 pub const HONESTY_REGIONS: [&str; 10] = [
     "us-east-2",
     "us-west-1",
@@ -44,71 +43,63 @@ pub const HONESTY_REGIONS: [&str; 10] = [
     "ap-south-1",
     "ca-central-1",
 ];
-/// The regions of the exports by which it is measured how soon the service works again, one a
-/// replica: nothing waits before them.
+/// The regions of the exports that measure recovery, one per replica, so that no other export is
+/// ahead of them.
 pub const PROBE_REGIONS: [&str; REPLICAS] = ["eu-south-1", "me-south-1", "af-south-1"];
 /// A table of each region that can be exported.
 pub const TABLE: &str = "Ledger";
-/// A table of each region that AWS refuses to export.
+/// A table of each region that AWS rejects for export.
 pub const TABLE_WITHOUT_RECOVERY: &str = "NoBackups";
-/// A bucket that takes exports.
+/// A bucket that accepts exports.
 pub const BUCKET: &str = "chaos-exports";
-/// Seals secrets in the database: a setting of the replicas.
+/// Encrypts secrets in the database: a setting of the replicas.
 const ENCRYPTION_KEY: &str = "dGFibGVmZXJyeSBjaGFvcywgdGhlIHNlYWxpbmcga2U=";
-/// The account of everything.
 pub const ACCOUNT: &str = tableferry_simulator::DEFAULT_ACCOUNT_ID;
 
 /// How long a replica may take to become ready when nothing is broken.
 const READY_PATIENCE: Duration = Duration::from_secs(30);
 
-/// All that runs. Cheap to clone.
+/// Everything that runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Stage {
-    /// What every key of this run begins with.
+    /// The prefix of every key of this run.
     pub name: Arc<str>,
     /// How soon the service must work again after a round.
     pub limits: Limits,
     /// Logs, and the simulator's S3.
     pub folder: PathBuf,
-    /// The service.
     pub replicas: Arc<Vec<Replica>>,
-    /// Before Postgres, one a replica.
+    /// The proxies in front of Postgres, one per replica.
     pub database_links: Arc<Vec<Proxy>>,
-    /// Before the simulator, one a replica.
+    /// The proxies in front of the simulator, one per replica.
     pub aws_links: Arc<Vec<Proxy>>,
-    /// Steers and inspects the simulator.
+    /// Controls and inspects the simulator.
     pub aws: Control,
-    /// What the clients asked for.
+    /// What the clients requested.
     pub ledger: Arc<Ledger>,
-    /// When it was set up.
     pub began: OffsetDateTime,
-    /// Hears of callbacks.
+    /// Receives callbacks.
     pub callbacks: Arc<Receiver>,
-    /// Hears of the callbacks by which it is measured how soon the service works again. It is
-    /// always well.
+    /// Receives the callbacks that measure recovery. It is always healthy.
     pub probe_callbacks: Arc<Receiver>,
-    /// Hear of every export, or of some.
+    /// Receive every export's events, or some.
     pub endpoints: Arc<Vec<Endpoint>>,
-    /// What verifies `v1a` signatures.
+    /// The public keys for `v1a` signatures.
     pub public_keys: Arc<Vec<String>>,
-    /// The harness's own way to the primary, past all trouble.
+    /// The harness's own connection to the primary, which is never disturbed.
     pub pool: PgPool,
-    /// The harness's client.
     pub http: reqwest::Client,
-    /// Both servers of Postgres.
+    /// Both Postgres servers.
     pub servers: Servers,
     simulator: Arc<Mutex<Option<Simulator>>>,
 }
 
 impl Stage {
     /// Starts everything.
-    ///
-    /// # Errors
-    /// Something does not start.
     pub async fn set_up(arguments: &Arguments, seed: u64) -> Result<Self, Failed> {
         let folder = std::env::temp_dir().join(format!("tableferry-chaos-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        // A copy: somebody may build while we run.
+        // A copy, because the binary may be rebuilt during the run.
         let program = folder.join("tableferry");
         let built = match &arguments.tableferry {
             Some(path) => path.clone(),
@@ -138,8 +129,8 @@ impl Stage {
         let database_address = servers.front().await?;
 
         let mut ports = 20_000..32_000;
-        let callbacks = Receiver::by_lot(free_address(&mut ports)?, seed)?;
-        let probe_callbacks = Receiver::told(free_address(&mut ports)?)?;
+        let callbacks = Receiver::random(free_address(&mut ports)?, seed)?;
+        let probe_callbacks = Receiver::controlled(free_address(&mut ports)?)?;
         let (mut database_links, mut aws_links, mut replicas) =
             (Vec::new(), Vec::new(), Vec::new());
         for index in 0..REPLICAS {
@@ -209,7 +200,6 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The proxy of a link.
     #[must_use]
     pub fn link(&self, link: Link, replica: usize) -> &Proxy {
         match link {
@@ -218,10 +208,7 @@ impl Stage {
         }
     }
 
-    /// Ends every trouble; when that was done. What has fallen silent stays so.
-    ///
-    /// # Errors
-    /// Something does not come back.
+    /// Ends every trouble; returns when that was done. Silent connections stay silent.
     pub async fn heal(&self) -> Result<Instant, Failed> {
         self.aws.clear_faults();
         for proxy in self.database_links.iter().chain(self.aws_links.iter()) {
@@ -231,7 +218,7 @@ impl Stage {
         for replica in self.replicas.iter() {
             if replica.has_died().await {
                 self.ledger.violated(
-                    "replicas that died",
+                    "replica crashes",
                     format!("replica {} ended by itself", replica.index),
                     None,
                 );
@@ -243,9 +230,6 @@ impl Stage {
     }
 
     /// Waits until all replicas are ready.
-    ///
-    /// # Errors
-    /// One is not ready in time, or has ended.
     pub async fn wait_until_ready(&self) -> Result<(), Failed> {
         let ready = async {
             for replica in self.replicas.iter() {
@@ -280,10 +264,10 @@ impl Stage {
             .map_err(not_ready)??)
     }
 
-    /// Stops everything. The folder with the logs stays if it is still of use.
+    /// Stops everything. The folder with the logs stays if it is still useful.
     pub async fn tear_down(&mut self, clean: bool) {
         for replica in self.replicas.iter() {
-            // Gone or not, the next step is the same.
+            // Even if a process is already gone, the next step is the same.
             let _ = replica.kill().await;
         }
         self.pool.close().await;
@@ -299,9 +283,10 @@ impl Stage {
     }
 }
 
-/// The exported files and the copy of the binary always go; the logs only after a clean run.
+/// The exported files and the copy of the binary are always removed; the logs only after a clean
+/// run.
 fn remove(folder: &Path, clean: bool) {
-    // Left behind in the temp folder at worst.
+    // At worst, files are left in the temp folder.
     let _ = std::fs::remove_dir_all(folder.join("s3"));
     let _ = std::fs::remove_file(folder.join("tableferry"));
     if clean {
@@ -309,8 +294,8 @@ fn remove(folder: &Path, clean: bool) {
     }
 }
 
-/// An address that is still free when a replica is started again: its port is none that the system
-/// gives to outgoing connections.
+/// An address that is still free when a replica is started again: its port is outside the range
+/// that the system uses for outgoing connections.
 fn free_address(ports: &mut std::ops::Range<u16>) -> Result<SocketAddr, Failed> {
     let free = ports
         .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
@@ -326,7 +311,7 @@ fn client() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// A table that can be exported and one that cannot in each region, and a bucket.
+/// Creates a table that can be exported and one that cannot in each region, and a bucket.
 fn tables() -> Seed {
     let days = |count| Age(time::Duration::days(count));
     let mut seed = Seed {

@@ -1,43 +1,43 @@
-//! How long work lies still after its replica has gone.
+//! How long work waits after its replica has ended.
 //!
-//! Nothing says which replica holds a piece of work, so every piece that the dead one may have held
-//! is watched: all that was due at that moment, or falls due within the longest hold after it. A
-//! piece is taken over when its row shows another claim. Two durations come of it: from the death
-//! to that claim (the takeover), and from when it was due, or from the death if it was due before,
-//! to that claim (the lateness: what is left when the hold itself is taken off). Deliveries to a
-//! receiver that fails are not watched: it gets few at a time.
+//! The database does not say which replica holds an item of work, so every item that the dead
+//! replica may have held is watched: all that was due at that moment, or becomes due within the
+//! longest lease after it. An item is taken over when its row shows another claim. Two durations
+//! follow: from the death to that claim (the takeover), and from the due time, or from the death if
+//! it was due before, to that claim (the lateness: what is left without the lease itself).
+//! Deliveries to a failing receiver are not watched, because it gets few attempts at a time.
 
 use std::time::{Duration, Instant};
 
 use crate::database::{self, WorkKind};
 use crate::stage::Stage;
 
-/// The longest that a claim holds work back.
-const EXPORT_HOLD: Duration = Duration::from_secs(15);
-/// The same for deliveries.
-const DELIVERY_HOLD: Duration = Duration::from_secs(18);
-/// How long is watched beyond the hold.
+/// The longest lease of an export.
+const EXPORT_LEASE: Duration = Duration::from_secs(15);
+/// The longest lease of a delivery.
+const DELIVERY_LEASE: Duration = Duration::from_secs(18);
+/// How long to watch beyond the lease.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How often is looked.
+/// The polling interval.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The worst of what was watched, in seconds.
+/// The worst measurements, in seconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Takeover {
     /// How many deaths were watched.
     pub deaths: u32,
-    /// How many pieces of work.
+    /// How many items of work were watched.
     pub pieces: usize,
     /// From the death to the next claim of an export.
     pub exports_s: f64,
     /// From the death to the next attempt of a delivery.
     pub deliveries_s: f64,
-    /// From when an export was due to its claim.
+    /// From an export's due time to its claim.
     pub lateness_s: f64,
 }
 
 impl Takeover {
-    /// The worst of both.
+    /// The maximum of both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -50,10 +50,10 @@ impl Takeover {
     }
 }
 
-/// Watches from a replica's death on. The time between `death` and the first look counts.
+/// Watches from a replica's death on. The time between `death` and the first poll counts.
 pub async fn watch(stage: &Stage, death: Instant) -> Takeover {
-    let exports = follow(stage, WorkKind::Exports, EXPORT_HOLD, death);
-    let deliveries = follow(stage, WorkKind::Deliveries, DELIVERY_HOLD, death);
+    let exports = follow(stage, WorkKind::Exports, EXPORT_LEASE, death);
+    let deliveries = follow(stage, WorkKind::Deliveries, DELIVERY_LEASE, death);
     let ((exported, exports_s, lateness_s), (delivered, deliveries_s, _)) =
         tokio::join!(exports, deliveries);
     Takeover {
@@ -65,14 +65,14 @@ pub async fn watch(stage: &Stage, death: Instant) -> Takeover {
     }
 }
 
-/// Number of pieces, worst takeover and worst lateness.
+/// Number of items, worst takeover and worst lateness.
 async fn follow(
     stage: &Stage,
     kind: WorkKind,
     hold: Duration,
     death: Instant,
 ) -> (usize, f64, f64) {
-    // The whole of what is scheduled is read each time: what is due later may be brought forward.
+    // The whole schedule is read each time, because work that is due later may be moved forward.
     let everything = Duration::from_secs(365 * 24 * 3600);
     let Ok(mut open) = database::due(&stage.pool, kind, hold).await else {
         return (0, 0.0, 0.0);
@@ -87,8 +87,8 @@ async fn follow(
             continue;
         };
         let passed_s = death.elapsed().as_secs_f64();
-        // The receiver has begun to fail: whatever is left for it waits for other reasons from now
-        // on.
+        // The receiver has begun to fail, so its remaining deliveries wait for other reasons from
+        // now on.
         open.retain(|id, _| now.get(id).is_none_or(|seen| !seen.is_held_back));
         open.retain(|id, due| {
             let is_untouched = now.get(id).is_some_and(|seen| seen.mark == due.mark);
@@ -103,10 +103,10 @@ async fn follow(
     if !open.is_empty() {
         let passed_s = death.elapsed().as_secs_f64();
         (worst_s, latest_s) = (worst_s.max(passed_s), latest_s.max(passed_s));
-        let what = format!("{kind:?} were not touched within {passed_s:.1} s of a replica's death");
+        let what = format!("{kind:?} were not claimed within {passed_s:.1} s of a replica's death");
         let first = open.keys().next().map(ToString::to_string);
         stage.ledger.violated(
-            "work left lying",
+            "work not taken over",
             format!("{} {what}", open.len()),
             first.as_deref().filter(|_| kind == WorkKind::Exports),
         );

@@ -1,4 +1,4 @@
-//! The kinds of trouble there are, in types and in words.
+//! The kinds of trouble: their types and descriptions.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,41 +7,37 @@ use tableferry_simulator::Fault;
 
 use crate::frontend::Command;
 
-/// How many replicas run.
 pub const REPLICAS: usize = 3;
 
-/// How many webhook endpoints there are, each with a receiver of its own.
+/// The number of webhook endpoints, each with its own receiver.
 pub const ENDPOINTS: usize = 5;
 
-/// Which of a replica's two neighbours a proxy stands before.
+/// Which of a replica's two neighbours a proxy is in front of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
-    /// Postgres.
     Database,
-    /// The simulator's DynamoDB.
     Aws,
 }
 
-/// What a link does to its connections.
+/// The trouble of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkTrouble {
-    /// Connections are reset, new ones too.
+    /// Connections are reset, including new ones.
     Refuse,
     /// Connections are reset once; new ones work.
     Cut,
-    /// Each piece of data comes so many milliseconds late.
+    /// Each piece of data is delayed by this many milliseconds.
     Delay(u64),
-    /// Nothing gets through in either direction, and nothing is closed: what was sent arrives when
-    /// the trouble is over.
+    /// Nothing gets through in either direction, and nothing is closed: data that was sent arrives
+    /// when the trouble is over.
     Stall,
-    /// Requests get through, answers do not until the trouble is over.
+    /// Requests get through; responses are held back until the trouble is over.
     Deaf,
 }
 
-/// What does not get through a silent connection any more.
+/// The direction that a silent connection loses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Nothing does.
     Both,
     /// What the replica sends is lost.
     Requests,
@@ -49,36 +45,33 @@ pub enum Direction {
     Answers,
 }
 
-/// How a fail-over goes. Always the synchronous standby is promoted, and later the address leads to
-/// it.
+/// The course of a fail-over. The synchronous standby is always promoted, and the address moves to
+/// it later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailOver {
-    /// The primary is killed and stays away.
+    /// The primary is killed and stays down.
     Killed,
-    /// The primary is killed and comes back as a standby where it was, before the address moves:
-    /// new connections reach a server that only reads.
-    OldAsStandby {
-        /// For how long.
-        lasting: Duration,
-    },
-    /// The primary gets SIGSTOP: open connections say nothing any more. It wakes up, as a primary,
-    /// after the round.
+    /// The primary is killed and comes back as a standby at its old address, before the address
+    /// moves: new connections reach a read-only server.
+    OldAsStandby { lasting: Duration },
+    /// The primary gets SIGSTOP: open connections stop responding. It resumes, as a primary, after
+    /// the round.
     Paused,
 }
 
-/// What a receiver of webhooks does to whoever sends one.
+/// A webhook receiver's misbehaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiverTrouble {
     /// It answers 500.
     Fail,
     /// It accepts and never answers.
     Hang,
-    /// It answers well, so many milliseconds late.
+    /// It answers with 2xx, this many milliseconds late.
     Slow {
-        /// How late; less than the service waits.
+        /// Less than the service's timeout.
         ms: u64,
     },
-    /// It answers 429 and asks to be left alone for a while.
+    /// It answers 429 and asks for a pause.
     Throttle {
         /// `Retry-After`.
         retry_after_s: u64,
@@ -92,104 +85,73 @@ pub enum ReceiverTrouble {
     Restart,
 }
 
-/// One thing that goes wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
     /// A replica gets SIGKILL and is started again after a while.
     Kill {
-        /// Which.
         replica: usize,
-        /// After how long it is started again.
         back_after: Duration,
     },
     /// A replica gets SIGTERM, must end with status 0 in time, and is started again after a while.
     Terminate {
-        /// Which.
         replica: usize,
-        /// After how long it is started again.
         back_after: Duration,
     },
     /// A replica gets SIGSTOP, and SIGCONT after a while.
-    Pause {
-        /// Which.
-        replica: usize,
-        /// For how long.
-        lasting: Duration,
-    },
+    Pause { replica: usize, lasting: Duration },
     /// Postgres is stopped with `-m immediate` and started again after a while.
-    CrashPostgres {
-        /// After how long it is started again.
-        back_after: Duration,
-    },
-    /// Backends are ended with pg_terminate_backend, all of them, again and again.
+    CrashPostgres { back_after: Duration },
+    /// All backends are ended with pg_terminate_backend, several times.
     EndBackends {
-        /// How often, half a second apart.
+        /// How many times, half a second apart.
         times: u32,
     },
-    /// A link of a replica, or of all of them, makes trouble for a while.
+    /// A link of one replica, or of all, has trouble for a while.
     Links {
-        /// Which; `None` is all.
+        /// `None` means all.
         replica: Option<usize>,
-        /// To where.
         link: Link,
-        /// What kind.
         trouble: LinkTrouble,
-        /// For how long.
         lasting: Duration,
     },
     /// Open connections to Postgres carry nothing from now on, permanently; new connections work.
     Silent {
-        /// Whose; `None` is every replica's.
+        /// `None` means every replica's.
         replica: Option<usize>,
-        /// What is lost.
         direction: Direction,
-        /// How often.
         times: u32,
-        /// How long after the time before.
+        /// The time between two of them.
         apart: Duration,
-        /// Those to AWS too.
+        /// Connections to AWS too.
         aws_too: bool,
     },
-    /// Connections to Postgres fall silent right after a command, whose answer is lost. Each
-    /// replica's on another command.
+    /// Connections to Postgres fall silent right after a command, whose response is lost. Each
+    /// replica's fall silent at another command.
     SilentOnCommand {
-        /// The command of the first replica, by its place in `Command::ALL`.
+        /// The command of the first replica, as an index into `Command::ALL`.
         first: usize,
         /// How many connections of each replica.
         times: u32,
-        /// For how long the command is waited for.
+        /// How long to wait for the command.
         lasting: Duration,
     },
-    /// The standby gets SIGSTOP, and SIGCONT after a while: meanwhile no transaction can be
-    /// committed.
-    StandbyAway {
-        /// For how long.
-        lasting: Duration,
-    },
+    /// The standby gets SIGSTOP, and SIGCONT after a while: meanwhile no transaction can commit.
+    StandbyAway { lasting: Duration },
     /// The standby becomes the primary.
     FailOver {
-        /// What becomes of the old primary.
         way: FailOver,
         /// How long after the promotion, or after the old primary's time as a standby, the address
         /// moves.
         address_after: Duration,
     },
     /// The pooler gets SIGTERM and is started again after a while.
-    RestartPooler {
-        /// After how long.
-        back_after: Duration,
-    },
-    /// The simulator makes calls go wrong for a while.
-    Aws {
-        /// The rule.
-        fault: Fault,
-        /// For how long.
-        lasting: Duration,
-    },
+    RestartPooler { back_after: Duration },
+    /// The simulator makes calls fail for a while.
+    Aws { fault: Fault, lasting: Duration },
 }
 
 impl Trouble {
-    /// The replica whose process it is for.
+    /// The replica whose process it affects.
     #[must_use]
     pub fn replica(&self) -> Option<usize> {
         match self {
@@ -200,7 +162,7 @@ impl Trouble {
         }
     }
 
-    /// Whether it starts or stops a server of Postgres, or the pooler.
+    /// Whether it starts or stops a Postgres server or the pooler.
     #[must_use]
     pub fn is_of_servers(&self) -> bool {
         matches!(
@@ -251,7 +213,7 @@ impl fmt::Display for Trouble {
                 "Postgres stops immediately, back after {:.1} s",
                 back_after.as_secs_f64()
             ),
-            Self::EndBackends { times } => write!(f, "{times} times all backends are ended"),
+            Self::EndBackends { times } => write!(f, "all backends are terminated, {times} times"),
             Self::Links {
                 replica,
                 link,
@@ -301,31 +263,29 @@ impl fmt::Display for Trouble {
                     .collect();
                 write!(
                     f,
-                    "{times} connections of each replica silent on {commands:?} within {:.1} s",
+                    "{times} connections of each replica fall silent at {commands:?} within {:.1} s",
                     lasting.as_secs_f64()
                 )
             }
             Self::RestartPooler { back_after } => write!(
                 f,
-                "PgBouncer SIGTERM, back after {:.1} s",
+                "SIGTERM PgBouncer, back after {:.1} s",
                 back_after.as_secs_f64()
             ),
-            Self::StandbyAway { lasting } => write!(
-                f,
-                "the standby stands still for {:.1} s",
-                lasting.as_secs_f64()
-            ),
+            Self::StandbyAway { lasting } => {
+                write!(f, "SIGSTOP the standby for {:.1} s", lasting.as_secs_f64())
+            }
             Self::FailOver { way, address_after } => {
                 match way {
-                    FailOver::Killed => write!(f, "primary SIGKILL")?,
+                    FailOver::Killed => write!(f, "SIGKILL the primary")?,
                     FailOver::OldAsStandby { lasting } => {
                         write!(
                             f,
-                            "primary SIGKILL and back as a standby for {:.1} s",
+                            "SIGKILL the primary, back as a standby for {:.1} s",
                             lasting.as_secs_f64()
                         )?;
                     }
-                    FailOver::Paused => write!(f, "primary SIGSTOP")?,
+                    FailOver::Paused => write!(f, "SIGSTOP the primary")?,
                 }
                 write!(
                     f,

@@ -1,22 +1,23 @@
-//! Parsers of JSON bodies: a create, a webhook endpoint, a filter; and the fingerprint that tells
-//! bodies apart.
+//! Parsers of JSON bodies: a create request, a webhook endpoint, a filter; and the fingerprint that
+//! distinguishes bodies.
 
 use serde_json::{Map, Value, json};
 use tableferry::api::api_keys::create as api_key_request;
 use tableferry::api::exports::request;
 use tableferry::api::webhooks::request as endpoint_request;
+use tableferry::api_types::endpoint::EndpointView;
+use tableferry::api_types::export::ExportView;
 use tableferry::domain::caller::allow::Pattern;
 use tableferry::domain::caller::scope::Scope;
+use tableferry::domain::export::attempt::Attempt;
+use tableferry::domain::export::filter::FilterSpecification;
+use tableferry::domain::export::request::ExportRequest;
 use tableferry::domain::export::{Export, ExportState, Origin};
-use tableferry::domain::filter::FilterSpecification;
 use tableferry::domain::fingerprint::fingerprint;
 use tableferry::domain::ids::{ClientToken, ExportId};
-use tableferry::domain::request::ExportRequest;
-use tableferry::domain::retry::Attempt;
 use tableferry::domain::timestamp::Timestamp;
-use tableferry::domain::view::ExportView;
 use tableferry::domain::webhook::CallbackPolicy;
-use tableferry::domain::webhook::endpoint::{EndpointId, EndpointView};
+use tableferry::domain::webhook::endpoint::EndpointId;
 use tableferry::domain::webhook::policy::{HostList, UrlPolicy};
 use tableferry::webhooks::vault::Vault;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use crate::targets::Target;
 
 const NOW: &str = "2026-11-26T12:00:00Z";
 
-/// The fields of the resource that are those of a request.
+/// The fields of the resource that a request also has.
 const ASKED: [&str; 15] = [
     "table_arn",
     "s3_bucket",
@@ -126,7 +127,7 @@ fn policy() -> CallbackPolicy {
     }
 }
 
-/// As the body of a request is read: what is no object goes no further.
+/// Parses as the API parses a request body: anything but an object is rejected.
 fn object(input: &[u8]) -> Result<Map<String, Value>, String> {
     match serde_json::from_slice(input) {
         Ok(Value::Object(members)) => Ok(members),
@@ -139,7 +140,7 @@ fn now() -> Timestamp {
     Timestamp::parse(NOW).unwrap_or_else(|_| unreachable!("a constant"))
 }
 
-/// The resource as a caller sees it, when it is asked for now.
+/// The resource as a caller sees it, if it were requested now.
 fn resource(request: ExportRequest) -> Value {
     let export = Export {
         id: ExportId(Uuid::nil()),
@@ -162,7 +163,7 @@ fn resource(request: ExportRequest) -> Value {
     json!(ExportView::from(&export))
 }
 
-/// Bodies of creates.
+/// Bodies of create requests.
 pub const CREATE_EXPORT: Target = Target {
     name: "create_export",
     json: true,
@@ -192,7 +193,7 @@ pub const CREATE_EXPORT: Target = Target {
         match request::read(&body, &policy(), &vault, now()) {
             Err(problem) => problem.in_words(),
             Ok(read) => {
-                // What the service answers with can be asked for again, and is the same export.
+                // The response can be used as a request again, for the same export.
                 let asked = ExportRequest {
                     callback: None,
                     ..read
@@ -245,10 +246,9 @@ pub const WEBHOOK_ENDPOINT: Target = Target {
         };
         let vault = Vault::new(&[]);
         let made = |body: &Map<String, Value>| {
-            let said = endpoint_request::read_fields(body, &policy(), &vault, true)
-                .map_err(|problem| problem.in_words())?;
-            said.create(EndpointId(Uuid::nil()), None, now())
-                .ok_or_else(|| "no URL".to_owned())
+            endpoint_request::read_new(body, &policy(), &vault)
+                .map(|new| new.into_endpoint(EndpointId(Uuid::nil()), None, now()))
+                .map_err(|problem| problem.in_words())
         };
         match made(&body) {
             Err(words) => words,
@@ -265,7 +265,7 @@ pub const WEBHOOK_ENDPOINT: Target = Target {
                     .collect();
                 let second = made(&again)
                     .unwrap_or_else(|words| panic!("its own words are refused: {words} {again:?}"));
-                let (first, second) = (&endpoint.wish, &second.wish);
+                let (first, second) = (&endpoint.spec, &second.spec);
                 assert_eq!(
                     (&first.url, &first.description),
                     (&second.url, &second.description)
@@ -329,7 +329,6 @@ pub const NEW_API_KEY: Target = Target {
     },
 };
 
-/// Filters.
 pub const FILTER: Target = Target {
     name: "filter",
     json: true,
@@ -352,7 +351,7 @@ pub const FILTER: Target = Target {
         match FilterSpecification::parse(&json) {
             Err(errors) => {
                 assert!(!errors.is_empty(), "what is refused has a reason");
-                // Without what the input put into the words.
+                // Without the parts of the message that come from the input.
                 errors
                     .iter()
                     .map(|(_, invalid)| {
@@ -367,7 +366,7 @@ pub const FILTER: Target = Target {
             }
             Ok(filter) => {
                 assert_eq!(
-                    FilterSpecification::stored(&filter.to_json()),
+                    FilterSpecification::from_db(&filter.to_json()),
                     Ok(filter.clone()),
                     "what is stored is the same"
                 );
@@ -388,7 +387,6 @@ pub const FILTER: Target = Target {
     },
 };
 
-/// Fingerprints.
 pub const FINGERPRINT: Target = Target {
     name: "fingerprint",
     json: true,
@@ -399,8 +397,8 @@ pub const FINGERPRINT: Target = Target {
             return "no JSON".to_owned();
         };
         let print = fingerprint(&json);
-        // serde_json reads a fraction, or a number beyond 64 bits, to within a last digit: printed
-        // and read again it may be another one.
+        // serde_json reads a fraction, or a number beyond 64 bits, with an error in the last digit,
+        // so printing and parsing it again can give a different number.
         if numbers_are_exact(&json) {
             let printed =
                 serde_json::to_string_pretty(&json).and_then(|text| serde_json::from_str(&text));

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::targets::Target;
 
-/// Expressions of all three kinds.
 pub const EXPRESSION: Target = Target {
     name: "expression",
     json: false,
@@ -80,7 +79,7 @@ pub const EXPRESSION: Target = Target {
         match parse_condition(&text) {
             Err(problem) => format!("{} {}", name(&problem), checked(&text)),
             Ok(condition) => {
-                // Printed it may have more spaces than an expression has bytes.
+                // The printed form may have more spaces than an expression may have bytes.
                 let again = parse_condition(&condition.to_string());
                 assert!(
                     again == Ok(condition.clone()) || matches!(again, Err(Problem::TooLong(_))),
@@ -92,8 +91,8 @@ pub const EXPRESSION: Target = Target {
     },
 };
 
-/// Checks the text as each kind of expression, with the placeholders it uses; what is accepted can
-/// be evaluated.
+/// Parses the text as each kind of expression, with the placeholders it uses. Accepted expressions
+/// must evaluate.
 fn checked(text: &str) -> String {
     let values = [
         (":s", json!({"S": "x"})),
@@ -155,7 +154,7 @@ fn checked(text: &str) -> String {
     outcomes.join(" | ")
 }
 
-/// The problem without what it is about.
+/// The error without the part that names its subject.
 fn name(problem: &Problem) -> String {
     format!("{problem:?}")
         .split(['(', ' '])
@@ -164,7 +163,6 @@ fn name(problem: &Problem) -> String {
         .to_owned()
 }
 
-/// The outermost operators.
 fn shape(condition: &Condition) -> String {
     let name = |condition: &Condition| {
         format!("{condition:?}")

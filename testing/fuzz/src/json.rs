@@ -1,9 +1,9 @@
-//! Varies JSON as JSON: bytes alone would mostly make something that is none.
+//! Mutates JSON as JSON, because mutated bytes are mostly not JSON at all.
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
-/// The same document with one place changed.
+/// The same document with one change.
 pub fn vary(rng: &mut Rng, document: &mut Value, words: &[&str], other: &Value) {
     let places = count(document);
     let mut place = rng.usize(..places);
@@ -18,7 +18,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// Walks to a place and changes it; `place` counts down on the way.
+/// Walks to a position and changes it; `place` counts down on the way.
 fn change(
     rng: &mut Rng,
     value: &mut Value,

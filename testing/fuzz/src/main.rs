@@ -1,9 +1,9 @@
-//! `make fuzz`: throws made-up input at every parser, for a bounded time, on the toolchain that
+//! `make fuzz`: feeds generated input to every parser, for a bounded time, with the toolchain that
 //! builds the service.
 //!
-//! An input whose outcome is new (another error, another kind of value) is kept and varied further,
-//! so that the search finds its way past the first checks. What counts is not only that nothing
-//! panics: each target says what must hold of whatever is accepted.
+//! An input with a new outcome (another error, another kind of value) is kept and mutated further,
+//! so that the search gets past the first checks. The absence of panics is not enough: each target
+//! states what must hold for every accepted input.
 
 mod bodies;
 mod expressions;
@@ -19,22 +19,22 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Throw made-up input at every parser.
+/// Feed generated input to every parser
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// For how long each target is tried
+    /// Seconds per target
     #[arg(long, default_value_t = 20)]
     seconds: u64,
     /// Only targets whose name contains this
     #[arg(long)]
     only: Option<String>,
-    /// What the inputs follow from; drawn unless given
+    /// Seed of the inputs; random if not given
     #[arg(long)]
     seed: Option<u64>,
-    /// One input that was found, tried again; name its target with --only
+    /// Run one input that was found earlier; name its target with --only
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// Where inputs are kept that break a rule
+    /// Folder for inputs that break a rule
     #[arg(long, default_value = "target/fuzz")]
     found: PathBuf,
 }
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
             ),
         };
         match result {
-            Ok(told) => eprintln!("fuzz: {:<16} {told}", target.name),
+            Ok(summary) => eprintln!("fuzz: {:<16} {summary}", target.name),
             Err(found) => {
                 eprintln!("fuzz: {:<16} {found}", target.name);
                 all_well = false;

@@ -7,9 +7,8 @@ use tableferry::export_files::{dynamodb_json, ion};
 use crate::targets::Target;
 
 /// More than any input has.
-const MOST_VALUES: u32 = 1_000_000;
+const MAX_VALUES: u32 = 1_000_000;
 
-/// Records in DynamoDB JSON.
 pub const DYNAMODB_JSON: Target = Target {
     name: "record_dynamodb_json",
     json: true,
@@ -26,8 +25,8 @@ pub const DYNAMODB_JSON: Target = Target {
         "M", "BOOL", "NULL", "1E+125", "aGk=", "\\ud800",
     ],
     run: |input| {
-        let checked = dynamodb_json::read_record::<false>(input, MOST_VALUES);
-        match dynamodb_json::read_record::<true>(input, MOST_VALUES) {
+        let checked = dynamodb_json::read_record::<false>(input, MAX_VALUES);
+        match dynamodb_json::read_record::<true>(input, MAX_VALUES) {
             Err(wrong) => {
                 assert!(checked.is_err(), "what is only checked is checked as well");
                 one_sentence(&wrong.what);
@@ -42,7 +41,6 @@ pub const DYNAMODB_JSON: Target = Target {
     },
 };
 
-/// Records in Ion text.
 pub const ION: Target = Target {
     name: "record_ion",
     json: false,
@@ -96,11 +94,11 @@ fn one_sentence(what: &str) {
     );
 }
 
-/// A record of either format is one of DYNAMODB_JSON, and has a plain form.
+/// A record of either format has an equal DYNAMODB_JSON record and a plain form.
 fn kept(record: &Value) {
     let text = record.to_string();
-    let again = dynamodb_json::read_record::<true>(text.as_bytes(), MOST_VALUES)
-        .map_err(|wrong| wrong.what);
+    let again =
+        dynamodb_json::read_record::<true>(text.as_bytes(), MAX_VALUES).map_err(|wrong| wrong.what);
     assert_eq!(again.as_ref(), Ok(record), "what is given back is a record");
     let _ = plain_record(record);
 }

@@ -1,4 +1,4 @@
-//! The search: varies what is known, keeps what has a new outcome, and stops at the first input
+//! The search: mutates known inputs, keeps those with a new outcome, and stops at the first input
 //! that breaks a rule.
 
 use std::collections::{BTreeSet, HashSet};
@@ -12,24 +12,24 @@ use serde_json::Value;
 use crate::json;
 use crate::targets::Target;
 
-/// No input is longer. What is too long is refused by rules that are not the parsers'.
+/// Maximum input length. Longer inputs are rejected by rules outside the parsers.
 const LONGEST: usize = 8 * 1024;
 
-/// No more inputs are kept.
-const MOST_KEPT: usize = 2048;
+/// Maximum number of kept inputs.
+const MAX_KEPT: usize = 2048;
 
-/// What is varied further.
+/// The inputs to mutate.
 struct Kept {
-    /// Each of these had an outcome of its own.
+    /// Each of these had a distinct outcome.
     any: Vec<Vec<u8>>,
-    /// Those that were accepted: most of what is made of the others is refused at the same place.
+    /// The accepted ones. Most mutations of the others are rejected at the same place.
     accepted: Vec<Vec<u8>>,
     outcomes: HashSet<String>,
 }
 
 impl Kept {
     fn keep(&mut self, words: &str, input: Vec<u8>) {
-        if self.any.len() < MOST_KEPT && self.outcomes.insert(kind_of(words)) {
+        if self.any.len() < MAX_KEPT && self.outcomes.insert(kind_of(words)) {
             if words.starts_with("ok") {
                 self.accepted.push(input.clone());
             }
@@ -47,7 +47,7 @@ impl Kept {
     }
 }
 
-/// Searches for so long. What was tried, or what was found.
+/// Searches for this long. Returns how many inputs were tried, or what was found.
 pub fn search(
     target: &Target,
     seed: u64,
@@ -62,7 +62,7 @@ pub fn search(
     };
     let mut first = (target.seeds)().into_iter().map(String::into_bytes);
     let (began, mut tried, mut accepted) = (Instant::now(), 0_u64, 0_u64);
-    // A panic is told below, with its input.
+    // A panic is reported below, with its input.
     std::panic::set_hook(Box::new(|_| {}));
     let result = loop {
         let input = first
@@ -83,7 +83,7 @@ pub fn search(
     drop(std::panic::take_hook());
     match result {
         Ok(()) => Ok(format!(
-            "{tried} inputs, {accepted} accepted, {} kinds of outcome; every rule held",
+            "{tried} inputs, {accepted} accepted, {} kinds of outcome; no rule broken",
             kept.outcomes.len()
         )),
         Err((words, input)) => Err(format!(
@@ -93,7 +93,6 @@ pub fn search(
     }
 }
 
-/// Tries one input again.
 pub fn replay(target: &Target, path: &Path) -> Result<String, String> {
     let input = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     outcome(target, &input)
@@ -104,12 +103,12 @@ fn outcome(target: &Target, input: &[u8]) -> Result<String, String> {
         let words = panic.downcast_ref::<String>().cloned();
         words
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "a panic without words".to_owned())
+            .unwrap_or_else(|| "a panic without a message".to_owned())
     })
 }
 
-/// Outcomes that differ only by numbers, pointers and quotations are one kind, and so are two
-/// errors in the other order.
+/// Outcomes that differ only in numbers, pointers and quotations are of one kind, and so are two
+/// errors in a different order.
 fn kind_of(words: &str) -> String {
     let part = |part: &str| -> String {
         let words = part
@@ -133,12 +132,12 @@ fn keep(target: &Target, input: &[u8], found: &Path) -> String {
     let written = std::fs::create_dir_all(found).and_then(|()| std::fs::write(&path, input));
     match written {
         Ok(()) => format!(
-            "      the input is kept: fuzz --only {} --replay {}",
+            "      the input was saved; repeat with: fuzz --only {} --replay {}",
             target.name,
             path.display()
         ),
         Err(error) => format!(
-            "      the input cannot be kept ({error}): {:?}",
+            "      the input cannot be saved ({error}): {:?}",
             String::from_utf8_lossy(input)
         ),
     }

@@ -1,23 +1,20 @@
-//! What is fuzzed: a parser, inputs to begin with, and words that it looks for.
+//! Fuzz targets: a parser, initial inputs, and words that it recognises.
 
 use crate::{bodies, expressions, records, texts};
 
-/// A parser under test.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// Its name.
     pub name: &'static str,
-    /// Whether inputs are JSON, so that they are varied as such.
+    /// Whether inputs are JSON and should be mutated as JSON.
     pub json: bool,
-    /// What to begin with.
+    /// Initial inputs.
     pub seeds: fn() -> Vec<String>,
-    /// What to put in.
+    /// Words to insert.
     pub words: &'static [&'static str],
-    /// Parses, and panics if something does not hold. The outcome in words.
+    /// Parses, and panics if a rule is broken. Returns the outcome in words.
     pub run: fn(&[u8]) -> String,
 }
 
-/// All of them.
 pub const ALL: &[Target] = &[
     texts::TABLE_ARN,
     texts::EXPORT_ARN,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tableferry::api::page_token;
-use tableferry::domain::arn::{ExportArn, TableArn};
+use tableferry::domain::aws::arn::{ExportArn, TableArn};
 use tableferry::domain::caller::allow::Pattern;
 use tableferry::domain::caller::secret::ApiKeySecret;
 use tableferry::domain::duration::{CreateTimeout, parse_duration, parse_presign};
@@ -48,7 +48,6 @@ fn arn_seeds() -> Vec<String> {
     .to_vec()
 }
 
-/// ARNs of tables.
 pub const TABLE_ARN: Target = Target {
     name: "table_arn",
     json: false,
@@ -84,7 +83,6 @@ pub const TABLE_ARN: Target = Target {
     },
 };
 
-/// ARNs of exports.
 pub const EXPORT_ARN: Target = Target {
     name: "export_arn",
     json: false,
@@ -107,7 +105,6 @@ pub const EXPORT_ARN: Target = Target {
     },
 };
 
-/// API keys.
 pub const API_KEY: Target = Target {
     name: "api_key",
     json: false,
@@ -134,7 +131,6 @@ pub const API_KEY: Target = Target {
     },
 };
 
-/// Patterns of tables and buckets.
 pub const PATTERN: Target = Target {
     name: "pattern",
     json: false,
@@ -155,9 +151,9 @@ pub const PATTERN: Target = Target {
     ],
     run: |input| {
         let both = String::from_utf8_lossy(input);
-        // A pattern, and on the next line what it may match.
+        // A pattern, and on the next line a text to match.
         let (text, tried) = both.split_once('\n').unwrap_or((&both, &both));
-        let (table, bucket) = (Pattern::of_table(text), Pattern::of_bucket(text));
+        let (table, bucket) = (Pattern::for_table(text), Pattern::for_bucket(text));
         for pattern in [&table, &bucket].into_iter().flatten() {
             assert_eq!(pattern.as_str(), text);
             assert_eq!(
@@ -195,7 +191,7 @@ pub const PATTERN: Target = Target {
     },
 };
 
-/// The same by the book: which beginnings of the text the pattern so far can reach.
+/// A reference implementation: which prefixes of the text the pattern so far can match.
 fn globs(pattern: &[u8], text: &[u8]) -> bool {
     let mut reached = vec![false; text.len() + 1];
     reached[0] = true;
@@ -216,7 +212,6 @@ fn globs(pattern: &[u8], text: &[u8]) -> bool {
     reached[text.len()]
 }
 
-/// Durations.
 pub const DURATION: Target = Target {
     name: "duration",
     json: false,
@@ -269,7 +264,6 @@ pub const DURATION: Target = Target {
     },
 };
 
-/// Times.
 pub const TIMESTAMP: Target = Target {
     name: "timestamp",
     json: false,
@@ -315,7 +309,7 @@ pub const TIMESTAMP: Target = Target {
                     && time.whole_seconds() <= time
                     && time.since(time).is_zero()
             );
-            // Far beyond either end is no panic.
+            // Times far beyond either end must not panic.
             let century = Duration::from_secs(3_155_760_000);
             assert!(time.minus(century) <= time && time.plus(century) >= time);
             format!("ok {}", printed.len())
@@ -384,7 +378,6 @@ pub const FILES_TOKEN: Target = Target {
     },
 };
 
-/// Files of settings.
 pub const SETTINGS: Target = Target {
     name: "settings_file",
     json: false,
@@ -429,14 +422,19 @@ pub const SETTINGS: Target = Target {
         Err(error) => error.to_string(),
         Ok(settings) => {
             assert!(
-                settings.poll.min <= settings.poll.max
-                    && settings.limits.connections >= 1
-                    && settings.limits.requests >= 1
+                settings.aws.poll.min <= settings.aws.poll.max
+                    && settings.http.connection_limits.connections >= 1
+                    && settings.http.request_limits.requests >= 1
             );
             assert!(
-                settings.lanes.starts.rate_per_s > 0.0 && settings.lanes.looks.rate_per_s > 0.0
+                settings.aws.lanes.starts.rate_per_s > 0.0
+                    && settings.aws.lanes.polls.rate_per_s > 0.0
             );
-            format!("ok {} {}", settings.accounts.len(), settings.tls.is_some())
+            format!(
+                "ok {} {}",
+                settings.aws.accounts.len(),
+                settings.http.tls.is_some()
+            )
         }
     },
 };

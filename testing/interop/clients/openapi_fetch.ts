@@ -1,4 +1,4 @@
-// openapi-typescript's types with openapi-fetch: an export with a filter, from its creation to its proof.
+// openapi-typescript's types with openapi-fetch: an export with a filter, from creation to verification.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 
@@ -6,7 +6,7 @@ const [url = "", table_arn = "", s3_bucket = ""] = process.argv.slice(2);
 const client = createClient<paths>({ baseUrl: url });
 
 async function main(): Promise<void> {
-  // Only what must be there: what has a default may be left out.
+  // Only the required fields: those with a default may be omitted.
   const body: components["schemas"]["CreateExport"] = {
     table_arn,
     s3_bucket,

@@ -1,5 +1,5 @@
 // Verifies `v1a` signatures with Node's own crypto. Reads {"public_key", "id", "timestamp", "body", "signatures"} from standard
-// input and prints whether one of the signatures is of the key.
+// input and prints whether one of the signatures was made with the key.
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 

@@ -1,7 +1,7 @@
 """A webhook receiver as the documentation of PyPI's `standardwebhooks` shows it.
 
 POST verifies: 204, or 401 with the library's reason. POST /later answers 503 to the first attempt of each webhook-id.
-GET tells what came: [{"headers", "body", "verified", "status"}].
+GET returns what was received: [{"headers", "body", "verified", "status"}].
 """
 
 import json

@@ -1,4 +1,4 @@
-// Follows a live stream with npm's `eventsource` until it gives up by itself, and prints what it saw as JSON: node follow.cjs URL
+// Follows a live stream with npm's `eventsource` until it stops by itself, and prints the received events as JSON: node follow.cjs URL
 const { EventSource } = require("eventsource");
 
 const TYPES = ["export.created", "export.started", "export.completed", "export.failed"];

@@ -1,5 +1,5 @@
-//! The user that Postgres runs as: ourselves, or, because Postgres refuses root, `postgres` or else
-//! `nobody`.
+//! The user that Postgres runs as: the current user or, because Postgres refuses to run as root,
+//! `postgres` or `nobody`.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::chown;
@@ -10,12 +10,12 @@ use std::{env, fs};
 
 use crate::Error;
 
-/// A user and group by number. [`Account::command`] makes programs run as them.
+/// A user and group by number. [`Account::command`] runs programs as them.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     uid: u32,
     gid: u32,
-    /// Whether we are root and so have to change to that user.
+    /// Whether this process is root and must switch to that user.
     switched: bool,
 }
 
@@ -42,16 +42,15 @@ impl Account {
             .ok_or(Error::NoAccount)
     }
 
-    /// The user's number.
     pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// A command that runs as this user, reads nothing, and whose Postgres settings and messages
-    /// depend on nothing in our environment.
+    /// A command that runs as this user, has no standard input, and whose Postgres settings and
+    /// messages do not depend on this process's environment.
     #[expect(
         clippy::disallowed_methods,
-        reason = "only names are looked at, to leave them out"
+        reason = "only names are read, to exclude them"
     )]
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -70,7 +69,7 @@ impl Account {
         command
     }
 
-    /// Whether this user can create and remove things in `folder`.
+    /// Whether this user can create and remove files in `folder`.
     pub(crate) fn can_use(&self, folder: &Path) -> bool {
         let script = r#"test -w "$1" && test -x "$1""#;
         self.command("sh")
@@ -80,7 +79,7 @@ impl Account {
             .is_ok_and(|status| status.success())
     }
 
-    /// Gives `path`, which we made, to this user.
+    /// Gives `path`, which this process created, to this user.
     pub(crate) fn give(&self, path: &Path) -> Result<(), Error> {
         if !self.switched {
             return Ok(());
@@ -93,7 +92,7 @@ impl Account {
     }
 }
 
-/// Our own user or group number: `id` is asked, since the standard library does not tell.
+/// The current user or group number, from `id`, because the standard library does not provide it.
 fn own_id(which: &str) -> Result<u32, Error> {
     let output = Command::new("id")
         .arg(which)
@@ -101,12 +100,12 @@ fn own_id(which: &str) -> Result<u32, Error> {
         .map_err(Error::io("running id"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     printed.trim().parse().map_err(|_| Error::Failed {
-        doing: "asking `id` who we are",
+        doing: "running `id`",
         output: printed.into_owned(),
     })
 }
 
-/// The numbers of the user `name` in the text of a passwd file.
+/// The user and group numbers of `name` in the text of a passwd file.
 fn find_account(passwd: &str, name: &str) -> Option<(u32, u32)> {
     let line = passwd
         .lines()

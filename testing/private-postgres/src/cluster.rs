@@ -1,4 +1,4 @@
-//! The cluster in a folder: made once, started, stopped.
+//! The cluster in a folder: created once, started, stopped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -20,10 +20,10 @@ const START_PATIENCE: Duration = Duration::from_secs(120);
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Somebody may take a free port between our look and Postgres's start.
+/// Another process may take a free port before Postgres binds it.
 const START_ATTEMPTS: u32 = 5;
 
-/// How to stop the Postgres of `folder`: what is thrown away needs no orderly end.
+/// How to stop the Postgres of `folder`: throwaway data needs no orderly shutdown.
 pub(crate) fn stop_mode(folder: &Folder) -> &'static str {
     if folder.is_throwaway() {
         "immediate"
@@ -32,7 +32,7 @@ pub(crate) fn stop_mode(folder: &Folder) -> &'static str {
     }
 }
 
-/// A cluster that is made but not running.
+/// A cluster that exists but is not running.
 #[derive(Debug)]
 pub(crate) struct Cluster<'a> {
     install: &'a Install,
@@ -42,7 +42,7 @@ pub(crate) struct Cluster<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    /// Makes the cluster if the folder has none, and sees to it that nothing runs on it.
+    /// Creates the cluster if the folder has none, and stops a Postgres that still runs on it.
     pub(crate) fn prepare(
         install: &'a Install,
         folder: &'a Folder,
@@ -70,8 +70,8 @@ impl<'a> Cluster<'a> {
         Ok(this)
     }
 
-    /// initdb, in a folder beside the final one: one that was interrupted is never taken for a
-    /// whole cluster.
+    /// Runs initdb in a temporary folder next to the final one, so that an interrupted run is never
+    /// mistaken for a complete cluster.
     fn make(&self) -> Result<(), Error> {
         let unfinished = self.folder.root().join("data.new");
         match fs::remove_dir_all(&unfinished) {
@@ -89,13 +89,13 @@ impl<'a> Cluster<'a> {
             .arg("--pwfile")
             .arg(self.folder.root().join("password"));
         initdb.args(["--username", USER, "--encoding", "UTF8", "--locale", "C"]);
-        // `password`, not `scram-sha-256`: nobody can read along on loopback, and SCRAM costs a
-        // client that was built without optimisation some 50 ms for every connection.
+        // `password`, not `scram-sha-256`: loopback traffic cannot be read by others, and SCRAM
+        // costs a client without optimisation about 50 ms per connection.
         initdb.args(["--auth-host", "password", "--auth-local", "reject"]);
         if self.folder.is_throwaway() {
             initdb.arg("--no-sync");
         }
-        run(&mut initdb, "making a Postgres cluster (initdb)")?;
+        run(&mut initdb, "creating a Postgres cluster (initdb)")?;
         self.make_database(&unfinished)?;
         let data = self.folder.data();
         fs::rename(&unfinished, &data).map_err(Error::io(format!(
@@ -105,11 +105,12 @@ impl<'a> Cluster<'a> {
         )))
     }
 
-    /// Makes the database, by the server program alone: not every package of Postgres has psql.
+    /// Creates the database with the server program alone, because some Postgres packages lack
+    /// psql.
     fn make_database(&self, data: &Path) -> Result<(), Error> {
-        const DOING: &str = "making the database (postgres --single)";
+        const DOING: &str = "creating the database (postgres --single)";
         let mut postgres = self.account.command(self.install.program("postgres"));
-        // Without `exit_on_error` it would end well whatever happens.
+        // Without `exit_on_error` it would exit successfully after an error.
         postgres
             .args(["--single", "-c", "exit_on_error=true", "-D"])
             .arg(data);
@@ -123,14 +124,13 @@ impl<'a> Cluster<'a> {
             .stderr(Stdio::piped());
         let mut child = postgres.spawn().map_err(Error::io(DOING))?;
         if let Some(mut input) = child.stdin.take() {
-            // If it ended early, what it printed says more than the broken pipe.
+            // If it ended early, its output says more than the broken pipe.
             let _ = input.write_all(format!("CREATE DATABASE {DATABASE}\n").as_bytes());
         }
         succeeded(child.wait_with_output().map_err(Error::io(DOING))?, DOING)
     }
 
-    /// Stops a Postgres that a killed process left running here, and removes a pid file that means
-    /// nothing.
+    /// Stops a Postgres that a killed process left running, and removes a stale pid file.
     fn stop_leftover(&self) -> Result<(), Error> {
         let pid_file = self.folder.data().join("postmaster.pid");
         let Ok(text) = fs::read_to_string(&pid_file) else {
@@ -151,7 +151,7 @@ impl<'a> Cluster<'a> {
             )
             .map(drop);
         }
-        // Left in place, it would stop Postgres from starting if its number now belongs to another
+        // A stale pid file prevents Postgres from starting if its number now belongs to another
         // process.
         match fs::remove_file(&pid_file) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -161,8 +161,8 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Whether the process `pid` is a Postgres on this very cluster, and not one that has got an
-    /// old number.
+    /// Whether the process `pid` is a Postgres on this cluster, not another process that reuses the
+    /// number.
     fn is_our_postgres(&self, pid: u32) -> bool {
         let data = self.folder.data();
         if !Path::new("/proc/self").exists() {
@@ -181,14 +181,14 @@ impl<'a> Cluster<'a> {
         is_postgres && words.any(|word| word == data.as_os_str().as_encoded_bytes())
     }
 
-    /// Starts Postgres and waits until it takes connections.
+    /// Starts Postgres and waits until it accepts connections.
     pub(crate) fn start(&self, options: &Options) -> Result<Server, Error> {
         let mut attempt = 1;
         loop {
             let started = self.launch(options);
             let try_again = match &started {
                 Err(Error::PortTaken { .. }) => options.port.is_none(),
-                // Children of a Postgres that was killed need a moment to notice.
+                // Children of a killed Postgres need a moment to notice.
                 Err(Error::Failed { output, .. }) => {
                     output.contains("pre-existing shared memory block")
                 }
@@ -240,7 +240,7 @@ impl<'a> Cluster<'a> {
             if let Some(status) = server
                 .child
                 .try_wait()
-                .map_err(Error::io("watching Postgres start"))?
+                .map_err(Error::io("waiting for Postgres to start"))?
             {
                 server.ended = true;
                 return Err(self.why_not_started(status, server.port));
@@ -285,11 +285,10 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// A running Postgres. Dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    /// pg_ctl, but for the mode.
+    /// The pg_ctl command, without the mode.
     stop: Command,
     mode: &'static str,
     port: u16,
@@ -307,30 +306,30 @@ impl Server {
         &self.password
     }
 
-    /// Stops it and waits until it is gone.
+    /// Stops it and waits until it has exited.
     pub(crate) fn stop(mut self) -> Result<(), Error> {
         self.shut_down()
     }
 
-    /// Ends it as a crash would, and waits until it is gone.
+    /// Stops it as a crash would, and waits until it has exited.
     pub(crate) fn crash(mut self) -> Result<(), Error> {
         self.mode = "immediate";
         self.shut_down()
     }
 
-    /// Every process of it stands still.
+    /// Stops all its processes with SIGSTOP.
     pub(crate) fn pause(&mut self) -> Result<(), Error> {
         self.paused = true;
         signals::stop(self.child.id())
     }
 
-    /// Every process of it goes on.
+    /// Continues all its processes.
     pub(crate) fn resume(&mut self) -> Result<(), Error> {
         self.paused = false;
         signals::go_on(self.child.id())
     }
 
-    /// Every process of it is killed; returns when it is gone.
+    /// Kills all its processes; returns when they have exited.
     pub(crate) fn kill(mut self) -> Result<(), Error> {
         signals::kill(self.child.id())?;
         self.ended = self.wait_for_end(KILL_PATIENCE)?;
@@ -383,7 +382,7 @@ impl Drop for Server {
     }
 }
 
-/// What differs from Postgres's defaults.
+/// Settings that differ from Postgres's defaults.
 fn settings(durable: bool) -> impl Iterator<Item = &'static str> {
     let always = [
         "listen_addresses=127.0.0.1",
@@ -411,7 +410,8 @@ fn pg_ctl(install: &Install, account: &Account, data: &Path) -> Command {
     command
 }
 
-/// The password of the folder's cluster, made with the cluster. Initdb reads it from the same file.
+/// The password of the folder's cluster, created with the cluster. Initdb reads it from the same
+/// file.
 fn password(folder: &Folder, account: &Account) -> Result<String, Error> {
     let path = folder.root().join("password");
     let known = fs::read_to_string(&path).unwrap_or_default();
@@ -429,7 +429,7 @@ fn password(folder: &Folder, account: &Account) -> Result<String, Error> {
     Ok(password)
 }
 
-/// Writes down the password of the folder's cluster.
+/// Saves the password of the folder's cluster.
 pub(crate) fn keep_password(
     folder: &Folder,
     account: &Account,
@@ -443,15 +443,15 @@ pub(crate) fn keep_password(
     account.give(&path)
 }
 
-/// An empty log; the one of the start before is kept beside it.
+/// Creates an empty log; the previous one is kept next to it.
 fn new_log(root: &Path) -> Result<File, Error> {
     let path = root.join("postgres.log");
     let _ = fs::rename(&path, root.join("postgres.log.before"));
     new_file(&path).map_err(Error::io(format!("opening {}", path.display())))
 }
 
-/// A new file for its owner only. It follows no link: as root we write where another user could
-/// have put one.
+/// Creates a file that only its owner can read. It does not follow links, because root writes here
+/// to folders where another user could have placed one.
 pub(crate) fn new_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -465,10 +465,10 @@ pub(crate) fn free_port() -> Result<u16, Error> {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     listener
         .map(|address| address.port())
-        .map_err(Error::io("looking for a free port"))
+        .map_err(Error::io("finding a free port"))
 }
 
-/// Runs a program to its end; its output if it fails is the error's text.
+/// Runs a program to its end. If it fails, its output is the error's text.
 pub(crate) fn run(command: &mut Command, doing: &'static str) -> Result<(), Error> {
     succeeded(command.output().map_err(Error::io(doing))?, doing)
 }

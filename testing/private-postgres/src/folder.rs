@@ -1,9 +1,10 @@
-//! The folder of a private Postgres: made, checked, locked, and removed if it is a throwaway one.
+//! The folder of a private Postgres: created, checked, locked, and removed if it is a throwaway
+//! one.
 //!
-//! What is in it: `data` (the cluster), `postgres.log` and the log before it, `password`, two lock
-//! files. The folder belongs to the user that Postgres runs as and is closed to all others. A
-//! folder that this user cannot reach (below /root, say) is replaced by one in /var/tmp whose name
-//! is made from the wanted path, so the next start finds it.
+//! It contains `data` (the cluster), `postgres.log` and the previous log, `password` and two lock
+//! files. The folder belongs to the user that Postgres runs as and is closed to all others. If that
+//! user cannot reach the folder (below /root, for example), a folder in /var/tmp replaces it. Its
+//! name is derived from the requested path, so the next start finds it.
 
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +20,7 @@ use crate::{Error, random};
 
 const OWNER_ONLY: u32 = 0o700;
 
-/// A folder that this process holds locked.
+/// A folder that this process has locked.
 #[derive(Debug)]
 pub(crate) struct Folder {
     root: PathBuf,
@@ -28,7 +29,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// A new folder in the temp folder, with a name that nobody can guess or have taken.
+    /// Creates a folder in the temp folder, with an unguessable name.
     pub(crate) fn throwaway(account: &Account) -> Result<Self, Error> {
         let parents = [
             env::temp_dir(),
@@ -51,17 +52,17 @@ impl Folder {
 
     /// The folder `wanted`, or its replacement.
     pub(crate) fn kept(wanted: &Path, account: &Account) -> Result<Self, Error> {
-        let wanted = path::absolute(wanted)
-            .map_err(Error::io(format!("looking for {}", wanted.display())))?;
+        let wanted =
+            path::absolute(wanted).map_err(Error::io(format!("finding {}", wanted.display())))?;
         Self::locked(&kept_root(&wanted, account)?, false)
     }
 
     fn locked(root: &Path, throwaway: bool) -> Result<Self, Error> {
-        // One spelling per folder: a Postgres left running in it is recognised by the path it was
-        // started with.
+        // Use one spelling per folder: a Postgres that was left running in it is recognised by the
+        // path it was started with.
         let root = root
             .canonicalize()
-            .map_err(Error::io(format!("looking for {}", root.display())))?;
+            .map_err(Error::io(format!("finding {}", root.display())))?;
         Ok(Self {
             locks: Locks::take(&root)?,
             root,
@@ -69,22 +70,21 @@ impl Folder {
         })
     }
 
-    /// Where it is.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The cluster itself: what Postgres calls its data directory.
+    /// The cluster itself, which Postgres calls its data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.root.join("data")
     }
 
-    /// Whether it goes when Postgres stops.
+    /// Whether it is removed when Postgres stops.
     pub(crate) fn is_throwaway(&self) -> bool {
         self.throwaway
     }
 
-    /// The major version that made the cluster in it, if there is one.
+    /// The major version that created the cluster in it, if there is one.
     pub(crate) fn version(&self) -> Option<String> {
         fs::read_to_string(self.data().join("PG_VERSION"))
             .ok()
@@ -96,7 +96,7 @@ impl Folder {
         self.locks.for_child()
     }
 
-    /// Removes a throwaway folder; once it is gone, does nothing.
+    /// Removes a throwaway folder. Does nothing if it is already removed.
     pub(crate) fn remove_if_throwaway(&self) -> Result<(), Error> {
         if !self.throwaway {
             return Ok(());
@@ -119,7 +119,8 @@ fn kept_root(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
         if metadata.uid() == account.uid() && account.can_use(wanted) {
             return Ok(wanted.to_owned());
         }
-        // An empty folder of somebody else (root made it for us, say) is as good as none.
+        // An empty folder of another user (created by root for this one, for example) counts as
+        // missing.
         fs::remove_dir(wanted).map_err(|_| {
             let owners = format!(
                 "it belongs to uid {}, but Postgres runs as uid {}",
@@ -140,7 +141,7 @@ fn kept_root(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
     replacement(wanted, account)
 }
 
-/// The folder in /var/tmp that stands for `wanted`. Anybody may write there, so one that exists is
+/// The folder in /var/tmp that replaces `wanted`. Every user may write there, so an existing one is
 /// checked first.
 fn replacement(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
     let mut hasher = DefaultHasher::new();
@@ -165,7 +166,7 @@ fn replacement(wanted: &Path, account: &Account) -> Result<PathBuf, Error> {
     Ok(root)
 }
 
-/// Makes a folder that must not exist yet, for the account alone.
+/// Creates a folder that must not exist yet, accessible only to the account.
 fn make(root: &Path, account: &Account) -> Result<(), Error> {
     let made = DirBuilder::new().mode(OWNER_ONLY).create(root);
     made.map_err(Error::io(format!("making {}", root.display())))?;

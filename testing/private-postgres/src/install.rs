@@ -1,8 +1,8 @@
-//! Finds the programs of Postgres that are installed on this machine.
+//! Finds the Postgres programs that are installed on this machine.
 //!
 //! Order: `POSTGRES_BIN_DIR`, then Debian's `/usr/lib/postgresql/<newest>/bin`, then `PATH`. For a
-//! folder that an older major version made, Debian's programs of that very version are taken if
-//! they are there.
+//! folder that an older major version created, Debian's programs of that version are used if they
+//! are installed.
 
 use std::env;
 use std::fs;
@@ -20,7 +20,7 @@ pub(crate) struct Install {
 }
 
 impl Install {
-    /// The programs to use, for a cluster that the major version `made_by` made (`None`: a new
+    /// The programs to use for a cluster that the major version `made_by` created (`None`: a new
     /// cluster).
     pub(crate) fn find(made_by: Option<&str>) -> Result<Self, Error> {
         candidates(made_by)
@@ -30,7 +30,6 @@ impl Install {
             .ok_or(Error::NotInstalled)
     }
 
-    /// Where the program `name` is.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.bin_dir.join(name)
     }
@@ -64,7 +63,7 @@ fn candidates(made_by: Option<&str>) -> Vec<PathBuf> {
         .filter(|dir| !dir.is_empty())
         .map(PathBuf::from);
     if let Some(dir) = chosen {
-        return vec![dir]; // what a person chose is used or refused, never passed over in silence
+        return vec![dir]; // an explicit choice is used or rejected, never skipped silently
     }
     let debian = debian_versions()
         .into_iter()
@@ -73,7 +72,7 @@ fn candidates(made_by: Option<&str>) -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> = in_order
         .map(|version| Path::new(DEBIAN_DIR).join(version).join("bin"))
         .collect();
-    // What PATH holds may be a link into the real folder, where the rest of the programs are.
+    // The entry in PATH may be a link into the real folder, which has the other programs.
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path =
         env::split_paths(&path).filter_map(|dir| fs::canonicalize(dir.join("postgres")).ok());

@@ -1,24 +1,23 @@
-//! Runs the machine's own Postgres privately, for development and tests.
+//! Runs a private instance of the machine's own Postgres, for development and tests.
 //!
-//! [`PrivatePostgres::start`] makes a cluster in a folder (a throwaway one, or one that is kept),
-//! starts it on a free port of 127.0.0.1 with a random password, and makes sure that it has a
-//! database [`DATABASE`]. What it promises:
+//! [`PrivatePostgres::start`] creates a cluster in a folder (throwaway or kept), starts it on a
+//! free port of 127.0.0.1 with a random password, and makes sure that the database [`DATABASE`]
+//! exists. Guarantees:
 //!
 //! - **Nothing is left behind.** Postgres stops with [`PrivatePostgres::stop`], on drop, and,
 //!   thanks to a watchdog process, also when this process is killed with SIGKILL. A throwaway
-//!   folder goes with it.
-//! - **One folder, one owner.** A second start on a folder in use is refused; a Postgres that
-//!   somebody left running there is stopped first; stale pid files are removed.
-//! - **Ctrl-C is the caller's.** Postgres runs in a process group of its own, so that the
-//!   terminal's SIGINT does not take the database away from a service that still wants to finish
-//!   its work.
-//! - **Root works.** Postgres refuses to run as root, so it then runs as `postgres`, or else
-//!   `nobody`, and its data moves below `/var/tmp` if that user cannot reach the wanted folder
-//!   ([`PrivatePostgres::data_dir`] tells).
-//! - **Other users stay out.** Only loopback, only with the password, and the folder is closed to
-//!   everybody else.
+//!   folder is removed with it.
+//! - **One folder, one owner.** A second start on a folder in use fails. A Postgres that was left
+//!   running there is stopped first; stale pid files are removed.
+//! - **Ctrl-C only reaches the caller.** Postgres runs in a process group of its own, so the
+//!   terminal's SIGINT does not stop the database while a service still finishes its work.
+//! - **Root works.** Postgres refuses to run as root, so it then runs as `postgres` or `nobody`,
+//!   and its data moves below `/var/tmp` if that user cannot reach the requested folder (see
+//!   [`PrivatePostgres::data_dir`]).
+//! - **Other users have no access.** Postgres listens only on loopback and requires the password,
+//!   and the folder is closed to other users.
 //!
-//! The standard library is all it uses, and every call blocks: from async code, call it on a thread
+//! It uses only the standard library, and every call blocks: from async code, call it on a thread
 //! for blocking work.
 
 mod account;
@@ -48,7 +47,7 @@ use install::Install;
 /// The database that every private Postgres has.
 pub const DATABASE: &str = "tableferry";
 
-/// The user that owns everything in a private Postgres.
+/// The owner of everything in a private Postgres.
 pub const USER: &str = "tableferry";
 
 /// How to start a [`PrivatePostgres`]. The default is a throwaway cluster on a free port.
@@ -56,18 +55,16 @@ pub const USER: &str = "tableferry";
 pub struct Options {
     /// The folder that keeps the data. `None`: a throwaway folder in the machine's temp folder.
     pub data_dir: Option<PathBuf>,
-    /// Whether a crash of the machine must lose nothing. Tests are faster without.
+    /// Whether data must survive a crash of the machine. Tests are faster without.
     pub durable: bool,
     /// The port on 127.0.0.1. `None`: a free one.
     pub port: Option<u16>,
 }
 
-/// A running Postgres of our own. Dropping it stops it; [`PrivatePostgres::stop`] does too and
-/// reports trouble.
+/// A running private Postgres. Dropping it stops it; [`PrivatePostgres::stop`] also reports errors.
 #[derive(Debug)]
 pub struct PrivatePostgres {
-    // Dropped in this order: the server stops, the watchdog is told that nothing is left to do, the
-    // lock is released.
+    // Drop order: the server stops, the watchdog is dismissed, the lock is released.
     server: Option<Server>,
     watchdog: Option<Watchdog>,
     folder: Folder,
@@ -77,12 +74,7 @@ pub struct PrivatePostgres {
 }
 
 impl PrivatePostgres {
-    /// Starts Postgres and returns when it takes connections.
-    ///
-    /// # Errors
-    /// When Postgres is not installed, the folder is in use or unfit, or Postgres does not start:
-    /// the error's text says what to do, and ends with Postgres's own last words where there are
-    /// any.
+    /// Starts Postgres and returns when it accepts connections.
     pub fn start(options: Options) -> Result<Self, Error> {
         let account = Account::choose()?;
         let folder = match &options.data_dir {
@@ -91,8 +83,7 @@ impl PrivatePostgres {
         };
         let install = Install::find(folder.version().as_deref())?;
         let watchdog = Watchdog::over_postgres(&install, &folder, &account)?;
-        // From here on the watchdog cleans up after us, so an early return needs only to let `Drop`
-        // run.
+        // From here on the watchdog cleans up, so an early return only needs `Drop`.
         let mut this = Self {
             server: None,
             watchdog: Some(watchdog),
@@ -108,46 +99,31 @@ impl PrivatePostgres {
         Ok(this)
     }
 
-    /// Ends Postgres as a crash would (`-m immediate`): every connection breaks off, nothing is
-    /// written any more. The data stays, and [`PrivatePostgres::start_again`] recovers it. Does
+    /// Stops Postgres as a crash would (`-m immediate`): every connection is closed and nothing
+    /// more is written. The data stays, and [`PrivatePostgres::start_again`] recovers it. Does
     /// nothing if it is not running.
-    ///
-    /// # Errors
-    /// When Postgres had to be killed.
     pub fn crash(&mut self) -> Result<(), Error> {
         self.server.take().map_or(Ok(()), Server::crash)
     }
 
-    /// Ends Postgres as a power cut would: SIGKILL to every process of it. The data stays. Does
+    /// Stops Postgres as a power cut would: SIGKILL to all its processes. The data stays. Does
     /// nothing if it is not running.
-    ///
-    /// # Errors
-    /// When the operating system refuses.
     pub fn kill(&mut self) -> Result<(), Error> {
         self.server.take().map_or(Ok(()), Server::kill)
     }
 
-    /// SIGSTOP to every process of it: nothing answers any more, and nothing is closed.
-    ///
-    /// # Errors
-    /// When the operating system refuses.
+    /// SIGSTOP to all its processes: nothing answers, and no connection is closed.
     pub fn pause(&mut self) -> Result<(), Error> {
         self.server.as_mut().map_or(Ok(()), Server::pause)
     }
 
-    /// SIGCONT to every process of it.
-    ///
-    /// # Errors
-    /// When the operating system refuses.
+    /// SIGCONT to all its processes.
     pub fn resume(&mut self) -> Result<(), Error> {
         self.server.as_mut().map_or(Ok(()), Server::resume)
     }
 
     /// Starts Postgres again after [`PrivatePostgres::crash`] or [`PrivatePostgres::kill`], with
-    /// the same data, port and password. Does nothing if it runs.
-    ///
-    /// # Errors
-    /// As [`PrivatePostgres::start`]; also when somebody took the port in the meantime.
+    /// the same data, port and password. Does nothing if it is running.
     pub fn start_again(&mut self) -> Result<(), Error> {
         if self.server.is_none() {
             let account = Account::choose()?;
@@ -162,7 +138,7 @@ impl PrivatePostgres {
         Ok(())
     }
 
-    /// The URL of a database of this Postgres, password included.
+    /// The URL of a database of this Postgres, including the password.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let (port, password) = (self.port, &self.password);
@@ -176,24 +152,18 @@ impl PrivatePostgres {
         self.url("postgres")
     }
 
-    /// Where a program of the Postgres that runs is, such as `psql` or `pgbench`.
-    ///
-    /// # Errors
-    /// When Postgres is not installed any more.
+    /// The path of a program of this Postgres, such as `psql` or `pgbench`.
     pub fn program(&self, name: &str) -> Result<PathBuf, Error> {
         Ok(Install::find(self.folder.version().as_deref())?.program(name))
     }
 
-    /// Where the data and the log (`postgres.log`) really are.
+    /// The folder that actually holds the data and the log (`postgres.log`).
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         self.folder.root()
     }
 
-    /// Stops Postgres and waits until it is gone; removes a throwaway folder.
-    ///
-    /// # Errors
-    /// When Postgres had to be killed, or the throwaway folder could not be removed.
+    /// Stops Postgres and waits until it has exited; removes a throwaway folder.
     pub fn stop(mut self) -> Result<(), Error> {
         self.shut_down()
     }
@@ -216,7 +186,7 @@ impl Drop for PrivatePostgres {
     }
 }
 
-/// One byte of a database name as a URL carries it.
+/// One byte of a database name, URL-encoded.
 fn percent_encoded(byte: u8) -> String {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {

@@ -1,9 +1,9 @@
-//! Who uses a folder: two advisory locks, which the kernel releases when their holders are gone,
-//! however they went.
+//! Locks on a folder: two advisory locks, which the kernel releases when their holders exit in any
+//! way.
 //!
-//! `owner.lock` is held by the process that wants the Postgres: if it is taken, somebody else is at
-//! work there. `cluster.lock` is held by that process *and* its watchdog: if only this one is
-//! taken, a watchdog is still stopping the Postgres of a process that died, and waiting helps.
+//! `owner.lock` is held by the process that uses the Postgres: if it is locked, another process is
+//! using the folder. `cluster.lock` is held by that process *and* its watchdog: if only this one is
+//! locked, a watchdog is still stopping the Postgres of a process that died, so waiting helps.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,7 +24,7 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// Takes the folder `root` for this process.
+    /// Locks the folder `root` for this process.
     pub(crate) fn take(root: &Path) -> Result<Self, Error> {
         let in_use = || Error::InUse {
             data_dir: root.to_owned(),

@@ -1,8 +1,8 @@
-//! `private-postgres run -- COMMAND…`: runs a command with a Postgres of its own.
+//! `private-postgres run -- COMMAND…`: runs a command with a private Postgres.
 //!
-//! The command finds the database's URL in `DATABASE_URL` and `TABLEFERRY_TEST_DATABASE_URL`. Its
-//! exit code becomes ours. When we are killed, by whatever signal, the command gets SIGTERM and
-//! Postgres stops.
+//! The command finds the database's URL in `DATABASE_URL` and `TABLEFERRY_TEST_DATABASE_URL`. This
+//! program exits with the command's exit code. When it is killed, by any signal, the command gets
+//! SIGTERM and Postgres stops.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
@@ -14,10 +14,10 @@ use private_postgres::{DATABASE, Options, PrivatePostgres, Watchdog};
 const USAGE: &str = "\
 usage: private-postgres run [--durable] [--data-dir DIR] [--port PORT] -- COMMAND [ARGUMENT…]
 
-Starts a Postgres of its own (a throwaway one without --data-dir), runs COMMAND with its URL in DATABASE_URL and
-TABLEFERRY_TEST_DATABASE_URL, stops it, and exits as COMMAND did.";
+Starts a private Postgres (a throwaway one without --data-dir), runs COMMAND with its URL in DATABASE_URL and
+TABLEFERRY_TEST_DATABASE_URL, stops it, and exits with its status.";
 
-/// Exit codes as a shell uses them: misused, could not be run, ended by a signal.
+/// Exit codes as shells use them: usage error, could not be run, ended by a signal.
 const MISUSED: u8 = 2;
 const NOT_RUN: u8 = 125;
 const SIGNAL: i32 = 128;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "only names are looked at, to leave them out"
+    reason = "only names are read, to exclude them"
 )]
 fn run(options: Options, command: &[OsString]) -> Result<ExitStatus, Box<dyn std::error::Error>> {
     let (program, arguments) = command.split_first().ok_or("no command")?;
@@ -65,8 +65,8 @@ fn run(options: Options, command: &[OsString]) -> Result<ExitStatus, Box<dyn std
     Ok(status)
 }
 
-/// Whether `cargo run` set this variable about this package. A cargo that runs as our command would
-/// otherwise take it for a change of its environment and build again what is built.
+/// Whether `cargo run` set this variable for this package. A cargo that runs as the command would
+/// otherwise see a changed environment and rebuild everything.
 fn is_from_cargo_run(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with("CARGO_PKG_")

@@ -1,4 +1,4 @@
-//! A PgBouncer of our own, in session mode, before a private Postgres.
+//! A private PgBouncer, in session mode, in front of a private Postgres.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -13,23 +13,23 @@ use crate::folder::Folder;
 use crate::watchdog::Watchdog;
 use crate::{Error, PrivatePostgres, USER};
 
-/// Where Debian's package puts it.
+/// Where Debian's package installs it.
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What differs from PgBouncer's defaults.
+/// Settings that differ from PgBouncer's defaults.
 #[derive(Debug, Clone)]
 pub struct PgBouncerOptions {
-    /// Where connections to every database lead.
+    /// Where connections to every database are forwarded.
     pub to: SocketAddr,
-    /// How many connections to Postgres there are at most: in session mode, each client holds one
-    /// for as long as it is connected.
+    /// The maximum number of connections to Postgres. In session mode each client holds one while
+    /// it is connected.
     pub pool_size: u32,
-    /// Parameters of clients' first messages that are not refused, parted by commas.
+    /// Startup parameters of clients that are ignored instead of rejected, separated by commas.
     pub ignored_parameters: String,
 }
 
-/// A running PgBouncer. Dropping it stops it, and a watchdog does if we are killed.
+/// A running PgBouncer. Dropping it stops it; a watchdog stops it if this process is killed.
 #[derive(Debug)]
 pub struct PgBouncer {
     running: Option<(Child, Watchdog)>,
@@ -38,16 +38,12 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Whether it is installed.
     #[must_use]
     pub fn is_installed() -> bool {
         Path::new(PROGRAM).is_file()
     }
 
-    /// Starts it, for the user and password of `postgres`; returns when it takes connections.
-    ///
-    /// # Errors
-    /// When it is not installed or does not start.
+    /// Starts it with the user and password of `postgres`; returns when it accepts connections.
     pub fn start(postgres: &PrivatePostgres, options: &PgBouncerOptions) -> Result<Self, Error> {
         let account = Account::choose()?;
         let folder = Folder::throwaway(&account)?;
@@ -80,16 +76,12 @@ impl PgBouncer {
         Ok(this)
     }
 
-    /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// SIGTERM: it closes every connection and ends. Returns when it is gone.
-    ///
-    /// # Errors
-    /// When it had to be killed.
+    /// SIGTERM: it closes every connection and exits. Returns when it has exited.
     pub fn stop(&mut self) -> Result<(), Error> {
         let Some((mut child, watchdog)) = self.running.take() else {
             return Ok(());
@@ -120,10 +112,7 @@ impl PgBouncer {
         ended.then_some(()).ok_or_else(killed)
     }
 
-    /// Starts it again on the same port. Does nothing if it runs.
-    ///
-    /// # Errors
-    /// As [`PgBouncer::start`].
+    /// Starts it again on the same port. Does nothing if it is running.
     pub fn start_again(&mut self) -> Result<(), Error> {
         if self.running.is_some() {
             return Ok(());
@@ -143,7 +132,7 @@ impl PgBouncer {
         while TcpStream::connect(self.address).is_err() {
             let has_ended = child
                 .try_wait()
-                .map_err(Error::io("watching PgBouncer start"))?
+                .map_err(Error::io("waiting for PgBouncer to start"))?
                 .is_some();
             if has_ended || Instant::now() > give_up {
                 let log = self.folder.root().join("pgbouncer.log");

@@ -1,4 +1,4 @@
-//! Asks a running Postgres by psql.
+//! Runs psql against a running Postgres.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::install::Install;
 use crate::{Error, USER};
 
-/// Runs commands in the maintenance database; what they printed.
+/// Runs commands in the maintenance database; returns their output.
 pub(crate) fn run(
     install: &Install,
     account: &Account,
@@ -40,7 +40,7 @@ pub(crate) fn run(
         .stderr(Stdio::piped());
     let mut child = psql.spawn().map_err(Error::io("starting psql"))?;
     if let Some(mut input) = child.stdin.take() {
-        // If psql ended early, what it printed says more than the broken pipe.
+        // If psql ended early, its output says more than the broken pipe.
         let _ = input.write_all(sql.as_bytes());
     }
     let output = child

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use crate::Error;
 
-/// `bytes` random bytes as lower-case hex.
+/// `bytes` random bytes in lower-case hex.
 pub(crate) fn hex(bytes: usize) -> Result<String, Error> {
     let mut buffer = vec![0_u8; bytes];
     File::open("/dev/urandom")

@@ -1,25 +1,23 @@
-//! Signals to every process of a Postgres: the postmaster and its children, each of which is in a
-//! process group of its own.
+//! Signals to all processes of a Postgres: the postmaster and its children, each of which is in its
+//! own process group.
 
 use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::Error;
 
-/// Everything stands still.
+/// Stops all processes with SIGSTOP.
 pub(crate) fn stop(postmaster: u32) -> Result<(), Error> {
-    // First the postmaster, so that no child is born that nobody sees.
+    // The postmaster first, so that it does not start more children.
     send("STOP", &[postmaster])?;
     send("STOP", &children(postmaster)?)
 }
 
-/// Everything goes on.
 pub(crate) fn go_on(postmaster: u32) -> Result<(), Error> {
     send("CONT", &children(postmaster)?)?;
     send("CONT", &[postmaster])
 }
 
-/// Everything is killed.
 pub(crate) fn kill(postmaster: u32) -> Result<(), Error> {
     send("STOP", &[postmaster])?;
     let children = children(postmaster)?;
@@ -28,8 +26,8 @@ pub(crate) fn kill(postmaster: u32) -> Result<(), Error> {
 }
 
 fn children(postmaster: u32) -> Result<Vec<u32>, Error> {
-    let processes = fs::read_dir("/proc")
-        .map_err(Error::io("looking for the processes of Postgres in /proc"))?;
+    let processes =
+        fs::read_dir("/proc").map_err(Error::io("finding the processes of Postgres in /proc"))?;
     let pids = processes
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -40,7 +38,7 @@ fn children(postmaster: u32) -> Result<Vec<u32>, Error> {
 
 fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, may hold anything.
+    // The name, in brackets, may contain any character.
     stat.rsplit(')')
         .next()?
         .split_whitespace()
@@ -49,7 +47,7 @@ fn parent(pid: u32) -> Option<u32> {
         .ok()
 }
 
-/// A process that has ended meanwhile is no trouble.
+/// A process that has already exited is ignored.
 fn send(signal: &'static str, pids: &[u32]) -> Result<(), Error> {
     if pids.is_empty() {
         return Ok(());

@@ -1,5 +1,4 @@
-//! A second Postgres that follows a first one, synchronously if that is wanted, and can take its
-//! place.
+//! A second Postgres that replicates a first one, optionally synchronously, and can be promoted.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,24 +12,21 @@ use crate::install::Install;
 use crate::watchdog::Watchdog;
 use crate::{Error, Options, PrivatePostgres, USER, psql};
 
-/// By this name a primary knows its standby.
+/// The name by which a primary knows its standby.
 const NAME: &str = "standby";
 
 /// How long a standby may take to catch up.
 const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a primary and its standby need beside the defaults: WAL is kept for a standby that was away
-/// for a while, and a standby whose primary was away looks for it again at once.
+/// Settings that a primary and its standby need besides the defaults: the primary keeps WAL for a
+/// standby that was disconnected for a while, and a standby reconnects to its primary immediately.
 const SETTINGS: &str = "ALTER SYSTEM SET wal_keep_size = '512MB';
     ALTER SYSTEM SET wal_retrieve_retry_interval = '200ms';
     SELECT pg_reload_conf();";
 
 impl PrivatePostgres {
-    /// Starts a throwaway Postgres that follows `primary`. It has the primary's databases and
+    /// Starts a throwaway Postgres that replicates `primary`. It has the primary's databases and
     /// password, and a port of its own.
-    ///
-    /// # Errors
-    /// As [`PrivatePostgres::start`], and when the copy of the primary fails.
     pub fn start_standby(primary: &Self) -> Result<Self, Error> {
         let account = Account::choose()?;
         let folder = Folder::throwaway(&account)?;
@@ -49,10 +45,7 @@ impl PrivatePostgres {
         Ok(this)
     }
 
-    /// Throws away this Postgres's data and lets it follow `primary`, on the port it had.
-    ///
-    /// # Errors
-    /// As [`PrivatePostgres::start_standby`].
+    /// Discards this Postgres's data and lets it replicate `primary`, on its previous port.
     pub fn follow(&mut self, primary: &Self) -> Result<(), Error> {
         self.kill()?;
         primary.ask(SETTINGS, "preparing the primary (psql)")?;
@@ -85,7 +78,7 @@ impl PrivatePostgres {
             "--no-sync",
             "--no-password",
         ]);
-        // Both find their way into what the standby connects with.
+        // Both end up in the connection settings of the standby.
         copy.env("PGPASSWORD", &primary.password)
             .env("PGAPPNAME", NAME);
         run(&mut copy, "copying the primary (pg_basebackup)")?;
@@ -98,7 +91,7 @@ impl PrivatePostgres {
         })?;
         self.port = server.port();
         self.server = Some(server);
-        // Copied from the primary; it would keep this one from committing once it is promoted.
+        // Copied from the primary; it would block this server's commits after its promotion.
         self.ask(
             "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf();",
             "preparing the standby (psql)",
@@ -106,11 +99,7 @@ impl PrivatePostgres {
         .map(drop)
     }
 
-    /// From now on nothing is committed here before the standby has it as well. Returns when that
-    /// holds.
-    ///
-    /// # Errors
-    /// When the standby does not catch up.
+    /// From now on every commit waits until the standby has it too. Returns when that is in effect.
     pub fn be_synchronous(&self) -> Result<(), Error> {
         let doing = "waiting for the standby to catch up (psql)";
         self.ask(
@@ -135,11 +124,8 @@ impl PrivatePostgres {
         Ok(())
     }
 
-    /// Makes a standby the primary; returns when it takes writes. It waits for no standby of its
-    /// own.
-    ///
-    /// # Errors
-    /// When it was none, or Postgres fails.
+    /// Promotes a standby to primary; returns when it accepts writes. It does not wait for a
+    /// standby of its own.
     pub fn promote(&self) -> Result<(), Error> {
         let doing = "promoting the standby (psql)";
         if self.ask("SELECT pg_promote(true, 60)", doing)? == "t" {
@@ -147,7 +133,7 @@ impl PrivatePostgres {
         }
         Err(Error::Failed {
             doing,
-            output: "pg_promote says that it did not become the primary".to_owned(),
+            output: "pg_promote reported that it did not become the primary".to_owned(),
         })
     }
 

@@ -1,9 +1,9 @@
-//! A small process that outlives us for as long as it takes to clean up after us.
+//! A small process that outlives this one for as long as the cleanup takes.
 //!
-//! It is a shell that reads from a pipe whose only writer is this process. `done` on the pipe sends
-//! it away; the end of the pipe without that word means that we died, by SIGKILL or otherwise, and
-//! it does its work. It is in a process group of its own and ignores SIGINT and SIGHUP, so what
-//! ends us does not end it.
+//! It is a shell that reads from a pipe whose only writer is this process. `done` on the pipe
+//! dismisses it. The end of the pipe without that word means that this process died, by SIGKILL or
+//! otherwise, and the watchdog cleans up. It is in its own process group and ignores SIGINT and
+//! SIGHUP, so signals that end this process do not end it.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -15,17 +15,17 @@ use crate::folder::Folder;
 use crate::install::Install;
 use crate::{Error, cluster};
 
-/// What every watchdog begins with.
+/// The beginning of every watchdog's script.
 const WAIT: &str = "trap '' INT HUP; read -r word; [ \"$word\" = done ] && exit 0;";
 
 /// Arguments: pg_ctl, the cluster, how to stop it, the folder to remove (or nothing). The cluster
-/// may just be in the making: then one second later there is something to stop, or initdb no longer
-/// writes to what has to be removed.
+/// may still be under creation: one second later there is something to stop, or initdb no longer
+/// writes to the folder that must be removed.
 const STOP_POSTGRES: &str = r#"
 for _ in 1 2; do
     [ -e "$2/postmaster.pid" ] || sleep 1
     if [ -e "$2/postmaster.pid" ]; then
-        # One that was stopped by SIGSTOP hears nothing; its children it kills itself.
+        # A process that was stopped by SIGSTOP ignores other signals; the postmaster kills its children itself.
         kill -s CONT "$(head -n 1 "$2/postmaster.pid")"
         "$1" stop -D "$2" -m "$3" -w -t 60 || "$1" stop -D "$2" -m immediate -w -t 10
     fi >/dev/null 2>&1
@@ -36,18 +36,15 @@ done"#;
 /// Arguments: the process, and the folder to remove (or nothing).
 const END_PROCESS: &str = r#" kill -TERM "$1"; [ -z "$2" ] || rm -rf -- "$2""#;
 
-/// Cleans up when this process is gone. Dropping it lets it do so at once; [`Watchdog::dismiss`]
-/// sends it away.
+/// Cleans up when this process has ended. Dropping it cleans up immediately; [`Watchdog::dismiss`]
+/// ends it without cleanup.
 #[derive(Debug)]
 pub struct Watchdog {
     shell: Child,
 }
 
 impl Watchdog {
-    /// Ends the process `pid` with SIGTERM when this process is gone.
-    ///
-    /// # Errors
-    /// When no shell can be started.
+    /// Ends the process `pid` with SIGTERM when this process has ended.
     pub fn over_process(pid: u32) -> Result<Self, Error> {
         let mut shell = Command::new("sh");
         shell.current_dir("/").stdout(Stdio::null());
@@ -65,8 +62,9 @@ impl Watchdog {
         )
     }
 
-    /// Stops the Postgres of `folder`, and removes the folder if it is a throwaway one. It holds
-    /// the folder's lock, so nobody starts a new Postgres there that it would then stop.
+    /// Stops the Postgres of `folder`, and removes the folder if it is a throwaway one. The
+    /// watchdog holds the folder's lock, so no other process can start a Postgres there that it
+    /// would then stop.
     pub(crate) fn over_postgres(
         install: &Install,
         folder: &Folder,
@@ -107,10 +105,10 @@ impl Watchdog {
         Ok(Self { shell })
     }
 
-    /// Sends it away: nothing is left to clean up.
+    /// Ends the watchdog: there is nothing left to clean up.
     pub fn dismiss(mut self) {
         if let Some(mut pipe) = self.shell.stdin.take() {
-            // It may have been killed by somebody; then it needs no telling.
+            // It may already have been killed; then there is nothing to dismiss.
             let _ = pipe.write_all(b"done\n");
         }
         let _ = self.shell.wait();

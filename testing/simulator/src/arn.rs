@@ -1,6 +1,5 @@
 //! ARNs of tables and exports, and the partition a region belongs to.
 
-/// A table's ARN, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableArn {
     pub(crate) partition: String,
@@ -9,12 +8,12 @@ pub(crate) struct TableArn {
     pub(crate) table: String,
 }
 
-/// Why a text is no table ARN.
+/// Why a text is not a table ARN.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotATable {
-    /// Not an ARN of DynamoDB at all.
+    /// Not a DynamoDB ARN at all.
     NotAnArn,
-    /// An ARN, but of an index, an export or another thing below a table.
+    /// An ARN of something below a table, such as an index or an export.
     OtherResource,
 }
 
@@ -44,15 +43,14 @@ impl std::fmt::Display for TableArn {
     }
 }
 
-/// An export's ARN: its table's and the export's id.
+/// An export's ARN: the table's ARN and the export's id.
 pub(crate) fn parse_export(text: &str) -> Option<(TableArn, String)> {
     let (arn, below) = parse_below_table(text)?;
     let id = below?.strip_prefix("export/")?;
     (!id.is_empty() && !id.contains('/')).then(|| (arn, id.to_owned()))
 }
 
-/// The partition, service and account that a text names in the manner of an ARN, whatever else it
-/// holds.
+/// The partition, service and account of a text that starts like an ARN, whatever follows them.
 pub(crate) fn owner_of(text: &str) -> Option<(&str, &str, &str)> {
     let mut parts = text.splitn(6, ':');
     match (
@@ -109,12 +107,11 @@ fn parse_below_table(text: &str) -> Option<(TableArn, Option<&str>)> {
     })
 }
 
-/// Twelve digits.
 pub(crate) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The characters and length DynamoDB allows in a table's name.
+/// Checks the characters and length that DynamoDB allows in a table name.
 pub(crate) fn is_table_name(name: &str) -> bool {
     (3..=255).contains(&name.len())
         && name
@@ -122,7 +119,7 @@ pub(crate) fn is_table_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
-/// The AWS partition of a region, by the region's first letters.
+/// The AWS partition of a region, derived from the region's prefix.
 pub(crate) fn partition_of(region: &str) -> &'static str {
     const BY_PREFIX: [(&str, &str); 8] = [
         ("cn-", "aws-cn"),

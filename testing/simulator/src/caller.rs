@@ -1,14 +1,13 @@
-//! Who calls, and which region is meant: both stand in the scope of an AWS signature. Signatures
-//! are not verified.
+//! The caller's account and the region of a request, both read from the scope of the AWS signature.
+//! Signatures are not verified.
 
 use http::HeaderMap;
 
 use crate::arn::is_account_id;
 
-/// The region of a request that names none.
+/// The region of a request that does not name one.
 pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 
-/// Account and region of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) account: String,
@@ -18,7 +17,6 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// From the Authorization header.
     pub(crate) fn of_headers(headers: &HeaderMap, default_account: &str) -> Self {
         let header = headers
             .get(http::header::AUTHORIZATION)
@@ -30,7 +28,7 @@ impl Caller {
         Self::of_credential(credential, default_account)
     }
 
-    /// From a credential scope: access key id, date, region, service.
+    /// Parses a credential scope: access key id, date, region, service.
     pub(crate) fn of_credential(credential: &str, default_account: &str) -> Self {
         let mut parts = credential.split('/');
         let key_id = parts.next().unwrap_or_default();

@@ -1,19 +1,18 @@
-//! The simulator's clock: real time plus an offset, and a way to stand still.
+//! The simulator's clock: real time plus an offset. It can be frozen.
 //!
-//! This is the only file that asks the system for the time. Everything else is handed a [`Clock`]
-//! or a time.
+//! This is the only file that reads the system time. All other code receives a [`Clock`] or a time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// A clock that can be moved forward and frozen. Clones share one time.
+/// A clock that can be moved forward and frozen. Clones share the same time.
 #[derive(Debug, Clone)]
-pub struct Clock(Arc<Mutex<Hands>>);
+pub struct Clock(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-struct Hands {
+struct State {
     offset: time::Duration,
     frozen_at: Option<OffsetDateTime>,
 }
@@ -22,73 +21,72 @@ impl Clock {
     /// A clock that is `offset` ahead of real time, running or frozen.
     #[must_use]
     pub fn new(offset: time::Duration, frozen: bool) -> Self {
-        let frozen_at = frozen.then(|| whole_micros(Self::wall() + offset));
-        Self(Arc::new(Mutex::new(Hands { offset, frozen_at })))
+        let frozen_at = frozen.then(|| whole_micros(Self::real_time() + offset));
+        Self(Arc::new(Mutex::new(State { offset, frozen_at })))
     }
 
-    /// The time now, in whole microseconds.
+    /// The current time, in whole microseconds.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
-        let hands = self.hands();
-        hands
+        let state = self.state();
+        state
             .frozen_at
-            .unwrap_or_else(|| whole_micros(Self::wall() + hands.offset))
+            .unwrap_or_else(|| whole_micros(Self::real_time() + state.offset))
     }
 
-    /// Real time, whatever this clock says: presigned URLs are made by clients, which know no
-    /// other.
+    /// Real time, independent of this clock. Presigned URLs are made by clients, which know only
+    /// real time.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that asks the system for the time"
     )]
-    pub fn wall() -> OffsetDateTime {
+    pub fn real_time() -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }
 
-    /// How far this clock is ahead of real time.
     #[must_use]
     pub fn offset(&self) -> time::Duration {
-        let hands = self.hands();
-        hands.frozen_at.map_or(hands.offset, |at| at - Self::wall())
+        let state = self.state();
+        state
+            .frozen_at
+            .map_or(state.offset, |at| at - Self::real_time())
     }
 
-    /// Whether the clock stands still.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
-        self.hands().frozen_at.is_some()
+        self.state().frozen_at.is_some()
     }
 
-    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
-        let mut hands = self.hands();
-        match &mut hands.frozen_at {
+        let mut state = self.state();
+        match &mut state.frozen_at {
             Some(at) => *at = at.saturating_add(by),
-            None => hands.offset = hands.offset.saturating_add(by),
+            None => state.offset = state.offset.saturating_add(by),
         }
     }
 
-    /// Stops the clock, or lets it run on from where it stands.
+    /// Freezes the clock, or lets it continue from where it stopped.
     pub fn freeze(&self, frozen: bool) {
-        let mut hands = self.hands();
-        match (frozen, hands.frozen_at) {
-            (true, None) => hands.frozen_at = Some(whole_micros(Self::wall() + hands.offset)),
+        let mut state = self.state();
+        match (frozen, state.frozen_at) {
+            (true, None) => state.frozen_at = Some(whole_micros(Self::real_time() + state.offset)),
             (false, Some(at)) => {
-                hands.offset = at - Self::wall();
-                hands.frozen_at = None;
+                state.offset = at - Self::real_time();
+                state.frozen_at = None;
             }
             _ => {}
         }
     }
 
-    /// How long to sleep until `due`; `None` while frozen, since no sleep would bring it nearer.
+    /// How long to sleep until `due`; `None` while frozen, because time does not pass then.
     #[must_use]
     pub fn until(&self, due: OffsetDateTime) -> Option<Duration> {
         (!self.is_frozen()).then(|| Duration::try_from(due - self.now()).unwrap_or_default())
     }
 
-    fn hands(&self) -> MutexGuard<'_, Hands> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,12 +95,12 @@ fn whole_micros(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_microsecond(at.microsecond()).unwrap_or(at)
 }
 
-/// Microseconds since the epoch: the precision in which item versions are kept.
+/// Microseconds since the epoch, the precision of item versions.
 pub(crate) fn micros(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
 }
 
-/// Seconds since the epoch with milliseconds, as AWS's JSON protocol writes a time.
+/// Seconds since the epoch with milliseconds, the form of AWS's JSON protocol.
 pub(crate) fn epoch_seconds(at: OffsetDateTime) -> serde_json::Value {
     let millis = at.unix_timestamp_nanos() / 1_000_000;
     if millis % 1_000 == 0 {
@@ -117,7 +115,7 @@ pub(crate) fn epoch_seconds(at: OffsetDateTime) -> serde_json::Value {
     }
 }
 
-/// A time from epoch seconds, fractions to the microsecond; `None` when no calendar has it.
+/// A time from epoch seconds, with fractions to the microsecond; `None` if it is out of range.
 pub(crate) fn from_epoch_seconds(seconds: f64) -> Option<OffsetDateTime> {
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! Faults on order: rules that make calls go wrong, the same way at every run with the same random
+//! Fault rules: they make calls fail or change their responses, reproducibly for a given random
 //! seed.
 
 use serde::{Deserialize, Serialize};
@@ -6,63 +6,55 @@ use serde::{Deserialize, Serialize};
 use crate::dynamodb::ApiError;
 use crate::world::Failure;
 
-/// One rule: which calls, what happens to them, how often.
+/// One rule: which calls it matches, what happens to them, and how often.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     /// The operation's name, or `*` for all.
     #[serde(default = "every_operation")]
     pub operation: String,
-    /// Only calls about this table.
+    /// Only calls that name this table.
     #[serde(default)]
     pub table: Option<String>,
-    /// Only calls in this region.
     #[serde(default)]
     pub region: Option<String>,
-    /// What happens.
     #[serde(flatten)]
     pub kind: FaultKind,
-    /// How many calls it happens to; all of them when absent.
+    /// How many calls the rule applies to; all if absent.
     #[serde(default)]
     pub times: Option<u32>,
-    /// The chance that it happens to a call, 0 to 1; always when absent.
+    /// The probability that the rule applies to a call, 0 to 1; 1 if absent.
     #[serde(default)]
     pub probability: Option<f64>,
 }
 
-/// What a fault does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FaultKind {
-    /// ThrottlingException instead of an answer.
+    /// ThrottlingException instead of a response.
     Throttle,
-    /// The call is handled, but later.
+    /// The call is handled after a delay.
     Delay {
         /// Real milliseconds.
         ms: u64,
     },
     /// InternalServerError, HTTP 500; the call is not handled.
     Error500,
-    /// The call is handled, then the connection is cut without an answer.
+    /// The call is handled, then the connection is closed without a response.
     DropAnswer,
     /// The call is neither handled nor answered.
     Hang,
-    /// The next export that is accepted fails late, with this code and message.
-    FailExport {
-        /// FailureCode.
-        code: String,
-        /// FailureMessage.
-        message: String,
-    },
+    /// The next accepted export fails later, with this code and message.
+    FailExport { code: String, message: String },
     /// AccessDeniedException; the call is not handled.
     AccessDenied,
     /// ExpiredTokenException; the call is not handled.
     ExpiredCredentials,
-    /// A list comes in an order of its own, which stays the same. Only ListExports.
+    /// The list is in a different, stable order. Only ListExports.
     ShuffleList,
-    /// A list lacks every second export, the newest first. Only ListExports.
+    /// Every second export is missing from the list, the newest first. Only ListExports.
     HideFromList,
-    /// A page token is refused, as AWS refuses one that it does not know. Only ListExports; a call
-    /// without a token is answered.
+    /// Page tokens are rejected the way AWS rejects unknown ones. Only ListExports; a call without
+    /// a token is answered.
     RefusePageToken,
 }
 
@@ -80,7 +72,7 @@ impl Fault {
         }
     }
 
-    /// The same rule for so many calls only.
+    /// The same rule, for this number of calls only.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
         Self {
@@ -107,7 +99,7 @@ impl Fault {
         }
     }
 
-    /// The same rule with a chance, 0 to 1.
+    /// The same rule with a probability, 0 to 1.
     #[must_use]
     pub fn probability(self, probability: f64) -> Self {
         Self {
@@ -147,7 +139,7 @@ pub(crate) struct ListDisturbance {
     pub(crate) refuse_page_token: bool,
 }
 
-/// What a call meets with instead of being handled.
+/// What happens to a call instead of being handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Instead {
     Throttle,
@@ -158,7 +150,7 @@ pub(crate) enum Instead {
 }
 
 impl Instead {
-    /// The error that is sent; a call that hangs never gets to it.
+    /// The error to send. Unused for a call that hangs.
     pub(crate) fn error(self) -> ApiError {
         match self {
             Self::Throttle => ApiError::throttled(),
@@ -170,7 +162,7 @@ impl Instead {
 }
 
 impl Disturbance {
-    /// Its name for the call log.
+    /// The fault's name in the call log.
     pub(crate) fn name(&self) -> Option<String> {
         let mut parts = Vec::new();
         parts.extend(self.delay_ms.map(|ms| format!("delay {ms} ms")));
@@ -190,7 +182,6 @@ impl Disturbance {
     }
 }
 
-/// The rules in force.
 #[derive(Debug)]
 pub(crate) struct Faults {
     rules: Vec<Fault>,
@@ -217,7 +208,7 @@ impl Faults {
         &self.rules
     }
 
-    /// What happens to a call: every delay that is about it, and the first other rule.
+    /// The faults that apply to a call: every matching delay, and the first other matching rule.
     pub(crate) fn disturb(
         &mut self,
         operation: &str,

@@ -1,12 +1,12 @@
-//! FilterSpecification of an export: read, and held against its table's key. What expressions mean
-//! is the crate `dynamodb-expressions`.
+//! FilterSpecification of an export: parsed and checked against the table's key. The crate
+//! `dynamodb-expressions` evaluates the expressions.
 
 use dynamodb_expressions::{Fault, Given, KeyAttribute, KeySchema, Kind, Specification};
 use serde_json::Value;
 
 use crate::world::Table;
 
-/// Checks a filter as it came, as far as that goes without its table.
+/// The checks of a filter that do not need its table.
 pub(crate) fn read(filter: &Value) -> Result<Specification, Vec<Fault>> {
     let members = |name: &str| filter[name].as_object().into_iter().flatten();
     let given = Given {
@@ -23,11 +23,11 @@ pub(crate) fn read(filter: &Value) -> Result<Specification, Vec<Fault>> {
     given.check()
 }
 
-/// A table's key, as expressions see it.
+/// A table's key in the form that expressions need.
 pub(crate) fn key_schema(table: &Table) -> KeySchema {
     let attribute = |key: &crate::world::KeyAttribute| KeyAttribute {
         name: key.name.clone(),
-        kind: Kind::of_tag(&key.kind),
+        kind: Kind::from_tag(&key.kind),
     };
     KeySchema {
         partition: attribute(&table.partition_key),

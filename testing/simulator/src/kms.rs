@@ -1,7 +1,7 @@
-//! KMS's DescribeKey, as far as a service asks for it before it names a key: does the key exist
-//! here, and can it be used?
+//! KMS's DescribeKey, as far as a service needs it before it uses a key: does the key exist here,
+//! and can it be used?
 //!
-//! Keys are names: every one that is known is enabled, symmetric and for encryption.
+//! Keys are only names: every known key is enabled, symmetric and for encryption.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::dynamodb::ApiError;
 use crate::s3::KeyCheck;
 use crate::world::World;
 
-/// What the target of KMS's JSON protocol begins with.
+/// The prefix of the target header in KMS's JSON protocol.
 pub(crate) const TARGET_PREFIX: &str = "TrentService.";
 
 /// Answers DescribeKey for a key id, key ARN, alias or alias ARN.

@@ -1,8 +1,8 @@
-//! A stand-in for the part of AWS that surrounds DynamoDB table exports to S3.
+//! A simulator of the part of AWS that DynamoDB table exports to S3 need.
 //!
-//! [`Simulator::start`] brings up a DynamoDB endpoint and an S3 endpoint on which other people's
-//! clients can fill a table, export it and read the files. [`Control`] moves its clock and makes it
-//! misbehave. The README says what it does and what it does not.
+//! [`Simulator::start`] starts a DynamoDB endpoint and an S3 endpoint. Any client can fill a table,
+//! export it and read the files. [`Control`] moves the clock and injects faults. The README lists
+//! what is simulated and what is not.
 
 mod arn;
 mod caller;

@@ -1,32 +1,32 @@
-//! AWS's quotas and throttles: how many exports may run, and how fast calls may come.
+//! AWS's quotas and throttles: concurrent exports and call rates.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// Quotas per account and region; `None` switches one off.
+/// Quotas per account and region; `None` disables one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Exports in progress at once.
+    /// Concurrent exports.
     pub concurrent_exports: Option<usize>,
-    /// ExportTableToPointInTime calls, rejected ones included.
+    /// ExportTableToPointInTime calls, including rejected ones.
     pub start_calls: Option<Burst>,
     /// DescribeExport calls.
     pub describe_calls: Option<Burst>,
 }
 
-/// A burst of calls and how quickly room for more comes back.
+/// A token bucket: burst size and refill rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Burst {
-    /// Calls that pass at once.
+    /// The size of a burst, in calls.
     pub size: u32,
-    /// Calls per second after that.
+    /// Calls per second after the burst.
     pub refill_per_second: f64,
 }
 
 impl Default for Limits {
-    /// What was seen of AWS: 300 exports, some 20 starts and 15 describes in a row.
+    /// Measured at AWS: 300 exports, bursts of about 20 starts and 15 describes.
     fn default() -> Self {
         Self {
             concurrent_exports: Some(300),
@@ -43,7 +43,6 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// No quota and no throttle.
     #[must_use]
     pub const fn unlimited() -> Self {
         Self {
@@ -54,7 +53,7 @@ impl Limits {
     }
 }
 
-/// Token buckets by key. Time comes from the caller, so a frozen clock refills nothing.
+/// Token buckets by key. The caller passes the time in, so a frozen clock refills nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle(HashMap<String, Level>);
 
@@ -65,7 +64,7 @@ struct Level {
 }
 
 impl Throttle {
-    /// Takes one token of `key`'s bucket, if there is one.
+    /// Takes a token from the bucket of `key`, if there is one.
     pub(crate) fn admit(&mut self, key: &str, burst: Option<Burst>, now: OffsetDateTime) -> bool {
         let Some(burst) = burst else { return true };
         let size = f64::from(burst.size);

@@ -8,25 +8,25 @@ use clap::Parser;
 use tableferry_simulator::{DEFAULT_ACCOUNT_ID, Limits, Seed, Settings, Simulator};
 use tracing_subscriber::EnvFilter;
 
-/// A stand-in for the part of AWS that surrounds DynamoDB table exports to S3.
+/// A simulator of the part of AWS that DynamoDB table exports to S3 need.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where DynamoDB and the control interface listen.
+    /// Address of DynamoDB and the control interface.
     #[arg(
         long,
         env = "TABLEFERRY_SIMULATOR_LISTEN",
         default_value = "127.0.0.1:8001"
     )]
     listen: SocketAddr,
-    /// Where S3 listens.
+    /// Address of S3.
     #[arg(
         long,
         env = "TABLEFERRY_SIMULATOR_S3_LISTEN",
         default_value = "127.0.0.1:8002"
     )]
     s3_listen: SocketAddr,
-    /// The folder of S3; buckets are folders in it.
+    /// Folder that holds S3's data; each bucket is a folder in it.
     #[arg(
         long,
         env = "TABLEFERRY_SIMULATOR_DATA_DIR",
@@ -36,22 +36,22 @@ struct Arguments {
     /// Tables, buckets and keys to start with: a JSON file, or `sample`.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_SEED")]
     seed: Option<String>,
-    /// Divides how long exports take; 1 is AWS's pace.
+    /// Divides the duration of exports; 1 is AWS's speed.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_SPEED", default_value_t = 1.0)]
     speed: f64,
     /// The caller's account, unless the access key id is itself an account id.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_ACCOUNT_ID", default_value = DEFAULT_ACCOUNT_ID)]
     account_id: String,
-    /// Serve table ARNs of any account.
+    /// Accept table ARNs of any account.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_ANY_ACCOUNT")]
     any_account: bool,
-    /// Switch quotas and throttles off.
+    /// Disable quotas and throttles.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_NO_LIMITS")]
     no_limits: bool,
-    /// Keeps tables, exports and the clock over a restart.
+    /// File that keeps tables, exports and the clock across restarts.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_STATE_FILE")]
     state_file: Option<PathBuf>,
-    /// Every random choice follows from it.
+    /// Seed of every random choice.
     #[arg(long, env = "TABLEFERRY_SIMULATOR_RANDOM_SEED", default_value_t = 0)]
     random_seed: u64,
 }
@@ -67,7 +67,7 @@ enum Trouble {
         path: String,
         source: std::io::Error,
     },
-    #[error("the seed {path} is not one: {source}")]
+    #[error("the seed {path} is not valid: {source}")]
     SeedForm {
         path: String,
         source: serde_json::Error,

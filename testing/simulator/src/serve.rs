@@ -1,5 +1,5 @@
-//! Serving HTTP/1 on a listener until told to stop. A service may refuse to answer: then its
-//! connection is cut.
+//! Serves HTTP/1 on a listener until stopped. A service can refuse to respond; its connection is
+//! then closed.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,14 +13,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// In an answer's extensions: do not send it, cut the connection.
+/// A response extension: do not send the response, close the connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CutConnection;
 
-/// How long calls under way may take once the simulator stops.
+/// How long calls in progress may take once the simulator stops.
 const LAST_CALLS: Duration = Duration::from_millis(500);
 
-/// Accepts connections until `stop`.
 pub(crate) async fn serve<S, B>(listener: TcpListener, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,

@@ -1,4 +1,4 @@
-//! What a simulator is started with.
+//! The settings of a simulator.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,41 +6,39 @@ use std::path::PathBuf;
 use crate::limits::Limits;
 use crate::seed::Seed;
 
-/// The account that owns what nobody else owns.
+/// The default account.
 pub const DEFAULT_ACCOUNT_ID: &str = "123456789012";
 
-/// Settings of one simulator.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where DynamoDB and the control interface listen; port 0 takes a free one.
+    /// Address of DynamoDB and the control interface; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Where S3 listens; port 0 takes a free one.
+    /// Address of S3; port 0 picks a free one.
     pub s3_listen: SocketAddr,
-    /// The folder of S3: buckets are folders in it.
+    /// The folder with S3's data: each bucket is a folder in it.
     pub data_dir: PathBuf,
-    /// Keeps tables, exports and the clock's offset over a restart.
+    /// The file that keeps tables, exports and the clock's offset across restarts.
     pub state_file: Option<PathBuf>,
     /// Tables, buckets and keys to start with.
     pub seed: Option<Seed>,
-    /// Divides how long exports take. 1 is AWS's pace.
+    /// Divides the duration of exports; 1 is AWS's speed.
     pub speed: f64,
     /// The caller's account, unless the access key id is itself an account id (12 digits).
     pub account_id: String,
-    /// Serves a table ARN of any account instead of denying access to foreign ones.
+    /// Accepts table ARNs of any account instead of denying access to other accounts.
     pub any_account: bool,
-    /// Quotas and throttles.
     pub limits: Limits,
-    /// Every random choice follows from it.
+    /// Seed of every random choice.
     pub random_seed: u64,
-    /// Starts with the clock standing still.
+    /// Starts with a frozen clock.
     pub freeze_clock: bool,
-    /// Data files per export: one per partition of the table, of which AWS gives a table as many as
-    /// its capacity and size ask for, unless a number is set here.
+    /// Data files per export: one per partition of the table. By default the number of partitions
+    /// follows from the table's capacity and size, as at AWS.
     pub partitions: Option<u32>,
 }
 
 impl Settings {
-    /// Defaults: free local ports, nothing kept, AWS's pace and quotas.
+    /// Defaults: free local ports, nothing kept, AWS's speed and quotas.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

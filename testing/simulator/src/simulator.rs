@@ -1,4 +1,4 @@
-//! A running simulator: two listeners and two background tasks over one world.
+//! A running simulator: two listeners and two background tasks that share one world.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,12 +23,12 @@ use crate::serve::{CutConnection, serve};
 use crate::settings::Settings;
 use crate::world::{KeepError, World};
 
-/// The longest a change waits to be kept.
+/// The maximum delay before a change is saved.
 const KEEP_AFTER: Duration = Duration::from_millis(300);
-/// The largest DynamoDB request: a batch of 16 MB, and room.
-const MOST_BODY_BYTES: usize = 32 * 1024 * 1024;
+/// The largest DynamoDB request: a batch of 16 MB plus overhead.
+const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// A simulator that listens. Dropping it stops it; [`Simulator::shutdown`] also waits and keeps its
+/// A running simulator. Dropping it stops it; [`Simulator::shutdown`] also waits and saves its
 /// state.
 pub struct Simulator {
     world: Arc<World>,
@@ -39,21 +39,18 @@ pub struct Simulator {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address could not be listened on.
+    /// The listener could not bind to an address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// What the system said.
         source: io::Error,
     },
     /// The data folder or the state file could not be used.
     #[error("cannot open the data folder or the state file: {0}")]
     Open(String),
-    /// The seed does not fit.
+    /// The seed is invalid.
     #[error(transparent)]
     Seed(#[from] SeedError),
 }
@@ -65,7 +62,7 @@ impl From<KeepError> for StartError {
 }
 
 impl Simulator {
-    /// Starts a simulator; once this returns both listeners answer.
+    /// Starts a simulator. When this returns, both listeners accept requests.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let world = Arc::new(World::new(&settings)?);
         if let Some(seed) = &settings.seed {
@@ -95,31 +92,29 @@ impl Simulator {
         })
     }
 
-    /// Where DynamoDB and the control interface are.
+    /// The URL of DynamoDB and the control interface.
     #[must_use]
     pub fn dynamodb_url(&self) -> String {
         format!("http://{}", self.dynamodb)
     }
 
-    /// Where S3 is; buckets are the first part of the path.
+    /// The URL of S3, for path-style addressing.
     #[must_use]
     pub fn s3_url(&self) -> String {
         format!("http://{}", self.s3)
     }
 
-    /// The folder of S3.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// The control interface.
     #[must_use]
     pub fn control(&self) -> Control {
         Control::new(Arc::clone(&self.world))
     }
 
-    /// Stops listening, lets the last calls end, and keeps the state.
+    /// Stops listening, waits for calls in progress, and saves the state.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         for task in self.tasks.drain(..) {
@@ -145,7 +140,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 async fn serve_dynamodb(world: Arc<World>, listener: TcpListener, stop: CancellationToken) {
     let router: Router = Router::new()
         .route("/", post(dynamodb::answer).get(dynamodb::healthy))
-        .layer(axum::extract::DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
         .merge(control::routes())
         .with_state(world);
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
@@ -171,8 +166,8 @@ async fn serve_s3(world: Arc<World>, listener: TcpListener, stop: CancellationTo
     serve(listener, service, stop).await;
 }
 
-/// Ends exports as they fall due. With a frozen clock there is nothing to wait for but a touch of
-/// the clock.
+/// Ends exports when they become due. While the clock is frozen, it waits for a change of the
+/// clock.
 async fn finish_when_due(world: Arc<World>, stop: CancellationToken) {
     loop {
         let next_due = world.state().next_due();
@@ -208,6 +203,6 @@ async fn keep_changes(world: Arc<World>, stop: CancellationToken) {
 
 fn save(world: &World) {
     if let Err(trouble) = world.save() {
-        tracing::error!(error = %trouble, "the state could not be kept");
+        tracing::error!(error = %trouble, "the state could not be saved");
     }
 }

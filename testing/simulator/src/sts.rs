@@ -1,6 +1,6 @@
-//! STS (query protocol, XML answers): AssumeRole hands out credentials whose access key id is the
-//! role's account, which both listeners take as the caller's account; GetCallerIdentity says which
-//! account that is.
+//! STS (query protocol, XML responses). AssumeRole returns credentials whose access key id is the
+//! role's account, which both listeners use as the caller's account. GetCallerIdentity returns that
+//! account.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +20,12 @@ use crate::faults::Instead;
 use crate::serve::CutConnection;
 use crate::world::World;
 
-/// How long assumed credentials are good for when the call names no DurationSeconds.
+/// How long assumed credentials are valid if the call does not set DurationSeconds.
 const LIFE: Duration = Duration::hours(1);
 
 /// An error: status, code, message.
 type Refusal = (u16, &'static str, String);
 
-/// Answers one form-encoded POST.
 pub(crate) async fn answer(world: &Arc<World>, caller: &Caller, body: &[u8]) -> Response {
     let form = parse(body);
     let operation = form.get("Action").cloned().unwrap_or_default();
@@ -105,8 +104,8 @@ fn assume(
         .get("DurationSeconds")
         .and_then(|seconds| seconds.parse().ok())
         .map(Duration::seconds);
-    // Clients compare the end with their own clock.
-    let ends_at = crate::clock::Clock::wall()
+    // Clients compare the expiry with their own clock.
+    let ends_at = crate::clock::Clock::real_time()
         .saturating_add(asked.unwrap_or(LIFE))
         .format(&Rfc3339)
         .unwrap_or_default();
@@ -131,8 +130,8 @@ fn identity(caller: &Caller) -> String {
     )
 }
 
-/// STS says the same whether the role is missing, its trust policy says no, or the external id is
-/// another.
+/// STS returns the same error whether the role is missing, its trust policy denies the caller, or
+/// the external id is wrong.
 fn denied(form: &BTreeMap<String, String>, caller: &Caller) -> Refusal {
     let role = form.get("RoleArn").map(String::as_str).unwrap_or_default();
     let who = format!("arn:aws:iam::{}:user/caller", caller.account);

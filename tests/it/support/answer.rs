@@ -1,16 +1,15 @@
-//! An HTTP answer, read to its end, with what tests ask of one.
+//! An HTTP response, fully read, with assertions for tests.
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
-    /// Null if the body is no JSON.
+    /// Null if the body is not JSON.
     pub json: Value,
 }
 
@@ -27,14 +26,14 @@ impl Answer {
         }
     }
 
-    /// Fails the test unless the answer has this status.
+    /// Fails the test unless the response has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         self
     }
 
-    /// Fails the test unless the answer is a complete problem document of this type.
+    /// Fails the test unless the response is a complete problem document of this type.
     #[track_caller]
     pub fn expect_problem(self, status: u16, name: &str) -> Self {
         let answer = self.expect(status);
@@ -71,12 +70,11 @@ impl Answer {
         all
     }
 
-    /// A header's text, empty if it is not there.
+    /// A header's text; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// The export's id.
     #[track_caller]
     pub fn id(&self) -> String {
         self.json["id"]

@@ -1,4 +1,4 @@
-//! A whole service on a fresh database and a simulator with a clock that stands still.
+//! A whole service on a fresh database and a simulator with a frozen clock.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,90 +8,95 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tableferry::app::{App, Role};
+use tableferry::auth::Auth;
 use tableferry::auth::oidc::OidcSettings;
 use tableferry::aws::Aws;
-use tableferry::clock::Chance;
-use tableferry::domain::account::AccountRole;
-use tableferry::domain::arn::TableArn;
-use tableferry::domain::backoff::PollBounds;
+use tableferry::clock::Clock;
+use tableferry::domain::aws::account::AccountRole;
+use tableferry::domain::aws::arn::TableArn;
+use tableferry::domain::aws::s3::{S3Bucket, S3Destination};
 use tableferry::domain::duration::CreateTimeout;
-use tableferry::domain::estimate::Prices;
-use tableferry::domain::labels::Labels;
+use tableferry::domain::export::attempt::RetryPolicy;
+use tableferry::domain::export::estimate::Prices;
+use tableferry::domain::export::labels::Labels;
+use tableferry::domain::export::request::{ExportFormat, ExportKind, ExportRequest};
+use tableferry::domain::lifecycle::backoff::PollBounds;
+use tableferry::domain::lifecycle::outcome::Claimed;
 use tableferry::domain::origins::Origins;
-use tableferry::domain::pace::{LaneLimits, PaceLimits};
 use tableferry::domain::public_url::PublicUrl;
-use tableferry::domain::request::{ExportFormat, ExportKind, ExportRequest};
-use tableferry::domain::retry::RetryPolicy;
-use tableferry::domain::s3::{S3Bucket, S3Destination};
-use tableferry::domain::step::Claimed;
+use tableferry::domain::rate::pace::{LaneLimits, PaceLimits};
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
 use tableferry::listener::{Limits, Proxies, TlsFiles};
-use tableferry::settings::{Auth, Retention, Settings};
+use tableferry::request_limits::RequestLimits;
+use tableferry::settings::{
+    AuthSettings, AwsSettings, DatabaseSettings, HttpSettings, Settings, WebhookSettings,
+};
+use tableferry::signals::Signals;
 use tableferry::store::Store;
-use tableferry::store::record::StepQueue;
+use tableferry::store::outcome::OutcomeQueue;
 use tableferry::store::schedule::{Kind, Quota};
 use tableferry::telemetry::TelemetrySettings;
 use tableferry::webhooks::Names;
 use tableferry::webhooks::vault::VaultKey;
-use tableferry::worker::crew;
-use tableferry::worker::delivery_worker::DeliveryWorker;
 use tableferry::worker::export_step::Stepper;
 use tableferry::worker::export_worker::ExportWorker;
 use tableferry::worker::lanes::Lanes;
-use tableferry::worker::verification_worker::VerificationWorker;
-use tableferry::worker::webhook_job_worker::WebhookJobWorker;
+use tableferry::worker::retention::Retention;
+use tableferry::worker::runner;
+use tableferry::workers::Workers;
 use tableferry_simulator::{
     Control, Limits as AwsLimits, Seed, Settings as SimulatorSettings, Simulator,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Folder, TestNames, fresh_database};
+use super::{Answer, Folder, TestNames, migrated_database};
 
-/// A table of the sample with point-in-time recovery on.
+/// A table of the sample with point-in-time recovery enabled.
 pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
-/// A URL where nobody listens.
+/// A URL without a listener.
 pub const NOWHERE: &str = "http://127.0.0.1:1";
 /// A bucket of the sample.
 pub const BUCKET: &str = "tableferry-exports";
 
-/// So far ahead that everything is due.
+/// So far in the future that everything is due.
 pub const FAR_AHEAD: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// Seals secrets in tests.
+/// Encrypts secrets in tests.
 pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// What a test may want otherwise.
+/// What a test can configure.
 pub struct TestOptions {
     pub webhook_secret: Option<&'static str>,
     pub allow_private: bool,
-    /// As the settings of these names; empty means not set.
+    /// The settings with these names; empty means not set.
     pub allow_hosts: &'static str,
     pub ports: &'static str,
     pub names: Arc<dyn Names>,
-    /// The first one seals.
+    /// The first one encrypts.
     pub encryption_keys: &'static [&'static str],
-    /// An earlier app's database: a restart. A fresh one when nothing is said.
+    /// An earlier app's database, for a restart. By default a fresh one.
     pub database_url: Option<String>,
-    /// AWS's real limits and our own paces instead of none.
+    /// AWS's real limits and the service's default paces instead of none.
     pub limits: bool,
     pub longest_poll: Duration,
-    pub most_in_flight: Option<u32>,
-    /// The service finds nobody where S3 should be.
+    pub max_in_flight: Option<u32>,
+    /// S3 is not reachable for the service.
     pub s3_is_away: bool,
-    /// Accounts that are reached through a role, as in the settings.
+    /// Accounts that are accessed through a role, as in the settings.
     pub accounts: &'static str,
-    /// Whether callers must say who they are.
+    /// Whether callers must authenticate.
     pub auth: Auth,
-    /// An issuer whose tokens are taken.
+    /// An issuer whose tokens are accepted.
     pub oidc: Option<OidcSettings>,
     pub rate_limits: PaceLimits,
-    /// What callers may take.
-    pub front: Limits,
-    /// The API by TLS.
+    /// The callers' rate limits.
+    pub connection_limits: Limits,
+    pub request_limits: RequestLimits,
+    /// Serve the API with TLS.
     pub tls: Option<TlsFiles>,
-    /// Where callers reach it, and what stands before it, as in the settings; empty means not set.
+    /// The public URL and the trusted proxies, as in the settings; empty means not set.
     pub public_url: &'static str,
     pub trusted_proxies: &'static str,
     pub proxy_protocol: bool,
@@ -110,7 +115,7 @@ impl Default for TestOptions {
             database_url: None,
             limits: false,
             longest_poll: Duration::from_secs(30),
-            most_in_flight: None,
+            max_in_flight: None,
             s3_is_away: false,
             accounts: "[]",
             auth: Auth::None,
@@ -119,7 +124,8 @@ impl Default for TestOptions {
                 burst: 1e5,
                 rate_per_s: 1e5,
             },
-            front: Limits::default(),
+            connection_limits: Limits::default(),
+            request_limits: RequestLimits::default(),
             tls: None,
             public_url: "",
             trusted_proxies: "",
@@ -129,27 +135,24 @@ impl Default for TestOptions {
     }
 }
 
-/// A running service, its workers in the test's hand.
+/// A running service, whose workers the test steps.
 pub struct TestApp {
     pub url: String,
     pub database_url: String,
     pub pool: PgPool,
-    pub chance: Chance,
+    pub clock: Clock,
     pub aws: Control,
     pub dynamodb_url: String,
     pub s3_url: String,
     pub s3_folder: PathBuf,
-    pub exports: Arc<ExportWorker>,
-    pub deliveries: Arc<DeliveryWorker>,
-    pub webhook_jobs: Arc<WebhookJobWorker>,
-    pub verifications: Arc<VerificationWorker>,
+    pub workers: Workers,
     http: reqwest::Client,
     stop: CancellationToken,
     _simulator: Simulator,
     _folder: Folder,
 }
 
-/// A setting that is set.
+/// A non-empty setting.
 fn set(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
@@ -159,12 +162,12 @@ pub fn create_body() -> Value {
     json!({"table_arn": TABLE, "s3_bucket": BUCKET})
 }
 
-/// A quota for all there is in the lane of the sample.
+/// A quota for everything in the sample's lane.
 pub fn everything() -> [Quota; 3] {
-    [Kind::Start, Kind::Repeat, Kind::Follow].map(|kind| Quota {
+    [Kind::Start, Kind::StartInDoubt, Kind::Poll].map(|kind| Quota {
         lane: "123456789012/us-east-1".to_owned(),
         kind,
-        most: 100,
+        max: 100,
     })
 }
 
@@ -211,7 +214,7 @@ impl TestApp {
         let s3_url = simulator.s3_url();
         let database_url = match options.database_url {
             Some(earlier) => earlier,
-            None => fresh_database().await,
+            None => migrated_database().await,
         };
         let lanes = if options.limits {
             default_lanes()
@@ -219,41 +222,52 @@ impl TestApp {
             unlimited_lanes()
         };
         let settings = Settings {
-            database_url: Some(database_url.clone().into()),
-            direct_database_url: None,
-            listen: ([127, 0, 0, 1], 0).into(),
-            tls: options.tls,
-            public_url: set(options.public_url)
-                .map(|url| PublicUrl::parse(url).unwrap())
-                .unwrap_or_default(),
-            proxies: set(options.trusted_proxies)
-                .map(|list| Proxies::parse(list, options.proxy_protocol).unwrap())
-                .unwrap_or_default(),
-            cors_origins: set(options.cors_origins).map(|list| Origins::parse(list).unwrap()),
-            limits: options.front,
-            auth: options.auth,
-            oidc: options.oidc,
-            rate_limits: options.rate_limits,
-            lanes: LaneLimits {
-                most_in_flight: options.most_in_flight.unwrap_or(lanes.most_in_flight),
-                ..lanes
+            database: DatabaseSettings {
+                url: Some(database_url.clone().into()),
+                direct_url: None,
             },
-            accounts: AccountRole::parse_all(options.accounts).unwrap(),
-            prices: Prices::default(),
+            http: HttpSettings {
+                listen: ([127, 0, 0, 1], 0).into(),
+                tls: options.tls,
+                public_url: set(options.public_url)
+                    .map(|url| PublicUrl::parse(url).unwrap())
+                    .unwrap_or_default(),
+                proxies: set(options.trusted_proxies)
+                    .map(|list| Proxies::parse(list, options.proxy_protocol).unwrap())
+                    .unwrap_or_default(),
+                cors_origins: set(options.cors_origins).map(|list| Origins::parse(list).unwrap()),
+                connection_limits: options.connection_limits,
+                request_limits: options.request_limits,
+            },
+            auth: AuthSettings {
+                mode: options.auth,
+                oidc: options.oidc,
+                rate_limits: options.rate_limits,
+            },
+            aws: AwsSettings {
+                lanes: LaneLimits {
+                    max_in_flight: options.max_in_flight.unwrap_or(lanes.max_in_flight),
+                    ..lanes
+                },
+                accounts: AccountRole::parse_all(options.accounts).unwrap(),
+                prices: Prices::default(),
+                poll: PollBounds {
+                    min: Duration::from_secs(2),
+                    max: options.longest_poll,
+                },
+            },
             retention: Retention::default(),
-            poll: PollBounds {
-                min: Duration::from_secs(2),
-                max: options.longest_poll,
+            webhooks: WebhookSettings {
+                default_secret: options
+                    .webhook_secret
+                    .map(|s| WebhookSecret::parse(s).unwrap()),
+                urls: policy(options.allow_private, options.allow_hosts, options.ports),
+                encryption_keys: options
+                    .encryption_keys
+                    .iter()
+                    .map(|key| VaultKey::parse(key).unwrap())
+                    .collect(),
             },
-            webhook_secret: options
-                .webhook_secret
-                .map(|s| WebhookSecret::parse(s).unwrap()),
-            webhook_urls: policy(options.allow_private, options.allow_hosts, options.ports),
-            encryption_keys: options
-                .encryption_keys
-                .iter()
-                .map(|key| VaultKey::parse(key).unwrap())
-                .collect(),
             telemetry: TelemetrySettings {
                 metrics: true,
                 traces: false,
@@ -261,40 +275,31 @@ impl TestApp {
                 log_format: None,
             },
         };
-        let store = Store::connect_lazily(settings.database_url.as_ref().unwrap(), None).unwrap();
+        let store = Store::connect_lazily(settings.database.url.as_ref().unwrap(), None).unwrap();
         store.migrate().await.unwrap();
         let aws = Aws::at_endpoints(
             &simulator.dynamodb_url(),
             if options.s3_is_away { NOWHERE } else { &s3_url },
         )
         .await;
-        let aws = aws.with_roles(settings.accounts.clone());
+        let aws = aws.with_roles(settings.aws.accounts.clone());
         let app = App::new(&settings, store, aws, options.names).unwrap();
-        let listener = TcpListener::bind(settings.listen).await.unwrap();
+        let listener = TcpListener::bind(settings.http.listen).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (chance, exports, deliveries) = (
-            app.chance.clone(),
-            Arc::clone(&app.exports),
-            Arc::clone(&app.deliveries),
-        );
-        let webhook_jobs = Arc::clone(&app.webhook_jobs);
-        let verifications = Arc::clone(&app.verifications);
+        let (clock, workers) = (app.clock.clone(), app.workers.clone());
         let stop = CancellationToken::new();
-        // The role of an API: the workers are stepped by the test.
+        // The role `api`: the test steps the workers.
         tokio::spawn(app.run(Role::Api, listener, false, stop.clone().cancelled_owned()));
         Self {
             url,
             pool: PgPool::connect(&database_url).await.unwrap(),
             database_url,
-            chance,
+            clock,
             aws: simulator.control(),
             dynamodb_url: simulator.dynamodb_url(),
             s3_url,
             s3_folder: folder.path().join("s3"),
-            exports,
-            deliveries,
-            webhook_jobs,
-            verifications,
+            workers,
             http: client(),
             stop,
             _simulator: simulator,
@@ -302,7 +307,7 @@ impl TestApp {
         }
     }
 
-    /// The same stand-in for AWS, as another process has it.
+    /// The same simulated AWS, as another process has it.
     pub async fn another_aws(&self) -> Aws {
         Aws::at_endpoints(&self.dynamodb_url, &self.s3_url).await
     }
@@ -310,22 +315,20 @@ impl TestApp {
     /// Another worker on the same database and AWS: a second replica.
     pub async fn second_worker(&self) -> ExportWorker {
         let stepper = Stepper {
-            steps: StepQueue::start(self.store()),
+            steps: OutcomeQueue::start(self.store()),
             store: self.store(),
             aws: Arc::new(self.another_aws().await),
-            chance: self.chance.clone(),
-            bounds: self.exports.stepper.bounds,
-            changed: Arc::default(),
-            deliveries: Arc::default(),
+            clock: self.clock.clone(),
+            bounds: self.workers.exports.stepper.bounds,
+            signals: Signals::default(),
         };
         ExportWorker {
             stepper,
             lanes: Lanes::new(unlimited_lanes()),
-            stopping: CancellationToken::new(),
         }
     }
 
-    /// The store on its own, for what no call asks for.
+    /// The store by itself, for what the API does not offer.
     pub fn store(&self) -> Store {
         Store::connect_lazily(&self.database_url.clone().into(), None).unwrap()
     }
@@ -334,23 +337,27 @@ impl TestApp {
     pub async fn claim_everything(&self) -> Vec<Claimed> {
         let claimed = self
             .store()
-            .claim_exports(&everything(), 100, FAR_AHEAD, self.chance.now())
+            .claim_exports(&everything(), 100, FAR_AHEAD, self.clock.now())
             .await
             .unwrap();
         claimed.into_iter().map(|one| one.claimed).collect()
     }
 
-    /// Takes one step of every scheduled export, whether due or not. How many there were.
+    /// Takes one step of every scheduled export, whether due or not. Returns their number.
     pub async fn step_exports(&self) -> usize {
-        crew::step(&*self.exports, FAR_AHEAD).await.unwrap()
+        runner::step(&*self.workers.exports, FAR_AHEAD)
+            .await
+            .unwrap()
     }
 
-    /// Claims and works as a worker does at this moment. How many batches there were.
+    /// Claims and works as a worker does at this moment. Returns the number of batches.
     pub async fn step_due_exports(&self) -> usize {
-        crew::step(&*self.exports, Duration::ZERO).await.unwrap()
+        runner::step(&*self.workers.exports, Duration::ZERO)
+            .await
+            .unwrap()
     }
 
-    /// Time passes for AWS, for the service, and for what the database has scheduled.
+    /// Time passes for AWS, for the service, and for the database's schedule.
     pub async fn pass(&self, by: Duration) {
         self.advance(by).await;
         sqlx::query("UPDATE export_schedule SET due_at = due_at - $1 * interval '1 second'")
@@ -360,29 +367,35 @@ impl TestApp {
             .unwrap();
     }
 
-    /// Makes one attempt of every pending delivery, whether due or not. How many there were.
+    /// Makes one attempt of every pending delivery, whether due or not. Returns their number.
     pub async fn step_deliveries(&self) -> usize {
-        crew::step(&*self.deliveries, FAR_AHEAD).await.unwrap()
+        runner::step(&*self.workers.deliveries, FAR_AHEAD)
+            .await
+            .unwrap()
     }
 
-    /// Works on every webhook job for as long as it can, and gives up what is to be given up. How
-    /// many jobs there were.
+    /// Works on every webhook job for as long as possible, and gives up what must be given up.
+    /// Returns the number of jobs.
     pub async fn step_webhook_jobs(&self) -> usize {
-        crew::step(&*self.webhook_jobs, FAR_AHEAD).await.unwrap()
+        runner::step(&*self.workers.webhook_jobs, FAR_AHEAD)
+            .await
+            .unwrap()
     }
 
     /// Makes one attempt of the deliveries that are due now.
     pub async fn step_due_deliveries(&self) -> usize {
-        crew::step(&*self.deliveries, Duration::ZERO).await.unwrap()
+        runner::step(&*self.workers.deliveries, Duration::ZERO)
+            .await
+            .unwrap()
     }
 
     /// Time passes: for AWS and for the service.
     pub async fn advance(&self, by: Duration) {
-        self.chance.advance(by);
+        self.clock.advance(by);
         self.aws.advance(by).await;
     }
 
-    /// Creates an export and takes it to its end at AWS. Its id.
+    /// Creates an export and runs it to its end at AWS. Returns its id.
     pub async fn export_to_end(&self, body: &Value) -> String {
         let id = self.create(body).await.expect(202).id();
         self.step_exports().await;
@@ -430,7 +443,7 @@ impl TestApp {
         Answer::read(request.send().await.unwrap()).await
     }
 
-    /// How often an operation was called at AWS.
+    /// How many times an AWS operation was called.
     pub fn calls(&self, operation: &str) -> usize {
         self.aws
             .calls()
@@ -444,7 +457,7 @@ impl TestApp {
         sqlx::raw_sql(statement).execute(&self.pool).await.unwrap();
     }
 
-    /// Everything that is stored, to see that nothing was.
+    /// Everything that is stored, to check that nothing was.
     pub async fn stored_exports(&self) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM exports")
             .fetch_one(&self.pool)
@@ -459,9 +472,9 @@ impl Drop for TestApp {
     }
 }
 
-/// What a service has that nobody has set anything for.
+/// The service's defaults.
 pub fn default_lanes() -> LaneLimits {
-    Settings::read([], None).unwrap().lanes
+    Settings::read([], None).unwrap().aws.lanes
 }
 
 fn unlimited_lanes() -> LaneLimits {
@@ -471,8 +484,8 @@ fn unlimited_lanes() -> LaneLimits {
     };
     LaneLimits {
         starts: without,
-        looks: without,
-        most_in_flight: 1_000_000,
+        polls: without,
+        max_in_flight: 1_000_000,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Certificates of an authority of the test's own, and a listener that shows them.
+//! Certificates of a test's own authority, and a listener that uses them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-/// The certificate and key of a service, and the authority that vouches for it, in PEM.
+/// The certificate and key of a service, and the authority that issued it, in PEM.
 pub struct Issued {
     pub cert: String,
     pub key: String,
@@ -27,7 +27,7 @@ pub fn issue() -> Issued {
 pub fn issue_with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
-    // A name of its own: of two authorities of one name, the other's key would be tried.
+    // A unique name: with two authorities of the same name, the other's key would be tried.
     authority.distinguished_name.push(
         rcgen::DnType::CommonName,
         authority_key
@@ -57,7 +57,7 @@ pub fn issue_with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -
 }
 
 impl Issued {
-    /// What a server needs to show it.
+    /// What a server needs to present it.
     pub fn chain(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         (
             vec![CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()],
@@ -66,7 +66,7 @@ impl Issued {
     }
 }
 
-/// A listener on loopback that speaks TLS, for axum.
+/// A TLS listener on loopback, for axum.
 pub struct TlsListener {
     listener: TcpListener,
     acceptor: TlsAcceptor,
@@ -93,7 +93,7 @@ impl axum::serve::Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, from) = self.listener.accept().await.unwrap();
-            // Those who do not trust it hang up.
+            // Clients that do not trust it hang up.
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, from);
             }

@@ -1,11 +1,11 @@
-//! A listener that counts who connects, and says nothing.
+//! A listener that counts connections and sends nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::TcpListener;
 
-/// Counts connections, and closes each at once.
+/// Counts connections, and closes each immediately.
 pub struct Counter {
     pub port: u16,
     count: Arc<AtomicUsize>,

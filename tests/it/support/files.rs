@@ -1,5 +1,5 @@
-//! What is in S3: a table with a known past, and objects that tests read, change and remove behind
-//! the service's back.
+//! The contents of S3: a table with a known history, and objects that tests read, change and remove
+//! without the service's knowledge.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use flate2::write::GzEncoder;
 use md5::Digest as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tableferry::worker::crew;
+use tableferry::signals::Signals;
+use tableferry::worker::runner;
 use tableferry::worker::verification_worker::VerificationWorker;
-use tokio_util::sync::CancellationToken;
 
 use super::{Answer, BUCKET, FAR_AHEAD, TestApp};
 
-/// The ARN of the table that [`TestApp::make_books`] makes.
+/// The ARN of the table that [`TestApp::make_books`] creates.
 const BOOKS: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/Books";
 
 /// A body that exports it.
@@ -27,8 +27,8 @@ pub fn books_body() -> Value {
 }
 
 impl TestApp {
-    /// A table of 40 items, of which one in ten was changed or deleted an hour ago. The items as
-    /// they are now, by key.
+    /// A table of 40 items, of which one in ten was changed or deleted an hour ago. Returns the
+    /// current items by key.
     pub fn make_books(&self) -> Vec<Value> {
         let item = |number: u32, price: &str| {
             json!({
@@ -55,33 +55,29 @@ impl TestApp {
             .collect()
     }
 
-    /// Takes a turn of every verification, due or not. How many there were.
+    /// Takes a turn of every verification, due or not. Returns their number.
     pub async fn step_verifications(&self) -> usize {
-        self.step_verifications_of(&self.verifications).await
+        self.step_verifications_of(&self.workers.verifications)
+            .await
     }
 
     /// The same with another worker.
     pub async fn step_verifications_of(&self, worker: &VerificationWorker) -> usize {
-        crew::step(worker, FAR_AHEAD).await.unwrap()
+        runner::step(worker, FAR_AHEAD).await.unwrap()
     }
 
-    /// A worker of another replica that checks one file a turn.
+    /// A worker of another replica that checks one file per turn.
     pub async fn slow_verifier(&self) -> VerificationWorker {
         let aws = Arc::new(self.another_aws().await);
-        let worker = VerificationWorker::new(
-            self.store(),
-            aws,
-            self.chance.clone(),
-            Arc::default(),
-            CancellationToken::new(),
-        );
+        let worker =
+            VerificationWorker::new(self.store(), aws, self.clock.clone(), Signals::default());
         VerificationWorker {
             turn: Duration::ZERO,
             ..worker
         }
     }
 
-    /// Asks for a verification.
+    /// Requests a verification.
     pub async fn verify(&self, id: &str, deep: bool) -> Answer {
         self.send(
             self.request(Method::POST, &format!("/v1/exports/{id}/verify"))
@@ -90,7 +86,7 @@ impl TestApp {
         .await
     }
 
-    /// Verifies to the end. The export's `verification`.
+    /// Verifies to the end. Returns the export's `verification`.
     pub async fn verified(&self, id: &str, deep: bool) -> Value {
         let begun = self.verify(id, deep).await.expect(202).json;
         assert_eq!(begun["verification"]["status"], "running");
@@ -116,7 +112,7 @@ impl TestApp {
         summary_key.replace("manifest-summary", "manifest-files")
     }
 
-    /// The key of the data file that has the most items.
+    /// The key of the data file with the most items.
     pub async fn fullest_file(&self, id: &str) -> String {
         let lines = self.file_lines(id).await;
         let fullest = lines
@@ -126,8 +122,7 @@ impl TestApp {
         fullest["dataFileS3Key"].as_str().unwrap().to_owned()
     }
 
-    /// Writes a manifest together with the sum that belongs to it, as whoever tampers with one
-    /// would.
+    /// Writes a manifest together with its checksum, as an attacker would.
     pub async fn put_manifest(&self, key: &str, text: &str) {
         self.s3_put(key, text.as_bytes()).await;
         self.s3_put(
@@ -178,8 +173,7 @@ impl TestApp {
         );
     }
 
-    /// Changes an object's bytes without S3's knowing: length and ETag are said to be what they
-    /// were.
+    /// Changes an object's bytes without S3's knowledge: length and ETag are reported as before.
     pub fn rot(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let file = self.s3_folder.join(BUCKET).join(key);
         let mut bytes = std::fs::read(&file).unwrap();

@@ -1,11 +1,11 @@
-//! A folder that goes with the test.
+//! A folder that is removed with the test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-/// Empty at first, gone at the end.
+/// Empty at first, removed at the end.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -24,7 +24,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Left behind in the temp folder at worst.
+        // At worst, files are left in the temp folder.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

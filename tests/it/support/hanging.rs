@@ -1,9 +1,9 @@
-//! A receiver that takes connections and never answers.
+//! A receiver that accepts connections and never answers.
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// It counts the connections it was asked for and keeps all of them open.
+/// It counts its connections and keeps all of them open.
 #[derive(Debug)]
 pub struct HangingReceiver {
     pub url: String,
@@ -25,12 +25,12 @@ impl HangingReceiver {
         Self { url, taken }
     }
 
-    /// How many connections were made to it.
+    /// The number of connections.
     pub fn connections(&self) -> usize {
         *self.taken.borrow()
     }
 
-    /// Waits until so many connections were made to it.
+    /// Waits until this many connections were made to it.
     pub async fn takes(&self, count: usize) {
         self.taken
             .clone()

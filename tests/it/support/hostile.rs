@@ -1,11 +1,11 @@
-//! URLs that try to lead inside.
+//! URLs that try to reach the internal network.
 
 use super::TestNames;
 
-/// Refused by the usual policy: forms, schemes, ports, addresses in every notation, and names that
-/// lead to them ([`inside`]).
+/// Rejected by the default policy: forms, schemes, ports, addresses in every notation, and names
+/// that resolve to them ([`inside`]).
 pub const HOSTILE: &[&str] = &[
-    // No URL, or none of ours.
+    // Not a URL, or not an absolute one.
     "",
     "/hook",
     "//example.com/hook",
@@ -52,7 +52,7 @@ pub const HOSTILE: &[&str] = &[
     "unix:///var/run/docker.sock",
     "data:text/plain,x",
     "javascript:alert(1)",
-    // User information, and what looks like it.
+    // User information, and text that looks like it.
     "https://user@example.com/",
     "https://user:password@example.com/",
     "https://:password@example.com/",
@@ -78,7 +78,7 @@ pub const HOSTILE: &[&str] = &[
     "https://example.com:-443/",
     "https://example.com:443:443/",
     "https://example.com:https/",
-    // IPv4 in every notation; public ones too, since a receiver has a name.
+    // IPv4 in every notation; public ones too, because a receiver must have a name.
     "https://127.0.0.1/",
     "https://127.0.0.1:443/",
     "https://127.0.0.1./",
@@ -141,7 +141,7 @@ pub const HOSTILE: &[&str] = &[
     "https://ip6-localhost/",
     "https://l\u{24de}calhost/",
     "https://loc\u{ad}alhost/",
-    // Names that lead inside.
+    // Names that resolve to internal addresses.
     "https://loopback.example/",
     "https://loopback.example./",
     "https://LOOPBACK.example/",
@@ -155,7 +155,7 @@ pub const HOSTILE: &[&str] = &[
     "https://mixed.example/",
 ];
 
-/// With the names of the table that lead inside.
+/// With the names of the table that resolve to internal addresses.
 pub fn inside(names: TestNames) -> TestNames {
     names
         .with("loopback.example", &[&["127.0.0.1"]])

@@ -1,4 +1,4 @@
-//! An OIDC issuer on loopback: its description, its keys, and tokens signed by them.
+//! An OIDC issuer on loopback: its discovery document, its keys, and tokens signed by them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,12 +24,12 @@ pub struct Issuer {
     task: tokio::task::JoinHandle<()>,
 }
 
-/// What the issuer tells.
+/// The published keys.
 #[derive(Default)]
 struct Told {
     url: Mutex<String>,
     keys: Mutex<Vec<Value>>,
-    /// What it wants to see first, if anything.
+    /// The token that it requires, if any.
     bearer: Mutex<Option<&'static str>>,
     away: AtomicBool,
     asked: AtomicUsize,
@@ -42,7 +42,7 @@ impl Issuer {
         Self::start_on(listener, url)
     }
 
-    /// One whose certificate is vouched for by an authority that nobody knows.
+    /// An issuer whose certificate is from an unknown authority.
     pub async fn start_with_tls(issued: &Issued) -> Self {
         let listener = TlsListener::bind(issued).await;
         let url = format!(
@@ -73,7 +73,7 @@ impl Issuer {
         issuer
     }
 
-    /// Signs with a new key of this id from now on; the old ones are told no more.
+    /// Signs with a new key with this id from now on; the old ones are no longer published.
     pub fn rotate(&self, id: &str) {
         let (id, key) = new_key(id);
         let mut jwk = json!(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap());
@@ -82,12 +82,12 @@ impl Issuer {
         *self.key.lock().unwrap() = (id, key);
     }
 
-    /// Changes the keys that it tells, whatever it signs with.
+    /// Changes the published keys, independent of the signing key.
     pub fn change_keys(&self, change: impl FnOnce(&mut Vec<Value>)) {
         change(&mut self.told.keys.lock().unwrap());
     }
 
-    /// Tells its keys only to those who show this token.
+    /// Returns its keys only to clients that send this token.
     pub fn ask_for(&self, bearer: &'static str) {
         *self.told.bearer.lock().unwrap() = Some(bearer);
     }
@@ -97,12 +97,12 @@ impl Issuer {
         self.told.away.store(away, Ordering::Relaxed);
     }
 
-    /// How often its keys were asked for.
+    /// The number of requests for its keys.
     pub fn asked(&self) -> usize {
         self.told.asked.load(Ordering::Relaxed)
     }
 
-    /// A token with these claims, by the current key.
+    /// A token with these claims, signed by the current key.
     pub fn token(&self, claims: &Value) -> String {
         self.token_with(claims, |_| {})
     }

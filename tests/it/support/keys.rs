@@ -1,4 +1,4 @@
-//! API keys for tests, made as the command line makes them.
+//! API keys for tests, created as the command line creates them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tableferry::domain::caller::scope::{Scope, Scopes};
 
 use super::{Answer, TestApp};
 
-/// A key to be made.
+/// A key to create.
 pub struct NewKey<'a> {
     pub name: &'a str,
     pub scopes: &'a [Scope],
@@ -34,22 +34,22 @@ impl Default for NewKey<'_> {
 }
 
 impl TestApp {
-    /// Makes a key. The key itself.
+    /// Creates a key and returns it.
     pub async fn new_key(&self, new: NewKey<'_>) -> String {
         let texts = |all: &[&str]| {
             all.iter()
                 .map(|text| (*text).to_owned())
                 .collect::<Vec<_>>()
         };
-        let (secret, now) = (self.chance.api_key_secret(), self.chance.now());
+        let (secret, now) = (self.clock.api_key_secret(), self.clock.now());
         let allow = AllowList::parse(&texts(new.tables), &texts(new.buckets)).unwrap();
         let said = NewApiKey {
             name: KeyName::parse(new.name).unwrap(),
-            grant: Grant::new(Scopes::of(new.scopes.iter().copied()), allow).unwrap(),
+            grant: Grant::new(Scopes::from_scopes(new.scopes.iter().copied()), allow).unwrap(),
             rate_per_s: new.rate_per_s,
             expires_at: new.works_for.map(|duration| now.plus(duration)),
         };
-        let key = ApiKey::new(self.chance.ordered_id(), &secret, said, None, now);
+        let key = ApiKey::new(self.clock.ordered_id(), &secret, said, None, now);
         assert!(
             self.store()
                 .add_api_key(&key, &secret.hash())
@@ -59,7 +59,7 @@ impl TestApp {
         secret.expose().to_owned()
     }
 
-    /// Sends a call with these credentials, and a body if it takes one.
+    /// Sends a request with these credentials, and a body if the operation takes one.
     pub async fn call_as(
         &self,
         key: &str,

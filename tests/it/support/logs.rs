@@ -1,4 +1,5 @@
-//! Everything that is logged on the thread of one test, at every level, to see what is not in it.
+//! Captures everything that is logged on the thread of one test, at every level, to check what is
+//! not in it.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -6,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
-/// Keeps what is logged until it is dropped.
+/// Records the log until it is dropped.
 pub struct LogCapture {
     text: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
@@ -22,9 +23,9 @@ impl LogCapture {
             .with_ansi(false)
             .with_writer(move || Lines(Arc::clone(&writer)))
             .finish();
-        // With one subscriber alone, tracing asks the thread that logs a line first whether it is
-        // of interest to anybody, and keeps the answer for all. That may be another test's thread.
-        // With two it asks both of them.
+        // With only one subscriber, tracing asks the subscriber of the first thread that logs a
+        // line whether it is enabled, and caches the result for all threads. That may be another
+        // test's thread. With two subscribers it asks both.
         let second = Dispatch::new(NoSubscriber::default());
         Self {
             text,

@@ -29,7 +29,7 @@ pub use app::{
 };
 pub use certificates::{Issued, TlsListener, issue, issue_with};
 pub use counter::Counter;
-pub use database::fresh_database;
+pub use database::{fresh_database, migrated_database};
 pub use files::{books_body, gunzip, gzip, md5_base64};
 pub use folder::Folder;
 pub use hanging::HangingReceiver;
@@ -51,8 +51,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The time `seconds` ago (ahead, if negative) in RFC 3339, whole seconds.
-#[expect(clippy::disallowed_methods, reason = "tests may look at the clock")]
+/// The time `seconds` ago (in the future if negative) in RFC 3339, whole seconds.
+#[expect(clippy::disallowed_methods, reason = "tests may read the clock")]
 pub fn ago(seconds: i64) -> String {
     let then = OffsetDateTime::now_utc() - time::Duration::seconds(seconds);
     then.replace_nanosecond(0)
@@ -61,10 +61,10 @@ pub fn ago(seconds: i64) -> String {
         .unwrap()
 }
 
-/// How long a test that waits for another process pauses between two looks.
+/// The polling interval of a test that waits for another process.
 pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Looks until it holds; fails the test if it does not within `limit`.
+/// Polls until the condition holds; fails the test if it does not within `limit`.
 pub async fn until(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) {
     let looks = async {
         while !holds().await {

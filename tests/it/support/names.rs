@@ -1,4 +1,4 @@
-//! Names whose addresses the test decides, and may change between two questions.
+//! A DNS resolver whose responses the test decides, and may change between two queries.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -7,10 +7,10 @@ use std::sync::Mutex;
 
 use tableferry::webhooks::{LookUp, Names};
 
-/// An address that looks public; nothing is ever sent there.
+/// An address that looks public; nothing is ever sent to it.
 const PUBLIC: &str = "93.184.216.34";
 
-/// Answers that were planned for some names; every other name is somewhere public.
+/// Planned responses for some names; every other name resolves to a public address.
 #[derive(Debug, Default)]
 pub struct TestNames {
     answers: Mutex<HashMap<&'static str, VecDeque<Vec<IpAddr>>>>,
@@ -18,7 +18,7 @@ pub struct TestNames {
     others: Others,
 }
 
-/// What becomes of names for which nothing was planned.
+/// The response for names without a planned one.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Others {
     #[default]
@@ -28,7 +28,7 @@ enum Others {
 }
 
 impl TestNames {
-    /// Knows only the names that are planned.
+    /// Resolves only the planned names.
     pub fn closed() -> Self {
         Self {
             others: Others::Unknown,
@@ -44,8 +44,8 @@ impl TestNames {
         }
     }
 
-    /// Answers the questions about a name one after the other; the last answer stays. No address:
-    /// the name is not known.
+    /// Answers the queries for a name in this order; the last response is repeated. An empty list:
+    /// the name does not exist.
     pub fn with(self, name: &'static str, answers: &[&[&str]]) -> Self {
         let answers = answers
             .iter()
@@ -54,7 +54,7 @@ impl TestNames {
         self
     }
 
-    /// Every name that was asked for, in order.
+    /// Every name that was queried, in order.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

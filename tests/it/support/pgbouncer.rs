@@ -1,9 +1,9 @@
-//! PgBouncer as a process of the test's own, between the service and the Postgres for tests.
+//! PgBouncer as a process of the test, between the service and the Postgres for tests.
 //!
-//! Its settings are PgBouncer's defaults but for where it listens, what it stands before, and what
-//! a test sets. Which PgBouncer runs: `TABLEFERRY_TEST_PGBOUNCER`, or else Debian's;
-//! `TABLEFERRY_TEST_PGBOUNCER_LIBS` names a folder with the C library and the loader of one that
-//! was made for another release of Debian.
+//! Its settings are PgBouncer's defaults except for its address, its upstream, and what a test
+//! sets. The program is `TABLEFERRY_TEST_PGBOUNCER`, or Debian's; `TABLEFERRY_TEST_PGBOUNCER_LIBS`
+//! names a folder with the C library and the loader for a program that was built for another
+//! release of Debian.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -19,13 +19,13 @@ use url::Url;
 
 use super::{Folder, LOOK_EVERY};
 
-/// Where Debian's package puts it.
+/// Where Debian's package installs it.
 const DEBIAN: &str = "/usr/sbin/pgbouncer";
 
 /// It starts in some milliseconds.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
-/// When a connection to Postgres goes back to the pool.
+/// When a connection to Postgres is returned to the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolMode {
     Session,
@@ -39,7 +39,7 @@ pub struct PgBouncer {
     url: Url,
 }
 
-/// What `SHOW POOLS` says of the one database.
+/// The result of `SHOW POOLS` for the one database.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolUse {
     /// Connections of the service that hold one of Postgres.
@@ -49,7 +49,7 @@ pub struct PoolUse {
 }
 
 impl PgBouncer {
-    /// Starts it before this database. `settings` are lines of its file.
+    /// Starts it in front of this database. `settings` are lines of its file.
     pub async fn start(mode: PoolMode, database_url: &str, settings: &str) -> Self {
         let folder = Folder::new();
         let port = TcpListener::bind("127.0.0.1:0")
@@ -79,14 +79,14 @@ impl PgBouncer {
         self.url.as_str()
     }
 
-    /// Kills it, which breaks every connection off, and starts it again at the same port.
+    /// Kills it, which breaks every connection, and starts it again on the same port.
     pub async fn restart(&mut self) {
         self.child.kill().await.unwrap();
         self.child = spawn(&self.folder);
         self.answers().await;
     }
 
-    /// Who uses how much of the pool at this moment.
+    /// The current use of the pool.
     pub async fn pool_use(&self) -> PoolUse {
         let pools = self.console("SHOW POOLS").await.unwrap();
         let name = self.url.path().trim_start_matches('/');
@@ -94,7 +94,7 @@ impl PgBouncer {
         let pool = pools
             .iter()
             .find(|row| text(row, "database") == name)
-            .expect("somebody has connected before");
+            .expect("a client has connected before");
         let number = |column: &str| text(pool, column).parse().unwrap();
         PoolUse {
             active: number("cl_active"),
@@ -102,7 +102,7 @@ impl PgBouncer {
         }
     }
 
-    /// What it has said, for a test that fails.
+    /// Its log, for a test that fails.
     pub fn log(&self) -> String {
         fs::read_to_string(log(&self.folder)).unwrap_or_default()
     }
@@ -120,7 +120,7 @@ impl PgBouncer {
             .expect("PgBouncer answers");
     }
 
-    /// Asks its admin console, which speaks only the simple protocol and takes no settings.
+    /// Queries its admin console, which supports only the simple protocol and no settings.
     async fn console(&self, question: &'static str) -> sqlx::Result<Vec<PgRow>> {
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
@@ -191,7 +191,7 @@ fn loader(libs: &Path) -> PathBuf {
                 .to_string_lossy()
                 .starts_with("ld-linux")
         })
-        .expect("the loader lies beside the libraries")
+        .expect("the loader is next to the libraries")
 }
 
 fn log(folder: &Folder) -> PathBuf {
@@ -216,7 +216,7 @@ fn spawn(folder: &Folder) -> Child {
         .unwrap_or_else(|error| panic!("{}: {error}; `make test` installs it", program().display()))
 }
 
-/// Its file: the defaults, but for what it cannot do without.
+/// Its configuration file: the defaults, except for what is required.
 fn ini(mode: PoolMode, database: &Url, port: u16, settings: &str) -> String {
     let name = database.path().trim_start_matches('/');
     let (host, real_port) = (database.host_str().unwrap(), database.port().unwrap());
@@ -225,7 +225,7 @@ fn ini(mode: PoolMode, database: &Url, port: u16, settings: &str) -> String {
         PoolMode::Session => "session",
         PoolMode::Transaction => "transaction",
     };
-    // It refuses to run as root, and then becomes this user.
+    // It refuses to run as root, and then switches to this user.
     let as_root =
         fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     let user_line = if as_root { "user = nobody\n" } else { "" };

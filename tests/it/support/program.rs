@@ -14,13 +14,13 @@ use tokio::time::{sleep, timeout};
 use super::{Answer, Folder, LOOK_EVERY, client, client_with};
 use crate::process::{PATIENCE, free_address, tableferry, terminate};
 
-/// So fast that a sample export is done within a second or so.
+/// So fast that a sample export is done within about a second.
 const SPEED: f64 = 2_000.0;
 
-/// One that waits for another's lock may have to wait for several.
+/// A process that waits for another's lock may have to wait for several.
 const MIGRATE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What surrounds processes of the service: one AWS for all of them.
+/// The environment of the service's processes: one AWS for all of them.
 pub struct Outside {
     simulator: Simulator,
     folder: Folder,
@@ -34,7 +34,7 @@ pub struct Program {
     url: String,
 }
 
-/// What a process that has ended said, and its exit status.
+/// The output of a process that has ended, and its exit status.
 #[derive(Debug)]
 pub struct Ended {
     pub status: Option<i32>,
@@ -46,7 +46,7 @@ impl Outside {
         Self::start_at(SPEED).await
     }
 
-    /// Exports take so many times less than AWS takes.
+    /// How many times faster than AWS exports run.
     pub async fn start_at(speed: f64) -> Self {
         let folder = Folder::new();
         let settings = Settings {
@@ -61,8 +61,7 @@ impl Outside {
         }
     }
 
-    /// The settings of a process, but for `more`: nobody is asked who they are, and nothing is
-    /// paced.
+    /// The settings of a process, plus `more`: no authentication, and no paces.
     fn variables<'a>(
         &self,
         address: &'a str,
@@ -153,12 +152,11 @@ impl Program {
         Answer::read(sent.unwrap()).await
     }
 
-    /// Asks it from this address from now on.
+    /// Sends requests from this address from now on.
     pub fn asked_from(&mut self, address: std::net::IpAddr) {
         self.http = client_with(|client| client.local_address(address));
     }
 
-    /// Where it listens.
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
@@ -200,7 +198,7 @@ impl Program {
         })
     }
 
-    /// Stops it by SIGTERM.
+    /// Stops it with SIGTERM.
     pub async fn stop(mut self) {
         terminate(&self.child);
         let status = timeout(PATIENCE, self.child.wait())

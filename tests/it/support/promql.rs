@@ -1,7 +1,5 @@
-//! Which metrics and labels an expression of Prometheus names: as much of its grammar as that
-//! takes.
+//! Which metrics and labels a Prometheus expression names: as much of the grammar as that needs.
 
-/// A part of an expression that names something.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Selector {
     /// A metric and the labels of its matchers.
@@ -30,7 +28,7 @@ pub fn selectors(expression: &str) -> Result<Vec<Selector>, String> {
         if first == '"' {
             rest = after_string(rest)?;
         } else if first.is_ascii_digit() || first == '$' {
-            // A number, a duration such as 5m, a variable of Grafana's.
+            // A number, a duration such as 5m, or a Grafana variable.
             rest = rest[1..]
                 .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.');
         } else if first.is_ascii_alphabetic() || first == '_' {

@@ -1,4 +1,4 @@
-//! A client that says what it likes, byte by byte.
+//! A client that sends arbitrary bytes.
 
 use std::time::Duration;
 
@@ -7,16 +7,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long anything may take that must happen.
+/// The time limit for everything that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A connection.
 pub struct Raw {
     pub stream: TcpStream,
     read: Vec<u8>,
 }
 
-/// An answer whose length is told.
+/// A response with a known length.
 #[derive(Debug)]
 pub struct RawAnswer {
     pub status: u16,
@@ -25,7 +24,7 @@ pub struct RawAnswer {
 }
 
 impl RawAnswer {
-    /// Fails the test unless it is a problem of this type.
+    /// Fails the test unless it is a problem document of this type.
     #[track_caller]
     pub fn expect_problem(&self, status: u16, name: &str) {
         let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
@@ -54,14 +53,14 @@ impl Raw {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Asks for this with GET.
+    /// Sends a GET request for this path.
     pub async fn ask(&mut self, path: &str) -> RawAnswer {
         self.say(&format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"))
             .await;
         self.answer().await
     }
 
-    /// The next answer, up to the length that it tells.
+    /// The next response, up to the length that it states.
     pub async fn answer(&mut self) -> RawAnswer {
         timeout(PATIENCE, self.read_answer())
             .await
@@ -97,7 +96,7 @@ impl Raw {
         }
     }
 
-    /// What still comes until the other end closes. A reset is an end too.
+    /// Everything until the other end closes. A reset counts as an end too.
     pub async fn rest(mut self) -> Vec<u8> {
         let ended = async {
             while self

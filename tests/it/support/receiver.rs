@@ -1,4 +1,4 @@
-//! A webhook receiver that keeps what it hears and answers as it is told.
+//! A webhook receiver that records requests and sends planned responses.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,6 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// One request that was heard.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub headers: HeaderMap,
@@ -29,10 +28,9 @@ impl Received {
     }
 }
 
-/// A status, the value of the header that goes with it, and a body.
+/// A status, the value of the header that belongs to it, and a body.
 type PlannedAnswer = (u16, Option<&'static str>, Vec<u8>);
 
-/// A running receiver.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     pub url: String,
@@ -56,8 +54,8 @@ impl Receiver {
         receiver
     }
 
-    /// Answers the next request so, with a `Location` or `Retry-After` header by status; 204 when
-    /// nothing was said.
+    /// Plans the response to the next request, with a `Location` or `Retry-After` header by status;
+    /// 204 without a plan.
     pub fn answer_next(&self, status: u16, header_value: Option<&'static str>) {
         self.answers
             .lock()
@@ -73,7 +71,7 @@ impl Receiver {
             .push_back((status, None, body.into()));
     }
 
-    /// Waits until it has heard so many.
+    /// Waits until it has received this many.
     pub async fn hears(&self, count: usize) {
         self.count
             .subscribe()

@@ -1,5 +1,5 @@
-//! A TCP relay before a server, whose connections can go silent, as after a firewall dropped the
-//! flow or a host was lost.
+//! A TCP relay in front of a server, whose connections can go silent, as after a firewall dropped
+//! the flow or a host was lost.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A relay before a server.
 pub struct Relay {
     /// The server's URL, through the relay.
     pub url: String,
@@ -18,7 +17,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay before the server of this URL.
+    /// A relay in front of the server at this URL.
     pub async fn before(server_url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut url = url::Url::parse(server_url).unwrap();
@@ -54,8 +53,8 @@ impl Relay {
     }
 }
 
-/// Carries bytes until one end closes or the connection goes silent; then takes them and drops them
-/// until the sender closes.
+/// Forwards bytes until one end closes or the connection goes silent; then discards bytes until the
+/// sender closes.
 async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

@@ -1,5 +1,5 @@
-//! nginx and HAProxy as processes of the test's own, before the service. Their settings are what
-//! Debian ships, but for where they listen, write and lead to.
+//! nginx and HAProxy as processes of the test, in front of the service. Their settings are
+//! Debian's, except for their addresses, paths and upstreams.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -32,7 +32,7 @@ pub struct ReverseProxy {
 }
 
 impl ReverseProxy {
-    /// nginx with nothing said but where to lead: `proxy_pass` to two servers.
+    /// nginx with only the upstream set: `proxy_pass` to two servers.
     pub async fn plain_nginx(servers: [&str; 2]) -> Self {
         let [a, b] = servers;
         let site = format!(
@@ -47,7 +47,7 @@ impl ReverseProxy {
         Self::nginx(&with_addresses(NGINX_SITE, servers)).await
     }
 
-    /// HAProxy with nothing said but where to lead.
+    /// HAProxy with only the upstream set.
     pub async fn plain_haproxy(servers: [&str; 2]) -> Self {
         let [a, b] = servers;
         Self::haproxy(&format!(
@@ -57,7 +57,7 @@ impl ReverseProxy {
         .await
     }
 
-    /// HAProxy with `ops/haproxy/tableferry.cfg`, and this at the end of its lines of servers.
+    /// HAProxy with `ops/haproxy/tableferry.cfg`, and this appended to its server lines.
     pub async fn our_haproxy(servers: [&str; 2], option: &str) -> Self {
         let part = with_addresses(HAPROXY_PART, servers);
         let is_server = |line: &str| line.trim_start().starts_with("server ");
@@ -91,7 +91,7 @@ impl ReverseProxy {
                 &temporary_folders(folder.path()),
             )
             .replace("/etc/nginx/sites-enabled/*", &site_file.to_string_lossy());
-        // One process, which goes when it is killed.
+        // A single process, which ends when it is killed.
         fs::write(
             folder.path().join("nginx.conf"),
             format!("daemon off;\nmaster_process off;\n{shipped}"),
@@ -108,7 +108,7 @@ impl ReverseProxy {
         Self::spawn(command, folder, address).await
     }
 
-    /// Debian's `haproxy.cfg` with this at its end.
+    /// Debian's `haproxy.cfg` with this appended.
     async fn haproxy(part: &str) -> Self {
         let (folder, address) = (Folder::new(), free_address());
         let shipped = read("/etc/haproxy/haproxy.cfg");
@@ -116,7 +116,7 @@ impl ReverseProxy {
             .split_once("\ndefaults")
             .expect("Debian's file has defaults");
         let part = with_listen(part, "bind :80", &format!("bind {address}"));
-        // Its own user, folder and socket are for the one of the whole machine.
+        // Its own user, folder and socket are for the machine-wide instance.
         fs::write(
             folder.path().join("haproxy.cfg"),
             format!("global\n    log stdout format raw local0\ndefaults{defaults}\n{part}"),
@@ -157,7 +157,7 @@ impl ReverseProxy {
         this
     }
 
-    /// What it has said, for a test that fails.
+    /// Its log, for a test that fails.
     pub fn said(&self) -> String {
         ["said", "error.log", "access.log"]
             .map(|name| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default())
@@ -195,7 +195,7 @@ fn with_listen(settings: &str, shipped: &str, own: &str) -> String {
     settings.replacen(shipped, own, 1)
 }
 
-/// Where nginx keeps bodies, which is a folder of the whole machine's otherwise.
+/// Where nginx buffers bodies; by default a machine-wide folder.
 fn temporary_folders(folder: &Path) -> String {
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     kinds

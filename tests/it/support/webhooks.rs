@@ -1,18 +1,17 @@
-//! What tests of webhooks ask of a service again and again.
+//! Helpers that many webhook tests use.
 
 use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tableferry::progress::WorkerProgress;
-use tableferry::worker::crew::{self, Work};
-use tokio::sync::Notify;
+use tableferry::signals::Signals;
+use tableferry::worker::runner::{self, Worker};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::{Answer, TestApp};
 
-/// What is known of an endpoint when it was made.
+/// A created endpoint.
 #[derive(Debug, Clone)]
 pub struct NewEndpoint {
     pub id: String,
@@ -21,22 +20,22 @@ pub struct NewEndpoint {
     pub path: String,
 }
 
-/// A worker's real loop; it ends with this, whatever is in hand.
+/// A worker's real loop; it ends when this is dropped, even with attempts in flight.
 #[derive(Debug)]
 pub struct Running(JoinHandle<()>);
 
 impl Running {
-    pub fn start<W: Work>(work: &Arc<W>, wake: &Arc<Notify>) -> Self {
-        Self(tokio::spawn(crew::run(
-            Arc::clone(work),
+    pub fn start<W: Worker>(worker: &Arc<W>, signals: &Signals) -> Self {
+        Self(tokio::spawn(runner::run(
+            Arc::clone(worker),
+            signals.clone(),
             WorkerProgress::default(),
-            Arc::clone(wake),
-            CancellationToken::new(),
         )))
     }
 
     pub fn deliveries(app: &TestApp) -> Self {
-        Self::start(&app.deliveries, &app.deliveries.due)
+        let worker = &app.workers.deliveries;
+        Self::start(worker, &worker.signals)
     }
 }
 
@@ -47,7 +46,7 @@ impl Drop for Running {
 }
 
 impl TestApp {
-    /// An endpoint that hears of everything.
+    /// An endpoint that gets every event.
     pub async fn endpoint_at(&self, url: &str) -> NewEndpoint {
         self.endpoint_of(&json!({ "url": url })).await
     }
@@ -71,7 +70,7 @@ impl TestApp {
             .await
     }
 
-    /// Asks for a ping. The delivery's id.
+    /// Requests a ping. Returns the delivery's id.
     pub async fn ping(&self, endpoint: &NewEndpoint) -> String {
         self.send(self.request(Method::POST, &format!("{}/ping", endpoint.path)))
             .await
@@ -79,7 +78,7 @@ impl TestApp {
             .id()
     }
 
-    /// One page of a log of deliveries.
+    /// One page of a delivery log.
     pub async fn deliveries_in(&self, path: &str) -> Vec<Value> {
         self.get(path).await.expect(200).json["deliveries"]
             .as_array()

@@ -1,12 +1,12 @@
-//! `tableferry completions`: what a shell needs to complete command lines.
+//! `tableferry completions`.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-/// Print completions for a shell
+/// Print shell completions
 ///
-/// bash: source <(tableferry completions bash). zsh: a file _tableferry in a folder of $fpath.
-/// fish: a file ~/.config/fish/completions/tableferry.fish
+/// bash: source <(tableferry completions bash). zsh: save as _tableferry in a folder of $fpath.
+/// fish: save as ~/.config/fish/completions/tableferry.fish
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell
@@ -15,10 +15,6 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Writes the completions of this command line.
-    ///
-    /// # Errors
-    /// Standard output cannot be written to.
     pub fn run(self, mut command: Command) -> std::io::Result<()> {
         // Into memory first: the generator panics when its writer fails.
         let mut script = Vec::new();

@@ -14,32 +14,31 @@ use crate::session::Session;
 use crate::wait;
 use crate::wire;
 
-/// What to ask for, and whether to wait for it.
 #[derive(Debug, Args)]
 pub struct Create {
     #[command(flatten)]
     request: RequestArgs,
-    /// The request's key: the same key with the same request is the same export, however often it
-    /// is sent. Made up unless given
+    /// Idempotency key: repeating a request with the same key returns the same export [default:
+    /// a new key]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Check with AWS first; if a check fails nothing is stored
+    /// Check the request with AWS first; if a check fails, no export is created
     #[arg(long)]
     preflight: bool,
-    /// Wait for its end; the exit status says how it ended
+    /// Wait until the export ends; the exit status says how it ended
     #[arg(long)]
     wait: bool,
-    /// Give up waiting after so long, such as 90s or 2h; the export goes on
+    /// Stop waiting after this time, for example 90s or 2h; the export continues
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
     wait_timeout: Option<Duration>,
 }
 
 impl Create {
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
-        // Made once, so that a repetition of this call is the same request.
+        // Chosen once, so that repetitions of this call have the same key.
         let key = self
             .idempotency_key
-            .unwrap_or_else(|| session.chance.ordered_id().to_string());
+            .unwrap_or_else(|| session.clock.ordered_id().to_string());
         let mut call = session
             .service
             .post(&["v1", "exports"])
@@ -51,7 +50,7 @@ impl Create {
         }
         let answer = session.service.send(call).await.map_err(|error| match error {
             ClientError::Unreachable { server, why, advice } => {
-                let advice = format!("{advice}\nShould the request have arrived, --idempotency-key {key} with the same request finds it.");
+                let advice = format!("{advice}\nThe request may have arrived: to get its export, repeat the command with --idempotency-key {key}.");
                 ClientError::Unreachable { server, why, advice }
             }
             other => other,
@@ -59,13 +58,13 @@ impl Create {
         if answer.headers.contains_key("idempotent-replayed") {
             session
                 .screen
-                .note("The service knew this request by its idempotency key; this is its export.");
+                .note("This idempotency key was used before; this is the export of that request.");
         }
         if !self.wait {
             let export = show_made(session, &answer)?;
             if !session.screen.json {
                 session.screen.note(&format!(
-                    "\nWait for its end:  tableferry export wait {}",
+                    "\nTo wait until it ends:  tableferry export wait {}",
                     export.id
                 ));
             }
@@ -75,7 +74,7 @@ impl Create {
         if !session.screen.json {
             session
                 .screen
-                .note(&format!("Asked for export {}", export.id));
+                .note(&format!("Created export {}", export.id));
         }
         wait::wait_and_show(session, &export.id, self.wait_timeout).await
     }

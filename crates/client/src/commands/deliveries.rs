@@ -1,4 +1,4 @@
-//! What was sent to webhook endpoints, and sending again.
+//! Webhook deliveries, and the jobs that send them again.
 
 use clap::{ArgGroup, Args};
 use serde_json::json;
@@ -16,38 +16,36 @@ use crate::wire::{self, Attempt};
 use crate::words::{ago, clean, count, one_line, time};
 use tableferry_domain::timestamp::Timestamp;
 
-/// Which deliveries.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("whose").required(true).args(["id", "export"]))]
 pub struct Deliveries {
-    /// The endpoint's id
+    /// The endpoint's ID
     id: Option<Uuid>,
-    /// Those of this export, its callback's included
+    /// List the deliveries of this export, including its callback's
     #[arg(long, value_name = "ID")]
     export: Option<Uuid>,
-    /// PENDING, DELIVERED, EXHAUSTED or ABANDONED
+    /// Only deliveries with this status: PENDING, DELIVERED, EXHAUSTED or ABANDONED
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
-    /// Of this type of event, such as export.completed
+    /// Only deliveries of this event type, for example export.completed
     #[arg(long, value_name = "TYPE")]
     event_type: Option<String>,
     #[command(flatten)]
     how_much: HowMuch,
 }
 
-/// A delivery.
 #[derive(Debug, Args)]
 pub struct Delivery {
-    /// The delivery's id, msg_…: the receiver's webhook-id
+    /// The delivery's ID (msg_…); receivers see it as webhook-id
     id: String,
 }
 
-/// From when on.
 #[derive(Debug, Args)]
 pub struct Since {
-    /// The endpoint's id
+    /// The endpoint's ID
     id: Uuid,
-    /// From this time on: a time such as 2026-04-02T11:30:13Z, or how long ago, such as 6h
+    /// The start: a time, for example 2026-04-02T11:30:13Z, or a duration before now, for example
+    /// 6h
     #[arg(long, value_name = "TIME")]
     since: String,
 }
@@ -85,11 +83,11 @@ impl Deliveries {
             column("STATUS"),
             column("EVENT"),
             column("CREATED").rank(2),
-            column("TRIES").right().rank(3),
-            column("LAST").rank(1),
+            column("ATTEMPTS").right().rank(3),
+            column("LAST RESULT").rank(1),
             column("URL").rank(4),
         ];
-        let now = session.chance.now();
+        let now = session.clock.now();
         let row = |delivery: &wire::Delivery| {
             vec![
                 one_line(&delivery.id).into(),
@@ -145,7 +143,7 @@ impl Since {
     /// `recover` or `replay-missing`.
     pub(super) async fn run(self, session: &Session, what: &str) -> Result<Outcome, ClientError> {
         let since = match duration(&self.since) {
-            Ok(ago) => session.chance.now().minus(ago).to_string(),
+            Ok(ago) => session.clock.now().minus(ago).to_string(),
             Err(_) => self.since,
         };
         let call = session
@@ -156,7 +154,6 @@ impl Since {
     }
 }
 
-/// `tableferry webhook ping`.
 pub(super) async fn ping(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
     show(
         session,
@@ -172,7 +169,6 @@ pub(super) async fn ping(session: &Session, id: Uuid) -> Result<Outcome, ClientE
     Ok(Outcome::Done)
 }
 
-/// `tableferry webhook job`.
 pub(super) async fn job(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
     show_job(
         session,
@@ -243,18 +239,18 @@ fn show_job(session: &Session, answer: &Answer) -> Result<Outcome, ClientError> 
         ),
         ("Since", Some(time(&job.since))),
         (
-            "Done up to",
+            "Covered until",
             job.covered_until
                 .as_deref()
                 .filter(|at| Timestamp::parse(at).is_ok())
                 .map(time),
         ),
-        ("Looked at", Some(count(job.examined))),
-        ("To be sent", Some(count(job.queued))),
+        ("Examined", Some(count(job.examined))),
+        ("Queued", Some(count(job.queued))),
     ])?;
     if job.status == "RUNNING" {
         session.screen.note(&format!(
-            "\nHow far it is:  tableferry webhook job {}",
+            "\nTo see its progress:  tableferry webhook job {}",
             clean(&job.id)
         ));
     }
@@ -265,6 +261,6 @@ fn in_words(attempt: &Attempt) -> String {
     match (attempt.status_code, &attempt.error) {
         (Some(code), _) => code.to_string(),
         (None, Some(error)) => one_line(error),
-        (None, None) => "no answer".to_owned(),
+        (None, None) => "no response".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! One export for people.
+//! Shows one export in readable form.
 
 use uuid::Uuid;
 
@@ -12,24 +12,22 @@ use crate::wire::{Export, Verification};
 use crate::words::{ago, between, clean, count, counted, dollars, size, span, time};
 use tableferry_domain::timestamp::Timestamp;
 
-/// `tableferry export get`.
 pub(super) async fn get(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
-    let (answer, export) = wait::look(session, &id.to_string()).await?;
+    let (answer, export) = wait::fetch(session, &id.to_string()).await?;
     show(session, &answer, &export)?;
     Ok(Outcome::Done)
 }
 
-/// Shows an export.
 pub(super) fn show(session: &Session, answer: &Answer, export: &Export) -> Result<(), ClientError> {
     if session.screen.json {
         return Ok(session.screen.json(&answer.text)?);
     }
     Ok(session
         .screen
-        .fields(&fields(export, session.chance.now()))?)
+        .fields(&fields(export, session.clock.now()))?)
 }
 
-/// Shows an export that was made just now; with `--quiet` only its id.
+/// Shows an export that was just created; with `--quiet` only its ID.
 pub(super) fn show_made(session: &Session, answer: &Answer) -> Result<Export, ClientError> {
     let export: Export = answer.read()?;
     if session.screen.quiet && !session.screen.json {
@@ -61,7 +59,7 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
             let to = window
                 .export_to_time
                 .as_deref()
-                .map_or_else(|| "when AWS starts it".to_owned(), time);
+                .map_or_else(|| "the time when AWS starts it".to_owned(), time);
             let view = window
                 .export_view_type
                 .as_deref()
@@ -116,7 +114,7 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
         ("Bucket owner", text(&export.s3_bucket_owner)),
         ("Encryption", encryption(export)),
         (
-            "Time-out",
+            "Timeout",
             export
                 .timeouts
                 .as_ref()
@@ -156,10 +154,10 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
     ]
 }
 
-/// The time-out that is not worth a line.
+/// Not shown.
 const DEFAULT_TIMEOUT: &str = "60m";
 
-/// Encryption by a key of KMS; S3's own keys are the default.
+/// `None` for the default, S3's own keys.
 fn encryption(export: &Export) -> Option<String> {
     let algorithm = export
         .s3_sse_algorithm
@@ -172,13 +170,12 @@ fn encryption(export: &Export) -> Option<String> {
     Some(format!("{}, {}", clean(algorithm), clean(key)))
 }
 
-/// Which of how many attempts it is, if there may be more than one.
+/// `None` if there can be only one attempt.
 fn attempt(export: &Export) -> Option<String> {
-    let (attempt, most) = (export.attempt?, export.retry.as_ref()?.max_attempts);
-    (most > 1).then(|| format!("{attempt} of at most {most}"))
+    let (attempt, max) = (export.attempt?, export.retry.as_ref()?.max_attempts);
+    (max > 1).then(|| format!("{attempt} of at most {max}"))
 }
 
-/// Who made it, if that is known.
 fn by(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!(" by {}", clean(name)))
 }
@@ -202,9 +199,9 @@ fn estimate(export: &Export, now: Timestamp) -> Option<String> {
         format!("about {} left", span(left))
     };
     let basis = match estimate.basis.as_str() {
-        "past_exports_of_this_table" => "by past exports of this table",
-        "similar_size" => "by exports of a similar size",
-        _ => "by what AWS usually takes",
+        "past_exports_of_this_table" => "based on past exports of this table",
+        "similar_size" => "based on exports of a similar size",
+        _ => "based on how long AWS usually takes",
     };
     let bill = estimate
         .size_in_bytes
@@ -217,8 +214,7 @@ fn estimate(export: &Export, now: Timestamp) -> Option<String> {
     Some(format!("{when}, {basis}{bill}{cost}"))
 }
 
-/// How far a verification has come.
-fn far(verification: &Verification) -> String {
+fn verification_progress(verification: &Verification) -> String {
     let running = verification.status == "running";
     let checked = count(verification.files_checked);
     let files = match verification.files_total {
@@ -229,17 +225,17 @@ fn far(verification: &Verification) -> String {
     let items = counted(verification.items_counted, "item");
     match (verification.deep, running) {
         (false, _) => files,
-        (true, true) => format!("{files}, reading every byte, {items} so far"),
-        (true, false) => format!("{files}, every byte read, {items}"),
+        (true, true) => format!("{files}, reading all data, {items} so far"),
+        (true, false) => format!("{files}, all data read, {items}"),
     }
 }
 
-/// How a verification stands, in a line, and what it found below.
+/// The verification's status on one line, then one line per problem.
 pub(super) fn verification(verification: &Verification) -> String {
     let mut text = format!(
         "{} ({})",
         status_style(&verification.status).apply_to(clean(&verification.status)),
-        far(verification)
+        verification_progress(verification)
     );
     for finding in &verification.problems {
         text += &format!("\n{}: {}", clean(&finding.key), clean(&finding.detail));

@@ -12,29 +12,27 @@ use crate::table::{Table, column};
 use crate::wire::{Discovered, DiscoveredExport};
 use crate::words::{clean, counted, one_line};
 
-/// Where to look, and what to adopt.
 #[derive(Debug, Args)]
 pub struct Discover {
-    /// The table whose exports are listed
+    /// List the exports of this table
     #[arg(long, value_name = "ARN", required_unless_present = "account_id", conflicts_with_all = ["account_id", "region"])]
     table_arn: Option<String>,
-    /// The account whose exports are listed, those of deleted tables too
+    /// List the exports of this account, including those of deleted tables
     #[arg(long, value_name = "ACCOUNT", requires = "region")]
     account_id: Option<String>,
-    /// The region whose exports are listed
+    /// The region of the account's exports
     #[arg(long, value_name = "REGION", requires = "account_id")]
     region: Option<String>,
-    /// Adopt all that are not known yet
+    /// Adopt all listed exports that the service does not track yet
     #[arg(long, conflicts_with = "adopt_arns")]
     adopt: bool,
     /// Adopt this export; may be repeated
     #[arg(long = "adopt-arn", value_name = "ARN")]
     adopt_arns: Vec<String>,
-    /// Go on where an answer before ended
+    /// Continue after an earlier page
     #[arg(long, value_name = "TOKEN")]
     page_token: Option<String>,
-    /// Go on until everything is listed; one answer has at most 1,000. With --json, one answer a
-    /// line
+    /// List all pages; a page has at most 1,000 exports. With --json, prints one page per line
     #[arg(long)]
     all: bool,
 }
@@ -45,7 +43,7 @@ impl Discover {
         let mut table = Table::new(&[
             column("STATUS"),
             column("TYPE").rank(1),
-            column("KNOWN AS"),
+            column("TRACKED AS"),
             column("ARN"),
         ])
         .whole();
@@ -101,12 +99,12 @@ impl Discover {
             };
             if !self.all {
                 screen.note(&format!(
-                    "There is more: --all, or --page-token {}",
+                    "There are more exports: use --all, or --page-token {}",
                     clean(&next)
                 ));
                 return Ok(Outcome::Done);
             }
-            // What was named was adopted, or not, by the first call.
+            // The first call has adopted the named exports, or reported why not.
             self.adopt_arns.clear();
             self.page_token = Some(next);
         }

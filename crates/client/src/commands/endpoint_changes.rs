@@ -1,4 +1,4 @@
-//! Making and changing webhook endpoints.
+//! `tableferry webhook create`, `update` and `rotate-secret`.
 
 use std::path::PathBuf;
 
@@ -13,68 +13,66 @@ use crate::error::ClientError;
 use crate::exit::Outcome;
 use crate::session::Session;
 
-/// What an endpoint is.
 #[derive(Debug, Args)]
 pub struct EndpointArgs {
-    /// What it is for
+    /// What the endpoint is for
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// A type of event that it hears of, such as export.completed; may be repeated. All unless said
+    /// Send only events of this type, for example export.completed; may be repeated. A new endpoint
+    /// gets all types by default
     #[arg(long = "event-type", value_name = "TYPE")]
     event_types: Vec<String>,
-    /// It hears only of exports with this label; may be repeated
+    /// Send only events of exports with this label; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     labels: Vec<(String, String)>,
-    /// A header of its own, such as 'X-Team: orders'; may be repeated. For secrets use --from-file
+    /// An additional header, for example 'X-Team: orders'; may be repeated. For secrets use
+    /// --from-file
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// A file that holds it as JSON, with the API's names; - is standard input. Flags go before
-    /// what it says
+    /// Read the endpoint from a JSON file with the API's field names; - is standard input. Options
+    /// override the file
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
 }
 
-/// A new endpoint.
 #[derive(Debug, Args)]
 pub struct CreateEndpoint {
-    /// Where it is
+    /// The URL that receives the webhooks
     #[arg(long, value_name = "URL", required_unless_present = "from_file")]
     url: Option<String>,
     #[command(flatten)]
     endpoint: EndpointArgs,
-    /// Send nothing to it for now
+    /// Create it disabled: nothing is sent to it
     #[arg(long)]
     disabled: bool,
 }
 
-/// A changed endpoint.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("state").args(["enable", "disable"]))]
 pub struct UpdateEndpoint {
-    /// The endpoint's id
+    /// The endpoint's ID
     id: Uuid,
-    /// Where it is now
+    /// The new URL
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
     endpoint: EndpointArgs,
-    /// Begin to send to it again, whatever stopped it
+    /// Enable it again, whatever disabled it
     #[arg(long)]
     enable: bool,
-    /// Send nothing to it
+    /// Disable it: nothing is sent to it
     #[arg(long)]
     disable: bool,
-    /// Take back description, event-types, labels or headers; may be repeated
+    /// Remove the description, event-types, labels or headers; may be repeated
     #[arg(long = "clear", value_name = "WHAT", value_parser = ["description", "event-types", "labels", "headers"])]
     clear: Vec<String>,
 }
 
-/// A new secret.
 #[derive(Debug, Args)]
 pub struct Rotate {
-    /// The endpoint's id
+    /// The endpoint's ID
     id: Uuid,
-    /// How long the old secrets sign along, such as 24h (the default); 0s ends them at once
+    /// How long the old secrets still sign too; 0s stops them at once [default: 24h]
     #[arg(long, value_name = "DURATION")]
     overlap: Option<String>,
 }
@@ -104,7 +102,7 @@ impl EndpointArgs {
 }
 
 impl CreateEndpoint {
-    /// Not sent twice: each time is another endpoint.
+    /// Not repeated: each request creates another endpoint.
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let mut body = self.endpoint.body(&self.url)?;
         if self.disabled {
@@ -130,7 +128,7 @@ impl UpdateEndpoint {
         }
         if body.is_empty() {
             return Err(ClientError::Usage(
-                "nothing to change was named; --help says what can be".to_owned(),
+                "no change was given; see --help".to_owned(),
             ));
         }
         let call = session.service.call(
@@ -149,7 +147,7 @@ impl UpdateEndpoint {
 }
 
 impl Rotate {
-    /// Not sent twice: each time is another secret.
+    /// Not repeated: each request creates another secret.
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let mut body = Map::new();
         set_texts(&mut body, &[("overlap", &self.overlap)]);

@@ -1,4 +1,4 @@
-//! Webhook endpoints for people: list, get, delete.
+//! `tableferry webhook list`, `get` and `delete`.
 
 use reqwest::Method;
 use uuid::Uuid;
@@ -13,7 +13,6 @@ use crate::table::{Table, column};
 use crate::wire::Endpoint;
 use crate::words::{ago, clean, one_line, time};
 
-/// `tableferry webhook list`.
 pub(super) async fn list(session: &Session, how_much: HowMuch) -> Result<Outcome, ClientError> {
     let columns = [
         column("ID"),
@@ -22,7 +21,7 @@ pub(super) async fn list(session: &Session, how_much: HowMuch) -> Result<Outcome
         column("EVENTS").rank(2),
         column("CREATED").rank(1),
     ];
-    let now = session.chance.now();
+    let now = session.clock.now();
     let row = |endpoint: &Endpoint| {
         vec![
             one_line(&endpoint.id).into(),
@@ -45,7 +44,6 @@ pub(super) async fn list(session: &Session, how_much: HowMuch) -> Result<Outcome
     Ok(Outcome::Done)
 }
 
-/// `tableferry webhook get`.
 pub(super) async fn get(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
     let answer = session
         .service
@@ -59,7 +57,6 @@ pub(super) async fn get(session: &Session, id: Uuid) -> Result<Outcome, ClientEr
     Ok(Outcome::Done)
 }
 
-/// `tableferry webhook delete`.
 pub(super) async fn delete(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
     session
         .service
@@ -68,11 +65,11 @@ pub(super) async fn delete(session: &Session, id: Uuid) -> Result<Outcome, Clien
             &["v1", "webhook-endpoints", &id.to_string()],
         ))
         .await?;
-    session.screen.note(&format!("Forgot {id}."));
+    session.screen.note(&format!("Deleted endpoint {id}."));
     Ok(Outcome::Done)
 }
 
-/// Shows an endpoint; its secret too, if it is a new one.
+/// Shows an endpoint, and its secret if that is new.
 pub(super) fn show(session: &Session, answer: &Answer) -> Result<(), ClientError> {
     if session.screen.json {
         return Ok(session.screen.json(&answer.text)?);
@@ -103,7 +100,7 @@ pub(super) fn show(session: &Session, answer: &Answer) -> Result<(), ClientError
                     .to_string(),
             ),
         ),
-        ("Because", text(&endpoint.disabled_reason)),
+        ("Reason", text(&endpoint.disabled_reason)),
         ("Failing since", endpoint.failing_since.as_deref().map(time)),
         ("Description", text(&endpoint.description)),
         ("Events", Some(events(&endpoint))),
@@ -115,7 +112,7 @@ pub(super) fn show(session: &Session, answer: &Answer) -> Result<(), ClientError
     if endpoint.secret.is_some() {
         session
             .screen
-            .note("\nKeep the secret now: it is not shown again.");
+            .note("\nStore the secret now: it will not be shown again.");
     }
     Ok(())
 }

@@ -12,12 +12,11 @@ use crate::wait::{self, Seen, read_stream};
 use crate::wire::{Event, EventList};
 use crate::words::{clean, one_line, time};
 
-/// Whose history.
 #[derive(Debug, Args)]
 pub struct Events {
-    /// The export's id
+    /// The export's ID
     id: Uuid,
-    /// Go on with what happens, until the export has ended. With --json, one event a line
+    /// Print new events until the export ends. With --json, prints one event per line
     #[arg(long)]
     follow: bool,
 }
@@ -63,7 +62,7 @@ impl Events {
         let mut seen = Seen::default();
         loop {
             let mut written = Ok(());
-            let tell = |event: &Event, raw: &str| {
+            let show = |event: &Event, raw: &str| {
                 let kind = format!("{:<18}", clean(&event.kind));
                 let kind = status_style(&event.export_status).apply_to(kind);
                 let line = format!(
@@ -74,12 +73,12 @@ impl Events {
                 written = screen.line(if screen.json { raw } else { &line });
                 written.is_ok()
             };
-            read_stream(session, &id, &mut seen, tell, None).await?;
+            read_stream(session, &id, &mut seen, show, None).await?;
             written?;
-            if wait::has_ended(&wait::look(session, &id).await?.1) {
+            if wait::has_ended(&wait::fetch(session, &id).await?.1) {
                 return Ok(Outcome::Done);
             }
-            tokio::time::sleep(wait::PAUSE).await;
+            tokio::time::sleep(wait::RECONNECT_AFTER).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `tableferry export …`: which command does what.
+//! `tableferry export …`: its commands.
 
 use std::time::Duration;
 
@@ -21,66 +21,66 @@ use crate::exit::{EXIT_STATUSES, Outcome};
 use crate::session::Session;
 use crate::wait;
 
-/// Exports.
 #[derive(Debug, Subcommand)]
 pub enum Export {
-    /// Ask for an export
+    /// Create an export
     #[command(after_long_help = EXIT_STATUSES)]
     Create(Box<Create>),
-    /// Check a request with AWS without asking for the export; exit status 10 if a check failed
+    /// Check a request with AWS without creating the export; exit status 10 if a check fails
     Preflight(Box<Preflight>),
     /// Show an export
     Get(One),
     /// List exports, newest first
     List(List),
-    /// Wait for the end of an export; the exit status says how it ended
+    /// Wait until an export ends; the exit status says how it ended
     #[command(after_long_help = EXIT_STATUSES)]
     Wait(Wait),
-    /// Show an export's history, or follow it
+    /// Show an export's events, or follow them
     Events(Events),
-    /// Cancel an export that AWS has not been asked to start
+    /// Cancel an export that has not been sent to AWS yet
     Cancel(One),
     /// Retry an export that failed, was cancelled, or timed out before AWS accepted it
     Retry(One),
-    /// Delete an export's record; exported data stays
+    /// Delete an export's record; the exported data stays in S3
     Delete(Delete),
-    /// Show what both manifests in S3 say
+    /// Show the export's manifests from S3
     Manifest(One),
     /// List an export's data files
     Files(Files),
-    /// Look at some items
+    /// Show some items of an export
     Items(Items),
-    /// Check that what lies in S3 is what AWS wrote
+    /// Verify that the files in S3 are complete and unchanged
     #[command(after_long_help = EXIT_STATUSES)]
     Verify(Verify),
-    /// Download an export's files, with their checksums verified
+    /// Download an export's files and verify their checksums
+    ///
+    /// Files are placed below the folder by their S3 keys: FOLDER/PREFIX/AWSDynamoDB/… Characters
+    /// that a file system does not allow are written as %XX (docs/loading.md). If a download is
+    /// interrupted, repeat the command to resume it.
     #[command(after_long_help = EXIT_STATUSES)]
     Download(Download),
 }
 
-/// An export.
 #[derive(Debug, Args)]
 pub struct One {
-    /// The export's id
+    /// The export's ID
     id: Uuid,
 }
 
-/// How long to wait.
 #[derive(Debug, Args)]
 pub struct Wait {
-    /// The export's id
+    /// The export's ID
     id: Uuid,
-    /// Give up after so long, such as 90s or 2h; the export goes on
+    /// Stop waiting after this time, for example 90s or 2h; the export continues
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
 }
 
-/// What to delete.
 #[derive(Debug, Args)]
 pub struct Delete {
-    /// The export's id
+    /// The export's ID
     id: Uuid,
-    /// Also while it has not ended; nobody follows it then
+    /// Delete it even if it has not ended; the service then stops tracking it
     #[arg(long)]
     force: bool,
 }
@@ -109,7 +109,7 @@ impl Export {
 }
 
 impl One {
-    /// An export is retried once and cancelled for good, so both may be sent again.
+    /// An export is retried only once, and a cancellation is final, so both are safe to send again.
     async fn post(&self, session: &Session, what: &str) -> Result<Outcome, ClientError> {
         let mut call = session
             .service
@@ -132,7 +132,7 @@ impl Delete {
         }
         session.service.send(call).await?;
         session.screen.note(&format!(
-            "Forgot {}. What was exported stays in S3.",
+            "Deleted the record of {}. The exported data stays in S3.",
             self.id
         ));
         Ok(Outcome::Done)

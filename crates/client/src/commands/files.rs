@@ -11,12 +11,12 @@ use crate::table::{Table, column};
 use crate::wire::{ExportFile, Manifest};
 use crate::words::{count, one_line, size};
 
-/// Whose files.
 #[derive(Debug, Args)]
 pub struct Files {
-    /// The export's id
+    /// The export's ID
     id: Uuid,
-    /// Print a URL for each file that anybody can read it by, for so long: 5s to 12h
+    /// Print a presigned URL per file, valid for this time: 5s to 12h. Anyone with the URL can read
+    /// the file
     #[arg(long, value_name = "DURATION")]
     presign: Option<String>,
     #[command(flatten)]
@@ -65,7 +65,6 @@ impl Files {
     }
 }
 
-/// What both manifests say.
 pub(super) async fn manifest(session: &Session, id: Uuid) -> Result<Outcome, ClientError> {
     let answer = session
         .service

@@ -8,16 +8,15 @@ use crate::error::ClientError;
 use crate::exit::Outcome;
 use crate::session::Session;
 
-/// What to adopt.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The export's ARN at AWS
+    /// The export's ARN
     #[arg(value_name = "ARN")]
     export_arn: String,
 }
 
 impl Import {
-    /// Its ARN makes it one: importing it twice gives the same record.
+    /// Safe to repeat: importing the same ARN twice returns the same record.
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let call = session
             .service

@@ -9,15 +9,14 @@ use crate::error::ClientError;
 use crate::exit::Outcome;
 use crate::session::Session;
 
-/// Whose items.
 #[derive(Debug, Args)]
 pub struct Items {
-    /// The export's id
+    /// The export's ID
     id: Uuid,
-    /// How many, 1 to 100
+    /// Number of items, 1 to 100
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
-    /// json, or dynamodb_json with type tags
+    /// json, or dynamodb_json (with type tags)
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     format: String,
 }
@@ -28,7 +27,7 @@ struct ItemList {
 }
 
 impl Items {
-    /// One item a line, so that jq and grep can read them.
+    /// One item per line, so that jq and grep can read them.
     pub(super) async fn run(self, session: &Session) -> Result<Outcome, ClientError> {
         let call = session
             .service

@@ -13,35 +13,34 @@ use crate::table::{Table, column};
 use crate::wire::Export;
 use crate::words::{ago, count, one_line, size};
 
-/// Which exports.
 #[derive(Debug, Args)]
 pub struct List {
-    /// With this status
+    /// Only exports with this status
     #[arg(long, value_name = "STATUS", ignore_case = true)]
     export_status: Option<Status>,
-    /// Of this table
+    /// Only exports of this table
     #[arg(long, value_name = "ARN")]
     table_arn: Option<String>,
-    /// To this bucket
+    /// Only exports to this bucket
     #[arg(long, value_name = "BUCKET")]
     s3_bucket: Option<String>,
-    /// Of this type
+    /// Only exports of this type
     #[arg(long, value_name = "TYPE", ignore_case = true)]
     export_type: Option<Type>,
-    /// With this label; may be repeated
+    /// Only exports with this label; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     labels: Vec<(String, String)>,
-    /// Created at this time or after, such as 2026-04-02T00:00:00Z
+    /// Only exports created at or after this time, for example 2026-04-02T00:00:00Z
     #[arg(long, value_name = "TIME")]
     created_after: Option<String>,
-    /// Created before this time
+    /// Only exports created before this time
     #[arg(long, value_name = "TIME")]
     created_before: Option<String>,
     #[command(flatten)]
     how_much: HowMuch,
 }
 
-/// A status, as the API writes it; also in lower case and with hyphens.
+/// As in the API. Lower case and hyphens are accepted too.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Status {
@@ -55,7 +54,7 @@ enum Status {
     TimedOut,
 }
 
-/// A type, likewise.
+/// As in the API. Lower case and hyphens are accepted too.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Type {
@@ -101,7 +100,7 @@ impl List {
             column("BILLED").right().rank(2),
             column("TO").rank(5),
         ]);
-        let now = session.chance.now();
+        let now = session.clock.now();
         let row = |export: &Export| {
             let table = export
                 .table_arn

@@ -1,4 +1,4 @@
-//! The client's commands, one file each; [`ClientCommand`] is the door that src/cli knows.
+//! The client's commands, one file each. [`ClientCommand`] is the entry for `src/cli`.
 
 mod completions;
 mod create;
@@ -27,26 +27,26 @@ use clap::{Args, Subcommand};
 use super::error::ClientError;
 use super::exit::{EXIT_STATUSES, Outcome, code_of};
 use super::session::SessionArgs;
-use tableferry_clock::Chance;
+use tableferry_clock::Clock;
 use tableferry_domain::duration::parse_duration;
 
 pub use completions::Completions;
 
-/// Commands that use a running service.
+/// Commands that call a running service.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Create, follow, check and download exports at a running service
+    /// Create, watch, verify and download exports (calls a running service)
     #[command(after_long_help = EXIT_STATUSES)]
     Export(With<export::Export>),
     /// Adopt an export that was started elsewhere
     Import(WithArgs<import::Import>),
-    /// List what AWS remembers of a table or an account, and adopt it
+    /// List the exports that AWS knows for a table or an account, and adopt them
     Discover(WithArgs<discover::Discover>),
-    /// Webhook endpoints, and what was delivered to them
+    /// Manage webhook endpoints and their deliveries
     Webhook(With<webhook::Webhook>),
 }
 
-/// A group of commands with the options that all of them have.
+/// A group of commands, with the options of every client command.
 #[derive(Debug, Args)]
 pub struct With<C: Subcommand> {
     #[command(subcommand)]
@@ -55,7 +55,7 @@ pub struct With<C: Subcommand> {
     session: SessionArgs,
 }
 
-/// A command with the options that all of them have.
+/// A command, with the options of every client command.
 #[derive(Debug, Args)]
 pub struct WithArgs<C: Args> {
     #[command(flatten)]
@@ -65,45 +65,42 @@ pub struct WithArgs<C: Args> {
 }
 
 impl ClientCommand {
-    /// Runs the command and tells what went wrong. The exit status.
-    pub async fn run(self, chance: Chance) -> ExitCode {
+    /// Runs the command and prints its error. Returns the exit status.
+    pub async fn run(self, clock: Clock) -> ExitCode {
         let (json, ended) = match self {
-            Self::Export(with) => (with.session.screen().json, run_export(with, chance).await),
-            Self::Import(with) => (with.session.screen().json, run_import(with, chance).await),
-            Self::Discover(with) => (with.session.screen().json, run_discover(with, chance).await),
-            Self::Webhook(with) => (with.session.screen().json, run_webhook(with, chance).await),
+            Self::Export(with) => (with.session.screen().json, run_export(with, clock).await),
+            Self::Import(with) => (with.session.screen().json, run_import(with, clock).await),
+            Self::Discover(with) => (with.session.screen().json, run_discover(with, clock).await),
+            Self::Webhook(with) => (with.session.screen().json, run_webhook(with, clock).await),
         };
         if let Err(error) = &ended {
-            tell(error, json);
+            print_error(error, json);
         }
         code_of(&ended)
     }
 }
 
-async fn run_export(with: With<export::Export>, chance: Chance) -> Result<Outcome, ClientError> {
-    with.command.run(&with.session.open(chance)?).await
+async fn run_export(with: With<export::Export>, clock: Clock) -> Result<Outcome, ClientError> {
+    with.command.run(&with.session.open(clock)?).await
 }
 
-async fn run_import(
-    with: WithArgs<import::Import>,
-    chance: Chance,
-) -> Result<Outcome, ClientError> {
-    with.command.run(&with.session.open(chance)?).await
+async fn run_import(with: WithArgs<import::Import>, clock: Clock) -> Result<Outcome, ClientError> {
+    with.command.run(&with.session.open(clock)?).await
 }
 
 async fn run_discover(
     with: WithArgs<discover::Discover>,
-    chance: Chance,
+    clock: Clock,
 ) -> Result<Outcome, ClientError> {
-    with.command.run(&with.session.open(chance)?).await
+    with.command.run(&with.session.open(clock)?).await
 }
 
-async fn run_webhook(with: With<webhook::Webhook>, chance: Chance) -> Result<Outcome, ClientError> {
-    with.command.run(&with.session.open(chance)?).await
+async fn run_webhook(with: With<webhook::Webhook>, clock: Clock) -> Result<Outcome, ClientError> {
+    with.command.run(&with.session.open(clock)?).await
 }
 
-/// Says on standard error what went wrong; that this cannot be said is no further failure.
-fn tell(error: &ClientError, json: bool) {
+/// Prints to standard error. A failure to print is ignored.
+fn print_error(error: &ClientError, json: bool) {
     let mut stderr = std::io::stderr().lock();
     let _ = match error {
         ClientError::Output(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -116,7 +113,7 @@ fn tell(error: &ClientError, json: bool) {
     };
 }
 
-/// A duration of the command line.
 fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "must be a duration such as 90s, 15m or 1h30m".to_owned())
+    parse_duration(text)
+        .ok_or_else(|| "must be a duration, for example 90s, 15m or 1h30m".to_owned())
 }

@@ -11,7 +11,6 @@ use crate::session::Session;
 use crate::wire;
 use crate::words::clean;
 
-/// What would be asked for.
 #[derive(Debug, Args)]
 pub struct Preflight {
     #[command(flatten)]

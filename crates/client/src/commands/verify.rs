@@ -13,25 +13,23 @@ use crate::error::ClientError;
 use crate::exit::Outcome;
 use crate::progress::Files;
 use crate::session::Session;
-use crate::wait::{PATIENCE, look};
+use crate::wait::{MAX_OUTAGE, fetch};
 use crate::wire::Export;
 use crate::words::span;
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// What to check.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The export's id
+    /// The export's ID
     id: Uuid,
-    /// Read every byte and count every item
+    /// Read every file and count its items
     #[arg(long)]
     deep: bool,
-    /// Wait until all files are checked; exit status 0 if nothing is wrong, 10 if something is
+    /// Wait until all files are checked; exit status 0 if no problem was found, otherwise 10
     #[arg(long)]
     wait: bool,
-    /// Give up waiting after so long; the verification goes on
+    /// Stop waiting after this time, for example 10m; the verification continues
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "wait")]
     timeout: Option<Duration>,
 }
@@ -50,10 +48,10 @@ impl Verify {
             show(session, &answer, &export)?;
             session
                 .screen
-                .note("It goes on in the background; --wait waits for its end.");
+                .note("The verification runs in the background; use --wait to wait until it ends.");
             return Ok(Outcome::Done);
         }
-        let bar = Files::checked(session.screen);
+        let bar = Files::start(session.screen);
         let checked = match self.timeout {
             None => Ok(until_checked(session, &id, &bar).await),
             Some(limit) => tokio::time::timeout(limit, until_checked(session, &id, &bar)).await,
@@ -61,7 +59,7 @@ impl Verify {
         bar.finish();
         let Ok(checked) = checked else {
             session.screen.note(&format!(
-                "It is not over within {}, and goes on.",
+                "The verification has not ended within {}; it continues.",
                 span(self.timeout.unwrap_or_default())
             ));
             return Ok(Outcome::StillRunning);
@@ -95,16 +93,16 @@ async fn until_checked(
     bar: &Files,
 ) -> Result<(Answer, Export), ClientError> {
     let mut lost_at = None::<Instant>;
-    let mut told = None;
+    let mut shown = None;
     loop {
-        match look(session, id).await {
+        match fetch(session, id).await {
             Ok((answer, export)) => match &export.verification {
                 Some(verification) if verification.status == "running" => {
                     lost_at = None;
                     bar.show(verification.files_checked, verification.files_total);
-                    if !session.screen.draws_progress() && told != Some(verification.files_checked)
+                    if !session.screen.draws_progress() && shown != Some(verification.files_checked)
                     {
-                        told = Some(verification.files_checked);
+                        shown = Some(verification.files_checked);
                         session
                             .screen
                             .note(&super::details::verification(verification));
@@ -113,13 +111,13 @@ async fn until_checked(
                 _ => return Ok((answer, export)),
             },
             Err(error)
-                if error.may_pass()
-                    && lost_at.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+                if error.is_temporary()
+                    && lost_at.get_or_insert_with(Instant::now).elapsed() < MAX_OUTAGE =>
             {
-                bar.note("The service does not answer; trying again.");
+                bar.note("The service does not answer; retrying.");
             }
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
 }

@@ -1,4 +1,4 @@
-//! `tableferry webhook …`: which command does what.
+//! `tableferry webhook …`: its commands.
 
 use clap::{Args, Subcommand};
 use uuid::Uuid;
@@ -11,48 +11,45 @@ use crate::exit::Outcome;
 use crate::pages::HowMuch;
 use crate::session::Session;
 
-/// Webhooks.
 #[derive(Debug, Subcommand)]
 pub enum Webhook {
-    /// Make an endpoint; its secret is shown this once
+    /// Create an endpoint; its secret is shown only once
     Create(CreateEndpoint),
-    /// List the endpoints, newest first
+    /// List endpoints, newest first
     List(HowMuch),
     /// Show an endpoint
     Get(One),
-    /// Change an endpoint: what is not named stays
+    /// Change an endpoint; options that are not given stay as they are
     Update(UpdateEndpoint),
     /// Delete an endpoint
     Delete(One),
-    /// Send a test to an endpoint
+    /// Send a test webhook to an endpoint
     Ping(One),
-    /// Give an endpoint a new secret, which is shown this once
+    /// Give an endpoint a new secret, which is shown only once
     RotateSecret(Rotate),
-    /// List what was sent to an endpoint or because of an export, newest first
+    /// List the deliveries of an endpoint or an export, newest first
     Deliveries(Deliveries),
-    /// Show a delivery with every attempt
+    /// Show a delivery and its attempts
     Delivery(Delivery),
-    /// Send a delivery again, at once
+    /// Send a delivery again now
     Resend(Delivery),
-    /// Send again what failed for good since a time
+    /// Retry all permanently failed deliveries that were created since a time
     Recover(Since),
-    /// Send what an endpoint wants and never got since a time
+    /// Send all events since a time that an endpoint should have received but was never sent
     ReplayMissing(Since),
-    /// Show how far a recover or replay-missing is
+    /// Show the progress of a recover or replay-missing job
     Job(Job),
 }
 
-/// An endpoint.
 #[derive(Debug, Args)]
 pub struct One {
-    /// The endpoint's id
+    /// The endpoint's ID
     id: Uuid,
 }
 
-/// A job.
 #[derive(Debug, Args)]
 pub struct Job {
-    /// The job's id
+    /// The job's ID
     id: Uuid,
 }
 

@@ -1,5 +1,5 @@
-//! What is seen of a download: bars of bytes on a terminal, a line for each file elsewhere, nothing
-//! with `--quiet`.
+//! The progress of a download: bars on a terminal, a line per file elsewhere, nothing with
+//! `--quiet`.
 
 use std::time::Duration;
 
@@ -8,25 +8,22 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::screen::Screen;
 use crate::words::{clean, size};
 
-/// The bars of a download.
 #[derive(Debug)]
 pub struct Bars {
     screen: Screen,
     all: Option<(MultiProgress, ProgressBar)>,
 }
 
-/// The bar of one file.
 #[derive(Debug)]
 pub struct FileBar {
     file: Option<ProgressBar>,
     total: Option<ProgressBar>,
 }
 
-/// How much of a name is shown.
-const NAME: usize = 40;
+/// In characters.
+const MAX_NAME: usize = 40;
 
 impl Bars {
-    /// Nothing downloaded yet.
     pub fn new(screen: Screen) -> Self {
         let all = screen.draws_progress().then(|| {
             let all = MultiProgress::new();
@@ -39,21 +36,19 @@ impl Bars {
         Self { screen, all }
     }
 
-    /// So many bytes more are to come.
+    /// Adds to the total number of bytes.
     pub fn expect(&self, bytes: u64) {
         if let Some((_, total)) = &self.all {
             total.inc_length(bytes);
         }
     }
 
-    /// So many files are there.
     pub fn files(&self, done: u64) {
         if let Some((_, total)) = &self.all {
             total.set_message(format!("{done} files done"));
         }
     }
 
-    /// A file begins.
     pub fn file(&self, key: &str, bytes: u64) -> FileBar {
         let file = self.all.as_ref().map(|(all, _)| {
             let bar = ProgressBar::new(bytes).with_style(style(
@@ -68,10 +63,9 @@ impl Bars {
         }
     }
 
-    /// A file has ended.
-    pub fn tell(&self, what: &str, key: &str, bytes: u64) {
+    pub fn finished(&self, what: &str, key: &str, bytes: u64) {
         match &self.all {
-            // On a terminal only what is not as it should be.
+            // On a terminal only failures are printed.
             Some(_) if what == "ok" || what == "there" => {}
             Some((all, _)) => drop(all.println(format!("{what}  {}", clean(key)))),
             None => self
@@ -80,7 +74,7 @@ impl Bars {
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub fn finish(&self) {
         if let Some((all, total)) = &self.all {
             total.finish_and_clear();
@@ -90,7 +84,6 @@ impl Bars {
 }
 
 impl FileBar {
-    /// So many bytes of the file are there.
     pub fn at(&self, bytes: u64) {
         if let Some(file) = &self.file {
             let before = file.position();
@@ -114,13 +107,16 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// The end of a key, where keys differ.
+/// The end of the key, because keys of one export have the same beginning.
 fn short(key: &str) -> String {
     let key = clean(key);
     let length = key.chars().count();
-    if length <= NAME {
+    if length <= MAX_NAME {
         key
     } else {
-        format!("…{}", key.chars().skip(length - NAME).collect::<String>())
+        format!(
+            "…{}",
+            key.chars().skip(length - MAX_NAME).collect::<String>()
+        )
     }
 }

@@ -1,4 +1,4 @@
-//! One object: from what is there of it on the disk to a file that is proven to be it.
+//! Downloads one object: resumes an incomplete file, and verifies the complete one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,62 +17,52 @@ use super::sums::{Expected, Sum, Worth};
 use super::urls::{Source, Urls};
 use crate::connection::http_client;
 use crate::words::one_line;
-use tableferry_clock::Chance;
+use tableferry_clock::Clock;
 use tableferry_telemetry::error_chain::chain;
 
-/// How long S3 may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
-/// How often a file is tried without getting on.
-const TRIES: u32 = 5;
-/// How often a URL is asked for anew without getting on.
-const RENEWALS: u32 = 2;
+const MAX_SILENCE: Duration = Duration::from_secs(60);
+/// Maximum number of attempts in a row without progress.
+const MAX_ATTEMPTS: u32 = 5;
+/// Maximum number of URL renewals in a row without progress.
+const MAX_RENEWALS: u32 = 2;
 
-/// A file that is there.
 #[derive(Debug)]
 pub struct Fetched {
-    /// What it is worth.
     pub worth: Worth,
-    /// How many bytes came over the network.
+    /// Bytes received over the network.
     pub bytes: u64,
-    /// Whether it was there before.
+    /// Whether the file existed already.
     pub was_there: bool,
 }
 
-/// Why a file is not there.
 #[derive(Debug)]
 pub enum Failed {
-    /// What came is not what should have come.
+    /// The object does not match the manifest.
     Wrong(String),
-    /// It did not come.
+    /// It could not be downloaded.
     NotFetched(String),
-    /// It could not be written.
     Disk(PathBuf, io::Error),
 }
 
-/// How one transfer ended.
 enum Transfer {
-    /// All bytes came.
+    /// All bytes have arrived.
     Over,
-    /// The URL is not taken any more.
+    /// S3 does not accept the URL any more.
     Expired(String),
-    /// The connection broke, or S3 wants peace.
+    /// The connection broke, or S3 asked to slow down.
     Broken(String),
-    /// What is there cannot be gone on with.
+    /// The incomplete file cannot be continued.
     Restart,
 }
 
-/// Fetches objects.
 #[derive(Debug)]
 pub struct Fetcher {
-    /// Where URLs come from.
     pub urls: Urls,
-    /// What is seen of it.
     pub bars: Bars,
-    chance: Chance,
+    clock: Clock,
     http: OnceLock<reqwest::Client>,
 }
 
-/// One object under way.
 struct Work<'a> {
     part: PathBuf,
     expected: &'a Expected,
@@ -83,17 +73,16 @@ struct Work<'a> {
 }
 
 impl Fetcher {
-    /// A fetcher.
-    pub fn new(urls: Urls, bars: Bars, chance: Chance) -> Self {
+    pub fn new(urls: Urls, bars: Bars, clock: Clock) -> Self {
         Self {
             urls,
             bars,
-            chance,
+            clock,
             http: OnceLock::new(),
         }
     }
 
-    /// Makes sure that an object is in its place.
+    /// Downloads an object to `target`, unless it is there already.
     pub async fn fetch(
         &self,
         key: &str,
@@ -113,14 +102,14 @@ impl Fetcher {
         }
         if key.split('/').any(|part| matches!(part, "." | "..")) {
             return Err(Failed::NotFetched(
-                "its key has a part . or .., which no URL can carry; get it with AWS's own tools"
+                "its key has a part . or .., which a URL cannot contain; download it with AWS's own tools"
                     .to_owned(),
             ));
         }
         let mut url =
-            url.ok_or_else(|| Failed::NotFetched("the service gives no URL for it".to_owned()))?;
+            url.ok_or_else(|| Failed::NotFetched("the service returned no URL for it".to_owned()))?;
         let http = self.http(&url).ok_or_else(|| {
-            Failed::NotFetched("the service gives a URL that cannot be used".to_owned())
+            Failed::NotFetched("the service returned a URL that is not valid".to_owned())
         })?;
         let part = part_of(target);
         if let Some(folder) = part.parent() {
@@ -152,7 +141,7 @@ impl Fetcher {
                             was_there: false,
                         });
                     }
-                    // What an earlier run has left may be the reason.
+                    // The cause may be what an earlier run left.
                     Err(_) if resumed => resumed = false,
                     Err(what) => {
                         work.discard().await?;
@@ -172,7 +161,7 @@ impl Fetcher {
                         .await
                         .map_err(|error| Failed::NotFetched(error.to_string()))?;
                     url = renewed
-                        .filter(|_| renewals <= RENEWALS)
+                        .filter(|_| renewals <= MAX_RENEWALS)
                         .ok_or(Failed::NotFetched(why))?;
                     continue;
                 }
@@ -182,11 +171,11 @@ impl Fetcher {
                     } else {
                         tries + 1
                     };
-                    if tries >= TRIES {
+                    if tries >= MAX_ATTEMPTS {
                         return Err(Failed::NotFetched(why));
                     }
                     let pause = Duration::from_millis(250 << tries.min(6));
-                    tokio::time::sleep(pause.mul_f64(0.75 + self.chance.jitter().0 / 2.0)).await;
+                    tokio::time::sleep(pause.mul_f64(0.75 + self.clock.jitter().0 / 2.0)).await;
                     continue;
                 }
             }
@@ -196,7 +185,7 @@ impl Fetcher {
 }
 
 impl Fetcher {
-    /// One client for all: they are of one bucket. The API key is not known to it.
+    /// One client for all objects, which are in one bucket. It does not have the API key.
     fn http(&self, url: &str) -> Option<reqwest::Client> {
         if let Some(http) = self.http.get() {
             return Some(http.clone());
@@ -208,7 +197,7 @@ impl Fetcher {
     }
 }
 
-/// What a file that is there is worth; `None` unless it is proven to be the right one.
+/// `None` if there is no file at `target`, or it is not proven to be the right one.
 async fn proven(target: &Path, expected: &Expected) -> Option<Worth> {
     let facts = fs::metadata(target).await.ok()?;
     if !facts.is_file() || facts.len() != expected.size_bytes {
@@ -222,8 +211,8 @@ async fn proven(target: &Path, expected: &Expected) -> Option<Worth> {
 }
 
 impl Work<'_> {
-    /// Takes up what an earlier run has left. Whether there was anything. Without a sum to prove
-    /// the whole, nothing is taken up.
+    /// Continues the incomplete file of an earlier run. Returns whether there is one. Without a
+    /// checksum to verify the result, it starts from the beginning.
     async fn resume(&mut self) -> bool {
         if self.expected.md5.is_none() {
             return false;
@@ -238,7 +227,7 @@ impl Work<'_> {
         }
     }
 
-    /// Begins anew.
+    /// Starts from the beginning.
     async fn discard(&mut self) -> Result<(), Failed> {
         self.sum = Sum::default();
         self.bar.at(0);
@@ -259,8 +248,8 @@ impl Work<'_> {
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        let mut response = match tokio::time::timeout(SILENCE, request.send()).await {
-            Err(_) => return Ok(Transfer::Broken("S3 does not answer".to_owned())),
+        let mut response = match tokio::time::timeout(MAX_SILENCE, request.send()).await {
+            Err(_) => return Ok(Transfer::Broken("S3 did not answer in time".to_owned())),
             Ok(Err(error)) => return Ok(Transfer::Broken(without_url(error))),
             Ok(Ok(response)) => response,
         };
@@ -282,7 +271,7 @@ impl Work<'_> {
             let etag = etag.trim_start_matches("W/").trim_matches('"');
             if etag != said {
                 return Err(Failed::Wrong(format!(
-                    "has the ETag {}; {} was expected: it was written anew",
+                    "has the ETag {} instead of {}: it was overwritten after the export",
                     one_line(etag),
                     one_line(said)
                 )));
@@ -291,8 +280,8 @@ impl Work<'_> {
         let disk = |error| Failed::Disk(self.part.clone(), error);
         let mut file = open(&self.part, self.sum.bytes).await.map_err(disk)?;
         let ended = loop {
-            match tokio::time::timeout(SILENCE, response.chunk()).await {
-                Err(_) => break Transfer::Broken("S3 was silent for too long".to_owned()),
+            match tokio::time::timeout(MAX_SILENCE, response.chunk()).await {
+                Err(_) => break Transfer::Broken("S3 stopped sending data".to_owned()),
                 Ok(Err(error)) => break Transfer::Broken(without_url(error)),
                 Ok(Ok(None)) => break Transfer::Over,
                 Ok(Ok(Some(piece))) => {
@@ -312,15 +301,15 @@ impl Work<'_> {
             .await
             .map_err(|error| Failed::Disk(self.part.clone(), error))?;
         match ended {
-            Transfer::Over if self.sum.bytes < self.expected.size_bytes => {
-                Ok(Transfer::Broken("S3 broke off".to_owned()))
-            }
+            Transfer::Over if self.sum.bytes < self.expected.size_bytes => Ok(Transfer::Broken(
+                "S3 closed the connection too early".to_owned(),
+            )),
             ended => Ok(ended),
         }
     }
 }
 
-/// Opens the file of what has come, to go on after so many bytes.
+/// Opens the incomplete file, to continue after this many bytes.
 async fn open(part: &Path, from: u64) -> io::Result<File> {
     let mut options = OpenOptions::new();
     if from == 0 {
@@ -338,10 +327,9 @@ fn begins_at(headers: &HeaderMap, from: u64) -> bool {
     range.is_some_and(|range| range.trim().starts_with(&format!("bytes {from}-")))
 }
 
-/// What S3 means by an error.
 async fn refused(status: StatusCode, mut response: reqwest::Response) -> Result<Transfer, Failed> {
     let mut body = Vec::new();
-    while let Ok(Ok(Some(piece))) = tokio::time::timeout(SILENCE, response.chunk()).await {
+    while let Ok(Ok(Some(piece))) = tokio::time::timeout(MAX_SILENCE, response.chunk()).await {
         body.extend_from_slice(&piece);
         if body.len() > 4096 {
             break;
@@ -352,9 +340,9 @@ async fn refused(status: StatusCode, mut response: reqwest::Response) -> Result<
         .split_once("<Code>")
         .and_then(|(_, rest)| rest.split_once("</Code>"))
         .map_or("", |(code, _)| code);
-    let what = one_line(&format!("S3 answers {} {code}", status.as_u16()));
+    let what = one_line(&format!("S3 answered {} {code}", status.as_u16()));
     match status.as_u16() {
-        // An expired URL is 403, expired credentials that signed it are 400.
+        // 403 is an expired URL; 400 are expired credentials that signed it.
         401 | 403 => Ok(Transfer::Expired(what)),
         400 if code.contains("Token") || code.contains("Expired") => Ok(Transfer::Expired(what)),
         404 => Err(Failed::Wrong("is missing in S3".to_owned())),
@@ -363,7 +351,7 @@ async fn refused(status: StatusCode, mut response: reqwest::Response) -> Result<
     }
 }
 
-/// A presigned URL is as good as a password while it lasts: it is in no message.
+/// A valid presigned URL is as good as a password, so messages must not contain it.
 fn without_url(error: reqwest::Error) -> String {
     let error = error.without_url();
     chain(&error)

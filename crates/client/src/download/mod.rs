@@ -1,9 +1,8 @@
-//! Downloads the files of a completed export by presigned URLs: side by side, each checked against
-//! the manifest before it gets its name.
+//! Downloads the files of a completed export by presigned URLs, in parallel. Each file is checked
+//! against the manifest before it gets its final name.
 //!
-//! What has come is kept in `NAME.part`, so that the next run goes on there. URLs that have expired
-//! are asked for anew. A file that is there already and proves to be the right one is not
-//! downloaded again.
+//! An incomplete file is kept as `NAME.part`, where the next run continues. Expired URLs are
+//! renewed. A file that exists already is not downloaded again if its checksum matches.
 
 mod bars;
 mod fetch;
@@ -27,97 +26,87 @@ use fetch::{Failed, Fetched, Fetcher};
 use place::place;
 use plain::write_plain;
 use sums::{Expected, Sum, Worth};
-use tableferry_domain::request::ExportFormat;
+use tableferry_domain::export::request::ExportFormat;
 use urls::{Source, Urls};
 
-/// What to download, and how.
 #[derive(Debug)]
-pub struct Wish {
-    /// The export's id.
+pub struct DownloadSpec {
     pub id: String,
-    /// Where to.
     pub folder: PathBuf,
-    /// How many files side by side.
+    /// Maximum number of parallel downloads.
     pub parallel: usize,
-    /// How long URLs are good for.
+    /// How long the presigned URLs are valid, for example `15m`.
     pub presign: String,
     /// Whether the items are also written as plain JSON lines.
     pub plain: bool,
 }
 
-/// What came of it.
+/// The result, also printed by `--json`.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
-    /// The export.
     pub export_id: String,
-    /// Where the files are.
     pub folder: PathBuf,
     /// Data files that were downloaded.
     pub files_downloaded: u64,
-    /// Data files that were there already.
+    /// Data files that existed already.
     pub files_present: u64,
-    /// Manifests and their sums.
+    /// Manifests and their checksum files.
     pub manifests: u64,
-    /// Bytes that came over the network.
+    /// Bytes received over the network.
     pub bytes_downloaded: u64,
-    /// Items that were written as plain JSON lines; null unless that was asked for.
+    /// Items written as plain JSON lines; null if that was not requested.
     pub items_written: Option<u64>,
-    /// Files whose length is right and whose sum nobody said.
+    /// Files with the expected length for which there is no checksum.
     pub unproven: Vec<String>,
-    /// Files that are not there, or not right.
+    /// Files that could not be downloaded, or do not match the manifest.
     pub failed: Vec<FailedFile>,
 }
 
-/// A file that is not there, or not right.
 #[derive(Debug, Serialize)]
 pub struct FailedFile {
-    /// Its key.
     pub key: String,
-    /// Why.
     pub detail: String,
-    /// Whether its bytes are not those that the manifest names.
+    /// Whether the file does not match the manifest.
     pub is_wrong: bool,
 }
 
-/// A file that is done with.
 struct Ended {
     key: String,
     is_data: bool,
-    /// The file, and how many of its items were written.
+    /// The file and the number of its items that were written.
     fetched: Result<(Fetched, u64), Failed>,
 }
 
-/// A download under way.
 struct Download {
     fetcher: Arc<Fetcher>,
-    wish: Wish,
+    spec: DownloadSpec,
     running: JoinSet<Ended>,
-    /// The format of the data files, if their items are wanted.
+    /// The format of the data files, if their items are to be written.
     format: Option<ExportFormat>,
     summary: Summary,
     done: u64,
 }
 
-/// Downloads all files of an export, its manifests too.
-pub async fn download(session: &Session, wish: Wish) -> Result<Summary, ClientError> {
-    let urls = Urls::new(session.clone(), wish.id.clone(), wish.presign.clone());
-    let format = if wish.plain {
-        Some(format_of(session, &wish.id).await?)
+/// Downloads all data files and manifests of an export.
+pub async fn download(session: &Session, spec: DownloadSpec) -> Result<Summary, ClientError> {
+    let urls = Urls::new(session.clone(), spec.id.clone(), spec.presign.clone());
+    let format = if spec.plain {
+        Some(format_of(session, &spec.id).await?)
     } else {
         None
     };
     let manifest: Manifest = urls.manifest().await?;
     let bars = Bars::new(session.screen);
-    let fetcher = Arc::new(Fetcher::new(urls, bars, session.chance.clone()));
+    let fetcher = Arc::new(Fetcher::new(urls, bars, session.clock.clone()));
     let summary = Summary {
-        export_id: wish.id.clone(),
-        folder: wish.folder.clone(),
-        items_written: wish.plain.then_some(0),
+        export_id: spec.id.clone(),
+        folder: spec.folder.clone(),
+        items_written: spec.plain.then_some(0),
         ..Summary::default()
     };
     let mut download = Download {
         fetcher,
-        wish,
+        spec,
         running: JoinSet::new(),
         format,
         summary,
@@ -129,7 +118,6 @@ pub async fn download(session: &Session, wish: Wish) -> Result<Summary, ClientEr
     Ok(download.summary)
 }
 
-/// The format of an export's data files.
 async fn format_of(session: &Session, id: &str) -> Result<ExportFormat, ClientError> {
     let call = session.service.get(&["v1", "exports", id]);
     let export: Export = session.service.send(call).await?.read()?;
@@ -137,7 +125,7 @@ async fn format_of(session: &Session, id: &str) -> Result<ExportFormat, ClientEr
         "DYNAMODB_JSON" => Ok(ExportFormat::DynamodbJson),
         "ION" => Ok(ExportFormat::Ion),
         other => Err(ClientError::Other(format!(
-            "items in {} cannot be read by this version",
+            "this version cannot read items in {}",
             clean(other)
         ))),
     }
@@ -146,14 +134,14 @@ async fn format_of(session: &Session, id: &str) -> Result<ExportFormat, ClientEr
 impl Download {
     async fn run(&mut self, manifest: &Manifest) -> Result<(), ClientError> {
         for object in &manifest.objects {
-            self.begin(object.clone(), Source::Manifest).await?;
+            self.start(object.clone(), Source::Manifest).await?;
         }
         let mut token = None;
         loop {
             let source = Source::Page(token);
             let page = self.fetcher.urls.page(&source).await?;
             for file in page.files {
-                self.begin(file, source.clone()).await?;
+                self.start(file, source.clone()).await?;
             }
             match page.next_page_token {
                 Some(next) => token = Some(next),
@@ -161,18 +149,18 @@ impl Download {
             }
         }
         while !self.running.is_empty() {
-            self.take_one().await?;
+            self.finish_one().await?;
         }
         self.check_manifests(manifest).await;
         Ok(())
     }
 
-    /// Begins with a file as soon as there is a hand for it.
-    async fn begin(&mut self, file: ExportFile, source: Source) -> Result<(), ClientError> {
-        while self.running.len() >= self.wish.parallel {
-            self.take_one().await?;
+    /// Starts a file as soon as fewer than the maximum run.
+    async fn start(&mut self, file: ExportFile, source: Source) -> Result<(), ClientError> {
+        while self.running.len() >= self.spec.parallel {
+            self.finish_one().await?;
         }
-        let target = place(&self.wish.folder, &file.key);
+        let target = place(&self.spec.folder, &file.key);
         let Some(size_bytes) = file.size_bytes else {
             self.fail(&file.key, "is missing in S3".to_owned(), true);
             return Ok(());
@@ -206,7 +194,7 @@ impl Download {
         Ok(())
     }
 
-    async fn take_one(&mut self) -> Result<(), ClientError> {
+    async fn finish_one(&mut self) -> Result<(), ClientError> {
         let Some(ended) = self.running.join_next().await else {
             return Ok(());
         };
@@ -214,7 +202,8 @@ impl Download {
             key,
             is_data,
             fetched,
-        } = ended.map_err(|error| ClientError::Other(format!("a download broke off: {error}")))?;
+        } = ended
+            .map_err(|error| ClientError::Other(format!("a download was aborted: {error}")))?;
         match fetched {
             Ok((
                 Fetched {
@@ -239,18 +228,18 @@ impl Download {
                 self.fetcher.bars.files(self.done);
                 self.fetcher
                     .bars
-                    .tell(if was_there { "there" } else { "ok" }, &key, bytes);
+                    .finished(if was_there { "there" } else { "ok" }, &key, bytes);
             }
             Err(Failed::Wrong(detail)) => self.fail(&key, detail, true),
             Err(Failed::NotFetched(detail)) => self.fail(&key, detail, false),
-            // The disk is full, or not to be written to: the next file would meet the same.
+            // The disk is full or not writable, so the next file would fail too.
             Err(Failed::Disk(path, source)) => return Err(ClientError::File { path, source }),
         }
         Ok(())
     }
 
     fn fail(&mut self, key: &str, detail: String, is_wrong: bool) {
-        self.fetcher.bars.tell("FAILED", key, 0);
+        self.fetcher.bars.finished("FAILED", key, 0);
         self.summary.failed.push(FailedFile {
             key: key.to_owned(),
             detail,
@@ -258,29 +247,29 @@ impl Download {
         });
     }
 
-    /// Each manifest lies beside a file that holds its sum.
+    /// Each manifest has a checksum file beside it.
     async fn check_manifests(&mut self, manifest: &Manifest) {
         for object in &manifest.objects {
             let Some(name) = object.key.strip_suffix(".json") else {
                 continue;
             };
             let (json, md5) = (
-                place(&self.wish.folder, &object.key),
-                place(&self.wish.folder, &format!("{name}.md5")),
+                place(&self.spec.folder, &object.key),
+                place(&self.spec.folder, &format!("{name}.md5")),
             );
-            // One that was not downloaded has been reported.
-            let (Ok(sum), Ok(said)) = (
+            // A file that was not downloaded has been reported already.
+            let (Ok(sum), Ok(expected)) = (
                 Sum::of_file(&json).await,
                 tokio::fs::read_to_string(&md5).await,
             ) else {
                 continue;
             };
-            if sum.base64() != said.trim() {
+            if sum.base64() != expected.trim() {
                 let detail = format!(
-                    "has the MD5 sum {}; {}.md5 says {}",
+                    "has the MD5 checksum {}; {}.md5 says {}",
                     sum.base64(),
                     clean(name),
-                    clean(said.trim())
+                    clean(expected.trim())
                 );
                 self.fail(&object.key, detail, true);
             }
@@ -289,12 +278,11 @@ impl Download {
 }
 
 impl Summary {
-    /// For people.
-    pub fn in_words(&self) -> String {
+    pub fn to_text(&self) -> String {
         let files = counted(self.files_downloaded, "file");
         let there = match self.files_present {
             0 => String::new(),
-            present => format!("; {} there already", counted(present, "file")),
+            present => format!("; {} existed already", counted(present, "file")),
         };
         let mut text = format!(
             "Downloaded {files} ({}) to {}{there}.",
@@ -308,9 +296,9 @@ impl Summary {
             );
         }
         text += match (self.failed.is_empty(), self.unproven.len()) {
-            (true, 0) => " Every checksum matches.".to_owned(),
+            (true, 0) => " All checksums match.".to_owned(),
             (true, unproven) => format!(
-                " The manifest has no checksum of {}; all others match.",
+                " The manifest has no checksum for {}; all other checksums match.",
                 counted(unproven as u64, "file")
             ),
             (false, _) => format!("\n{} failed:", counted(self.failed.len() as u64, "file")),

@@ -1,9 +1,9 @@
-//! Where an object of S3 goes on the disk: its key laid out below a folder, never outside of it,
-//! and no two keys in one file.
+//! The path of an S3 object on the disk: its key below a folder, never outside of the folder, and
+//! never two keys in one file.
 //!
-//! Keys are laid out as they are, wherever that works. What no file system takes, or what would
-//! lead elsewhere, is written as `%` and two hexadecimal digits; so is `%` itself. A folder or name
-//! that is too long is replaced by `%~` and its SHA-256 sum.
+//! The key is used as it is wherever possible. Characters that a file system does not allow, or that
+//! would lead outside, are written as `%` and two hexadecimal digits; so is `%` itself. A folder or
+//! name that is too long is replaced by `%~` and its SHA-256.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +11,18 @@ use sha2::{Digest as _, Sha256};
 
 use tableferry_domain::hex::hex;
 
-/// The longest name in bytes: 255 is the most of common file systems, and `.jsonl.part` is added.
-const MOST_NAME: usize = 240;
+/// The longest file name in bytes: common file systems allow 255, and `.jsonl.part` is added.
+const MAX_NAME_BYTES: usize = 240;
 
-/// The longest folder of a key in bytes, so that whole paths stay below the 1,024 bytes of macOS.
-const MOST_FOLDER: usize = 640;
+/// The longest folder in bytes, so that paths stay below the 1,024 bytes of macOS.
+const MAX_FOLDER_BYTES: usize = 640;
 
-/// What is added to the name of a file that has not come whole yet.
+/// The suffix of incomplete files.
 const PART: &str = ".part";
 
-/// What is added to the name of a data file for its items in plain JSON.
+/// The suffix of files with a data file's items in plain JSON.
 const PLAIN: &str = ".jsonl";
 
-/// The file of a key below a folder.
 pub fn place(folder: &Path, key: &str) -> PathBuf {
     let (parents, name) = key
         .rsplit_once('/')
@@ -32,20 +31,20 @@ pub fn place(folder: &Path, key: &str) -> PathBuf {
     if let Some(parents) = parents {
         let parts: Vec<_> = parents.split('/').map(encoded).collect();
         let length: usize = parts.iter().map(|part| part.len() + 1).sum();
-        if length > MOST_FOLDER || parts.iter().any(|part| part.len() > MOST_NAME) {
+        if length > MAX_FOLDER_BYTES || parts.iter().any(|part| part.len() > MAX_NAME_BYTES) {
             path.push(sum(parents));
         } else {
             path.extend(parts);
         }
     }
     let mut encoded = encoded(name);
-    // Files of ours end so.
+    // These suffixes are reserved for our own files.
     for ours in [PART, PLAIN] {
         if let Some(stem) = encoded.strip_suffix(ours) {
             encoded = format!("{stem}%2E{}", &ours[1..]);
         }
     }
-    path.push(if encoded.len() > MOST_NAME {
+    path.push(if encoded.len() > MAX_NAME_BYTES {
         sum(name)
     } else {
         encoded
@@ -53,12 +52,12 @@ pub fn place(folder: &Path, key: &str) -> PathBuf {
     path
 }
 
-/// Where the bytes that have come so far are kept.
+/// The incomplete file beside the target.
 pub fn part_of(target: &Path) -> PathBuf {
     beside(target, PART)
 }
 
-/// Where the items of a data file are written in plain JSON.
+/// The file for a data file's items in plain JSON.
 pub fn plain_of(target: &Path) -> PathBuf {
     beside(target, PLAIN)
 }
@@ -69,9 +68,9 @@ fn beside(target: &Path, suffix: &str) -> PathBuf {
     target.with_file_name(name)
 }
 
-/// A part of a key as a name of a file.
+/// A part of a key as a file name.
 fn encoded(part: &str) -> String {
-    // No part holds a /, so %2F stands for nothing else.
+    // No part contains a /, so %2F is unambiguous.
     match part {
         "" => return "%2F".to_owned(),
         "." | ".." => return part.replace('.', "%2E"),
@@ -80,7 +79,7 @@ fn encoded(part: &str) -> String {
     let mut name = String::with_capacity(part.len());
     for (at, c) in part.char_indices() {
         let is_last = at + c.len_utf8() == part.len();
-        // Drives, streams, patterns and ends that get lost, where there are such things.
+        // On Windows: drives, streams, patterns, and trailing characters that are dropped.
         let is_odd = cfg!(windows)
             && (matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|')
                 || (is_last && matches!(c, '.' | ' ')));
@@ -96,7 +95,7 @@ fn encoded(part: &str) -> String {
     name
 }
 
-/// A name for what is too long. Encoded names never hold `%~`.
+/// The name of a part that is too long. Encoded names never contain `%~`.
 fn sum(text: &str) -> String {
     format!("%~{}", hex(&Sha256::digest(text)))
 }
@@ -149,7 +148,10 @@ mod tests {
         ] {
             let path = place(Path::new("out"), &key);
             assert!(path.as_os_str().len() < 900, "{key}");
-            assert!(path.iter().all(|name| name.len() <= MOST_NAME), "{key}");
+            assert!(
+                path.iter().all(|name| name.len() <= MAX_NAME_BYTES),
+                "{key}"
+            );
             assert_eq!(path, place(Path::new("out"), &key));
         }
         let long = "p".repeat(900);

@@ -1,5 +1,5 @@
-//! The items of a downloaded data file as plain JSON lines, by the same rules as the service's
-//! `items?format=json`.
+//! Writes the items of a downloaded data file as plain JSON lines, by the same rules as the
+//! service's `items?format=json`.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -7,15 +7,14 @@ use std::path::Path;
 
 use super::fetch::Failed;
 use super::place::{part_of, plain_of};
-use tableferry_domain::request::ExportFormat;
+use tableferry_domain::export::request::ExportFormat;
 use tableferry_export_files::attribute::{plain_record, without_wrapper};
 use tableferry_export_files::records::{Records, malformed};
 
-/// How much is read from and written to the disk at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Writes the items of a data file beside it, one a line, and counts them. The file gets its name
-/// when it is whole.
+/// Writes the items of a data file beside it, one per line. Returns their number. The file gets its
+/// name when it is complete.
 pub async fn write_plain(
     file: &Path,
     format: ExportFormat,
@@ -23,8 +22,7 @@ pub async fn write_plain(
 ) -> Result<u64, Failed> {
     let file = file.to_owned();
     let written = tokio::task::spawn_blocking(move || write(&file, format, item_count)).await;
-    written
-        .map_err(|error| Failed::NotFetched(format!("its items could not be written: {error}")))?
+    written.map_err(|error| Failed::NotFetched(format!("cannot write its items: {error}")))?
 }
 
 fn write(file: &Path, format: ExportFormat, item_count: Option<u64>) -> Result<u64, Failed> {

@@ -1,4 +1,4 @@
-//! What a downloaded file must be, and what it is.
+//! Compares downloaded files with their expected length and checksum.
 
 use std::path::Path;
 use tableferry_domain::hex::hex;
@@ -8,42 +8,35 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use tokio::io::AsyncReadExt as _;
 
-/// What is known of an object before it is downloaded.
 #[derive(Debug, Clone)]
 pub struct Expected {
-    /// Its length.
     pub size_bytes: u64,
-    /// The base64 of its MD5 sum, by the manifest.
+    /// The base64 of the MD5 checksum in the manifest.
     pub md5: Option<String>,
-    /// Its ETag.
     pub etag: Option<String>,
 }
 
-/// The sum of what has come so far.
+/// The checksum and length of the bytes so far.
 #[derive(Debug, Clone, Default)]
 pub struct Sum {
     md5: Md5,
-    /// How many bytes.
     pub bytes: u64,
 }
 
-/// What a whole file is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worth {
-    /// Its sum is the one that was said.
+    /// The checksum matches.
     Proven,
-    /// Its length is right, and nobody said its sum.
+    /// The length matches, and there is no checksum.
     Unproven,
 }
 
 impl Sum {
-    /// Takes a piece.
     pub fn add(&mut self, piece: &[u8]) {
         self.md5.update(piece);
         self.bytes += piece.len() as u64;
     }
 
-    /// The sum of a file that is there.
     pub async fn of_file(path: &Path) -> std::io::Result<Self> {
         let mut file = tokio::fs::File::open(path).await?;
         let mut sum = Self::default();
@@ -56,13 +49,12 @@ impl Sum {
         }
     }
 
-    /// The base64 of the sum.
     pub fn base64(&self) -> String {
         STANDARD.encode(self.md5.clone().finalize())
     }
 
-    /// The ETags that S3 gives an object of these bytes when it does not encrypt it with a key of
-    /// its own: written at once, or in one part.
+    /// The ETags of an object with these bytes, uploaded at once or in one part, unless it is
+    /// encrypted with a KMS key.
     fn etags(&self) -> [String; 2] {
         let md5 = self.md5.clone().finalize();
         [hex(&md5), format!("{}-1", hex(&Md5::digest(md5)))]
@@ -70,10 +62,6 @@ impl Sum {
 }
 
 impl Expected {
-    /// Judges a whole file.
-    ///
-    /// # Errors
-    /// What is wrong with it.
     pub fn judge(&self, sum: &Sum) -> Result<Worth, String> {
         if sum.bytes != self.size_bytes {
             return Err(format!(
@@ -83,11 +71,11 @@ impl Expected {
         }
         match &self.md5 {
             Some(md5) if *md5 != sum.base64() => Err(format!(
-                "has the MD5 sum {}; the manifest says {md5}",
+                "has the MD5 checksum {}; the manifest says {md5}",
                 sum.base64()
             )),
             Some(_) => Ok(Worth::Proven),
-            // An ETag need not be a sum of the bytes: that it differs proves nothing.
+            // An ETag need not be a checksum, so a different one proves nothing.
             None if self
                 .etag
                 .as_ref()

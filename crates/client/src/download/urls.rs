@@ -1,4 +1,4 @@
-//! Presigned URLs: a page of them at a time, and anew when they have expired.
+//! Fetches presigned URLs page by page, and renews them when they have expired.
 
 use std::collections::HashMap;
 
@@ -8,30 +8,26 @@ use crate::error::ClientError;
 use crate::session::Session;
 use crate::wire::{FilePage, Manifest};
 
-/// How many files are asked for at once.
 const PAGE_SIZE: &str = "100";
 
-/// Which answer of the service names a file.
+/// The response that lists a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// That of the manifests.
     Manifest,
-    /// The page of the files that this token asks for.
+    /// The page of files with this token.
     Page(Option<String>),
 }
 
-/// Where URLs come from.
 #[derive(Debug)]
 pub struct Urls {
     session: Session,
     id: String,
     presign: String,
-    /// The latest URLs by key, of the source that was asked last.
+    /// The latest URLs by key, from the last renewal.
     latest: Mutex<HashMap<String, String>>,
 }
 
 impl Urls {
-    /// URLs of an export's files that are good for so long.
     pub fn new(session: Session, id: String, presign: String) -> Self {
         Self {
             session,
@@ -41,7 +37,6 @@ impl Urls {
         }
     }
 
-    /// The manifests.
     pub async fn manifest(&self) -> Result<Manifest, ClientError> {
         let call = self
             .session
@@ -51,7 +46,6 @@ impl Urls {
         self.session.service.send(call).await?.read()
     }
 
-    /// A page of the files.
     pub async fn page(&self, source: &Source) -> Result<FilePage, ClientError> {
         let call = self
             .session
@@ -66,7 +60,7 @@ impl Urls {
         self.session.service.send(call).await?.read()
     }
 
-    /// Another URL than the one that has expired. Those that expired together are asked for once.
+    /// A new URL in place of an expired one. URLs that expired together are fetched together.
     pub async fn renew(
         &self,
         source: &Source,

@@ -1,21 +1,17 @@
-//! Which tables and buckets a caller may use: patterns in which `*` stands for any characters.
+//! The tables and buckets that a caller may use: patterns with `*` for any characters.
 
 use crate::invalid::Invalid;
 
-/// How many patterns of a kind a list may have.
-pub const MOST_PATTERNS: usize = 100;
+/// Maximum number of patterns of each kind.
+pub const MAX_PATTERNS: usize = 100;
 
-/// A pattern of the ARN of a table, or of a bucket's name. `*` stands for any characters, also for
-/// none.
+/// A pattern for table ARNs or bucket names. `*` stands for zero or more characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Reads the pattern of a table's ARN.
-    ///
-    /// # Errors
-    /// It could match no table.
-    pub fn of_table(text: &str) -> Result<Self, Invalid> {
+    /// Reads a pattern for table ARNs. A pattern that can match no table is an error.
+    pub fn for_table(text: &str) -> Result<Self, Invalid> {
         let form = "must be a pattern of table ARNs, such as arn:aws:dynamodb:*:123456789012:table/orders-*";
         let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/*".contains(&b);
         let reads = text == "*" || text.starts_with("arn:");
@@ -26,11 +22,8 @@ impl Pattern {
         }
     }
 
-    /// Reads the pattern of a bucket's name.
-    ///
-    /// # Errors
-    /// It could match no bucket.
-    pub fn of_bucket(text: &str) -> Result<Self, Invalid> {
+    /// Reads a pattern for bucket names. A pattern that can match no bucket is an error.
+    pub fn for_bucket(text: &str) -> Result<Self, Invalid> {
         let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.*".contains(&b);
         let reads = (1..=255).contains(&text.len()) && text.bytes().all(known);
         if reads {
@@ -42,7 +35,6 @@ impl Pattern {
         }
     }
 
-    /// The pattern as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,8 +52,7 @@ impl Pattern {
         let Some(last) = parts.pop() else {
             return rest.is_empty();
         };
-        // Each part as early as it can be: what is left for the later ones is the most there can
-        // be.
+        // Match each part as early as possible, which leaves the most for the later parts.
         for part in parts {
             let Some(at) = rest.find(part) else {
                 return false;
@@ -71,7 +62,7 @@ impl Pattern {
         rest.ends_with(last)
     }
 
-    /// The same pattern in Postgres's `LIKE`.
+    /// The pattern for Postgres's `LIKE`.
     #[must_use]
     pub fn to_like(&self) -> String {
         self.0.chars().fold(String::new(), |mut like, c| {
@@ -85,7 +76,7 @@ impl Pattern {
     }
 }
 
-/// Tables and buckets; an empty list of either is all of them.
+/// Allowed tables and buckets; an empty list allows all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AllowList {
     tables: Vec<Pattern>,
@@ -93,15 +84,14 @@ pub struct AllowList {
 }
 
 impl AllowList {
-    /// Of checked patterns.
     #[must_use]
     pub fn new(tables: Vec<Pattern>, buckets: Vec<Pattern>) -> Self {
         Self { tables, buckets }
     }
 
-    /// Of patterns that the database holds: they are not judged again, and match as they did.
+    /// Patterns from the database; not validated again.
     #[must_use]
-    pub fn known(tables: Vec<String>, buckets: Vec<String>) -> Self {
+    pub fn from_db(tables: Vec<String>, buckets: Vec<String>) -> Self {
         let patterns = |texts: Vec<String>| texts.into_iter().map(Pattern).collect();
         Self {
             tables: patterns(tables),
@@ -109,15 +99,12 @@ impl AllowList {
         }
     }
 
-    /// Of patterns in words.
-    ///
-    /// # Errors
-    /// One of them is none.
+    /// From patterns as text.
     pub fn parse(tables: &[String], buckets: &[String]) -> Result<Self, Invalid> {
-        let tables: Result<_, _> = tables.iter().map(|text| Pattern::of_table(text)).collect();
+        let tables: Result<_, _> = tables.iter().map(|text| Pattern::for_table(text)).collect();
         let buckets: Result<_, _> = buckets
             .iter()
-            .map(|text| Pattern::of_bucket(text))
+            .map(|text| Pattern::for_bucket(text))
             .collect();
         Ok(Self {
             tables: tables?,
@@ -125,37 +112,37 @@ impl AllowList {
         })
     }
 
-    /// Whether nothing is left out.
+    /// Whether it allows everything.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.tables.is_empty() && self.buckets.is_empty()
     }
 
-    /// Patterns of tables; empty is all.
+    /// Table patterns; empty allows all.
     #[must_use]
     pub fn tables(&self) -> &[Pattern] {
         &self.tables
     }
 
-    /// Patterns of buckets; empty is all.
+    /// Bucket patterns; empty allows all.
     #[must_use]
     pub fn buckets(&self) -> &[Pattern] {
         &self.buckets
     }
 
-    /// Whether it holds this table.
+    /// Whether this table is allowed.
     #[must_use]
     pub fn table(&self, arn: &str) -> bool {
         self.tables.is_empty() || self.tables.iter().any(|pattern| pattern.matches(arn))
     }
 
-    /// Whether it holds exports of this table to this bucket.
+    /// Whether exports of this table to this bucket are allowed.
     #[must_use]
     pub fn export(&self, table_arn: &str, bucket: &str) -> bool {
         self.table(table_arn) && self.bucket(bucket)
     }
 
-    /// Whether it holds this bucket.
+    /// Whether this bucket is allowed.
     #[must_use]
     pub fn bucket(&self, name: &str) -> bool {
         self.buckets.is_empty() || self.buckets.iter().any(|pattern| pattern.matches(name))
@@ -206,20 +193,20 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                Pattern::of_table(pattern).unwrap().matches(text),
+                Pattern::for_table(pattern).unwrap().matches(text),
                 yes,
                 "{pattern} {text}"
             );
         }
         assert!(
-            Pattern::of_bucket("a.b").unwrap().matches("a.b")
-                && !Pattern::of_bucket("a.b").unwrap().matches("axb")
+            Pattern::for_bucket("a.b").unwrap().matches("a.b")
+                && !Pattern::for_bucket("a.b").unwrap().matches("axb")
         );
-        assert_eq!(Pattern::of_bucket("a_*").unwrap().to_like(), "a\\_%");
+        assert_eq!(Pattern::for_bucket("a_*").unwrap().to_like(), "a\\_%");
         for bad in ["", "orders", "arn:aws:dynamodb:?", "arn:\0", "**"] {
-            assert!(Pattern::of_table(bad).is_err(), "{bad}");
+            assert!(Pattern::for_table(bad).is_err(), "{bad}");
         }
-        assert!(Pattern::of_bucket("").is_err() && Pattern::of_bucket("a b").is_err());
+        assert!(Pattern::for_bucket("").is_err() && Pattern::for_bucket("a b").is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who calls, and what they may do.
+//! Callers and what they may do.
 
 pub mod allow;
 pub mod api_key;
@@ -11,32 +11,31 @@ use std::sync::Arc;
 use allow::AllowList;
 use scope::{Scope, Scopes};
 
-use super::invalid::Invalid;
+use crate::invalid::Invalid;
 
-/// Names a caller in records and logs: `api_key:<name>`, or `oidc:<subject>`. Cheap to clone.
+/// The name of a caller in records and logs: `api_key:<name>` or `oidc:<subject>`. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CallerName(Arc<str>);
 
 impl CallerName {
-    /// Who bears the key of this name.
+    /// The caller with this API key.
     #[must_use]
     pub fn of_api_key(name: &str) -> Self {
         Self(format!("api_key:{name}").into())
     }
 
-    /// Whom an OIDC issuer calls so.
+    /// The subject of an OIDC token.
     #[must_use]
     pub fn of_subject(subject: &str) -> Self {
         Self(format!("oidc:{subject}").into())
     }
 
-    /// A name as it was stored.
+    /// A name from the database.
     #[must_use]
-    pub fn known(text: &str) -> Self {
+    pub fn from_db(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The whole name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,7 +48,7 @@ impl fmt::Display for CallerName {
     }
 }
 
-/// What a caller may do: scopes, and which tables and buckets they hold for.
+/// What a caller may do: scopes, limited to some tables and buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     scopes: Scopes,
@@ -57,62 +56,58 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Everything: where nobody must say who they are.
+    /// Everything; used without authentication.
     #[must_use]
     pub fn everything() -> Self {
         Self {
-            scopes: Scopes::of([Scope::Admin]),
+            scopes: Scopes::from_scopes([Scope::Admin]),
             allow: AllowList::default(),
         }
     }
 
-    /// These scopes on what the list allows.
-    ///
-    /// # Errors
-    /// There is no scope, or one that cannot be bounded by a list: an endpoint hears of the exports
-    /// of all tables, and an admin makes keys.
+    /// These scopes for the tables and buckets of the list. Fails without a scope, or if a list is
+    /// combined with a scope that it cannot limit: an endpoint receives events of all tables, and
+    /// an admin creates keys.
     pub fn new(scopes: Scopes, allow: AllowList) -> Result<Self, Invalid> {
         if scopes.is_empty() {
-            return Err(Invalid::new("must name one scope at least"));
+            return Err(Invalid::new("must name at least one scope"));
         }
         let unbounded = [Scope::WebhooksManage, Scope::Admin]
             .into_iter()
             .find(|scope| scopes.holds(*scope));
         match unbounded {
             Some(scope) if !allow.is_everything() => Err(Invalid::new(format!(
-                "must not hold {} together with table_arns or s3_buckets, since it reaches beyond them",
+                "must not combine {} with table_arns or s3_buckets, because that scope is not limited to them",
                 scope.as_str()
             ))),
             _ => Ok(Self { scopes, allow }),
         }
     }
 
-    /// The scopes.
     #[must_use]
     pub fn scopes(&self) -> Scopes {
         self.scopes
     }
 
-    /// Which tables and buckets they hold for.
+    /// The tables and buckets that the scopes apply to.
     #[must_use]
     pub fn allow(&self) -> &AllowList {
         &self.allow
     }
 }
 
-/// Somebody who has said who they are, or who need not.
+/// An authenticated caller, or any caller without authentication.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
-    /// Their name; nothing where nobody must say it.
+    /// `None` without authentication.
     pub name: Option<CallerName>,
-    /// What they may do.
     pub grant: Grant,
-    /// How many requests a second they may send in the long run, if it is their own number.
+    /// Sustained requests per second, if the caller has an own rate.
     pub rate_per_s: Option<f64>,
 }
 
 impl Caller {
-    /// Anybody, where nobody must say who they are.
+    /// Any caller, without authentication.
     #[must_use]
     pub fn anybody() -> Self {
         Self {
@@ -136,18 +131,21 @@ mod tests {
         .unwrap();
         assert!(
             Grant::new(
-                Scopes::of([Scope::ExportsRead, Scope::ExportsWrite]),
+                Scopes::from_scopes([Scope::ExportsRead, Scope::ExportsWrite]),
                 list.clone()
             )
             .is_ok()
         );
         for scope in [Scope::WebhooksManage, Scope::Admin] {
-            assert!(Grant::new(Scopes::of([scope]), AllowList::default()).is_ok());
-            let sentence = Grant::new(Scopes::of([scope, Scope::ExportsRead]), list.clone())
-                .unwrap_err()
-                .to_string();
+            assert!(Grant::new(Scopes::from_scopes([scope]), AllowList::default()).is_ok());
+            let sentence = Grant::new(
+                Scopes::from_scopes([scope, Scope::ExportsRead]),
+                list.clone(),
+            )
+            .unwrap_err()
+            .to_string();
             assert!(sentence.contains(scope.as_str()), "{sentence}");
         }
-        assert!(Grant::new(Scopes::of([]), AllowList::default()).is_err());
+        assert!(Grant::new(Scopes::from_scopes([]), AllowList::default()).is_err());
     }
 }

@@ -1,11 +1,10 @@
-//! Scopes: kinds of calls that a caller may make.
-
-use utoipa::ToSchema;
+//! Scopes: groups of calls that a caller may make.
 
 use crate::invalid::Invalid;
 
-/// A kind of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
+/// A group of operations that an API key may permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Scope {
     /// See exports, their events, files and deliveries.
     #[serde(rename = "exports:read")]
@@ -22,7 +21,6 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Every scope.
     pub const ALL: [Self; 4] = [
         Self::ExportsRead,
         Self::ExportsWrite,
@@ -30,7 +28,7 @@ impl Scope {
         Self::Admin,
     ];
 
-    /// The scope as callers and the database see it.
+    /// The value in the API and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,10 +39,6 @@ impl Scope {
         }
     }
 
-    /// From that word.
-    ///
-    /// # Errors
-    /// There is no such scope.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
         found.ok_or_else(|| {
@@ -60,36 +54,32 @@ impl Scope {
     }
 }
 
-/// A set of scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// These scopes.
     #[must_use]
-    pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Self {
+    pub fn from_scopes(scopes: impl IntoIterator<Item = Scope>) -> Self {
         Self(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
     }
 
-    /// Whether nothing is allowed.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the set itself names this scope.
+    /// Whether the set itself contains this scope.
     #[must_use]
     pub fn holds(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
-    /// Whether calls of this scope are allowed: by itself or by `admin`.
+    /// Whether calls with this scope are allowed, by the scope itself or by `admin`.
     #[must_use]
     pub fn allow(self, scope: Scope) -> bool {
         self.holds(scope) || self.holds(Scope::Admin)
     }
 
-    /// The scopes of the set.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL
             .into_iter()
@@ -106,7 +96,7 @@ mod tests {
         for held in Scope::ALL {
             for asked in Scope::ALL {
                 assert_eq!(
-                    Scopes::of([held]).allow(asked),
+                    Scopes::from_scopes([held]).allow(asked),
                     held == asked || held == Scope::Admin
                 );
             }

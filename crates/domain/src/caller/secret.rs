@@ -1,8 +1,8 @@
 //! The text of an API key: `tferry_<12 hex digits>_<40 hex digits><8 hex digits>`.
 //!
-//! The prefix lets scanners of leaked secrets know it. The first digits find its record; the next
-//! are the secret itself, 160 bits, of which only a hash is stored; the last are a checksum of all
-//! before, so that a key with a typo is refused without a look-up.
+//! The prefix lets secret scanners recognize it. The first digits find its record. The next 40 are
+//! the secret, 160 bits, of which only a hash is stored. The last 8 are a checksum of everything
+//! before, so that a key with a typo is refused without a database lookup.
 
 use std::fmt;
 
@@ -10,22 +10,22 @@ use sha2::{Digest as _, Sha256};
 
 use crate::hex::hex;
 
-/// What every key begins with.
+/// Prefix of every key.
 pub const PREFIX: &str = "tferry_";
 
-/// Hex digits that find a key's record.
+/// Hex digits of the lookup part.
 const LOOKUP_DIGITS: usize = 12;
-/// Hex digits of the secret itself.
+/// Hex digits of the secret.
 const SECRET_DIGITS: usize = 40;
 /// Hex digits of the checksum.
 const CHECKSUM_DIGITS: usize = 8;
 
-/// A key as its bearer has it. It is shown once and never printed by accident.
+/// A complete key. It is shown once, and `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKeySecret(String);
 
 impl ApiKeySecret {
-    /// A new key of random bytes.
+    /// A new key from random bytes.
     #[must_use]
     pub fn new(random: &[u8; 32]) -> Self {
         let digits = hex(random);
@@ -35,7 +35,7 @@ impl ApiKeySecret {
         Self(body + &checksum)
     }
 
-    /// Reads a key; nothing if it is none, or has a typo.
+    /// Reads a key; `None` if it has another form or a typo.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (lookup, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
@@ -52,19 +52,19 @@ impl ApiKeySecret {
         (checksum(body) == given).then(|| Self(text.to_owned()))
     }
 
-    /// What finds its record. No secret.
+    /// The lookup part; it is not secret.
     #[must_use]
     pub fn lookup(&self) -> &str {
         &self.0[PREFIX.len()..PREFIX.len() + LOOKUP_DIGITS]
     }
 
-    /// What is stored of it. A plain hash is enough: nobody can try 160 random bits.
+    /// The stored hash. A plain hash is enough, because 160 random bits cannot be guessed.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }
 
-    /// The key itself, to be shown once.
+    /// The complete key, to be shown once.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

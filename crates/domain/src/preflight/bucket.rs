@@ -1,20 +1,20 @@
-//! Checks of the bucket and the key: what AWS finds out only after it has accepted an export.
+//! Checks of the bucket and the key. AWS reports their errors only after it has accepted an export.
 
 use super::facts::is_missing;
 use super::{
-    BucketLook, CheckStatus, Facts, Finding, failed, key_region, passed, skipped, unanswered,
+    BucketProbe, CheckStatus, Facts, Finding, failed, key_region, passed, skipped, unanswered,
     warning,
 };
-use crate::iam::{PolicyVerdict, bucket_policy_statement, caller_statement, verdict};
-use crate::request::ExportRequest;
-use crate::s3::Encryption;
+use crate::aws::iam::{PolicyVerdict, bucket_policy_statement, caller_statement, verdict};
+use crate::aws::s3::Encryption;
+use crate::export::request::ExportRequest;
 
 fn name(request: &ExportRequest) -> &str {
     request.destination.bucket.as_str()
 }
 
-/// What would let the service look at the bucket.
-fn look_statement(request: &ExportRequest) -> String {
+/// The statement that allows the service to call HeadBucket.
+fn head_bucket_statement(request: &ExportRequest) -> String {
     caller_statement(
         &["s3:ListBucket"],
         &format!(
@@ -25,24 +25,24 @@ fn look_statement(request: &ExportRequest) -> String {
     )
 }
 
-/// DynamoDB accepts names that S3 gives to no new bucket. Old buckets have such names, so it is
-/// never certain that there is none.
+/// DynamoDB accepts names that S3 allows only for old buckets, so a bucket with such a name may
+/// exist.
 pub(super) fn name_rules(request: &ExportRequest, facts: &Facts) -> Finding {
     let bucket = name(request);
     let Some(why) = request.destination.bucket.broken_rule() else {
-        return passed("S3 creates buckets of such a name.");
+        return passed("The name follows S3's rules for new buckets.");
     };
     match &facts.bucket {
         Ok(
-            BucketLook::Seen { .. }
-            | BucketLook::Elsewhere { .. }
-            | BucketLook::Closed { region: Some(_) },
+            BucketProbe::Seen { .. }
+            | BucketProbe::Elsewhere { .. }
+            | BucketProbe::Closed { region: Some(_) },
         ) => passed(format!(
-            "S3 creates no new bucket named {bucket} ({why}), but this one exists."
+            "S3 would not allow a new bucket named {bucket} ({why}), but this one exists."
         )),
         _ => warning(
             format!(
-                "S3 does not allow new buckets named {bucket}: {why}. Older buckets may have such names."
+                "S3 does not allow new buckets named {bucket}: {why}. Old buckets may have such names."
             ),
             "Correct s3_bucket, unless it is such an old bucket.",
         ),
@@ -52,44 +52,44 @@ pub(super) fn name_rules(request: &ExportRequest, facts: &Facts) -> Finding {
 pub(super) fn exists(request: &ExportRequest, facts: &Facts) -> Finding {
     let bucket = name(request);
     match &facts.bucket {
-        Ok(BucketLook::Missing) => failed(
-            format!("There is no bucket {bucket}."),
+        Ok(BucketProbe::Missing) => failed(
+            format!("The bucket {bucket} does not exist."),
             "Create the bucket, or correct s3_bucket.",
         ),
-        Ok(BucketLook::Seen { .. } | BucketLook::Elsewhere { .. }) => {
+        Ok(BucketProbe::Seen { .. } | BucketProbe::Elsewhere { .. }) => {
             passed(format!("The bucket {bucket} exists."))
         }
-        Ok(BucketLook::Closed { region: Some(_) }) => passed(format!(
-            "A bucket {bucket} exists, but S3 denies a look at it."
+        Ok(BucketProbe::Closed { region: Some(_) }) => passed(format!(
+            "The bucket {bucket} exists, but S3 denies access to it."
         )),
-        Ok(BucketLook::Closed { region: None }) => (
+        Ok(BucketProbe::Closed { region: None }) => (
             CheckStatus::Skipped,
-            format!("S3 denies a look at the bucket {bucket}, so this cannot be told."),
+            format!("S3 denies access to the bucket {bucket}, so this could not be checked."),
             Some(format!(
                 "To have it checked, allow the service {}",
-                look_statement(request)
+                head_bucket_statement(request)
             )),
         ),
-        Err(failure) => unanswered("HeadBucket", &look_statement(request), failure),
+        Err(failure) => unanswered("HeadBucket", &head_bucket_statement(request), failure),
     }
 }
 
-/// Another region works, by AWS's live answers, but is paid for as transfer between regions.
+/// A bucket in another region works (observed), but AWS bills the transfer between regions.
 pub(super) fn region(request: &ExportRequest, facts: &Facts) -> Finding {
     let own = request.table_arn.region();
     match (facts.bucket_region(), &facts.bucket) {
         (Some(region), _) if region == own => {
-            passed(format!("The bucket is in {region}, as the table is."))
+            passed(format!("The bucket and the table are in {region}."))
         }
         (Some(region), _) => warning(
             format!(
                 "The bucket is in {region}, the table in {own}: AWS exports across regions, and bills the transfer."
             ),
-            format!("Use a bucket in {own} unless the data shall leave the region."),
+            format!("Use a bucket in {own}, unless the data is meant to leave the region."),
         ),
-        (None, Ok(BucketLook::Missing)) => skipped("There is no such bucket."),
-        (None, Err(failure)) => unanswered("HeadBucket", &look_statement(request), failure),
-        (None, Ok(_)) => skipped("S3 did not tell the bucket's region."),
+        (None, Ok(BucketProbe::Missing)) => skipped("The bucket does not exist."),
+        (None, Err(failure)) => unanswered("HeadBucket", &head_bucket_statement(request), failure),
+        (None, Ok(_)) => skipped("S3 did not name the bucket's region."),
     }
 }
 
@@ -103,48 +103,48 @@ pub(super) fn owner(request: &ExportRequest, facts: &Facts) -> Finding {
         .map(|owner| owner.as_str());
     let expected = named.unwrap_or(account);
     match (&facts.bucket, &facts.owned) {
-        (Ok(BucketLook::Missing), _) | (_, Ok(BucketLook::Missing)) => {
-            skipped("There is no such bucket.")
+        (Ok(BucketProbe::Missing), _) | (_, Ok(BucketProbe::Missing)) => {
+            skipped("The bucket does not exist.")
         }
-        (_, Ok(BucketLook::Seen { .. })) => policy(request, facts, expected != account),
-        (Ok(BucketLook::Seen { .. }), Ok(BucketLook::Closed { .. })) => match named {
+        (_, Ok(BucketProbe::Seen { .. })) => policy(request, facts, expected != account),
+        (Ok(BucketProbe::Seen { .. }), Ok(BucketProbe::Closed { .. })) => match named {
             Some(named) => failed(
                 format!("The bucket {bucket} is not owned by account {named}."),
-                "Correct s3_bucket_owner, or leave it out if the bucket is the table's account's.",
+                "Correct s3_bucket_owner, or leave it out if the table's account owns the bucket.",
             ),
             None => failed(
                 format!(
-                    "The bucket {bucket} is not owned by the table's account {account}, and the request names no other owner."
+                    "The bucket {bucket} is not owned by the table's account {account}, and the request does not name another owner."
                 ),
                 format!(
-                    "Set s3_bucket_owner to the 12 digits of the bucket's account, and let its bucket policy hold {}",
+                    "Set s3_bucket_owner to the 12-digit id of the bucket's account, and add this statement to the bucket policy: {}",
                     bucket_policy_statement(request)
                 ),
             ),
         },
         (Err(failure), _) | (_, Err(failure)) => {
-            unanswered("HeadBucket", &look_statement(request), failure)
+            unanswered("HeadBucket", &head_bucket_statement(request), failure)
         }
         (Ok(_), Ok(_)) => (
             CheckStatus::Skipped,
             format!(
-                "S3 denies a look at the bucket {bucket}: it is another account's than {expected}, or the service may not look."
+                "S3 denies access to the bucket {bucket}: it is not owned by account {expected}, or the service may not access it."
             ),
             Some(format!(
-                "If the bucket is another account's, set s3_bucket_owner and let its policy hold {}; to have it checked, allow the service {}",
+                "If another account owns the bucket, set s3_bucket_owner and add this statement to its policy: {}; to have it checked, allow the service {}",
                 bucket_policy_statement(request),
-                look_statement(request)
+                head_bucket_statement(request)
             )),
         ),
     }
 }
 
-/// The owner is right; what does the bucket's policy say?
+/// The owner is correct; checks the bucket's policy.
 fn policy(request: &ExportRequest, facts: &Facts, foreign: bool) -> Finding {
     let bucket = name(request);
     let wanted = || {
         format!(
-            "Let the policy of the bucket {bucket} hold {}",
+            "Add this statement to the policy of the bucket {bucket}: {}",
             bucket_policy_statement(request)
         )
     };
@@ -156,35 +156,35 @@ fn policy(request: &ExportRequest, facts: &Facts, foreign: bool) -> Finding {
     match (judged, foreign) {
         (Some(PolicyVerdict::Denies { statement }), _) => failed(
             format!(
-                "The bucket is of the right owner, but its policy (statement {statement}) denies what AWS writes in the caller's name."
+                "The bucket's owner is correct, but its policy (statement {statement}) denies the writes that AWS makes with the caller's credentials."
             ),
             format!(
-                "Take the export's principal out of that statement. {}",
+                "Exclude the export's principal from that statement. {}",
                 wanted()
             ),
         ),
         (Some(PolicyVerdict::MayDeny { statement }), _) => warning(
             format!(
-                "The bucket is of the right owner, but its policy (statement {statement}) denies writes to some."
+                "The bucket's owner is correct, but its policy (statement {statement}) denies writes to some principals or under a condition."
             ),
             format!(
-                "See whether that statement strikes the export's principal. {}",
+                "Check whether that statement applies to the export's principal. {}",
                 wanted()
             ),
         ),
         (Some(PolicyVerdict::Silent), true) => warning(
-            "The bucket is of the named owner, but its policy does not let the table's account write.",
+            "The bucket's owner is correct, but its policy does not allow the table's account to write.",
             wanted(),
         ),
         (None, true) => warning(
-            "The bucket is of the named owner; whether its policy lets the table's account write cannot be seen from here.",
+            "The bucket's owner is correct. The service may not read its policy (s3:GetBucketPolicy), so whether it allows the table's account to write could not be checked.",
             wanted(),
         ),
         (Some(_), _) => passed(format!(
-            "The bucket {bucket} is of the right owner, and its policy denies no writes."
+            "The owner of the bucket {bucket} is correct, and its policy denies no writes."
         )),
         (None, false) => passed(format!(
-            "The bucket {bucket} is of the right owner. Its policy may not be read (s3:GetBucketPolicy), so whether it denies writes cannot be told."
+            "The owner of the bucket {bucket} is correct. The service may not read its policy (s3:GetBucketPolicy), so whether it denies writes could not be checked."
         )),
     }
 }
@@ -192,15 +192,15 @@ fn policy(request: &ExportRequest, facts: &Facts, foreign: bool) -> Finding {
 pub(super) fn key(request: &ExportRequest, facts: &Facts) -> Finding {
     let key = match &request.destination.encryption {
         None | Some(Encryption::Aes256) => {
-            return skipped("The request asks for no KMS encryption.");
+            return skipped("The request does not ask for KMS encryption.");
         }
         Some(Encryption::Kms { key_id: None }) => {
-            return skipped("The request names no key: S3 uses the account's key aws/s3.");
+            return skipped("The request names no key; S3 uses the account's key aws/s3.");
         }
         Some(Encryption::Kms { key_id: Some(key) }) => key.as_str(),
     };
-    if matches!(facts.bucket, Ok(BucketLook::Missing)) {
-        return skipped("There is no bucket whose region the key must be of.");
+    if matches!(facts.bucket, Ok(BucketProbe::Missing)) {
+        return skipped("The bucket does not exist, so the key's region could not be checked.");
     }
     let region = facts.bucket_region();
     if let (Some(of_key), Some(of_bucket)) = (key_region(key), region)
@@ -208,13 +208,13 @@ pub(super) fn key(request: &ExportRequest, facts: &Facts) -> Finding {
     {
         return failed(
             format!(
-                "The key is of region {of_key}, the bucket of {of_bucket}; S3 takes only keys of the bucket's region."
+                "The key is in region {of_key}, the bucket in {of_bucket}; S3 accepts only keys of the bucket's region."
             ),
             format!("Name a key of {of_bucket} in s3_sse_kms_key_id."),
         );
     }
     match &facts.key {
-        None => skipped("The bucket's region is not known, and the key must be of it."),
+        None => skipped("The bucket's region is unknown, and the key must be in it."),
         Some(Ok(found)) if found.state != "Enabled" => failed(
             format!("The key exists, but it is {}.", found.state),
             "Enable the key, or name another in s3_sse_kms_key_id.",
@@ -224,7 +224,7 @@ pub(super) fn key(request: &ExportRequest, facts: &Facts) -> Finding {
         {
             failed(
                 format!(
-                    "The key is {} for {}; S3 takes only symmetric encryption keys.",
+                    "The key is {} for {}; S3 accepts only symmetric encryption keys.",
                     found.spec, found.usage
                 ),
                 "Name a symmetric encryption key in s3_sse_kms_key_id.",
@@ -232,7 +232,7 @@ pub(super) fn key(request: &ExportRequest, facts: &Facts) -> Finding {
         }
         Some(Ok(_)) => passed("The key exists in the bucket's region and is enabled."),
         Some(Err(failure)) if is_missing(failure) => failed(
-            format!("KMS knows no such key: {}", failure.message),
+            format!("The key does not exist: {}", failure.message),
             format!(
                 "Name a key of {} in s3_sse_kms_key_id.",
                 region.unwrap_or("the bucket's region")

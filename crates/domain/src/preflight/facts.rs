@@ -1,98 +1,92 @@
-//! What AWS and the database said, before it is judged.
+//! The facts that a preflight checks.
 
 use dynamodb_expressions::KeySchema;
 use serde_json::Value;
 
-use crate::aws_failure::{AwsFailure, FailureClass};
+use crate::aws::failure::{AwsFailure, FailureClass};
 use crate::timestamp::Timestamp;
 
-/// What a question came to.
-pub type Asked<T> = Result<T, AwsFailure>;
+pub type AwsResult<T> = Result<T, AwsFailure>;
 
-/// Everything that was found out about a request.
+/// Everything that was queried for a request.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// DescribeTable.
-    pub table: Asked<TableFacts>,
+    pub table: AwsResult<TableFacts>,
     /// DescribeContinuousBackups.
-    pub recovery: Asked<Recovery>,
-    /// HeadBucket, in the bucket's region if that is known.
-    pub bucket: Asked<BucketLook>,
+    pub recovery: AwsResult<Recovery>,
+    /// HeadBucket, in the bucket's region if it is known.
+    pub bucket: AwsResult<BucketProbe>,
     /// HeadBucket with the owner that AWS will expect.
-    pub owned: Asked<BucketLook>,
-    /// GetBucketPolicy; `None` inside when the bucket has none.
-    pub policy: Asked<Option<Value>>,
-    /// DescribeKey; `None` when the request names no key, or where to ask is not known.
-    pub key: Option<Asked<KeyFacts>>,
-    /// What runs and waits in the account and region.
+    pub owned: AwsResult<BucketProbe>,
+    /// GetBucketPolicy; `Ok(None)` if the bucket has no policy.
+    pub policy: AwsResult<Option<Value>>,
+    /// DescribeKey; `None` if the request names no key or the region is unknown.
+    pub key: Option<AwsResult<KeyFacts>>,
+    /// Exports in flight and waiting in the account and region.
     pub load: LaneLoad,
-    /// How many exports may run there.
-    pub most_in_flight: u32,
+    /// Maximum exports in flight there.
+    pub max_in_flight: u32,
 }
 
 impl Facts {
-    /// The bucket's region, as far as S3 told it.
+    /// The bucket's region, if S3 named it.
     #[must_use]
     pub fn bucket_region(&self) -> Option<&str> {
         self.bucket
             .as_ref()
             .ok()
-            .and_then(BucketLook::region)
-            .or_else(|| self.owned.as_ref().ok().and_then(BucketLook::region))
+            .and_then(BucketProbe::region)
+            .or_else(|| self.owned.as_ref().ok().and_then(BucketProbe::region))
     }
 }
 
-/// What DescribeTable says.
+/// From DescribeTable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableFacts {
     /// `ACTIVE`, `CREATING`, `DELETING`, …
     pub status: String,
-    /// When it was created.
     pub created_at: Option<Timestamp>,
-    /// Its size in bytes, as AWS counted it within the last six hours or so.
+    /// In bytes; AWS updates it about every six hours.
     pub size_bytes: Option<i64>,
-    /// Its primary key, if AWS told all of it.
+    /// The primary key, if the description is complete.
     pub key: Option<KeySchema>,
 }
 
-/// Point-in-time recovery of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// It is off.
     Off,
-    /// It is on.
     On {
         /// The earliest time that can be recovered.
         earliest: Option<Timestamp>,
-        /// The latest: typically five minutes ago.
+        /// The latest time, typically five minutes ago.
         latest: Option<Timestamp>,
     },
 }
 
-/// What S3 says of a bucket.
+/// S3's answer to HeadBucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BucketLook {
-    /// It is there.
+pub enum BucketProbe {
+    /// It exists.
     Seen {
-        /// Its region, if S3 told.
+        /// Its region, if S3 named it.
         region: Option<String>,
     },
-    /// It may not be looked at (403): another's, or `s3:ListBucket` is missing.
+    /// Access denied (403): the bucket belongs to another account, or `s3:ListBucket` is missing.
     Closed {
-        /// Its region, which S3 tells also then.
+        /// Its region, which S3 also names in denials.
         region: Option<String>,
     },
-    /// It is in another region than it was asked for (301).
+    /// It is in another region (301).
     Elsewhere {
-        /// Its region, if S3 told.
+        /// Its region, if S3 named it.
         region: Option<String>,
     },
-    /// There is none of this name (404).
+    /// It does not exist (404).
     Missing,
 }
 
-impl BucketLook {
-    /// The bucket's region, if S3 told.
+impl BucketProbe {
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         match self {
@@ -104,7 +98,7 @@ impl BucketLook {
     }
 }
 
-/// What DescribeKey says.
+/// From DescribeKey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
     /// `Enabled`, `Disabled`, `PendingDeletion`, …
@@ -115,16 +109,16 @@ pub struct KeyFacts {
     pub spec: String,
 }
 
-/// How much an account and region have to do, by our own count.
+/// The load of an account and region, counted by this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LaneLoad {
-    /// Exports that AWS has accepted and not ended, or may have accepted.
+    /// Exports that AWS has accepted, or may have accepted, and that have not ended.
     pub in_flight: u32,
-    /// Exports that have not been sent to AWS yet.
+    /// Exports not yet sent to AWS.
     pub waiting: u32,
 }
 
-/// The region of a KMS key that is named by an ARN.
+/// The region of a KMS key ARN.
 #[must_use]
 pub fn key_region(key_id: &str) -> Option<&str> {
     let mut parts = key_id.splitn(6, ':');
@@ -133,7 +127,7 @@ pub fn key_region(key_id: &str) -> Option<&str> {
         .flatten()
 }
 
-/// Whether AWS says that there is no such thing.
+/// Whether AWS says that the resource does not exist.
 pub(super) fn is_missing(failure: &AwsFailure) -> bool {
     failure.class == FailureClass::Refused
         && matches!(

@@ -1,29 +1,32 @@
-//! Preflight: what can be known of an export before it is asked for, each finding a check in words.
-//! Pure: the facts are gathered by [`crate::api`], the judgement is made here.
+//! Preflight: checks of a request before the export is created. Pure; the API gathers the facts,
+//! and this module evaluates them.
 //!
-//! A check that could not be made says so and never fails: only what is certain to go wrong does.
-//! The rules about times are those of AWS's live answers (see [`super::request`]); what AWS reports
-//! only after it has accepted an export (bucket, owner, policy, key) is what a preflight is for.
+//! A check that could not be made is skipped and never fails; only a certain error fails. The rules
+//! about times follow AWS's observed answers (see [`crate::export::request`]). The bucket, owner,
+//! policy and key are what a preflight is for, because AWS reports their errors only after it has
+//! accepted an export.
 
 mod bucket;
 mod facts;
 mod table;
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
-pub use facts::{Asked, BucketLook, Facts, KeyFacts, LaneLoad, Recovery, TableFacts, key_region};
+pub use facts::{
+    AwsResult, BucketProbe, Facts, KeyFacts, LaneLoad, Recovery, TableFacts, key_region,
+};
 
-use super::aws_failure::{AwsFailure, FailureClass};
-use super::request::ExportRequest;
+use crate::aws::failure::{AwsFailure, FailureClass};
+use crate::export::request::ExportRequest;
 
 /// What is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckName {
-    /// Every rule that needs no AWS.
+    /// Every rule that can be checked without AWS.
     Request,
-    /// AWS knows the table.
+    /// The table exists.
     TableExists,
     /// Point-in-time recovery is on.
     PointInTimeRecovery,
@@ -31,24 +34,25 @@ pub enum CheckName {
     ExportTime,
     /// The window of an incremental export can be recovered.
     IncrementalWindow,
-    /// The filter's key condition suits the table's key, and its filter expression stays off it.
+    /// The filter's key condition matches the table's key, and its filter expression names no key
+    /// attribute.
     FilterKeys,
-    /// S3 creates buckets of this name.
+    /// S3's naming rules allow the bucket's name.
     BucketName,
-    /// There is such a bucket.
+    /// The bucket exists.
     BucketExists,
     /// The bucket's region is the table's.
     BucketRegion,
-    /// The bucket is of the owner that AWS will expect, and its policy does not deny the writes.
+    /// The bucket has the owner that AWS will expect, and its policy does not deny the writes.
     BucketOwner,
     /// The KMS key exists in the bucket's region and can encrypt.
     KmsKey,
-    /// The account and region have room for another export.
+    /// The account and region are below their limit of concurrent exports.
     Quota,
 }
 
 impl CheckName {
-    /// Every check, in the order in which they are told.
+    /// In the order of the report.
     pub const ALL: [Self; 12] = [
         Self::Request,
         Self::TableExists,
@@ -64,7 +68,7 @@ impl CheckName {
         Self::Quota,
     ];
 
-    /// The field of a create that it is about, as a JSON pointer.
+    /// The request field that the check is about, as a JSON pointer.
     #[must_use]
     pub fn pointer(self) -> &'static str {
         match self {
@@ -80,8 +84,9 @@ impl CheckName {
     }
 }
 
-/// What a check came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+/// The result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
     /// As it should be.
@@ -95,24 +100,20 @@ pub enum CheckStatus {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = PreflightCheck)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// What was checked.
     pub name: CheckName,
     /// What it came to.
     pub status: CheckStatus,
     /// What was found, in a sentence.
-    #[schema(example = "There is no bucket my-exports.")]
     pub detail: String,
-    /// What to do; null when nothing is to be done.
-    #[schema(required, example = "Create the bucket, or correct s3_bucket.")]
+    /// What to do, if anything is to be done.
     pub fix: Option<String>,
 }
 
 /// Every check of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Preflight)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Whether no check failed.
     pub ok: bool,
@@ -120,7 +121,7 @@ pub struct Report {
     pub checks: Vec<Check>,
 }
 
-/// What one judgement gives: status, sentence, remedy.
+/// Status, detail, fix.
 type Finding = (CheckStatus, String, Option<String>);
 
 fn passed(detail: impl Into<String>) -> Finding {
@@ -139,12 +140,12 @@ fn skipped(detail: impl Into<String>) -> Finding {
     (CheckStatus::Skipped, detail.into(), None)
 }
 
-/// A question that AWS did not answer: who may not ask is told which permission would let it.
+/// A check without AWS's answer. If the call was denied, the fix names the permission.
 fn unanswered(operation: &str, statement: &str, failure: &AwsFailure) -> Finding {
     let code = &failure.code;
     let (detail, fix) = match failure.class {
         FailureClass::Denied => (
-            format!("AWS denies {operation} ({code}), so this cannot be told."),
+            format!("AWS denies {operation} ({code}), so this could not be checked."),
             format!("To have it checked, allow the service {statement}"),
         ),
         FailureClass::Throttled => (
@@ -152,7 +153,7 @@ fn unanswered(operation: &str, statement: &str, failure: &AwsFailure) -> Finding
             "Ask again in a few seconds.".to_owned(),
         ),
         _ => (
-            format!("{operation} gave no answer of use ({code}), so this was not checked."),
+            format!("{operation} gave no usable answer ({code}), so this was not checked."),
             "Ask again.".to_owned(),
         ),
     };
@@ -160,7 +161,7 @@ fn unanswered(operation: &str, statement: &str, failure: &AwsFailure) -> Finding
 }
 
 impl Report {
-    fn of(findings: impl IntoIterator<Item = (CheckName, Finding)>) -> Self {
+    fn from_findings(findings: impl IntoIterator<Item = (CheckName, Finding)>) -> Self {
         let checks: Vec<_> = findings
             .into_iter()
             .map(|(name, (status, detail, fix))| Check {
@@ -178,16 +179,16 @@ impl Report {
         }
     }
 
-    /// A request that breaks rules by itself: nothing else was looked at.
+    /// The report for a request that is invalid without asking AWS; no other check is made.
     #[must_use]
-    pub fn of_broken_request(errors: &str) -> Self {
-        Self::of(CheckName::ALL.map(|name| {
+    pub fn for_invalid_request(errors: &str) -> Self {
+        Self::from_findings(CheckName::ALL.map(|name| {
             let finding = match name {
                 CheckName::Request => failed(
-                    format!("The request breaks rules: {errors}."),
-                    "Correct the fields that are named.",
+                    format!("The request is invalid: {errors}."),
+                    "Correct the named fields.",
                 ),
-                _ => skipped("Not looked at, since the request breaks a rule by itself."),
+                _ => skipped("Not checked, because the request is invalid."),
             };
             (name, finding)
         }))
@@ -201,12 +202,14 @@ impl Report {
     }
 }
 
-/// Judges a request by what was found out.
+/// Checks a request against the facts.
 #[must_use]
 pub fn judge(request: &ExportRequest, facts: &Facts) -> Report {
-    Report::of(CheckName::ALL.map(|name| {
+    Report::from_findings(CheckName::ALL.map(|name| {
         let finding = match name {
-            CheckName::Request => passed("Every rule that can be checked without AWS holds."),
+            CheckName::Request => {
+                passed("The request is valid as far as that can be checked without AWS.")
+            }
             CheckName::TableExists => table::exists(request, facts),
             CheckName::PointInTimeRecovery => table::recovery(request, facts),
             CheckName::ExportTime => table::export_time(request, facts),
@@ -223,20 +226,20 @@ pub fn judge(request: &ExportRequest, facts: &Facts) -> Report {
     }))
 }
 
-/// Our own count against our own cap: AWS does not tell how many exports run.
+/// Compares this service's own count with its limit; AWS does not report how many exports run.
 fn quota(request: &ExportRequest, facts: &Facts) -> Finding {
     let LaneLoad { in_flight, waiting } = facts.load;
-    let most = facts.most_in_flight;
+    let max = facts.max_in_flight;
     let (account, region) = (request.table_arn.account_id(), request.table_arn.region());
-    let standing = format!(
-        "{in_flight} of {most} exports run in account {account}, region {region}, and {waiting} wait"
+    let load = format!(
+        "{in_flight} of {max} exports run in account {account}, region {region}, and {waiting} wait"
     );
-    if in_flight < most && waiting == 0 {
-        passed(format!("{standing}."))
+    if in_flight < max && waiting == 0 {
+        passed(format!("{load}."))
     } else {
         warning(
-            format!("{standing}: another would wait for its turn."),
-            "Choose timeouts.create long enough for the wait, or ask later.",
+            format!("{load}; another export would have to wait."),
+            "Choose a timeouts.create that includes the wait, or create the export later.",
         )
     }
 }
@@ -245,12 +248,12 @@ fn quota(request: &ExportRequest, facts: &Facts) -> Finding {
 pub mod examples {
     //! A request that the tests of preflights and policies share.
 
-    use crate::arn::TableArn;
+    use crate::aws::arn::TableArn;
+    use crate::aws::s3::{S3Bucket, S3Destination, S3Prefix};
     use crate::duration::CreateTimeout;
-    use crate::labels::Labels;
-    use crate::request::{ExportFormat, ExportKind, ExportRequest};
-    use crate::retry::RetryPolicy;
-    use crate::s3::{S3Bucket, S3Destination, S3Prefix};
+    use crate::export::attempt::RetryPolicy;
+    use crate::export::labels::Labels;
+    use crate::export::request::{ExportFormat, ExportKind, ExportRequest};
 
     /// A full export of Orders to `my-exports`, below `daily`.
     pub fn request() -> ExportRequest {

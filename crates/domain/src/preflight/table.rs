@@ -1,9 +1,9 @@
-//! Checks of the table: that it is there, that it can be recovered, and as of when.
+//! Checks of the table, its point-in-time recovery and the requested times.
 
 use super::facts::is_missing;
 use super::{CheckStatus, Facts, Finding, Recovery, failed, passed, skipped, unanswered, warning};
-use crate::iam::caller_statement;
-use crate::request::{ExportKind, ExportRequest};
+use crate::aws::iam::caller_statement;
+use crate::export::request::{ExportKind, ExportRequest};
 use crate::timestamp::Timestamp;
 
 pub(super) fn exists(request: &ExportRequest, facts: &Facts) -> Finding {
@@ -26,7 +26,7 @@ pub(super) fn exists(request: &ExportRequest, facts: &Facts) -> Finding {
         Err(failure) if is_missing(failure) => missing(request),
         Err(failure) => match &facts.recovery {
             Ok(_) => passed(format!(
-                "AWS knows the table {}: DescribeContinuousBackups found it.",
+                "The table {} exists: DescribeContinuousBackups found it.",
                 table.table_name()
             )),
             Err(other) if is_missing(other) => missing(request),
@@ -43,7 +43,7 @@ fn missing(request: &ExportRequest) -> Finding {
     let table = &request.table_arn;
     failed(
         format!(
-            "AWS knows no table {} in account {}, region {}.",
+            "There is no table {} in account {}, region {}.",
             table.table_name(),
             table.account_id(),
             table.region()
@@ -56,19 +56,19 @@ pub(super) fn recovery(request: &ExportRequest, facts: &Facts) -> Finding {
     let table = request.table_arn.as_str();
     match &facts.recovery {
         Ok(Recovery::On { earliest, latest }) => passed(format!(
-            "Point-in-time recovery is on and reaches from {} to {}.",
+            "Point-in-time recovery is on and covers {} to {}.",
             earliest.map_or_else(|| "its beginning".to_owned(), |t| t.to_string()),
             latest.map_or_else(|| "about five minutes ago".to_owned(), |t| t.to_string()),
         )),
         Ok(Recovery::Off) => failed(
-            "Point-in-time recovery is off for the table; AWS exports from nothing else.",
+            "Point-in-time recovery is off for the table, and AWS can export only from it.",
             format!(
                 "Switch it on: aws dynamodb update-continuous-backups --table-name {table} --region {} \
                  --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
                 request.table_arn.region()
             ),
         ),
-        Err(failure) if is_missing(failure) => skipped("AWS knows no such table."),
+        Err(failure) if is_missing(failure) => skipped("The table does not exist."),
         Err(failure) => unanswered(
             "DescribeContinuousBackups",
             &caller_statement(&["dynamodb:DescribeContinuousBackups"], table),
@@ -77,8 +77,8 @@ pub(super) fn recovery(request: &ExportRequest, facts: &Facts) -> Finding {
     }
 }
 
-/// The reach of point-in-time recovery, or why a time cannot be held against it.
-fn reach(
+/// The earliest and latest recoverable time, or why they are unknown.
+fn recoverable(
     request: &ExportRequest,
     facts: &Facts,
 ) -> Result<(Option<Timestamp>, Option<Timestamp>), Finding> {
@@ -97,40 +97,37 @@ fn reach(
 pub(super) fn export_time(request: &ExportRequest, facts: &Facts) -> Finding {
     let time = match &request.kind {
         ExportKind::Incremental { .. } => {
-            return skipped("An incremental export has its window, no export_time.");
+            return skipped("An incremental export has a window instead of an export_time.");
         }
         ExportKind::Full { export_time: None } => {
             return skipped(
-                "The request names no export_time: the snapshot is of when AWS starts it.",
+                "The request has no export_time; AWS takes the snapshot when it starts the export.",
             );
         }
         ExportKind::Full {
             export_time: Some(time),
         } => *time,
     };
-    let (earliest, latest) = match reach(request, facts) {
-        Ok(reach) => reach,
+    let (earliest, latest) = match recoverable(request, facts) {
+        Ok(times) => times,
         Err(finding) => return finding,
     };
     if let Some(earliest) = earliest.filter(|earliest| time < earliest.whole_seconds()) {
         return failed(
-            format!("{time} lies before {earliest}, the earliest time that can be recovered."),
-            format!("Choose an export_time from {earliest} on."),
+            format!("{time} is before {earliest}, the earliest time that can be recovered."),
+            format!("Choose an export_time of {earliest} or later."),
         );
     }
     if let Some(latest) = latest.filter(|latest| time > *latest) {
         return failed(
-            format!(
-                "{time} lies after {latest}, the latest time that can be recovered at the moment."
-            ),
+            format!("{time} is after {latest}, the latest time that can currently be recovered."),
             "Choose an earlier export_time, wait a few minutes, or leave it out for a snapshot of now.",
         );
     }
     passed(format!("{time} can be recovered."))
 }
 
-/// AWS compares the window's start with the table's creation before anything else, and its end with
-/// now.
+/// AWS first compares the window's start with the table's creation, then its end with now.
 pub(super) fn window(request: &ExportRequest, facts: &Facts) -> Finding {
     let ExportKind::Incremental { from, to, .. } = &request.kind else {
         return skipped("A full export has no window.");
@@ -140,15 +137,15 @@ pub(super) fn window(request: &ExportRequest, facts: &Facts) -> Finding {
         return failed(
             format!("The window begins at {from}, before the table was created at {created_at}."),
             format!(
-                "Choose an export_from_time from {} on.",
+                "Choose an export_from_time of {} or later.",
                 created_at
                     .whole_seconds()
                     .plus(std::time::Duration::from_secs(1))
             ),
         );
     }
-    let (earliest, _) = match reach(request, facts) {
-        Ok(reach) => reach,
+    let (earliest, _) = match recoverable(request, facts) {
+        Ok(times) => times,
         Err(finding) => return finding,
     };
     if let Some(earliest) = earliest.filter(|earliest| *from < earliest.whole_seconds()) {
@@ -156,20 +153,20 @@ pub(super) fn window(request: &ExportRequest, facts: &Facts) -> Finding {
             format!(
                 "The window begins at {from}, before {earliest}, the earliest time that can be recovered."
             ),
-            format!("Choose an export_from_time from {earliest} on, or make a full export."),
+            format!("Choose an export_from_time of {earliest} or later, or create a full export."),
         );
     }
     let end = to.map_or_else(|| "when AWS starts it".to_owned(), |to| to.to_string());
     passed(format!("The window from {from} to {end} can be recovered."))
 }
 
-/// AWS holds a filter against the table's key only if there is a key condition.
+/// AWS checks a filter against the table's key only if it has a key condition.
 pub(super) fn filter_keys(request: &ExportRequest, facts: &Facts) -> Finding {
     let Some(filter) = &request.filter else {
-        return skipped("There is no filter.");
+        return skipped("The request has no filter.");
     };
     if filter.key_condition_expression.is_none() {
-        return skipped("Without a key condition a filter may name every attribute.");
+        return skipped("Without a key condition, a filter may name any attribute.");
     }
     let key = match &facts.table {
         Ok(table) => table.key.as_ref(),
@@ -183,7 +180,7 @@ pub(super) fn filter_keys(request: &ExportRequest, facts: &Facts) -> Finding {
         }
     };
     let Some(key) = key else {
-        return skipped("DescribeTable did not tell the table's key.");
+        return skipped("DescribeTable did not return the table's key.");
     };
     let errors: Vec<String> = filter
         .key_errors(key)
@@ -196,7 +193,7 @@ pub(super) fn filter_keys(request: &ExportRequest, facts: &Facts) -> Finding {
             .map(|attribute| attribute.name.as_str())
             .collect();
         return passed(format!(
-            "The filter suits the table's key ({}).",
+            "The filter matches the table's key ({}).",
             names.join(", ")
         ));
     }

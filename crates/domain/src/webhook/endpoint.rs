@@ -1,19 +1,18 @@
-//! Webhook endpoints: who hears of every export, of some types of events, or of exports with some
-//! labels.
+//! Webhook endpoints: receivers of the events of all exports, of some event types, or of exports
+//! with some labels.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::event_type::{EndpointEventType, WebhookEventType};
+use super::event_type::WebhookEventType;
 use super::secret::Sealed;
 use super::url::WebhookUrl;
 use crate::caller::CallerName;
+use crate::export::labels::Labels;
 use crate::invalid::Invalid;
-use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
-/// Names an endpoint: a UUIDv7.
+/// A UUIDv7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EndpointId(pub Uuid);
 
@@ -23,51 +22,47 @@ impl std::fmt::Display for EndpointId {
     }
 }
 
-/// An endpoint.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// Its name here.
     pub id: EndpointId,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// Who made it; nothing if nobody had to say who they are.
+    /// The caller who created it; `None` without authentication.
     pub created_by: Option<CallerName>,
-    /// When a caller last changed it, or it was disabled.
+    /// Last change by a caller, or when it was disabled.
     pub updated_at: Timestamp,
-    /// What a caller can change.
-    pub wish: EndpointWish,
-    /// Since when and why nothing is sent to it.
+    /// The part that callers can change.
+    pub spec: EndpointSpec,
+    /// When and why it was disabled.
     pub disabled: Option<(Timestamp, DisabledReason)>,
     /// The first failure since the last success.
     pub failing_since: Option<Timestamp>,
 }
 
-/// What a caller says of an endpoint.
+/// The properties of an endpoint that callers set.
 #[derive(Debug, Clone)]
-pub struct EndpointWish {
-    /// Where it is.
+pub struct EndpointSpec {
     pub url: WebhookUrl,
-    /// What it is for, in the caller's words.
+    /// The caller's description.
     pub description: Option<String>,
-    /// The types of events it hears of; empty is every type.
+    /// Event types; empty means all.
     pub event_types: Vec<WebhookEventType>,
-    /// It hears only of exports that bear all of these.
+    /// It receives only events of exports with all of these labels.
     pub labels: Labels,
-    /// Headers of its own.
     pub headers: Option<SealedHeaders>,
 }
 
-/// Headers whose values must not be seen: they may be tokens.
+/// Headers with secret values, such as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedHeaders {
-    /// Their names, in order. At least one.
+    /// At least one name.
     pub names: Vec<String>,
     /// A sealed JSON object of names and values.
     pub sealed: Sealed,
 }
 
-/// Why nothing is sent to an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+/// Why an endpoint is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DisabledReason {
     /// A caller asked for it.
@@ -79,7 +74,7 @@ pub enum DisabledReason {
 }
 
 impl DisabledReason {
-    /// The reason as callers and the database see it.
+    /// The value in the API and in the database.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,7 +84,6 @@ impl DisabledReason {
         }
     }
 
-    /// From that word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::ByCaller, Self::Gone, Self::Failing]
@@ -98,11 +92,11 @@ impl DisabledReason {
     }
 }
 
-/// How many headers of its own an endpoint may have.
-pub const MOST_HEADERS: usize = 16;
+/// Maximum number of extra headers of an endpoint.
+pub const MAX_HEADERS: usize = 16;
 
-/// Headers that are not the caller's to set: they frame or route the message, or are ours.
-const OURS: [&str; 15] = [
+/// Headers that callers may not set: they frame or route the message, or the service sets them.
+const RESERVED_HEADERS: [&str; 15] = [
     "accept-encoding",
     "connection",
     "content-encoding",
@@ -120,11 +114,8 @@ const OURS: [&str; 15] = [
     "user-agent",
 ];
 
-/// Checks a header of an endpoint's own.
-///
-/// # Errors
-/// The name is no header name of at most 64 characters or is not the caller's to set, or the value
-/// is not 1 to 1024 visible ASCII characters and blanks.
+/// Checks an extra header: a name of at most 64 characters that callers may set, and a value of 1
+/// to 1024 visible ASCII characters and blanks.
 pub fn check_header(name: &str, value: &str) -> Result<(), Invalid> {
     let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
     if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
@@ -133,7 +124,7 @@ pub fn check_header(name: &str, value: &str) -> Result<(), Invalid> {
         ));
     }
     let lower = name.to_ascii_lowercase();
-    if OURS.contains(&lower.as_str()) || lower.starts_with("webhook-") {
+    if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("webhook-") {
         return Err(Invalid::new("is a header that this service sets itself"));
     }
     let visible = |c: u8| c == b' ' || c.is_ascii_graphic();
@@ -147,107 +138,4 @@ pub fn check_header(name: &str, value: &str) -> Result<(), Invalid> {
         ));
     }
     Ok(())
-}
-
-/// An endpoint as callers see it. Its secret is shown once, when it is made or rotated.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = WebhookEndpoint)]
-pub struct EndpointView {
-    /// Its name here (UUIDv7).
-    pub id: Uuid,
-    /// Where it is.
-    #[schema(format = "uri", example = "https://hooks.example.com/tableferry")]
-    pub url: String,
-    /// What it is for, in the caller's words.
-    #[schema(required)]
-    pub description: Option<String>,
-    /// The types of events it hears of; empty is every type.
-    #[schema(value_type = Vec<EndpointEventType>)]
-    pub event_types: Vec<WebhookEventType>,
-    /// It hears only of exports that bear all of these; empty is every export.
-    pub labels: std::collections::BTreeMap<String, String>,
-    /// The names of its own headers. Their values are never returned.
-    #[schema(example = json!(["X-Api-Key"]))]
-    pub header_names: Vec<String>,
-    /// Whether nothing is sent to it.
-    pub disabled: bool,
-    /// Why nothing is sent to it.
-    #[schema(required)]
-    pub disabled_reason: Option<DisabledReason>,
-    /// Since when nothing is sent to it.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub disabled_at: Option<Timestamp>,
-    /// The first failure since the last success; after five days of nothing but failures it is
-    /// disabled.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub failing_since: Option<Timestamp>,
-    /// When it was made.
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
-    /// Who made it; null if nobody had to say who they are.
-    #[schema(required, example = "api_key:platform")]
-    pub created_by: Option<String>,
-    /// When a caller last changed it, or it was disabled.
-    #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
-}
-
-impl From<&Endpoint> for EndpointView {
-    fn from(endpoint: &Endpoint) -> Self {
-        let wish = &endpoint.wish;
-        Self {
-            id: endpoint.id.0,
-            url: wish.url.as_str().to_owned(),
-            description: wish.description.clone(),
-            event_types: wish.event_types.clone(),
-            labels: wish.labels.as_map().clone(),
-            header_names: wish
-                .headers
-                .as_ref()
-                .map(|h| h.names.clone())
-                .unwrap_or_default(),
-            disabled: endpoint.disabled.is_some(),
-            disabled_reason: endpoint.disabled.map(|(_, reason)| reason),
-            disabled_at: endpoint.disabled.map(|(at, _)| at),
-            failing_since: endpoint.failing_since,
-            created_at: endpoint.created_at,
-            created_by: endpoint
-                .created_by
-                .as_ref()
-                .map(|name| name.as_str().to_owned()),
-            updated_at: endpoint.updated_at,
-        }
-    }
-}
-
-/// A disabled endpoint as the others hear of it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = DisabledWebhookEndpoint)]
-pub struct DisabledEndpoint {
-    /// Its name here (UUIDv7).
-    pub id: Uuid,
-    /// What it is for, in the caller's words.
-    #[schema(required)]
-    pub description: Option<String>,
-    /// Why nothing is sent to it.
-    #[schema(required)]
-    pub disabled_reason: Option<DisabledReason>,
-    /// Since when nothing is sent to it.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub disabled_at: Option<Timestamp>,
-    /// The first failure since the last success.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub failing_since: Option<Timestamp>,
-}
-
-impl From<&Endpoint> for DisabledEndpoint {
-    fn from(endpoint: &Endpoint) -> Self {
-        Self {
-            id: endpoint.id.0,
-            description: endpoint.wish.description.clone(),
-            disabled_reason: endpoint.disabled.map(|(_, reason)| reason),
-            disabled_at: endpoint.disabled.map(|(at, _)| at),
-            failing_since: endpoint.failing_since,
-        }
-    }
 }

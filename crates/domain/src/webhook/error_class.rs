@@ -1,13 +1,12 @@
-//! What kind of error an attempt at a delivery ended with: a word for each, the same in the
-//! database, in answers and in logs.
+//! Classes of delivery errors. The same words are used in the database, in responses and in logs.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 /// The kind of error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[schema(as = DeliveryErrorClass)]
+#[cfg_attr(feature = "openapi", schema(as = DeliveryErrorClass))]
 pub enum ErrorClass {
     /// The receiver answered 429, 502, 503 or 504.
     Overloaded,
@@ -25,7 +24,7 @@ pub enum ErrorClass {
     ConnectionFailed,
     /// The connection broke off before an answer had come.
     ConnectionLost,
-    /// The connection could not be secured.
+    /// The TLS handshake failed.
     TlsFailed,
     /// The receiver's name was not found.
     NameNotFound,
@@ -35,13 +34,13 @@ pub enum ErrorClass {
     ConnectTimedOut,
     /// The connection was reset before an answer had come.
     ConnectionReset,
-    /// The look-up of the receiver's name took too long.
+    /// Resolving the receiver's name took too long.
     LookupTimedOut,
     /// There was no secured connection in time.
     TlsTimedOut,
-    /// The receiver speaks no version of TLS that this service speaks.
+    /// The receiver and this service have no TLS version in common.
     TlsVersion,
-    /// They have no cipher or key exchange in common.
+    /// The receiver and this service have no cipher or key exchange in common.
     TlsCipher,
     /// HTTP/1.1 is not among the receiver's protocols.
     TlsAlpn,
@@ -55,20 +54,19 @@ pub enum ErrorClass {
     CertificateUnknownIssuer,
     /// It is invalid for another reason.
     CertificateInvalid,
-    /// What came is not an answer of HTTP/1.x.
+    /// The answer is not HTTP/1.x.
     InvalidAnswer,
-    /// The operator does not allow the URL, or any address of its name.
+    /// The operator's policy does not allow the URL, or any address of its name.
     ForbiddenAddress,
     /// The URL cannot be used.
     InvalidUrl,
-    /// A header of the receiver's own cannot be sent.
+    /// An extra header of the endpoint cannot be sent.
     InvalidHeader,
-    /// This service has nothing to sign with.
+    /// This service has no key to sign with.
     NotSigned,
 }
 
 impl ErrorClass {
-    /// Every kind.
     pub const ALL: [Self; 28] = [
         Self::Overloaded,
         Self::Refused,
@@ -100,7 +98,6 @@ impl ErrorClass {
         Self::NotSigned,
     ];
 
-    /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -135,13 +132,12 @@ impl ErrorClass {
         }
     }
 
-    /// From that word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.as_str() == text)
     }
 
-    /// The kind of a receiver's status; `None` for any 2xx.
+    /// The class of a receiver's status; `None` for any 2xx.
     #[must_use]
     pub fn of_status(code: u16) -> Option<Self> {
         match code {

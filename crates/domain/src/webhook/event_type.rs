@@ -1,18 +1,14 @@
-//! The types of events that webhooks tell of.
+//! Types of webhook events.
 
-use std::borrow::Cow;
+use serde::Serialize;
 
-use serde::{Deserialize, Serialize};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
-
-use crate::event::EventKind;
+use crate::export::event::EventKind;
 use crate::invalid::Invalid;
 
 /// The type of a webhook's event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = WebhookEventType)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = WebhookEventType))]
 pub enum WebhookEventType {
     /// AWS has accepted the export.
     #[serde(rename = "export.started")]
@@ -26,44 +22,19 @@ pub enum WebhookEventType {
     /// The export took longer than `timeouts.create`.
     #[serde(rename = "export.timed_out")]
     ExportTimedOut,
-    /// A caller gave the export up.
+    /// A caller cancelled the export.
     #[serde(rename = "export.cancelled")]
     ExportCancelled,
-    /// An endpoint was disabled by this service. The other endpoints hear of it.
+    /// This service disabled an endpoint; the other endpoints are notified.
     #[serde(rename = "webhook_endpoint.disabled")]
     EndpointDisabled,
-    /// A test that somebody asked for. It goes to one endpoint, whatever its filters.
+    /// A test that a caller requested. It goes to one endpoint, whatever its filters.
     #[serde(rename = "ping")]
     Ping,
 }
 
-/// A type that an endpoint can choose: what the OpenAPI document says of it.
-/// [`WebhookEventType::parse_choice`] reads it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EndpointEventType(String);
-
-impl PartialSchema for EndpointEventType {
-    fn schema() -> RefOr<Schema> {
-        let choices = WebhookEventType::CHOICES.map(WebhookEventType::as_str);
-        let schema = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(choices));
-        schema
-            .description(Some(
-                "A type of events that an endpoint can choose to hear of.",
-            ))
-            .into()
-    }
-}
-
-impl ToSchema for EndpointEventType {
-    fn name() -> Cow<'static, str> {
-        "EndpointEventType".into()
-    }
-}
-
 impl WebhookEventType {
-    /// Those that an endpoint can choose among.
+    /// The types that an endpoint can subscribe to.
     pub const CHOICES: [Self; 6] = [
         Self::ExportStarted,
         Self::ExportCompleted,
@@ -87,10 +58,7 @@ impl WebhookEventType {
         }
     }
 
-    /// Reads a type that an endpoint can choose.
-    ///
-    /// # Errors
-    /// There is no such type.
+    /// Reads a type that an endpoint can subscribe to.
     pub fn parse_choice(text: &str) -> Result<Self, Invalid> {
         let known = || {
             Invalid::new(format!(
@@ -104,9 +72,9 @@ impl WebhookEventType {
             .ok_or_else(known)
     }
 
-    /// The type that tells of what happened to an export; `None` when no webhook does.
+    /// The webhook type of an export event; `None` if webhooks do not announce it.
     #[must_use]
-    pub fn of(kind: EventKind) -> Option<Self> {
+    pub fn from_event(kind: EventKind) -> Option<Self> {
         match kind {
             EventKind::Started => Some(Self::ExportStarted),
             EventKind::Completed => Some(Self::ExportCompleted),
@@ -117,7 +85,7 @@ impl WebhookEventType {
         }
     }
 
-    /// Whether it tells of an end state: those are what a `callback_url` hears of.
+    /// Whether it is an end state, which a `callback_url` receives.
     #[must_use]
     pub fn is_end(self) -> bool {
         matches!(

@@ -1,36 +1,35 @@
-//! Webhooks: who hears of what, where it goes, what signs it, and what an attempt means.
+//! Webhooks: receivers, URLs, secrets, and the outcome of attempts.
 
+mod address;
 pub mod announcement;
 pub mod delivery;
 pub mod endpoint;
 pub mod error_class;
 pub mod event_type;
 pub mod job;
+pub mod outcome;
 pub mod policy;
 pub mod secret;
 pub mod share;
 pub mod url;
-pub mod verdict;
 
 use self::secret::Sealed;
 use self::url::{UrlPolicy, WebhookUrl};
 
-/// What the operator allows of callbacks.
+/// The operator's rules for callbacks.
 #[derive(Debug, Clone)]
 pub struct CallbackPolicy {
-    /// Which receivers.
     pub urls: UrlPolicy,
-    /// The service has a signing secret for callbacks that bring none.
+    /// Whether the service has a signing secret for callbacks without their own.
     pub has_default_secret: bool,
 }
 
-/// Where to announce the end of an export.
+/// The receiver of an export's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// The receiver.
     pub url: WebhookUrl,
-    /// The secret that came with the request; `None` signs with the service's own.
+    /// The secret from the request; `None` uses the service's own.
     pub secret: Option<Sealed>,
-    /// Headers of its own that came with the request: a sealed JSON object of names and values.
+    /// Extra headers from the request: a sealed JSON object of names and values.
     pub headers: Option<Sealed>,
 }

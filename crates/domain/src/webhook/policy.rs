@@ -1,4 +1,4 @@
-//! Which receivers the operator allows: names, networks and ports, from three settings.
+//! The operator's policy for receivers: names, networks and ports, from three settings.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,15 +8,14 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use url::Host;
 
-use crate::address::is_public;
 use crate::invalid::Invalid;
+use crate::webhook::address::is_public;
 
-/// Which receivers the operator allows. The default: public addresses behind a name, by https.
-/// Cheap to clone.
+/// The receivers that the operator allows. Default: public addresses with a name, by https. Cheap
+/// to clone.
 ///
-/// Three questions decide about a receiver, the same when a URL is accepted and when it is
-/// connected to: is its name trusted, is its address trusted, and if neither is, is the address
-/// public?
+/// The same three questions are asked when a URL is accepted and when it is connected to: is its
+/// name trusted, is its address trusted, and if neither, is the address public?
 #[derive(Debug, Clone, Default)]
 pub struct UrlPolicy(Arc<Rules>);
 
@@ -28,8 +27,7 @@ struct Rules {
 }
 
 impl UrlPolicy {
-    /// A policy: everything is allowed, or these hosts besides public ones; these ports, or the
-    /// usual ones.
+    /// Allows everything, or these hosts besides public ones; these ports, or the default ones.
     #[must_use]
     pub fn new(allow_private: bool, hosts: HostList, ports: Option<PortList>) -> Self {
         Self(Arc::new(Rules {
@@ -39,40 +37,37 @@ impl UrlPolicy {
         }))
     }
 
-    /// Allows every receiver, at any port.
+    /// Allows every receiver at every port.
     #[must_use]
     pub fn everything() -> Self {
         Self::new(true, HostList::default(), None)
     }
 
-    /// The same, with every address allowed.
+    /// This policy with every address allowed.
     #[must_use]
     pub fn allowing_private(&self) -> Self {
         Self::new(true, self.0.hosts.clone(), self.0.ports.clone())
     }
 
-    /// Whether this name may be anywhere, and be reached by plain http.
+    /// Whether this name is trusted: it may resolve to any address and be reached by plain http.
     #[must_use]
     pub fn trusts_name(&self, name: &str) -> bool {
         self.0.allow_private || self.0.hosts.has_name(name)
     }
 
-    /// Whether this address may be reached whatever it is, and be written out in a URL.
+    /// Whether this address is trusted: it may be reached and be written in a URL.
     #[must_use]
     pub fn trusts_address(&self, address: IpAddr) -> bool {
         self.0.allow_private || self.0.hosts.has_address(address)
     }
 
-    /// Whether a receiver of this name may be connected to at this address.
+    /// Whether a receiver with this name may be connected to at this address.
     #[must_use]
     pub fn permits(&self, name: &str, address: IpAddr) -> bool {
         self.trusts_name(name) || self.trusts_address(address) || is_public(address)
     }
 
-    /// Says which ports are right if this one is not.
-    ///
-    /// # Errors
-    /// The port is not among those allowed for the scheme.
+    /// Fails if the port is not allowed for the scheme; the error names the allowed ones.
     pub fn check_port(&self, port: u16, plain_http: bool) -> Result<(), Invalid> {
         let allowed = match (&self.0.ports, port) {
             (_, 0) => false,
@@ -104,10 +99,7 @@ pub struct HostList {
 }
 
 impl HostList {
-    /// Reads a list with commas.
-    ///
-    /// # Errors
-    /// An entry is none of the three; the sentence says which, and does not repeat it.
+    /// Reads a comma-separated list. Errors name the entry's number and do not repeat it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let mut list = Self::default();
         for (number, entry) in entries(text) {
@@ -130,7 +122,8 @@ impl HostList {
             self.networks.push(address.to_canonical().into());
         } else if entry.contains('/') {
             let network: IpNet = entry.parse().ok()?;
-            // 10.20.1.5/8 may well be a slip, and IPv4 in the clothes of IPv6 would match nothing.
+            // 10.20.1.5/8 is probably a mistake, and an IPv4-mapped IPv6 network would match
+            // nothing.
             let plain = network.network() == network.addr()
                 && network.addr().to_canonical() == network.addr();
             self.networks.push(Some(network).filter(|_| plain)?);
@@ -142,7 +135,6 @@ impl HostList {
         Some(())
     }
 
-    /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -162,7 +154,7 @@ impl HostList {
     }
 }
 
-/// A name as URLs bear it after parsing: ASCII, lower case, without the last dot.
+/// A name as in parsed URLs: ASCII, lower case, without the last dot.
 fn read_name(text: &str) -> Option<String> {
     match Host::parse(text) {
         Ok(Host::Domain(name)) => {
@@ -172,14 +164,14 @@ fn read_name(text: &str) -> Option<String> {
     }
 }
 
-/// A name that ends with a dot is the same one.
+/// A trailing dot makes no difference.
 #[must_use]
 pub fn without_last_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// Whether this can be the name of a host: labels of letters, digits, `-` and `_`, within the
-/// lengths of DNS.
+/// Whether this can be a host name: labels of letters, digits, `-` and `_`, with the lengths of
+/// DNS.
 #[must_use]
 pub fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
@@ -191,15 +183,12 @@ pub fn is_host_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label)
 }
 
-/// Ports and ranges of ports, such as `443, 8443, 9000-9100`.
+/// Ports and port ranges, such as `443, 8443, 9000-9100`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortList(Vec<RangeInclusive<u16>>);
 
 impl PortList {
-    /// Reads a list with commas.
-    ///
-    /// # Errors
-    /// It is empty, or an entry is no port and no range of ports.
+    /// Reads a comma-separated list of at least one port or port range.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let mut ranges = Vec::new();
         for (number, entry) in entries(text) {
@@ -240,7 +229,7 @@ impl fmt::Display for PortList {
     }
 }
 
-/// The entries of a list with commas, counted from 1; a comma at the end does no harm.
+/// The entries of a comma-separated list, counted from 1; a trailing comma is allowed.
 fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let entries = text
         .split(',')

@@ -1,4 +1,4 @@
-//! What signs webhooks symmetrically: secrets of Standard Webhooks.
+//! Symmetric signing secrets of Standard Webhooks.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::invalid::Invalid;
 
-/// A signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. Never
-/// printed.
+/// A signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. `Debug`
+/// does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret {
     text: String,
@@ -16,10 +16,7 @@ pub struct WebhookSecret {
 }
 
 impl WebhookSecret {
-    /// Reads a secret.
-    ///
-    /// # Errors
-    /// It has another form or length. The sentence does not repeat the secret.
+    /// Reads a secret. The error does not repeat it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong =
             || Invalid::new("must be \"whsec_\" followed by the base64 of 24 to 64 random bytes");
@@ -35,20 +32,16 @@ impl WebhookSecret {
     }
 
     /// From 24 to 64 random bytes.
-    ///
-    /// # Errors
-    /// There are fewer or more.
     pub fn from_key(key: &[u8]) -> Result<Self, Invalid> {
         Self::parse(&format!("whsec_{}", BASE64.encode(key)))
     }
 
-    /// The bytes that sign.
     #[must_use]
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// The secret as text: to be sealed, and shown once to whom it is made for.
+    /// The secret as text, to be sealed, and shown once to the caller it is created for.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
@@ -61,19 +54,18 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Something secret as the database keeps it: sealed, or in clear when the operator has set no key.
-/// Only the vault makes and opens it.
+/// A secret as the database stores it: sealed, or in clear text if the operator has set no key.
+/// Only the vault creates and opens it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(String);
 
 impl Sealed {
-    /// What the vault made, or the database gave back.
+    /// From the vault or the database.
     #[must_use]
-    pub fn known(text: String) -> Self {
+    pub fn from_text(text: String) -> Self {
         Self(text)
     }
 
-    /// As it is stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,16 +1,15 @@
-//! Who gets the free hands: every receiver its fair share, so that one that is slow or dead never
-//! delays another.
+//! Fair shares of the delivery slots, so that a slow or dead receiver never delays another.
 
 use std::collections::HashMap;
 
-/// How many deliveries to one receiver are under way at most, in one process.
-pub const MOST_AT_ONE: usize = 16;
+/// Maximum deliveries in flight to one receiver per process.
+pub const MAX_PER_RECEIVER: usize = 16;
 
-/// How many deliveries to a receiver are under way at most whose last attempt failed: enough to see
-/// that it is back.
-pub const MOST_AT_FAILING: usize = 2;
+/// Maximum deliveries in flight to a receiver whose last attempt failed: enough to notice its
+/// recovery.
+pub const MAX_PER_FAILING_RECEIVER: usize = 2;
 
-/// A receiver with deliveries that are due.
+/// A receiver with due deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueReceiver {
     /// An endpoint's id, or the origin of callback URLs.
@@ -19,55 +18,55 @@ pub struct DueReceiver {
     pub failing: bool,
 }
 
-/// How many deliveries of each receiver may be taken with `free` hands, of `hands` in all;
-/// receivers come in the order in which their deliveries are due. Who holds the fewest gets the
-/// next, so that a long backlog does not keep a new receiver waiting; among equals, who waits
-/// longest. Receivers that fail hold at most a quarter of all hands.
+/// How many deliveries of each receiver to claim with `free` of `slots` delivery slots. Receivers
+/// come in the order in which their deliveries are due. The receiver with the fewest slots gets the
+/// next one, so that a long backlog does not delay a new receiver; among equals, the one that has
+/// waited longest. Failing receivers use at most a quarter of all slots.
 #[must_use]
 pub fn shares(
     due: &[DueReceiver],
-    in_hand: &HashMap<String, InHand>,
-    hands: usize,
+    in_flight: &HashMap<String, ReceiverLoad>,
+    slots: usize,
     free: usize,
 ) -> Vec<(String, usize)> {
-    let held = |receiver: &str| in_hand.get(receiver).map_or(0, |held| held.count);
-    let held_by_failing: usize = in_hand
+    let used = |receiver: &str| in_flight.get(receiver).map_or(0, |used| used.count);
+    let used_by_failing: usize = in_flight
         .values()
-        .filter(|held| held.failing)
-        .map(|held| held.count)
+        .filter(|used| used.failing)
+        .map(|used| used.count)
         .sum();
-    let mut free_for_failing = (hands / 4).saturating_sub(held_by_failing);
+    let mut free_for_failing = (slots / 4).saturating_sub(used_by_failing);
     let mut free = free;
-    let mut given = vec![0; due.len()];
-    for level in 0..MOST_AT_ONE {
-        for (receiver, given) in due.iter().zip(&mut given) {
-            let most = if receiver.failing {
-                MOST_AT_FAILING
+    let mut granted = vec![0; due.len()];
+    for level in 0..MAX_PER_RECEIVER {
+        for (receiver, granted) in due.iter().zip(&mut granted) {
+            let max = if receiver.failing {
+                MAX_PER_FAILING_RECEIVER
             } else {
-                MOST_AT_ONE
+                MAX_PER_RECEIVER
             };
-            let is_next = level < most && held(&receiver.receiver) + *given == level;
+            let is_next = level < max && used(&receiver.receiver) + *granted == level;
             if free == 0 || !is_next || (receiver.failing && free_for_failing == 0) {
                 continue;
             }
-            *given += 1;
+            *granted += 1;
             free -= 1;
             free_for_failing -= usize::from(receiver.failing);
         }
     }
     due.iter()
-        .zip(given)
-        .filter(|(_, given)| *given > 0)
-        .map(|(receiver, given)| (receiver.receiver.clone(), given))
+        .zip(granted)
+        .filter(|(_, granted)| *granted > 0)
+        .map(|(receiver, granted)| (receiver.receiver.clone(), granted))
         .collect()
 }
 
-/// What this process has under way at one receiver.
+/// The deliveries of this process to one receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct InHand {
-    /// How many deliveries.
+pub struct ReceiverLoad {
+    /// Deliveries in flight.
     pub count: usize,
-    /// It was failing when the last of them was taken.
+    /// Whether it was failing when the last of them was claimed.
     pub failing: bool,
 }
 
@@ -84,20 +83,20 @@ mod tests {
 
     fn shares_of(
         due: &[DueReceiver],
-        in_hand: &[(&str, usize, bool)],
-        hands: usize,
+        in_flight: &[(&str, usize, bool)],
+        slots: usize,
         free: usize,
     ) -> Vec<(String, usize)> {
-        let in_hand = in_hand.iter().map(|(name, count, failing)| {
+        let in_flight = in_flight.iter().map(|(name, count, failing)| {
             (
                 (*name).to_owned(),
-                InHand {
+                ReceiverLoad {
                     count: *count,
                     failing: *failing,
                 },
             )
         });
-        shares(due, &in_hand.collect(), hands, free)
+        shares(due, &in_flight.collect(), slots, free)
     }
 
     #[test]
@@ -136,20 +135,20 @@ mod tests {
 
     #[test]
     fn who_holds_nothing_comes_before_those_who_wait_longer_and_hold_much() {
-        // All hands are at receivers that are slow and have more waiting for long; one hand comes
-        // free, one receiver is new.
+        // All slots are used by slow receivers with long backlogs; one slot becomes free, and the
+        // new receiver gets it.
         let slow: Vec<_> = (0..32).map(|n| format!("slow {n}")).collect();
         let all: Vec<_> = slow
             .iter()
             .map(|name| due(name, false))
             .chain([due("new", false)])
             .collect();
-        let in_hand: Vec<_> = slow
+        let in_flight: Vec<_> = slow
             .iter()
             .enumerate()
             .map(|(n, name)| (name.as_str(), if n == 0 { 15 } else { 16 }, false))
             .collect();
-        assert_eq!(shares_of(&all, &in_hand, 512, 1), [("new".to_owned(), 1)]);
+        assert_eq!(shares_of(&all, &in_flight, 512, 1), [("new".to_owned(), 1)]);
     }
 
     #[test]
@@ -165,37 +164,39 @@ mod tests {
             let all: Vec<_> = (0..below(50))
                 .map(|n| due(&n.to_string(), below(3) == 0))
                 .collect();
-            let mut in_hand = HashMap::new();
+            let mut in_flight = HashMap::new();
             for receiver in &all {
                 let count = below(if receiver.failing {
-                    MOST_AT_FAILING + 3
+                    MAX_PER_FAILING_RECEIVER + 3
                 } else {
-                    MOST_AT_ONE + 1
+                    MAX_PER_RECEIVER + 1
                 });
                 if count > 0 {
-                    in_hand.insert(
+                    in_flight.insert(
                         receiver.receiver.clone(),
-                        InHand {
+                        ReceiverLoad {
                             count,
                             failing: receiver.failing,
                         },
                     );
                 }
             }
-            let held_in_all: usize = in_hand.values().map(|held| held.count).sum();
-            let hands = held_in_all + below(100);
-            let free = below(hands - held_in_all + 1);
-            let given: HashMap<_, _> = shares(&all, &in_hand, hands, free).into_iter().collect();
+            let held_in_all: usize = in_flight.values().map(|held| held.count).sum();
+            let slots = held_in_all + below(100);
+            let free = below(slots - held_in_all + 1);
+            let given: HashMap<_, _> = shares(&all, &in_flight, slots, free).into_iter().collect();
             assert!(given.values().sum::<usize>() <= free);
             let of = |receiver: &DueReceiver| {
-                let held = in_hand.get(&receiver.receiver).map_or(0, |held| held.count);
+                let held = in_flight
+                    .get(&receiver.receiver)
+                    .map_or(0, |held| held.count);
                 (
                     held,
                     given.get(&receiver.receiver).copied().unwrap_or(0),
                     if receiver.failing {
-                        MOST_AT_FAILING
+                        MAX_PER_FAILING_RECEIVER
                     } else {
-                        MOST_AT_ONE
+                        MAX_PER_RECEIVER
                     },
                 )
             };
@@ -203,7 +204,7 @@ mod tests {
             let (held_by_failing, to_failing) = failing()
                 .map(of)
                 .fold((0, 0), |sum, (held, new, _)| (sum.0 + held, sum.1 + new));
-            assert!(to_failing == 0 || held_by_failing + to_failing <= hands / 4);
+            assert!(to_failing == 0 || held_by_failing + to_failing <= slots / 4);
             let idle = given.values().sum::<usize>() < free;
             for one in &all {
                 let (held, new, most) = of(one);
@@ -211,12 +212,13 @@ mod tests {
                     new == 0 || held + new <= most,
                     "{one:?} got {new} and had {held}"
                 );
-                let quota = one.failing && held_by_failing + to_failing >= hands / 4;
+                let quota = one.failing && held_by_failing + to_failing >= slots / 4;
                 assert!(
                     !idle || held + new >= most || quota,
-                    "{one:?} has {held} + {new} although hands are free"
+                    "{one:?} has {held} + {new} although slots are free"
                 );
-                // Nobody was given what left it with more than another has who could have had it.
+                // No receiver got a slot that leaves it with more than another that could have used
+                // it.
                 let others = all
                     .iter()
                     .filter(|other| other.failing == one.failing)

@@ -1,8 +1,8 @@
-//! Where webhooks go: URLs that callers chose, held against what the operator allows.
+//! Webhook URLs, checked against the operator's policy.
 //!
-//! A URL is judged twice by the same rules: when it is accepted and whenever it is about to be
-//! used. What it is read as is what is stored and sent to, so that no second reader can see another
-//! host in it; and texts that readers are known to disagree about are refused whatever the policy.
+//! A URL is checked twice by the same rules: when it is accepted and before it is used. The parsed
+//! form is what is stored and used, so that no other parser can read another host from it. Texts
+//! that parsers are known to read differently are refused under every policy.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ pub use super::policy::UrlPolicy;
 use super::policy::{is_host_name, without_last_dot};
 use crate::invalid::Invalid;
 
-/// The longest URL, as a caller writes it and as it is stored.
+/// Maximum length of a URL, both as written and as stored.
 const LONGEST: usize = 2048;
 
 /// An http(s) URL without user information and fragment.
@@ -20,11 +20,8 @@ const LONGEST: usize = 2048;
 pub struct WebhookUrl(Url);
 
 impl WebhookUrl {
-    /// Reads a URL and holds it against the policy. Names are not looked up here.
-    ///
-    /// # Errors
-    /// It is no such URL, or the policy forbids its scheme, its port, its literal address or its
-    /// name.
+    /// Reads a URL and checks it against the policy: scheme, port, literal address and name. Names
+    /// are not resolved here.
     pub fn parse(text: &str, policy: &UrlPolicy) -> Result<Self, Invalid> {
         if text.len() > LONGEST {
             return Err(Invalid::new("must be at most 2048 characters long"));
@@ -52,13 +49,13 @@ impl WebhookUrl {
         }
         if text.contains('#') {
             return Err(Invalid::new(
-                "must not carry a fragment (#), which would never be sent",
+                "must not have a fragment (#), which would never be sent",
             ));
         }
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(Invalid::new(
-                "must not carry a user name or password; each webhook is signed instead",
+                "must not contain a user name or password; webhooks are signed instead",
             ));
         }
         if authority.is_empty() || authority.starts_with(':') {
@@ -79,7 +76,7 @@ impl WebhookUrl {
         }
         if url.as_str().len() > LONGEST {
             return Err(Invalid::new(
-                "must be at most 2048 characters long, once it is written in ASCII",
+                "must be at most 2048 characters long in ASCII form",
             ));
         }
         let read = Self(url);
@@ -87,21 +84,15 @@ impl WebhookUrl {
         Ok(read)
     }
 
-    /// A URL that was read when it was stored. The policy may be another one today:
-    /// [`WebhookUrl::check`] it before use.
-    ///
-    /// # Errors
-    /// It does not parse: the row was changed by hand.
-    pub fn stored(text: &str) -> Result<Self, Invalid> {
+    /// A URL from the database. The policy may have changed since: [`WebhookUrl::check`] it before
+    /// use. Fails only if the row was edited by hand.
+    pub fn from_db(text: &str) -> Result<Self, Invalid> {
         Url::parse(text)
             .map(Self)
             .map_err(|e| Invalid::new(format!("is not a URL: {e}")))
     }
 
-    /// Holds the URL against the policy, as far as that goes without a look-up.
-    ///
-    /// # Errors
-    /// The policy forbids its scheme, its port, its literal address or its name.
+    /// Checks the URL against the policy as far as possible without resolving its name.
     pub fn check(&self, policy: &UrlPolicy) -> Result<(), Invalid> {
         let url = &self.0;
         let trusted = match url.host() {
@@ -124,7 +115,7 @@ impl WebhookUrl {
         };
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Invalid::new(
-                "must not carry a user name or password; each webhook is signed instead",
+                "must not contain a user name or password; webhooks are signed instead",
             ));
         }
         match self.name() {
@@ -138,7 +129,7 @@ impl WebhookUrl {
         }
     }
 
-    /// The host's name, unless the URL has an address in its place.
+    /// The host name; `None` if the URL has an address.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self.0.host() {
@@ -147,7 +138,7 @@ impl WebhookUrl {
         }
     }
 
-    /// The host's address, if the URL has one in place of a name.
+    /// The literal address; `None` if the URL has a name.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         match self.0.host() {
@@ -157,31 +148,30 @@ impl WebhookUrl {
         }
     }
 
-    /// The port, whether the URL says it or not.
+    /// The port, explicit or by default.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.0.port_or_known_default().unwrap_or(0)
     }
 
-    /// Whether it is reached by TLS.
+    /// Whether the scheme is https.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// The host and, unless it is the scheme's own, the port: what the header `host` says.
+    /// The value of the `host` header: the host, and the port unless it is the default.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.0[Position::BeforeHost..Position::AfterPort]
     }
 
-    /// The path and the query: what a request asks for.
+    /// The request target: path and query.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.0[Position::BeforePath..Position::AfterQuery]
     }
 
-    /// The URL as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -190,12 +180,11 @@ impl WebhookUrl {
 
 fn not_plain() -> Invalid {
     Invalid::new(
-        "must write its host plainly: a name of letters, digits, - and _, or an address such as 10.20.0.1",
+        "must have a plain host: a name of letters, digits, - and _, or an address such as 10.20.0.1",
     )
 }
 
-/// Whether a name stands for the machine itself: by RFC 6761, or in the hosts files of common
-/// systems.
+/// Whether a name means the local machine: by RFC 6761, or in the hosts files of common systems.
 fn is_this_machine(name: &str) -> bool {
     let name = without_last_dot(name);
     let known = [
@@ -235,7 +224,7 @@ mod tests {
                 "{text}"
             );
             assert_eq!(
-                WebhookUrl::stored(url.as_str()).as_ref(),
+                WebhookUrl::from_db(url.as_str()).as_ref(),
                 Ok(&url),
                 "{text}"
             );
@@ -246,7 +235,7 @@ mod tests {
     fn a_policy_that_grew_stricter_is_obeyed() {
         let url = WebhookUrl::parse("http://10.0.0.1:9000/hook", &UrlPolicy::everything()).unwrap();
         assert!(
-            WebhookUrl::stored(url.as_str())
+            WebhookUrl::from_db(url.as_str())
                 .unwrap()
                 .check(&UrlPolicy::default())
                 .is_err()

@@ -1,9 +1,9 @@
-//! `DATABASE_URL`, read as libpq reads connection URIs, so that what works in psql works here.
+//! Reads `DATABASE_URL` as libpq reads connection URIs, so that what works in psql works here.
 //!
-//! sqlx knows one host and drops what it does not know, which must not happen to a wish for
-//! security. Here, what Tableferry does not do is refused, and all that is wrong is told at once.
-//! No message repeats anything that may be a secret in the wrong place. This file takes the URI
-//! apart; [`parameters`] knows what may stand after its `?`.
+//! sqlx supports one host and ignores parameters that it does not know, which must not happen to a
+//! parameter about security. Here, what Tableferry does not support is refused, and all problems
+//! are reported at once. No message repeats text that may be a secret in the wrong place. This file
+//! splits the URI; [`parameters`] reads what follows its `?`.
 
 mod parameters;
 #[cfg(test)]
@@ -15,108 +15,91 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-/// A connection URI whose every part is understood. What is `None` is left to the driver: its
+/// A connection URI whose parts are all understood. What is `None` is left to the driver: its
 /// environment variables, then its defaults.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DatabaseUrl {
-    /// Where Postgres may be, in the order in which to try; at least one.
+    /// At least one, in the order in which they are tried.
     pub(super) hosts: Vec<Host>,
-    /// Who connects.
     pub(super) user: Option<String>,
-    /// Its password.
     pub(super) password: Option<SecretString>,
-    /// The database.
     pub(super) database: Option<String>,
-    /// How the connection is protected.
     pub(super) tls: Tls,
-    /// What the connection calls itself.
     pub(super) application_name: Option<String>,
-    /// Settings of the session, from `options` and `options[name]`, in the order given; of two with
-    /// one name the later holds.
+    /// Settings of the session, from `options` and `options[name]`, in the order given. Of two with
+    /// the same name the later one applies.
     pub(super) settings: Vec<(String, String)>,
-    /// How long to wait for each host.
+    /// Per host.
     pub(super) connect_timeout: Option<Duration>,
-    /// Whether and how TCP asks if the server is still there.
     pub(super) keepalives: Keepalives,
-    /// How long sent data may stay unacknowledged; `None` is Tableferry's default.
+    /// How long sent data may stay unacknowledged; `None`: Tableferry's default.
     pub(super) tcp_user_timeout: Option<Duration>,
 }
 
-/// One place where Postgres may be. A port is `None` where libpq would ask `PGPORT`.
+/// A port is `None` where libpq would use `PGPORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
     /// A name or an IP address, IPv6 without brackets.
-    Tcp {
-        /// The name or the address.
-        name: String,
-        /// The port.
-        port: Option<u16>,
-    },
-    /// A Unix socket.
+    Tcp { name: String, port: Option<u16> },
     Socket {
-        /// The directory that holds the socket.
+        /// The directory of the socket.
         folder: PathBuf,
-        /// The number in the socket's name.
+        /// The number in the name of the socket.
         port: Option<u16>,
     },
-    /// Wherever the driver looks when no host is named.
-    Default {
-        /// The port.
-        port: Option<u16>,
-    },
+    /// No host is named: the driver's default.
+    Default { port: Option<u16> },
 }
 
-/// How the connection is protected.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tls {
-    /// `sslmode`, which is `verify-ca` if it was `require` with `sslrootcert`. If it is `None`
-    /// along with a root certificate, the driver's default would not look at that.
+    /// `sslmode`; `verify-ca` if the URL has `require` with `sslrootcert`. If it is `None` along
+    /// with a root certificate, the driver's default would ignore the certificate.
     pub(super) mode: Option<TlsMode>,
-    /// `sslrootcert`: who may vouch for the server.
+    /// `sslrootcert`: the authorities that may have signed the server's certificate.
     pub(super) root_cert: Option<PathBuf>,
     /// `sslcert`: the client's certificate.
     pub(super) client_cert: Option<PathBuf>,
-    /// `sslkey`: the key to it.
+    /// `sslkey`: the key of the client's certificate.
     pub(super) client_key: Option<PathBuf>,
 }
 
 /// `sslmode`, in the sense of libpq.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TlsMode {
-    /// Never TLS.
     Disable,
     /// TLS if the server insists.
     Allow,
     /// TLS if the server offers it.
     Prefer,
-    /// TLS, with whomever.
+    /// TLS, without checking the certificate.
     Require,
-    /// TLS, with a certificate of a known authority.
+    /// TLS, with a certificate signed by a known authority.
     VerifyCa,
-    /// TLS, with a certificate of a known authority for the host's name.
+    /// TLS, with a certificate signed by a known authority for the name of the host.
     VerifyFull,
 }
 
-/// Whether and how TCP asks if the server is still there; `None` is Tableferry's default.
+/// TCP keepalive; `None`: Tableferry's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Keepalives {
-    /// It must not ask, and the rest is without effect.
+    /// No keepalive; the other fields have no effect.
     pub(super) off: bool,
-    /// How long the connection is silent before the first question.
+    /// How long the connection is silent before the first probe.
     pub(super) idle: Option<Duration>,
-    /// How long until the next.
+    /// The time between two probes.
     pub(super) interval: Option<Duration>,
-    /// How many go unanswered before the connection counts as lost.
+    /// The number of unanswered probes after which the connection counts as lost.
     pub(super) count: Option<u32>,
 }
 
-/// All that is wrong with the text, a sentence each.
+/// All problems of the URL, one sentence each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub(super) struct UrlProblems(Vec<String>);
 
 impl UrlProblems {
-    /// Two hosts may have the same problem, which is told once.
+    /// Two hosts may have the same problem, which is reported once.
     fn push(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
         if !self.0.contains(&sentence) {
@@ -127,13 +110,9 @@ impl UrlProblems {
 
 const FORM: &str = "the URL must look like postgres://user:password@host:5432/name";
 
-/// What an empty port in a list means to libpq, whatever `PGPORT` says.
+/// The meaning of an empty port in a list for libpq, regardless of `PGPORT`.
 const DEFAULT_PORT: u16 = 5432;
 
-/// Reads a connection URI.
-///
-/// # Errors
-/// The text is no connection URI, or asks for what Tableferry does not do.
 pub(super) fn parse(text: &str) -> Result<DatabaseUrl, UrlProblems> {
     let mut problems = UrlProblems(Vec::new());
     let rest = text
@@ -150,7 +129,7 @@ pub(super) fn parse(text: &str) -> Result<DatabaseUrl, UrlProblems> {
     if text.contains('#') {
         problems.push("the URL holds a #, which must be written as %23");
     }
-    // A text that has another form would be taken apart at the wrong places.
+    // A text of another form would be split at the wrong places.
     let Some(parts) = rest.filter(|_| problems.0.is_empty()).map(Parts::split) else {
         return Err(problems);
     };
@@ -179,8 +158,8 @@ pub(super) fn parse(text: &str) -> Result<DatabaseUrl, UrlProblems> {
         ports,
     } = draft;
     url.hosts = pair_hosts(&hosts, &ports, &mut problems);
-    // With a certificate of an authority libpq checks the server's in every mode. The driver does
-    // so only in those that say it.
+    // With a root certificate libpq checks the server's certificate in every mode. The driver does
+    // so only in the modes that are named for it.
     match url.tls.mode.filter(|_| url.tls.root_cert.is_some()) {
         Some(TlsMode::Require) => url.tls.mode = Some(TlsMode::VerifyCa),
         Some(TlsMode::Allow | TlsMode::Prefer) => {
@@ -197,14 +176,14 @@ pub(super) fn parse(text: &str) -> Result<DatabaseUrl, UrlProblems> {
     }
 }
 
-/// What is read so far, with hosts and ports as the lists that they are until both are known.
+/// The URL while it is read: hosts and ports are lists until both are known.
 struct Draft {
     url: DatabaseUrl,
     hosts: String,
     ports: String,
 }
 
-/// The parts of a URI after its scheme, still encoded.
+/// The parts of a URI after its scheme, not decoded yet.
 struct Parts<'a> {
     userinfo: &'a str,
     authority: &'a str,
@@ -231,7 +210,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Whether part of a password may have ended up as the host or the database, or parameters as
-    /// the user. libpq would go ahead and tell it to a server.
+    /// the user. libpq would send them to a server.
     fn are_doubtful(&self) -> bool {
         let holds_parameters = self
             .userinfo
@@ -241,7 +220,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The hosts and the ports of `h1:5432,h2,[::1]:5433`, each as a list with commas.
+/// Splits `h1:5432,h2,[::1]:5433` into hosts and ports, each a comma-separated list.
 fn split_authority(authority: &str, problems: &mut UrlProblems) -> (String, String) {
     let mut places = Vec::new();
     for place in authority.split(',') {
@@ -264,7 +243,7 @@ fn split_authority(authority: &str, problems: &mut UrlProblems) -> (String, Stri
     (hosts.join(","), ports.join(","))
 }
 
-/// Gives each host its port: its own, or the one that is for all.
+/// Assigns each host its own port, or the one for all.
 fn pair_hosts(hosts: &str, ports: &str, problems: &mut UrlProblems) -> Vec<Host> {
     let hosts: Vec<&str> = hosts.split(',').collect();
     let ports: Vec<Option<u16>> = if ports.is_empty() {
@@ -304,7 +283,7 @@ fn pair_hosts(hosts: &str, ports: &str, problems: &mut UrlProblems) -> Vec<Host>
     pairs.map(host).collect()
 }
 
-/// Decodes `%20` and its like. A `+` is a plus, unlike in forms.
+/// Decodes percent-encoding. A `+` is a plus, unlike in forms.
 fn decode(raw: &str, what: &str, problems: &mut UrlProblems) -> Option<String> {
     let is_code =
         |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());

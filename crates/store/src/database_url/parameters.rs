@@ -1,4 +1,4 @@
-//! The parameters of `DATABASE_URL`: which there are, what each takes, and why others are refused.
+//! The parameters of `DATABASE_URL`: names, values, and why others are refused.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{Draft, TlsMode, UrlProblems, decode, unless_empty};
 
-/// What has an effect, in the order in which messages list it.
+/// Parameters that have an effect, in the order in which messages list them.
 const SUPPORTED: [&str; 20] = [
     "host",
     "port",
@@ -31,7 +31,7 @@ const SUPPORTED: [&str; 20] = [
     "tcp_user_timeout",
 ];
 
-/// What sqlx calls some of them.
+/// sqlx's names for some of them.
 const ALIASES: [(&str, &str); 6] = [
     ("ssl-mode", "sslmode"),
     ("ssl-root-cert", "sslrootcert"),
@@ -41,7 +41,7 @@ const ALIASES: [(&str, &str); 6] = [
     ("ssl", "sslmode"),
 ];
 
-/// What other programs call some of them, too far off to be found by its letters.
+/// Names of other programs for some of them that are too different to be found as a misspelling.
 const FOREIGN_NAMES: [(&str, &str); 7] = [
     ("database", "dbname"),
     ("username", "user"),
@@ -52,7 +52,7 @@ const FOREIGN_NAMES: [(&str, &str); 7] = [
     ("currentschema", "options[search_path]"),
 ];
 
-/// What is accepted as long as it asks for nothing that is not done: the name, its values, and what
+/// Parameters that are accepted with values that change nothing: the name, these values, and what
 /// Tableferry does not support.
 const HARMLESS: [(&str, &[&str], &str); 7] = [
     (
@@ -76,8 +76,7 @@ const HARMLESS: [(&str, &[&str], &str); 7] = [
     ),
 ];
 
-/// What libpq, sqlx or poolers' users know and Tableferry does not support, with what to do
-/// instead.
+/// Parameters of libpq, sqlx or poolers that Tableferry does not support, with what to do instead.
 const REFUSED: [(&str, &str); 31] = [
     ("hostaddr", "name the host instead"),
     ("passfile", "set PGPASSFILE in the environment"),
@@ -134,26 +133,26 @@ const REFUSED: [(&str, &str); 31] = [
     ),
 ];
 
-/// Accepted, and without effect.
+/// Accepted, without effect.
 const FALLBACK: &str = "fallback_application_name";
 
-/// What libpq takes for a number.
-const MOST: u32 = i32::MAX.unsigned_abs();
+/// The largest number that libpq accepts.
+const MAX: u32 = i32::MAX.unsigned_abs();
 
-/// What Linux takes for the times of keepalives, in seconds, and for their number.
-const MOST_SECONDS: u32 = 32_767;
-const MOST_QUESTIONS: u32 = 127;
+/// The maxima of Linux for the times of keepalive, in seconds, and for the number of probes.
+const MAX_SECONDS: u32 = 32_767;
+const MAX_PROBES: u32 = 127;
 
-/// Reads what stands after the `?`.
+/// Reads the part after the `?`.
 pub(super) fn read(query: &str, draft: &mut Draft, problems: &mut UrlProblems) {
     let mut given: Vec<String> = Vec::new();
     if query.is_empty() {
         return;
     }
-    // libpq takes one & at the end.
+    // libpq accepts one & at the end.
     let query = query.strip_suffix('&').unwrap_or(query);
     for (index, pair) in query.split('&').enumerate() {
-        // A name that is not known may be a piece of a password: its place is told instead.
+        // An unknown name may be part of a password: its position is reported instead.
         let place = format!("parameter {} after the ?", index + 1);
         let Some((name, value)) = pair.split_once('=') else {
             problems.push(format!(
@@ -172,23 +171,23 @@ pub(super) fn read(query: &str, draft: &mut Draft, problems: &mut UrlProblems) {
             problems.push(sentence);
             continue;
         }
-        let told = if setting_name(canonical).is_some() {
+        let shown_name = if setting_name(canonical).is_some() {
             "options[name]"
         } else {
             canonical
         };
         if given.iter().any(|other| other == canonical) {
-            problems.push(format!("{told} is given twice"));
+            problems.push(format!("{shown_name} is given twice"));
             continue;
         }
         given.push(canonical.to_owned());
         if value.contains('=') {
             problems.push(format!(
-                "{told} holds an = in its value, which must be written as %3D"
+                "{shown_name} holds an = in its value, which must be written as %3D"
             ));
             continue;
         }
-        let Some(value) = decode(value, told, problems) else {
+        let Some(value) = decode(value, shown_name, problems) else {
             continue;
         };
         if let Err(sentence) = set(&name, canonical, value, draft) {
@@ -197,7 +196,7 @@ pub(super) fn read(query: &str, draft: &mut Draft, problems: &mut UrlProblems) {
     }
 }
 
-/// Whether a name is of a parameter that is read; if not, why.
+/// Checks that a parameter of this name is supported; the error says why not.
 fn check_name(name: &str, place: &str) -> Result<(), String> {
     let is_read = SUPPORTED.contains(&name)
         || name == FALLBACK
@@ -224,7 +223,7 @@ fn check_name(name: &str, place: &str) -> Result<(), String> {
     }
 }
 
-/// Why a parameter is refused, if it is.
+/// Why a parameter is refused; `None` if it is not.
 fn refusal(name: &str) -> Option<String> {
     let (name, instead) = REFUSED.iter().find(|(refused, _)| *refused == name)?;
     let colon = if instead.is_empty() { "" } else { ": " };
@@ -233,7 +232,7 @@ fn refusal(name: &str) -> Option<String> {
     ))
 }
 
-/// What a name may be a misspelling of.
+/// The name that this one may be a misspelling of.
 fn nearest(name: &str) -> Option<&'static str> {
     if !name.chars().all(|c| c.is_ascii_graphic()) {
         return None;
@@ -246,14 +245,14 @@ fn nearest(name: &str) -> Option<&'static str> {
     let refused = REFUSED.iter().map(|(name, _)| *name);
     let known = SUPPORTED.into_iter().chain(harmless).chain(refused);
     let distances = known.map(|known| (strsim::damerau_levenshtein(&name, known), known));
-    // So near that repeating the name tells no more than the suggestion does.
+    // So similar that repeating the name reveals no more than the suggestion does.
     distances
         .filter(|(distance, known)| *distance <= (known.len() / 3).min(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
 }
 
-/// Puts a value in its place.
+/// Reads the value of a parameter.
 fn set(name: &str, canonical: &str, value: String, draft: &mut Draft) -> Result<(), String> {
     let url = &mut draft.url;
     match canonical {
@@ -269,28 +268,25 @@ fn set(name: &str, canonical: &str, value: String, draft: &mut Draft) -> Result<
         "application_name" => url.application_name = unless_empty(value),
         "options" => url.settings.extend(read_options(&value)?),
         "target_session_attrs" => check_target(&value)?,
-        "connect_timeout" => url.connect_timeout = seconds(canonical, &value, MOST)?,
+        "connect_timeout" => url.connect_timeout = seconds(canonical, &value, MAX)?,
         "keepalives" => {
             url.keepalives.off = number(canonical, &value, "0 (off) or 1 (on)", 1)? == 0
         }
-        "keepalives_idle" => url.keepalives.idle = seconds(canonical, &value, MOST_SECONDS)?,
-        "keepalives_interval" => {
-            url.keepalives.interval = seconds(canonical, &value, MOST_SECONDS)?
-        }
+        "keepalives_idle" => url.keepalives.idle = seconds(canonical, &value, MAX_SECONDS)?,
+        "keepalives_interval" => url.keepalives.interval = seconds(canonical, &value, MAX_SECONDS)?,
         "keepalives_count" => {
-            let expected =
-                format!("a whole number from 0 (Tableferry's default) to {MOST_QUESTIONS}");
-            url.keepalives.count = Some(number(canonical, &value, &expected, MOST_QUESTIONS)?)
-                .filter(|count| *count > 0);
+            let expected = format!("a whole number from 0 (Tableferry's default) to {MAX_PROBES}");
+            url.keepalives.count =
+                Some(number(canonical, &value, &expected, MAX_PROBES)?).filter(|count| *count > 0);
         }
         "tcp_user_timeout" => {
             let expected =
-                format!("a whole number of milliseconds from 0 (Tableferry's default) to {MOST}");
-            let milliseconds = number(canonical, &value, &expected, MOST)?;
+                format!("a whole number of milliseconds from 0 (Tableferry's default) to {MAX}");
+            let milliseconds = number(canonical, &value, &expected, MAX)?;
             url.tcp_user_timeout = Some(Duration::from_millis(milliseconds.into()))
                 .filter(|timeout| !timeout.is_zero());
         }
-        // Tableferry has a name of its own for connections that are given none.
+        // Without a name, Tableferry's default applies.
         FALLBACK => {}
         _ => match setting_name(canonical) {
             Some(setting) => url
@@ -302,13 +298,13 @@ fn set(name: &str, canonical: &str, value: String, draft: &mut Draft) -> Result<
     Ok(())
 }
 
-/// What is between the brackets of `options[name]`.
+/// The text between the brackets of `options[name]`.
 fn setting_name(name: &str) -> Option<&str> {
     name.strip_prefix("options[")?.strip_suffix(']')
 }
 
 fn read_mode(name: &str, value: &str) -> Result<TlsMode, String> {
-    // libpq knows ssl=true for the sake of JDBC's users.
+    // libpq accepts ssl=true for users of JDBC.
     if name == "ssl" {
         let required = (value == "true").then_some(TlsMode::Require);
         return required
@@ -330,7 +326,7 @@ fn read_mode(name: &str, value: &str) -> Result<TlsMode, String> {
     })
 }
 
-/// All of these mean the same here: only a server that takes writes is used.
+/// All of these mean the same here: only a server that accepts writes is used.
 fn check_target(value: &str) -> Result<(), String> {
     match value {
         "any" | "read-write" | "primary" => Ok(()),
@@ -345,8 +341,8 @@ fn read_file(name: &str, value: String) -> Result<PathBuf, String> {
     if value == "system" && name == "sslrootcert" {
         return Err("Tableferry does not support sslrootcert=system: name a file, such as /etc/ssl/certs/ca-certificates.crt".to_owned());
     }
-    // An empty value is a file that a template did not fill in, and a driver may repeat the name of
-    // a file that it cannot read.
+    // An empty value is a file name that a template did not fill in. A driver may repeat the name
+    // of a file that it cannot read.
     if value.is_empty() || value.contains("-----BEGIN") {
         return Err(format!("{name} must name a file, or be left out"));
     }
@@ -367,22 +363,22 @@ fn check_harmless(name: &str, value: &str) -> Result<(), String> {
     ))
 }
 
-fn seconds(name: &str, value: &str, most: u32) -> Result<Option<Duration>, String> {
-    let expected = format!("a whole number of seconds from 0 (the default) to {most}");
-    let seconds = number(name, value, &expected, most)?;
+fn seconds(name: &str, value: &str, max: u32) -> Result<Option<Duration>, String> {
+    let expected = format!("a whole number of seconds from 0 (the default) to {max}");
+    let seconds = number(name, value, &expected, max)?;
     Ok(Some(Duration::from_secs(seconds.into())).filter(|duration| !duration.is_zero()))
 }
 
-fn number(name: &str, value: &str, expected: &str, most: u32) -> Result<u32, String> {
+fn number(name: &str, value: &str, expected: &str, max: u32) -> Result<u32, String> {
     value
         .parse()
         .ok()
-        .filter(|number| *number <= most)
+        .filter(|number| *number <= max)
         .ok_or_else(|| format!("{name} must be {expected}"))
 }
 
-/// Settings as the server's command line has them, which is what `options` is: words, where a `\`
-/// takes the meaning from what follows.
+/// Reads `options`, which has the form of the server's command line: words, in which a `\` escapes
+/// the next character.
 fn read_options(text: &str) -> Result<Vec<(String, String)>, String> {
     let expected = || {
         "options must hold -c name=value or --name=value and nothing else (a space in a value follows a \\)".to_owned()
@@ -420,8 +416,7 @@ fn split_words(text: &str) -> Vec<String> {
     words
 }
 
-/// A setting that can be told to the server as the driver does it, which takes the meaning from
-/// spaces only.
+/// Accepts only settings that the driver can send: it escapes only spaces.
 fn check_setting(parameter: &str, name: &str, value: String) -> Result<(String, String), String> {
     let is_name = !name.is_empty()
         && name

@@ -210,7 +210,7 @@ fn harmless_parameters_are_accepted() {
 
 /// Every text holds `hunter2` where a value is; no message may.
 #[test]
-fn what_is_wrong_is_told_without_what_may_be_secret() {
+fn messages_do_not_contain_possible_secrets() {
     const LOOK: &str = "must look like postgres://user:password@host:5432/name";
     for (text, expected) in [
         ("", LOOK),
@@ -401,11 +401,11 @@ fn what_is_wrong_is_told_without_what_may_be_secret() {
         ),
     ] {
         let problems = parse(text).expect_err(text);
-        let told = problems.to_string();
-        assert!(told.contains(expected), "{text}: {told}");
+        let message = problems.to_string();
+        assert!(message.contains(expected), "{text}: {message}");
         assert!(
-            !told.contains("hunter2") && !format!("{problems:?}").contains("hunter2"),
-            "{text}: {told}"
+            !message.contains("hunter2") && !format!("{problems:?}").contains("hunter2"),
+            "{text}: {message}"
         );
     }
 }
@@ -438,15 +438,15 @@ fn what_libpq_does_and_tableferry_does_not_is_refused_by_name() {
         "oauth_issuer=x",
         "pgbouncer=true",
     ] {
-        let told = parse(&format!("postgres://h?{parameter}"))
+        let message = parse(&format!("postgres://h?{parameter}"))
             .expect_err(parameter)
             .to_string();
         let (name, _) = parameter.split_once('=').unwrap();
         assert!(
-            told.contains(name)
-                && told.contains("Tableferry does not support")
-                && !told.contains("did you mean"),
-            "{told}"
+            message.contains(name)
+                && message.contains("Tableferry does not support")
+                && !message.contains("did you mean"),
+            "{message}"
         );
     }
     for (name, instead) in [
@@ -454,20 +454,20 @@ fn what_libpq_does_and_tableferry_does_not_is_refused_by_name() {
         ("passfile", "PGPASSFILE"),
         ("statement-cache-capacity", "leaks every prepared"),
     ] {
-        let told = parse(&format!("postgres://h?{name}=1"))
+        let message = parse(&format!("postgres://h?{name}=1"))
             .expect_err(name)
             .to_string();
-        assert!(told.contains(instead), "{told}");
+        assert!(message.contains(instead), "{message}");
     }
 }
 
 #[test]
-fn all_problems_are_told_at_once_and_each_once() {
-    let told =
+fn all_problems_are_reported_at_once_and_each_once() {
+    let message =
         parse("postgres://u:%@a:x,b:y/d?sslmod=on&sslmode=on&keepalives=5&keepalives=5&sslcrl=x")
             .expect_err("wrong")
             .to_string();
-    let problems: Vec<_> = told.split("; ").collect();
+    let problems: Vec<_> = message.split("; ").collect();
     let expected = [
         "the password",
         "sslmod is",
@@ -477,13 +477,13 @@ fn all_problems_are_told_at_once_and_each_once() {
         "Tableferry does not",
         "port",
     ];
-    assert_eq!(problems.len(), expected.len(), "{told}");
+    assert_eq!(problems.len(), expected.len(), "{message}");
     for (problem, beginning) in problems.iter().zip(expected) {
         assert!(
             problem.starts_with(beginning),
             "{problem} instead of {beginning}"
         );
     }
-    let told = parse("u:p@h #").expect_err("wrong").to_string();
-    assert_eq!(told.split("; ").count(), 3, "{told}");
+    let message = parse("u:p@h #").expect_err("wrong").to_string();
+    assert_eq!(message.split("; ").count(), 3, "{message}");
 }

@@ -1,10 +1,10 @@
-//! A connection in use: every statement has a time limit, and what is left of a connection decides
-//! what becomes of it.
+//! A connection in use. Every statement has a time limit, and the state after the last statement
+//! decides what happens to the connection.
 //!
-//! A connection whose last statement ended goes straight back to the pool. One that was left in the
-//! middle of a statement or of a transaction (its caller's future was dropped) is finished first,
-//! within the same limit. One that did not answer in time, or whose server is read-only, is closed
-//! at once, which frees its place in the pool.
+//! A connection whose last statement has ended returns to the pool at once. A connection that was
+//! left in the middle of a statement or a transaction (its caller's future was dropped) is first
+//! brought to an end, within the same time limit. A connection that did not answer in time, or
+//! whose server is read-only, is closed at once, which frees its slot in the pool.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,27 +25,26 @@ use super::manager::{Link, Manager};
 use super::pool_health::PoolHealth;
 use super::statement_state::StatementState;
 
-/// One of the pool's connections.
 pub(crate) struct Connection {
-    /// Only `None` while it is being dropped.
+    /// `None` only while it is dropped.
     object: Option<Object<Manager>>,
     state: State,
     in_transaction: bool,
-    /// A statement of the transaction was refused: it can only be rolled back.
+    /// A statement of the transaction was refused, so the transaction can only be rolled back.
     has_failed: bool,
-    /// Released together with the connection.
+    /// Released with the connection.
     list_permit: Option<OwnedSemaphorePermit>,
     health: Arc<PoolHealth>,
 }
 
-/// How the last statement left the connection.
+/// The state of the connection after its last statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Its end was seen.
+    /// The statement has ended.
     Ended,
-    /// It was sent, and its end was not seen.
+    /// The statement was sent and has not ended.
     Unfinished,
-    /// The connection is of no more use.
+    /// The connection is unusable.
     Lost,
 }
 
@@ -71,14 +70,13 @@ impl Connection {
     }
 
     /// Keeps a permit for reading lists until the connection is free again, which may be after its
-    /// user has gone.
+    /// user has dropped it.
     #[must_use]
     pub(crate) fn with_list_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
         self.list_permit = Some(permit);
         self
     }
 
-    /// Begins a transaction.
     pub(super) async fn begin(mut self) -> Result<Transaction, sqlx::Error> {
         let begin = self.link().begin();
         self.in_transaction = true;
@@ -86,7 +84,7 @@ impl Connection {
         Ok(Transaction { connection: self })
     }
 
-    /// Runs text without parameters.
+    /// Runs SQL without parameters.
     async fn command(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(text).execute(self).await.map(drop)
     }
@@ -97,7 +95,7 @@ impl Connection {
             .expect("a connection that is in use is there")
     }
 
-    /// The driver's connection, and what watches over its next statement.
+    /// The driver's connection, and a guard for its next statement.
     fn parts(&mut self) -> (&mut PgConnection, bool, Watch<'_>) {
         let link: &mut Link = self
             .object
@@ -131,7 +129,8 @@ impl Drop for Connection {
         if self.state == State::Lost {
             drop(Object::take(object));
         } else if self.state == State::Unfinished || self.in_transaction {
-            // Without a runtime the process is ending: Postgres sees the connection go.
+            // Without a runtime the process is ending, and Postgres notices that the connection
+            // closes.
             match tokio::runtime::Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(finish(
                     object,
@@ -145,8 +144,8 @@ impl Drop for Connection {
     }
 }
 
-/// Waits for the end of the last statement, no longer than its user would have, and rolls its
-/// transaction back; or closes the connection.
+/// Waits for the end of the last statement, within its time limit, and rolls its transaction back;
+/// otherwise closes the connection.
 async fn finish(
     mut object: Object<Manager>,
     in_transaction: bool,
@@ -157,7 +156,7 @@ async fn finish(
     let rest = STATEMENT_LIMIT.saturating_sub(statement.waits_for(Instant::now()));
     let finishing = async {
         if let Err(error) = object.raw.ping().await {
-            // The answer to the statement: that to the ping comes after it.
+            // The answer to the statement comes before that to the ping.
             if !matches!(error, sqlx::Error::Database(_)) || PoolHealth::is_fatal(&error) {
                 return Err(error);
             }
@@ -185,20 +184,18 @@ async fn finish(
     drop(list_permit);
 }
 
-/// A transaction on a connection of its own; rolled back if it is dropped.
+/// A transaction; it is rolled back if it is dropped.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     connection: Connection,
 }
 
 impl Transaction {
-    /// Commits it. If this fails without an answer, whether it was committed is not known.
-    ///
-    /// # Errors
-    /// Postgres refuses it or does not answer in time.
+    /// Commits the transaction. If this fails without an answer, it is unknown whether it was
+    /// committed.
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
         if self.connection.has_failed {
-            // Postgres would roll back and call that a success.
+            // Postgres would roll back and report success.
             return Err(sqlx::Error::InvalidArgument(
                 "cannot commit: a statement of this transaction failed".to_owned(),
             ));
@@ -253,8 +250,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        // Read to its end, so that the connection is free at once: whoever asks for one row gets no
-        // more.
+        // Read to the end, so that the connection is free at once. The statement is expected to
+        // return one row.
         let mut rows = self.fetch(query);
         async move {
             let first = rows.try_next().await?;
@@ -285,7 +282,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
     }
 }
 
-/// Learns how a statement goes.
+/// Follows the progress of a statement.
 struct Watch<'e> {
     state: &'e mut State,
     has_failed: &'e mut bool,
@@ -296,7 +293,7 @@ struct Watch<'e> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        // What is unfinished is still waited for, by whoever finishes it.
+        // An unfinished statement is finished when the connection is dropped.
         if *self.state != State::Unfinished {
             self.statement.ended();
         }
@@ -332,7 +329,7 @@ impl Watch<'_> {
     }
 }
 
-/// A statement that is answered as a whole, within the limit.
+/// Runs a statement whose answer is read as a whole, within the time limit.
 async fn with_limit<T>(
     mut watch: Watch<'_>,
     statement: impl Future<Output = Result<T, sqlx::Error>> + Send,
@@ -351,7 +348,7 @@ async fn with_limit<T>(
     }
 }
 
-/// A statement that is answered row by row, all within the limit.
+/// Runs a statement whose answer is read row by row, all within the time limit.
 struct StatementStream<'e> {
     rows: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>,
     watch: Watch<'e>,
@@ -392,9 +389,7 @@ impl Stream for StatementStream<'_> {
     }
 }
 
-/// A statement as it was asked for, but prepared by name where a pooler needs that: the driver
-/// prepares and executes in two round trips, and between the two an unnamed statement of another
-/// client may take its place.
+/// The statement, but prepared by name where a pooler needs it (see [`super::pooler`]).
 struct Statement<E> {
     query: E,
     is_shared: bool,

@@ -1,4 +1,4 @@
-//! What the driver is told of each host of `DATABASE_URL`.
+//! The driver's options for each host of `DATABASE_URL`.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -10,16 +10,15 @@ use url::form_urlencoded::Serializer;
 use super::pooler::PoolerDetection;
 use crate::database_url::{self, DatabaseUrl, TlsMode};
 
-/// A host and how to connect to it.
 pub(super) struct Host {
     pub(super) options: PgConnectOptions,
     /// `None` for a Unix socket.
     pub(super) port: Option<u16>,
-    /// Who shares its connections.
+    /// Whether a pooler shares its connections.
     pub(super) sharing: Arc<PoolerDetection>,
 }
 
-/// Every host of the URL, in its order.
+/// Every host of the URL, in the same order.
 pub(super) fn hosts(url: &DatabaseUrl) -> Result<Vec<Host>, sqlx::Error> {
     url.hosts
         .iter()
@@ -27,7 +26,7 @@ pub(super) fn hosts(url: &DatabaseUrl) -> Result<Vec<Host>, sqlx::Error> {
         .collect()
 }
 
-/// The driver reads passwords from a file only for what comes as a URL, so it gets one.
+/// The driver reads a password file only for options that come as a URL, so it gets one.
 fn host_options(url: &DatabaseUrl, host: &database_url::Host) -> Result<Host, sqlx::Error> {
     use secrecy::ExposeSecret as _;
     let mut query = Serializer::new(String::from("postgres:///?"));
@@ -80,11 +79,11 @@ fn host_options(url: &DatabaseUrl, host: &database_url::Host) -> Result<Host, sq
     for (setting, value) in &url.settings {
         query.append_pair(&format!("options[{setting}]"), value);
     }
-    // Without `extra_float_digits`: a pooler need not know that parameter, and every supported
-    // Postgres gives floats in full.
+    // Without `extra_float_digits`: some poolers do not know the parameter, and every supported
+    // Postgres returns floats in full precision.
     let options = PgConnectOptions::from_str(&query.finish())?.extra_float_digits(None);
-    // A certificate to verify the server with is a wish to verify it. Without a mode in the URL
-    // sqlx would not, unless PGSSLMODE says so.
+    // A URL with a certificate to verify the server asks for verification. Without a mode in the
+    // URL, sqlx would not verify, unless PGSSLMODE says so.
     let verifies = matches!(
         options.get_ssl_mode(),
         PgSslMode::VerifyCa | PgSslMode::VerifyFull
@@ -113,7 +112,7 @@ fn sslmode(mode: TlsMode) -> &'static str {
     }
 }
 
-/// How a lost server is noticed: as the URL says, else sooner than the system's two hours.
+/// TCP keepalive from the URL; by default shorter than the system's two hours.
 pub(super) fn keepalive(url: &DatabaseUrl) -> Keepalive {
     let (requested, defaults) = (&url.keepalives, Keepalive::default());
     Keepalive {

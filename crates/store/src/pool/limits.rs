@@ -1,5 +1,4 @@
-//! How long anything about the database may take. Nothing in this process waits for Postgres
-//! without one of these.
+//! Time limits for everything that waits for Postgres.
 
 use std::time::Duration;
 
@@ -10,47 +9,45 @@ pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// `lock_timeout`: Postgres ends a statement that waits for a lock for this long.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same for migrations: behind one that waits everybody else waits too.
+/// `lock_timeout` of migrations: every other statement queues behind one that waits for a lock.
 pub(super) const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `idle_in_transaction_session_timeout`: Postgres ends a transaction whose client has vanished,
-/// and with it the locks that it holds.
+/// `idle_in_transaction_session_timeout`: Postgres ends a transaction whose client has gone, and
+/// releases its locks.
 pub(super) const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long this process waits for the answer to a statement. What exceeds it has lost its
-/// connection: Postgres would have answered.
+/// How long this process waits for the answer to a statement. After that the connection is lost:
+/// Postgres would have answered.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(12);
 
-/// How long rolling back may take.
 pub(super) const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a caller waits until one of the pool's connections is free.
+/// How long a caller waits for a free connection of the pool.
 pub(crate) const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
 
-/// For how long opening a connection is tried while the server starts or a fail-over goes on.
+/// How long opening a connection is tried while the server starts or a failover is in progress.
 pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(3);
 
-/// How long one attempt to connect to one host may take, unless `connect_timeout` says otherwise.
+/// The time limit of one attempt to connect to one host, unless the URL has `connect_timeout`.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long an idle connection may take to show that it is alive.
+/// The time limit of a ping on an idle connection.
 pub(super) const PING_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a connection that was used is trusted to be alive.
+/// A connection that was idle for less than this is used without a ping.
 pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// How long closing the idle connections in an orderly way may take, all together.
+/// The time limit for closing all idle connections in an orderly way.
 pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// After this a connection that nobody used is closed, so that others can have its place at
-/// Postgres or at a pooler.
+/// A connection that is idle for this long is closed, so that others can use its slot at Postgres
+/// or at a pooler.
 pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
-/// How often idle connections are looked through.
+/// How often idle connections are checked.
 pub(super) const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A connection is not used for longer than this, so that changes of DNS and of the balance behind
-/// an address are followed.
+/// The maximum age of a connection, so that changes of DNS and of load balancing take effect.
 pub(super) const LIFETIME_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 const _: () = {
@@ -60,14 +57,14 @@ const _: () = {
     );
     assert!(
         STATEMENT_TIMEOUT.as_secs() > LOCK_TIMEOUT.as_secs(),
-        "a lock that is not free must be told as one"
+        "a lock that is not free must be reported as one"
     );
     assert!(
         IDLE_IN_TRANSACTION_TIMEOUT.as_secs() > STATEMENT_LIMIT.as_secs(),
         "a client that is alive must give up first"
     );
-    // A dead connection costs its user one limit; then another is opened. Accepts and claims go on
-    // within 20 s of a reachable server.
+    // A dead connection costs its user one time limit; then another is opened. The service resumes
+    // within 20 s once a server is reachable.
     assert!(
         STATEMENT_LIMIT.as_secs() + ACQUIRE_LIMIT.as_secs() + OPEN_LIMIT.as_secs() < 20,
         "service resumes within 20 s"

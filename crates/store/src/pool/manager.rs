@@ -1,5 +1,5 @@
-//! Opens connections, at the first host that takes writes, and decides whether an idle one may be
-//! used again.
+//! Opens connections to the first host that accepts writes, and decides whether an idle connection
+//! may be used again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -20,44 +20,42 @@ use super::pool_health::PoolHealth;
 use super::statement_state::StatementState;
 use crate::database_url::DatabaseUrl;
 
-/// The first pause between two attempts to connect; each next one is twice as long, up to the
+/// The first delay between two attempts to connect. It doubles with each attempt, up to the
 /// longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What connections are called on which migrations run.
+/// The `application_name` of connections on which migrations run.
 pub(crate) const MIGRATION_NAME: &str = "tableferry migrate";
 
-/// Whether the server is read-only: in recovery, or by its settings.
+/// SQL: whether the server is read-only, because it is in recovery or by its settings.
 pub(crate) const IS_READ_ONLY: &str =
     "pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
 
-/// Whether a process of `pg_stat_activity` may be working on a statement. Its state is not known if
-/// `track_activities` is off.
+/// SQL: whether a process in `pg_stat_activity` may be working on a statement. Its state is unknown
+/// if `track_activities` is off.
 pub(crate) const MAY_BE_WORKING: &str = "(state IS NULL OR state NOT LIKE 'idle%')";
 
-/// Makes and judges the pool's connections.
+/// Opens and checks the pool's connections.
 pub(crate) struct Manager {
     hosts: Vec<Host>,
-    /// The place of the host that is tried first: the one that was writable last.
+    /// The index of the host that is tried first: the one that was writable last.
     first: AtomicUsize,
     connect_limit: Duration,
     keepalive: Keepalive,
-    /// What each session is told; nothing where sessions are shared.
+    /// The settings of each session; not used where a pooler shares sessions.
     session: String,
     health: Arc<PoolHealth>,
 }
 
-/// A connection and what it needs to be used.
+/// A connection of the driver and its state.
 pub(crate) struct Link {
-    /// The driver's connection.
     pub(crate) raw: PgConnection,
     /// See [`PoolHealth`].
     pub(super) generation: u64,
     /// The statement that waits for an answer.
     pub(super) statement: Arc<StatementState>,
-    /// Whether a pooler shares it, transaction by transaction: then every statement is prepared by
-    /// name.
+    /// Whether a pooler in transaction mode shares it: then every statement is prepared by name.
     pub(super) is_shared: bool,
 }
 
@@ -76,7 +74,7 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// How a transaction begins.
+    /// The statement that begins a transaction.
     pub(super) fn begin(&self) -> &'static str {
         if self.is_shared {
             BEGIN_SHARED.as_str()
@@ -87,19 +85,18 @@ impl Link {
 }
 
 impl Manager {
-    /// For the pool.
     pub(super) fn new(url: &DatabaseUrl, health: Arc<PoolHealth>) -> Result<Self, sqlx::Error> {
         Self::with(url, session_settings(), health)
     }
 
-    /// For migrations, whose statements may take long.
+    /// For migrations, whose statements have no time limit.
     pub(crate) fn for_migrations(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
-        // By this name it is seen whether Postgres works on a migration.
+        // The name identifies connections that run migrations in `pg_stat_activity`.
         let url = DatabaseUrl {
             application_name: Some(MIGRATION_NAME.to_owned()),
             ..url.clone()
         };
-        // Whatever the role has been told: a migration may take long.
+        // These override the settings of the role: a migration may take long.
         let lock_timeout_ms = MIGRATION_LOCK_TIMEOUT.as_millis();
         let session = format!(
             "SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; {SERVER_KEEPALIVE}"
@@ -122,13 +119,10 @@ impl Manager {
         })
     }
 
-    /// Opens a connection at the first host that takes writes. While servers start, or none is
-    /// writable, tries again for a while.
-    ///
-    /// # Errors
-    /// No host accepts the connection.
+    /// Opens a connection to the first host that accepts writes. While servers start, or none is
+    /// writable, it tries again for [`OPEN_LIMIT`].
     pub(crate) async fn open(&self) -> Result<Link, sqlx::Error> {
-        // Each host has its own limit, for connecting and (the first time) for finding out about a
+        // Each host has its own time limit, for connecting and (the first time) for the check for a
         // pooler.
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let limit = OPEN_LIMIT.max(self.connect_limit * hosts);
@@ -153,14 +147,15 @@ impl Manager {
         }
     }
 
-    /// Tries each host once. That none is writable says more than that others are away.
+    /// Tries each host once. If one is read-only and others are unreachable, the error is that of
+    /// the read-only host.
     pub(super) async fn try_hosts(&self) -> Result<Link, sqlx::Error> {
         let first = self.first.load(Ordering::Relaxed);
         let mut failed = sqlx::Error::PoolClosed;
         for offset in 0..self.hosts.len() {
             let place = (first + offset) % self.hosts.len();
-            // Named before it is known, so that a caller who gives up leaves the next one farther
-            // down the list.
+            // Set before the result is known, so that after a caller that gives up the next one
+            // tries the next host.
             self.first
                 .store((place + 1) % self.hosts.len(), Ordering::Relaxed);
             match self.connect(&self.hosts[place]).await {
@@ -203,8 +198,8 @@ impl Manager {
             if row.try_get::<bool, _>(0)? {
                 return Err(ConnectionProblem::ReadOnly.into());
             }
-            // Where sessions are shared, another process may serve each statement: of none can be
-            // said that it is at rest.
+            // Where sessions are shared, a different process may serve each statement, so no
+            // process says whether a statement is running.
             let pid = if is_shared {
                 None
             } else {
@@ -224,16 +219,15 @@ impl Manager {
     }
 }
 
-/// The server's end of a connection is kept alive too, so that a client that was lost does not hold
-/// its locks for hours.
+/// TCP keepalive at the server's end, so that a lost client does not hold its locks for hours.
 const SERVER_KEEPALIVE: &str =
     "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 
-/// What Postgres is told of each session of the pool.
+/// The settings of each session of the pool.
 ///
-/// Data is in memory or on an SSD, where a random page costs about as much as the next one: with
-/// the default of 4 the planner prefers reading hundreds of rows in order to fifty by the matching
-/// index. No statement reads enough to be worth parallel workers.
+/// Data is in memory or on an SSD, where reading a random page costs about as much as reading the
+/// next one. With the default of 4, the planner prefers reading hundreds of rows in order over
+/// reading fifty by the matching index. No statement reads enough to need parallel workers.
 fn session_settings() -> String {
     format!(
         "{}; SET random_page_cost = 1.1; SET max_parallel_workers_per_gather = 0; {SERVER_KEEPALIVE}",
@@ -241,7 +235,8 @@ fn session_settings() -> String {
     )
 }
 
-/// A transaction where sessions are shared: it is told its limits, since the session cannot be.
+/// Begins a transaction where sessions are shared, with its own time limits, because the session
+/// cannot have them.
 static BEGIN_SHARED: LazyLock<String> =
     LazyLock::new(|| format!("BEGIN; {}", timeouts("SET LOCAL")));
 
@@ -259,12 +254,11 @@ fn timeouts(set: &str) -> String {
         .join("; ")
 }
 
-/// Whether a connection that failed like this may succeed in a moment: the server starts, or a
-/// fail-over goes on.
+/// Whether the error is likely to pass soon: the server is starting, or a failover is in progress.
 fn passes_soon(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => true,
-        // 57P03: it starts or stops; 53300: too many connections.
+        // 57P03: the server is starting or stopping; 53300: too many connections.
         sqlx::Error::Database(e) => e
             .code()
             .is_some_and(|code| code == "57P03" || code == "53300"),

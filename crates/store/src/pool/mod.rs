@@ -1,9 +1,9 @@
-//! The one way to Postgres: a pool of connections on which everything has a time limit of ours.
+//! The pool of connections to Postgres. Everything on them has a time limit of this process.
 //!
 //! `STATEMENT_LIMIT` is above Postgres's own `statement_timeout`, so a statement that exceeds it
-//! means that the server is gone: a host was lost, a network was cut, a firewall dropped the flow.
-//! Such a connection is closed at once, which frees its place in the pool, so it costs one limit,
-//! once. Only writable servers are used.
+//! means that the connection is lost: a host is down, a network was cut, a firewall dropped the
+//! flow. Such a connection is closed at once, which frees its slot in the pool, so a lost
+//! connection delays one caller, once. Only writable servers are used.
 
 mod connection;
 mod connection_problem;
@@ -34,7 +34,7 @@ use pool_health::PoolHealth;
 
 use super::database_url::DatabaseUrl;
 
-/// How many connections one process opens. More make a small machine slower, not faster.
+/// The maximum number of connections per process. More make a small machine slower, not faster.
 const MAX_CONNECTIONS: usize = 12;
 
 /// The connections of this process. Cheap to clone.
@@ -54,14 +54,11 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// A pool for this database, without opening a connection.
-    ///
-    /// # Errors
-    /// The driver does not take the URL.
+    /// Makes a pool without opening a connection.
     pub(super) fn new(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
         let health = Arc::new(PoolHealth::default());
         let manager = Manager::new(url, Arc::clone(&health))?;
-        // Of the pool's own limits only the first is needed: the manager limits what it does.
+        // The manager has its own time limits for the other two.
         let timeouts = Timeouts {
             wait: Some(ACQUIRE_LIMIT),
             create: None,
@@ -74,7 +71,8 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| sqlx::Error::Configuration(error.into()))?;
-        health.set_pool(connections.weak());
+        let weak = connections.weak();
+        health.set_close_idle(move || Some(weak.upgrade()?.retain(|_, _| false).removed.len()));
         close_idle(&connections);
         Ok(Self {
             connections,
@@ -83,10 +81,7 @@ impl Pool {
         })
     }
 
-    /// A connection, in the order of asking.
-    ///
-    /// # Errors
-    /// None becomes free in time, or none can be opened.
+    /// Waits for a free connection, in the order of the calls, or opens one.
     pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let object = self.connections.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
@@ -99,30 +94,23 @@ impl Pool {
         Ok(Connection::new(object, Arc::clone(&self.health)))
     }
 
-    /// A transaction on a connection of its own.
-    ///
-    /// # Errors
-    /// As [`Pool::acquire`] and [`Pool::ensure_writable`].
+    /// Begins a transaction. Fails like [`Pool::acquire`] and [`Pool::ensure_writable`].
     pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         self.ensure_writable()?;
         self.acquire().await?.begin().await
     }
 
-    /// A connection of its own beside the pool's, if a host takes writes at this moment.
-    ///
-    /// # Errors
-    /// None does.
+    /// Opens a connection outside the pool; fails if no host accepts writes at this moment.
     pub(super) async fn open(&self) -> Result<Link, sqlx::Error> {
         self.connections.manager().try_hosts().await
     }
 
-    /// The processes of Postgres that should have answered a statement by now.
+    /// The Postgres processes that should have answered a statement by now.
     pub(super) fn overdue_pids(&self) -> Vec<i32> {
         self.health.statements.overdue_pids(Instant::now())
     }
 
-    /// Gives up the statements that these processes should have answered, since they are not
-    /// active: their answers were lost.
+    /// Gives up the statements of these processes, which are not active: their answers were lost.
     pub(super) fn abandon(&self, not_running: &[i32]) {
         let lost = self.health.statements.abandon(not_running, Instant::now());
         if lost > 0 {
@@ -133,12 +121,8 @@ impl Pool {
         }
     }
 
-    /// Whether commits are answered, as far as is known. While they wait for a standby, each that
-    /// is tried nevertheless keeps a place at Postgres until the standby is back, whether its
-    /// caller is still there or not.
-    ///
-    /// # Errors
-    /// They are not.
+    /// Fails if commits are known to wait for a standby. A commit that is tried nevertheless keeps
+    /// a connection of Postgres busy until the standby is back, even after its caller has gone.
     pub(super) fn ensure_writable(&self) -> Result<(), sqlx::Error> {
         if self.commits_blocked.load(Ordering::Relaxed) {
             Err(ConnectionProblem::StandbyAway.into())
@@ -147,18 +131,17 @@ impl Pool {
         }
     }
 
-    /// Notes whether commits wait for a standby.
     pub(super) fn set_commits_blocked(&self, wait: bool) {
         self.commits_blocked.store(wait, Ordering::Relaxed);
     }
 
-    /// A connection beside the pool's went silent although the server answers: the pool's may be no
-    /// better.
+    /// A connection outside the pool is silent although the server answers: the pool's connections
+    /// may be silent too.
     pub(super) fn report_silent_connection(&self) {
         self.health.record_silence(self.health.generation());
     }
 
-    /// The server was found to take no writes: its connections are closed.
+    /// The server accepts no writes: its connections are closed.
     pub(super) fn report_read_only_server(&self) {
         self.health.record_error(
             self.health.generation(),
@@ -166,18 +149,17 @@ impl Pool {
         );
     }
 
-    /// How many connections are open, and how many of these are idle.
+    /// The numbers of open and of idle connections.
     pub(super) fn counts(&self) -> (usize, usize) {
         let status = self.connections.status();
         (status.size, status.available)
     }
 
-    /// How many connections are opened at most.
     pub(super) fn max_size(&self) -> usize {
         self.connections.status().max_size
     }
 
-    /// Gives no more connections, and closes those that are idle.
+    /// Closes idle connections and refuses to give out more.
     pub(super) async fn close(&self) {
         let idle = self.connections.retain(|_, _| false).removed;
         self.connections.close();
@@ -185,14 +167,14 @@ impl Pool {
     }
 }
 
-/// Closes connections in an orderly way. Those that take too long are dropped, which Postgres sees
-/// too.
+/// Closes connections in an orderly way. Connections that take too long are dropped, which Postgres
+/// also notices.
 async fn close_all(idle: Vec<Link>) {
     let closing = idle.into_iter().map(|link| link.raw.close());
     let _ = timeout(limits::CLOSE_LIMIT, futures_util::future::join_all(closing)).await;
 }
 
-/// Closes what nobody has used for a while, for as long as there is a pool.
+/// Closes connections that have been idle for a while, as long as the pool exists.
 fn close_idle(connections: &managed::Pool<Manager>) {
     let connections = connections.weak();
     tokio::spawn(async move {
@@ -212,8 +194,8 @@ fn close_idle(connections: &managed::Pool<Manager>) {
     });
 }
 
-/// Each statement takes a connection of its own. What it returns is read as a whole first: nobody
-/// holds a connection while using rows.
+/// Each statement uses its own connection. All rows are read before the first is returned, so no
+/// connection is held while rows are used.
 impl<'p> Executor<'p> for &'p Pool {
     type Database = Postgres;
 

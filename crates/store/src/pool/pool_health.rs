@@ -1,19 +1,17 @@
-//! What the failure of one connection says about the others of its pool.
+//! Decides what a failure on one connection means for the other connections of the pool.
 //!
-//! A connection that went silent, or whose server turned read-only, is rarely alone: all that were
-//! opened before are closed after their current use. After any other error, connections that were
-//! idle at that time are pinged before they are used, so that a restart of Postgres fails one
-//! request, not one for each connection.
+//! If one connection is silent, or its server is read-only, others usually are too: all connections
+//! that were opened before are closed after their current use. After any other error, connections
+//! that were idle at that time are pinged before they are used, so that a restart of Postgres fails
+//! one request, not one per connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use deadpool::managed::WeakPool;
 use tokio::time::Instant;
 
 use super::connection_problem::ConnectionProblem;
-use super::manager::Manager;
 use super::statement_state::StatementRegistry;
 
 /// Failures seen on the connections of one pool.
@@ -22,26 +20,35 @@ pub(super) struct PoolHealth {
     /// Connections of an earlier generation are not used again.
     generation: AtomicU64,
     last_error_at: Mutex<Option<Instant>>,
-    /// A pooler may have been switched to transaction mode.
+    /// There was a sign that a pooler was switched to transaction mode.
     suspects_pooler: AtomicBool,
-    /// What waits for an answer.
+    /// The statements that wait for an answer.
     pub(super) statements: StatementRegistry,
-    pool: OnceLock<WeakPool<Manager>>,
+    close_idle: OnceLock<CloseIdle>,
+}
+
+/// Closes the pool's idle connections and returns their number; `None` once the pool is gone.
+struct CloseIdle(Box<dyn Fn() -> Option<usize> + Send + Sync>);
+
+impl std::fmt::Debug for CloseIdle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CloseIdle")
+    }
 }
 
 impl PoolHealth {
-    /// Names the pool whose idle connections are closed. Once.
-    pub(super) fn set_pool(&self, pool: WeakPool<Manager>) {
-        // A second call would name the same pool.
-        let _ = self.pool.set(pool);
+    /// Says how to close the pool's idle connections; `close` returns their number, or `None` once
+    /// the pool is gone. Only the first call counts.
+    pub(super) fn set_close_idle(&self, close: impl Fn() -> Option<usize> + Send + Sync + 'static) {
+        let _ = self.close_idle.set(CloseIdle(Box::new(close)));
     }
 
-    /// What new connections are marked with.
+    /// The generation of new connections.
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Whether a connection that has been idle for this long must show that it is alive.
+    /// Whether a connection that has been idle for this long must be pinged before it is used.
     pub(super) fn needs_ping(&self, idle_for: Duration) -> bool {
         let last_error_at = *self
             .last_error_at
@@ -60,7 +67,7 @@ impl PoolHealth {
         self.suspects_pooler.swap(false, Ordering::Relaxed)
     }
 
-    /// A pooler was put before Postgres, taken away, or switched to another mode.
+    /// A pooler was added, removed, or switched to another mode.
     pub(super) fn record_pooler_change(&self) {
         self.close_all(
             self.generation(),
@@ -87,16 +94,16 @@ impl PoolHealth {
         }
     }
 
-    /// Whether a connection is of no more use after this error.
+    /// Whether a connection is unusable after this error.
     pub(super) fn is_fatal(error: &sqlx::Error) -> bool {
         match error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed => true,
-            // Classes 08 connection and 57P shutdown; 26000 and 42P05: prepared statements are
-            // mixed up; 25P03 and 25P04: ended because it idled in a transaction, or that took too
-            // long; 25006: its server is read-only.
+            // Classes 08: connection; 57P: shutdown. Codes 26000 and 42P05: prepared statements are
+            // mixed up; 25P03 and 25P04: a transaction was idle or took too long; 25006: the server
+            // is read-only.
             sqlx::Error::Database(e) => e.code().is_some_and(|code| {
                 [
                     "08",
@@ -114,8 +121,8 @@ impl PoolHealth {
         }
     }
 
-    /// Closes the connections of this generation, once: those that were opened since have nothing
-    /// to do with it.
+    /// Closes the connections of this generation, once; connections that were opened since are not
+    /// affected.
     fn close_all(&self, generation: u64, what: &'static str) {
         if self
             .generation
@@ -129,10 +136,9 @@ impl PoolHealth {
         {
             return;
         }
-        let Some(pool) = self.pool.get().and_then(WeakPool::upgrade) else {
+        let Some(closed) = self.close_idle.get().and_then(|close| close.0()) else {
             return;
         };
-        let closed = pool.retain(|_, _| false).removed.len();
         tracing::warn!(
             db.connections.closed = closed,
             "a connection to Postgres {what}; idle connections were closed, the others will be closed after use"
@@ -140,8 +146,8 @@ impl PoolHealth {
     }
 }
 
-/// SQLSTATEs of prepared statements that are not there, or that another client has prepared: a
-/// pooler switched to transaction mode.
+/// SQLSTATEs of prepared statements that do not exist, or that another client has prepared: a
+/// pooler was switched to transaction mode.
 const MIXED_UP: [&str; 2] = ["26000", "42P05"];
 
 /// SQLSTATE of a statement that writes in a read-only transaction.

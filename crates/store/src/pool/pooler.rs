@@ -1,12 +1,11 @@
-//! Finds out whether a pooler in transaction mode stands before Postgres, and whether it keeps
-//! prepared statements apart.
+//! Detects a pooler in transaction mode in front of Postgres, and whether it keeps the prepared
+//! statements of its clients apart.
 //!
-//! In that mode each transaction of a connection may run on another connection of Postgres. Then
-//! nothing may rest on the session, and every statement must be prepared by name: the driver sends
-//! a statement and its values in two round trips, and between the two the unnamed statement of
-//! another client may take its place, whose answer looks like ours. Poolers that know the mode
-//! (PgBouncer from 1.21 on) follow named statements from one connection of Postgres to the next;
-//! older ones mix those up too.
+//! In that mode each transaction of a connection may run on a different connection of Postgres.
+//! Then nothing may depend on the session, and every statement must be prepared by name: the driver
+//! sends a statement and its values in two round trips, and in between the unnamed statement of
+//! another client may replace it, and the driver would read its rows. PgBouncer from 1.21 on
+//! prepares named statements again on each connection of Postgres; older versions mix those up too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,43 +18,39 @@ use super::connection_problem::ConnectionProblem;
 use super::pool_health::PoolHealth;
 use tableferry_telemetry::error_chain::in_words;
 
-/// How a pooler shares server connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sharing {
-    /// Not at all while a session lasts: there is no pooler, or one in session mode.
+    /// Not shared: there is no pooler, or one in session mode.
     None,
-    /// Transaction by transaction.
+    /// Shared per transaction.
     ByTransaction,
-    /// The same, and statements of the same name are mixed up.
+    /// Shared per transaction, and statements of the same name are mixed up.
     Unsafe,
 }
 
-/// What is known of one host.
+/// The result of the check for one host.
 #[derive(Debug, Default)]
 pub(super) struct PoolerDetection {
     known: Mutex<Option<(Sharing, Instant)>>,
-    /// Held by whoever finds it out.
+    /// Held during a check.
     finding: tokio::sync::Mutex<()>,
 }
 
-/// For how long the result is cached. A pooler can be put before Postgres, or switched to another
-/// mode, at any time.
+/// How long the result is cached. A pooler may be added, or switched to another mode, at any time.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often connections are compared. On a quiet pooler once is enough; on a busy one each look
-/// may meet the same pair by chance, so it takes many to forget a pooler.
+/// How many times connections are compared. On a quiet pooler once is enough. On a busy one, a
+/// comparison may see the same pair by chance, so many are needed to conclude that a pooler is
+/// gone.
 const COMPARISONS: usize = 4;
 const COMPARISONS_TO_CLEAR: usize = 40;
 
-/// How long one answer may take before the pooler counts as exhausted.
+/// The time limit of one answer, after which the pooler counts as exhausted.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 impl PoolerDetection {
-    /// Whether the connections of this host are shared, transaction by transaction. The first who
-    /// asks finds it out; later it is found out anew in the background.
-    ///
-    /// # Errors
-    /// The host cannot be reached, or a pooler mixes up statements.
+    /// Whether the connections of this host are shared per transaction. The first call checks it;
+    /// later the check is repeated in the background. Fails if a pooler mixes up statements.
     pub(super) async fn is_shared(
         self: &Arc<Self>,
         options: &PgConnectOptions,
@@ -78,8 +73,7 @@ impl PoolerDetection {
                 sharing
             }
             None => {
-                // In a task of its own: the result is kept although a caller's time may be up
-                // before it is there.
+                // In a separate task, so that the result is kept even if the caller gives up.
                 let (this, options) = (Arc::clone(self), options.clone());
                 let first =
                     tokio::spawn(async move { this.first_check(&options, connect_limit).await });
@@ -105,7 +99,7 @@ impl PoolerDetection {
         }
     }
 
-    /// If it cannot be checked now, the last result stays.
+    /// If the check fails, the last result stays.
     async fn recheck(
         &self,
         options: &PgConnectOptions,
@@ -139,7 +133,7 @@ impl PoolerDetection {
         }
     }
 
-    /// The result is to be checked again at once.
+    /// Makes the next call check again.
     fn expire(&self) {
         if let Some((_, at)) = self
             .known
@@ -170,7 +164,7 @@ impl PoolerDetection {
     }
 }
 
-/// Compares two connections.
+/// Opens two connections and compares them.
 async fn compare(
     options: &PgConnectOptions,
     connect_limit: Duration,
@@ -183,7 +177,7 @@ async fn compare(
     };
     let (mut a, mut b) = (open().await?, open().await?);
     let sharing = compare_both(&mut a, &mut b, comparisons).await?;
-    // What does not close in time is dropped, which closes it too.
+    // A connection that does not close in time is dropped, which also closes it.
     let _ = timeout(ANSWER_LIMIT, a.close()).await;
     let _ = timeout(ANSWER_LIMIT, b.close()).await;
     Ok(sharing)
@@ -197,7 +191,7 @@ async fn compare_both(
     for _ in 0..comparisons {
         let before = answered(backend(a)).await?;
         let held = answered(hold(b)).await?;
-        // While `b` holds what it was given, `a` is given another one, or none at all.
+        // While `b` holds its connection of Postgres, `a` gets a different one, or none.
         let after = answered(backend(a)).await;
         answered(async { sqlx::raw_sql("ROLLBACK").execute(&mut *b).await }).await?;
         if before == held || after? != before {
@@ -224,7 +218,7 @@ async fn answered<T>(
         .map_err(|_| ConnectionProblem::PoolerFull)?
 }
 
-/// The process of Postgres that answers.
+/// The Postgres process that answers.
 async fn backend(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::raw_sql("SELECT pg_backend_pid()")
         .fetch_one(connection)
@@ -232,14 +226,14 @@ async fn backend(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
         .try_get(0)
 }
 
-/// The same, held by a transaction.
+/// The Postgres process that answers, kept by a transaction.
 async fn hold(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
     backend(connection).await
 }
 
-/// Whether statements of the same name, which the driver gives to the first of each connection, are
-/// kept apart and follow their connection.
+/// Whether statements of the same name (the driver uses the same names on each connection) are kept
+/// apart and stay with their connection.
 async fn keeps_statements_apart(
     a: &mut PgConnection,
     b: &mut PgConnection,

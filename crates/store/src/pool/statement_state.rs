@@ -1,9 +1,9 @@
-//! Which statements wait for an answer, so that those which Postgres has finished, or never got,
-//! can be given up before their limit.
+//! Tracks which statements wait for an answer, so that statements that Postgres has finished or
+//! never received can be given up before their time limit.
 //!
-//! `STATEMENT_LIMIT` must be above `statement_timeout`. But Postgres knows better: a backend that
-//! is not active has answered, or has nothing to answer, and if that answer is not here after
-//! seconds, it never will be.
+//! `STATEMENT_LIMIT` must be above `statement_timeout`. But Postgres itself can tell earlier: a
+//! backend that is not active has answered or has nothing to answer, and an answer that has not
+//! arrived after seconds is lost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,21 +13,21 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-/// How long a statement waits before Postgres is asked whether it works on it.
+/// How long a statement waits before Postgres is asked whether it is working on it.
 const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 
 /// The statement of one connection.
 #[derive(Debug)]
 pub(super) struct StatementState {
-    /// The process of Postgres that serves the connection; `None` where a pooler shares it.
+    /// The Postgres process that serves the connection; `None` where a pooler shares it.
     pid: Option<i32>,
     opened_at: Instant,
-    /// Counts the statements: 0 before the first one.
+    /// The number of statements so far.
     number: AtomicU64,
-    /// Since when nothing has come of the statement that waits, in milliseconds since the
-    /// connection was opened, and one; 0 if none waits.
+    /// When the last part of an answer arrived (or the statement was sent), in milliseconds since
+    /// the connection was opened, plus one; 0 if no statement waits.
     quiet_since_ms: AtomicU64,
-    /// The number of the statement whose answer will not come.
+    /// The number of the statement whose answer is lost.
     lost: AtomicU64,
     waker: AtomicWaker,
 }
@@ -39,26 +39,26 @@ impl StatementState {
         self.progressed(now);
     }
 
-    /// A part of its answer came.
+    /// A part of its answer has arrived.
     pub(super) fn progressed(&self, now: Instant) {
         let ms = u64::try_from(now.saturating_duration_since(self.opened_at).as_millis())
             .unwrap_or(u64::MAX - 1);
         self.quiet_since_ms.store(ms + 1, Ordering::Release);
     }
 
-    /// Its end was seen.
+    /// It has ended.
     pub(super) fn ended(&self) {
         self.quiet_since_ms.store(0, Ordering::Release);
     }
 
-    /// Whether its answer will not come; wakes the caller when that becomes known.
+    /// Whether its answer is lost; wakes the caller when that becomes known.
     pub(super) fn is_lost(&self, waker: &Waker) -> bool {
         self.waker.register(waker);
         self.lost.load(Ordering::Acquire) == self.number.load(Ordering::Acquire)
             && self.quiet_since_ms.load(Ordering::Acquire) > 0
     }
 
-    /// Returns when it is known that its answer will not come.
+    /// Returns when it is known that its answer is lost.
     pub(super) fn lost(&self) -> impl Future<Output = ()> {
         std::future::poll_fn(|context| {
             if self.is_lost(context.waker()) {
@@ -69,7 +69,7 @@ impl StatementState {
         })
     }
 
-    /// How long nothing has come of the statement that waits.
+    /// The time since the last part of an answer, while a statement waits.
     pub(super) fn waits_for(&self, now: Instant) -> Duration {
         match self.quiet_since_ms.load(Ordering::Acquire) {
             0 => Duration::ZERO,
@@ -79,7 +79,7 @@ impl StatementState {
         }
     }
 
-    /// The process that should have answered by now.
+    /// The Postgres process, if it should have answered by now.
     fn suspect(&self, now: Instant) -> Option<i32> {
         self.pid.filter(|_| self.waits_for(now) > SUSPECT_AFTER)
     }
@@ -90,7 +90,7 @@ impl StatementState {
 pub(super) struct StatementRegistry(Mutex<Vec<Weak<StatementState>>>);
 
 impl StatementRegistry {
-    /// That of a new connection, served by this process.
+    /// Adds a new connection, served by this Postgres process.
     pub(super) fn of_connection(&self, pid: Option<i32>, now: Instant) -> Arc<StatementState> {
         let statement = Arc::new(StatementState {
             pid,
@@ -106,7 +106,7 @@ impl StatementRegistry {
         statement
     }
 
-    /// The processes that should have answered by now.
+    /// The Postgres processes that should have answered by now.
     pub(super) fn overdue_pids(&self, now: Instant) -> Vec<i32> {
         self.all()
             .iter()
@@ -114,8 +114,7 @@ impl StatementRegistry {
             .collect()
     }
 
-    /// Gives up what these processes should have answered; they are not active. How many statements
-    /// that were.
+    /// Gives up the statements of these processes, which are not active. Returns their number.
     pub(super) fn abandon(&self, not_running: &[i32], now: Instant) -> usize {
         let lost = self.all().into_iter().filter(|statement| {
             statement
@@ -163,7 +162,7 @@ mod tests {
         done.ended();
         assert!(statements.overdue_pids(now + SUSPECT_AFTER).is_empty());
         let later = now + SUSPECT_AFTER + MOMENT;
-        // Of a connection that a pooler shares no process is known.
+        // The process of a connection that a pooler shares is not known.
         assert_eq!(statements.overdue_pids(later), [7]);
         assert_eq!(
             (statements.abandon(&[8], later), waits.lost().now_or_never()),
@@ -189,7 +188,7 @@ mod tests {
         statement.ended();
         statement.sent(later);
         assert_eq!(statement.lost().now_or_never(), None);
-        // A part of an answer is a sign of life.
+        // A part of an answer shows that the connection works.
         statement.progressed(later + SUSPECT_AFTER);
         assert!(
             statements

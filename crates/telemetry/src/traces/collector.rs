@@ -1,4 +1,4 @@
-//! Sends what is recorded to a collector.
+//! Sends recorded spans to a collector.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,20 +20,17 @@ use tracing_subscriber::registry::LookupSpan;
 use super::sampling::{Ids, Sampling};
 use crate::error_chain::in_words;
 
-/// How long the end of the process waits for spans to be sent.
+/// How long the process waits for the last spans to be sent when it ends.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long one request to the collector may take, unless OpenTelemetry's own time limit is
-/// shorter.
+/// Limits one request to the collector, unless OpenTelemetry's own timeout is shorter.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
     /// The TLS library cannot be set up.
-    #[error("the HTTP client cannot be made")]
+    #[error("cannot set up the HTTP client for traces")]
     Client(#[source] reqwest::Error),
-    /// A variable is malformed.
     #[error(transparent)]
     Exporter(#[from] ExporterBuildError),
 }
@@ -51,11 +48,8 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// Sends to where the variables `OTEL_EXPORTER_OTLP_…` say, what `OTEL_TRACES_SAMPLER` picks.
-    /// Needs a running tokio.
-    ///
-    /// # Errors
-    /// A variable is malformed.
+    /// Configured by the variables `OTEL_EXPORTER_OTLP_…` and `OTEL_TRACES_SAMPLER`. Needs a running
+    /// tokio.
     pub fn to_collector() -> Result<Self, TracesError> {
         #[expect(
             clippy::disallowed_methods,
@@ -84,7 +78,7 @@ impl Traces {
         Ok(Self { provider })
     }
 
-    /// Turns spans of tracing into spans of OpenTelemetry, those of what is recorded.
+    /// Turns recorded spans of tracing into spans of OpenTelemetry.
     #[must_use]
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
@@ -96,11 +90,11 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_context_activation(false) // nobody here asks OpenTelemetry which span is the current one
+            .with_context_activation(false) // no code here asks OpenTelemetry for the current span
             .with_filter(Sampling::from_env())
     }
 
-    /// Sends what is left. For the end of the process.
+    /// Sends the remaining spans, at the end of the process.
     pub async fn finish(self) {
         // It waits for its own thread, which waits for this runtime.
         let sent =
@@ -114,7 +108,7 @@ impl Traces {
     }
 }
 
-/// What the spans are about: what the variables say, else this program.
+/// The resource in OpenTelemetry's variables, otherwise this program.
 fn resource() -> Resource {
     let detected = Resource::builder().build();
     let named = detected
@@ -129,8 +123,7 @@ fn resource() -> Resource {
     }
 }
 
-/// The HTTP client of webhooks and health checks, for the exporter's thread, on which tokio does
-/// not run.
+/// An HTTP client for the exporter's thread, on which tokio does not run.
 #[derive(Debug)]
 struct Sender {
     client: reqwest::Client,
@@ -153,7 +146,7 @@ impl HttpClient for Sender {
         let answer = sent.await?.map_err(reqwest::Error::without_url);
         let trouble = match &answer {
             Ok(answer) if answer.status().is_success() => None,
-            Ok(answer) => Some(format!("the collector answers {}", answer.status())),
+            Ok(answer) => Some(format!("the collector answered {}", answer.status())),
             Err(error) => Some(in_words(error)),
         };
         let failing = trouble.is_some();

@@ -1,9 +1,8 @@
-//! Traces: the one room that names OpenTelemetry. A request's trace is stored with its export
-//! ([`TraceParent`]), so the spans of later steps, of calls to AWS and of webhooks belong to it,
-//! whichever process makes them.
+//! Traces: the only module that uses OpenTelemetry. The trace of a request is stored with its export
+//! ([`TraceParent`]), so the spans of later steps, calls to AWS and webhooks belong to it, in any
+//! process.
 //!
-//! Without a collector no span is recorded; a `traceparent` that came with a request is handed on
-//! all the same.
+//! Without a collector no span is recorded, but the `traceparent` of a request is still passed on.
 
 mod collector;
 mod sampling;
@@ -22,9 +21,9 @@ use tableferry_domain::trace::TraceParent;
 pub use collector::{Traces, TracesError};
 use sampling::{Ids, Sampling};
 
-/// Begins a piece of work as part of a trace: makes its span, which is given the trace's id to name
-/// it in log lines. The span, and what belongs to it: itself with a collector, else the same
-/// parent.
+/// Begins a unit of work as part of a trace. `make` gets the trace's ID for log lines and makes the
+/// span. Returns the span, and the parent for what it causes: the span itself if there is a
+/// collector, otherwise `parent`.
 pub fn begin(
     parent: Option<TraceParent>,
     make: impl FnOnce(Option<DisplayValue<TraceId>>) -> Span,
@@ -58,7 +57,7 @@ pub fn begin(
     decision.begin(|| {
         let span = make(Some(display(trace_id)));
         if let Some(context) = context {
-            // Fails for a span that nobody records.
+            // Fails for a span that is not recorded.
             let _ = span.set_parent(context);
         }
         let context = span.context();

@@ -1,6 +1,6 @@
-//! Which traces are recorded. That is decided once for each piece of work, before its span is made:
-//! a piece of work that is not recorded makes no span of OpenTelemetry, which would cost as much as
-//! one that is sent, and neither do the calls within.
+//! Decides which traces are recorded: once per unit of work, before its span is made. A unit of work
+//! that is not recorded makes no span of OpenTelemetry, which would cost as much as one that is
+//! sent, and neither do the calls within it.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{self, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What was decided about a piece of work.
+/// The decision about a unit of work.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decision {
     /// Its trace: its parent's, or a new one.
@@ -26,13 +26,13 @@ pub(super) struct Decision {
 }
 
 thread_local! {
-    /// What was decided about the piece of work whose span this thread is making; nothing while it
-    /// makes none, or one within.
+    /// The decision about the unit of work whose span this thread is making. `None` while it makes
+    /// none, or one within a unit of work.
     static BEGINNING: Cell<Option<Decision>> = const { Cell::new(None) };
 }
 
 impl Decision {
-    /// Makes the span of the piece of work.
+    /// Makes the span of the unit of work.
     pub(super) fn begin<T>(self, make: impl FnOnce() -> T) -> T {
         struct Made;
         impl Drop for Made {
@@ -46,7 +46,7 @@ impl Decision {
     }
 }
 
-/// Decides, and lets through to OpenTelemetry only spans of what is recorded.
+/// Passes only spans of recorded units of work on to OpenTelemetry.
 #[derive(Debug)]
 pub(super) struct Sampling {
     sampler: Box<dyn ShouldSample>,
@@ -54,18 +54,17 @@ pub(super) struct Sampling {
 }
 
 impl Sampling {
-    /// By the variables `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, as the SDK reads them.
+    /// Configured by `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, as the SDK reads them.
     pub(super) fn from_env() -> Self {
-        // Spans of our own code alone: those of libraries are many, and nobody has looked at what
-        // is in them.
+        // Only spans of our own code: libraries make many, and their contents were not reviewed.
         Self {
             sampler: Config::default().sampler,
             ours: Targets::new().with_target("tableferry", LevelFilter::INFO),
         }
     }
 
-    /// Decides about a piece of work with this parent. The samplers that can be chosen look at the
-    /// trace and the parent, not at the span.
+    /// Decides about a unit of work with this parent. The available samplers use the trace and the
+    /// parent, not the span.
     pub(super) fn decide(&self, parent: Option<&Context>) -> Decision {
         let of_parent = parent.map(|parent| parent.span().span_context().trace_id());
         let trace_id = of_parent.unwrap_or_else(|| Ids::default().new_trace_id());
@@ -104,8 +103,8 @@ where
     }
 }
 
-/// Ids of traces and spans. A span that begins a trace gets the id that was decided about, so that
-/// the sampler says the same of it again.
+/// Generates IDs of traces and spans. A span that begins a trace gets the ID of the decision, so that
+/// the sampler decides the same again.
 #[derive(Debug, Default)]
 pub(super) struct Ids(RandomIdGenerator);
 

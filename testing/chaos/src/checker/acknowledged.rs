@@ -1,4 +1,4 @@
-//! What was acknowledged is there, under one id, and the key still stands for it.
+//! Every acknowledged export still exists under one id, and its idempotency key still refers to it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,10 +11,11 @@ use crate::ledger::Order;
 use crate::stage::Stage;
 use crate::trouble::REPLICAS;
 
-/// How many questions are asked side by side.
-const HANDS: usize = 8;
+/// Concurrent requests.
+const MAX_CONCURRENT: usize = 8;
 
-/// Asks the service for everything that it acknowledged, by id and by key, on all replicas in turn.
+/// Requests every acknowledged export from the service, by id and by key, from all replicas in
+/// turn.
 pub async fn check(stage: &Stage, orders: &BTreeMap<String, Order>, rows: &[ExportRow]) {
     let statuses: HashMap<String, &str> = rows
         .iter()
@@ -31,7 +32,7 @@ pub async fn check(stage: &Stage, orders: &BTreeMap<String, Order>, rows: &[Expo
             );
         }
         let status = statuses.get(id).map(|status| (*status).to_owned());
-        while asking.len() >= HANDS {
+        while asking.len() >= MAX_CONCURRENT {
             asking.join_next().await;
         }
         asking.spawn(ask(
@@ -51,16 +52,16 @@ async fn ask(stage: Stage, replica: usize, key: String, order: Order, row_status
     let url = stage.replicas[replica].url(&format!("/v1/exports/{id}"));
     let Ok((status, export, _)) = answer(stage.http.get(url)).await else {
         return wrong(
-            "unexpected answers",
+            "unexpected responses",
             "GET by id: no answer although nothing is broken".to_owned(),
         );
     };
     if order.deleted.is_some() {
-        // A deletion without an answer may have happened or not.
+        // A deletion without a response may or may not have happened.
         if order.is_deleted && status != StatusCode::NOT_FOUND {
             wrong(
-                "unexpected answers",
-                format!("GET answered {status} after it was deleted"),
+                "unexpected responses",
+                format!("GET returned {status} after the deletion"),
             );
         }
         return;
@@ -68,7 +69,7 @@ async fn ask(stage: Stage, replica: usize, key: String, order: Order, row_status
     if status != StatusCode::OK || row_status.is_none() {
         return wrong(
             "lost",
-            format!("{key}: GET by id answered {status}, and its row is {row_status:?}"),
+            format!("{key}: GET by id returned {status}, and its row is {row_status:?}"),
         );
     }
     if export["export_status"].as_str() != row_status.as_deref() {
@@ -82,8 +83,8 @@ async fn ask(stage: Stage, replica: usize, key: String, order: Order, row_status
     }
     if order.is_cancelled && row_status.as_deref() != Some("CANCELLED") {
         wrong(
-            "end states left",
-            format!("its cancellation was answered with 200, and now it is {row_status:?}"),
+            "end states changed",
+            format!("its cancellation was answered with 200, but now it is {row_status:?}"),
         );
     }
     let again = stage
@@ -104,10 +105,13 @@ async fn ask(stage: Stage, replica: usize, key: String, order: Order, row_status
             );
         }
         Ok((status, body, _)) => wrong(
-            "unexpected answers",
-            format!("the repeated POST answered {status} {body}"),
+            "unexpected responses",
+            format!("the repeated POST returned {status} {body}"),
         ),
-        Err(error) => wrong("unexpected answers", format!("the repeated POST: {error}")),
+        Err(error) => wrong(
+            "unexpected responses",
+            format!("the repeated POST: {error}"),
+        ),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Every end state of an export reached its callback and every endpoint that wants it, rightly
-//! signed, under one webhook-id each.
+//! Every end state of an export reached its callback and every endpoint whose filters match,
+//! correctly signed, under one webhook-id each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,34 +14,30 @@ use crate::receiver::{OWN, REQUEST_SECRET, Received, SERVICE_SECRET};
 use crate::signature::Signed;
 use crate::stage::Stage;
 
-/// Who hears of something, and what came.
-pub struct Hearer {
-    /// In words.
+/// A receiver and what it got.
+pub struct Recipient {
     pub name: String,
-    /// What an endpoint wants; `None` is the receiver of callbacks.
+    /// The endpoint's filters; `None` is the receiver of callbacks.
     filter: Option<Filter>,
-    /// It was away for a while: what was deleted then it never heard of.
+    /// When it was disabled: it never gets events of exports that were deleted then.
     leaves: bool,
-    /// What came.
     pub came: Vec<Webhook>,
 }
 
-/// One webhook as it came, read.
+/// One received webhook, parsed.
 pub struct Webhook {
     webhook_id: String,
     event_type: String,
     export_id: String,
     body: axum::body::Bytes,
-    /// What is wrong with its signatures.
+    /// Errors in its signatures.
     flaw: Option<&'static str>,
-    /// It was answered with 2xx.
     pub was_answered: bool,
-    /// It told of something that happened after the receiver had left, and before it came back.
+    /// It reports an event from the time when the receiver was disabled.
     came_while_away: bool,
 }
 
-/// What every receiver got.
-pub fn hearers(stage: &Stage) -> Vec<Hearer> {
+pub fn recipients(stage: &Stage) -> Vec<Recipient> {
     let keys = &stage.public_keys;
     let callback = |one: Received| {
         let secret = if one.path.ends_with(OWN) {
@@ -58,7 +54,7 @@ pub fn hearers(stage: &Stage) -> Vec<Hearer> {
         .chain(stage.probe_callbacks.received())
         .map(callback)
         .collect();
-    let mut hearers = vec![Hearer {
+    let mut recipients = vec![Recipient {
         name: "callbacks".to_owned(),
         filter: None,
         leaves: false,
@@ -73,14 +69,14 @@ pub fn hearers(stage: &Stage) -> Vec<Hearer> {
             }
         });
         let name = endpoint.filter.name.to_owned();
-        hearers.push(Hearer {
+        recipients.push(Recipient {
             name,
             filter: Some(endpoint.filter),
             leaves: endpoint.leaves(),
             came: came.collect(),
         });
     }
-    hearers
+    recipients
 }
 
 fn read(one: Received, secret: &str, public_keys: &[String]) -> Webhook {
@@ -92,8 +88,10 @@ fn read(one: Received, secret: &str, public_keys: &[String]) -> Webhook {
     };
     let flaw = match () {
         () if !signed.is_fresh(one.at) => Some("its id or time is missing, or its time is wrong"),
-        () if !signed.is_of_secret(secret) => Some("no v1 signature is of the secret"),
-        () if !signed.is_of_every_key(public_keys) => Some("a public key has no v1a signature"),
+        () if !signed.is_of_secret(secret) => Some("no v1 signature matches the secret"),
+        () if !signed.is_of_every_key(public_keys) => {
+            Some("a v1a signature is missing for a public key")
+        }
         () => None,
     };
     let event: Value = serde_json::from_slice(&one.body).unwrap_or_default();
@@ -121,7 +119,7 @@ fn is_while_away(endpoint: &Endpoint, one: &Received) -> bool {
     happened > from && away.until.is_none_or(|until| one.at < until)
 }
 
-impl Hearer {
+impl Recipient {
     fn wants(&self, record: &Record, event_type: &str) -> bool {
         match &self.filter {
             None => record.has_callback && ENDS.contains(&event_type),
@@ -130,16 +128,16 @@ impl Hearer {
     }
 }
 
-/// Everything that is wrong between the histories and what the receivers got.
+/// All violations between the histories and what the receivers got.
 pub fn judge(
     records: &[Record],
     histories: &BTreeMap<Uuid, Vec<EventRow>>,
     deleted: &[Record],
-    hearers: &[Hearer],
+    recipients: &[Recipient],
 ) -> Vec<Violation> {
-    hearers
+    recipients
         .iter()
-        .flat_map(|hearer| judge_one(records, histories, deleted, hearer))
+        .flat_map(|recipient| judge_one(records, histories, deleted, recipient))
         .collect()
 }
 
@@ -147,10 +145,10 @@ fn judge_one(
     records: &[Record],
     histories: &BTreeMap<Uuid, Vec<EventRow>>,
     deleted: &[Record],
-    hearer: &Hearer,
+    recipient: &Recipient,
 ) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let name = &hearer.name;
+    let name = &recipient.name;
     let mut wrong = |figure, what: String, id: &str| {
         let export_id = (!id.is_empty()).then(|| id.to_owned());
         violations.push(Violation {
@@ -170,7 +168,7 @@ fn judge_one(
         let types = events.iter().map(|event| event.event_type.clone());
         expected.extend(
             types
-                .filter(|kind| hearer.wants(record, kind))
+                .filter(|kind| recipient.wants(record, kind))
                 .map(|kind| (record.id.as_str(), kind)),
         );
     }
@@ -179,15 +177,15 @@ fn judge_one(
         .iter()
         .map(|record| (record.id.as_str(), record))
         .collect();
-    for record in deleted.values().filter(|_| !hearer.leaves) {
+    for record in deleted.values().filter(|_| !recipient.leaves) {
         let end = format!("export.{}", record.status.to_lowercase());
-        if hearer.wants(record, &end) {
+        if recipient.wants(record, &end) {
             expected.insert((record.id.as_str(), end));
         }
     }
 
     let mut came: BTreeMap<(&str, String), Vec<&Webhook>> = BTreeMap::new();
-    for one in &hearer.came {
+    for one in &recipient.came {
         if let Some(flaw) = one.flaw {
             wrong(
                 "invalid signatures",
@@ -215,9 +213,9 @@ fn judge_one(
             .any(|one| one.flaw.is_none() && one.was_answered)
         {
             wrong(
-                "deliveries missing",
+                "missing deliveries",
                 format!(
-                    "{event_type} came {} times, never valid and answered with 2xx",
+                    "{event_type} arrived {} times, never valid and answered with 2xx",
                     came.len()
                 ),
                 id,
@@ -226,13 +224,13 @@ fn judge_one(
     }
     for ((id, event_type), came) in &came {
         let happened = match deleted.get(id) {
-            Some(record) => hearer.wants(record, event_type),
+            Some(record) => recipient.wants(record, event_type),
             None => expected.contains(&(*id, event_type.clone())),
         };
         if !happened {
             wrong(
-                "deliveries of nothing",
-                format!("{event_type} came, but did not happen, or was not wanted"),
+                "unexpected deliveries",
+                format!("{event_type} arrived, but did not happen or does not match the filters"),
                 id,
             );
         }
@@ -242,8 +240,8 @@ fn judge_one(
         {
             let ids: BTreeSet<&str> = came.iter().map(|one| one.webhook_id.as_str()).collect();
             wrong(
-                "deliveries of nothing",
-                format!("{event_type} came with different bodies or ids: {ids:?}"),
+                "unexpected deliveries",
+                format!("{event_type} arrived with different bodies or ids: {ids:?}"),
                 id,
             );
         }
@@ -296,13 +294,13 @@ mod tests {
             event(3, "export.completed"),
         ];
         let histories = BTreeMap::from([(ID.parse().unwrap(), events)]);
-        let hearer = Hearer {
+        let recipient = Recipient {
             name: "callbacks".to_owned(),
             filter: None,
             leaves: false,
             came,
         };
-        judge(&[record()], &histories, &[], &[hearer])
+        judge(&[record()], &histories, &[], &[recipient])
             .iter()
             .map(|violation| violation.figure)
             .collect()
@@ -320,13 +318,13 @@ mod tests {
     #[test]
     fn each_flaw_is_seen() {
         let good = || webhook("a", "export.completed");
-        assert_eq!(figures(vec![]), ["deliveries missing"]);
+        assert_eq!(figures(vec![]), ["missing deliveries"]);
         assert_eq!(
             figures(vec![Webhook {
                 was_answered: false,
                 ..good()
             }]),
-            ["deliveries missing"]
+            ["missing deliveries"]
         );
         assert_eq!(
             figures(vec![
@@ -350,7 +348,7 @@ mod tests {
         );
         assert_eq!(
             figures(vec![good(), webhook("b", "export.completed")]),
-            ["deliveries of nothing"]
+            ["unexpected deliveries"]
         );
         assert_eq!(
             figures(vec![
@@ -360,33 +358,34 @@ mod tests {
                     ..good()
                 }
             ]),
-            ["deliveries of nothing"]
+            ["unexpected deliveries"]
         );
         assert_eq!(
             figures(vec![good(), webhook("b", "export.failed")]),
-            ["deliveries of nothing"]
+            ["unexpected deliveries"]
         );
-        // It happened, but a callback hears of ends only.
+        // The event happened, but callbacks are only sent for ends.
         assert_eq!(
             figures(vec![good(), webhook("b", "export.started")]),
-            ["deliveries of nothing"]
+            ["unexpected deliveries"]
         );
     }
 
     #[test]
     fn what_was_deleted_still_has_to_come() {
-        let hearer = |leaves, came| Hearer {
+        let recipient = |leaves, came| Recipient {
             name: "callbacks".to_owned(),
             filter: None,
             leaves,
             came,
         };
-        let judged = |hearer: Hearer| judge(&[], &BTreeMap::new(), &[record()], &[hearer]).len();
-        assert_eq!(judged(hearer(false, vec![])), 1);
+        let judged =
+            |recipient: Recipient| judge(&[], &BTreeMap::new(), &[record()], &[recipient]).len();
+        assert_eq!(judged(recipient(false, vec![])), 1);
         assert_eq!(
-            judged(hearer(false, vec![webhook("a", "export.completed")])),
+            judged(recipient(false, vec![webhook("a", "export.completed")])),
             0
         );
-        assert_eq!(judged(hearer(true, vec![])), 0);
+        assert_eq!(judged(recipient(true, vec![])), 0);
     }
 }

@@ -1,19 +1,19 @@
-//! No endpoint was given up, every replica names the same keys, and the jobs that were asked for
-//! are done.
+//! No endpoint was disabled by the service, every replica publishes the same keys, and the
+//! requested replay jobs are done.
 
 use serde_json::Value;
 
 use crate::endpoints::public_keys;
 use crate::stage::Stage;
 
-/// Asks the service about every endpoint, its jobs and the keys.
+/// Checks every endpoint, its jobs and the keys through the API.
 pub async fn check(stage: &Stage) {
     for endpoint in stage.endpoints.iter() {
         let now = get(stage, &format!("/v1/webhook-endpoints/{}", endpoint.id)).await;
-        // Every receiver was well in the end, and away for seconds, not for five days.
+        // Every receiver works in the end, and was down for seconds, not for five days.
         if now["disabled"] != Value::Bool(false) || !now["failing_since"].is_null() {
             stage.ledger.violated(
-                "endpoints given up",
+                "endpoints disabled",
                 format!("{}: {now}", endpoint.filter.name),
                 None,
             );
@@ -38,7 +38,7 @@ pub async fn check(stage: &Stage) {
             None,
         ),
         Err(error) => stage.ledger.violated(
-            "unexpected answers",
+            "unexpected responses",
             format!("GET /v1/webhook-public-keys: {error}"),
             None,
         ),

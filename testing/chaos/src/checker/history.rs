@@ -1,13 +1,13 @@
-//! An export's history holds together: no gap, no end state that was left, and it ends where the
-//! record stands.
-//!
-//! A worker that wakes up late and still wrote something would show here: it would skip a version,
+//! An export's history is consistent: no gap, no end state that was left, and it ends at the
+//! record's status.
+//! A worker that resumed late and still wrote something would show here: a version skipped or
+//! repeated, or an impossible transition.
 //! repeat one, or lead from a state to one that does not follow it.
 
 use crate::database::{EventRow, ExportRow};
 use crate::ledger::Violation;
 
-/// Everything that is wrong with a history.
+/// All violations in a history.
 pub fn judge(row: &ExportRow, events: &[EventRow], is_scheduled: bool) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut wrong = |figure, what: String| {
@@ -41,13 +41,13 @@ pub fn judge(row: &ExportRow, events: &[EventRow], is_scheduled: bool) -> Vec<Vi
         );
         if !follows(from, to) {
             let figure = if is_end(from) {
-                "end states left"
+                "end states changed"
             } else {
                 "stale writes"
             };
             wrong(
                 figure,
-                format!("event {} leads from {from} to {to}", pair[1].sequence),
+                format!("event {} changes {from} to {to}", pair[1].sequence),
             );
         }
     }
@@ -63,18 +63,18 @@ pub fn judge(row: &ExportRow, events: &[EventRow], is_scheduled: bool) -> Vec<Vi
             .count()
             > 1
         {
-            wrong("end states left", format!("{end} happened more than once"));
+            wrong(
+                "end states changed",
+                format!("{end} happened more than once"),
+            );
         }
     }
     let is_followed = !is_end(&row.export_status)
         || (row.export_status == "TIMED_OUT" && (row.export_arn.is_some() || row.start_in_doubt));
     if !is_end(&row.export_status) && !is_scheduled {
         wrong(
-            "work left lying",
-            format!(
-                "it is {}, but nobody looks at it any more",
-                row.export_status
-            ),
+            "work not taken over",
+            format!("it is {}, but not scheduled any more", row.export_status),
         );
     }
     if !is_followed && is_scheduled {
@@ -165,21 +165,24 @@ mod tests {
                 &[CREATED, failed, (3, "export.delayed", "PENDING")],
                 true
             ),
-            ["end states left"]
+            ["end states changed"]
         );
         let twice = [
             CREATED,
             (2, "export.timed_out", "TIMED_OUT"),
             (3, "export.timed_out", "TIMED_OUT"),
         ];
-        assert_eq!(figures(3, "TIMED_OUT", &twice, false), ["end states left"]);
+        assert_eq!(
+            figures(3, "TIMED_OUT", &twice, false),
+            ["end states changed"]
+        );
         assert_eq!(
             figures(2, "PENDING", &[CREATED, failed], true),
             ["stale writes"]
         );
         assert_eq!(
             figures(1, "PENDING", &[CREATED], false),
-            ["work left lying"]
+            ["work not taken over"]
         );
         assert_eq!(
             figures(2, "FAILED", &[CREATED, failed], true),

@@ -1,5 +1,5 @@
-//! The checker: after everything has ended, compares what was acknowledged, what is recorded, what
-//! the simulator started and what the receivers got.
+//! The checker: after everything has ended, it compares what was acknowledged, what is recorded,
+//! what the simulator started and what the receivers got.
 
 mod acknowledged;
 mod deliveries;
@@ -16,53 +16,49 @@ use crate::settle::Settled;
 use crate::stage::Stage;
 use crate::{Failed, database};
 
-/// What must never happen, in the order of the final table.
+/// Violations, in the order of the final table.
 pub const FIGURES: [&str; 20] = [
     "lost",
     "keys with several ids",
     "started twice",
-    "unaccounted starts",
+    "starts without a record",
     "wrong arn or outcome",
     "stale writes",
-    "end states left",
+    "end states changed",
     "not ended in time",
-    "deliveries missing",
-    "deliveries of nothing",
+    "missing deliveries",
+    "unexpected deliveries",
     "invalid signatures",
     "sent while disabled",
-    "endpoints given up",
-    "unexpected answers",
-    "disorderly stops",
-    "replicas that died",
-    "work left lying",
-    "replicas that did not resume",
-    "readyz not honest",
+    "endpoints disabled",
+    "unexpected responses",
+    "unclean stops",
+    "replica crashes",
+    "work not taken over",
+    "replicas not recovered",
+    "false readyz",
     "pool slots leaked",
 ];
 
-/// What the checker found.
+/// The checker's results.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Exports that were acknowledged.
     pub acknowledged: usize,
-    /// Keys whose clients gave up without an answer.
+    /// Keys whose clients gave up without a response.
     pub unacknowledged: usize,
-    /// Exports that the simulator accepted.
     pub started: usize,
-    /// How many records stand in each state.
+    /// The number of records by state.
     pub by_status: BTreeMap<String, usize>,
-    /// Webhooks that came to each receiver, repetitions included.
+    /// Webhooks by receiver, including repetitions.
     pub webhooks: Vec<(String, Count)>,
-    /// The most attempts that one delivery took.
+    /// The highest number of attempts of one delivery.
     pub most_attempts: i32,
-    /// Everything that must not be.
     pub violations: Vec<Violation>,
 }
 
-/// How many webhooks came to a receiver.
+/// The number of webhooks at a receiver.
 #[derive(Debug, Clone, Copy)]
 pub struct Count {
-    /// All.
     pub all: usize,
     /// Those that it did not answer with 2xx in time.
     pub refused: usize,
@@ -71,28 +67,23 @@ pub struct Count {
 /// A record of an export: a row, or what a client saw before it deleted the record.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Its id.
     pub id: String,
-    /// The key it was asked for with.
+    /// The idempotency key of its request.
     pub key: String,
-    /// The token of its start.
+    /// The client token of its start.
     pub token: Option<String>,
-    /// Its name at AWS.
+    /// Its ARN at AWS.
     pub arn: Option<String>,
-    /// Where it stands.
     pub status: String,
-    /// Whether it says that AWS may run it.
+    /// Whether it says that AWS may be running it.
     pub in_doubt: bool,
-    /// Whether somebody is told of its end.
+    /// Whether its end is sent to a callback.
     pub has_callback: bool,
-    /// Its labels, as they were asked for.
+    /// The labels of its request.
     pub labels: BTreeMap<String, String>,
 }
 
-/// Compares everything with everything.
-///
-/// # Errors
-/// The database does not answer.
+/// Runs every check.
 pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> {
     let orders = stage.ledger.orders();
     let rows = database::exports(&stage.pool).await?;
@@ -133,8 +124,8 @@ pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> 
         ));
     }
     violations.extend(starts::judge(&records, &simulated));
-    let hearers = deliveries::hearers(stage);
-    violations.extend(deliveries::judge(&kept, &histories, &deleted, &hearers));
+    let recipients = deliveries::recipients(stage);
+    violations.extend(deliveries::judge(&kept, &histories, &deleted, &recipients));
 
     let mut by_status = BTreeMap::new();
     for record in &records {
@@ -150,9 +141,9 @@ pub async fn check(stage: &Stage, settled: &Settled) -> Result<Outcome, Failed> 
         unacknowledged: orders.len() - acknowledged,
         started: simulated.len(),
         by_status,
-        webhooks: hearers
+        webhooks: recipients
             .iter()
-            .map(|hearer| (hearer.name.clone(), count(&hearer.came)))
+            .map(|recipient| (recipient.name.clone(), count(&recipient.came)))
             .collect(),
         most_attempts: database::most_attempts(&stage.pool).await?,
         violations,
@@ -180,7 +171,7 @@ fn labels(order: &Order) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The record that a client deleted, as it saw it last.
+/// The last state that a client saw of a record before it deleted it.
 fn deleted(key: &str, order: &Order) -> Option<Record> {
     let seen = order.deleted.as_ref()?;
     let text = |field: &str| seen[field].as_str().map(str::to_owned);

@@ -1,8 +1,8 @@
-//! What the simulator started is what the records say, once each.
+//! The exports that the simulator started are those in the records, once each.
 //!
-//! Whose a start is shows twice: by the client token, and, once it is written, by the prefix that
-//! its request asked for, which is the idempotency key. So a second start of one request is seen
-//! whatever token it carries.
+//! A start is matched to its request in two ways: by the client token and, once the token is
+//! recorded, by the prefix in its request, which is the idempotency key. So a second start of one
+//! request is found whatever token it carries.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use tableferry_simulator::ExportSummary;
 use super::Record;
 use crate::ledger::Violation;
 
-/// Everything that is wrong between the records and what the simulator started.
+/// All violations between the records and what the simulator started.
 pub fn judge(records: &[Record], simulated: &[ExportSummary]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut wrong = |figure, what: String, id: Option<&str>| {
@@ -58,9 +58,9 @@ pub fn judge(records: &[Record], simulated: &[ExportSummary]) -> Vec<Violation> 
         }
         match owners.into_iter().flatten().next() {
             None => wrong(
-                "unaccounted starts",
+                "starts without a record",
                 format!(
-                    "nobody knows {} with the token {}",
+                    "no record has {} with the token {}",
                     start.arn, start.client_token
                 ),
                 None,
@@ -86,19 +86,19 @@ pub fn judge(records: &[Record], simulated: &[ExportSummary]) -> Vec<Violation> 
         match (&record.arn, own) {
             (None, [_, ..]) if record.in_doubt => {}
             (None, [start, ..]) => wrong(
-                "unaccounted starts",
+                "starts without a record",
                 format!("it is {}, but {} was started", record.status, start.arn),
                 id,
             ),
             (Some(arn), []) => wrong(
                 "wrong arn or outcome",
-                format!("it says {arn}, which was not started for it"),
+                format!("its ARN is {arn}, which was not started for it"),
                 id,
             ),
             (Some(arn), own) if own.iter().all(|start| start.arn != *arn) => {
                 wrong(
                     "wrong arn or outcome",
-                    format!("it says {arn}, but {} was started for it", own[0].arn),
+                    format!("its ARN is {arn}, but {} was started for it", own[0].arn),
                     id,
                 );
             }
@@ -180,14 +180,14 @@ mod tests {
         );
         assert_eq!(
             figures(&one, &[good.clone(), start("b", "other", "other")]),
-            ["unaccounted starts"]
+            ["starts without a record"]
         );
         assert_eq!(
             figures(
                 &[record("1", None, "CANCELLED")],
                 std::slice::from_ref(&good)
             ),
-            ["unaccounted starts"]
+            ["starts without a record"]
         );
         assert_eq!(figures(&one, &[]), ["wrong arn or outcome"]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The library: start, stop, what stays and what goes, and who may use a folder.
+//! The library: start, stop, what is kept and removed, and who may use a folder.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -130,7 +130,7 @@ fn a_stale_pid_file_does_not_matter() {
     let first = PrivatePostgres::start(options.clone()).expect("first start");
     let pid_file = first.data_dir().join("data/postmaster.pid");
     first.stop().expect("stop");
-    // The number of a process that lives but is no Postgres: this test.
+    // The number of a running process that is not a Postgres: this test.
     fs::write(&pid_file, format!("{}\n", std::process::id())).expect("a stale pid file");
     PrivatePostgres::start(options)
         .expect("second start")

@@ -1,5 +1,5 @@
-//! A real Postgres of this machine, started, used, killed and looked for. Linux only: the tests
-//! look into /proc.
+//! Starts, uses and kills the machine's real Postgres, and checks what is left. Linux only, because
+//! the tests read /proc.
 
 #![cfg(target_os = "linux")]
 

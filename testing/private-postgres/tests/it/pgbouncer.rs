@@ -1,4 +1,4 @@
-//! A PgBouncer before a private Postgres. Where it is not installed, nothing is tested.
+//! A PgBouncer in front of a private Postgres. Skipped if it is not installed.
 
 use std::net::TcpStream;
 

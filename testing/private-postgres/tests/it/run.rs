@@ -1,5 +1,5 @@
-//! The command `private-postgres run`: what the command gets, and what is left when things are
-//! killed.
+//! The command `private-postgres run`: the environment of the command, and what is left after
+//! kills.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -16,8 +16,8 @@ fn private_postgres(temp: &TempFolder, arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts it with a command that prints the URL and then goes on; the URL and the rest of what the
-/// command prints.
+/// Starts it with a command that prints the URL and then keeps running; returns the URL and the
+/// rest of the output.
 fn start_sleeper(temp: &TempFolder, arguments: &[&str]) -> (Child, String, BufReader<ChildStdout>) {
     let script = ["--", "sh", "-c", "echo $DATABASE_URL; exec sleep 300"];
     let mut child = private_postgres(temp, &[arguments, &script].concat())

@@ -1,5 +1,5 @@
-//! A standby: it follows, takes over with everything that was committed, and the old primary comes
-//! back as its standby.
+//! A standby: it replicates, takes over with all commits, and the old primary returns as its
+//! standby.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -40,7 +40,7 @@ fn the_standby_takes_over_and_the_old_primary_follows_it() {
         query(&new_url, "SELECT x FROM t").expect("what was committed"),
         "1"
     );
-    query(&new_url, "INSERT INTO t VALUES (2)").expect("it waits for nobody");
+    query(&new_url, "INSERT INTO t VALUES (2)").expect("it does not wait for a standby");
 
     old.follow(&new).expect("it comes back as a standby");
     assert_eq!(old.url(DATABASE), old_url, "on its port");
@@ -87,7 +87,7 @@ fn what_is_paused_answers_nothing_and_goes_on_later() {
     standby.resume().expect("SIGCONT");
     assert!(writing.wait().expect("psql").success());
 
-    // One that is paused can be stopped.
+    // A paused one can be stopped.
     standby.pause().expect("SIGSTOP");
     let (url, folder) = (standby.url(DATABASE), standby.data_dir().to_owned());
     standby.stop().expect("stop");

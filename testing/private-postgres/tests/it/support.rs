@@ -1,4 +1,4 @@
-//! What the tests share: a temp folder, psql, and a look at other processes.
+//! Shared by the tests: a temp folder, psql, and information about other processes.
 
 use std::fs::{self, Permissions};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A folder that everybody may write to, as /tmp is; removed in the end.
+/// A folder that is writable for all users, as /tmp is; removed at the end.
 pub(crate) struct TempFolder(PathBuf);
 
 impl TempFolder {
@@ -46,7 +46,7 @@ impl Drop for TempFolder {
     }
 }
 
-/// The one value that `sql` answers with, or what psql says.
+/// The single value that `sql` returns, or psql's error.
 pub(crate) fn query(url: &str, sql: &str) -> Result<String, String> {
     let output = Command::new("psql")
         .args([
@@ -70,7 +70,7 @@ pub(crate) fn query(url: &str, sql: &str) -> Result<String, String> {
     }
 }
 
-/// Whether something listens on the port of `url`.
+/// Whether a server listens on the port of `url`.
 pub(crate) fn listens(url: &str) -> bool {
     let address = url
         .split('@')
@@ -102,7 +102,6 @@ pub(crate) fn kill(signal: &str, pid: u32) {
     assert!(status.expect("sh").success(), "kill -s {signal} {pid}");
 }
 
-/// The first line of a cluster's pid file.
 pub(crate) fn postmaster_pid(data_dir: &Path) -> u32 {
     let text = fs::read_to_string(data_dir.join("data/postmaster.pid")).expect("postmaster.pid");
     text.lines()
@@ -112,7 +111,7 @@ pub(crate) fn postmaster_pid(data_dir: &Path) -> u32 {
         .expect("a number")
 }
 
-/// Field `number` (from 1) of a process's /proc/PID/stat, counted behind the program's name.
+/// Field `number` (from 1) of a process's /proc/PID/stat, counted after the program's name.
 pub(crate) fn stat_field(pid: u32, number: usize) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')')
@@ -123,7 +122,6 @@ pub(crate) fn stat_field(pid: u32, number: usize) -> Option<u32> {
         .ok()
 }
 
-/// Processes whose parent is `parent`.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     const PARENT: usize = 2;
     let all = fs::read_dir("/proc").expect("/proc").flatten();

@@ -1,4 +1,5 @@
-//! The log of calls: who asked what when, and what came of it. The oldest calls fall out.
+//! The call log: who called which operation when, and the outcome. It is bounded; the oldest calls
+//! are dropped.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -11,31 +12,27 @@ use crate::caller::Caller;
 use crate::dynamodb::table_of;
 use crate::world::World;
 
-const MOST_CALLS: usize = 20_000;
+const MAX_CALLS: usize = 20_000;
 
-/// One call of the DynamoDB side.
+/// One call of the DynamoDB endpoint.
 #[derive(Debug, Clone, Serialize)]
 pub struct Call {
-    /// The simulator's time when it came in.
+    /// The simulator's time when the call arrived.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// The operation's name.
     pub operation: String,
-    /// The caller's region.
     pub region: String,
-    /// The caller's account.
     pub account: String,
-    /// The table it was about.
+    /// The table that the call names.
     pub table: Option<String>,
-    /// Its ClientToken.
     pub client_token: Option<String>,
-    /// The export it named.
+    /// The export that the call names.
     pub export_arn: Option<String>,
-    /// `OK`, the error's code, or `Hang`.
+    /// `OK`, the error code, or `Hang`.
     pub outcome: String,
-    /// Whether it was handled without error, even if its answer was dropped.
+    /// Whether the call was handled without an error, even if the response was dropped.
     pub accepted: bool,
-    /// The fault that met it.
+    /// The fault that was applied to the call.
     pub fault: Option<String>,
 }
 
@@ -72,13 +69,12 @@ impl Call {
     }
 }
 
-/// The latest calls.
 #[derive(Debug, Default)]
 pub(crate) struct CallLog(VecDeque<Call>);
 
 impl CallLog {
     fn add(&mut self, call: Call) {
-        if self.0.len() == MOST_CALLS {
+        if self.0.len() == MAX_CALLS {
             self.0.pop_front();
         }
         self.0.push_back(call);

@@ -16,7 +16,6 @@ use crate::faults::Fault;
 use crate::seed::{BucketSeed, TableSeed};
 use crate::world::World;
 
-/// The routes of the control interface.
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/_control/health", get(health))

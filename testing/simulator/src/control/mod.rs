@@ -1,5 +1,5 @@
-//! The control interface: what a test, or a person with curl, can do to the simulated world that no
-//! AWS client can.
+//! The control interface: what a test, or a person with curl, can do to the simulated world and an
+//! AWS client cannot.
 
 mod calls;
 mod http;
@@ -22,46 +22,39 @@ use crate::s3::{BucketInfo, StoreError};
 use crate::seed::{self, BucketSeed, SeedError, TableSeed};
 use crate::world::{Outcome, PointInTimeRecovery, World};
 
-/// A handle on a running simulator. Clones steer the same one.
+/// A handle on a running simulator. Clones control the same simulator.
 #[derive(Clone)]
 pub struct Control {
     world: Arc<World>,
 }
 
-/// An export in short.
+/// Summary of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExportSummary {
-    /// ExportArn.
     pub arn: String,
-    /// ClientToken.
     pub client_token: String,
-    /// IN_PROGRESS, COMPLETED or FAILED.
+    /// `IN_PROGRESS`, `COMPLETED` or `FAILED`.
     pub status: String,
-    /// StartTime.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
-    /// When it will end, or has ended.
+    /// When the export will end or has ended.
     #[serde(with = "time::serde::rfc3339")]
     pub ends_at: OffsetDateTime,
-    /// FailureCode.
     pub failure_code: Option<String>,
-    /// The key of manifest-summary.json.
+    /// The key of `manifest-summary.json`.
     pub manifest_key: Option<String>,
 }
 
-/// Why the control interface could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// There is no such table.
     #[error("there is no table {0}")]
     NoSuchTable(String),
-    /// The item does not fit the table.
     #[error("{0}")]
     BadItem(String),
-    /// The bucket could not be made or changed.
+    /// The bucket could not be created or changed.
     #[error(transparent)]
     Bucket(#[from] StoreError),
-    /// The table could not be made.
+    /// The table could not be created.
     #[error(transparent)]
     Seed(#[from] SeedError),
 }
@@ -71,13 +64,12 @@ impl Control {
         Self { world }
     }
 
-    /// The simulator's time.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.world.clock.now()
     }
 
-    /// Moves the clock forward. When this returns, every export that fell due has ended and its
+    /// Moves the clock forward. When this returns, every export that became due has ended and its
     /// output is in S3.
     pub async fn advance(&self, by: Duration) {
         self.world.clock.advance(by);
@@ -86,34 +78,30 @@ impl Control {
         self.world.due_changed.notify_one();
     }
 
-    /// Stops the clock, or lets it run on.
+    /// Freezes the clock, or lets it continue.
     pub fn freeze(&self, frozen: bool) {
         self.world.clock.freeze(frozen);
         self.world.due_changed.notify_one();
     }
 
-    /// Ends every export in progress now.
     pub async fn finish_exports(&self) {
         self.world.finish_all().await;
     }
 
-    /// Adds a fault rule.
     pub fn add_fault(&self, fault: Fault) {
         self.world.faults().add(fault);
     }
 
-    /// The fault rules that still have something to do.
+    /// The fault rules that can still apply.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         self.world.faults().rules().to_vec()
     }
 
-    /// Removes every fault rule.
     pub fn clear_faults(&self) {
         self.world.faults().clear();
     }
 
-    /// The latest calls, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.world
@@ -123,7 +111,6 @@ impl Control {
             .all()
     }
 
-    /// Empties the log of calls.
     pub fn clear_calls(&self) {
         self.world
             .calls
@@ -132,7 +119,7 @@ impl Control {
             .clear();
     }
 
-    /// Every export of every account, in the order of their ARNs.
+    /// Every export of every account, ordered by ARN.
     #[must_use]
     pub fn exports(&self) -> Vec<ExportSummary> {
         let state = self.world.state();
@@ -157,12 +144,10 @@ impl Control {
         summaries.collect()
     }
 
-    /// Makes a bucket.
     pub fn create_bucket(&self, bucket: BucketSeed) -> Result<(), ControlError> {
         Ok(seed::add_bucket(&self.world, bucket)?)
     }
 
-    /// Changes a bucket's owner, region or policy.
     pub fn change_bucket(
         &self,
         name: &str,
@@ -171,17 +156,17 @@ impl Control {
         Ok(self.world.store.change_bucket(name, change)?)
     }
 
-    /// Deletes a bucket and what is in it.
+    /// Deletes a bucket and its contents.
     pub fn delete_bucket(&self, name: &str) -> Result<(), ControlError> {
         Ok(self.world.store.delete_bucket(name, true)?)
     }
 
-    /// Makes a KMS key known, by its ARN.
+    /// Adds a KMS key, by its ARN.
     pub fn add_kms_key(&self, arn: impl Into<String>) {
         self.world.change().kms_keys.insert(arn.into());
     }
 
-    /// Lets a role be assumed only with this external id.
+    /// From now on the role can be assumed only with this external id.
     pub fn require_external_id(&self, role_arn: impl Into<String>, external_id: impl Into<String>) {
         self.world
             .change()
@@ -189,12 +174,12 @@ impl Control {
             .insert(role_arn.into(), external_id.into());
     }
 
-    /// Makes a table, with items and history if the description has them.
+    /// Creates a table, with items and history if the description has them.
     pub fn create_table(&self, table: &TableSeed) -> Result<(), ControlError> {
         Ok(seed::add_table(&self.world, table)?)
     }
 
-    /// Deletes a table; says whether there was one.
+    /// Deletes a table. Returns whether it existed.
     pub async fn delete_table(&self, account: &str, region: &str, name: &str) -> bool {
         self.world
             .change()
@@ -202,7 +187,7 @@ impl Control {
             .is_some()
     }
 
-    /// Turns point-in-time recovery on since a time, or off.
+    /// Enables point-in-time recovery from the given time on, or disables it.
     pub fn set_recovery(
         &self,
         account: &str,
@@ -216,12 +201,12 @@ impl Control {
             .ok_or_else(|| ControlError::NoSuchTable(name.to_owned()))?;
         table.recovery = since.map(|enabled_at| PointInTimeRecovery {
             enabled_at,
-            recovery_days: crate::dynamodb::MOST_RECOVERY_DAYS,
+            recovery_days: crate::dynamodb::MAX_RECOVERY_DAYS,
         });
         Ok(())
     }
 
-    /// Writes an item, in DynamoDB JSON, as of a time that may lie in the past.
+    /// Writes an item, in DynamoDB JSON, at a time that may be in the past.
     pub fn put_item(
         &self,
         account: &str,
@@ -233,7 +218,7 @@ impl Control {
         self.write(account, region, name, item, true, at)
     }
 
-    /// Deletes the item of a key as of a time that may lie in the past.
+    /// Deletes the item with this key at a time that may be in the past.
     pub fn delete_item(
         &self,
         account: &str,

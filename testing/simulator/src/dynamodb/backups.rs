@@ -1,5 +1,4 @@
-//! UpdateContinuousBackups and DescribeContinuousBackups: point-in-time recovery on, off, and since
-//! when.
+//! UpdateContinuousBackups and DescribeContinuousBackups: point-in-time recovery of a table.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -10,8 +9,8 @@ use super::input::{Input, Violations};
 use crate::clock::epoch_seconds;
 use crate::world::{PointInTimeRecovery, Table};
 
-/// The longest recovery period, and the one of a table that names none.
-pub(crate) const MOST_RECOVERY_DAYS: i64 = 35;
+/// The longest recovery period, and the default.
+pub(crate) const MAX_RECOVERY_DAYS: i64 = 35;
 
 pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
@@ -35,7 +34,7 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
             "have value greater than or equal to 1",
         );
         violations.check(
-            days <= MOST_RECOVERY_DAYS,
+            days <= MAX_RECOVERY_DAYS,
             member,
             days,
             "have value less than or equal to 35",
@@ -54,7 +53,7 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
         }),
         (Some(true), None) => Some(PointInTimeRecovery {
             enabled_at: now,
-            recovery_days: days.unwrap_or(MOST_RECOVERY_DAYS),
+            recovery_days: days.unwrap_or(MAX_RECOVERY_DAYS),
         }),
         _ => None,
     };

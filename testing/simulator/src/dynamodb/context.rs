@@ -1,4 +1,4 @@
-//! What every operation is handed: the world, the caller, and how a table is named.
+//! The context of every operation: the world, the caller, and the names of tables.
 
 use std::sync::Arc;
 
@@ -9,14 +9,13 @@ use crate::caller::Caller;
 use crate::faults::ListDisturbance;
 use crate::world::World;
 
-/// One call's surroundings.
 pub(crate) struct Context<'a> {
     pub(crate) world: &'a Arc<World>,
     pub(crate) caller: &'a Caller,
     pub(crate) list: ListDisturbance,
 }
 
-/// A table's place: account, region and name.
+/// The account, region and name that identify a table.
 pub(crate) struct Place {
     pub(crate) account: String,
     pub(crate) region: String,
@@ -24,8 +23,8 @@ pub(crate) struct Place {
 }
 
 impl Context<'_> {
-    /// AWS checks the account in an ARN before the rest of it. It must be the caller's, unless the
-    /// settings allow every account.
+    /// AWS checks the account of an ARN first. It must be the caller's, unless the settings allow
+    /// every account.
     pub(crate) fn admit(&self, arn: &str) -> Result<(), ApiError> {
         match owner_of(arn) {
             Some((_, _, account)) if account != self.caller.account && !self.world.any_account => {
@@ -45,7 +44,7 @@ impl Context<'_> {
         self.place(given.unwrap_or_default())
     }
 
-    /// A table's place from its name or ARN.
+    /// Identifies a table by its name or ARN.
     pub(crate) fn place(&self, given: &str) -> Result<Place, ApiError> {
         if given.starts_with("arn:") {
             self.admit(given)?;

@@ -1,8 +1,7 @@
-//! Errors as DynamoDB sends them: an HTTP status, a namespaced type and a sentence.
+//! Errors as DynamoDB sends them: an HTTP status, a namespaced type and a message.
 
 use serde_json::{Value, json};
 
-/// The error of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
@@ -68,7 +67,7 @@ impl ApiError {
         }
     }
 
-    /// AWS sends no sentence. Here it may be an operation that AWS knows, so it says which.
+    /// AWS sends no message here. The simulator does, because the operation may exist at AWS.
     pub(crate) fn unknown_operation(operation: &str) -> Self {
         let message = format!(
             "The simulator does not know the operation '{operation}'. Its README lists those that it knows."

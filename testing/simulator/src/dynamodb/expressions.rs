@@ -1,5 +1,5 @@
-//! The expressions of item operations. What they mean is the crate `dynamodb-expressions`; a
-//! condition is a filter of one item.
+//! The expressions of item operations. The crate `dynamodb-expressions` evaluates them; a condition
+//! is evaluated as a filter of one item.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ pub(super) struct Expressions {
 }
 
 impl Expressions {
-    /// Of a call that filters, projects or has a key condition.
+    /// For a call that filters, projects or has a key condition.
     pub(super) fn of_read(input: Input<'_>) -> Result<Self, ApiError> {
         Self::read(input, FILTER)
     }
 
-    /// Of a call that writes on a condition.
+    /// For a conditional write.
     pub(super) fn of_write(input: Input<'_>) -> Result<Self, ApiError> {
         Self::read(input, "ConditionExpression")
     }
@@ -65,7 +65,7 @@ impl Expressions {
         })
     }
 
-    /// Refuses a call without a key condition, or with one that does not suit the table.
+    /// Rejects a call without a key condition, or with one that does not fit the table.
     pub(super) fn check_key_condition(&self, table: &Table) -> Result<(), ApiError> {
         match &self.specification {
             Some(specification) if specification.has_key_condition() => specification
@@ -77,21 +77,21 @@ impl Expressions {
         }
     }
 
-    /// Whether an item meets the key condition.
+    /// Whether an item matches the key condition.
     pub(super) fn reads(&self, item: &Item) -> bool {
         self.specification
             .as_ref()
             .is_none_or(|specification| specification.reads(item).unwrap_or_default())
     }
 
-    /// Whether an item meets the filter.
+    /// Whether an item matches the filter.
     pub(super) fn keeps(&self, item: &Item) -> bool {
         self.specification
             .as_ref()
             .is_none_or(|specification| specification.keeps(item).unwrap_or_default())
     }
 
-    /// Refuses a write whose condition the item, or its absence, does not meet.
+    /// Rejects a write if the item, or its absence, does not meet the condition.
     pub(super) fn require(&self, item: Option<&Arc<Item>>) -> Result<(), ApiError> {
         let none = Map::new();
         if self.keeps(item.map_or(&none, |item| item)) {
@@ -104,7 +104,7 @@ impl Expressions {
         }
     }
 
-    /// What is shown of an item.
+    /// Applies the projection to an item.
     pub(super) fn project(&self, item: &Item) -> Item {
         let projection = self
             .specification
@@ -114,7 +114,7 @@ impl Expressions {
     }
 }
 
-/// AWS names one thing that is wrong.
+/// AWS reports only one error.
 fn refusal(faults: &[Fault], test: &str) -> ApiError {
     ApiError::validation(
         faults

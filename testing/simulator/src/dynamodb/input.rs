@@ -1,5 +1,5 @@
-//! Reading a request's members: a member of the wrong type is a SerializationException, constraint
-//! violations are gathered and reported together, in AWS's words.
+//! Reads a request's members. A member of the wrong type is a SerializationException; constraint
+//! violations are collected and reported together, in AWS's words.
 
 use serde_json::{Map, Value};
 
@@ -66,7 +66,7 @@ fn token(value: &Value) -> &'static str {
     }
 }
 
-/// Constraint violations of one request.
+/// The constraint violations of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Violations(Vec<String>);
 
@@ -139,7 +139,7 @@ impl Violations {
         }
     }
 
-    /// Fine, or one ValidationException that tells all.
+    /// `Ok`, or one ValidationException that lists all violations.
     pub(crate) fn report(self) -> Result<(), ApiError> {
         match self.0.len() {
             0 => Ok(()),

@@ -1,5 +1,4 @@
-//! PutItem, DeleteItem, BatchWriteItem. Members that are not acted on are refused, never silently
-//! ignored.
+//! PutItem, DeleteItem, BatchWriteItem. Members that are not supported are rejected, never ignored.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use super::input::{Input, Violations};
 use crate::item::{Item, MAX_ITEM_BYTES, item_bytes, normalise};
 use crate::world::Table;
 
-const MOST_BATCH_WRITES: usize = 25;
+const MAX_BATCH_WRITES: usize = 25;
 
 pub(super) fn put(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
@@ -68,14 +67,14 @@ pub(super) fn batch_write(context: &Context<'_>, input: Input<'_>) -> Result<Val
             });
         }
     }
-    if writes.is_empty() || writes.len() > MOST_BATCH_WRITES {
+    if writes.is_empty() || writes.len() > MAX_BATCH_WRITES {
         return Err(ApiError::validation(
             "Too many items requested for the BatchWriteItem call",
         ));
     }
     let now = context.world.clock.now();
     let mut state = context.world.change();
-    // Every write is checked before the first is done: a batch that is refused has changed nothing.
+    // All writes are checked before the first one is applied, so a rejected batch changes nothing.
     let mut keys = Vec::new();
     for ((account, region, name), item, key) in &writes {
         let table = state
@@ -102,7 +101,7 @@ pub(super) fn batch_write(context: &Context<'_>, input: Input<'_>) -> Result<Val
     Ok(json!({"UnprocessedItems": {}}))
 }
 
-/// Writes an item, or deletes the one of a key; checks size and keys.
+/// Writes an item, or deletes the item with a key; checks size and keys.
 pub(crate) fn write(
     table: &mut Table,
     item: Option<Item>,

@@ -1,6 +1,6 @@
-//! AWS's JSON protocol: one route, the operation in a header, faults and the call log around every
-//! call. DynamoDB's operations and KMS's DescribeKey are told apart by that header; what comes as a
-//! form is for STS.
+//! AWS's JSON protocol: one route, the operation in a header, and faults and the call log around
+//! every call. The header also distinguishes DynamoDB's operations from KMS's DescribeKey;
+//! form-encoded requests are for STS.
 
 mod backups;
 mod context;
@@ -26,7 +26,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
-pub(crate) use backups::MOST_RECOVERY_DAYS;
+pub(crate) use backups::MAX_RECOVERY_DAYS;
 pub(crate) use context::Place;
 pub(crate) use error::ApiError;
 pub(crate) use items::write as write_item;
@@ -44,7 +44,6 @@ use input::Input;
 
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
-/// Answers one POST.
 pub(crate) async fn answer(
     Shared(world): Shared<Arc<World>>,
     headers: HeaderMap,
@@ -123,7 +122,7 @@ pub(crate) async fn answer(
     response
 }
 
-/// Answers a GET as AWS's load balancers are answered.
+/// Answers a GET the way AWS answers its load balancers.
 pub(crate) async fn healthy(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> String {
     format!(
         "healthy: dynamodb.{}.amazonaws.com ",
@@ -193,7 +192,7 @@ fn respond(world: &World, result: Result<Value, ApiError>) -> Response {
     response
 }
 
-/// The table a request is about, for rules and the log.
+/// The table that a request names, for fault rules and the call log.
 pub(crate) fn table_of(input: &Map<String, Value>) -> Option<String> {
     let named = ["TableName", "TableArn", "ResourceArn"]
         .iter()

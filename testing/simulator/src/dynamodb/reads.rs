@@ -15,8 +15,8 @@ use crate::item::{Item, item_bytes, normalise};
 use crate::world::Table;
 
 const PAGE_BYTES: u64 = 1024 * 1024;
-const MOST_KEYS: usize = 100;
-const MOST_BATCH_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_KEYS: usize = 100;
+const MAX_BATCH_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn get(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = context.table(input)?;
@@ -58,7 +58,7 @@ pub(super) fn batch_get(context: &Context<'_>, input: Input<'_>) -> Result<Value
             ));
         }
     }
-    if wanted.is_empty() || wanted.len() > MOST_KEYS {
+    if wanted.is_empty() || wanted.len() > MAX_KEYS {
         return Err(ApiError::validation(
             "Too many items requested for the BatchGetItem call",
         ));
@@ -80,7 +80,7 @@ pub(super) fn batch_get(context: &Context<'_>, input: Input<'_>) -> Result<Value
         let item = table.get(&text);
         bytes += item.map_or(0, |item| item_bytes(item));
         let (into, value) = match item {
-            _ if bytes > MOST_BATCH_BYTES => (&mut left, Some(json!(key))),
+            _ if bytes > MAX_BATCH_BYTES => (&mut left, Some(json!(key))),
             item => (
                 &mut found,
                 item.map(|item| json!(expressions.project(item))),
@@ -207,7 +207,7 @@ impl Paging {
         })
     }
 
-    /// One page of items: the limit and a page's bytes count before the filter.
+    /// One page of items. The limit and the page's size in bytes apply before the filter.
     fn page<'a>(
         &self,
         table: &Table,
@@ -229,7 +229,7 @@ impl Paging {
             }
         }
         let mut answer = json!({"Count": kept.len(), "ScannedCount": scanned});
-        // Like AWS: a page that ends at its limit gives a key even when nothing follows.
+        // As at AWS, a page that ends at its limit returns a key even if no items follow.
         if let (true, Some(last)) = (more || scanned == self.limit, last) {
             answer["LastEvaluatedKey"] = json!(table.key_attributes(last));
         }
@@ -244,7 +244,7 @@ fn sort_value(table: &Table, item: &Item) -> Option<Attribute> {
     Attribute::from_json(item.get(&table.sort_key.as_ref()?.name)?).ok()
 }
 
-/// Sort keys of one table have one type.
+/// The sort keys of a table all have the same type.
 fn compare(one: Option<Attribute>, other: Option<Attribute>) -> Ordering {
     match (one, other) {
         (Some(Attribute::S(one)), Some(Attribute::S(other))) => one.cmp(&other),

@@ -68,7 +68,7 @@ pub(super) fn create(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     Ok(answer)
 }
 
-/// A table's throughput as its description shows it: zeros where it pays per request.
+/// A table's throughput as its description shows it: zeros for on-demand tables.
 pub(super) fn shown_throughput(throughput: Option<Input<'_>>) -> Result<Value, ApiError> {
     let units = |name| {
         throughput
@@ -81,7 +81,7 @@ pub(super) fn shown_throughput(throughput: Option<Input<'_>>) -> Result<Value, A
     )
 }
 
-/// A table as the state wants it; its id is drawn here.
+/// Makes the table's state; draws its id.
 pub(crate) fn new_table(
     state: &mut State,
     place: Place,
@@ -162,7 +162,7 @@ fn keys(input: Input<'_>) -> Result<(KeyAttribute, Option<KeyAttribute>), ApiErr
     }
 }
 
-/// Indexes and such: shown again, not used.
+/// Indexes and similar members: returned by descriptions, otherwise unused.
 fn kept_members(input: Input<'_>) -> Result<Map<String, Value>, ApiError> {
     let mut kept = Map::new();
     kept.insert(
@@ -255,7 +255,7 @@ pub(super) fn list(context: &Context<'_>, input: Input<'_>) -> Result<Value, Api
     Ok(answer)
 }
 
-/// AWS's initial quotas, which nothing here goes by.
+/// AWS's default quotas. The simulator does not enforce them.
 pub(super) fn limits() -> Value {
     json!({
         "AccountMaxReadCapacityUnits": 80_000, "AccountMaxWriteCapacityUnits": 80_000,

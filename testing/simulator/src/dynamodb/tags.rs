@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::input::{Input, Violations};
 use crate::arn::{TableArn, owner_of};
 
-const MOST_TAGS: usize = 50;
+const MAX_TAGS: usize = 50;
 
 pub(super) fn list(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiError> {
     let place = resource(context, input)?;
@@ -40,7 +40,7 @@ pub(super) fn add(context: &Context<'_>, input: Input<'_>) -> Result<Value, ApiE
         .ok_or_else(|| not_found(&place))?;
     let mut all = table.tags.clone();
     all.extend(tags);
-    if all.len() > MOST_TAGS {
+    if all.len() > MAX_TAGS {
         return Err(ApiError::validation(
             "Number of Tags exceed the current limit for the provided ResourceArn",
         ));
@@ -65,7 +65,6 @@ pub(super) fn remove(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
-/// Tags as a request gives them.
 pub(super) fn read(given: &[Value]) -> Result<BTreeMap<String, String>, ApiError> {
     let mut tags = BTreeMap::new();
     for tag in given {

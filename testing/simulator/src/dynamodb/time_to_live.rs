@@ -1,5 +1,5 @@
-//! DescribeTimeToLive and UpdateTimeToLive: the setting is kept and shown; nothing is deleted by
-//! it.
+//! DescribeTimeToLive and UpdateTimeToLive. The setting is stored and returned; no item ever
+//! expires.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
 //! Update expressions: SET, REMOVE, ADD and DELETE of whole attributes. Paths into maps and lists
-//! are refused.
+//! are rejected.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,9 @@ use super::error::ApiError;
 use super::input::Input;
 use crate::item::{Item, add_numbers, normalise};
 
-/// A whole update expression.
 pub(super) struct Update(Vec<(String, Action)>);
 
-/// What becomes of one attribute.
+/// The change of one attribute.
 enum Action {
     Set(Operand),
     Remove,
@@ -27,7 +26,7 @@ enum Operand {
 }
 
 impl Update {
-    /// Reads the expression of a call; without one nothing changes.
+    /// Reads the expression of a call. Without one, nothing changes.
     pub(super) fn of(input: Input<'_>) -> Result<Self, ApiError> {
         let Some(text) = input.text("UpdateExpression")? else {
             return Ok(Self(Vec::new()));
@@ -73,7 +72,7 @@ impl Update {
         self.0.iter().any(|(touched, _)| touched == name)
     }
 
-    /// The item after the update. Every operand is read from the item before it.
+    /// The updated item. All operands are read from the item before the update.
     pub(super) fn apply(&self, old: &Item) -> Result<Item, ApiError> {
         let mut new = old.clone();
         for (name, action) in &self.0 {
@@ -113,7 +112,7 @@ impl Operand {
     }
 }
 
-/// ADD: to a number, or to a set.
+/// ADD: to a number or a set.
 fn add(old: Option<&Value>, value: &Value) -> Result<Value, ApiError> {
     let Some(old) = old else {
         return Ok(value.clone());
@@ -126,7 +125,7 @@ fn add(old: Option<&Value>, value: &Value) -> Result<Value, ApiError> {
     Ok(json!({kind: one.iter().chain(more).collect::<Vec<_>>()}))
 }
 
-/// DELETE: from a set, which goes when it is empty.
+/// DELETE: from a set; the attribute is removed when the set becomes empty.
 fn delete(old: Option<&Value>, value: &Value) -> Result<Option<Value>, ApiError> {
     let Some(old) = old else { return Ok(None) };
     let (kind, one, other) = sets(old, value)?;
@@ -179,7 +178,7 @@ impl Parser<'_> {
         }
     }
 
-    /// An attribute's name, or what its placeholder stands for.
+    /// An attribute's name, with a placeholder resolved.
     fn name(&mut self) -> Result<String, ApiError> {
         let word = self.next().ok_or_else(|| syntax("<EOF>"))?;
         self.name_of(&word)
@@ -260,7 +259,7 @@ impl Parser<'_> {
     }
 }
 
-/// Words with their dots and brackets, and single signs.
+/// Splits the text into words (with their dots and brackets) and single characters.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut in_word = false;

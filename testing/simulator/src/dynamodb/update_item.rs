@@ -49,7 +49,7 @@ pub(super) fn update(context: &Context<'_>, input: Input<'_>) -> Result<Value, A
     Ok(shown.map_or_else(|| json!({}), |item| json!({"Attributes": item})))
 }
 
-/// The condition alone, with those placeholders that it uses: the update uses the others.
+/// The condition alone, with the placeholders that it uses. The update uses the others.
 fn condition(input: Input<'_>) -> Result<Expressions, ApiError> {
     let Some(text) = input.text("ConditionExpression")? else {
         return Expressions::of_write(Input(&Map::new()));

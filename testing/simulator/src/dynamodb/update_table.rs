@@ -1,5 +1,5 @@
-//! UpdateTable: billing, throughput, table class and protection against deletion. Each takes effect
-//! at once.
+//! UpdateTable: billing, throughput, table class and deletion protection. Each takes effect
+//! immediately.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::error::ApiError;
 use super::input::{Input, Violations};
 use super::tables::{describe_as, not_found, shown_throughput};
 
-/// What a table can have that is not part of the simulator.
+/// Features of a table that the simulator does not have.
 const NOT_HERE: [&str; 9] = [
     "StreamSpecification",
     "GlobalSecondaryIndexUpdates",

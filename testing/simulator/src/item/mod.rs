@@ -1,4 +1,4 @@
-//! Items as DynamoDB JSON: what a valid one looks like, and how many bytes AWS counts for it.
+//! Items in DynamoDB JSON: validation, and the size in bytes that AWS counts.
 
 mod number;
 mod size;
@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 pub(crate) use number::add as add_numbers;
 pub(crate) use size::{MAX_ITEM_BYTES, item_bytes};
 
-/// An item: attribute names and their typed values, as they stand on the wire.
+/// An item: attribute names and their typed values, as on the wire.
 pub(crate) type Item = Map<String, Value>;
 
 const DEEPEST: usize = 32;
 
-/// Checks every attribute and brings it into the form DynamoDB hands back (numbers without padding,
-/// for one). The error is AWS's sentence for it.
+/// Checks every attribute and converts it to the form that DynamoDB returns (for example, numbers
+/// without padding). The error is AWS's message.
 pub(crate) fn normalise(item: &Item) -> Result<Item, String> {
     item.iter()
         .map(|(name, value)| Ok((checked_name(name)?, attribute(value, 0)?)))

@@ -1,9 +1,9 @@
-//! DynamoDB's numbers: up to 38 significant digits, handed back in plain decimal form.
+//! DynamoDB's numbers: up to 38 significant digits, returned in plain decimal form.
 
 use dynamodb_expressions::{Number, NumberError};
 
-/// The form in which DynamoDB returns a number: no padding, no plus sign, no exponent. The error is
-/// AWS's sentence.
+/// The form in which DynamoDB returns a number: no padding, plus sign or exponent. The error is
+/// AWS's message.
 pub(crate) fn normalise(text: &str) -> Result<String, String> {
     Number::parse(text).map(|number| number.to_string()).map_err(|error| match error {
         NumberError::NotANumber => format!("The parameter cannot be converted to a numeric value: {text}"),
@@ -13,14 +13,14 @@ pub(crate) fn normalise(text: &str) -> Result<String, String> {
     })
 }
 
-/// The sum of two numbers in plain form, or their difference.
+/// The sum or difference of two numbers in plain form.
 pub(crate) fn add(one: &str, other: &str, minus: bool) -> Result<String, String> {
     let fraction_length = |text: &str| {
         text.split_once('.')
             .map_or(0, |(_, fraction)| fraction.len())
     };
     let scale = fraction_length(one).max(fraction_length(other));
-    // Whole numbers of the smallest unit that both have.
+    // Whole numbers of the smallest unit that both use.
     let units = |text: &str| {
         format!(
             "{}{}",

@@ -1,13 +1,12 @@
-//! How many bytes an item counts for: names and values by AWS's published item size rules.
+//! The size of an item: names and values, by AWS's published size rules.
 
 use dynamodb_expressions::attribute_bytes;
 
 use super::Item;
 
-/// The most an item may count for.
+/// The maximum size of an item, in bytes.
 pub(crate) const MAX_ITEM_BYTES: u64 = 400 * 1024;
 
-/// Bytes of an item.
 pub(crate) fn item_bytes(item: &Item) -> u64 {
     item.iter()
         .map(|(name, value)| bytes(name.len()) + attribute_bytes(value))

@@ -1,7 +1,8 @@
-//! Data files in Amazon Ion text: one record per line, each with its version marker.
+//! Data files in Amazon Ion text: one record per line, each with a version marker.
 //!
-//! Numbers are Ion decimals, binaries blobs; the three kinds of sets are lists annotated
-//! `$dynamodb_SS`, `_NS`, `_BS`. An item stands in a field `Item`, a change in a field `Record`.
+//! Numbers are Ion decimals and binary values are blobs; the three kinds of sets are lists
+//! annotated `$dynamodb_SS`, `_NS`, `_BS`. An item is in a field `Item`, a change in a field
+//! `Record`.
 
 use std::fmt::Write as _;
 
@@ -14,9 +15,8 @@ use super::snapshot::Record;
 use crate::item::Item;
 
 /// A fraction with at least this many zeros after the point is written with an exponent.
-const MOST_LEADING_ZEROS: usize = 6;
+const MAX_LEADING_ZEROS: usize = 6;
 
-/// The text of one partition's file.
 pub(super) fn render(records: &[Record]) -> Result<String, IonError> {
     let mut text = String::new();
     for record in records {
@@ -60,8 +60,8 @@ fn structure(item: &Item) -> Result<String, IonError> {
     ))
 }
 
-/// A field's name: bare where it reads as a word, quoted otherwise, and also where it looks like
-/// one of Ion's own symbols.
+/// A field's name: bare if it is a plain identifier, otherwise quoted. Names that look like Ion's
+/// own symbols are quoted too.
 fn field_name(name: &str) -> Result<String, IonError> {
     let is_word = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name
@@ -70,7 +70,7 @@ fn field_name(name: &str) -> Result<String, IonError> {
     if is_word && !["null", "true", "false", "nan"].contains(&name) {
         return Ok(name.to_owned());
     }
-    // A quoted symbol is written like a string, but for the quotes.
+    // A quoted symbol is escaped like a string, except for the quotes.
     let text = scalar(Element::string(name))?;
     let inner = text
         .strip_prefix('"')
@@ -121,8 +121,8 @@ fn string(inner: &Value) -> Result<String, IonError> {
     scalar(Element::string(inner.as_str().unwrap_or_default()))
 }
 
-/// A decimal, never an integer: Ion tells them apart by the point. Zeros at the end of a whole
-/// number, and many at the beginning of a fraction, become an exponent, as AWS writes them: 600 is
+/// Writes a decimal, never an integer: Ion distinguishes them by the point. Trailing zeros of a
+/// whole number and many leading zeros of a fraction become an exponent, as AWS writes them: 600 is
 /// `6d2`.
 fn decimal(plain: &str) -> String {
     let Some((whole, fraction)) = plain.split_once('.') else {
@@ -134,7 +134,7 @@ fn decimal(plain: &str) -> String {
         };
     };
     let digits = fraction.trim_start_matches('0');
-    if whole.trim_start_matches('-') == "0" && fraction.len() - digits.len() >= MOST_LEADING_ZEROS {
+    if whole.trim_start_matches('-') == "0" && fraction.len() - digits.len() >= MAX_LEADING_ZEROS {
         return format!(
             "{}{digits}d-{}",
             whole.trim_end_matches('0'),
@@ -151,13 +151,13 @@ fn blob(inner: &Value) -> Result<String, IonError> {
     scalar(Element::blob(Bytes::from(bytes)))
 }
 
-/// The text of a value that holds no others.
+/// The text of a scalar value.
 fn scalar(value: Element) -> Result<String, IonError> {
     let text: String = value.encode_as(WriteConfig::<v1_0::Text>::new(TextFormat::Compact))?;
     let mut escaped = String::with_capacity(text.len());
     for letter in text.trim().chars() {
         if letter.is_ascii_control() {
-            // The library writes these as they are, which its own reader, rightly, refuses.
+            // The library does not escape these, and its own reader rightly rejects them.
             let _ = write!(escaped, "\\x{:02x}", u32::from(letter));
         } else {
             escaped.push(letter);

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::snapshot::Record;
 
-/// The text of one partition's file.
 pub(super) fn render(records: &[Record]) -> String {
     let mut text = String::new();
     for record in records {

@@ -1,4 +1,4 @@
-//! The two manifests of an export, each with its MD5 sum beside it.
+//! The two manifests of an export, each with an `.md5` file next to it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,7 +8,7 @@ use time::macros::format_description;
 
 use crate::world::{Export, Scope};
 
-/// A data file as the manifest of files names it.
+/// A data file as the files manifest lists it.
 pub(super) struct DataFile {
     pub(super) key: String,
     pub(super) item_count: usize,
@@ -16,7 +16,7 @@ pub(super) struct DataFile {
     pub(super) etag: String,
 }
 
-/// The manifest of files: one JSON object per line.
+/// The files manifest: one JSON object per line.
 pub(super) fn files(files: &[DataFile]) -> String {
     let lines = files.iter().map(|file| {
         let line = json!({
@@ -30,7 +30,7 @@ pub(super) fn files(files: &[DataFile]) -> String {
     lines.collect()
 }
 
-/// What the summary says besides what the export itself knows.
+/// Values of the summary that the export itself does not know.
 pub(super) struct Totals {
     pub(super) files_key: String,
     pub(super) item_count: u64,
@@ -38,7 +38,7 @@ pub(super) struct Totals {
     pub(super) ends_at: OffsetDateTime,
 }
 
-/// The summary, in the shape of the export's type.
+/// The summary manifest; its members depend on the export's type.
 pub(super) fn summary(export: &Export, totals: &Totals) -> Value {
     let request = &export.request;
     let mut summary = json!({
@@ -80,7 +80,7 @@ pub(super) fn summary(export: &Export, totals: &Totals) -> Value {
     summary
 }
 
-/// Base64 of the MD5 sum, as manifests and `.md5` files carry it.
+/// Base64 of the MD5 sum, as in manifests and `.md5` files.
 pub(super) fn md5_base64(bytes: &[u8]) -> String {
     use md5::Digest as _;
     BASE64.encode(md5::Md5::digest(bytes))

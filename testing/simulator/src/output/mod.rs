@@ -1,4 +1,4 @@
-//! The files of an export: data files by partition, and the manifests that name them.
+//! The files of an export: data files by partition, and the manifests that list them.
 
 mod ion;
 mod json_lines;
@@ -17,7 +17,6 @@ pub(crate) use snapshot::Snapshot;
 use crate::s3::{NewObject, ObjectStore, StoreError, multipart_etag};
 use crate::world::{Export, Scope};
 
-/// Why output could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
     #[error(transparent)]
@@ -30,14 +29,14 @@ pub(crate) enum OutputError {
     Item(#[from] NotAValue),
 }
 
-/// What a written export amounts to.
+/// Totals of a written export.
 pub(crate) struct Written {
     pub(crate) manifest_key: String,
     pub(crate) item_count: u64,
     pub(crate) billed_size_bytes: u64,
 }
 
-/// Puts the empty object with which an export tries whether it may write.
+/// Puts the empty object with which an export tests whether it may write.
 pub(crate) fn write_probe(
     store: &ObjectStore,
     export: &Export,
@@ -52,7 +51,7 @@ pub(crate) fn write_probe(
         .map(|_| ())
 }
 
-/// Writes data files, then the manifests, the summary last: who sees it sees everything.
+/// Writes the data files, then the manifests, the summary last: once it exists, all files exist.
 pub(crate) fn write(
     store: &ObjectStore,
     export: &Export,
@@ -128,7 +127,7 @@ fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// 26 letters and digits, as AWS names data files.
+/// 26 letters and digits, as in AWS's data file names.
 fn file_name(random: &mut fastrand::Rng) -> String {
     (0..26)
         .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[random.usize(..32)]))

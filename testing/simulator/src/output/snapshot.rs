@@ -1,9 +1,9 @@
-//! What an export shows: the records of every partition, taken from a table's history.
+//! The contents of an export: the records of every partition, taken from a table's history.
 //!
-//! A filter is judged by an item as it is at the export's time; in an incremental export by the
-//! latest image of a changed item, and of a deleted one by the old image ("Filtering a table
-//! export"). A key condition limits what is read, and so what is billed; a filter expression and a
-//! projection only limit what is written.
+//! In a full export, a filter is evaluated against the item at the export's time. In an incremental
+//! export it is evaluated against the latest image of a changed item, or the old image of a deleted
+//! one ("Filtering a table export"). A key condition limits what is read and therefore billed; a
+//! filter expression and a projection only limit what is written.
 
 use std::sync::Arc;
 
@@ -13,15 +13,14 @@ use crate::clock::micros;
 use crate::item::{Item, item_bytes};
 use crate::world::{Scope, Table, Version};
 
-/// The least an incremental export is billed for.
+/// The minimum that an incremental export is billed for.
 const INCREMENTAL_FLOOR_BYTES: u64 = 10_000_000;
 
-/// One line of a data file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     /// An item of a full export.
     Item(Arc<Item>),
-    /// What became of an item within a window.
+    /// The change of an item within the window.
     Change {
         write_micros: i64,
         keys: Item,
@@ -30,7 +29,7 @@ pub(crate) enum Record {
     },
 }
 
-/// The records of an export, by partition, and what AWS bills for them.
+/// The records of an export, by partition, and the size that AWS bills for them.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) partitions: Vec<Vec<Record>>,
@@ -38,7 +37,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes an export's records from a table. Images are shared, not copied, unless they are
+    /// Collects an export's records from a table. Images are shared, not copied, unless they are
     /// projected.
     pub(crate) fn take(
         table: &Table,
@@ -78,7 +77,7 @@ impl Snapshot {
     }
 }
 
-/// A record with only the attributes that are asked for. The keys of a change stay.
+/// A record with only the requested attributes. A change keeps its keys.
 fn projected(record: Record, filter: Option<&Specification>) -> Record {
     let Some(projection) = filter.and_then(Specification::projection) else {
         return record;
@@ -111,8 +110,8 @@ fn full(history: &[Version], at_micros: i64) -> Found {
     ))
 }
 
-/// An item's change from `from` on and before `to`; nothing if it was untouched or came and went
-/// inside the window.
+/// An item's change between `from` (inclusive) and `to` (exclusive); `None` if it did not change,
+/// or was created and deleted within the window.
 fn change(table: &Table, history: &[Version], from: i64, to: i64, old_images: bool) -> Found {
     let last = history
         .iter()

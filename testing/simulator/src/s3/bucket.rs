@@ -1,4 +1,4 @@
-//! A bucket: whose it is, where it is, and who may write into it.
+//! A bucket: its owner, its region, and who may write to it.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,23 @@ use time::OffsetDateTime;
 use super::checksums::Sum;
 use super::journal::Journal;
 
-/// What is known of a bucket besides its objects.
+/// A bucket's attributes, without its objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketInfo {
-    /// The account that owns it.
     pub owner: String,
-    /// The region it is in.
     pub region: String,
     /// A bucket policy denies exports to put objects.
     pub deny_exports: bool,
-    /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What is known of an object besides its bytes.
+/// An object's metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ObjectInfo {
-    /// The file with its bytes, below the store's root.
+    /// The file that holds the object's bytes, relative to the store's root.
     pub(crate) file: String,
     pub(crate) size: u64,
     pub(crate) etag: String,
@@ -36,12 +32,12 @@ pub(crate) struct ObjectInfo {
     pub(crate) modified_at: OffsetDateTime,
     pub(crate) headers: Headers,
     pub(crate) sum: Option<Sum>,
-    /// Of an object uploaded in parts: how large each was.
+    /// The sizes of the parts, if the object was uploaded in parts.
     #[serde(default)]
     pub(crate) part_sizes: Vec<u64>,
 }
 
-/// What a client said of an object when it put it there.
+/// Metadata that the client sent with the object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Headers {
     pub(crate) content_type: Option<String>,
@@ -56,13 +52,13 @@ pub(crate) struct Headers {
 }
 
 impl Headers {
-    /// The storage class to show; an object has STANDARD unless it was put with another.
+    /// The storage class to return; STANDARD if the client did not set one.
     pub(super) fn class(&self) -> &str {
         self.storage_class.as_deref().unwrap_or("STANDARD")
     }
 }
 
-/// Reads the headers out of a request to put, copy or upload an object.
+/// Reads the metadata from a request to put, copy or upload an object.
 macro_rules! headers {
     ($input:expr) => {
         $crate::s3::bucket::Headers {
@@ -90,21 +86,22 @@ pub(super) struct Bucket {
     pub(super) journal: Journal,
 }
 
-/// Whether an export may write into a bucket.
+/// Whether an export may write to a bucket.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// It may; the bucket is in this region.
-    Granted { region: String },
-    /// There is no such bucket.
+    Granted {
+        region: String,
+    },
     NoSuchBucket,
-    /// The bucket is not the exporter's, or not of the owner it named.
+    /// The bucket does not belong to the exporter or the owner that the request names.
     WrongOwner,
-    /// The bucket's policy says no.
+    /// The bucket's policy denies it.
     DeniedByPolicy,
 }
 
 impl Bucket {
-    /// An exporter that names no owner may write only into a bucket of its own account.
+    /// Without a named owner, an export may only write to a bucket of its own account.
     pub(super) fn access(&self, exporter: &str, expected_owner: Option<&str>) -> Access {
         if expected_owner.unwrap_or(exporter) != self.info.owner {
             Access::WrongOwner

@@ -1,4 +1,4 @@
-//! Buckets: made, found, listed, tagged and deleted.
+//! Buckets: create, find, list, tag and delete.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
@@ -9,7 +9,7 @@ use super::store::StoreError;
 use crate::caller::{Caller, DEFAULT_REGION};
 
 const BUCKET_REGION: http::HeaderName = http::HeaderName::from_static("x-amz-bucket-region");
-const MOST_BUCKETS: i32 = 10_000;
+const MAX_BUCKETS: i32 = 10_000;
 
 impl S3Service {
     pub(super) fn make_bucket(
@@ -38,8 +38,8 @@ impl S3Service {
         };
         let name = req.input.bucket;
         match self.store.create_bucket(&name, info) {
-            // In us-east-1, and only there, S3 takes a bucket that its owner makes again for a
-            // success.
+            // In us-east-1, and only there, S3 reports success when an owner creates their bucket
+            // again.
             Err(StoreError::BucketExists(whose))
                 if whose == owner
                     && region == DEFAULT_REGION
@@ -76,7 +76,7 @@ impl S3Service {
         req: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
         let info = self.store.bucket(&req.input.bucket)?;
-        // S3 names a bucket's region also to those whom it tells nothing else.
+        // S3 returns a bucket's region even to callers without access.
         let with_region = |mut error: s3s::S3Error| {
             if let Ok(region) = http::HeaderValue::try_from(info.region.as_str()) {
                 error.set_headers(http::HeaderMap::from_iter([(BUCKET_REGION, region)]));
@@ -164,7 +164,7 @@ impl S3Service {
                         .as_ref()
                         .is_none_or(|after| name > after)
             });
-        let most = usize::try_from(input.max_buckets.unwrap_or(MOST_BUCKETS)).unwrap_or_default();
+        let most = usize::try_from(input.max_buckets.unwrap_or(MAX_BUCKETS)).unwrap_or_default();
         let buckets: Vec<Bucket> = mine
             .by_ref()
             .take(most)

@@ -1,5 +1,4 @@
-//! Checksums of objects and parts: what a client claims is checked, and the sum is kept and given
-//! back.
+//! Checksums of objects and parts: checksums from clients are verified, stored and returned.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,7 +8,7 @@ use s3s::dto::{ChecksumAlgorithm, ChecksumType};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 
-/// The algorithms that S3 knows, in the order in which [`claims`] lists them.
+/// The algorithms that S3 supports, in the order in which [`claims`] lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Algorithm {
     Crc32,
@@ -55,18 +54,18 @@ impl Algorithm {
     }
 }
 
-/// A checksum as S3 keeps it.
+/// A checksum as S3 stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sum {
     pub(super) algorithm: Algorithm,
-    /// Base64; that of a composite sum ends with the number of its parts.
+    /// Base64; a composite checksum ends with the number of its parts.
     pub(super) value: String,
-    /// A sum over the sums of the parts, not over the object's bytes.
+    /// A checksum over the checksums of the parts, not over the object's bytes.
     pub(super) composite: bool,
 }
 
 impl Sum {
-    /// The sum over all bytes.
+    /// The checksum over all bytes.
     pub(super) fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
         Self {
             algorithm,
@@ -75,7 +74,7 @@ impl Sum {
         }
     }
 
-    /// The sum over the sums of parts.
+    /// The checksum over the checksums of the parts.
     pub(super) fn composite<'a>(
         algorithm: Algorithm,
         parts: impl Iterator<Item = &'a [u8]>,
@@ -101,7 +100,7 @@ impl Sum {
         })
     }
 
-    /// Refuses a claim that this sum does not bear out.
+    /// Returns an error if the claimed checksum differs from this one.
     pub(super) fn bears_out(&self, claim: &Claim) -> S3Result<()> {
         let value = if claim.value.contains('-') {
             &self.value
@@ -119,15 +118,15 @@ impl Sum {
     }
 }
 
-/// What a request says that a sum is.
+/// The checksum that a request claims.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) algorithm: Algorithm,
     pub(super) value: String,
 }
 
-/// The claim among a request's members for the five algorithms, in the order of [`ALGORITHMS`].
-/// There may be one.
+/// The claim among a request's members for the five algorithms, in the order of [`ALGORITHMS`]. At
+/// most one is allowed.
 pub(super) fn claim(values: [Option<String>; 5]) -> S3Result<Option<Claim>> {
     let mut claims = ALGORITHMS
         .into_iter()
@@ -160,8 +159,8 @@ pub(super) fn claim(values: [Option<String>; 5]) -> S3Result<Option<Claim>> {
     Ok(Some(claim))
 }
 
-/// Checks what a request says of its body, and returns the sum to keep: of the algorithm claimed or
-/// named, if any.
+/// Verifies the claims of a request about its body and returns the checksum to store, with the
+/// claimed or named algorithm, if any.
 pub(super) fn check(
     bytes: &[u8],
     content_md5: Option<&str>,
@@ -193,7 +192,7 @@ pub(super) fn check(
         .transpose()
 }
 
-/// The members of a request in which a sum may be claimed.
+/// The request members that can hold a checksum.
 macro_rules! claims {
     ($input:expr) => {
         [
@@ -206,7 +205,7 @@ macro_rules! claims {
     };
 }
 
-/// Puts a sum, if there is one, into the member of an answer that is for its algorithm.
+/// Puts a checksum, if there is one, into the response member of its algorithm.
 macro_rules! show_sum {
     ($answer:expr, $sum:expr) => {
         if let Some(sum) = $sum {

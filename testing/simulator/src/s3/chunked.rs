@@ -1,4 +1,4 @@
-//! `aws-chunked` bodies: the chunks joined, their signatures dropped, the trailer kept.
+//! `aws-chunked` bodies: chunks are joined, signatures dropped, trailing headers kept.
 
 /// A decoded body and its trailing headers.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub(super) struct Decoded {
     pub(super) trailer: Vec<(String, String)>,
 }
 
-/// Decodes a whole body; `None` when it is not of this form.
+/// Decodes a whole body; `None` if it does not have this form.
 pub(super) fn decode(mut body: &[u8]) -> Option<Decoded> {
     let mut bytes = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! Conditional requests: If-Match and its kin, in the order of RFC 9110, and what S3 makes of them
-//! for writes and copies.
+//! Conditional requests: If-Match and the other conditions, in the order of RFC 9110, and S3's
+//! rules for writes and copies.
 
 use http::header::{ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
@@ -17,7 +17,7 @@ pub(super) struct Conditions<'a> {
     pub(super) if_unmodified_since: Option<&'a Timestamp>,
 }
 
-/// Reads the conditions out of an input that has them under their own names.
+/// Reads the conditions from an input that has them under their own names.
 macro_rules! conditions {
     ($input:expr) => {
         $crate::s3::conditions::Conditions {
@@ -49,7 +49,7 @@ enum Failed {
 }
 
 impl Conditions<'_> {
-    /// For a read: 412, or 304 with the headers that go with it.
+    /// For a read: 412, or 304 with the headers that belong to it.
     pub(super) fn check_read(&self, info: &ObjectInfo) -> S3Result<()> {
         match self.failed(info) {
             None => Ok(()),
@@ -74,13 +74,13 @@ impl Conditions<'_> {
         }
     }
 
-    /// For a copy's source: whichever condition fails, 412.
+    /// For a copy's source: 412 if any condition fails.
     pub(super) fn check_source(&self, info: &ObjectInfo) -> S3Result<()> {
         self.failed(info).map_or(Ok(()), |_| Err(failed()))
     }
 
     fn failed(&self, info: &ObjectInfo) -> Option<Failed> {
-        // Last-Modified shows whole seconds, and clients send back what they were shown.
+        // Last-Modified has whole seconds, and clients send back the value they received.
         let modified_at = info
             .modified_at
             .replace_nanosecond(0)
@@ -105,7 +105,7 @@ impl Conditions<'_> {
     }
 }
 
-/// For a write or a deletion: whether it may replace, or remove, what stands there.
+/// For a write or a deletion: whether it may replace or remove the existing object.
 pub(super) fn check_write(
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
@@ -127,7 +127,7 @@ pub(super) fn check_write(
     }
 }
 
-/// S3's words for headers that it does not act on.
+/// S3's error for headers that it does not support.
 pub(super) fn not_implemented() -> s3s::S3Error {
     s3_error!(
         NotImplemented,

@@ -9,7 +9,7 @@ use super::checksums::{Algorithm, Sum, show_sum};
 use super::conditions::{Conditions, source_conditions};
 use super::service::{Put, S3Service, strong};
 
-/// What a copy is made of.
+/// The source of a copy.
 struct Source {
     info: ObjectInfo,
     bytes: Vec<u8>,
@@ -171,7 +171,7 @@ impl S3Service {
     }
 }
 
-/// `bytes=first-last`, both of them, within the source.
+/// `bytes=first-last`, both required and within the source.
 fn range_of(text: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);

@@ -1,5 +1,4 @@
-//! What buckets and objects answer about things that nobody can set here: as those of S3 that
-//! nobody has touched.
+//! Responses for bucket and object settings that cannot be changed here: S3's defaults.
 
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
@@ -7,7 +6,7 @@ use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
 use super::bucket::BucketInfo;
 use super::lists::owner;
 
-/// The one grant of a bucket, or of an object in it: everything to the owner.
+/// The only grant of a bucket or object: full control for the owner.
 pub(super) fn grants(bucket: &BucketInfo) -> Vec<Grant> {
     let grantee = Grantee {
         id: Some(bucket.owner.clone()),
@@ -29,7 +28,7 @@ pub(super) fn bucket_acl(bucket: &BucketInfo) -> S3Response<GetBucketAclOutput> 
     })
 }
 
-/// Objects are encrypted with S3's own keys, and say so only here.
+/// Objects are encrypted with S3's own keys; only this response says so.
 pub(super) fn encryption() -> S3Response<GetBucketEncryptionOutput> {
     let by_default = ServerSideEncryptionByDefault {
         kms_master_key_id: None,
@@ -66,7 +65,7 @@ pub(super) fn public_access() -> S3Response<GetPublicAccessBlockOutput> {
     })
 }
 
-/// The error of a setting that a bucket does not have.
+/// The error for a setting that a bucket does not have.
 pub(super) fn unset<T>(code: S3ErrorCode, sentence: &'static str) -> S3Result<S3Response<T>> {
     Err(S3Error::with_message(code, sentence))
 }

@@ -1,9 +1,8 @@
-//! XML answers as S3 sends them: errors with a sentence, the resource and the request's ids, and
-//! characters that XML does not allow as references.
+//! XML responses as S3 sends them: errors with a message, the resource and the request's ids;
+//! characters that XML does not allow are written as references.
 
 use std::fmt::Write as _;
 
-/// What identifies one request.
 pub(super) struct Ids {
     pub(super) request: String,
     pub(super) host: String,
@@ -21,7 +20,7 @@ impl Ids {
     }
 }
 
-/// Fills in what an error lacks. A text that is no error comes back as it was.
+/// Fills in missing elements of an error. Other texts are returned unchanged.
 pub(super) fn complete(error: &str, path: &str, ids: &Ids) -> String {
     let (Some(code), Some(end)) = (element(error, "Code"), error.rfind("</Error>")) else {
         return error.to_owned();
@@ -57,7 +56,7 @@ pub(super) fn complete(error: &str, path: &str, ids: &Ids) -> String {
     text
 }
 
-/// S3's sentence for a code, for errors that come without one.
+/// S3's message for a code, for errors without one.
 fn sentence(code: &str) -> &'static str {
     match code {
         "IncompleteBody" => {
@@ -82,7 +81,7 @@ fn sentence(code: &str) -> &'static str {
     }
 }
 
-/// Control characters as references. XML 1.0 knows no way at all to write them; S3 writes
+/// Writes control characters as references. XML 1.0 has no way to represent them, but S3 writes
 /// references.
 pub(super) fn without_control_characters(xml: &str) -> String {
     let is_bad = |letter: char| letter.is_ascii_control() && !['\n', '\t', '\r'].contains(&letter);

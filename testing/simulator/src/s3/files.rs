@@ -1,18 +1,18 @@
-//! Where the bytes of an object lie: below its bucket's folder under its own key where a file
-//! system allows it, in a folder of the store's own otherwise (a key may hold `//` or `..`, or a
-//! part longer than a file name).
+//! Where an object's bytes are stored: in its bucket's folder under its key if a file system allows
+//! that, otherwise in a folder of the store (a key may contain `//` or `..`, or a part that is
+//! longer than a file name).
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::plain_etag;
 
-/// The store's own folder below its root. No bucket can have this name.
+/// The store's own folder below its root. It is not a valid bucket name.
 pub(super) const OWN_FOLDER: &str = ".tableferry-s3";
 const LONGEST_PART_BYTES: usize = 200;
-const LONGEST_KEY_BYTES: usize = 800;
+const MAX_KEY_BYTES: usize = 800;
 
-/// Puts bytes into a file for `key`; returns its path below `root`.
+/// Writes bytes to a file for `key`; returns its path relative to `root`.
 pub(super) fn write(root: &Path, bucket: &str, key: &str, bytes: &[u8]) -> std::io::Result<String> {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let number = WRITES.fetch_add(1, Ordering::Relaxed).to_string();
@@ -24,7 +24,7 @@ pub(super) fn write(root: &Path, bucket: &str, key: &str, bytes: &[u8]) -> std::
             return Ok(file);
         }
     }
-    // A key that cannot be a path, or one that would have to be both a file and a folder.
+    // A key that is not a valid path, or that would have to be both a file and a folder.
     let file = format!(
         "{OWN_FOLDER}/objects/{}",
         plain_etag(format!("{bucket}/{key}").as_bytes())
@@ -33,7 +33,7 @@ pub(super) fn write(root: &Path, bucket: &str, key: &str, bytes: &[u8]) -> std::
     Ok(file)
 }
 
-/// Removes an object's file, and folders of its bucket that are empty then.
+/// Removes an object's file and the bucket's folders that become empty.
 pub(super) fn remove(root: &Path, bucket: &str, file: &str) {
     let path = root.join(file);
     let _ = std::fs::remove_file(&path);
@@ -56,7 +56,7 @@ fn place(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 fn is_plain(key: &str) -> bool {
-    key.len() <= LONGEST_KEY_BYTES
+    key.len() <= MAX_KEY_BYTES
         && !key.contains('\0')
         && key.split('/').all(|part| {
             !part.is_empty() && part.len() <= LONGEST_PART_BYTES && part != "." && part != ".."

@@ -1,17 +1,17 @@
-//! Browsers' upload forms: their signature is taken off, as it is off all other requests. The
-//! policy stays, and is checked.
+//! Browser upload forms. Their signature is removed, as for all other requests; the policy is kept
+//! and checked.
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-/// What S3 lets a form have besides what its policy names.
+/// Fields that S3 allows in a form without a policy condition.
 const IGNORED: &str = "name=\"x-ignore-signature\"";
 
-/// What stands for the file's name in a key.
+/// The placeholder for the file's name in a key.
 const FILE_NAME: &str = "${filename}";
 
-/// Whether a request carries a form.
+/// Whether a request is an upload form.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -21,7 +21,7 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
 
 /// The form without its signature, and the credential that it names.
 pub(super) fn without_signature(body: &Bytes) -> (Bytes, Option<String>) {
-    // Everything that comes before the file is a field.
+    // All parts before the file are fields.
     let fields_end = find(body, "name=\"file\"").unwrap_or(body.len());
     let (fields, rest) = body.split_at(fields_end);
     let credential = ["name=\"x-amz-credential\"", "name=\"awsaccesskeyid\""]
@@ -39,7 +39,7 @@ pub(super) fn without_signature(body: &Bytes) -> (Bytes, Option<String>) {
             form.splice(at..at + name.len(), IGNORED.bytes());
         }
     }
-    // A key may ask for the name of the file.
+    // The key may contain the placeholder for the file's name.
     if let Some(at) = find(&form, FILE_NAME) {
         form.splice(at..at + FILE_NAME.len(), file_name(rest).iter().copied());
     }
@@ -47,7 +47,7 @@ pub(super) fn without_signature(body: &Bytes) -> (Bytes, Option<String>) {
     (Bytes::from(form), credential)
 }
 
-/// The name that the browser gives to the file.
+/// The file name that the browser sent.
 fn file_name(part: &[u8]) -> &[u8] {
     let line = &part[..find(part, "\r\n").unwrap_or(part.len())];
     let Some(at) = find(line, "filename=\"") else {

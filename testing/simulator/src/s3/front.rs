@@ -1,6 +1,6 @@
-//! What stands before s3s: it takes signatures off requests, since any credentials will do here,
-//! and undoes the transfer coding that comes with them. Anonymous requests pass too; a presigned
-//! URL past its time does not.
+//! The layer in front of s3s: it removes signatures from requests, because any credentials are
+//! accepted here, and decodes the transfer coding that comes with them. Anonymous requests are
+//! accepted; an expired presigned URL is not.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -43,7 +43,6 @@ const SIGNATURE_PARAMETERS: [&str; 10] = [
     "x-amz-security-token",
 ];
 
-/// S3 as it is served.
 #[derive(Clone)]
 pub(crate) struct S3Front {
     service: S3Service,
@@ -55,7 +54,6 @@ impl S3Front {
         Self { service, world }
     }
 
-    /// Answers one request.
     pub(crate) async fn answer(
         &self,
         request: Request<hyper::body::Incoming>,
@@ -63,8 +61,8 @@ impl S3Front {
         let path = percent_decode_str(request.uri().path())
             .decode_utf8_lossy()
             .into_owned();
-        // AWS's clients of Python misread what follows an answer that comes without `100 Continue`
-        // to an empty PUT.
+        // AWS's Python clients misparse a response to an empty PUT that comes without `100
+        // Continue`.
         let closes = request.method() == Method::PUT
             && request.headers().contains_key(EXPECT)
             && request
@@ -99,7 +97,7 @@ impl S3Front {
         let presigned = Presigned::of(&parts.uri);
         if presigned
             .as_ref()
-            .is_some_and(|presigned| presigned.is_over(Clock::wall()))
+            .is_some_and(|presigned| presigned.is_over(Clock::real_time()))
         {
             return refusal(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
         }
@@ -157,7 +155,7 @@ impl S3Front {
             .oneshot(request)
             .await
             .unwrap_or_else(|broken| {
-                tracing::error!(error = ?broken, "S3 could not answer");
+                tracing::error!(error = ?broken, "S3 could not respond");
                 refusal(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "InternalError",
@@ -167,15 +165,14 @@ impl S3Front {
     }
 }
 
-/// Errors get what they lack, and XML becomes well-formed. Objects, which have an ETag, are left
-/// alone.
+/// Completes errors and makes XML well-formed. Objects, which have an ETag, are not changed.
 fn as_s3_writes_it(
     mut response: Response<s3s::Body>,
     path: &str,
     ids: &Ids,
 ) -> Response<s3s::Body> {
     if response.status() == StatusCode::OK && response.headers().contains_key(CONTENT_RANGE) {
-        // s3s does so for GET alone.
+        // s3s does so only for GET.
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     let is_xml = response
@@ -198,7 +195,7 @@ fn as_s3_writes_it(
     } else {
         text.to_owned()
     };
-    // Alone of all answers this one has its ETag without quotes.
+    // This is the only response with an ETag without quotes.
     let text = if text.contains("<GetObjectAttributesResponse") {
         text.replace("<ETag>\"", "<ETag>")
             .replace("\"</ETag>", "</ETag>")
@@ -217,7 +214,7 @@ struct Presigned {
 }
 
 impl Presigned {
-    /// What a URL's signature says, in either version of signatures.
+    /// The signature parameters of a URL, for both signature versions.
     fn of(uri: &Uri) -> Option<Self> {
         let (mut credential, mut made_at, mut expires) = (String::new(), None, None);
         let (mut version_4, mut version_2) = (false, false);

@@ -1,4 +1,4 @@
-//! A bucket's journal: one JSON line per change, read back when the store is opened.
+//! A bucket's journal: one JSON line per change, replayed when the store is opened.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -23,7 +23,6 @@ pub(super) enum Entry {
 }
 
 impl Journal {
-    /// Starts a bucket's journal.
     pub(super) fn create(path: &Path, info: &BucketInfo) -> std::io::Result<Self> {
         let file = File::create(path)?;
         let mut journal = Self {
@@ -44,7 +43,7 @@ impl Journal {
         std::fs::remove_file(&self.path)
     }
 
-    /// Reads a bucket back. A last line cut short by a crash is not a change that happened.
+    /// Replays a bucket's journal. A last line that a crash cut short is ignored.
     pub(super) fn read(path: &Path) -> std::io::Result<Option<Bucket>> {
         let mut info = None;
         let mut objects = BTreeMap::new();
@@ -61,7 +60,7 @@ impl Journal {
             }
         }
         let Some(info) = info else { return Ok(None) };
-        // Written anew, so that it does not grow without end.
+        // Rewrite the journal, so that it does not grow indefinitely.
         let beside = path.with_extension("new");
         let mut journal = Self::create(&beside, &info)?;
         for (key, info) in &objects {

@@ -1,23 +1,19 @@
-//! KMS keys, as far as S3 asks for them: does the key exist, and is it in the bucket's region?
+//! KMS keys as S3 sees them: does the key exist, and is it in the bucket's region?
 
 use std::collections::BTreeSet;
 
 use crate::arn::partition_of;
 
-/// Whether S3 can use a KMS key for a bucket.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum KeyCheck {
-    /// It can.
     Usable,
-    /// There is no such key.
     Missing { arn: String },
-    /// The key is in another region than the bucket.
     OtherRegion { region: String },
 }
 
 impl KeyCheck {
-    /// Judges a key id, alias or ARN against the ARNs of all known keys. Aliases of AWS's own keys
-    /// always exist.
+    /// Checks a key id, alias or ARN against the ARNs of all known keys. Aliases of AWS managed
+    /// keys always exist.
     pub(crate) fn of(
         key: &str,
         bucket_region: &str,

@@ -1,25 +1,23 @@
-//! Listing a bucket: keys in order, folded at a delimiter, a page at a time.
+//! Bucket listings: keys in order, grouped at a delimiter, in pages.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use super::bucket::ObjectInfo;
 
-/// What to list.
 pub(crate) struct Query<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) delimiter: Option<&'a str>,
-    /// Only what comes after this key or folded prefix.
+    /// Only entries after this key or common prefix.
     pub(crate) after: Option<&'a str>,
     pub(crate) max_keys: usize,
 }
 
-/// One page.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) objects: Vec<(String, ObjectInfo)>,
     pub(crate) common_prefixes: Vec<String>,
-    /// The last entry of this page, when more follow.
+    /// The last entry of this page, if more follow.
     pub(crate) next: Option<String>,
 }
 
@@ -57,7 +55,7 @@ pub(super) fn list(objects: &BTreeMap<String, ObjectInfo>, query: &Query<'_>) ->
     page
 }
 
-/// The part of a key up to the first delimiter after the prefix, if it has one there.
+/// The part of a key up to the first delimiter after the prefix, if there is one.
 pub(super) fn fold(key: &str, prefix: &str, delimiter: Option<&str>) -> Option<String> {
     let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty())?;
     let at = key.get(prefix.len()..)?.find(delimiter)?;

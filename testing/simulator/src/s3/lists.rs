@@ -1,4 +1,4 @@
-//! Listings: of objects in both versions of the call, and of versions, of which every object has
+//! List operations: objects in both versions of the call, and versions, of which every object has
 //! one.
 
 use base64::Engine as _;
@@ -11,8 +11,9 @@ use super::bucket::BucketInfo;
 use super::listing::{Page, Query};
 use super::service::{S3Service, length, strong};
 
-const MOST_KEYS: i32 = 1_000;
-/// What S3 leaves as it is in a listing with `encoding-type=url`; a blank becomes a plus.
+const MAX_KEYS: i32 = 1_000;
+/// Characters that S3 does not encode in a listing with `encoding-type=url`; a blank becomes a
+/// plus.
 const LISTED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -20,7 +21,7 @@ const LISTED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'/');
 
-/// How keys stand in a listing: as they are, or encoded for URLs.
+/// How keys are written in a listing: unchanged or URL-encoded.
 pub(super) struct Encoding {
     url: bool,
 }
@@ -43,7 +44,7 @@ impl Encoding {
     }
 }
 
-/// A bucket's owner, who owns all that is in it.
+/// A bucket's owner, who also owns its objects.
 pub(super) fn owner(bucket: &BucketInfo) -> Owner {
     Owner {
         id: Some(bucket.owner.clone()),
@@ -110,7 +111,7 @@ impl S3Service {
             max_keys,
         );
         let page = self.store.list(&input.bucket, &query)?;
-        // Without a delimiter clients go on after the last key.
+        // Without a delimiter, clients continue after the last key.
         let next_marker = page
             .next
             .as_deref()
@@ -204,7 +205,7 @@ fn most(asked: Option<i32>) -> S3Result<i32> {
             InvalidArgument,
             "Argument maxKeys must be an integer between 0 and 2147483647"
         )),
-        asked => Ok(asked.unwrap_or(MOST_KEYS).min(MOST_KEYS)),
+        asked => Ok(asked.unwrap_or(MAX_KEYS).min(MAX_KEYS)),
     }
 }
 

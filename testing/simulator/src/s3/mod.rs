@@ -1,7 +1,7 @@
-//! S3 on a folder: buckets, objects, and the listener that speaks S3's protocol over them.
+//! S3 on a folder: buckets, objects, and the listener that serves S3's protocol.
 //!
-//! Objects are kept by an index of our own, with the ETag S3 would give them; s3s does the
-//! protocol.
+//! Objects are in the simulator's own index, with the ETag that S3 would give them; s3s implements
+//! the protocol.
 
 mod bucket;
 mod buckets;
@@ -37,17 +37,17 @@ use std::fmt::Write as _;
 
 use md5::Digest as _;
 
-/// The ETag of an object put in one piece.
+/// The ETag of an object that was put in one piece.
 pub(crate) fn plain_etag(bytes: &[u8]) -> String {
     hex(&md5::Md5::digest(bytes))
 }
 
-/// The ETag of an object uploaded as one part of a multipart upload, as exports do.
+/// The ETag of an object that was uploaded as one part of a multipart upload, as exports do.
 pub(crate) fn multipart_etag(bytes: &[u8]) -> String {
     parts_etag(&[md5::Md5::digest(bytes).into()])
 }
 
-/// The ETag of an object uploaded in parts with these MD5 sums.
+/// The ETag of an object that was uploaded in parts with these MD5 sums.
 pub(crate) fn parts_etag(sums: &[[u8; 16]]) -> String {
     format!("{}-{}", hex(&md5::Md5::digest(sums.concat())), sums.len())
 }

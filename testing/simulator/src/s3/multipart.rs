@@ -1,4 +1,4 @@
-//! Multipart uploads under way. They live in memory: an upload does not survive a restart.
+//! Multipart uploads in progress. They are kept in memory and do not survive a restart.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -14,8 +14,8 @@ use super::bucket::Headers;
 use super::checksums::{Algorithm, Claim, Sum};
 use super::{parts_etag, plain_etag};
 
-/// The least size of every part but the last.
-const LEAST_PART_BYTES: usize = 5 * 1024 * 1024;
+/// The minimum size of every part except the last.
+const MIN_PART_BYTES: usize = 5 * 1024 * 1024;
 const PART_NUMBERS: RangeInclusive<i32> = 1..=10_000;
 
 #[derive(Debug, Default)]
@@ -24,21 +24,19 @@ pub(super) struct Uploads {
     begun: AtomicU64,
 }
 
-/// An upload under way.
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
     pub(super) bucket: String,
     pub(super) key: String,
     pub(super) headers: Headers,
-    /// The checksum asked for when it began, and whether it is to be one over the sums of the
-    /// parts.
+    /// The checksum algorithm requested at creation, and whether the checksum is composite (over
+    /// the checksums of the parts).
     pub(super) algorithm: Option<Algorithm>,
     pub(super) composite: bool,
     pub(super) begun_at: OffsetDateTime,
     pub(super) parts: BTreeMap<i32, Part>,
 }
 
-/// One part of an upload.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) bytes: Bytes,
@@ -47,14 +45,14 @@ pub(super) struct Part {
     pub(super) modified_at: OffsetDateTime,
 }
 
-/// A part as the call that ends an upload names it.
+/// A part as the call that completes an upload lists it.
 pub(super) struct Named {
     pub(super) number: i32,
     pub(super) etag: Option<String>,
     pub(super) claim: Option<Claim>,
 }
 
-/// An upload put together.
+/// A completed upload.
 pub(super) struct Whole {
     pub(super) bytes: Vec<u8>,
     pub(super) etag: String,
@@ -71,7 +69,6 @@ impl Uploads {
         id
     }
 
-    /// Adds a part, and returns it.
     pub(super) fn add(
         &self,
         (id, bucket, key): (&str, &str, &str),
@@ -102,7 +99,6 @@ impl Uploads {
         Ok(part)
     }
 
-    /// An upload as it is.
     pub(super) fn get(&self, id: &str, bucket: &str, key: &str) -> S3Result<Upload> {
         self.uploads()
             .get(id)
@@ -111,7 +107,7 @@ impl Uploads {
             .ok_or_else(no_such_upload)
     }
 
-    /// The uploads of a bucket by key, those of one key by age.
+    /// The uploads of a bucket, ordered by key and then by age.
     pub(super) fn of_bucket(&self, bucket: &str) -> Vec<(String, Upload)> {
         let uploads = self.uploads();
         let mut found: Vec<_> = uploads
@@ -125,7 +121,7 @@ impl Uploads {
         found
     }
 
-    /// Takes an upload away: it has ended, or was given up.
+    /// Removes an upload that was completed or aborted.
     pub(super) fn remove(&self, id: &str, bucket: &str, key: &str) -> S3Result<()> {
         self.get(id, bucket, key)?;
         self.uploads().remove(id);
@@ -144,7 +140,7 @@ impl Upload {
         self.bucket == bucket && self.key == key
     }
 
-    /// Puts the named parts together.
+    /// Joins the listed parts.
     pub(super) fn whole(&self, named: &[Named]) -> S3Result<Whole> {
         if named.is_empty() {
             return Err(s3_error!(
@@ -179,7 +175,7 @@ impl Upload {
                     .bears_out(claim)
                     .map_err(|_| invalid_part())?;
             }
-            if part.bytes.len() < LEAST_PART_BYTES && at + 1 < named.len() {
+            if part.bytes.len() < MIN_PART_BYTES && at + 1 < named.len() {
                 return Err(s3_error!(
                     EntityTooSmall,
                     "Your proposed upload is smaller than the minimum allowed size"

@@ -1,4 +1,4 @@
-//! Objects: read, put, described and deleted.
+//! Object operations: get, put, head and delete.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -12,9 +12,9 @@ use super::conditions::{check_write, conditions, not_implemented};
 use super::service::{Put, S3Service, length, strong};
 
 const NO_VERSION: &str = "null";
-const MOST_PARTS: i32 = 1_000;
+const MAX_PARTS: i32 = 1_000;
 
-/// The bytes of an object that a request asks for.
+/// The byte range that a request asks for.
 struct Slice {
     start: u64,
     end: u64,
@@ -84,7 +84,7 @@ impl Slice {
     }
 }
 
-/// Fills in what answers to GET and HEAD have in common.
+/// Fills in the members that responses to GET and HEAD share.
 macro_rules! describe {
     ($answer:expr, $input:expr, $info:expr, $slice:expr) => {{
         let headers = $info.headers.clone();
@@ -288,7 +288,7 @@ impl S3Service {
         let input = req.input;
         let (info, _) = self.object(&input.bucket, &input.key, input.version_id.as_deref())?;
         let asked = |name: &str| {
-            // Clients send one header with all of them.
+            // Clients send all of them in one header.
             input
                 .object_attributes
                 .iter()
@@ -320,7 +320,7 @@ impl S3Service {
         }
         if asked(ObjectAttributes::OBJECT_PARTS) && !info.part_sizes.is_empty() {
             let after = input.part_number_marker.unwrap_or_default();
-            let most = input.max_parts.unwrap_or(MOST_PARTS).clamp(0, MOST_PARTS);
+            let most = input.max_parts.unwrap_or(MAX_PARTS).clamp(0, MAX_PARTS);
             let numbered = (1..)
                 .zip(&info.part_sizes)
                 .skip_while(|(number, _)| *number <= after);
@@ -357,7 +357,7 @@ fn no_such_part() -> s3s::S3Error {
     error
 }
 
-/// There is one version of every object: the one of buckets without versions.
+/// Every object has one version, as in an unversioned bucket.
 pub(super) fn check_version(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some(NO_VERSION) => Ok(()),

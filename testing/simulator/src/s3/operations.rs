@@ -1,4 +1,4 @@
-//! The S3 operations, each with the place where it is done.
+//! The S3 operations, each forwarded to the module that implements it.
 
 use s3s::dto::*;
 use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};

@@ -1,4 +1,4 @@
-//! S3's service: its state, and what all operations do alike.
+//! The S3 service: its state, and what the operations share.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,11 +23,12 @@ pub(crate) struct S3Service {
     pub(super) clock: Clock,
     pub(super) uploads: Uploads,
     pub(super) world: Arc<World>,
-    /// Held from a write's conditions to its end, so that of two conditional writes one wins.
+    /// Held from the check of a write's conditions to its end, so that only one of two conditional
+    /// writes succeeds.
     writing: Mutex<()>,
 }
 
-/// What a client puts: an object's bytes, what goes with them, and on what conditions.
+/// A put: the object's bytes, its metadata and the conditions.
 #[derive(Default)]
 pub(super) struct Put {
     pub(super) bytes: Vec<u8>,
@@ -50,7 +51,7 @@ impl S3Service {
         }
     }
 
-    /// The faults on order for a call, before it is handled. Those of S3 have S3's codes.
+    /// Applies the fault rules to a call before it is handled. S3's faults use S3's error codes.
     pub(super) async fn disturb<T>(&self, operation: &str, request: &S3Request<T>) -> S3Result<()> {
         let region = request
             .extensions
@@ -75,7 +76,7 @@ impl S3Service {
         }
     }
 
-    /// The bucket a request names, if it exists and is its owner's that the request expects.
+    /// The bucket that a request names, if it exists and has the expected owner.
     pub(super) fn bucket<T>(&self, request: &S3Request<T>, name: &str) -> S3Result<BucketInfo> {
         let info = self.store.bucket(name)?;
         let expected = request
@@ -88,7 +89,6 @@ impl S3Service {
         Ok(info)
     }
 
-    /// An object and the file with its bytes.
     pub(super) fn object(
         &self,
         bucket: &str,
@@ -101,7 +101,7 @@ impl S3Service {
             .ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
     }
 
-    /// Puts an object, if its conditions hold, and returns what is known of it.
+    /// Puts an object if its conditions hold, and returns its metadata.
     pub(super) fn put(&self, bucket: &str, key: &str, put: Put) -> S3Result<ObjectInfo> {
         let _writing = self.writing();
         if put.if_match.is_some() || put.if_none_match.is_some() {

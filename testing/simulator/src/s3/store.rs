@@ -15,47 +15,41 @@ use super::listing::{Page, Query, list};
 use super::plain_etag;
 
 /// S3's own limit.
-const LONGEST_KEY_BYTES: usize = 1_024;
+const MAX_KEY_BYTES: usize = 1_024;
 
-/// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such bucket.
     #[error("The specified bucket does not exist")]
     NoSuchBucket,
-    /// A bucket of that name exists; its owner is given.
+    /// A bucket with that name exists; holds its owner.
     #[error("The bucket exists already and belongs to {0}")]
     BucketExists(String),
-    /// The bucket still holds objects.
     #[error("The bucket you tried to delete is not empty")]
     BucketNotEmpty,
-    /// Not a bucket's name.
     #[error("'{0}' is not a bucket name")]
     BadBucketName(String),
-    /// A key of more than 1,024 bytes.
+    /// The key has more than 1,024 bytes.
     #[error("Your key is too long")]
     KeyTooLong,
-    /// The disk said no.
+    /// An I/O error.
     #[error("{0}")]
     Disk(#[from] std::io::Error),
 }
 
-/// S3's buckets and objects.
 #[derive(Debug)]
 pub(crate) struct ObjectStore {
     root: PathBuf,
     buckets: Mutex<BTreeMap<String, Bucket>>,
 }
 
-/// An object to be put.
 pub(crate) struct NewObject {
     pub(crate) key: String,
     pub(crate) bytes: Vec<u8>,
-    /// The ETag, where it is not that of a plain put.
+    /// The ETag, if it is not that of a simple put.
     pub(crate) etag: Option<String>,
     pub(crate) modified_at: OffsetDateTime,
     pub(crate) headers: Headers,
-    /// A checksum; without one S3 works out CRC64NVME.
+    /// A checksum; if absent, S3 computes CRC64NVME.
     pub(crate) sum: Option<Sum>,
     pub(crate) part_sizes: Vec<u64>,
 }
@@ -75,7 +69,7 @@ impl NewObject {
 }
 
 impl ObjectStore {
-    /// Opens the store in a folder, which is made if it is missing.
+    /// Opens the store in a folder, which is created if it is missing.
     pub(crate) fn open(root: &Path) -> Result<Self, std::io::Error> {
         let own = root.join(OWN_FOLDER);
         let unfinished = own.join("unfinished");
@@ -170,7 +164,7 @@ impl ObjectStore {
             .collect()
     }
 
-    /// Whether an export of an account may write into a bucket.
+    /// Whether an export of an account may write to a bucket.
     pub(crate) fn access(
         &self,
         name: &str,
@@ -184,12 +178,12 @@ impl ObjectStore {
             })
     }
 
-    /// Puts an object, and returns what is known of it.
+    /// Puts an object and returns its metadata.
     pub(crate) fn put(&self, bucket: &str, new: NewObject) -> Result<ObjectInfo, StoreError> {
         if !self.buckets().contains_key(bucket) {
             return Err(StoreError::NoSuchBucket);
         }
-        if new.key.len() > LONGEST_KEY_BYTES {
+        if new.key.len() > MAX_KEY_BYTES {
             return Err(StoreError::KeyTooLong);
         }
         let file = files::write(&self.root, bucket, &new.key, &new.bytes)?;
@@ -221,7 +215,7 @@ impl ObjectStore {
         Ok(info)
     }
 
-    /// What is known of an object, and the file with its bytes; `None` when there is no such key.
+    /// An object's metadata and file; `None` if the key does not exist.
     pub(crate) fn get(
         &self,
         bucket: &str,
@@ -235,7 +229,7 @@ impl ObjectStore {
             .map(|info| (info.clone(), self.root.join(&info.file))))
     }
 
-    /// Deletes an object; whether it was there does not matter to S3.
+    /// Deletes an object. Succeeds if it does not exist, as S3 does.
     pub(crate) fn delete(&self, bucket: &str, key: &str) -> Result<(), StoreError> {
         let mut buckets = self.buckets();
         let kept = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;

@@ -1,4 +1,4 @@
-//! Multipart uploads, call by call.
+//! The operations of multipart uploads.
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,7 +12,7 @@ use super::multipart::{Named, Upload};
 use super::objects::collect;
 use super::service::{Put, S3Service, strong};
 
-const MOST: i32 = 1_000;
+const MAX_RESULTS: i32 = 1_000;
 const KEY_IN_URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -174,7 +174,7 @@ impl S3Service {
         let upload = self
             .uploads
             .get(&input.upload_id, &input.bucket, &input.key)?;
-        let most = input.max_parts.unwrap_or(MOST).clamp(0, MOST);
+        let most = input.max_parts.unwrap_or(MAX_RESULTS).clamp(0, MAX_RESULTS);
         let after = input.part_number_marker.unwrap_or_default();
         let mut found = upload.parts.range(after.saturating_add(1)..);
         let page = found
@@ -223,7 +223,10 @@ impl S3Service {
         let bucket = self.bucket(&req, &req.input.bucket)?;
         let input = req.input;
         let encoding = Encoding::of(input.encoding_type.as_ref());
-        let most = input.max_uploads.unwrap_or(MOST).clamp(0, MOST);
+        let most = input
+            .max_uploads
+            .unwrap_or(MAX_RESULTS)
+            .clamp(0, MAX_RESULTS);
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let (key_marker, id_marker) = (
             input.key_marker.as_deref().unwrap_or_default(),

@@ -3,12 +3,11 @@
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-/// How long ago something was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Age(pub Duration);
 
-/// A text that is no age.
+/// A text that is not a valid age.
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is not an age: a whole number and s, m, h or d, such as 30d")]
 pub struct BadAge(String);

@@ -1,4 +1,4 @@
-//! Putting a seed into a world.
+//! Applies a seed to a world.
 
 use serde_json::{Map, json};
 
@@ -6,33 +6,21 @@ use super::generate::generate;
 use super::{BucketSeed, KeySeed, Seed, TableSeed, WriteSeed};
 use crate::arn::is_table_name;
 use crate::caller::DEFAULT_REGION;
-use crate::dynamodb::{MOST_RECOVERY_DAYS, Place, new_table, write_item};
+use crate::dynamodb::{MAX_RECOVERY_DAYS, Place, new_table, write_item};
 use crate::item::normalise;
 use crate::s3::{BucketInfo, StoreError};
 use crate::world::{KeyAttribute, PointInTimeRecovery, World};
 
-/// Why a seed does not fit.
+/// Why a seed is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// A table that cannot be.
     #[error("table {table}: {reason}")]
-    Table {
-        /// The table's name.
-        table: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A bucket that cannot be.
+    Table { table: String, reason: String },
     #[error("bucket {bucket}: {reason}")]
-    Bucket {
-        /// The bucket's name.
-        bucket: String,
-        /// What is wrong with it.
-        reason: StoreError,
-    },
+    Bucket { bucket: String, reason: StoreError },
 }
 
-/// Adds what is not there yet.
+/// Adds what does not exist yet.
 pub(crate) fn apply(world: &World, seed: &Seed) -> Result<(), SeedError> {
     for bucket in &seed.buckets {
         match add_bucket(world, bucket.clone()) {
@@ -126,7 +114,7 @@ pub(crate) fn add_table(world: &World, seed: &TableSeed) -> Result<(), SeedError
     let mut table = new_table(&mut state, place, ago(seed.age), keys, description(seed));
     table.recovery = seed.recovery_age.map(|age| PointInTimeRecovery {
         enabled_at: ago(age),
-        recovery_days: MOST_RECOVERY_DAYS,
+        recovery_days: MAX_RECOVERY_DAYS,
     });
     for write in writes {
         let at = ago(write.age);
@@ -159,7 +147,7 @@ fn writes_of(seed: &TableSeed) -> Vec<WriteSeed> {
         .chain(seed.history.iter().cloned())
         .chain(generated)
         .collect();
-    // Oldest first, so that each write finds the past it had.
+    // Oldest first, so that each write sees the versions before it.
     writes.sort_by_key(|write| std::cmp::Reverse(write.age));
     writes
 }

@@ -1,5 +1,5 @@
-//! Made-up items: the same ones every time, together of every attribute type, written over their
-//! table's age.
+//! Generated items: the same on every run, together covering every attribute type, written over
+//! their table's age.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Age, GenerateSeed, KeySeed, TableSeed, WriteSeed};
 
-/// The newest of them is written this long ago.
+/// How long ago the newest of them was written.
 const NEWEST_SECONDS: i64 = 600;
 
 /// The writes, in no particular order.
@@ -29,7 +29,7 @@ pub(super) fn generate(table: &TableSeed, wanted: &GenerateSeed) -> Vec<WriteSee
         if number % every != 0 {
             continue;
         }
-        // Changed when half of the time since its first write has passed.
+        // Changed after half of the time since the first write.
         let changed = seconds(age / 2);
         writes.push(if number % (every * 10) == every {
             WriteSeed {

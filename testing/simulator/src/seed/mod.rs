@@ -1,5 +1,5 @@
-//! What a simulator starts with: tables with a past, buckets and keys, from a file or the built-in
-//! sample.
+//! The initial contents of a simulator: tables with history, buckets and keys, from a file or the
+//! built-in sample.
 
 mod age;
 mod apply;
@@ -13,31 +13,27 @@ pub use age::{Age, BadAge};
 pub use apply::SeedError;
 pub(crate) use apply::{add_bucket, add_table, apply};
 
-/// Tables, buckets and KMS keys to start with. What exists already is left alone.
+/// Tables, buckets and KMS keys to start with. Existing ones are not changed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Seed {
-    /// Buckets.
     pub buckets: Vec<BucketSeed>,
-    /// ARNs of KMS keys that exist.
+    /// ARNs of existing KMS keys.
     pub kms_keys: Vec<String>,
-    /// Tables.
     pub tables: Vec<TableSeed>,
 }
 
-/// A bucket to make.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BucketSeed {
-    /// Its name.
     pub name: String,
-    /// The account that owns it; the default account when absent.
+    /// The owner's account; the default account if absent.
     #[serde(default)]
     pub owner: Option<String>,
-    /// Its region; us-east-1 when absent.
+    /// The region; us-east-1 if absent.
     #[serde(default)]
     pub region: Option<String>,
-    /// Its policy denies exports to put objects.
+    /// The bucket's policy denies exports to put objects.
     #[serde(default)]
     pub deny_exports: bool,
 }
@@ -53,39 +49,35 @@ impl BucketSeed {
     }
 }
 
-/// A table to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSeed {
-    /// Its name.
     pub name: String,
-    /// Its account; the default account when absent.
+    /// The account; the default account if absent.
     #[serde(default)]
     pub account: Option<String>,
-    /// Its region; us-east-1 when absent.
+    /// The region; us-east-1 if absent.
     #[serde(default)]
     pub region: Option<String>,
-    /// Its partition key.
     pub partition_key: KeySeed,
-    /// Its sort key, if it has one.
     #[serde(default)]
     pub sort_key: Option<KeySeed>,
-    /// `PAY_PER_REQUEST` (when absent) or `PROVISIONED`.
+    /// `PAY_PER_REQUEST` (the default) or `PROVISIONED`.
     #[serde(default)]
     pub billing: Option<String>,
-    /// How old it is; new when absent.
+    /// The table's age; new if absent.
     #[serde(default)]
     pub age: Age,
-    /// Since when point-in-time recovery is on; off when absent.
+    /// How long ago point-in-time recovery was enabled; disabled if absent.
     #[serde(default)]
     pub recovery_age: Option<Age>,
-    /// Items as literals, in DynamoDB JSON, written `age` ago when the table was made.
+    /// Items in DynamoDB JSON, written when the table was created.
     #[serde(default)]
     pub items: Vec<Map<String, Value>>,
-    /// Writes and deletes at times of their own.
+    /// Writes and deletes at specific times.
     #[serde(default)]
     pub history: Vec<WriteSeed>,
-    /// Items made up, of every attribute type, written over the table's age.
+    /// Generated items of every attribute type, written over the table's age.
     #[serde(default)]
     pub generate: Option<GenerateSeed>,
 }
@@ -114,38 +106,32 @@ impl TableSeed {
     }
 }
 
-/// An attribute of a primary key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeySeed {
-    /// The attribute's name.
     pub name: String,
     /// `S`, `N` or `B`.
     pub kind: String,
 }
 
-/// A write in a table's past: `put` an item or `delete` the one of a key.
+/// A write in a table's past: `put` an item or `delete` the item with a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WriteSeed {
     /// How long ago.
     pub age: Age,
-    /// The item that was put.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put: Option<Map<String, Value>>,
-    /// The key of the item that was deleted.
+    /// The key of the deleted item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete: Option<Map<String, Value>>,
 }
 
-/// Items to make up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateSeed {
-    /// How many.
     pub count: u32,
-    /// Every so many items one is changed later on, and one of ten of those deleted; none when
-    /// absent.
+    /// One item in this many is changed later, and one in ten of those is deleted; none if absent.
     #[serde(default)]
     pub change_every: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! The built-in sample: what a person finds who starts the simulator to look around.
+//! The built-in sample, for a first look at the simulator.
 
 use super::{Age, BucketSeed, GenerateSeed, KeySeed, Seed, TableSeed};
 
@@ -14,7 +14,7 @@ fn key(name: &str) -> KeySeed {
 }
 
 impl Seed {
-    /// A bucket, a table of over a thousand orders with a past, one without backups, an empty one,
+    /// A bucket, a table of over a thousand orders with history, one without backups, an empty one,
     /// and one in Europe.
     #[must_use]
     pub fn sample() -> Self {

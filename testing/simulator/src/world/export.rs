@@ -1,4 +1,4 @@
-//! An export: what was asked, how it stands, and how it ended.
+//! An export: its request, its state and its outcome.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// A request for an export, as it came; the client token is kept beside it.
+/// A request for an export, unchanged; the client token is stored separately.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ExportRequest {
@@ -28,7 +28,7 @@ pub(crate) struct ExportRequest {
     pub(crate) filter_specification: Option<Value>,
 }
 
-/// The window of an incremental export, as it came.
+/// The window of an incremental export, unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct IncrementalSpecification {
@@ -42,7 +42,7 @@ impl ExportRequest {
         self.export_format.as_deref() == Some("ION")
     }
 
-    /// The key below which everything of this request is written.
+    /// The key prefix of everything that this request writes.
     pub(crate) fn folder(&self) -> String {
         match self.s3_prefix.as_deref() {
             None => "AWSDynamoDB".to_owned(),
@@ -52,15 +52,14 @@ impl ExportRequest {
     }
 }
 
-/// What part of a table's history an export shows, with every default filled in.
+/// The part of a table's history that an export covers, with every default filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Scope {
-    /// The table as it was at a time.
     Full {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
     },
-    /// What changed from a time on and before another.
+    /// The changes from a time (inclusive) to another (exclusive).
     Incremental {
         #[serde(with = "time::serde::rfc3339")]
         from: OffsetDateTime,
@@ -75,11 +74,9 @@ pub(crate) enum Scope {
 pub struct Failure {
     /// AWS's FailureCode, such as `S3NoSuchBucket`.
     pub code: String,
-    /// AWS's FailureMessage.
     pub message: String,
 }
 
-/// How an export ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Completed {
@@ -90,7 +87,6 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
-/// The end of an export.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Finish {
     #[serde(with = "time::serde::rfc3339")]
@@ -98,7 +94,6 @@ pub(crate) struct Finish {
     pub(crate) outcome: Outcome,
 }
 
-/// An accepted export.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Export {
     pub(crate) arn: String,
@@ -112,15 +107,15 @@ pub(crate) struct Export {
     pub(crate) scope: Scope,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) started_at: OffsetDateTime,
-    /// When the call was accepted, to the microsecond: a client token's 8 hours count from here.
+    /// When the call was accepted, to the microsecond. A client token's 8 hours start here.
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) accepted_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) due_at: OffsetDateTime,
-    /// Known from the start: the export will fail.
+    /// Set at the start if the export will fail.
     pub(crate) doom: Option<Failure>,
     pub(crate) finish: Option<Finish>,
-    /// Held while the output is written, so that it is written once.
+    /// Held while the output is written, so that it is written only once.
     #[serde(skip)]
     pub(crate) finishing: Arc<tokio::sync::Mutex<()>>,
 }

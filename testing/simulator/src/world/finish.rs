@@ -1,4 +1,4 @@
-//! How exports end: the output is written, then the record says so.
+//! Ends exports: writes the output, then records the result.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    /// Ends one export: if it is due, or now when forced. Returns once it has ended.
+    /// Ends one export if it is due, or now if forced. Returns when it has ended.
     pub(crate) async fn finish_export(self: &Arc<Self>, arn: &str, forced: bool) {
         let finishing = self
             .state()
@@ -58,7 +58,7 @@ impl World {
             );
         });
         if let Err(broken) = work.await {
-            tracing::error!(%arn, error = %broken, "an export could not be finished");
+            tracing::error!(%arn, error = %broken, "an export could not be ended");
         }
     }
 
@@ -114,7 +114,7 @@ impl World {
         }
     }
 
-    /// What S3 would say to this export, if it would refuse.
+    /// How S3 would reject this export, if it would.
     pub(crate) fn obstacle(&self, export: &Export, keys: &BTreeSet<String>) -> Option<Failure> {
         let request = &export.request;
         let bucket = &request.s3_bucket;
@@ -122,7 +122,8 @@ impl World {
             self.store
                 .access(bucket, &export.account, request.s3_bucket_owner.as_deref());
         if access == Access::WrongOwner && self.any_account && request.s3_bucket_owner.is_none() {
-            // Where any account may export, the default account's buckets are everybody's.
+            // If exports of any account are allowed, all accounts may use the default account's
+            // buckets.
             access = self.store.access(bucket, &self.account_id, None);
         }
         let region = match access {
@@ -169,7 +170,7 @@ impl World {
     }
 }
 
-/// The sentence in which an export passes on S3's refusal. Request ids follow from the export's id.
+/// The message in which an export reports S3's error. Request ids are derived from the export's id.
 fn s3_says(sentence: &str, status: u16, code: &str, id: &str) -> String {
     let mut random = fastrand::Rng::with_seed(u64::from(crc32fast::hash(id.as_bytes())));
     let request_id: String = (0..16)

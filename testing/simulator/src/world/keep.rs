@@ -1,4 +1,4 @@
-//! The state file: what survives a restart. It is replaced whole, never written in place.
+//! The state file, which survives a restart. It is replaced atomically, never written in place.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::{Export, State, Table};
 
 const FORMAT: u32 = 1;
 
-/// Why a state could not be kept or read back.
+/// Why a state could not be saved or loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeepError {
     #[error("{path}: {source}")]
@@ -17,9 +17,9 @@ pub(crate) enum KeepError {
         path: String,
         source: std::io::Error,
     },
-    #[error("the state file is not one of this version: {0}")]
+    #[error("the state file is not valid: {0}")]
     Format(#[from] serde_json::Error),
-    #[error("the state file has format {0}, this simulator reads {FORMAT}")]
+    #[error("the state file has format {0}, but this simulator reads {FORMAT}")]
     Version(u32),
 }
 
@@ -82,7 +82,7 @@ pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), KeepError> {
     std::fs::rename(beside, path).map_err(|source| KeepError::file(path, source))
 }
 
-/// Fills a fresh state from the file, if there is one; returns the clock's offset.
+/// Loads the file, if it exists, into a new state; returns the clock's offset.
 pub(super) fn load(path: &Path, state: &mut State) -> Result<time::Duration, KeepError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,

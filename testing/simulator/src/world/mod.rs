@@ -1,7 +1,7 @@
-//! The simulated world: state, clock and S3, and the one way in which an export comes to its end.
+//! The simulated world: state, clock and S3, and the only way in which an export ends.
 //!
-//! An export is COMPLETED only after its output is in S3: [`World::finish_export`] writes first and
-//! marks after.
+//! An export is COMPLETED only after its output is in S3: [`World::finish_export`] writes the files
+//! first and then sets the status.
 
 mod export;
 mod finish;
@@ -28,29 +28,29 @@ use crate::limits::Limits;
 use crate::s3::ObjectStore;
 use crate::settings::Settings;
 
-/// All that the two listeners, the control interface and the background tasks share.
+/// The state that the two listeners, the control interface and the background tasks share.
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) store: Arc<ObjectStore>,
     pub(crate) account_id: String,
     pub(crate) any_account: bool,
     pub(crate) speed: f64,
-    /// How many partitions every table has, where that does not follow from the table.
+    /// The number of partitions of every table, if it does not follow from the table.
     pub(crate) partitions: Option<u32>,
     pub(crate) limits: Limits,
     faults: Mutex<Faults>,
     pub(crate) calls: Mutex<CallLog>,
     state_file: Option<PathBuf>,
     state: Mutex<State>,
-    /// Rung when an export was added or the clock was touched.
+    /// Notified when an export was added or the clock was changed.
     pub(crate) due_changed: Notify,
-    /// Rung when there is something to keep.
+    /// Notified when there is a change to save.
     pub(crate) state_changed: Notify,
     unsaved: AtomicBool,
 }
 
 impl World {
-    /// Brings a world up: the kept state first, so that a seed does not overwrite it.
+    /// Creates a world. The saved state is loaded first, so that a seed does not overwrite it.
     pub(crate) fn new(settings: &Settings) -> Result<Self, KeepError> {
         let mut state = State::new(settings.random_seed);
         let offset = match &settings.state_file {
@@ -82,25 +82,24 @@ impl World {
         })
     }
 
-    /// The state, for a look.
+    /// Locks the state for reading.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, for a change that should be kept.
+    /// Locks the state for a change that should be saved.
     pub(crate) fn change(&self) -> MutexGuard<'_, State> {
         let state = self.state();
-        // Marked under the lock: whoever keeps the state after this sees the change.
+        // Set under the lock: a save that starts after this sees the change.
         self.mark_changed();
         state
     }
 
-    /// The fault rules.
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that there is something to keep.
+    /// Marks the state as changed.
     pub(crate) fn mark_changed(&self) {
         self.unsaved.store(true, Ordering::Release);
         self.state_changed.notify_one();

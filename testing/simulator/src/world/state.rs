@@ -1,5 +1,5 @@
-//! Everything the simulated DynamoDB knows: tables, exports, client tokens, KMS keys and what roles
-//! ask for.
+//! The state of the simulated DynamoDB: tables, exports, client tokens, KMS keys and the external
+//! ids of roles.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,12 +9,12 @@ use super::export::{Export, Finish};
 use super::table::Table;
 use crate::limits::Throttle;
 
-/// How long a client token answers with its first export.
+/// How long a client token returns its first export.
 const TOKEN_LIFE: Duration = Duration::hours(8);
-/// How long AWS tells about an export.
+/// How long AWS remembers an export after its end.
 pub(crate) const EXPORT_LIFE: Duration = Duration::days(90);
 
-/// The state, behind one lock. Nothing in here waits for anything.
+/// The state, behind one lock. No code in here blocks.
 #[derive(Debug)]
 pub(crate) struct State {
     tables: BTreeMap<String, Table>,
@@ -23,15 +23,15 @@ pub(crate) struct State {
     in_flight: BTreeSet<(OffsetDateTime, String)>,
     tokens: HashMap<(String, String, String), String>,
     pub(crate) kms_keys: BTreeSet<String>,
-    /// By the ARN of a role: the external id without which it cannot be assumed.
+    /// The external id that is required to assume a role, by the role's ARN.
     pub(crate) external_ids: BTreeMap<String, String>,
     pub(crate) throttle: Throttle,
-    /// For what is kept: ids of tables and exports, durations.
+    /// Random values that are stored: ids of tables and exports, durations.
     pub(crate) random: fastrand::Rng,
-    /// For request ids alone, so that looking changes nothing else.
+    /// For request ids only, so that reads do not change other random values.
     pub(crate) request_ids: fastrand::Rng,
     random_seed: u64,
-    /// How often a simulator was started on the same state file before this time.
+    /// How many times a simulator was started with this state file before.
     pub(super) restarts: u64,
 }
 
@@ -53,7 +53,8 @@ impl State {
         }
     }
 
-    /// Goes on after so many restarts: with the same seed, but without drawing the same ids again.
+    /// Continues after this many restarts: with the same seed, but without drawing the same ids
+    /// again.
     pub(super) fn restart(&mut self, restarts: u64) {
         self.restarts = restarts;
         self.random
@@ -79,7 +80,7 @@ impl State {
             .get_mut(self.table_ids.get(&place(account, region, name))?)
     }
 
-    /// A table by its id, deleted ones included.
+    /// A table by its id, including deleted ones.
     pub(crate) fn table_by_id(&self, id: &str) -> Option<&Table> {
         self.tables.get(id)
     }
@@ -94,7 +95,7 @@ impl State {
         self.tables.insert(table.id.clone(), table);
     }
 
-    /// Deletes a table; its history stays while an export needs it.
+    /// Deletes a table; its history is kept while an export needs it.
     pub(crate) fn delete_table(
         &mut self,
         account: &str,
@@ -155,7 +156,7 @@ impl State {
         self.forget_unneeded_tables();
     }
 
-    /// The export that a client token stands for, while it does.
+    /// The export that a client token refers to, while the token is valid.
     pub(crate) fn export_of_token(
         &self,
         account: &str,
@@ -180,7 +181,7 @@ impl State {
             .count()
     }
 
-    /// Exports in progress that are due by `now`, soonest first; all of them without a time.
+    /// Exports in progress that are due by `now`, the earliest first; all of them without a time.
     pub(crate) fn due(&self, now: Option<OffsetDateTime>) -> Vec<String> {
         let due = self
             .in_flight

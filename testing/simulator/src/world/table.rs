@@ -1,5 +1,4 @@
-//! A table: its schema, its backups setting and every version of every item with the time of its
-//! write.
+//! A table: its schema, its backup setting and every version of every item with its write time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,20 +11,19 @@ use time::{Duration, OffsetDateTime};
 use crate::clock::micros;
 use crate::item::{Item, item_bytes};
 
-/// How long behind now the latest restorable time of a table with backups stands.
+/// How far the latest restorable time of a table with backups is behind now.
 pub(crate) const RESTORABLE_LAG: Duration = Duration::minutes(5);
 
-/// The limits of a key's two parts.
-const MOST_PARTITION_KEY_BYTES: u64 = 2_048;
-const MOST_SORT_KEY_BYTES: u64 = 1_024;
-/// What one partition serves and holds.
+/// The maximum sizes of the two parts of a key.
+const MAX_PARTITION_KEY_BYTES: u64 = 2_048;
+const MAX_SORT_KEY_BYTES: u64 = 1_024;
+/// The capacity and size of one partition.
 const PARTITION_READ_UNITS: f64 = 3_000.0;
 const PARTITION_WRITE_UNITS: f64 = 1_000.0;
 const PARTITION_BYTES: u64 = 10_000_000_000;
-/// A new table that pays per request serves 12,000 reads and 4,000 writes.
+/// A new on-demand table serves 12,000 reads and 4,000 writes per second.
 const PARTITIONS_ON_DEMAND: u64 = 4;
 
-/// One attribute of a primary key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyAttribute {
     pub(crate) name: String,
@@ -33,7 +31,7 @@ pub(crate) struct KeyAttribute {
     pub(crate) kind: String,
 }
 
-/// Point-in-time recovery, while it is on.
+/// Point-in-time recovery, if enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PointInTimeRecovery {
     #[serde(with = "time::serde::rfc3339")]
@@ -52,14 +50,13 @@ impl PointInTimeRecovery {
     }
 }
 
-/// What an item was from a moment on; no image once it is deleted.
+/// An item's state from a time on; no image once it is deleted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Version {
     pub(crate) at_micros: i64,
     pub(crate) image: Option<Arc<Item>>,
 }
 
-/// A table and its whole history.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) id: String,
@@ -71,17 +68,16 @@ pub(crate) struct Table {
     pub(crate) created_at: OffsetDateTime,
     pub(crate) partition_key: KeyAttribute,
     pub(crate) sort_key: Option<KeyAttribute>,
-    /// Members of the description that are kept and shown, but mean nothing here: indexes, billing,
-    /// throughput.
+    /// Members of the description that are stored and returned but have no effect: indexes,
+    /// billing, throughput.
     pub(crate) description: serde_json::Map<String, Value>,
     pub(crate) recovery: Option<PointInTimeRecovery>,
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, String>,
-    /// The attribute that says when an item may go, while time to live is on. Nothing here ever
-    /// goes by it.
+    /// The attribute with an item's expiry, while time to live is enabled. No item ever expires.
     #[serde(default)]
     pub(crate) time_to_live: Option<String>,
-    /// Once deleted a table is kept only while an export of it is in progress.
+    /// A deleted table is kept only while an export of it is in progress.
     pub(crate) deleted: bool,
     /// By primary key, oldest version first.
     items: BTreeMap<String, Vec<Version>>,
@@ -132,7 +128,7 @@ impl Table {
         self.live_bytes
     }
 
-    /// The key of an item as one text. The error is AWS's sentence for it.
+    /// The key of an item as one text. The error is AWS's message.
     pub(crate) fn key_of(&self, item: &Item) -> Result<String, String> {
         let mut parts = vec![self.key_part(item, &self.partition_key)?];
         if let Some(sort_key) = &self.sort_key {
@@ -141,7 +137,7 @@ impl Table {
         Ok(Value::Array(parts).to_string())
     }
 
-    /// Like [`Table::key_of`], for a text that must be a key and nothing else.
+    /// Like [`Table::key_of`], for input that must be a key and nothing else.
     pub(crate) fn key_only(&self, key: &Item) -> Result<String, String> {
         if key.len() != 1 + usize::from(self.sort_key.is_some()) {
             return Err("The provided key element does not match the schema".to_owned());
@@ -168,13 +164,13 @@ impl Table {
         let (size, most, sentence) = if name == &self.partition_key.name {
             (
                 attribute_bytes(value),
-                MOST_PARTITION_KEY_BYTES,
+                MAX_PARTITION_KEY_BYTES,
                 "Size of hashkey has exceeded the maximum size limit of2048 bytes",
             )
         } else {
             (
                 attribute_bytes(value),
-                MOST_SORT_KEY_BYTES,
+                MAX_SORT_KEY_BYTES,
                 "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
             )
         };
@@ -191,7 +187,7 @@ impl Table {
         Ok(value.clone())
     }
 
-    /// The attributes that make up an item's key.
+    /// The attributes that form an item's key.
     pub(crate) fn key_attributes(&self, item: &Item) -> Item {
         let names = std::iter::once(&self.partition_key)
             .chain(&self.sort_key)
@@ -207,7 +203,8 @@ impl Table {
             .is_some_and(|summary| summary["BillingMode"] == "PAY_PER_REQUEST")
     }
 
-    /// How many partitions AWS gives a table of this capacity and size, by its published rules.
+    /// The number of partitions that AWS gives a table of this capacity and size, by its published
+    /// rules.
     pub(crate) fn partitions(&self) -> u32 {
         let by_size = self.live_bytes.div_ceil(PARTITION_BYTES);
         let by_capacity = if self.is_on_demand() {
@@ -229,7 +226,7 @@ impl Table {
         u32::try_from(by_size.max(by_capacity).max(1)).unwrap_or(u32::MAX)
     }
 
-    /// The partition an item lives in.
+    /// The partition of an item.
     pub(crate) fn partition_of(&self, item: &Item, partitions: u32) -> usize {
         let key = item
             .get(&self.partition_key.name)
@@ -238,7 +235,7 @@ impl Table {
         usize::try_from(crc32fast::hash(key.as_bytes()) % partitions.max(1)).unwrap_or(0)
     }
 
-    /// Writes or deletes an item at a time; returns what stood there before that time.
+    /// Writes or deletes an item at a time; returns the version before that time.
     pub(crate) fn write(
         &mut self,
         key: String,
@@ -267,12 +264,12 @@ impl Table {
         before
     }
 
-    /// The item as it is now.
+    /// The current item.
     pub(crate) fn get(&self, key: &str) -> Option<&Arc<Item>> {
         self.items.get(key)?.last()?.image.as_ref()
     }
 
-    /// Every item as it is now, in key order, after a key if one is given.
+    /// Every current item in key order, after a key if one is given.
     pub(crate) fn scan_after<'a>(
         &'a self,
         after: Option<&str>,
@@ -284,7 +281,6 @@ impl Table {
             .filter_map(|(key, versions)| Some((key.as_str(), versions.last()?.image.as_ref()?)))
     }
 
-    /// Every item's history.
     pub(crate) fn histories(&self) -> impl Iterator<Item = &[Version]> {
         self.items.values().map(Vec::as_slice)
     }
@@ -335,7 +331,7 @@ mod tests {
         );
         assert_eq!(table.item_count(), 1);
         assert_eq!(table.size_bytes(), item_bytes(&item("22")));
-        // A write into the past changes history, not the present.
+        // A write into the past changes history, not the current item.
         assert_eq!(
             table.write(key.clone(), Some(item("333")), at(20)),
             Some(item("1"))

@@ -1,5 +1,4 @@
-//! What surrounds an export: buckets as HeadBucket shows them, their policies, KMS keys, and roles
-//! to assume.
+//! The surroundings of an export: HeadBucket, bucket policies, KMS keys, and roles to assume.
 
 use serde_json::json;
 use tableferry_simulator::{BucketSeed, Fault, FaultKind};

@@ -1,4 +1,4 @@
-//! A bare client of both endpoints, and the world most tests start from.
+//! A minimal client of both endpoints, and the world from which most tests start.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub(crate) struct Aws {
     folder: PathBuf,
 }
 
-/// An answer: HTTP status and body.
+/// A response: HTTP status and body.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Value,
@@ -74,8 +74,8 @@ pub(crate) fn fresh_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// No limits, a frozen clock, one bucket, and the table Orders: ten days old, backed up for as
-/// long, empty.
+/// No limits, a frozen clock, one bucket, and the table Orders: ten days old, with backups since
+/// then, empty.
 pub(crate) fn settings(folder: PathBuf) -> Settings {
     let days = |days| Age(time::Duration::days(days));
     let orders = TableSeed {
@@ -202,7 +202,7 @@ impl Aws {
         self.description(&arn).await
     }
 
-    /// Puts an item of Orders into the past.
+    /// Puts an item of Orders at a time in the past.
     pub(crate) fn put(&self, item: Value, ago: time::Duration) {
         let control = self.control();
         control
@@ -210,7 +210,7 @@ impl Aws {
             .unwrap();
     }
 
-    /// Deletes an item of Orders in the past.
+    /// Deletes an item of Orders at a time in the past.
     pub(crate) fn delete(&self, key: Value, ago: time::Duration) {
         let control = self.control();
         control
@@ -236,7 +236,7 @@ impl Aws {
         serde_json::from_slice(&self.object(key).await).unwrap()
     }
 
-    /// The files that a finished export's manifests name.
+    /// The files that a completed export's manifests list.
     pub(crate) async fn files(&self, description: &Value) -> Vec<Value> {
         let summary = self
             .json(description["ExportManifest"].as_str().unwrap())
@@ -251,7 +251,7 @@ impl Aws {
             .collect()
     }
 
-    /// Every line of every data file of a finished export.
+    /// Every line of every data file of a completed export.
     pub(crate) async fn lines(&self, description: &Value) -> Vec<String> {
         let mut lines = Vec::new();
         for file in self.files(description).await {
@@ -266,7 +266,7 @@ impl Aws {
         lines
     }
 
-    /// The same, read as JSON.
+    /// The same, parsed as JSON.
     pub(crate) async fn records(&self, description: &Value) -> Vec<Value> {
         self.lines(description)
             .await
@@ -275,7 +275,7 @@ impl Aws {
             .collect()
     }
 
-    /// Epoch seconds of a moment so long ago, on the simulator's clock.
+    /// Epoch seconds of a moment this long ago, on the simulator's clock.
     pub(crate) fn ago(&self, ago: time::Duration) -> Value {
         json!((self.control().now() - ago).unix_timestamp())
     }

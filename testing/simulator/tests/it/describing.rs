@@ -1,4 +1,4 @@
-//! DescribeExport: which members a description has and when, and every way not to find one.
+//! DescribeExport: which members a description has and when, and every way in which it fails.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -30,7 +30,7 @@ async fn put(aws: &Aws, item: Value, members: Value) -> String {
     call(aws, "PutItem", json!({"Item": item}), members).await.1
 }
 
-/// Calls with the table's name and these members; gives the answer and its code.
+/// Calls with the table's name and these members; returns the response and its error code.
 async fn call(aws: &Aws, operation: &str, mut input: Value, members: Value) -> (Value, String) {
     input["TableName"] = json!("Readings");
     for (name, value) in members.as_object().unwrap() {

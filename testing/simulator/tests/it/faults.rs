@@ -1,4 +1,4 @@
-//! Faults on order, each kind, and the log of calls that shows what came of them.
+//! Fault rules of each kind, and the call log that shows their effect.
 
 use serde_json::{Value, json};
 use tableferry_simulator::{Fault, FaultKind};

@@ -1,4 +1,4 @@
-//! What a filtered export writes, and what it is billed for.
+//! The output of a filtered export, and what it is billed for.
 
 use serde_json::{Value, json};
 use time::Duration;

@@ -1,4 +1,4 @@
-//! The files of a full export: their places, their sums, both formats, the past.
+//! The files of a full export: their keys, their checksums, both formats, past times.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -1,5 +1,5 @@
-//! The files of an incremental export: what became of each item, both views, the shared folder, the
-//! billed floor.
+//! The files of an incremental export: the change of each item, both views, the shared folder, the
+//! minimum billed size.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -14,7 +14,7 @@ fn key(key: &str) -> Value {
     json!({"pk": {"S": key}})
 }
 
-/// A window of two hours, from three hours ago, over every kind of change.
+/// A window of two hours, from three hours ago, with every kind of change.
 async fn changed() -> (Aws, Value) {
     let aws = Aws::start().await;
     let minutes = Duration::minutes;

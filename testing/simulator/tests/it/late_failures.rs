@@ -1,4 +1,4 @@
-//! Exports that are accepted and fail later: what S3 or KMS refused, in AWS's words.
+//! Exports that are accepted and fail later, because of S3 or KMS, with AWS's messages.
 
 use serde_json::{Value, json};
 use tableferry_simulator::BucketSeed;

@@ -1,4 +1,4 @@
-//! ListExports: order, pages, and what a table's deletion does to it.
+//! ListExports: order, pages, and the effect of a table's deletion.
 
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ async fn a_deleted_table_lists_nothing_but_its_exports_are_described() {
         .ok();
     assert_eq!(listed["ExportSummaries"], json!([]));
     assert_eq!(aws.description(&arn).await, before);
-    // The same name again is another table.
+    // A new table of the same name is another table.
     aws.control()
         .create_table(&tableferry_simulator::TableSeed::new("Orders"))
         .unwrap();

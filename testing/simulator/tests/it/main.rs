@@ -1,5 +1,4 @@
-//! The simulator over HTTP: every rule that other people's clients meet. The clock is frozen,
-//! nothing sleeps.
+//! The simulator over HTTP: every rule that clients depend on. The clock is frozen, nothing sleeps.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! The S3 side, as S3 clients meet it.
+//! The S3 endpoint, as S3 clients see it.
 
 use crate::client::{Aws, BUCKET};
 
@@ -74,7 +74,7 @@ async fn any_key_has_a_place() {
     ] {
         let path = format!("exports/{}", key.replace("..", "%2E%2E"));
         if key.contains("..") {
-            // The client would fold the dots away before sending.
+            // The client would resolve the dots before sending.
             continue;
         }
         assert_eq!(put(&aws, &path, key).await.status(), 200, "{key}");
@@ -128,7 +128,7 @@ async fn a_bucket_has_a_region_and_an_owner() {
             .unwrap()
             .contains("BucketAlreadyOwnedByYou")
     );
-    // In us-east-1 making a bucket again is a success, but not over a bucket elsewhere.
+    // In us-east-1 creating a bucket again succeeds, but not if it is in another region.
     assert_eq!(put(&aws, BUCKET, "").await.status(), 200);
     assert!(
         put(&aws, "far-away", "")

@@ -1,4 +1,4 @@
-//! The wire: headers, checksums, unknown operations, broken bodies.
+//! The protocol: headers, checksums, unknown operations, malformed bodies.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Quotas and throttles: bursts, what counts, and how room comes back.
+//! Quotas and throttles: bursts, what counts, and how capacity comes back.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn some_twenty_starts_pass_and_refused_ones_count() {
     aws.export(json!({}))
         .await
         .refused("ThrottlingException", "Rate exceeded");
-    // Another region has its own room.
+    // Another region has its own quota.
     let elsewhere = aws
         .call_as(
             crate::client::ACCOUNT,

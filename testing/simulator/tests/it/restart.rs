@@ -1,4 +1,4 @@
-//! A restart: with a state file everything goes on where it stood, and S3 keeps its objects.
+//! A restart: with a state file everything continues where it stopped, and S3 keeps its objects.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What S3 checks of a request: sums, conditions, ranges.
+//! S3's checks of a request: checksums, conditions, ranges.
 
 use crate::client::Aws;
 use crate::s3_client::s3;
@@ -60,7 +60,7 @@ async fn sums_are_checked_kept_and_given_back() {
     s3(&aws, "PUT", "exports/k", &two, "hello")
         .await
         .refused(400, "InvalidRequest");
-    // Without any, S3 works out CRC64NVME.
+    // Without one, S3 computes CRC64NVME.
     assert!(
         !s3(&aws, "PUT", "exports/k", &[], "hello")
             .await

@@ -1,4 +1,4 @@
-//! A bare client of S3, which sends what a test wants to send.
+//! A minimal S3 client that sends exactly what a test wants to send.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
@@ -7,7 +7,7 @@ use crate::client::Aws;
 
 const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=ANYBODY/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
-/// What S3 answered.
+/// A response of S3.
 pub(crate) struct S3Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -24,7 +24,7 @@ impl S3Answer {
         }
     }
 
-    /// The text of the first XML element of a name.
+    /// The text of the first XML element with this name.
     #[track_caller]
     pub(crate) fn element(&self, name: &str) -> &str {
         let found = self
@@ -61,7 +61,6 @@ impl S3Answer {
     }
 }
 
-/// Sends a request to S3.
 pub(crate) async fn s3(
     aws: &Aws,
     method: &str,

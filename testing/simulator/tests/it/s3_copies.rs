@@ -43,7 +43,7 @@ async fn a_copy_takes_or_replaces_what_goes_with_the_object() {
         ),
         ("2", "")
     );
-    // Onto itself only with a change.
+    // A copy onto itself needs a change.
     s3(
         &aws,
         "PUT",

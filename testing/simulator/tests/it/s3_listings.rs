@@ -1,4 +1,4 @@
-//! Listings, errors and what buckets answer about themselves.
+//! Listings, errors and responses about buckets.
 
 use crate::client::{Aws, BUCKET};
 use crate::s3_client::s3;
@@ -99,7 +99,7 @@ async fn pages_follow_each_other_in_both_versions() {
     )
     .await
     .refused(400, "InvalidArgument");
-    // Version 1 names a next marker only with a delimiter, and always the owner.
+    // Version 1 returns a next marker only with a delimiter, and always the owner.
     let plain = s3(&aws, "GET", "exports?max-keys=1", &[], "").await.ok();
     assert!(
         !plain.body.contains("NextMarker") && plain.body.contains("<Owner>"),

@@ -1,4 +1,4 @@
-//! What set-up scripts and Terraform ask besides tables and items: tags, time to live, limits,
+//! What set-up scripts and Terraform call besides tables and items: tags, time to live, limits,
 //! changes of a table.
 
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! ExportTableToPointInTime: what is refused at once, in which words and which order, and what is
-//! accepted.
+//! ExportTableToPointInTime: what is rejected immediately, with which messages and in which order,
+//! and what is accepted.
 
 use serde_json::{Value, json};
 
@@ -245,7 +245,7 @@ async fn filters_are_checked_and_echoed() {
     assert_eq!(body["ExportDescription"]["FilterSpecification"], filter);
 }
 
-/// What comes first when several things are wrong.
+/// Which error is reported first when several things are wrong.
 #[tokio::test]
 async fn checks_come_in_aws_order() {
     let aws = Aws::start().await;
@@ -253,7 +253,7 @@ async fn checks_come_in_aws_order() {
     aws.control()
         .create_table(&tableferry_simulator::TableSeed::new("Off"))
         .unwrap();
-    // Shape before account, account before couplings, couplings before the table.
+    // Members before account, account before couplings, couplings before the table.
     let foreign = ORDERS.replace(ACCOUNT, "999999999999");
     assert_eq!(
         aws.export(json!({"TableArn": foreign, "ExportFormat": "CSV"}))

@@ -1,4 +1,4 @@
-//! Tables and their backups setting, as a person with the AWS CLI makes them.
+//! Tables and their backup setting, as created with the AWS CLI.
 
 use serde_json::json;
 

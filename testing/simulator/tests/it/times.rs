@@ -1,4 +1,5 @@
-//! Times of full exports and windows of incremental ones, against the table's age and its recovery.
+//! Times of full exports and windows of incremental ones, against the table's age and its recovery
+//! setting.
 
 use serde_json::{Value, json};
 use tableferry_simulator::{Age, TableSeed};
@@ -75,7 +76,7 @@ async fn a_window_is_15_minutes_to_24_hours_after_the_tables_creation_and_before
         "{}",
         future.body
     );
-    // The table's age is looked at before the window's length.
+    // The table's age is checked before the window's length.
     let old = window(Duration::days(12), Duration::hours(1)).await;
     assert!(
         old.message().starts_with(

@@ -1,4 +1,4 @@
-//! ClientToken: replay, conflict, its eight hours, and what leaves it free.
+//! ClientToken: replay, conflict, its eight hours, and which calls do not use it up.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! DescribeExport, and the description of an export: which members it has depends on how far the
-//! export is.
+//! DescribeExport, and the description of an export. Which members it has depends on the export's
+//! progress.
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -62,7 +62,7 @@ fn not_found(what: &str) -> ApiError {
     )
 }
 
-/// AWS tells nothing about an export 90 days after its end.
+/// AWS forgets an export 90 days after its end.
 pub(super) fn is_forgotten(export: &Export, now: OffsetDateTime) -> bool {
     export
         .finish
@@ -70,7 +70,8 @@ pub(super) fn is_forgotten(export: &Export, now: OffsetDateTime) -> bool {
         .is_some_and(|finish| now - finish.at > EXPORT_LIFE)
 }
 
-/// The description. Members that were not asked for are absent, except the three AWS fills in.
+/// The description. Members that the request did not set are absent, except for three that AWS
+/// fills in.
 pub(super) fn describe_export(export: &Export) -> Value {
     let request = &export.request;
     let mut shown = Map::new();

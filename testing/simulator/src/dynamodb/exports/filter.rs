@@ -1,4 +1,4 @@
-//! FilterSpecification: what AWS refuses when an export is asked for.
+//! FilterSpecification: what AWS rejects when an export is requested.
 
 use dynamodb_expressions::{Fault, Specification};
 use serde_json::Value;
@@ -14,7 +14,7 @@ const EXPRESSIONS: [&str; 3] = [
     "KeyConditionExpression",
 ];
 
-/// What can be said of a filter without its table.
+/// Checks that do not need the table.
 pub(super) fn check_shape(filter: &Value) -> Result<Specification, ApiError> {
     let Some(input) = filter.as_object().map(Input) else {
         return Err(invalid("The specification can not be empty"));
@@ -36,14 +36,14 @@ pub(super) fn check_shape(filter: &Value) -> Result<Specification, ApiError> {
     filter::read(filter).map_err(refusal)
 }
 
-/// What can be said of a filter with its table.
+/// Checks that need the table.
 pub(super) fn check_keys(filter: &Value, table: &Table) -> Result<(), ApiError> {
     check_shape(filter)?
         .check_keys(&filter::key_schema(table))
         .map_err(refusal)
 }
 
-/// AWS names one thing that is wrong.
+/// AWS reports only one error.
 fn refusal(faults: Vec<Fault>) -> ApiError {
     invalid(&faults.first().map(ToString::to_string).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! ListExports: newest first within a table, 25 at a time; faults may say otherwise.
+//! ListExports: newest first within a table, 25 per page. Faults can change both.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -10,7 +10,7 @@ use crate::dynamodb::context::Context;
 use crate::dynamodb::error::ApiError;
 use crate::dynamodb::input::{Input, Violations};
 
-const MOST_RESULTS: i64 = 25;
+const MAX_RESULTS: i64 = 25;
 const TOKEN_MARK: &str = "exports:";
 
 pub(in crate::dynamodb) async fn list(
@@ -32,7 +32,7 @@ pub(in crate::dynamodb) async fn list(
             "have value greater than or equal to 1",
         );
         violations.check(
-            most <= MOST_RESULTS,
+            most <= MAX_RESULTS,
             "maxResults",
             most,
             "have value less than or equal to 25",
@@ -63,8 +63,8 @@ pub(in crate::dynamodb) async fn list(
         .as_ref()
         .map_or(&context.caller.account, |table| &table.account);
     let state = context.world.state();
-    // Exports go with the table they were made of: one deleted, or made anew under its name, has
-    // none.
+    // Exports belong to one incarnation of a table: a table that was deleted and created again
+    // under the same name has none.
     let table_id = table.as_ref().map(|table| {
         let here = state.table(&table.account, &context.caller.region, &table.table);
         here.filter(|_| table.region == context.caller.region)
@@ -91,7 +91,7 @@ pub(in crate::dynamodb) async fn list(
         .and_then(|after| listed.iter().position(|export| export.arn == after))
         .map_or(0, |last| last + 1);
     let mut found = listed.into_iter().skip(from);
-    let most = usize::try_from(most.unwrap_or(MOST_RESULTS)).unwrap_or(25);
+    let most = usize::try_from(most.unwrap_or(MAX_RESULTS)).unwrap_or(25);
     let page: Vec<_> = found.by_ref().take(most).collect();
     let mut answer = json!({"ExportSummaries": page.iter().map(|export| json!({
         "ExportArn": export.arn, "ExportStatus": export.status(), "ExportType": export.export_type(),

@@ -1,5 +1,5 @@
-//! The request for an export: its shape, its ARN and how its members fit together. What depends on
-//! the table comes later.
+//! The request for an export: its members, its ARN and how the members fit together. Checks that
+//! depend on the table come later.
 
 use super::filter;
 use crate::arn::{NotATable, TableArn, is_account_id};
@@ -10,7 +10,7 @@ use crate::world::{ExportRequest, IncrementalSpecification};
 const KEY_PATTERN: &str = "^[a-zA-Z0-9:/_-]+$";
 const BUCKET_PATTERN: &str = r"^[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+$";
 
-/// Reads a request and checks every member by itself.
+/// Reads a request and checks each member by itself.
 pub(super) fn read(input: Input<'_>) -> Result<(ExportRequest, Option<String>), ApiError> {
     let text = |name: &str| input.text(name).map(|text| text.map(str::to_owned));
     let specification = input.structure("IncrementalExportSpecification")?;
@@ -93,7 +93,6 @@ fn read_specification(given: Input<'_>) -> Result<IncrementalSpecification, ApiE
     })
 }
 
-/// The table an ARN names.
 pub(super) fn table(table_arn: &str) -> Result<TableArn, ApiError> {
     if table_arn.is_empty() {
         return Err(ApiError::validation("Invalid TableArn: Invalid Table ARN"));

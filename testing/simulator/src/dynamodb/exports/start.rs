@@ -1,6 +1,6 @@
-//! ExportTableToPointInTime. The order of checks is AWS's: throttle, shape, account, ARN,
-//! couplings, table, client token, times and recovery, quota. A call refused by any of them leaves
-//! its client token free.
+//! ExportTableToPointInTime. The checks run in AWS's order: throttle, request members, account,
+//! ARN, members against each other, table, client token, times and recovery, quota. A call that
+//! fails any of them does not use up its client token.
 
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -13,7 +13,7 @@ use crate::dynamodb::input::Input;
 use crate::output;
 use crate::world::{Export, Failure, Scope, State, World};
 
-/// How long a refusal by S3 or KMS takes to show.
+/// How long after the start an export fails if S3 or KMS rejects it.
 const FAILURE_AFTER: Duration = Duration::seconds(10);
 
 pub(in crate::dynamodb) async fn start(
@@ -140,11 +140,12 @@ fn new_id(state: &mut State, table_arn: &str, started_at: OffsetDateTime) -> Str
 }
 
 fn doom(world: &World, state: &State, export: &Export, table: &str) -> Option<Failure> {
-    let told = world.faults().next_export_failure(table, &export.region);
-    told.or_else(|| world.obstacle(export, &state.kms_keys))
+    let planned = world.faults().next_export_failure(table, &export.region);
+    planned.or_else(|| world.obstacle(export, &state.kms_keys))
 }
 
-/// AWS's pace: some 140 s for an empty table, some 12 minutes for a small one, more with size.
+/// AWS's durations: about 140 s for an empty table, about 12 minutes for a small one, more with
+/// size.
 fn duration(
     scope: Scope,
     live_items: u64,

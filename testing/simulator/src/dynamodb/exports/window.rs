@@ -1,4 +1,4 @@
-//! The times of an export against its table: what part of the history it shows, or why it cannot.
+//! The times of an export against its table: which part of the history it covers, or why it cannot.
 
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
@@ -39,7 +39,7 @@ fn full(wanted: Option<f64>, table: &Table, now: OffsetDateTime) -> Result<Scope
     Ok(Scope::Full { at })
 }
 
-/// AWS looks at the window before it asks whether recovery is on, and at the table's age before the
+/// AWS checks the window before it checks whether recovery is on, and the table's age before the
 /// window's length.
 fn incremental(
     specification: &IncrementalSpecification,
@@ -101,7 +101,7 @@ fn invalid(message: &str) -> ApiError {
     ApiError::modelled("InvalidExportTimeException", message)
 }
 
-/// Without the fraction of its second.
+/// Truncated to whole seconds.
 pub(super) fn whole_seconds(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(0).unwrap_or(at)
 }

@@ -1,0 +1,4 @@
+//! Limits on calls per second.
+
+pub mod pace;
+pub mod token_bucket;
