@@ -2,8 +2,8 @@
 //! (`src/version.rs`).
 //!
 //! `SOURCE_COMMIT` names it where git cannot: in a container build, or when building from an
-//! archive. Without it, git is asked if this folder is the root of a work tree. Otherwise the commit
-//! is `unknown`, and the build continues.
+//! archive. Without it, git is asked if this folder is the root of a work tree. Otherwise the
+//! commit is `unknown`, and the build continues.
 
 use std::path::Path;
 use std::process::Command;

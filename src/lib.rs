@@ -1,9 +1,9 @@
 //! Tableferry: DynamoDB table exports to S3, run as a service.
 //!
-//! This package is the service itself: the API, authentication, the workers and the commands.
-//! The layers below are separate crates in `crates/`, and their Cargo.toml files decide which may use
-//! which. They are re-exported here under short names. ARCHITECTURE.md follows an export through all
-//! of them.
+//! This package is the service itself: the API, authentication, the workers and the commands. The
+//! layers below are separate crates in `crates/`, and their Cargo.toml files decide which may use
+//! which. They are re-exported here under short names. ARCHITECTURE.md follows an export through
+//! all of them.
 
 pub use tableferry_api_types as api_types;
 pub use tableferry_aws as aws;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::problem::{FieldError, Problem, ProblemType};
+use super::problem::{FieldError, Problem};
 use crate::domain::aws::s3::S3SseAlgorithm;
 use crate::domain::export::filter::pointer;
 use crate::domain::export::request::{ExportFormat, ExportType, ExportViewType};
@@ -79,7 +79,7 @@ pub(in crate::api) fn read<B: Body, T>(
         Some(value) if errors.is_empty() => Ok(value),
         None if errors.is_empty() => {
             tracing::error!("a body was rejected without a reason");
-            Err(Problem::new(ProblemType::Internal, "the error was logged"))
+            Err(Problem::internal())
         }
         _ => Err(Problem::invalid_fields(errors)),
     }
@@ -381,7 +381,7 @@ mod tests {
     fn errors(body: &Value) -> Vec<String> {
         let read = read::<Outer, _>(body.as_object().unwrap(), |fields| {
             let name = fields.name.text(|text| Ok(text.to_owned()));
-            let count = fields.count.whole_number(|number| Ok::<_, Invalid>(number));
+            let count = fields.count.whole_number(Ok::<_, Invalid>);
             let on = fields.inner.object(|inner| inner.on.boolean());
             Some((name?, count, on))
         });

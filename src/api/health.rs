@@ -78,8 +78,8 @@ problems!(MetricsProblems = NONE, NotFound);
 
 /// Metrics for Prometheus
 ///
-/// The metrics of this process, in Prometheus's text format. The response is 404 if the operator has
-/// switched metrics off.
+/// The metrics of this process, in Prometheus's text format. The response is 404 if the operator
+/// has switched metrics off.
 #[utoipa::path(
     get,
     path = "/metrics",

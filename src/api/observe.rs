@@ -16,7 +16,7 @@ use tracing::field::{Empty, Value};
 use tracing::{Instrument as _, Span};
 
 use super::client_address;
-use super::problem::{Problem, ProblemType};
+use super::problem::Problem;
 use super::trace;
 use crate::telemetry::metrics_catalog::{HTTP_ACTIVE, HTTP_REQUESTS};
 use crate::telemetry::traces;
@@ -186,7 +186,7 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
         exception.message = words.unwrap_or_default(),
         "a handler panicked"
     );
-    Problem::new(ProblemType::Internal, "the error was logged").into_response()
+    Problem::internal().into_response()
 }
 
 #[cfg(test)]

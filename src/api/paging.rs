@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::page_token;
-use super::problem::{Problem, ProblemType};
+use super::problem::Problem;
 use super::query::Query;
 use crate::store::listed::Listed;
 
@@ -65,7 +65,7 @@ pub fn respond(
     let mut body = Vec::with_capacity(USUAL_BYTES);
     if let Err(error) = serde_json::to_writer(&mut body, list) {
         tracing::error!(exception.message = %error, "a page could not be written as JSON");
-        return Problem::new(ProblemType::Internal, "the error was logged").into_response();
+        return Problem::internal().into_response();
     }
     let mut response = (
         [(

@@ -1,5 +1,5 @@
-//! Authentication: API keys, and bearer tokens of an OIDC issuer. Also counts how many requests each
-//! caller sends.
+//! Authentication: API keys, and bearer tokens of an OIDC issuer. Also counts how many requests
+//! each caller sends.
 //!
 //! [`Authenticator::authenticate`] is the only entry. Verified credentials are cached for five
 //! seconds ([`credential_cache`]), so most requests need neither Postgres nor the issuer. Refusals

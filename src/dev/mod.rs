@@ -1,5 +1,5 @@
-//! `tableferry dev`: everything for a first try, in one process tree. Not part of a production build
-//! (feature `dev`).
+//! `tableferry dev`: everything for a first try, in one process tree. Not part of a production
+//! build (feature `dev`).
 //!
 //! It starts a private Postgres and an AWS simulator, both with their data below `.tableferry/`,
 //! then the service, and runs a sample export while the user watches. Everything stops with the
@@ -150,7 +150,8 @@ impl Dev {
         })
     }
 
-    /// The key that seals secrets: it is stored in the data folder and made when it is first needed.
+    /// The key that seals secrets: it is stored in the data folder and made when it is first
+    /// needed.
     fn encryption_key(&self) -> Result<VaultKey, DevError> {
         let path = self.data_dir.join("encryption-key");
         let broken = |source| DevError::Machine {

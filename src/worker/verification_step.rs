@@ -182,7 +182,8 @@ impl Step {
         Ok(())
     }
 
-    /// Checks files from where the last turn ended: at least one, and all that begin before `until`.
+    /// Checks files from where the last turn ended: at least one, and all that begin before
+    /// `until`.
     async fn check_files(
         &mut self,
         files: &ExportFiles,
@@ -223,8 +224,8 @@ impl Step {
                 .transpose()
                 .map(|line| (line, (lines, false)))
         });
-        // If the manifest grew meanwhile, the new lines are ignored: the number of files was checked
-        // with its checksum.
+        // If the manifest grew meanwhile, the new lines are ignored: the number of files was
+        // checked with its checksum.
         let left = self
             .progress
             .files_total

@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tableferry::domain::ids::ClientToken;
-use tableferry::domain::export::request::ExportFormat;
 use tableferry::domain::aws::s3::S3Prefix;
+use tableferry::domain::export::request::ExportFormat;
+use tableferry::domain::ids::ClientToken;
 use tableferry_simulator::{Fault, FaultKind};
 
 use crate::support::{Answer, TABLE, TestApp, create_body, plain_request};

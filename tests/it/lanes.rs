@@ -177,9 +177,12 @@ async fn a_full_quota_at_aws_keeps_exports_pending_in_order() {
 async fn elsewhere(aws: &tableferry::aws::Aws, n: u32) {
     use tableferry::domain::ids::ClientToken;
     let request = crate::support::plain_request(SMALL);
-    aws.start(&request, &ClientToken::from_trusted(format!("elsewhere-{n}")))
-        .await
-        .unwrap();
+    aws.start(
+        &request,
+        &ClientToken::from_trusted(format!("elsewhere-{n}")),
+    )
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

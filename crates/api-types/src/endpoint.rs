@@ -41,8 +41,8 @@ pub struct EndpointView {
     /// When the endpoint was disabled; null if it is not.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub disabled_at: Option<Timestamp>,
-    /// The time of the first failure since the last success. After five days with failures only, the
-    /// endpoint is disabled.
+    /// The time of the first failure since the last success. After five days with failures only,
+    /// the endpoint is disabled.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub failing_since: Option<Timestamp>,
     /// When the endpoint was created.

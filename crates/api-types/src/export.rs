@@ -129,8 +129,8 @@ pub struct ExportView<'a> {
     /// When this service accepted the export.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// The caller that created the export: `api_key:<name>` or `oidc:<subject>`; null if callers need
-    /// not authenticate.
+    /// The caller that created the export: `api_key:<name>` or `oidc:<subject>`; null if callers
+    /// need not authenticate.
     #[schema(required, example = "api_key:orders-team")]
     pub created_by: Option<&'a str>,
     /// When the export last changed.

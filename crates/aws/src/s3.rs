@@ -104,8 +104,8 @@ impl Aws {
         match (finish(call, answer), named) {
             (Ok(found), _) => Ok(found.bucket_region().unwrap_or(&output.region).to_owned()),
             (Err(_), Some(region)) => Ok(region),
-            // Some stand-ins for S3 deny HeadBucket without naming a region; the next call fails with
-            // the reason.
+            // Some stand-ins for S3 deny HeadBucket without naming a region; the next call fails
+            // with the reason.
             (Err(failure), None)
                 if failure.class == FailureClass::Denied && is_access_denied(&failure) =>
             {
@@ -131,8 +131,8 @@ impl Aws {
             if let Some(url) = &self.s3_endpoint {
                 config = config.endpoint_url(url);
             }
-            // A stand-in's buckets have no host names. Checksums are compared with the manifest's by
-            // this service, not by the SDK.
+            // A stand-in's buckets have no host names. Checksums are compared with the manifest's
+            // by this service, not by the SDK.
             let config = config
                 .force_path_style(self.s3_endpoint.is_some() || has_own_s3(&shared))
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired);

@@ -1,5 +1,5 @@
-//! Calls a service over HTTP. Retries calls that are safe to repeat when there is no response or the
-//! service asks for it.
+//! Calls a service over HTTP. Retries calls that are safe to repeat when there is no response or
+//! the service asks for it.
 
 use std::time::Duration;
 

@@ -39,8 +39,8 @@ struct Page {
 }
 
 impl HowMuch {
-    /// Fetches and prints the entries. `member` is the name of the list in the response, `row` makes
-    /// a table row of an entry.
+    /// Fetches and prints the entries. `member` is the name of the list in the response, `row`
+    /// makes a table row of an entry.
     pub(super) async fn show<T: DeserializeOwned>(
         self,
         session: &Session,

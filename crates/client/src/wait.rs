@@ -1,5 +1,5 @@
-//! Waits until an export ends, by its live event stream. Reconnects when the connection breaks or the
-//! service restarts.
+//! Waits until an export ends, by its live event stream. Reconnects when the connection breaks or
+//! the service restarts.
 
 use std::time::{Duration, Instant};
 

@@ -17,8 +17,8 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
-/// Escapes the control characters that JSON allows unescaped (U+007F to U+009F), which could control
-/// the terminal. The values stay the same.
+/// Escapes the control characters that JSON allows unescaped (U+007F to U+009F), which could
+/// control the terminal. The values stay the same.
 pub fn clean_json(json: &str) -> String {
     let mut clean = String::with_capacity(json.len());
     for c in json.chars() {

@@ -1,9 +1,9 @@
 //! Writes what waits at the same time in batches: one statement and one commit for many items.
 //!
 //! A commit waits for the disk, and on a small machine a statement per row spends more time on
-//! switching than on storing. So items queue; one task takes all that wait, writes them, and answers
-//! each caller after the commit. In the meantime the next batch gathers. There is no delay for
-//! gathering: an item that comes alone is written alone, at once.
+//! switching than on storing. So items queue; one task takes all that wait, writes them, and
+//! answers each caller after the commit. In the meantime the next batch gathers. There is no delay
+//! for gathering: an item that comes alone is written alone, at once.
 //!
 //! A queue has a limit: beyond [`BatchWriter::MAX_WAITING`] items it refuses more
 //! ([`StoreError::QueueFull`]). If Postgres refuses a batch, each of its items is written by a

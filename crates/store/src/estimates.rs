@@ -1,5 +1,5 @@
-//! Reads the past exports from which the duration and size of new ones are estimated: a few rows for
-//! each, by one statement.
+//! Reads the past exports from which the duration and size of new ones are estimated: a few rows
+//! for each, by one statement.
 
 use std::time::Duration;
 

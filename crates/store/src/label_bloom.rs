@@ -21,8 +21,8 @@ pub(super) fn for_export(request: &ExportRequest) -> i64 {
         | union(labels)
 }
 
-/// The bits that the row of a matching export must have. `None` if only one label is asked for: then
-/// the row's own label answers.
+/// The bits that the row of a matching export must have. `None` if only one label is asked for:
+/// then the row's own label answers.
 pub(super) fn for_filter(filter: &ExportFilter) -> Option<i64> {
     let fields = [
         filter.table_arn.as_deref().map(table),

@@ -1,7 +1,7 @@
 //! Deletes old rows, a limited number per statement.
 //!
-//! An export that is still polled (also one that is TIMED_OUT while AWS works on it) has a row in the
-//! schedule and is never deleted; nor is one with a webhook delivery that is still PENDING.
+//! An export that is still polled (also one that is TIMED_OUT while AWS works on it) has a row in
+//! the schedule and is never deleted; nor is one with a webhook delivery that is still PENDING.
 
 use time::OffsetDateTime;
 

@@ -27,8 +27,8 @@ pub struct Keepalive {
 }
 
 impl Default for Keepalive {
-    /// A lost peer is noticed after 30 s: by probes on an idle connection, by unacknowledged data on
-    /// a busy one.
+    /// A lost peer is noticed after 30 s: by probes on an idle connection, by unacknowledged data
+    /// on a busy one.
     fn default() -> Self {
         Self {
             enabled: true,
@@ -44,7 +44,8 @@ impl Default for Keepalive {
 /// keepalive yet. Returns the number of these sockets.
 ///
 /// # Errors
-/// The process may not list its file descriptors. A socket that is closed meanwhile is not an error.
+/// The process may not list its file descriptors. A socket that is closed meanwhile is not an
+/// error.
 pub fn set_for_peers_on(port: u16, keepalive: &Keepalive) -> io::Result<usize> {
     let mut set = 0;
     for entry in fs::read_dir("/proc/self/fd")? {

@@ -57,8 +57,8 @@ pub enum TelemetryError {
     Traces(#[from] traces::TracesError),
 }
 
-/// Starts sending log lines to standard error, and traces to a collector if there is one. The result
-/// must be kept to send the last traces.
+/// Starts sending log lines to standard error, and traces to a collector if there is one. The
+/// result must be kept to send the last traces.
 pub fn start(settings: &TelemetrySettings) -> Result<Option<traces::Traces>, TelemetryError> {
     let filter = EnvFilter::builder().parse(settings.log.as_deref().unwrap_or(DEFAULT_LOG))?;
     let terminal = std::io::stderr().is_terminal();

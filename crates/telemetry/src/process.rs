@@ -1,5 +1,5 @@
-//! Metrics of this process from Linux's `/proc`: memory, CPU time, file descriptors. They are missing
-//! on other systems.
+//! Metrics of this process from Linux's `/proc`: memory, CPU time, file descriptors. They are
+//! missing on other systems.
 
 use std::fs;
 

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use tableferry_domain::retry_after::retry_after;
 use tableferry_domain::timestamp::Timestamp;
 
-/// The longest part of a body that is read. More than is kept, so that most receivers can send their
-/// whole body.
+/// The longest part of a body that is read. More than is kept, so that most receivers can send
+/// their whole body.
 const MAX_READ_BYTES: usize = 64 * 1024;
 
 const MAX_KEPT_BYTES: usize = 4 * 1024;

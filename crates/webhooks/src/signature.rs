@@ -28,8 +28,8 @@ impl SigningKey {
         Self { pair }
     }
 
-    /// Parses the private key: `whsk_` and the base64 of its 32 bytes. The error does not repeat the
-    /// text.
+    /// Parses the private key: `whsk_` and the base64 of its 32 bytes. The error does not repeat
+    /// the text.
     pub fn parse_private(text: &str) -> Result<Self, Invalid> {
         let wrong = || Invalid::new("must be \"whsk_\" followed by the base64 of 32 bytes");
         let bytes = text

@@ -1,5 +1,5 @@
-//! Encrypts ("seals") what must not be stored in clear text: secrets, private keys, and headers that
-//! may contain tokens.
+//! Encrypts ("seals") what must not be stored in clear text: secrets, private keys, and headers
+//! that may contain tokens.
 //!
 //! AES-256-GCM-SIV with a random nonce each time. The operator's keys come from the settings: the
 //! first one seals, and all of them open, so that a key can be replaced. Sealed text names its key

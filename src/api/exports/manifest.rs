@@ -35,8 +35,8 @@ pub struct ExportManifest {
     pub files_count: u64,
     /// The total number of items in these files.
     pub item_count: u64,
-    /// The total size of these files, compressed; null if there are more than 1,000 files, or if one
-    /// is missing.
+    /// The total size of these files, compressed; null if there are more than 1,000 files, or if
+    /// one is missing.
     #[schema(required)]
     pub size_bytes: Option<u64>,
     /// The manifest objects in S3: manifest-summary.json and manifest-files.json, each with the

@@ -76,8 +76,8 @@ body! {
         pub filter_specification: Option<FilterDocument>,
         /// How long the export may take.
         pub timeouts: Option<Timeouts>,
-        /// The URL to which a signed webhook (Standard Webhooks 1.0.0) is sent when the export ends.
-        /// Must be https unless the operator allows http.
+        /// The URL to which a signed webhook (Standard Webhooks 1.0.0) is sent when the export
+        /// ends. Must be https unless the operator allows http.
         #[schema(
             format = "iri",
             max_length = 2048,
@@ -90,19 +90,20 @@ body! {
             pattern = "^whsec_([A-Za-z0-9+/]{4}){8}(([A-Za-z0-9+/]{4}){0,13}([A-Za-z0-9+/][AQgw]==)?|([A-Za-z0-9+/]{4}){0,12}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$"
         )]
         pub callback_secret: Option<String>,
-        /// Up to 16 extra headers for that webhook, such as an `Authorization` for the receiver. Never
-        /// returned. Headers that frame or route the message, and those of Standard Webhooks, are
-        /// rejected.
+        /// Up to 16 extra headers for that webhook, such as an `Authorization` for the receiver.
+        /// Never returned. Headers that frame or route the message, and those of Standard Webhooks,
+        /// are rejected.
         #[schema(example = json!({"Authorization": "Bearer of-the-receiver"}))]
         pub callback_headers: Option<BTreeMap<String, String>>,
-        /// Labels of the caller's choice: at most 32, with keys of 1 to 63 characters without `:` and
-        /// values of at most 255 characters.
+        /// Labels of the caller's choice: at most 32, with keys of 1 to 63 characters without `:`
+        /// and values of at most 255 characters.
         #[schema(example = json!({"team": "orders"}))]
         pub labels: Option<BTreeMap<String, String>>,
         /// Verify the export automatically once it is COMPLETED, as POST /v1/exports/{id}/verify
         /// does. Default: false.
         pub verify: Option<bool>,
-        /// Whether the export is retried automatically after a temporary failure. Default: no retry.
+        /// Whether the export is retried automatically after a temporary failure. Default: no
+        /// retry.
         pub retry: Option<RetryWish>,
     }
 }

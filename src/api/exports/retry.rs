@@ -25,9 +25,9 @@ problems!(RetryProblems = BY_ID, NotRetryable, ValidationFailed);
 /// Retry an export
 ///
 /// Creates a new export with the same request and a new client token. Possible for an export that
-/// FAILED, was CANCELLED, or TIMED_OUT before AWS accepted it. The two exports refer to each other in
-/// `retry_of` and `retried_by`. The request is safe to repeat: an export can be retried only once,
-/// and a second request returns the same new export.
+/// FAILED, was CANCELLED, or TIMED_OUT before AWS accepted it. The two exports refer to each other
+/// in `retry_of` and `retried_by`. The request is safe to repeat: an export can be retried only
+/// once, and a second request returns the same new export.
 #[utoipa::path(
     post,
     path = "/v1/exports/{id}/retry",

@@ -18,8 +18,8 @@ use crate::api_types::export::ExportView;
 body! {
     /// How to verify an export.
     pub struct VerifyExport, read as VerifyExportFields {
-        /// Read every byte of every data file, instead of asking S3 for the length and ETag of each.
-        /// Default: false.
+        /// Read every byte of every data file, instead of asking S3 for the length and ETag of
+        /// each. Default: false.
         pub deep: Option<bool>,
     }
 }

@@ -103,11 +103,6 @@ impl Problem {
         all.join("; ")
     }
 
-    #[must_use]
-    pub fn no_such_export() -> Self {
-        Self::no_such("export")
-    }
-
     /// No record of this kind has the id of the path.
     #[must_use]
     pub fn no_such(what: &str) -> Self {

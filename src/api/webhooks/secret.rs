@@ -35,8 +35,8 @@ body! {
 /// Rotate a webhook endpoint's secret
 ///
 /// During the overlap, every webhook is signed with the new secret and with the old ones, so the
-/// receiver can switch at any time. At most ten secrets sign at the same time. The response contains
-/// the new secret, which is returned only this once.
+/// receiver can switch at any time. At most ten secrets sign at the same time. The response
+/// contains the new secret, which is returned only this once.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{id}/rotate-secret",

@@ -10,8 +10,8 @@ use crate::domain::caller::scope::{Scope, Scopes};
 
 pub(super) type Claims = Map<String, Value>;
 
-/// The claims in which providers name the client that a token was issued to: Keycloak, Auth0, Google and Entra v2;
-/// Cognito and RFC 9068; Okta; Entra v1.
+/// The claims in which providers name the client that a token was issued to: Keycloak, Auth0,
+/// Google and Entra v2; Cognito and RFC 9068; Okta; Entra v1.
 const CLIENT: [&str; 4] = ["azp", "client_id", "cid", "appid"];
 
 impl OidcSettings {

@@ -1,5 +1,5 @@
-//! An issuer's set of keys (RFC 7517). A set may also hold keys that cannot verify tokens:
-//! for encryption, of unknown kinds or curves, malformed ones. Each key is read by itself, and those
+//! An issuer's set of keys (RFC 7517). A set may also hold keys that cannot verify tokens: for
+//! encryption, of unknown kinds or curves, malformed ones. Each key is read by itself, and those
 //! are skipped.
 
 use jsonwebtoken::jwk::Jwk;

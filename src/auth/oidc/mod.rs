@@ -134,7 +134,8 @@ impl Oidc {
         if !ALGORITHMS.contains(&header.alg) {
             return Err(AuthError::Token("its algorithm (alg) is not accepted"));
         }
-        // RFC 7515, 4.1.11: a token with parameters that must be understood, and are not, is invalid.
+        // RFC 7515, 4.1.11: a token with parameters that must be understood, and are not, is
+        // invalid.
         if header.crit.is_some() {
             return Err(AuthError::Token(
                 "it has critical header parameters (crit), which are not supported",

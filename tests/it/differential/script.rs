@@ -1,4 +1,5 @@
-//! The actions of a script: each runs on the store and on its model, and their answers are compared.
+//! The actions of a script: each runs on the store and on its model, and their answers are
+//! compared.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -302,7 +303,12 @@ impl Pair {
         }
         let export = &claimed.export;
         let arn = export.state.accepted().map_or_else(
-            || ExportArn::from_trusted(format!("{}/export/{}", export.request.table_arn, export.id)),
+            || {
+                ExportArn::from_trusted(format!(
+                    "{}/export/{}",
+                    export.request.table_arn, export.id
+                ))
+            },
             |accepted| accepted.arn.clone(),
         );
         let end_time = Some(self.now);

@@ -10,7 +10,7 @@ static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
 /// Makes an empty database and returns its URL.
 pub async fn fresh_database() -> String {
-    let name = format!("test_{}", Uuid::new_v4().simple());
+    let name = new_name("test");
     create(&format!("CREATE DATABASE {name}")).await;
     url_of(&name)
 }
@@ -19,7 +19,7 @@ pub async fn fresh_database() -> String {
 /// migrated once, which is faster than migrating each.
 pub async fn migrated_database() -> String {
     let template = TEMPLATE.get_or_init(|| async {
-        let name = format!("template_{}", Uuid::new_v4().simple());
+        let name = new_name("template");
         create(&format!("CREATE DATABASE {name}")).await;
         let store = Store::connect_lazily(&url_of(&name).into(), None).unwrap();
         store.migrate().await.unwrap();
@@ -28,9 +28,17 @@ pub async fn migrated_database() -> String {
         name
     });
     let template = template.await;
-    let name = format!("test_{}", Uuid::new_v4().simple());
+    let name = new_name("test");
     create(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     url_of(&name)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "databases of tests have names of their own"
+)]
+fn new_name(prefix: &str) -> String {
+    format!("{prefix}_{}", Uuid::new_v4().simple())
 }
 
 async fn create(statement: &str) {

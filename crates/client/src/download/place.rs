@@ -1,9 +1,9 @@
 //! The path of an S3 object on the disk: its key below a folder, never outside of the folder, and
 //! never two keys in one file.
 //!
-//! The key is used as it is wherever possible. Characters that a file system does not allow, or that
-//! would lead outside, are written as `%` and two hexadecimal digits; so is `%` itself. A folder or
-//! name that is too long is replaced by `%~` and its SHA-256.
+//! The key is used as it is wherever possible. Characters that a file system does not allow, or
+//! that would lead outside, are written as `%` and two hexadecimal digits; so is `%` itself. A
+//! folder or name that is too long is replaced by `%~` and its SHA-256.
 
 use std::path::{Path, PathBuf};
 

@@ -47,8 +47,8 @@ pub enum ExportFormat {
     Ion,
 }
 
-/// Which images of a changed item an incremental export writes. `NEW_IMAGES`, as AWS's and Terraform's
-/// pages spell it, is accepted for `NEW_IMAGE`.
+/// Which images of a changed item an incremental export writes. `NEW_IMAGES`, as AWS's and
+/// Terraform's pages spell it, is accepted for `NEW_IMAGE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

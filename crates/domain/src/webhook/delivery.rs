@@ -91,7 +91,8 @@ pub struct Attempt {
         schema(required, example = "the receiver answered 503")
     )]
     pub error: Option<String>,
-    /// The first 4 KiB of the response body; null if there was none, or if the caller may not see it.
+    /// The first 4 KiB of the response body; null if there was none, or if the caller may not see
+    /// it.
     #[cfg_attr(feature = "openapi", schema(required, example = "try again later"))]
     pub response_excerpt: Option<String>,
 }

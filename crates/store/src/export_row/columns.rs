@@ -1,5 +1,6 @@
 //! Makes SQL and JSON from the list of columns in [`export_columns`](super::export_columns). The
-//! macros of sqlx take string literals only, so the lists in statements are literals, joined by `+`.
+//! macros of sqlx take string literals only, so the lists in statements are literals, joined by
+//! `+`.
 
 use std::error::Error;
 

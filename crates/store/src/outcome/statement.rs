@@ -269,8 +269,8 @@ macro_rules! write_query {
 /// The outcome of a start must be of the same claim, because its claim says whether the start is on
 /// its way to AWS; that of a poll may come late, and then only its version counts. The schedule's
 /// rows are locked first, as claiming and cancelling do: all lock in the same order. The id of an
-/// endpoint's delivery is derived from the outcome's id and the endpoint's: a UUID of version 7 with
-/// the outcome's time.
+/// endpoint's delivery is derived from the outcome's id and the endpoint's: a UUID of version 7
+/// with the outcome's time.
 pub(crate) async fn write(
     executor: impl PgExecutor<'_>,
     outcomes: &[&PreparedOutcome],
@@ -280,8 +280,8 @@ pub(crate) async fn write(
         .map(|outcome| outcome.row.as_str())
         .collect();
     let written = export_columns!([write_query](format!("[{}]", rows.join(","))))
-        // Planned anew each time, a cost that many outcomes share: a plan made while the tables were
-        // small would read them in full when they have grown.
+        // Planned anew each time, a cost that many outcomes share: a plan made while the tables
+        // were small would read them in full when they have grown.
         .persistent(false)
         .fetch_all(executor)
         .await?;

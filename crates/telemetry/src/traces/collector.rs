@@ -48,8 +48,8 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// Configured by the variables `OTEL_EXPORTER_OTLP_…` and `OTEL_TRACES_SAMPLER`. Needs a running
-    /// tokio.
+    /// Configured by the variables `OTEL_EXPORTER_OTLP_…` and `OTEL_TRACES_SAMPLER`. Needs a
+    /// running tokio.
     pub fn to_collector() -> Result<Self, TracesError> {
         #[expect(
             clippy::disallowed_methods,

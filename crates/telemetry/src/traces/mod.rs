@@ -1,6 +1,6 @@
-//! Traces: the only module that uses OpenTelemetry. The trace of a request is stored with its export
-//! ([`TraceParent`]), so the spans of later steps, calls to AWS and webhooks belong to it, in any
-//! process.
+//! Traces: the only module that uses OpenTelemetry. The trace of a request is stored with its
+//! export ([`TraceParent`]), so the spans of later steps, calls to AWS and webhooks belong to it,
+//! in any process.
 //!
 //! Without a collector no span is recorded, but the `traceparent` of a request is still passed on.
 

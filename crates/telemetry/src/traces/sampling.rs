@@ -1,6 +1,6 @@
-//! Decides which traces are recorded: once per unit of work, before its span is made. A unit of work
-//! that is not recorded makes no span of OpenTelemetry, which would cost as much as one that is
-//! sent, and neither do the calls within it.
+//! Decides which traces are recorded: once per unit of work, before its span is made. A unit of
+//! work that is not recorded makes no span of OpenTelemetry, which would cost as much as one that
+//! is sent, and neither do the calls within it.
 
 use std::cell::Cell;
 
@@ -103,8 +103,8 @@ where
     }
 }
 
-/// Generates IDs of traces and spans. A span that begins a trace gets the ID of the decision, so that
-/// the sampler decides the same again.
+/// Generates IDs of traces and spans. A span that begins a trace gets the ID of the decision, so
+/// that the sampler decides the same again.
 #[derive(Debug, Default)]
 pub(super) struct Ids(RandomIdGenerator);
 

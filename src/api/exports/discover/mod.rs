@@ -1,4 +1,5 @@
-//! `POST /v1/exports/discover`: lists the exports that AWS knows, and adopts those without a record.
+//! `POST /v1/exports/discover`: lists the exports that AWS knows, and adopts those without a
+//! record.
 
 mod request;
 mod search;

@@ -20,7 +20,8 @@ body! {
     /// Which exports to list and to adopt.
     #[derive(Default)]
     pub struct DiscoverExports, read as DiscoverExportsFields {
-        /// The table whose exports are listed. Either this or `account_id` and `region` is required.
+        /// The table whose exports are listed. Either this or `account_id` and `region` is
+        /// required.
         #[schema(
             max_length = 1024,
             pattern = "^arn:aws(-[a-z]{1,8}){0,3}:dynamodb:[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$",

@@ -64,8 +64,8 @@ impl<'a> Search<'a> {
                 .await
     }
 
-    /// Adopts the exports that the caller named, whether AWS lists them or not: AWS describes those of
-    /// deleted tables too.
+    /// Adopts the exports that the caller named, whether AWS lists them or not: AWS describes those
+    /// of deleted tables too.
     pub(super) async fn adopt_named(&mut self) -> Result<(), Problem> {
         let named = std::mem::take(&mut self.wanted.named);
         let arns: Vec<_> = named
@@ -202,8 +202,8 @@ impl<'a> Search<'a> {
         ));
     }
 
-    /// Adds a page to the response and adopts what the caller requested. Returns false if some of it
-    /// is left.
+    /// Adds a page to the response and adopts what the caller requested. Returns false if some of
+    /// it is left.
     async fn add_page(&mut self, summaries: Vec<ExportSummary>) -> Result<bool, Problem> {
         let arns: Vec<_> = summaries
             .iter()
@@ -245,8 +245,8 @@ impl<'a> Search<'a> {
                     }
                 }
             }
-            // AWS lists no buckets. A caller that is restricted to some buckets sees an export only if
-            // its bucket is known.
+            // AWS lists no buckets. A caller that is restricted to some buckets sees an export only
+            // if its bucket is known.
             if known_id.is_none() && !allow.buckets().is_empty() {
                 continue;
             }

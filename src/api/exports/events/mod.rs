@@ -10,8 +10,8 @@ use crate::api::problem::Problem;
 use crate::api::query::Query;
 use crate::domain::invalid::Invalid;
 
-/// The last event that the client has seen: by the header that browsers send when they reconnect, or
-/// by the parameter that other clients send instead. Empty means none, as in the standard.
+/// The last event that the client has seen: by the header that browsers send when they reconnect,
+/// or by the parameter that other clients send instead. Empty means none, as in the standard.
 fn last_seen(headers: &HeaderMap, query: Option<&str>) -> Result<Option<i32>, Problem> {
     let mut query = Query::from_raw(query);
     let parameter = query.one("lastEventId", |text| {

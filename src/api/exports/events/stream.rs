@@ -16,8 +16,8 @@ use crate::api_types::event::EventView;
 ///
 /// A stream of server-sent events: first the past events, then new ones until the export ends. The
 /// `data` of each is an `ExportEvent`, its `id` the event's `sequence`, its `event` the type. A
-/// client that reconnects with `Last-Event-ID` gets every event exactly once. If the export has ended
-/// and the client has seen the last event, the response is 204, at which the `EventSource` of
+/// client that reconnects with `Last-Event-ID` gets every event exactly once. If the export has
+/// ended and the client has seen the last event, the response is 204, at which the `EventSource` of
 /// browsers stops. If callers must authenticate, a stream ends after five minutes, so that they
 /// authenticate again.
 #[utoipa::path(
