@@ -16,7 +16,7 @@ use crate::auth::oidc::OidcError;
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::database_watch;
-use crate::listener::{Limits, Listener, Tls, TlsError, TlsFiles};
+use crate::listener::{ConnectionLimits, Listener, Tls, TlsError, TlsFiles};
 use crate::progress::WorkerProgress;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -70,7 +70,7 @@ pub struct App {
     pub clock: Clock,
     pub workers: Workers,
     api: ApiState,
-    connection_limits: Arc<Limits>,
+    connection_limits: Arc<ConnectionLimits>,
     tls: Option<TlsFiles>,
 }
 

@@ -1,5 +1,5 @@
 //! What a request may cost; `api::limits` enforces it. What a connection may cost is
-//! [`crate::listener::Limits`].
+//! [`crate::listener::ConnectionLimits`].
 
 use std::time::Duration;
 

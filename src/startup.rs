@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::error_chain::in_words;
 use crate::store::{DatabaseProblem, Store, StoreError};
-use crate::telemetry::error_chain::in_words;
 
 /// Returns once the database answers and has this version's schema, or when the process stops.
 /// Fails if waiting would not help. `is_unprepared` is true while an attempt has failed; callers

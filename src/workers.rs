@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::signals::Signals;
 use crate::store::Store;
 use crate::store::outcome::OutcomeQueue;
-use crate::webhooks::{Limits, WebhookClient};
+use crate::webhooks::{WebhookClient, WebhookLimits};
 use crate::worker::InFlight;
 use crate::worker::delivery_worker::DeliveryWorker;
 use crate::worker::export_step::Stepper;
@@ -85,7 +85,7 @@ impl Workers {
 fn export_worker(settings: &Settings, shared: &Shared) -> ExportWorker {
     let stepper = Stepper {
         store: shared.store.clone(),
-        steps: OutcomeQueue::start(shared.store.clone()),
+        outcomes: OutcomeQueue::start(shared.store.clone()),
         aws: Arc::clone(&shared.aws),
         clock: shared.clock.clone(),
         bounds: settings.aws.poll,
@@ -101,7 +101,7 @@ fn delivery_worker(settings: &Settings, shared: &Shared) -> Result<DeliveryWorke
     let urls = settings.webhooks.urls.clone();
     Ok(DeliveryWorker {
         store: shared.store.clone(),
-        client: WebhookClient::new(urls, Arc::clone(&shared.names), Limits::default())?,
+        client: WebhookClient::new(urls, Arc::clone(&shared.names), WebhookLimits::default())?,
         vault: shared.vault.clone(),
         keyring: Arc::clone(&shared.keyring),
         default_secret: settings.webhooks.default_secret.clone(),

@@ -70,7 +70,7 @@ async fn admit(
     request: Request,
 ) -> (Option<RateLimitStatus>, Result<Request, Box<Response>>) {
     let (mut parts, body) = request.into_parts();
-    let from = client_address::of(&parts.extensions);
+    let from = client_address::from_extensions(&parts.extensions);
     let caller = match state
         .authenticator
         .authenticate(credentials(&parts.headers), from)

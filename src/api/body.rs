@@ -50,10 +50,7 @@ async fn read_json(request: Request) -> Result<Value, Problem> {
 fn object(value: Value) -> Result<Map<String, Value>, Problem> {
     let Value::Object(object) = value else {
         let error = FieldError::new("", &Invalid::new("the body must be a JSON object"));
-        return Err(Problem::with_errors(
-            ProblemType::ValidationFailed,
-            vec![error],
-        ));
+        return Err(Problem::invalid_fields(vec![error]));
     };
     let mut errors = Vec::new();
     find_nul_in(&object, &String::new, &mut errors);

@@ -33,7 +33,7 @@ pub(super) fn find(proxies: &Proxies, mut request: Request) -> Request {
 }
 
 /// The address that a request comes from.
-pub(super) fn of(extensions: &Extensions) -> Option<IpAddr> {
+pub(super) fn from_extensions(extensions: &Extensions) -> Option<IpAddr> {
     extensions
         .get::<ClientAddress>()
         .map(|address| address.0)
@@ -404,7 +404,11 @@ mod tests {
                     .append(name, HeaderValue::from_str(&theirs).unwrap());
             }
             let request = find(&Proxies::parse("10.0.0.0/8", false).unwrap(), request);
-            assert_eq!(of(request.extensions()), Some(peer.ip()), "{theirs}");
+            assert_eq!(
+                from_extensions(request.extensions()),
+                Some(peer.ip()),
+                "{theirs}"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Request bodies, each declared once: [`body!`] makes the schema for the document and the fields
 //! to read from one list.
 //!
-//! A caller hears of everything that is wrong with a body at once, each error with a JSON pointer.
-//! A field that is null counts as left out.
+//! All errors of a body are reported at once, each with a JSON pointer. A field that is null counts
+//! as left out.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -162,7 +162,10 @@ impl<'a, T> Field<'a, T> {
     pub fn is_refused(&self) -> bool {
         let at = self.pointer();
         let errors = self.object.errors.borrow();
-        errors.iter().any(|error| error.pointer.starts_with(&at))
+        errors.iter().any(|error| {
+            let below = error.pointer.strip_prefix(&at);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        })
     }
 
     /// The good value, or a report.
@@ -176,10 +179,15 @@ impl<'a, T> Field<'a, T> {
     }
 
     fn parse_required<V>(&self, parse: impl FnOnce(&str) -> Result<V, Invalid>) -> Option<V> {
+        self.require();
+        self.parse_text(parse)
+    }
+
+    /// Reports that the field is missing if it has no value.
+    fn require(&self) {
         if !self.is_set() {
             self.refuse(&Invalid::new("is required"));
         }
-        self.parse_text(parse)
     }
 
     fn parse_texts<V>(
@@ -243,9 +251,9 @@ impl<T: JsonString> Field<'_, Option<T>> {
 }
 
 impl<T> Field<'_, Vec<T>> {
-    /// A list of strings; each that is wrong is reported by its index. Empty if it is left out,
-    /// which the reader must judge.
+    /// A list of strings; each that is wrong is reported by its index. It may be empty.
     pub fn texts<V>(&self, max: usize, parse: impl FnMut(&str) -> Result<V, Invalid>) -> Vec<V> {
+        self.require();
         self.parse_texts(max, parse)
     }
 }
@@ -273,7 +281,7 @@ impl Field<'_, Option<i64>> {
         let value = self.value()?;
         let parsed = match value.as_i64().or_else(|| without_fraction(value)) {
             Some(number) => parse(number),
-            // A whole number that is too large is out of every range of ours.
+            // A whole number that is too large is outside the range of every field.
             None if value.is_u64() => parse(i64::MAX),
             None if value.is_number() => {
                 Err(Invalid::new("must be a whole number, not a fraction"))
@@ -369,6 +377,8 @@ mod tests {
             pub name: String,
             pub count: Option<i64>,
             pub inner: Option<Inner>,
+            pub tags: Vec<String>,
+            pub tags_max: Option<i64>,
         }
     }
 
@@ -383,6 +393,7 @@ mod tests {
             let name = fields.name.text(|text| Ok(text.to_owned()));
             let count = fields.count.whole_number(Ok::<_, Invalid>);
             let on = fields.inner.object(|inner| inner.on.boolean());
+            fields.tags.texts(2, |text| Ok(text.to_owned()));
             Some((name?, count, on))
         });
         read.err()
@@ -394,7 +405,7 @@ mod tests {
     fn every_error_is_reported_at_once() {
         let none: [&str; 0] = [];
         assert_eq!(
-            errors(&json!({"name": "a", "count": 5.0, "inner": null})),
+            errors(&json!({"name": "a", "count": 5.0, "inner": null, "tags": []})),
             none
         );
         assert_eq!(
@@ -404,8 +415,46 @@ mod tests {
                 "count must be a whole number, not a fraction",
                 "inner/on must be true or false, not a number",
                 "inner/of is not a known field; known are on",
-                "x~1y is not a known field; known are name, count, inner",
+                "tags is required",
+                "x~1y is not a known field; known are name, count, inner, tags, tags_max",
             ]
+        );
+    }
+
+    #[test]
+    fn a_field_is_refused_by_errors_at_it_and_below_it_only() {
+        let body = json!({"tags": ["a", 1], "inner": 2, "tags_max": 3});
+        let refused = |refuse: fn(&OuterFields<'_>)| {
+            let mut refused = Vec::new();
+            let _ = read::<Outer, ()>(body.as_object().unwrap(), |fields| {
+                refuse(&fields);
+                refused = [
+                    ("tags", fields.tags.is_refused()),
+                    ("tags_max", fields.tags_max.is_refused()),
+                    ("inner", fields.inner.is_refused()),
+                ]
+                .into_iter()
+                .filter_map(|(name, is_refused)| is_refused.then_some(name))
+                .collect();
+                None
+            });
+            refused
+        };
+        assert_eq!(
+            refused(|fields| fields.tags_max.refuse(&Invalid::new("is wrong"))),
+            ["tags_max"]
+        );
+        assert_eq!(
+            refused(|fields| {
+                fields.tags.texts(2, |_| Ok(()));
+            }),
+            ["tags"]
+        );
+        assert_eq!(
+            refused(|fields| {
+                fields.inner.object(|_| Some(()));
+            }),
+            ["inner"]
         );
     }
 }

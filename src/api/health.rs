@@ -79,7 +79,7 @@ problems!(MetricsProblems = NONE, NotFound);
 /// Metrics for Prometheus
 ///
 /// The metrics of this process, in Prometheus's text format. The response is 404 if the operator
-/// has switched metrics off.
+/// has disabled metrics.
 #[utoipa::path(
     get,
     path = "/metrics",

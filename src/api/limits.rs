@@ -53,7 +53,7 @@ pub struct Admission {
 /// A request that is being worked on.
 struct Work {
     admission: Admission,
-    place: Cell<Option<OwnedSemaphorePermit>>,
+    slot: Cell<Option<OwnedSemaphorePermit>>,
     large_body: Cell<Option<OwnedSemaphorePermit>>,
 }
 
@@ -74,7 +74,7 @@ impl Admission {
         self.limits.longest_wait
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    fn take_slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.requests).try_acquire_owned().map_err(|_| {
             CutReason::RequestsFull.count();
             Problem::new(ProblemType::Unavailable, "this process is working on its maximum number of requests; nothing was changed; try again")
@@ -150,12 +150,12 @@ fn work(
     if declared_bytes(request).is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    let place = Cell::new(Some(admission.place()?));
+    let slot = Cell::new(Some(admission.take_slot()?));
     let time = admission.time_for(request, operations);
     Ok((
         Work {
             admission,
-            place,
+            slot,
             large_body: Cell::default(),
         },
         time,
@@ -174,13 +174,13 @@ fn declared_bytes(request: &Request) -> Option<u64> {
 
 /// Gives the slot of this request back: from here on it only waits.
 pub fn now_waits() {
-    let _ = WORK.try_with(|work| (work.place.take(), work.large_body.take()));
+    let _ = WORK.try_with(|work| (work.slot.take(), work.large_body.take()));
 }
 
 /// Reads a body, within its limits of size and time. The slot of the request is free meanwhile.
 pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
     let admission = WORK.try_with(|work| {
-        drop(work.place.take());
+        drop(work.slot.take());
         work.admission.clone()
     });
     // Without the layer nothing is counted, and the same bounds hold.
@@ -196,9 +196,9 @@ pub async fn read_body(body: Body) -> Result<Bytes, Problem> {
             );
             Err(Problem::new(ProblemType::RequestTimeout, detail))
         })?;
-    let place = admission.place()?;
+    let slot = admission.take_slot()?;
     let _ = WORK.try_with(|work| {
-        work.place.set(Some(place));
+        work.slot.set(Some(slot));
         work.large_body.set(large);
     });
     Ok(bytes)
@@ -299,5 +299,14 @@ mod tests {
         ] {
             assert_eq!(time("GET", uri, "", "").await, 30, "{uri}");
         }
+    }
+
+    #[test]
+    fn the_explanations_of_problems_name_these_limits() {
+        let explanation = |kind: ProblemType| kind.describe().explanation;
+        let size = format!("at most {} KiB", MAX_BODY_BYTES / 1024);
+        assert!(explanation(ProblemType::PayloadTooLarge).contains(&size));
+        let time = RequestLimits::default().body_time.as_secs();
+        assert!(explanation(ProblemType::RequestTimeout).contains(&format!("{time} seconds")));
     }
 }

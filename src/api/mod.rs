@@ -281,8 +281,8 @@ impl LayerContext {
 }
 
 /// Every layer, the outermost first. As one, since each `Router::layer` costs every request a box.
-/// None is an `async fn` that has the request: such a future keeps room for the request twice or
-/// more until it is answered, which may be long.
+/// None is an `async fn` that has the request: such a future reserves memory for two or more
+/// copies of the request until it is answered, which may take long.
 fn with_layers(router: Router, context: LayerContext) -> Router {
     let LayerContext {
         admission,

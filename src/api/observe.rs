@@ -91,7 +91,8 @@ fn span(
         http.response.status_code = Empty,
         url.path = request.uri().path(),
         request.id = request_id,
-        client.address = client_address::of(request.extensions()).map(tracing::field::display),
+        client.address =
+            client_address::from_extensions(request.extensions()).map(tracing::field::display),
         trace_id,
     )
 }

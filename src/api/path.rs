@@ -8,9 +8,10 @@ use super::problem::Problem;
 use crate::domain::ids::{DeliveryId, ExportId};
 use crate::domain::webhook::endpoint::EndpointId;
 
-/// Makes an extractor of the `{id}` of a path; `$read` reads it, `$what` names the kind of record.
+/// Makes an extractor of the `{id}` of a path. `$what` names the kind of record, `$prefix` is what
+/// the id starts with, and `$new` makes it from its UUID.
 macro_rules! id_path {
-    ($name:ident($id:ty), $what:literal, $read:expr) => {
+    ($name:ident($id:ty), $what:literal, $prefix:literal, $new:expr) => {
         #[derive(Debug, Clone, Copy)]
         pub struct $name(pub $id);
 
@@ -28,26 +29,18 @@ macro_rules! id_path {
                 let Path(text) = Path::<String>::from_request_parts(parts, state)
                     .await
                     .map_err(|_| Self::not_found())?;
-                let read: fn(&str) -> Option<$id> = $read;
-                read(&text).map(Self).ok_or_else(Self::not_found)
+                let uuid = text.strip_prefix($prefix).map(Uuid::try_parse);
+                match uuid {
+                    Some(Ok(uuid)) => Ok(Self($new(uuid))),
+                    _ => Err(Self::not_found()),
+                }
             }
         }
     };
 }
 
-id_path!(ExportPath(ExportId), "export", |text| uuid(text)
-    .map(ExportId));
-id_path!(EndpointPath(EndpointId), "webhook endpoint", |text| uuid(
-    text
-)
-.map(EndpointId));
-id_path!(JobPath(Uuid), "webhook job", uuid);
-id_path!(KeyPath(Uuid), "API key", uuid);
-id_path!(DeliveryPath(DeliveryId), "delivery", |text| uuid(
-    text.strip_prefix("msg_")?
-)
-.map(DeliveryId));
-
-fn uuid(text: &str) -> Option<Uuid> {
-    Uuid::try_parse(text).ok()
-}
+id_path!(ExportPath(ExportId), "export", "", ExportId);
+id_path!(EndpointPath(EndpointId), "webhook endpoint", "", EndpointId);
+id_path!(JobPath(Uuid), "webhook job", "", Uuid::from);
+id_path!(KeyPath(Uuid), "API key", "", Uuid::from);
+id_path!(DeliveryPath(DeliveryId), "delivery", "msg_", DeliveryId);

@@ -143,3 +143,42 @@ fn asks_aws(operation: &Operation) -> AsksAws {
         _ => AsksAws::Never,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::problem::ProblemType;
+
+    /// The operations that can answer one of these problems, and whether each declares that it
+    /// calls AWS.
+    fn operations_with(problems: &[ProblemType]) -> Vec<(String, AsksAws)> {
+        let document = crate::api::routes().into_openapi();
+        let mut found = Vec::new();
+        for (path, item) in &document.paths.paths {
+            let operations = [&item.get, &item.put, &item.post, &item.delete, &item.patch];
+            for operation in operations.into_iter().flatten() {
+                let responses = serde_json::to_string(&operation.responses).unwrap();
+                let answers =
+                    |kind: &ProblemType| responses.contains(&format!("\"{}\"", kind.uri()));
+                if problems.iter().any(answers) {
+                    let id = operation.operation_id.clone().unwrap_or_default();
+                    found.push((format!("{id} {path}"), asks_aws(operation)));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn operations_that_answer_for_aws_declare_that_they_ask_it() {
+        let found = operations_with(&[ProblemType::AwsUnavailable, ProblemType::RefusedByAws]);
+        assert!(found.len() >= 5, "{found:?}");
+        for (operation, asks_aws) in found {
+            assert_ne!(
+                asks_aws,
+                AsksAws::Never,
+                "{operation} lacks extensions((\"{ASKS_AWS}\" = …))"
+            );
+        }
+    }
+}

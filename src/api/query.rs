@@ -62,9 +62,11 @@ impl Query {
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<usize>) -> Option<usize> {
         self.one(name, |text| {
             let number = text.parse().ok().filter(|number| range.contains(number));
-            let (least, most) = (range.start(), range.end());
+            let (minimum, maximum) = (range.start(), range.end());
             number.ok_or_else(|| {
-                Invalid::new(format!("must be a whole number from {least} to {most}"))
+                Invalid::new(format!(
+                    "must be a whole number from {minimum} to {maximum}"
+                ))
             })
         })
     }
@@ -125,6 +127,10 @@ impl Query {
 }
 
 /// The query of an operation that has no parameters: rejects every one.
+///
+/// Handlers read the path first, then the query, then the body: a request with an invalid query is
+/// rejected before its body is read. So this extractor, or one that reads the parameters, is named
+/// before the body.
 #[derive(Debug, Clone, Copy)]
 pub struct NoQuery;
 

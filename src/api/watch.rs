@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use uuid::Uuid;
 
+use crate::domain::error_chain::in_words;
 use crate::domain::ids::ExportId;
 use crate::signals::Signals;
 use crate::store::Store;
-use crate::telemetry::error_chain::in_words;
 
 /// The maximum delay for a change that another replica made.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -87,7 +87,7 @@ impl Watcher {
         }
     }
 
-    /// Runs until `stop`. `changed` is notified when a worker of this process changed an export.
+    /// Runs until `signals.stopping`. `signals.export_changed` wakes it.
     pub async fn run(&self, store: Store, signals: &Signals) {
         let stop = &signals.stopping;
         while !stop.is_cancelled() {

@@ -5,9 +5,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use super::error::AuthError;
 use crate::domain::caller::secret::ApiKeySecret;
 use crate::domain::caller::{Caller, CallerName};
+use crate::domain::error_chain::in_words;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Store;
-use crate::telemetry::error_chain::in_words;
 
 /// The precision of a key's `last_used_at`: a key in use costs one write per minute.
 const RECORD_USE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
@@ -42,7 +42,7 @@ pub(super) async fn verify(
         );
     }
     let caller = Caller {
-        name: Some(CallerName::of_api_key(key.name.as_str())),
+        name: Some(CallerName::for_api_key(key.name.as_str())),
         grant: key.grant,
         rate_per_s: key.rate_per_s,
     };

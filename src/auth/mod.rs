@@ -65,8 +65,6 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// # Errors
-    /// The issuer's settings cannot be used.
     pub fn new(
         auth: Auth,
         limits: PaceLimits,
@@ -78,7 +76,7 @@ impl Authenticator {
             auth,
             store,
             clock,
-            anonymous: Arc::new(Caller::anybody()),
+            anonymous: Arc::new(Caller::anonymous()),
             oidc: oidc.map(Oidc::new).transpose()?,
             cache: CredentialCache::new(),
             throttle: FailureThrottle::new(),

@@ -26,7 +26,7 @@ use crate::store::{Store, StoreError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
-    /// Make a key and print it; it is not shown again
+    /// Create a key and print it; it is not shown again
     Create(Create),
     /// List all keys, newest first, including revoked ones
     List {
@@ -226,7 +226,7 @@ async fn revoke(store: &Store, name_or_id: &str, now: Timestamp) -> Result<(), C
 
 /// A database without the table of keys was never migrated.
 fn database_error(error: StoreError) -> CliError {
-    if crate::telemetry::error_chain::in_words(&error).contains("\"api_keys\" does not exist") {
+    if crate::domain::error_chain::in_words(&error).contains("\"api_keys\" does not exist") {
         return CliError::Key(
             "the database does not have this version's schema yet: run tableferry migrate first"
                 .to_owned(),

@@ -45,10 +45,10 @@ enum Command {
     Migrate,
     /// Print the OpenAPI document
     Openapi(openapi::Openapi),
-    /// Replace the keys that seal secrets and sign webhooks
+    /// Replace the keys that encrypt secrets and sign webhooks
     #[command(subcommand)]
     Secrets(secrets::Secrets),
-    /// Make, list and revoke API keys
+    /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Ask a running service whether it is ready, for container health checks; exit status 0 or 1
@@ -57,7 +57,7 @@ enum Command {
     Client(Box<ClientCommand>),
     /// Print completions for a shell
     Completions(Completions),
-    /// Run everything for a first try: a private Postgres, an AWS simulator, the service and a
+    /// Try the service out: start a private Postgres, an AWS simulator and the service, and run a
     /// sample export
     #[cfg(feature = "dev")]
     Dev(crate::dev::Dev),

@@ -17,10 +17,10 @@ use crate::webhooks::vault::Vault;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Secrets {
-    /// Seal every secret with the first key of TABLEFERRY_ENCRYPTION_KEY, so that the other keys
-    /// can be removed
+    /// Encrypt every stored secret with the first key of TABLEFERRY_ENCRYPTION_KEY, so that the
+    /// other keys can be removed
     Reseal,
-    /// Make a new ed25519 key that signs webhooks (v1a); the old keys keep signing for a while
+    /// Create a new ed25519 key that signs webhooks (v1a); the old keys keep signing for a while
     RotateSigningKey {
         /// How long the old keys keep signing
         #[arg(long, default_value = "24h", value_parser = overlap)]

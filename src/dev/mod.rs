@@ -37,7 +37,7 @@ pub struct Dev {
     /// Folder of the database, the simulator's tables and the exported files
     #[arg(long, default_value = ".tableferry", value_name = "FOLDER")]
     data_dir: PathBuf,
-    /// How many times as fast as at AWS exports run (AWS takes 2 to 12 minutes)
+    /// Speed of exports, as a multiple of their speed at AWS, where they take 2 to 12 minutes
     #[arg(long, default_value_t = 60.0, value_name = "N")]
     speed: f64,
     /// Stop after the sample export; exit status 0 if it is COMPLETED

@@ -7,7 +7,7 @@ use super::source::{SettingsError, Source};
 use crate::domain::invalid::Invalid;
 use crate::domain::origins::Origins;
 use crate::domain::public_url::PublicUrl;
-use crate::listener::{Limits, Proxies, TlsFiles};
+use crate::listener::{ConnectionLimits, Proxies, TlsFiles};
 use crate::request_limits::RequestLimits;
 
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct HttpSettings {
     pub proxies: Proxies,
     /// Web pages that may call from a browser.
     pub cors_origins: Option<Origins>,
-    pub connection_limits: Limits,
+    pub connection_limits: ConnectionLimits,
     pub request_limits: RequestLimits,
 }
 
@@ -53,9 +53,9 @@ impl HttpSettings {
             public_url: PUBLIC_URL.read(source)?.unwrap_or_default(),
             proxies: proxies(source)?,
             cors_origins: CORS_ORIGINS.read(source)?,
-            connection_limits: Limits {
+            connection_limits: ConnectionLimits {
                 connections: MAX_CONNECTIONS.read(source)?,
-                ..Limits::default()
+                ..ConnectionLimits::default()
             },
             request_limits: RequestLimits {
                 requests: MAX_REQUESTS.read(source)?,
@@ -100,7 +100,11 @@ mod tests {
         let http = HttpSettings::read(&Source::default()).unwrap();
         assert_eq!(
             format!("{:?} {:?}", http.connection_limits, http.request_limits),
-            format!("{:?} {:?}", Limits::default(), RequestLimits::default())
+            format!(
+                "{:?} {:?}",
+                ConnectionLimits::default(),
+                RequestLimits::default()
+            )
         );
     }
 }

@@ -28,7 +28,7 @@ pub struct Setting<K> {
     kind: K,
 }
 
-/// A setting that has a value even if nobody sets it.
+/// A setting with a default value.
 #[derive(Debug, Clone, Copy)]
 pub struct WithDefault<K> {
     setting: Setting<K>,

@@ -10,6 +10,7 @@ use tracing::{Instrument as _, Span};
 use super::in_flight::{InFlight, InFlightGuard};
 use super::runner::Worker;
 use crate::clock::Clock;
+use crate::domain::error_chain::in_words;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::webhook::delivery::{Attempt, DeliveryStatus};
@@ -22,7 +23,6 @@ use crate::keyring::Keyring;
 use crate::signals::{Signals, Wake};
 use crate::store::deliveries::{AttemptEffect, DueDelivery};
 use crate::store::{Store, StoreError};
-use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::{
     ENDPOINTS_DISABLED, FENCED_WRITES, WEBHOOK_ATTEMPTS, WEBHOOK_LAG,
 };
@@ -313,7 +313,7 @@ fn describe(
             retry_after,
             excerpt,
         }) => {
-            let class = ErrorClass::of_status(code);
+            let class = ErrorClass::from_status(code);
             let attempt = Attempt {
                 status_code: Some(code),
                 error_class: class,
@@ -323,8 +323,8 @@ fn describe(
             };
             (AttemptResult::Status { code, retry_after }, attempt)
         }
-        Err(trouble) => {
-            let class = match &trouble {
+        Err(error) => {
+            let class = match &error {
                 AttemptError::Vault(_) | AttemptError::NoSecret => ErrorClass::NotSigned,
                 AttemptError::Send(error) => error.class(),
             };
@@ -332,7 +332,7 @@ fn describe(
                 AttemptResult::NoAnswer,
                 Attempt {
                     error_class: Some(class),
-                    error: Some(in_words(&trouble)),
+                    error: Some(in_words(&error)),
                     ..none
                 },
             )

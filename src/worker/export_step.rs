@@ -8,6 +8,7 @@ use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::domain::aws::description::ExportDescription;
 use crate::domain::aws::failure::{AwsFailure, FailureClass};
+use crate::domain::error_chain::in_words;
 use crate::domain::export::event::EventKind;
 use crate::domain::lifecycle::backoff::PollBounds;
 use crate::domain::lifecycle::doubt::after_search;
@@ -17,7 +18,6 @@ use crate::domain::lifecycle::step::{after_describe, after_start, decide};
 use crate::signals::Signals;
 use crate::store::outcome::OutcomeQueue;
 use crate::store::{Store, StoreError};
-use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES};
 use crate::telemetry::traces;
 
@@ -25,7 +25,7 @@ use crate::telemetry::traces;
 pub struct Stepper {
     pub store: Store,
     /// Where outcomes are recorded.
-    pub steps: OutcomeQueue,
+    pub outcomes: OutcomeQueue,
     pub aws: Arc<Aws>,
     pub clock: Clock,
     /// Bounds of the delay between two polls.
@@ -133,7 +133,7 @@ impl Stepper {
             .as_mut()
             .and_then(|change| automatic_retry(change, fresh, self.clock.jitter()));
         match self
-            .steps
+            .outcomes
             .record(claimed, &outcome, next.as_ref(), self.clock.delivery_id())
             .await
         {

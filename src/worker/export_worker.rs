@@ -14,12 +14,12 @@ use super::export_step::{CallOutcome, Stepper};
 use super::lanes::Lanes;
 use super::runner::Worker;
 use crate::domain::aws::description::ExportDescription;
+use crate::domain::error_chain::in_words;
 use crate::domain::lifecycle::outcome::Claimed;
 use crate::domain::lifecycle::timing::{LANE_PAUSES, START_MARGIN};
 use crate::signals::{Signals, Wake};
-use crate::store::schedule::{ClaimedInLane, Phase};
+use crate::store::schedule::{ClaimedInLane, ExportPhase};
 use crate::store::{Store, StoreError};
-use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::{LIMIT_EXCEEDED, POLL_LAG};
 
 /// From this number of exports per table on, ListExports is called.
@@ -33,7 +33,7 @@ pub struct ExportWorker {
 
 /// Claimed exports that one task works on.
 #[derive(Debug)]
-pub struct Batch {
+pub struct ExportBatch {
     work: BatchWork,
     exports: Vec<Claimed>,
     claimed_at: Instant,
@@ -44,33 +44,33 @@ enum BatchWork {
     /// The exports waited too long for their start; no call is made.
     TimeOut,
     /// Calls of this phase in this lane.
-    InLane(String, Phase),
+    InLane(String, ExportPhase),
 }
 
 /// Counts the calls that a lane has in flight until it is dropped, however the work ends.
-struct InFlightGuard<'a> {
+struct LaneGuard<'a> {
     lanes: &'a Lanes,
     lane: &'a str,
-    phase: Phase,
+    phase: ExportPhase,
     calls: u32,
     unused: u32,
 }
 
-impl Drop for InFlightGuard<'_> {
+impl Drop for LaneGuard<'_> {
     fn drop(&mut self) {
         self.lanes
             .released(self.lane, self.phase, self.calls, self.unused);
     }
 }
 
-impl Batch {
+impl ExportBatch {
     fn size(&self) -> u32 {
         u32::try_from(self.exports.len()).unwrap_or(u32::MAX)
     }
 }
 
 impl Worker for ExportWorker {
-    type Item = Batch;
+    type Item = ExportBatch;
     const NAME: &'static str = "exports";
     const MAX_CONCURRENT: usize = 1024;
     const BATCH_DELAY: Duration = Duration::from_millis(5);
@@ -83,19 +83,19 @@ impl Worker for ExportWorker {
         &signals.export_due
     }
 
-    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<Batch>, StoreError> {
+    async fn claim(&self, limit: usize, ahead: Duration) -> Result<Vec<ExportBatch>, StoreError> {
         let store = &self.stepper.store;
         let now = self.stepper.clock.now();
         let plan = self.lanes.plan(store.due_lanes(ahead).await?, now);
         for (lane, reason) in plan.full {
             store.mark_delayed(&lane, &reason, now).await?;
         }
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut batches: Vec<Batch> = Vec::new();
-        let overdue = store.claim_overdue(most, now).await?;
+        let maximum = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut batches: Vec<ExportBatch> = Vec::new();
+        let overdue = store.claim_overdue(maximum, now).await?;
         if !overdue.is_empty() {
             let exports = overdue.into_iter().map(|one| one.claimed).collect();
-            batches.push(Batch {
+            batches.push(ExportBatch {
                 work: BatchWork::TimeOut,
                 exports,
                 claimed_at: Instant::now(),
@@ -106,11 +106,13 @@ impl Worker for ExportWorker {
         }
         // Read before the claim, so that the time that the claim takes counts.
         let claimed_at = Instant::now();
-        let claimed = store.claim_exports(&plan.quotas, most, ahead, now).await?;
+        let claimed = store
+            .claim_exports(&plan.quotas, maximum, ahead, now)
+            .await?;
         for one in &claimed {
             let phase = match one.phase {
-                Phase::Start => "start",
-                Phase::Poll => "look",
+                ExportPhase::Start => "start",
+                ExportPhase::Poll => "look",
             };
             metrics::histogram!(POLL_LAG, "phase" => phase).record(one.late.as_secs_f64());
         }
@@ -123,7 +125,7 @@ impl Worker for ExportWorker {
         Ok(batches)
     }
 
-    async fn work(&self, batch: Batch) {
+    async fn work(&self, batch: ExportBatch) {
         let size = batch.size();
         match &batch.work {
             BatchWork::TimeOut => {
@@ -132,7 +134,7 @@ impl Worker for ExportWorker {
                 }
             }
             BatchWork::InLane(lane, phase) => {
-                let mut guard = InFlightGuard {
+                let mut guard = LaneGuard {
                     lanes: &self.lanes,
                     lane,
                     phase: *phase,
@@ -140,8 +142,8 @@ impl Worker for ExportWorker {
                     unused: 0,
                 };
                 guard.unused = match phase {
-                    Phase::Start => self.start_in_order(lane, &batch).await,
-                    Phase::Poll => self.poll(lane, &batch).await,
+                    ExportPhase::Start => self.start_in_order(lane, &batch).await,
+                    ExportPhase::Poll => self.poll(lane, &batch).await,
                 };
             }
         }
@@ -150,7 +152,7 @@ impl Worker for ExportWorker {
 
 impl ExportWorker {
     /// Starts the exports of a batch one after the other. Returns how many calls were not made.
-    async fn start_in_order(&self, lane: &str, batch: &Batch) -> u32 {
+    async fn start_in_order(&self, lane: &str, batch: &ExportBatch) -> u32 {
         let mut unused = 0;
         let mut release_after = None;
         for claimed in &batch.exports {
@@ -166,7 +168,7 @@ impl ExportWorker {
             }
             let call = self.stepper.step(claimed, None).await;
             unused += u32::from(call == CallOutcome::NoCall);
-            if !self.record_outcome(lane, Phase::Start, call) {
+            if !self.record_outcome(lane, ExportPhase::Start, call) {
                 release_after = Some(LANE_PAUSES);
             }
         }
@@ -174,7 +176,7 @@ impl ExportWorker {
     }
 
     /// Polls the exports of a batch. Returns how many calls were not made.
-    async fn poll(&self, lane: &str, batch: &Batch) -> u32 {
+    async fn poll(&self, lane: &str, batch: &ExportBatch) -> u32 {
         let mut calls = 0;
         let mut running = HashMap::new();
         if batch.exports.len() >= LIST_PAYS_FROM {
@@ -189,14 +191,18 @@ impl ExportWorker {
                 .and_then(|accepted| running.remove(accepted.arn.as_str()));
             calls += u32::from(known.is_none());
             let call = self.stepper.step(claimed, known).await;
-            self.record_outcome(lane, Phase::Poll, call);
+            self.record_outcome(lane, ExportPhase::Poll, call);
         }
         batch.size().saturating_sub(calls)
     }
 
     /// The exports of the batch's table that AWS lists as IN_PROGRESS, by ARN; empty if the call
     /// fails.
-    async fn still_running(&self, lane: &str, batch: &Batch) -> HashMap<String, ExportDescription> {
+    async fn still_running(
+        &self,
+        lane: &str,
+        batch: &ExportBatch,
+    ) -> HashMap<String, ExportDescription> {
         let Some(first) = batch.exports.first() else {
             return HashMap::new();
         };
@@ -219,7 +225,7 @@ impl ExportWorker {
     }
 
     /// Adjusts the lane's pace. Returns whether further calls of this phase make sense now.
-    fn record_outcome(&self, lane: &str, phase: Phase, call: CallOutcome) -> bool {
+    fn record_outcome(&self, lane: &str, phase: ExportPhase, call: CallOutcome) -> bool {
         let (now, jitter) = (self.stepper.clock.now(), self.stepper.clock.jitter());
         match call {
             CallOutcome::NoCall | CallOutcome::Unclear => {}
@@ -236,10 +242,10 @@ impl ExportWorker {
 
 /// Starts: one batch per lane. Polls: one batch per table where a list saves calls, else one batch
 /// per export.
-fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<Batch> {
-    let mut groups: HashMap<(Phase, String, Option<String>), Vec<Claimed>> = HashMap::new();
+fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<ExportBatch> {
+    let mut groups: HashMap<(ExportPhase, String, Option<String>), Vec<Claimed>> = HashMap::new();
     for one in claimed {
-        let table = (one.phase == Phase::Poll)
+        let table = (one.phase == ExportPhase::Poll)
             .then(|| one.claimed.export.request.table_arn.as_str().to_owned());
         groups
             .entry((one.phase, one.lane, table))
@@ -248,13 +254,13 @@ fn group(claimed: Vec<ClaimedInLane>, claimed_at: Instant) -> Vec<Batch> {
     }
     let mut batches = Vec::new();
     for ((phase, lane, _), exports) in groups {
-        let as_one = phase == Phase::Start || exports.len() >= LIST_PAYS_FROM;
+        let as_one = phase == ExportPhase::Start || exports.len() >= LIST_PAYS_FROM;
         let parts = if as_one {
             vec![exports]
         } else {
             exports.into_iter().map(|one| vec![one]).collect()
         };
-        batches.extend(parts.into_iter().map(|exports| Batch {
+        batches.extend(parts.into_iter().map(|exports| ExportBatch {
             work: BatchWork::InLane(lane.clone(), phase),
             exports,
             claimed_at,

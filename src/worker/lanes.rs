@@ -13,7 +13,7 @@ use crate::domain::lifecycle::backoff::Jitter;
 use crate::domain::lifecycle::step::WAITS_FOR_QUOTA;
 use crate::domain::rate::pace::{LaneLimits, Pace};
 use crate::domain::timestamp::Timestamp;
-use crate::store::schedule::{DueLane, Kind, Phase, Quota};
+use crate::store::schedule::{DueLane, ExportPhase, Kind, Quota};
 
 /// The maximum number of polls of one lane at a time. A lane whose calls hang uses no more slots.
 const MAX_POLLS_IN_FLIGHT: u32 = 16;
@@ -71,14 +71,14 @@ impl Lanes {
         }
         for due in due {
             let lane = self.entry(&mut lanes, &due.lane, now);
-            let (kind, most) = match due.phase {
-                Phase::Poll => (
+            let (kind, maximum) = match due.phase {
+                ExportPhase::Poll => (
                     Kind::Poll,
                     lane.polls
                         .available(now)
                         .min(MAX_POLLS_IN_FLIGHT.saturating_sub(lane.polls_in_flight)),
                 ),
-                Phase::Start => {
+                ExportPhase::Start => {
                     let (cap, lowered) = lane.cap(self.limits.max_in_flight, now);
                     lane.in_flight_seen = due.in_flight;
                     let free = cap.saturating_sub(due.in_flight);
@@ -104,11 +104,11 @@ impl Lanes {
                     }
                 }
             };
-            if most > 0 {
+            if maximum > 0 {
                 plan.quotas.push(Quota {
                     lane: due.lane,
                     kind,
-                    max: i64::from(most),
+                    max: i64::from(maximum),
                 });
             }
         }
@@ -116,15 +116,15 @@ impl Lanes {
     }
 
     /// Exports were claimed that need this number of calls.
-    pub fn claimed(&self, lane: &str, phase: Phase, calls: u32, now: Timestamp) {
+    pub fn claimed(&self, lane: &str, phase: ExportPhase, calls: u32, now: Timestamp) {
         let mut lanes = self.lock();
         let lane = self.entry(&mut lanes, lane, now);
         match phase {
-            Phase::Start => {
+            ExportPhase::Start => {
                 lane.starting = true;
                 lane.starts.take(calls);
             }
-            Phase::Poll => {
+            ExportPhase::Poll => {
                 lane.polls_in_flight += calls;
                 lane.polls.take(calls);
             }
@@ -132,14 +132,14 @@ impl Lanes {
     }
 
     /// The work on a claim ended; `unused` of its calls were not made.
-    pub fn released(&self, lane: &str, phase: Phase, calls: u32, unused: u32) {
+    pub fn released(&self, lane: &str, phase: ExportPhase, calls: u32, unused: u32) {
         if let Some(lane) = self.lock().get_mut(lane) {
             match phase {
-                Phase::Start => {
+                ExportPhase::Start => {
                     lane.starting = false;
                     lane.starts.give_back(unused);
                 }
-                Phase::Poll => {
+                ExportPhase::Poll => {
                     lane.polls_in_flight = lane.polls_in_flight.saturating_sub(calls);
                     lane.polls.give_back(unused);
                 }
@@ -148,13 +148,13 @@ impl Lanes {
     }
 
     /// AWS answered a call without throttling it.
-    pub fn on_success(&self, lane: &str, phase: Phase) {
+    pub fn on_success(&self, lane: &str, phase: ExportPhase) {
         if let Some(lane) = self.lock().get_mut(lane) {
             lane.pace(phase).on_success();
         }
     }
 
-    pub fn throttled(&self, lane: &str, phase: Phase, now: Timestamp, jitter: Jitter) {
+    pub fn throttled(&self, lane: &str, phase: ExportPhase, now: Timestamp, jitter: Jitter) {
         if let Some(lane) = self.lock().get_mut(lane) {
             lane.pace(phase).throttled(now, jitter);
         }
@@ -192,20 +192,20 @@ impl Lanes {
 }
 
 impl Lane {
-    fn pace(&mut self, phase: Phase) -> &mut Pace {
+    fn pace(&mut self, phase: ExportPhase) -> &mut Pace {
         match phase {
-            Phase::Start => &mut self.starts,
-            Phase::Poll => &mut self.polls,
+            ExportPhase::Start => &mut self.starts,
+            ExportPhase::Poll => &mut self.polls,
         }
     }
 
     /// The maximum of exports in flight, and whether AWS lowered it.
-    fn cap(&mut self, most: u32, now: Timestamp) -> (u32, bool) {
+    fn cap(&mut self, maximum: u32, now: Timestamp) -> (u32, bool) {
         match self.lowered_cap {
             Some((cap, until)) if now < until => (cap, true),
             _ => {
                 self.lowered_cap = None;
-                (most, false)
+                (maximum, false)
             }
         }
     }

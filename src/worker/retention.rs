@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::domain::error_chain::in_words;
 use crate::store::{Store, StoreError};
-use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::REMOVED;
 
 /// How long records are kept; `None` is indefinitely.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::error_chain::in_words;
 use crate::progress::WorkerProgress;
 use crate::signals::{Signals, Wake};
 use crate::store::{Store, StoreError};
-use crate::telemetry::error_chain::in_words;
-use crate::telemetry::metrics_catalog::{CLAIMS, IN_HAND};
+use crate::telemetry::metrics_catalog::{CLAIMS, WORKER_TASKS};
 
 /// A background job.
 pub trait Worker: Send + Sync + 'static {
@@ -62,7 +62,7 @@ pub async fn run<W: Worker>(worker: Arc<W>, signals: Signals, progress: WorkerPr
         progress.iterated(W::NAME);
         while tasks.try_join_next().is_some() {}
         let free = W::MAX_CONCURRENT.saturating_sub(tasks.len());
-        metrics::gauge!(IN_HAND, "worker" => W::NAME)
+        metrics::gauge!(WORKER_TASKS, "worker" => W::NAME)
             .set(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
         if free == 0 {
             // Busy is not stuck, and no claim is made meanwhile.

@@ -17,6 +17,7 @@ use super::verification_step::{Step, StepEnd};
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::domain::aws::failure::AwsFailure;
+use crate::domain::error_chain::in_words;
 use crate::domain::export::event::EventKind;
 use crate::domain::export::verification::{Findings, Progress, Verification};
 use crate::domain::lifecycle::backoff::retry_delay;
@@ -24,7 +25,6 @@ use crate::domain::lifecycle::timing::VERIFICATION_RENEWAL;
 use crate::signals::{Signals, Wake};
 use crate::store::verifications::ClaimedVerification;
 use crate::store::{Store, StoreError};
-use crate::telemetry::error_chain::in_words;
 use crate::telemetry::metrics_catalog::{EXPORT_EVENTS, FENCED_WRITES, VERIFICATIONS};
 use crate::telemetry::traces;
 

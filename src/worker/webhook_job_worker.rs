@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::runner::Worker;
 use crate::clock::Clock;
+use crate::domain::error_chain::in_words;
 use crate::signals::{Signals, Wake};
 use crate::store::webhook_jobs::Batch;
 use crate::store::{Store, StoreError};
-use crate::telemetry::error_chain::in_words;
 
 /// How many deliveries one statement abandons.
 const BATCH: i64 = 500;

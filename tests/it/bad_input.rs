@@ -225,6 +225,30 @@ async fn parameters_and_headers() {
 }
 
 #[tokio::test]
+async fn the_query_is_checked_before_the_body() {
+    let app = TestApp::start().await;
+    for path in ["/v1/exports", "/v1/exports/import", "/v1/webhook-endpoints"] {
+        let request = app
+            .request(Method::POST, &format!("{path}?unknown=1"))
+            .header("content-type", "application/json")
+            .body("{");
+        let answer = app
+            .send(request)
+            .await
+            .expect_problem(400, "invalid-parameter");
+        assert_eq!(answer.pointers(), ["#query/unknown"], "{path}");
+    }
+    let export = app.create(&create_body()).await.expect(202).id();
+    let request = app
+        .request(Method::POST, &format!("/v1/exports/{export}/verify?x=1"))
+        .header("content-type", "text/plain")
+        .body("x");
+    app.send(request)
+        .await
+        .expect_problem(400, "invalid-parameter");
+}
+
+#[tokio::test]
 async fn every_problem_type_can_be_looked_up() {
     let app = TestApp::start().await;
     let answer = app.create(&json!({})).await.expect(422);

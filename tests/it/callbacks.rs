@@ -153,5 +153,5 @@ async fn a_receiver_that_is_not_there_is_a_failed_attempt() {
             .await
             .unwrap();
     assert_eq!(code, None);
-    assert!(error.contains("connection"), "{error}");
+    assert!(error.contains("connect"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use tableferry::auth::Auth;
-use tableferry::listener::Limits;
+use tableferry::listener::ConnectionLimits;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{LogCapture, Raw, TestApp, TestOptions};
@@ -207,9 +207,9 @@ async fn a_trusted_proxy_without_the_header_is_not_served_and_others_need_none()
 
 #[tokio::test]
 async fn a_proxy_that_begins_and_says_no_more_is_cut() {
-    let connection_limits = Limits {
+    let connection_limits = ConnectionLimits {
         head_time: Duration::from_millis(50),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     };
     let options = TestOptions {
         connection_limits,

@@ -42,7 +42,7 @@ async fn what_aws_would_refuse_is_refused_first() {
         (
             json!({"filter_expression": "begins_with(a, :v)", "expression_attribute_values": {":v": {"N": "1"}}}),
             "filter_expression",
-            "begins_with takes strings and binary data",
+            "begins_with accepts strings and binary data",
         ),
         (
             json!({"projection_expression": "a, a.b"}),
@@ -260,7 +260,7 @@ async fn a_preflight_holds_a_filter_against_the_tables_key() {
                 json!({":c": c, ":n": n}),
             ),
             "failed",
-            "move placed into it",
+            "move placed into key_condition_expression",
         ),
     ] {
         let report = app

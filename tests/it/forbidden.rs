@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tableferry::webhooks::{ErrorClass, Limits, Outgoing, SendError, WebhookClient};
+use tableferry::webhooks::{ErrorClass, Outgoing, SendError, WebhookClient, WebhookLimits};
 
 use crate::support::{
     Counter, HOSTILE, Receiver, TestApp, TestNames, TestOptions, create_body, inside, policy,
@@ -46,7 +46,7 @@ async fn failure(client: &WebhookClient, url: &str) -> (ErrorClass, String) {
     let error: SendError = client.send(outgoing(url)).await.unwrap_err();
     (
         error.class(),
-        tableferry::telemetry::error_chain::in_words(&error),
+        tableferry::domain::error_chain::in_words(&error),
     )
 }
 
@@ -130,8 +130,12 @@ async fn hostile_urls_are_not_connected_to_either() {
     // As if the rows were written by hand, or under another policy. A name that is not caught does
     // not resolve here.
     let names = inside(TestNames::closed()).with("mixed.example", &[&["10.0.0.1"]]);
-    let client =
-        WebhookClient::new(policy(false, "", ""), Arc::new(names), Limits::default()).unwrap();
+    let client = WebhookClient::new(
+        policy(false, "", ""),
+        Arc::new(names),
+        WebhookLimits::default(),
+    )
+    .unwrap();
     for url in HOSTILE {
         let (class, text) = failure(&client, url).await;
         let harmless = [
@@ -350,7 +354,7 @@ async fn a_policy_that_became_stricter_holds_for_what_is_stored() {
     let strict = WebhookClient::new(
         policy(false, "", ""),
         Arc::new(TestNames::default()),
-        Limits::default(),
+        WebhookLimits::default(),
     )
     .unwrap();
     let (class, text) = failure(&strict, &receiver.url).await;
@@ -359,7 +363,7 @@ async fn a_policy_that_became_stricter_holds_for_what_is_stored() {
     let listed = WebhookClient::new(
         policy(false, "127.0.0.1", "1-65535"),
         Arc::new(TestNames::default()),
-        Limits::default(),
+        WebhookLimits::default(),
     )
     .unwrap();
     assert_eq!(

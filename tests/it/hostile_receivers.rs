@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tableferry::telemetry::error_chain::in_words;
-use tableferry::webhooks::{Answer, ErrorClass, Limits, Outgoing, SendError, WebhookClient};
+use tableferry::domain::error_chain::in_words;
+use tableferry::webhooks::{Answer, ErrorClass, Outgoing, SendError, WebhookClient, WebhookLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -17,32 +17,32 @@ use tokio::time::{sleep, timeout};
 use crate::support::{Receiver, TestApp, TestNames, create_body, policy};
 
 /// Short, so that the tests do not wait long for receivers that never finish.
-const SHORT: Limits = Limits {
+const SHORT: WebhookLimits = WebhookLimits {
     attempt: Duration::from_millis(1000),
     connect: Duration::from_millis(500),
     body: Duration::from_millis(300),
 };
 
 /// Long enough for everything that ends by itself.
-const PATIENT: Limits = Limits {
+const PATIENT: WebhookLimits = WebhookLimits {
     attempt: Duration::from_secs(60),
     connect: Duration::from_secs(30),
     body: Duration::from_secs(60),
 };
 
-fn client(limits: Limits) -> WebhookClient {
+fn client(limits: WebhookLimits) -> WebhookClient {
     let names = TestNames::default()
         .with("here.example", &[&["127.0.0.1"]])
         .with("nobody.example", &[&[]]);
     WebhookClient::new(policy(true, "", ""), Arc::new(names), limits).unwrap()
 }
 
-async fn send(limits: Limits, url: &str) -> Result<Answer, SendError> {
+async fn send(limits: WebhookLimits, url: &str) -> Result<Answer, SendError> {
     send_with(limits, url, &[]).await
 }
 
 async fn send_with(
-    limits: Limits,
+    limits: WebhookLimits,
     url: &str,
     extra: &[(String, String)],
 ) -> Result<Answer, SendError> {

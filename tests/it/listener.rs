@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use sqlx::{Connection as _, PgConnection};
-use tableferry::listener::Limits;
+use tableferry::listener::ConnectionLimits;
 use tableferry::request_limits::RequestLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -24,7 +24,7 @@ const SHORT: Duration = Duration::from_millis(50);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn start(connection_limits: Limits) -> TestApp {
+async fn start(connection_limits: ConnectionLimits) -> TestApp {
     TestApp::start_with(TestOptions {
         connection_limits,
         ..TestOptions::default()
@@ -69,10 +69,10 @@ async fn waiting(app: &TestApp, raw: &mut Raw, id: &str) {
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut() {
-    let app = start(Limits {
+    let app = start(ConnectionLimits {
         head_time: SHORT,
         head_bytes: 1 << 30,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     })
     .await;
     let silent = Raw::connect(&app.url).await;
@@ -207,9 +207,9 @@ async fn large_bodies_have_a_bound_and_small_ones_have_none() {
 #[tokio::test]
 async fn a_connection_lives_on_between_requests() {
     for rest_after in [Duration::ZERO, Duration::from_secs(3600)] {
-        let app = start(Limits {
+        let app = start(ConnectionLimits {
             rest_after,
-            ..Limits::default()
+            ..ConnectionLimits::default()
         })
         .await;
         let mut raw = Raw::connect(&app.url).await;
@@ -242,10 +242,10 @@ async fn a_connection_lives_on_between_requests() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_in_time() {
     for rest_after in [Duration::ZERO, Duration::from_secs(3600)] {
-        let app = start(Limits {
+        let app = start(ConnectionLimits {
             idle_time: SHORT,
             rest_after,
-            ..Limits::default()
+            ..ConnectionLimits::default()
         })
         .await;
         let mut raw = Raw::connect(&app.url).await;
@@ -256,9 +256,9 @@ async fn an_idle_connection_is_closed_in_time() {
 
 #[tokio::test]
 async fn who_is_idle_gives_way_and_health_is_always_told() {
-    let app = start(Limits {
+    let app = start(ConnectionLimits {
         connections: 2,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     })
     .await;
     let mut idle = Raw::connect(&app.url).await;
@@ -411,9 +411,9 @@ async fn an_answer_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn who_does_not_read_is_cut() {
-    let app = start(Limits {
+    let app = start(ConnectionLimits {
         write_time: SHORT,
-        ..Limits::default()
+        ..ConnectionLimits::default()
     })
     .await;
     let mut raw = Raw::connect(&app.url).await;

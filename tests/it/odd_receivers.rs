@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tableferry::telemetry::error_chain::in_words;
-use tableferry::webhooks::{Answer, Limits, Outgoing, SendError, WebhookClient};
+use tableferry::domain::error_chain::in_words;
+use tableferry::webhooks::{Answer, Outgoing, SendError, WebhookClient, WebhookLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::{TestNames, policy};
 
-const LIMITS: Limits = Limits {
+const LIMITS: WebhookLimits = WebhookLimits {
     attempt: Duration::from_secs(30),
     connect: Duration::from_secs(10),
     body: Duration::from_millis(500),

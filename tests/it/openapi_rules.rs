@@ -359,7 +359,7 @@ fn the_older_form_has_nothing_that_only_3_1_has() {
         older["paths"]["/v1/exports"]["post"]["description"]
             .as_str()
             .unwrap()
-            .ends_with("Needs the scope `exports:write`.")
+            .ends_with("Requires the scope `exports:write`.")
     );
     // Nothing that a 3.1 schema has here was left out, except for the names of map members; the
     // rest is expressed differently.

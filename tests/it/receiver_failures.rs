@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tableferry::telemetry::error_chain::in_words;
-use tableferry::webhooks::{ErrorClass, Limits, Outgoing, WebhookClient};
+use tableferry::domain::error_chain::in_words;
+use tableferry::webhooks::{ErrorClass, Outgoing, WebhookClient, WebhookLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -15,19 +15,19 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::support::{Issued, TestApp, TestNames, create_body, issue, issue_with, policy};
 
-const LIMITS: Limits = Limits {
+const LIMITS: WebhookLimits = WebhookLimits {
     attempt: Duration::from_secs(30),
     connect: Duration::from_secs(10),
     body: Duration::from_secs(1),
 };
-const SHORT: Limits = Limits {
+const SHORT: WebhookLimits = WebhookLimits {
     attempt: Duration::from_millis(600),
     connect: Duration::from_millis(300),
     body: Duration::from_millis(100),
 };
 
 /// A client that trusts only this certificate authority.
-fn client(issued: &Issued, limits: Limits) -> WebhookClient {
+fn client(issued: &Issued, limits: WebhookLimits) -> WebhookClient {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(issued.authority.as_bytes()).unwrap())

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Receiver, TestApp, TestOptions, create_body};
 
 /// What replaces the parts that differ from run to run.
-const REPLACED: [(&str, &str); 8] = [
+const REPLACED: [(&str, &str); 10] = [
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "UUID",
@@ -18,7 +18,9 @@ const REPLACED: [(&str, &str); 8] = [
     (r"AWSDynamoDB/\d{14,}-[0-9a-f]{8}", "AWSDynamoDB/EXPORT_ID"),
     (r"127\.0\.0\.1:\d+", "HOST:PORT"),
     (r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET"),
-    (r"tfk_[A-Za-z0-9_-]+", "tfk_KEY"),
+    (r"tferry_[0-9a-f_]+", "tferry_KEY"),
+    (r"msg_[0-9a-f]{32}", "msg_ID"),
+    (r#""duration_ms": \d+"#, r#""duration_ms": 0"#),
     (r"/data/[a-z0-9]{26}\.json\.gz", "/data/DATA_FILE.json.gz"),
 ];
 

@@ -1,5 +1,6 @@
 //! Rules for all files that the compiler does not check: boundaries, sizes, links.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,54 @@ fn forbid_words(folder: &str, except: &[&str], words: &[&str]) {
 
 // The Cargo.toml of each crate says which crates it may use; here are the rules that Cargo cannot
 // enforce.
+
+/// The crates of this workspace among the `[dependencies]` of a crate.
+fn crates_used_by(folder: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let (_, dependencies) = text.split_once("\n[dependencies]\n").unwrap();
+    dependencies
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once(" = ").map(|(name, _)| name))
+        .filter_map(folder_of_crate)
+        .collect()
+}
+
+/// The folder below `crates/` of the crate with this name, if it is one of this workspace.
+fn folder_of_crate(name: &str) -> Option<String> {
+    match name {
+        "dynamodb-expressions" => Some("expressions"),
+        "tcp-keepalive" => Some("tcp-keepalive"),
+        _ => name.strip_prefix("tableferry-"),
+    }
+    .map(str::to_owned)
+}
+
+#[test]
+fn the_table_of_crates_says_what_each_uses() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let architecture = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let mut in_table = BTreeSet::new();
+    for row in architecture.lines().filter(|l| l.starts_with("| `crates/")) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, _, uses] = cells[..] else {
+            panic!("{row} does not have three cells");
+        };
+        let name = name.trim_matches('`');
+        let uses = uses.split(", ").filter(|used| *used != "none");
+        assert_eq!(
+            uses.map(str::to_owned).collect::<BTreeSet<_>>(),
+            crates_used_by(&root.join(name)),
+            "ARCHITECTURE.md says of {name} what its Cargo.toml does not"
+        );
+        in_table.insert(root.join(name));
+    }
+    let folders = fs::read_dir(root.join("crates")).unwrap();
+    assert_eq!(
+        in_table,
+        folders.map(|entry| entry.unwrap().path()).collect()
+    );
+}
 
 #[test]
 fn the_parsers_of_export_files_are_pure() {

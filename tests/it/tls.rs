@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tableferry::listener::{Limits, TlsFiles};
+use tableferry::listener::{ConnectionLimits, TlsFiles};
 use tokio::time::timeout;
 
 use crate::process::{free_address, tableferry, terminate};
@@ -64,7 +64,7 @@ impl Drop for Files {
     }
 }
 
-async fn start(files: &Files, connection_limits: Limits) -> (TestApp, String) {
+async fn start(files: &Files, connection_limits: ConnectionLimits) -> (TestApp, String) {
     let app = TestApp::start_with(TestOptions {
         tls: Some(files.files.clone()),
         connection_limits,
@@ -81,9 +81,9 @@ async fn it_is_spoken_in_both_versions() {
     let files = Files::of(&issued);
     let (_app, url) = start(
         &files,
-        Limits {
+        ConnectionLimits {
             rest_after: Duration::ZERO,
-            ..Limits::default()
+            ..ConnectionLimits::default()
         },
     )
     .await;
@@ -123,7 +123,7 @@ async fn it_is_spoken_in_both_versions() {
 async fn who_speaks_something_else_or_nothing_is_cut() {
     let issued = issue();
     let files = Files::of(&issued);
-    let (app, url) = start(&files, Limits::default()).await;
+    let (app, url) = start(&files, ConnectionLimits::default()).await;
     let mut plain = Raw::connect(&app.url).await;
     plain.say("GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").await;
     let answer = plain.rest().await;
@@ -145,9 +145,9 @@ async fn who_speaks_something_else_or_nothing_is_cut() {
 
     let (app, _) = start(
         &files,
-        Limits {
+        ConnectionLimits {
             handshake_time: Duration::from_millis(50),
-            ..Limits::default()
+            ..ConnectionLimits::default()
         },
     )
     .await;
@@ -165,9 +165,9 @@ async fn a_new_certificate_is_shown_and_a_broken_one_is_not() {
     let logs = LogCapture::start();
     let (_app, url) = start(
         &files,
-        Limits {
-            tls_look_every: Duration::from_millis(1),
-            ..Limits::default()
+        ConnectionLimits {
+            tls_check_every: Duration::from_millis(1),
+            ..ConnectionLimits::default()
         },
     )
     .await;

@@ -58,14 +58,14 @@ pub struct EndpointView {
 
 impl From<&Endpoint> for EndpointView {
     fn from(endpoint: &Endpoint) -> Self {
-        let wish = &endpoint.spec;
+        let spec = &endpoint.spec;
         Self {
             id: endpoint.id.0,
-            url: wish.url.as_str().to_owned(),
-            description: wish.description.clone(),
-            event_types: wish.event_types.clone(),
-            labels: wish.labels.as_map().clone(),
-            header_names: wish
+            url: spec.url.as_str().to_owned(),
+            description: spec.description.clone(),
+            event_types: spec.event_types.clone(),
+            labels: spec.labels.as_map().clone(),
+            header_names: spec
                 .headers
                 .as_ref()
                 .map(|h| h.names.clone())
@@ -84,7 +84,7 @@ impl From<&Endpoint> for EndpointView {
     }
 }
 
-/// A disabled endpoint, as other endpoints are told about it.
+/// A disabled endpoint, as described to other endpoints.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = DisabledWebhookEndpoint)]
 pub struct DisabledEndpoint {

@@ -124,7 +124,7 @@ pub struct ExportView<'a> {
     /// The id of the export that retries this one.
     #[schema(required)]
     pub retried_by: Option<Uuid>,
-    /// Created here, or adopted.
+    /// Whether the export was created here or adopted.
     pub origin: ExportOrigin,
     /// When this service accepted the export.
     #[schema(value_type = String, format = DateTime)]
@@ -138,12 +138,12 @@ pub struct ExportView<'a> {
     pub updated_at: Timestamp,
 }
 
-/// An estimate of an export. It is not a promise, because AWS makes none.
+/// An estimate for an export. It is not a promise, because AWS gives no estimates.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = ExportEstimate)]
 pub struct EstimateView {
-    /// When the export is expected to end. Counted from its start at AWS; until then, from its
-    /// acceptance by this service.
+    /// When the export is expected to end, counted from its start at AWS, or, until it has started,
+    /// from when this service accepted it.
     #[schema(value_type = String, format = DateTime)]
     pub expected_end_time: Timestamp,
     /// What the estimate is based on.
@@ -174,7 +174,7 @@ pub struct WindowView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = ExportTimeouts)]
 pub struct TimeoutsView<'a> {
-    /// The maximum time from when this service accepts the export until AWS ends it.
+    /// The maximum time from when this service accepts the export until it ends at AWS.
     #[schema(example = "60m")]
     pub create: &'a str,
 }

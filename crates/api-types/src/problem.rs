@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 /// The media type of problem documents.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// What callers are told about every problem of one type.
+/// The description of a type of problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Description {
     /// The last part of the type's URI.

@@ -112,7 +112,7 @@ pub fn export_body(announcement: &Announcement<'_>, public_url: &PublicUrl) -> S
             links: links(export.id, public_url),
         },
     };
-    json!(message).to_string()
+    text_of(&message)
 }
 
 fn links(export: ExportId, public_url: &PublicUrl) -> Option<Links> {
@@ -132,7 +132,7 @@ pub fn disabled_body(endpoint: &Endpoint, at: Timestamp) -> String {
             webhook_endpoint: DisabledEndpoint::from(endpoint),
         },
     };
-    json!(message).to_string()
+    text_of(&message)
 }
 
 /// The body of a ping to this endpoint.
@@ -145,5 +145,11 @@ pub fn ping_body(endpoint: &Endpoint, at: Timestamp) -> String {
             webhook_endpoint: PingedEndpoint { id: endpoint.id.0 },
         },
     };
+    text_of(&message)
+}
+
+/// The text of a message, with its keys sorted. It is made by way of a [`Value`](serde_json::Value)
+/// because the bodies that are stored and signed have always had sorted keys.
+fn text_of(message: &impl Serialize) -> String {
     json!(message).to_string()
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::roles::RoleNotAssumed;
 use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
-use tableferry_telemetry::error_chain::{chain, in_words};
+use tableferry_domain::error_chain::{chain, in_words};
 
 /// The code of a call that timed out.
 pub(super) const TIMED_OUT: &str = "TimedOut";

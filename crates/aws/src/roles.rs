@@ -10,7 +10,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use tokio::sync::OnceCell;
 
 use tableferry_domain::aws::account::AccountRole;
-use tableferry_telemetry::error_chain::in_words;
+use tableferry_domain::error_chain::in_words;
 
 /// The service's session name in CloudTrail.
 const SESSION_NAME: &str = "tableferry";

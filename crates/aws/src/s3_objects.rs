@@ -6,9 +6,9 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use bytes::Bytes;
 use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
+use tableferry_domain::error_chain::in_words;
 use tableferry_domain::export::output::{ObjectFacts, Output};
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_telemetry::error_chain::in_words;
 
 use super::call::make;
 use super::operations::Operation;

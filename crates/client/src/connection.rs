@@ -15,9 +15,9 @@ use super::problem::ProblemDocument;
 use super::screen::Screen;
 use super::words::span;
 use tableferry_clock::Clock;
+use tableferry_domain::error_chain::chain;
 use tableferry_domain::retry_after::retry_after;
 use tableferry_domain::timestamp::Timestamp;
-use tableferry_telemetry::error_chain::chain;
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// If the service asks for a longer pause, the call fails.
@@ -378,7 +378,7 @@ pub fn http_client(to: &Url) -> Result<reqwest::Client, ClientError> {
     builder.build().map_err(|error| {
         ClientError::Other(format!(
             "cannot set up the HTTP client: {}",
-            tableferry_telemetry::error_chain::in_words(&error)
+            tableferry_domain::error_chain::in_words(&error)
         ))
     })
 }

@@ -6,17 +6,17 @@ use super::error::ClientError;
 
 /// Shown by `--help`. docs/cli.md has the same table.
 pub const EXIT_STATUSES: &str = "Exit status:
-  0  success; with a wait: the export is COMPLETED
-  1  the service refused the request, or something else went wrong
+  0  success; if the command waited: the export is COMPLETED
+  1  the service rejected the request, or another error occurred
   2  the command line is not valid
   3  the export FAILED
   4  the export was CANCELLED
   5  the export TIMED_OUT (timeouts.create has passed)
-  6  the export did not end within the time to wait
+  6  the time to wait is over, and the export or its verification has not ended
   7  the service cannot be reached or is unavailable
   8  the API key is missing, not valid, or does not permit this
-  9  there is no such export, endpoint or delivery
- 10  a check failed: in verify, in preflight, or a downloaded file does not match the manifest";
+  9  there is no such export, endpoint, delivery or job
+ 10  a check of verify or preflight failed, or a downloaded file does not match the manifest";
 
 /// The result of a command without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The outcome of waiting for an export with this status.
-    pub(super) fn of_status(status: &str) -> Self {
+    pub(super) fn from_status(status: &str) -> Self {
         match status {
             "COMPLETED" => Self::Done,
             "FAILED" => Self::Failed,

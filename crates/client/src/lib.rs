@@ -2,8 +2,9 @@
 //! caller.
 //!
 //! It shares the binary with the service, but not the service's settings. Of the other crates it
-//! uses only pure functions: durations and times of the domain, and the parsers of export files.
-//! [`Session`] is what each command works with; `commands/` has one file per command.
+//! uses only pure functions (values and error chains of the domain, the parsers of export files)
+//! and the clock. [`Session`] is what each command works with; `commands/` has one file per
+//! command.
 
 mod body;
 pub mod commands;

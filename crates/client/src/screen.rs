@@ -11,7 +11,7 @@ use super::words::clean_json;
 pub struct Screen {
     /// Print results as the API's JSON.
     pub json: bool,
-    /// Print no hints and no progress; of a created resource, only the ID.
+    /// Print no hints and no progress; for a created resource, only its ID.
     pub quiet: bool,
 }
 

@@ -40,7 +40,7 @@ pub struct SessionArgs {
     /// Print the API's JSON; problems are printed to standard error as JSON too
     #[arg(long, global = true)]
     json: bool,
-    /// Print no hints and no progress; of a created resource, print only the ID
+    /// Print no hints and no progress; for a created resource, print only its ID
     #[arg(long, short, global = true)]
     quiet: bool,
     /// How often a call is retried if the service cannot be reached or asks for a retry (only if

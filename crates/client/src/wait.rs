@@ -37,7 +37,7 @@ pub async fn wait_and_show(
     limit: Option<Duration>,
 ) -> Result<Outcome, ClientError> {
     let (answer, export) = until_end(session, id, limit).await?;
-    let outcome = Outcome::of_status(&export.export_status);
+    let outcome = Outcome::from_status(&export.export_status);
     if session.screen.json {
         session.screen.json(&answer.text)?;
     } else {
@@ -75,7 +75,7 @@ pub async fn until_end(
 }
 
 pub fn has_ended(export: &Export) -> bool {
-    Outcome::of_status(&export.export_status) != Outcome::StillRunning
+    Outcome::from_status(&export.export_status) != Outcome::StillRunning
 }
 
 async fn follow(

@@ -6,12 +6,14 @@
 //! - [`aws`]: ARNs, S3 destinations, policies and AWS's answers as values.
 //! - [`preflight`], [`webhook`], [`caller`]: checks before a start; notifications; API keys, roles
 //!   and permissions.
+//! - [`error_chain`]: an error and its sources as text, for every crate.
 //!
 //! Values that callers send are parsed once, into types whose values satisfy the rules.
 
 pub mod aws;
 pub mod caller;
 pub mod duration;
+pub mod error_chain;
 pub mod export;
 pub mod fingerprint;
 pub mod hex;

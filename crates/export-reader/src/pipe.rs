@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use tableferry_aws::ObjectBody;
 use tableferry_domain::aws::failure::{AwsFailure, FailureClass};
-use tableferry_telemetry::error_chain::in_words;
+use tableferry_domain::error_chain::in_words;
 
 /// Maximum pieces waiting for the thread. A piece is one read of the connection, at most some
 /// hundred KB.

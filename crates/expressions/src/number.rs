@@ -31,9 +31,6 @@ pub enum NumberError {
 
 impl Number {
     /// Parses a number as in DynamoDB JSON.
-    ///
-    /// # Errors
-    /// DynamoDB does not accept the number.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let (negative, unsigned) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),

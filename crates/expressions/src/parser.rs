@@ -18,8 +18,7 @@ const KEYWORDS: [&str; 5] = ["AND", "OR", "NOT", "BETWEEN", "IN"];
 
 /// Parses a filter expression or a key condition expression.
 ///
-/// # Errors
-/// It breaks the syntax or a limit that does not depend on its placeholders.
+/// Checks the syntax and the limits that do not depend on its placeholders.
 pub fn parse_condition(expression: &str) -> Result<Condition, Problem> {
     check_length(expression)?;
     let mut parser = Parser {
@@ -41,8 +40,7 @@ pub fn parse_condition(expression: &str) -> Result<Condition, Problem> {
 
 /// Parses a projection expression: paths separated by commas.
 ///
-/// # Errors
-/// It breaks the syntax or a limit that does not depend on its placeholders.
+/// Checks the syntax and the limits that do not depend on its placeholders.
 pub fn parse_projection(expression: &str) -> Result<Vec<Path>, Problem> {
     check_length(expression)?;
     let mut tokens = Tokens::new(expression);

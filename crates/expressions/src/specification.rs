@@ -56,8 +56,7 @@ pub fn is_placeholder(mark: char, text: &str) -> bool {
 impl Given<'_> {
     /// Checks everything that does not depend on the table.
     ///
-    /// # Errors
-    /// Everything that AWS refuses; the fault that AWS reports comes first.
+    /// Returns every fault; the one that AWS reports comes first.
     pub fn check(&self) -> Result<Specification, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut fault = |place, problem| faults.push(Fault { place, problem });
@@ -233,9 +232,6 @@ impl Specification {
     /// Checks the filter against a table's key: a key condition must match the key, and a filter
     /// with a key condition may name only other attributes. Without a key condition, it may name
     /// key attributes ("Filtering a table export").
-    ///
-    /// # Errors
-    /// Everything that AWS refuses.
     pub fn check_keys(&self, schema: &KeySchema) -> Result<(), Vec<Fault>> {
         let Some(key_condition) = &self.key_condition else {
             return Ok(());
@@ -274,9 +270,6 @@ impl Specification {
     }
 
     /// Whether an item is read: its key matches the key condition.
-    ///
-    /// # Errors
-    /// The item is not valid DynamoDB JSON.
     pub fn reads(&self, item: &Map<String, Json>) -> Result<bool, NotAValue> {
         let Some(key_condition) = &self.key_condition else {
             return Ok(true);
@@ -285,9 +278,6 @@ impl Specification {
     }
 
     /// Whether an item that was read is kept: it matches the filter.
-    ///
-    /// # Errors
-    /// The item is not valid DynamoDB JSON.
     pub fn keeps(&self, item: &Map<String, Json>) -> Result<bool, NotAValue> {
         let Some(filter) = &self.filter else {
             return Ok(true);

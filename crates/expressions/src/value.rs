@@ -149,9 +149,6 @@ impl fmt::Display for Kind {
 
 impl Value {
     /// Parses a value such as `{"S": "open"}`.
-    ///
-    /// # Errors
-    /// The value is not valid DynamoDB JSON.
     pub fn from_json(json: &Json) -> Result<Self, NotAValue> {
         read(json, MAX_NESTING)
     }
@@ -187,9 +184,6 @@ impl fmt::Display for Value {
 }
 
 /// Parses an item.
-///
-/// # Errors
-/// A value is not valid DynamoDB JSON.
 pub fn attributes(item: &Map<String, Json>) -> Result<Attributes, NotAValue> {
     item.iter()
         .map(|(name, value)| Ok((name.clone(), Value::from_json(value)?)))

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{RequestBody, ResponseBody};
 use super::connection_state::{ConnectionState, Due, OpenConnection};
-use super::limits::Limits;
+use super::limits::ConnectionLimits;
 use super::slots::OverCapacity;
 use super::wire::Wire;
 
@@ -35,7 +35,7 @@ pub struct Connection {
     /// The client's address; behind a proxy, what the proxy says.
     pub peer: SocketAddr,
     pub router: Router,
-    pub limits: Arc<Limits>,
+    pub limits: Arc<ConnectionLimits>,
     /// Cancelled when connections are to close after their current request.
     pub closing: CancellationToken,
 }
@@ -43,7 +43,7 @@ pub struct Connection {
 /// Why hyper stopped driving the connection.
 enum Ended {
     Closed,
-    /// It has been idle for [`Limits::rest_after`].
+    /// It has been idle for [`ConnectionLimits::rest_after`].
     Resting,
 }
 

@@ -9,7 +9,7 @@ use tableferry_telemetry::reasons::CutReason;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::limits::Limits;
+use super::limits::ConnectionLimits;
 use super::slots::{ConnectionSlots, Slot};
 
 /// When to check again if there is no deadline.
@@ -52,7 +52,7 @@ enum Phase {
 /// What is to be done with a connection now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// It has been idle for [`Limits::rest_after`]: give its buffers back.
+    /// It has been idle for [`ConnectionLimits::rest_after`]: give its buffers back.
     Rest,
     /// A deadline has passed. The reason is given if the client is at fault.
     Close(Option<CutReason>),
@@ -151,7 +151,7 @@ impl ConnectionState {
     }
 
     /// What is due now, and when to check again.
-    pub fn check(&self, limits: &Limits, now: Instant) -> (Option<Due>, Instant) {
+    pub fn check(&self, limits: &ConnectionLimits, now: Instant) -> (Option<Due>, Instant) {
         let activity = self.activity();
         let since = activity.since;
         let cut = |reason| Due::Close(Some(reason));
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn each_phase_has_its_deadline() {
-        let limits = Limits::default();
+        let limits = ConnectionLimits::default();
         let state = ConnectionState::new(&ConnectionSlots::new(1));
         let after = |seconds| {
             state

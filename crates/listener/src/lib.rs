@@ -2,8 +2,8 @@
 //! complete request. README.md says against what it defends, and why `axum::serve` is not enough.
 //!
 //! It speaks HTTP/1.1 (hyper), TLS (rustls) and the PROXY protocol, and knows nothing about the
-//! routes. [`Limits`] holds the limits, [`slots`] decides which connection is closed when there are
-//! too many, [`connection`] drives one connection, and [`tls`] holds the certificate.
+//! routes. [`ConnectionLimits`] holds the limits, [`slots`] decides which connection is closed when
+//! there are too many, [`connection`] drives one connection, and [`tls`] holds the certificate.
 
 mod body;
 mod connection;
@@ -34,7 +34,7 @@ use tableferry_telemetry::log_limit::LogLimit;
 use tableferry_telemetry::metrics_catalog::HTTP_CONNECTIONS;
 use tableferry_telemetry::reasons::CutReason;
 
-pub use limits::Limits;
+pub use limits::ConnectionLimits;
 pub use open_files::connections_within_open_files;
 pub use proxies::{Proxies, ProxiesError};
 pub use slots::OverCapacity;
@@ -48,7 +48,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub struct Listener {
-    limits: Arc<Limits>,
+    limits: Arc<ConnectionLimits>,
     tls: Option<Arc<Tls>>,
     proxies: Arc<Proxies>,
     slots: Arc<ConnectionSlots>,
@@ -57,7 +57,7 @@ pub struct Listener {
 impl Listener {
     /// A listener that speaks TLS if there is a certificate.
     #[must_use]
-    pub fn new(limits: Arc<Limits>, tls: Option<Arc<Tls>>) -> Self {
+    pub fn new(limits: Arc<ConnectionLimits>, tls: Option<Arc<Tls>>) -> Self {
         let slots = ConnectionSlots::new(limits.connections);
         Self {
             limits,
@@ -83,7 +83,7 @@ impl Listener {
     ) {
         let closing = CancellationToken::new();
         if let Some(tls) = &self.tls {
-            tokio::spawn(Arc::clone(tls).watch(self.limits.tls_look_every, closing.clone()));
+            tokio::spawn(Arc::clone(tls).watch(self.limits.tls_check_every, closing.clone()));
         }
         let mut stopped = std::pin::pin!(stopped);
         loop {
@@ -205,7 +205,7 @@ async fn serve_tls(connection: Connection, stream: TcpStream, open: OpenConnecti
 }
 
 /// Failures are ignored: a client can be served without these options.
-fn set_socket_options(stream: &TcpStream, limits: &Limits) {
+fn set_socket_options(stream: &TcpStream, limits: &ConnectionLimits) {
     let _ = stream.set_nodelay(true);
     // A client that has disappeared acknowledges nothing, but what it is sent fits into the
     // system's buffer for a long time. So the system must give up; later than our own deadline,
@@ -269,7 +269,7 @@ mod tests {
 
     /// A listener, a client that has connected and sent this request, and what stops the listener.
     async fn served(
-        limits: Limits,
+        limits: ConnectionLimits,
         request: &str,
     ) -> (tokio::task::JoinHandle<()>, TcpStream, oneshot::Sender<()>) {
         let router = Router::new()
@@ -292,9 +292,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_live_stream_that_nobody_reads_is_cut() {
-        let limits = Limits {
+        let limits = ConnectionLimits {
             write_time: Duration::from_millis(50),
-            ..Limits::default()
+            ..ConnectionLimits::default()
         };
         let (serving, mut client, stop) =
             served(limits, "GET /endless HTTP/1.1\r\nhost: t\r\n\r\n").await;
@@ -312,9 +312,9 @@ mod tests {
     #[tokio::test]
     async fn a_stop_lets_a_request_end_and_closes_what_is_idle() {
         for rest_after in [Duration::ZERO, Duration::from_secs(3600)] {
-            let limits = Limits {
+            let limits = ConnectionLimits {
                 rest_after,
-                ..Limits::default()
+                ..ConnectionLimits::default()
             };
             let (serving, mut client, stop) =
                 served(limits, "GET /peer HTTP/1.1\r\nhost: t\r\n\r\n").await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Open connections (`TABLEFERRY_MAX_CONNECTIONS`).
     pub connections: usize,
     /// From the first byte of a request to the end of its head. A new connection has the same time
@@ -23,11 +23,11 @@ pub struct Limits {
     /// After this time without a request, a connection gives its buffers back.
     pub rest_after: Duration,
     /// How often the certificate's files are checked for changes.
-    pub tls_look_every: Duration,
+    pub tls_check_every: Duration,
 }
 
 /// All but the number of connections are fixed in production: they suit every working client.
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 12_000,
@@ -38,7 +38,7 @@ impl Default for Limits {
             handshake_time: Duration::from_secs(10),
             linger_time: Duration::from_secs(2),
             rest_after: Duration::from_secs(1),
-            tls_look_every: Duration::from_secs(5),
+            tls_check_every: Duration::from_secs(5),
         }
     }
 }

@@ -20,8 +20,8 @@ const LONGEST_REST_V2: u16 = 4096;
 /// Reads the header and nothing after it. Returns the client's address; `None` if the proxy
 /// connects for itself, as in health checks.
 ///
-/// # Errors
-/// `InvalidData` if the connection does not begin with a header; other kinds if it breaks off.
+/// The error is `InvalidData` if the connection does not begin with a header; other kinds if it
+/// breaks off.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     // Both versions are longer than this.
     let mut header = vec![0; SIGNATURE.len()];

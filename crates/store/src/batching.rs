@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
-use tableferry_telemetry::error_chain::in_words;
+use tableferry_domain::error_chain::in_words;
 
 /// How long an item may wait for its turn. Together with the time that writing may take, this is
 /// well below the time limit of a request.

@@ -67,7 +67,7 @@ impl StoreError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Unavailable(error) => {
-                ConnectionProblem::of(error).is_some_and(ConnectionProblem::is_permanent)
+                ConnectionProblem::from_error(error).is_some_and(ConnectionProblem::is_permanent)
             }
             error => !error.is_unavailable(),
         }
@@ -78,7 +78,7 @@ impl StoreError {
     pub fn unavailable_because(&self) -> &'static str {
         match self {
             Self::Shared(error) => error.unavailable_because(),
-            Self::Unavailable(error) => ConnectionProblem::of(error).map_or(
+            Self::Unavailable(error) => ConnectionProblem::from_error(error).map_or(
                 "the database does not answer",
                 ConnectionProblem::for_callers,
             ),

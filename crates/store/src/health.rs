@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::migrate::newest_version;
 use super::pool::{ConnectionProblem, IS_READ_ONLY, Link, MAY_BE_WORKING, Pool};
-use tableferry_telemetry::error_chain::in_words;
+use tableferry_domain::error_chain::in_words;
 
 /// The time limit for reading on an open connection. The check waits neither for the pool nor for
 /// locks or rows.
@@ -228,7 +228,7 @@ async fn not_running(link: &mut Link, overdue_pids: &[i32]) -> Result<Vec<i32>, 
 
 impl From<sqlx::Error> for DatabaseProblem {
     fn from(error: sqlx::Error) -> Self {
-        match ConnectionProblem::of(&error) {
+        match ConnectionProblem::from_error(&error) {
             Some(ConnectionProblem::ReadOnly) => Self::ReadOnly,
             _ => Self::Away(in_words(&error)),
         }

@@ -1,6 +1,8 @@
 //! A Bloom filter of an export's table, bucket, type and labels: 64 bits, one hash. Each row of
 //! `export_labels` holds that of its export (column `marks`), so that a list by a label and
 //! something else reads few exports besides those that match.
+//!
+//! Migration 0010 calls this file by its old path, src/store/marks.rs.
 
 use sha2::{Digest as _, Sha256};
 

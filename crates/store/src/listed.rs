@@ -8,7 +8,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::StoreError;
-use tableferry_telemetry::error_chain::in_words;
+use tableferry_domain::error_chain::in_words;
 use tableferry_telemetry::log_limit::LogLimit;
 use tableferry_telemetry::metrics_catalog::UNREADABLE_ROWS;
 

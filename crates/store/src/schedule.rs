@@ -22,14 +22,14 @@ use tableferry_domain::timestamp::Timestamp;
 
 /// The next call for a scheduled export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
+pub enum ExportPhase {
     /// AWS is asked to start the export.
     Start,
     /// AWS is asked for the export's status.
     Poll,
 }
 
-impl Phase {
+impl ExportPhase {
     /// The word in the column `phase`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -44,9 +44,9 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueLane {
     pub lane: String,
-    pub phase: Phase,
+    pub phase: ExportPhase,
     /// The number of exports of the lane that AWS has accepted or may have accepted; 0 in the phase
-    /// [`Phase::Poll`], where it is not counted.
+    /// [`ExportPhase::Poll`], where it is not counted.
     pub in_flight: u32,
     /// Whether starts in doubt are due.
     pub doubtful: bool,
@@ -74,7 +74,7 @@ pub struct Quota {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimedInLane {
     pub lane: String,
-    pub phase: Phase,
+    pub phase: ExportPhase,
     /// The time between `due_at` and the claim.
     pub late: Duration,
     pub claimed: Claimed,
@@ -107,9 +107,9 @@ impl Store {
         let lanes = rows.into_iter().map(|row| DueLane {
             lane: row.lane,
             phase: if row.phase == "START" {
-                Phase::Start
+                ExportPhase::Start
             } else {
-                Phase::Poll
+                ExportPhase::Poll
             },
             in_flight: u32::try_from(row.in_flight).unwrap_or(u32::MAX),
             doubtful: row.doubtful,
@@ -376,9 +376,9 @@ impl ScheduleRow {
         ClaimedInLane {
             lane: self.lane,
             phase: if self.phase == "START" {
-                Phase::Start
+                ExportPhase::Start
             } else {
-                Phase::Poll
+                ExportPhase::Poll
             },
             late: Duration::try_from_secs_f64(self.late_s).unwrap_or_default(), // less than nothing in tests, which step ahead
             claimed,

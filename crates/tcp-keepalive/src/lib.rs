@@ -43,9 +43,8 @@ impl Default for Keepalive {
 /// Sets these options on every TCP socket of this process that is connected to this port and has no
 /// keepalive yet. Returns the number of these sockets.
 ///
-/// # Errors
-/// The process may not list its file descriptors. A socket that is closed meanwhile is not an
-/// error.
+/// Fails if the process may not list its file descriptors. A socket that is closed meanwhile is not
+/// an error.
 pub fn set_for_peers_on(port: u16, keepalive: &Keepalive) -> io::Result<usize> {
     let mut set = 0;
     for entry in fs::read_dir("/proc/self/fd")? {

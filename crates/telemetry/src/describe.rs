@@ -9,12 +9,12 @@ use crate::reasons::{AuthFailureReason, CutReason};
 /// Gives the recorder each metric's unit and meaning. Starts counters at 0 if their first increase
 /// must be visible to alert rules.
 pub fn describe() {
-    for measure in ALL {
-        match measure.kind {
-            Kind::Counter => metrics::describe_counter!(measure.name, measure.unit, measure.help),
-            Kind::Gauge => metrics::describe_gauge!(measure.name, measure.unit, measure.help),
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.unit, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.unit, metric.help),
             Kind::Histogram => {
-                metrics::describe_histogram!(measure.name, measure.unit, measure.help)
+                metrics::describe_histogram!(metric.name, metric.unit, metric.help)
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Sets up logs, metrics and traces. [`metrics_catalog`] lists all metrics.
 
 mod describe;
-pub mod error_chain;
 pub mod log_limit;
 pub mod metrics_catalog;
 pub mod process;
@@ -20,6 +19,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
 use span_fields::SpanFields;
+
+// For the listener, which does not use the domain.
+pub use tableferry_domain::error_chain;
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 

@@ -78,7 +78,7 @@ catalog! {
     FENCED_WRITES = Counter Count "tableferry_fenced_writes_total" ["worker"] "Results of workers that were too late and had no effect";
     CLAIMS = Counter Count "tableferry_worker_claims_total" ["worker", "outcome"] "Queries of workers for due work";
     SINCE_CLAIM = Gauge Seconds "tableferry_worker_since_claim_seconds" ["worker"] "Time since a worker of this process last claimed work, found that none is due, or had all its task slots in use";
-    IN_HAND = Gauge Count "tableferry_worker_tasks" ["worker"] "Running tasks of workers in this process";
+    WORKER_TASKS = Gauge Count "tableferry_worker_tasks" ["worker"] "Running tasks of workers in this process";
     VERIFICATIONS = Counter Count "tableferry_export_verifications_total" ["outcome"] "Verifications that ended";
     REMOVED = Counter Count "tableferry_retention_removed_total" ["kind"] "Records that were removed because of their age";
 

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::{IgnoreWriteErrors, dial, system_tls};
-use super::failure::{Forbidden, Phase, SendError};
+use super::failure::{AttemptPhase, Forbidden, SendError};
 use super::names::Names;
 use super::response::{self, Answer};
 use tableferry_domain::invalid::Invalid;
@@ -36,7 +36,7 @@ use tableferry_domain::webhook::endpoint::check_header;
 use tableferry_domain::webhook::url::{UrlPolicy, WebhookUrl};
 
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct WebhookLimits {
     /// A whole attempt, including reading the body.
     pub attempt: Duration,
     /// The name look-up, the connection and the TLS handshake together.
@@ -45,7 +45,7 @@ pub struct Limits {
     pub body: Duration,
 }
 
-impl Default for Limits {
+impl Default for WebhookLimits {
     fn default() -> Self {
         Self {
             attempt: DELIVERY_ATTEMPT_TIMEOUT,
@@ -78,19 +78,16 @@ pub struct Outgoing<'a> {
 pub struct WebhookClient {
     policy: UrlPolicy,
     names: Arc<dyn Names>,
-    limits: Limits,
+    limits: WebhookLimits,
     tls: Arc<ClientConfig>,
 }
 
 impl WebhookClient {
     /// A client that trusts the system's certificate authorities.
-    ///
-    /// # Errors
-    /// The TLS library cannot be set up.
     pub fn new(
         policy: UrlPolicy,
         names: Arc<dyn Names>,
-        limits: Limits,
+        limits: WebhookLimits,
     ) -> Result<Self, rustls::Error> {
         Ok(Self::with_tls(policy, names, limits, system_tls()?))
     }
@@ -100,7 +97,7 @@ impl WebhookClient {
     pub fn with_tls(
         policy: UrlPolicy,
         names: Arc<dyn Names>,
-        limits: Limits,
+        limits: WebhookLimits,
         mut tls: ClientConfig,
     ) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -148,7 +145,7 @@ impl WebhookClient {
         let answering = timeout_at(deadline, sender.send_request(request));
         let response = answering
             .await
-            .map_err(|_| SendError::TimedOut(Phase::Answer))?
+            .map_err(|_| SendError::TimedOut(AttemptPhase::Answer))?
             .map_err(SendError::Lost)?;
         let body_deadline = deadline.min(Instant::now() + self.limits.body);
         Ok(response::read(response, body_deadline, outgoing.timestamp_s).await)

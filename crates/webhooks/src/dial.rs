@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::failure::{Forbidden, Phase, SendError};
+use super::failure::{AttemptPhase, Forbidden, SendError};
 use super::names::Names;
 use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::url::{UrlPolicy, WebhookUrl};
@@ -45,13 +45,13 @@ pub(super) async fn dial(
     tls: &Arc<ClientConfig>,
     deadline: Instant,
 ) -> Result<Box<dyn ByteStream>, SendError> {
-    let in_time = |phase: Phase| move |_| SendError::TimedOut(phase);
+    let in_time = |phase: AttemptPhase| move |_| SendError::TimedOut(phase);
     let addresses = timeout_at(deadline, addresses(url, policy, names))
         .await
-        .map_err(in_time(Phase::Name))??;
+        .map_err(in_time(AttemptPhase::Name))??;
     let stream = timeout_at(deadline, connect(&addresses, url.port()))
         .await
-        .map_err(in_time(Phase::Connect))?
+        .map_err(in_time(AttemptPhase::Connect))?
         .map_err(SendError::Connection)?;
     // Sends small messages at once. A failure changes nothing else.
     let _ = stream.set_nodelay(true);
@@ -73,7 +73,7 @@ pub(super) async fn dial(
     let securing = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
     let secured = timeout_at(deadline, securing)
         .await
-        .map_err(in_time(Phase::Tls))?
+        .map_err(in_time(AttemptPhase::Tls))?
         .map_err(SendError::Tls)?;
     Ok(Box::new(secured))
 }

@@ -5,9 +5,9 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
+use tableferry_domain::error_chain::chain;
 use tableferry_domain::invalid::Invalid;
 use tableferry_domain::webhook::error_class::ErrorClass;
-use tableferry_telemetry::error_chain::chain;
 
 /// No message repeats the URL, which may contain a token of the receiver.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum SendError {
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
     #[error("no response in time: timed out {}", .0.as_str())]
-    TimedOut(Phase),
+    TimedOut(AttemptPhase),
     /// The connection was closed before a response arrived, or the response is not valid HTTP.
     #[error("the connection was lost before a response arrived")]
     Lost(#[source] hyper::Error),
@@ -33,7 +33,7 @@ pub enum SendError {
 
 /// What timed out. Reading the body is not a phase: the status is known by then, and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum AttemptPhase {
     Name,
     Connect,
     Tls,
@@ -41,7 +41,7 @@ pub enum Phase {
     Answer,
 }
 
-impl Phase {
+impl AttemptPhase {
     fn as_str(self) -> &'static str {
         match self {
             Self::Name => "looking up its host name",
@@ -73,10 +73,10 @@ impl SendError {
             }
             Self::Connection(_) => ErrorClass::ConnectionFailed,
             Self::Tls(error) => of_tls(error).unwrap_or(ErrorClass::TlsFailed),
-            Self::TimedOut(Phase::Name) => ErrorClass::LookupTimedOut,
-            Self::TimedOut(Phase::Connect) => ErrorClass::ConnectTimedOut,
-            Self::TimedOut(Phase::Tls) => ErrorClass::TlsTimedOut,
-            Self::TimedOut(Phase::Answer) => ErrorClass::TimedOut,
+            Self::TimedOut(AttemptPhase::Name) => ErrorClass::LookupTimedOut,
+            Self::TimedOut(AttemptPhase::Connect) => ErrorClass::ConnectTimedOut,
+            Self::TimedOut(AttemptPhase::Tls) => ErrorClass::TlsTimedOut,
+            Self::TimedOut(AttemptPhase::Answer) => ErrorClass::TimedOut,
             Self::Lost(error) => of_lost(error),
         }
     }

@@ -8,8 +8,8 @@ mod response;
 mod signature;
 pub mod vault;
 
-pub use client::{Limits, Outgoing, WebhookClient};
-pub use failure::{Forbidden, Phase, SendError};
+pub use client::{Outgoing, WebhookClient, WebhookLimits};
+pub use failure::{AttemptPhase, Forbidden, SendError};
 pub use names::{LookUp, Names, SystemNames, Vetting};
 pub use response::Answer;
 pub use signature::{SEED_BYTES, SigningKey, sign};

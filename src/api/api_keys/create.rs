@@ -25,8 +25,8 @@ use crate::domain::timestamp::Timestamp;
 body! {
     /// A new API key.
     pub struct CreateApiKey, read as CreateApiKeyFields {
-        /// The name of the key in `created_by`, logs and lists. No other key may ever have had it,
-        /// even if that key is revoked.
+        /// The name of the key in `created_by`, logs and lists. It must not be the name of any
+        /// other key, including revoked ones.
         #[schema(
             min_length = 1,
             max_length = 100,

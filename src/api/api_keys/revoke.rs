@@ -35,7 +35,7 @@ pub async fn revoke_api_key(
         .revoke_api_key(id, state.clock.now())
         .await?
         .ok_or_else(KeyPath::not_found)?;
-    let name = CallerName::of_api_key(key.name.as_str());
+    let name = CallerName::for_api_key(key.name.as_str());
     state.authenticator.forget(&name);
     tracing::info!(api_key.id = %id, api_key.name = key.name.as_str(), caller.name = caller.logged(), "API key revoked");
     Ok(Json(ApiKeyView::from(&key)))

@@ -1,6 +1,7 @@
 //! `POST /v1/exports`.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
@@ -32,11 +33,24 @@ pub(in crate::api) const IDEMPOTENT_REPLAYED: HeaderName =
 
 problems!(CreateProblems = BODY, PreflightFailed, IdempotencyKeyReused);
 
+/// Whether the query asks for a preflight before the export is stored.
+pub struct Preflight(bool);
+
+impl<S: Send + Sync> FromRequestParts<S> for Preflight {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut query = Query::from_raw(parts.uri.query());
+        let preflight = query.one("preflight", boolean).unwrap_or(false);
+        query.finish().map(|()| Self(preflight))
+    }
+}
+
 /// Create an export
 ///
-/// The request is checked by every rule that needs no call to AWS, stored, and answered with 202 at
-/// once. The export is started at AWS in the background. With an `Idempotency-Key` the request is
-/// safe to repeat: the same key and body return the same export.
+/// The service applies every rule that can be checked without calling AWS, stores the request, and
+/// answers 202 at once. It starts the export at AWS in the background. With an `Idempotency-Key`
+/// the request is safe to repeat: the same key and body return the same export.
 #[utoipa::path(
     post,
     path = "/v1/exports",
@@ -79,15 +93,12 @@ problems!(CreateProblems = BODY, PreflightFailed, IdempotencyKeyReused);
 )]
 pub async fn create_export(
     State(state): State<ApiState>,
-    RawQuery(query): RawQuery,
+    Preflight(preflight): Preflight,
     caller: RequestCaller,
     Wait(waited): Wait,
     headers: HeaderMap,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Problem> {
-    let mut query = Query::from_raw(query.as_deref());
-    let preflight = query.one("preflight", boolean).unwrap_or(false);
-    query.finish()?;
     let now = state.clock.now();
     let request = request::read(&body, &state.callbacks, &state.vault, now)
         .and_then(|request| caller.check(&request).map(|()| request));

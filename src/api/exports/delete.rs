@@ -14,8 +14,8 @@ problems!(DeleteProblems = BY_ID, NotEnded);
 
 /// Delete an export's record
 ///
-/// Like `terraform destroy`: deletes the record with its history and idempotency key. The exported
-/// data stays, and AWS is not called.
+/// Deletes the record with its history and idempotency key. As with `terraform destroy`, the
+/// exported data stays in S3, and AWS is not called.
 #[utoipa::path(
     delete,
     path = "/v1/exports/{id}",

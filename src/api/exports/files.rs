@@ -58,7 +58,8 @@ pub struct FileView {
 
 /// List the data files of a COMPLETED export
 ///
-/// Exactly the files that the manifest names, even if several incremental exports share a folder.
+/// Lists exactly the files that the manifest names, even if several incremental exports share a
+/// folder.
 /// With `presign`, each file has a URL that needs no credentials. If the service signs with
 /// temporary credentials, the URL expires with them at the latest.
 #[utoipa::path(

@@ -44,7 +44,7 @@ pub struct LabelFilter(String);
 /// List exports, newest first
 ///
 /// Returns the exports that match all of the given filters. A caller whose API key is restricted to
-/// some tables or buckets sees only the exports of these.
+/// some tables or buckets sees only exports of these tables and to these buckets.
 #[utoipa::path(
     get,
     path = "/v1/exports",

@@ -147,20 +147,20 @@ type AboutBucket = (
 async fn about_bucket(state: &ApiState, request: &ExportRequest) -> AboutBucket {
     let (table, to) = (&request.table_arn, &request.destination);
     let (account, bucket) = (table.account_id(), to.bucket.as_str());
-    let mut look = in_time(state.aws.head_bucket(account, table.region(), bucket, None)).await;
+    let mut probe = in_time(state.aws.head_bucket(account, table.region(), bucket, None)).await;
     if let Ok(BucketProbe::Elsewhere {
         region: Some(region),
-    }) = &look
+    }) = &probe
     {
         let region = region.clone();
-        look = in_time(state.aws.head_bucket(account, &region, bucket, None)).await;
+        probe = in_time(state.aws.head_bucket(account, &region, bucket, None)).await;
     }
-    let told = look
+    let bucket_region = probe
         .as_ref()
         .ok()
         .and_then(BucketProbe::region)
         .map(str::to_owned);
-    let region = told.as_deref().unwrap_or(table.region());
+    let region = bucket_region.as_deref().unwrap_or(table.region());
     let owner = to
         .bucket_owner
         .as_ref()
@@ -173,8 +173,12 @@ async fn about_bucket(state: &ApiState, request: &ExportRequest) -> AboutBucket 
     };
     let key = async {
         // A key that is not named by an ARN is of the bucket's region, so that must be known.
-        let at = key_id
-            .and_then(|key_id| Some((key_id, told.as_deref().or_else(|| key_region(key_id))?)));
+        let at = key_id.and_then(|key_id| {
+            Some((
+                key_id,
+                bucket_region.as_deref().or_else(|| key_region(key_id))?,
+            ))
+        });
         match at {
             Some((key_id, region)) => {
                 Some(in_time(state.aws.describe_key(account, region, key_id)).await)
@@ -187,7 +191,7 @@ async fn about_bucket(state: &ApiState, request: &ExportRequest) -> AboutBucket 
         in_time(state.aws.bucket_policy(account, region, bucket)),
         key
     );
-    (look, owned, policy, key)
+    (probe, owned, policy, key)
 }
 
 async fn in_time<T>(question: impl Future<Output = AwsResult<T>>) -> AwsResult<T> {

@@ -91,8 +91,8 @@ body! {
         )]
         pub callback_secret: Option<String>,
         /// Up to 16 extra headers for that webhook, such as an `Authorization` for the receiver.
-        /// Never returned. Headers that frame or route the message, and those of Standard Webhooks,
-        /// are rejected.
+        /// Never returned. Headers that the service sets itself, such as `Host`, `Content-Type`,
+        /// `User-Agent` and `webhook-id`, are rejected.
         #[schema(example = json!({"Authorization": "Bearer of-the-receiver"}))]
         pub callback_headers: Option<BTreeMap<String, String>>,
         /// Labels of the caller's choice: at most 32, with keys of 1 to 63 characters without `:`
@@ -104,7 +104,7 @@ body! {
         pub verify: Option<bool>,
         /// Whether the export is retried automatically after a temporary failure. Default: no
         /// retry.
-        pub retry: Option<RetryWish>,
+        pub retry: Option<RequestedRetry>,
     }
 }
 
@@ -125,8 +125,8 @@ body! {
 body! {
     /// Time limits of an export.
     pub struct Timeouts, read as TimeoutFields {
-        /// The maximum time from when this service accepts the export until AWS ends it, from one
-        /// second to 90 days: whole numbers with h, m, s or ms. Default: 60m.
+        /// The maximum time from when this service accepts the export until it ends at AWS, from
+        /// one second to 90 days: whole numbers with h, m, s or ms. Default: 60m.
         #[schema(
             pattern = "^([0-9]{1,7}(h|m|s|ms))+$",
             max_length = 64,
@@ -139,7 +139,7 @@ body! {
 body! {
     /// Automatic retries of an export.
     #[schema(as = RetryPolicy)]
-    pub struct RetryWish, read as RetryFields {
+    pub struct RequestedRetry, read as RetryFields {
         /// The maximum number of exports for this request, including the first. Each is a separate
         /// export with its own id. Default: 1, which means no retry.
         #[schema(minimum = 1, maximum = 10)]

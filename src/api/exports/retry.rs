@@ -37,7 +37,7 @@ problems!(RetryProblems = BY_ID, NotRetryable, ValidationFailed);
     responses(
         (status = 202, description = "The new export was stored and will be started", body = ExportView,
             headers(("Location" = String, description = "The new export's URL"), ("Retry-After" = u32, description = "Seconds to wait before polling again"))),
-        (status = 200, description = "The export was retried before: the export that retries it", body = ExportView,
+        (status = 200, description = "The export that already retries this one", body = ExportView,
             headers(("Location" = String, description = "The retrying export's URL"), ("Retry-After" = u32, description = "Seconds to wait before polling again; absent once the export has ended"))),
         RetryProblems
     )

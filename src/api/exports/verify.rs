@@ -18,8 +18,8 @@ use crate::api_types::export::ExportView;
 body! {
     /// How to verify an export.
     pub struct VerifyExport, read as VerifyExportFields {
-        /// Read every byte of every data file, instead of asking S3 for the length and ETag of
-        /// each. Default: false.
+        /// Also read every byte of every data file, and check every record. Otherwise only the
+        /// manifests, and what S3 reports about each file, are checked. Default: false.
         pub deep: Option<bool>,
     }
 }
@@ -28,12 +28,12 @@ problems!(VerifyProblems = BODY_BY_ID, NotCompleted);
 
 /// Verify a COMPLETED export
 ///
-/// Compares the files in S3 with what AWS says it wrote, in the background: the MD5 sums of both
-/// manifests, whether they belong to this export, whether every file exists, its ETag, and the
-/// numbers of items. A deep verification also reads every file: its MD5 sum, its compression, and
-/// every item. The export's `verification` shows the progress and every error; the end is recorded
-/// as the event `export.verified`. While a verification runs, this request returns it; afterwards
-/// it starts a new one.
+/// Compares the files in S3 with what AWS says it wrote, in the background. It checks the MD5 sums
+/// of both manifests, that they belong to this export, that every file exists and has the right
+/// ETag, and that the numbers of items agree. A deep verification also reads every file and checks
+/// its MD5 sum, its compression and every item. The export's `verification` shows the progress and
+/// the first 100 errors; the end is recorded as the event `export.verified`. While a verification
+/// runs, this request returns it; afterwards it starts a new one.
 #[utoipa::path(
     post,
     path = "/v1/exports/{id}/verify",

@@ -149,8 +149,7 @@ fn without_webhooks(mut document: Value) -> Value {
 
 /// The document as pretty JSON with a final newline.
 ///
-/// # Errors
-/// The document cannot be written as JSON, which would be a mistake in a handler's annotation.
+/// Fails only if a handler's annotation cannot be written as JSON.
 pub fn document(form: Form) -> Result<String, serde_json::Error> {
     let (_, document) = super::routes().split_for_parts();
     let document = finish(document, SAME_SERVER);

@@ -58,7 +58,7 @@ fn sample_endpoint(at: Timestamp) -> Result<Endpoint, Invalid> {
     };
     Ok(Endpoint {
         id: EndpointId(Uuid::from_u128(0x019a_3b5c_7d2e_7f10_8a9b_0c1d_2e3f_4a5c)),
-        created_by: Some(CallerName::of_api_key("platform")),
+        created_by: Some(CallerName::for_api_key("platform")),
         created_at: Timestamp::parse("2026-03-20T08:00:00Z")?,
         updated_at: at,
         spec,
@@ -121,7 +121,7 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
     Ok(Export {
         id: ExportId(Uuid::from_u128(0x019a_3b5c_7d2e_7f10_8a9b_0c1d_2e3f_4a5b)),
         version: 3,
-        created_by: Some(CallerName::of_api_key("orders-team")),
+        created_by: Some(CallerName::for_api_key("orders-team")),
         created_at: asked,
         updated_at: at,
         origin: Origin::Created {

@@ -47,7 +47,7 @@ fn operation(kind: WebhookEventType) -> Operation {
             "This service disabled another webhook endpoint",
             "EndpointDisabledWebhook",
         ),
-        WebhookEventType::Ping => ("A caller tests the endpoint", "PingWebhook"),
+        WebhookEventType::Ping => ("A caller sent a test to the endpoint", "PingWebhook"),
     };
     let header = |name: &str, about: &str| {
         ParameterBuilder::new()
@@ -70,7 +70,8 @@ fn operation(kind: WebhookEventType) -> Operation {
         .summary(Some(summary))
         .description(Some(
             "Signed according to Standard Webhooks 1.0.0. Any 2xx response is a success. Any other response is retried with the same \
-             `webhook-id`: ten attempts over about 75 hours. A 410 response disables the endpoint.",
+             `webhook-id`: ten attempts over about 75 hours. After a 410 response nothing more is sent: \
+             an endpoint is disabled, and a delivery to a `callback_url` is abandoned.",
         ))
         .operation_id(Some(format!("webhook_{}", kind.as_str().replace('.', "_"))))
         .tag(TAG)
@@ -80,6 +81,6 @@ fn operation(kind: WebhookEventType) -> Operation {
         .parameter(header("webhook-signature", "One `v1,…` per secret (HMAC-SHA256) and one `v1a,…` per public key (ed25519), separated by spaces"))
         .request_body(Some(RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build()))
         .response("2XX", Response::new("Received"))
-        .response("410", Response::new("Send nothing more: the endpoint is disabled"))
+        .response("410", Response::new("Send nothing more to this receiver"))
         .build()
 }

@@ -69,7 +69,7 @@ pub(in crate::api) const BODY_BY_ID: &[ProblemType] = &[
     ProblemType::Unavailable,
 ];
 
-/// Of a call that nothing but its own problems can befall.
+/// Of a call that has only problems of its own.
 pub(in crate::api) const NONE: &[ProblemType] = &[];
 
 problems!(CommonProblems = COMMON);
@@ -103,7 +103,8 @@ pub(in crate::api) fn responses(
         .collect()
 }
 
-/// What a caller hears whose credentials, scope or rate do not suffice.
+/// The responses to a caller whose credentials or scope are not sufficient, or whose rate is
+/// exceeded.
 pub(in crate::api) fn refusals() -> BTreeMap<String, RefOr<Response>> {
     let kinds = [
         ProblemType::Unauthenticated,

@@ -1,10 +1,10 @@
-//! What a caller is told when the store fails.
+//! The problem that is the response when the store fails.
 
 use std::time::Instant;
 
 use super::{Problem, ProblemType};
+use crate::domain::error_chain::in_words;
 use crate::store::StoreError;
-use crate::telemetry::error_chain::in_words;
 use crate::telemetry::log_limit::LogLimit;
 
 /// Lines about requests that failed because the database is unavailable.

@@ -77,7 +77,7 @@ impl Problem {
         Self::with_errors(ProblemType::InvalidParameter, vec![error])
     }
 
-    /// An error that is in the log and concerns nobody else.
+    /// An error inside the service. Its details are in the log, and not in the response.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(ProblemType::Internal, "the error was logged")

@@ -21,7 +21,7 @@ pub struct PublicKeyList {
 /// Get the public keys that verify webhooks
 ///
 /// A receiver can verify `v1a` signatures (ed25519) without a shared secret: it fetches these keys
-/// once.
+/// once, and again when none of them matches.
 #[utoipa::path(
     get,
     path = "/v1/webhook-public-keys",

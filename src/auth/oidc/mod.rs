@@ -22,8 +22,8 @@ use url::Url;
 use super::error::AuthError;
 use crate::domain::caller::allow::AllowList;
 use crate::domain::caller::{Caller, CallerName, Grant};
+use crate::domain::error_chain::in_words;
 use crate::domain::timestamp::Timestamp;
-use crate::telemetry::error_chain::in_words;
 
 use claims::Claims;
 use keys::{KeyNotFound, KeySet};
@@ -196,7 +196,7 @@ impl Oidc {
             ));
         }
         let caller = Caller {
-            name: Some(CallerName::of_subject(subject)),
+            name: Some(CallerName::for_subject(subject)),
             grant: self.grant(&claims)?,
             rate_per_s: None,
         };

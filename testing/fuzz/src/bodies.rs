@@ -306,23 +306,23 @@ pub const NEW_API_KEY: Target = Target {
         };
         match api_key_request::read(&body, now()) {
             Err(problem) => problem.in_words(),
-            Ok(wish) => {
-                let scopes: Vec<_> = wish.grant.scopes().iter().map(Scope::as_str).collect();
+            Ok(new) => {
+                let scopes: Vec<_> = new.grant.scopes().iter().map(Scope::as_str).collect();
                 let texts = |patterns: &[Pattern]| {
                     patterns
                         .iter()
                         .map(|pattern| pattern.as_str().to_owned())
                         .collect::<Vec<_>>()
                 };
-                let allow = wish.grant.allow();
-                let again = json!({"name": wish.name.as_str(), "scopes": scopes, "table_arns": texts(allow.tables()),
-                    "s3_buckets": texts(allow.buckets()), "rate_limit_per_s": wish.rate_per_s, "expires_at": wish.expires_at});
+                let allow = new.grant.allow();
+                let again = json!({"name": new.name.as_str(), "scopes": scopes, "table_arns": texts(allow.tables()),
+                    "s3_buckets": texts(allow.buckets()), "rate_limit_per_s": new.rate_per_s, "expires_at": new.expires_at});
                 let again = again.as_object().cloned().unwrap_or_default();
                 let second = api_key_request::read(&again, now()).unwrap_or_else(|problem| {
                     panic!("its own words are refused: {}", problem.in_words())
                 });
-                assert_eq!(wish, second);
-                assert!(allow.is_everything() || !wish.grant.scopes().allow(Scope::Admin));
+                assert_eq!(new, second);
+                assert!(allow.is_everything() || !new.grant.scopes().allow(Scope::Admin));
                 format!("ok {} {}", scopes.join(" "), allow.is_everything())
             }
         }

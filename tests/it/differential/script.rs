@@ -19,7 +19,7 @@ use tableferry::domain::lifecycle::transition;
 use tableferry::domain::timestamp::Timestamp;
 use tableferry::store::StoreError;
 use tableferry::store::accept::KeyedRequest;
-use tableferry::store::schedule::{Kind, Phase, Quota};
+use tableferry::store::schedule::{ExportPhase, Kind, Quota};
 use time::OffsetDateTime;
 
 use super::clients::{self, Theme};
@@ -152,7 +152,7 @@ impl Pair {
             .map(|due| {
                 assert_eq!(due.lane, LANE);
                 Due {
-                    starting: due.phase == Phase::Start,
+                    starting: due.phase == ExportPhase::Start,
                     in_flight: due.in_flight,
                     doubtful: due.doubtful,
                 }

@@ -27,7 +27,7 @@ use tableferry::domain::public_url::PublicUrl;
 use tableferry::domain::rate::pace::{LaneLimits, PaceLimits};
 use tableferry::domain::webhook::policy::{HostList, PortList, UrlPolicy};
 use tableferry::domain::webhook::secret::WebhookSecret;
-use tableferry::listener::{Limits, Proxies, TlsFiles};
+use tableferry::listener::{ConnectionLimits, Proxies, TlsFiles};
 use tableferry::request_limits::RequestLimits;
 use tableferry::settings::{
     AuthSettings, AwsSettings, DatabaseSettings, HttpSettings, Settings, WebhookSettings,
@@ -92,7 +92,7 @@ pub struct TestOptions {
     pub oidc: Option<OidcSettings>,
     pub rate_limits: PaceLimits,
     /// The callers' rate limits.
-    pub connection_limits: Limits,
+    pub connection_limits: ConnectionLimits,
     pub request_limits: RequestLimits,
     /// Serve the API with TLS.
     pub tls: Option<TlsFiles>,
@@ -124,7 +124,7 @@ impl Default for TestOptions {
                 burst: 1e5,
                 rate_per_s: 1e5,
             },
-            connection_limits: Limits::default(),
+            connection_limits: ConnectionLimits::default(),
             request_limits: RequestLimits::default(),
             tls: None,
             public_url: "",
@@ -315,7 +315,7 @@ impl TestApp {
     /// Another worker on the same database and AWS: a second replica.
     pub async fn second_worker(&self) -> ExportWorker {
         let stepper = Stepper {
-            steps: OutcomeQueue::start(self.store()),
+            outcomes: OutcomeQueue::start(self.store()),
             store: self.store(),
             aws: Arc::new(self.another_aws().await),
             clock: self.clock.clone(),

@@ -37,7 +37,7 @@ pub enum Export {
     Wait(Wait),
     /// Show an export's events, or follow them
     Events(Events),
-    /// Cancel an export that has not been sent to AWS yet
+    /// Cancel an export that AWS has not accepted yet
     Cancel(One),
     /// Retry an export that failed, was cancelled, or timed out before AWS accepted it
     Retry(One),

@@ -40,7 +40,7 @@ pub enum ClientCommand {
     Export(With<export::Export>),
     /// Adopt an export that was started elsewhere
     Import(WithArgs<import::Import>),
-    /// List the exports that AWS knows for a table or an account, and adopt them
+    /// List the exports that AWS knows of a table or an account, and adopt them
     Discover(WithArgs<discover::Discover>),
     /// Manage webhook endpoints and their deliveries
     Webhook(With<webhook::Webhook>),

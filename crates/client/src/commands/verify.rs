@@ -23,10 +23,10 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 pub struct Verify {
     /// The export's ID
     id: Uuid,
-    /// Read every file and count its items
+    /// Also read every file and check every record
     #[arg(long)]
     deep: bool,
-    /// Wait until all files are checked; exit status 0 if no problem was found, otherwise 10
+    /// Wait until the verification ends; exit status 0 if no problem was found, otherwise 10
     #[arg(long)]
     wait: bool,
     /// Stop waiting after this time, for example 10m; the verification continues

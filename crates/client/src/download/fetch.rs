@@ -18,7 +18,7 @@ use super::urls::{Source, Urls};
 use crate::connection::http_client;
 use crate::words::one_line;
 use tableferry_clock::Clock;
-use tableferry_telemetry::error_chain::chain;
+use tableferry_domain::error_chain::chain;
 
 const MAX_SILENCE: Duration = Duration::from_secs(60);
 /// Maximum number of attempts in a row without progress.

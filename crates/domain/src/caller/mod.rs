@@ -20,13 +20,13 @@ pub struct CallerName(Arc<str>);
 impl CallerName {
     /// The caller with this API key.
     #[must_use]
-    pub fn of_api_key(name: &str) -> Self {
+    pub fn for_api_key(name: &str) -> Self {
         Self(format!("api_key:{name}").into())
     }
 
     /// The subject of an OIDC token.
     #[must_use]
-    pub fn of_subject(subject: &str) -> Self {
+    pub fn for_subject(subject: &str) -> Self {
         Self(format!("oidc:{subject}").into())
     }
 
@@ -109,7 +109,7 @@ pub struct Caller {
 impl Caller {
     /// Any caller, without authentication.
     #[must_use]
-    pub fn anybody() -> Self {
+    pub fn anonymous() -> Self {
         Self {
             name: None,
             grant: Grant::everything(),

@@ -28,7 +28,7 @@ pub struct Failure {
     /// unknown.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub hint: Option<String>,
-    /// Whether a new export with the same request can succeed without any other change.
+    /// Whether a new export with the same request can succeed although nothing else has changed.
     pub retryable: bool,
 }
 

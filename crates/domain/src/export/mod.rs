@@ -150,14 +150,11 @@ pub enum ExportOrigin {
     Imported,
 }
 
+// Each is explained at the variant of `ExportState` that it names.
 /// The status of an export: IN_PROGRESS, COMPLETED and FAILED mean what AWS means by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(
-    missing_docs,
-    reason = "each is explained at the variant of ExportState that it names"
-)]
 pub enum ExportStatus {
     Pending,
     InProgress,

@@ -9,6 +9,8 @@
 //! completeness, and its page tokens can be refused. A search therefore never leads to another
 //! start, and never to the statement that nothing was started. The export stays in doubt until
 //! `timeouts.create` ends it; its reason says so, and the search continues for another day.
+//!
+//! Migration 0011 calls this file by its old path, src/domain/doubt.rs.
 
 use crate::aws::description::ExportDescription;
 use crate::aws::failure::AwsFailure;

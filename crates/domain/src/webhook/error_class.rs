@@ -139,7 +139,7 @@ impl ErrorClass {
 
     /// The class of a receiver's status; `None` for any 2xx.
     #[must_use]
-    pub fn of_status(code: u16) -> Option<Self> {
+    pub fn from_status(code: u16) -> Option<Self> {
         match code {
             200..=299 => None,
             300..=399 => Some(Self::Redirected),

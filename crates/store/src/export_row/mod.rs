@@ -36,6 +36,7 @@ use tableferry_domain::webhook::Callback;
 use tableferry_domain::webhook::secret::Sealed;
 use tableferry_domain::webhook::url::WebhookUrl;
 
+// `select_query` is called only by the expansion of `select_exports!`.
 pub(crate) use columns::{ChangingColumns, as_json, select_exports, select_query};
 
 /// Calls a macro with the columns of `exports` that belong to an [`Export`]. Per column: the field

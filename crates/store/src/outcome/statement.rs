@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::StoreError;
 use crate::export_row::{ChangingColumns, ExportRow, as_json, export_columns};
-use crate::schedule::Phase;
+use crate::schedule::ExportPhase;
 use tableferry_api_types::webhook::export_body;
 use tableferry_domain::caller::CallerName;
 use tableferry_domain::export::ExportStatus;
@@ -84,7 +84,7 @@ pub(crate) enum Bodies {
 }
 
 impl PreparedOutcome {
-    /// `by` is the caller whose request led to the outcome; `None` if the service did it by itself.
+    /// `by` is the caller whose request led to the outcome; `None` if there was no request.
     /// `delivery_id` is a new one; links in webhooks begin with `public_url`.
     pub(crate) fn new(
         claimed: &Claimed,
@@ -113,9 +113,9 @@ impl PreparedOutcome {
             delay_ms: delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
             failures,
             phase: if status == ExportStatus::Pending {
-                Phase::Start
+                ExportPhase::Start
             } else {
-                Phase::Poll
+                ExportPhase::Poll
             }
             .as_str(),
             in_doubt,

@@ -174,7 +174,7 @@ async fn finish(
         () = sleep(rest + ROLLBACK_LIMIT) => Err(ConnectionProblem::StatementLimit.into()),
     };
     if let Err(error) = finished {
-        if ConnectionProblem::of(&error) == Some(ConnectionProblem::StatementLimit) {
+        if ConnectionProblem::from_error(&error) == Some(ConnectionProblem::StatementLimit) {
             health.record_silence(object.generation);
         } else {
             health.record_error(object.generation, &error);

@@ -49,7 +49,7 @@ impl ConnectionProblem {
     }
 
     /// The problem wrapped in an error of the driver.
-    pub(crate) fn of(error: &sqlx::Error) -> Option<Self> {
+    pub(crate) fn from_error(error: &sqlx::Error) -> Option<Self> {
         match error {
             sqlx::Error::Io(error) => error.get_ref()?.downcast_ref().copied(),
             _ => None,

@@ -164,7 +164,8 @@ impl Manager {
                     return Ok(link);
                 }
                 Err(error)
-                    if ConnectionProblem::of(&failed) == Some(ConnectionProblem::ReadOnly) =>
+                    if ConnectionProblem::from_error(&failed)
+                        == Some(ConnectionProblem::ReadOnly) =>
                 {
                     drop(error)
                 }
@@ -262,7 +263,7 @@ fn passes_soon(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(e) => e
             .code()
             .is_some_and(|code| code == "57P03" || code == "53300"),
-        _ => ConnectionProblem::of(error) == Some(ConnectionProblem::ReadOnly),
+        _ => ConnectionProblem::from_error(error) == Some(ConnectionProblem::ReadOnly),
     }
 }
 

@@ -156,6 +156,6 @@ const READ_ONLY: &str = "25006";
 fn is_read_only(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(e) => e.code().as_deref() == Some(READ_ONLY),
-        _ => ConnectionProblem::of(error) == Some(ConnectionProblem::ReadOnly),
+        _ => ConnectionProblem::from_error(error) == Some(ConnectionProblem::ReadOnly),
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection_problem::ConnectionProblem;
 use super::pool_health::PoolHealth;
-use tableferry_telemetry::error_chain::in_words;
+use tableferry_domain::error_chain::in_words;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sharing {

@@ -18,7 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::sampling::{Ids, Sampling};
-use crate::error_chain::in_words;
+use tableferry_domain::error_chain::in_words;
 
 /// How long the process waits for the last spans to be sent when it ends.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -144,14 +144,14 @@ impl HttpClient for Sender {
             Ok::<_, reqwest::Error>(answer)
         });
         let answer = sent.await?.map_err(reqwest::Error::without_url);
-        let trouble = match &answer {
+        let failure = match &answer {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("the collector answered {}", answer.status())),
             Err(error) => Some(in_words(error)),
         };
-        let failing = trouble.is_some();
+        let failing = failure.is_some();
         let failed = self.failing.swap(failing, Ordering::Relaxed);
-        match trouble {
+        match failure {
             Some(why) if !failed => tracing::warn!(error.message = why, "traces cannot be sent"),
             None if failed => tracing::info!("traces are sent again"),
             _ => {}

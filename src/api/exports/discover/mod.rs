@@ -65,11 +65,12 @@ pub struct NotAdoptedExport {
 
 problems!(DiscoverProblems = BODY, RefusedByAws, AwsUnavailable);
 
-/// List AWS's exports, and adopt them
+/// List the exports that AWS knows, and adopt them
 ///
 /// AWS lists exports for 90 days. A response contains at most 1,000 exports and takes about 20
-/// seconds at most; `next_page_token` continues the list. Calls to AWS are rate limited so that
-/// running exports are not disturbed; therefore one request can adopt about 80 exports.
+/// seconds at most; `next_page_token` continues the list. The service limits the rate of these
+/// calls to AWS so that they do not slow down running exports; one request can therefore adopt
+/// about 80 exports.
 #[utoipa::path(
     post,
     path = "/v1/exports/discover",

@@ -43,6 +43,7 @@ impl<'a> Search<'a> {
             found: Discovered::default(),
         }
     }
+
     /// Waits for a turn to call AWS. Returns false if the time ran out first.
     async fn turn(&self) -> bool {
         let Place {

@@ -24,8 +24,8 @@ pub struct EventList {
 
 /// Get an export's history
 ///
-/// Oldest first. With `Accept: text/event-stream` the response is that of `GET
-/// /v1/exports/{id}/events/stream`, which generated clients should use.
+/// Returns the events, oldest first. With `Accept: text/event-stream` the response is the stream
+/// of `GET /v1/exports/{id}/events/stream`; generated clients should use that operation instead.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/events",

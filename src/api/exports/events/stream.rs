@@ -15,11 +15,11 @@ use crate::api_types::event::EventView;
 /// Follow an export live
 ///
 /// A stream of server-sent events: first the past events, then new ones until the export ends. The
-/// `data` of each is an `ExportEvent`, its `id` the event's `sequence`, its `event` the type. A
-/// client that reconnects with `Last-Event-ID` gets every event exactly once. If the export has
-/// ended and the client has seen the last event, the response is 204, at which the `EventSource` of
-/// browsers stops. If callers must authenticate, a stream ends after five minutes, so that they
-/// authenticate again.
+/// `data` of each is an `ExportEvent`, its `id` is the event's `sequence`, and its `event` is the
+/// type. A client that reconnects with `Last-Event-ID` gets every event exactly once. If the export
+/// has ended and the client has seen the last event, the response is 204, which stops a browser's
+/// `EventSource`. If callers must authenticate, the service closes a stream after five minutes, so
+/// that the client reconnects and authenticates again.
 #[utoipa::path(
     get,
     path = "/v1/exports/{id}/events/stream",

@@ -15,10 +15,10 @@ use crate::domain::webhook::job::JobKind;
 
 /// Send missing events
 ///
-/// Sends every event since `since` that matches the endpoint's filters and was never sent to it:
-/// because it did not exist yet, was disabled, or had other filters. The `data` of each webhook is
-/// the export as it is now. The work is done by a job, as with `recover`. An endpoint never gets an
-/// event under two ids, however often this is requested.
+/// Sends every event from `since` on that matches the endpoint's filters and was never sent to it,
+/// because the endpoint did not exist yet, was disabled, or had other filters. The `data` of each
+/// webhook is the export as it is now. The work is done by a job, as with `recover`. An endpoint
+/// never gets the same event under two ids, however often this is requested.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{id}/replay-missing",

@@ -12,6 +12,7 @@ pub fn chain<'a>(
     })
 }
 
+/// The messages of the chain, joined by `: `.
 #[must_use]
 pub fn in_words(error: &(dyn Error + 'static)) -> String {
     chain(error)
