@@ -21,7 +21,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Clone, Copy)]
 struct ClientAddress(IpAddr);
 
-/// Finds the address that a request comes from, for [`of`].
+/// Finds the address that a request comes from, for [`from_extensions`].
 pub(super) fn find(proxies: &Proxies, mut request: Request) -> Request {
     if let Some(peer) = peer(request.extensions())
         && proxies.trust(peer)

@@ -1,6 +1,6 @@
 //! Problems (RFC 9457): every error of this API on its way to the caller.
 //!
-//! A handler returns a [`Problem`]; the layer [`finish`] writes its document, and turns the bare
+//! A handler returns a [`Problem`]; the layer [`finish()`] writes its document, and turns the bare
 //! 404, 405, 413 and 415 of the framework into problems too. Internals stay in the log. The types
 //! and their texts are in `crates/api-types`.
 
@@ -122,7 +122,7 @@ fn status(kind: ProblemType) -> StatusCode {
 }
 
 impl IntoResponse for Problem {
-    /// Leaves the document to [`finish`], which knows the path.
+    /// Leaves the document to [`finish()`], which knows the path.
     fn into_response(self) -> Response {
         let mut response = status(self.kind).into_response();
         response.extensions_mut().insert(self);
