@@ -192,7 +192,7 @@ pub(crate) struct Written {
     pub(crate) has_endpoints: bool,
 }
 
-/// The statement of [`write`].
+/// The statement of [`write()`].
 macro_rules! write_query {
     (
         ($rows:expr)
