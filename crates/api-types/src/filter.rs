@@ -1,5 +1,5 @@
 //! A filter as callers write and read it: what the OpenAPI document says of it.
-//! [`crate::export::filter`] reads it.
+//! [`tableferry_domain::export::filter`] reads it.
 
 use std::collections::BTreeMap;
 
