@@ -90,6 +90,10 @@ async fn end_connections(admin: &mut PgConnection, name: &str) {
 /// Blocks all connections to the test's database, or allows them again.
 async fn allow_connections(app: &TestApp, name: &str, allow: bool) {
     use sqlx::AssertSqlSafe;
+    if !allow {
+        // The service has checked the schema, which it could not do afterwards.
+        while app.get("/readyz").await.status != 200 {}
+    }
     let mut admin = admin(app).await;
     let limit = if allow {
         "ALLOW_CONNECTIONS true"

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Receiver, TestApp, TestOptions, create_body};
 
 /// What replaces the parts that differ from run to run.
-const REPLACED: [(&str, &str); 10] = [
+const REPLACED: [(&str, &str); 12] = [
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "UUID",
@@ -19,6 +19,11 @@ const REPLACED: [(&str, &str); 10] = [
     (r"127\.0\.0\.1:\d+", "HOST:PORT"),
     (r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET"),
     (r"tferry_[0-9a-f_]+", "tferry_KEY"),
+    (r"Code: (\w+); Request ID: \w+", "Code: $1; Request ID: ID"),
+    (
+        r"Extended Request ID: [A-Za-z0-9+/=]+",
+        "Extended Request ID: ID",
+    ),
     (r"msg_[0-9a-f]{32}", "msg_ID"),
     (r#""duration_ms": \d+"#, r#""duration_ms": 0"#),
     (r"/data/[a-z0-9]{26}\.json\.gz", "/data/DATA_FILE.json.gz"),

@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use tableferry::domain::export::event::EventKind;
+use tableferry::domain::webhook::event_type::WebhookEventType;
 
 use crate::support::{NewEndpoint, Receiver, TestApp, TestOptions, ago, create_body};
 
@@ -65,6 +67,27 @@ fn none_twice(receiver: &Receiver) -> bool {
         .collect();
     let distinct: HashSet<_> = events(receiver).into_iter().collect();
     ids.len() == receiver.heard().len() && distinct.len() == receiver.heard().len()
+}
+
+#[tokio::test]
+async fn the_job_and_its_index_have_the_types_that_are_announced() {
+    let app = TestApp::start().await;
+    let index = "SELECT pg_get_indexdef('export_events_published'::regclass)";
+    let index: String = sqlx::query_scalar(index)
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    let query = include_str!("../../crates/store/src/webhook_jobs.rs");
+    for (place, text) in [("the index", index.as_str()), ("the query", query)] {
+        let named: HashSet<_> = text
+            .split('\'')
+            .filter(|part| part.starts_with("export."))
+            .collect();
+        let announced = EventKind::ALL
+            .into_iter()
+            .filter_map(|kind| WebhookEventType::from_event(kind).map(WebhookEventType::as_str));
+        assert_eq!(named, announced.collect(), "{place}");
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,11 @@ pub(super) fn example(kind: WebhookEventType) -> Value {
         Ok(match kind {
             WebhookEventType::EndpointDisabled => disabled_body(&endpoint, at),
             WebhookEventType::Ping => ping_body(&endpoint, at),
-            _ => export_body(
+            WebhookEventType::ExportStarted
+            | WebhookEventType::ExportCompleted
+            | WebhookEventType::ExportFailed
+            | WebhookEventType::ExportTimedOut
+            | WebhookEventType::ExportCancelled => export_body(
                 &Announcement::late(&export, kind, 3, at),
                 &PublicUrl::parse("https://exports.example.com")?,
             ),
@@ -107,7 +111,9 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
             Some("it took longer than timeouts.create"),
         ),
         WebhookEventType::ExportCancelled => (ExportState::Cancelled, began, None),
-        _ => {
+        WebhookEventType::ExportCompleted
+        | WebhookEventType::EndpointDisabled
+        | WebhookEventType::Ping => {
             let written = Written {
                 end_time: Some(ended),
                 item_count: Some(1180),

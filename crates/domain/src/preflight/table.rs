@@ -63,7 +63,7 @@ pub(super) fn recovery(request: &ExportRequest, facts: &Facts) -> Finding {
         Ok(Recovery::Off) => failed(
             "Point-in-time recovery is off for the table, and AWS can export only from it.",
             format!(
-                "Switch it on: aws dynamodb update-continuous-backups --table-name {table} --region {} \
+                "Turn on point-in-time recovery: aws dynamodb update-continuous-backups --table-name {table} --region {} \
                  --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
                 request.table_arn.region()
             ),

@@ -81,19 +81,25 @@ impl WebhookEventType {
             EventKind::Failed => Some(Self::ExportFailed),
             EventKind::TimedOut => Some(Self::ExportTimedOut),
             EventKind::Cancelled => Some(Self::ExportCancelled),
-            _ => None,
+            EventKind::Created
+            | EventKind::Imported
+            | EventKind::Delayed
+            | EventKind::Resumed
+            | EventKind::TokenReplaced
+            | EventKind::Forgotten
+            | EventKind::Verified => None,
         }
     }
 
     /// Whether it is an end state, which a `callback_url` receives.
     #[must_use]
     pub fn is_end(self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::ExportCompleted
-                | Self::ExportFailed
-                | Self::ExportTimedOut
-                | Self::ExportCancelled
-        )
+            | Self::ExportFailed
+            | Self::ExportTimedOut
+            | Self::ExportCancelled => true,
+            Self::ExportStarted | Self::EndpointDisabled | Self::Ping => false,
+        }
     }
 }
