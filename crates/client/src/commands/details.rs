@@ -41,51 +41,10 @@ pub(super) fn show_made(session: &Session, answer: &Answer) -> Result<Export, Cl
 fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)> {
     let text = |text: &Option<String>| text.as_deref().map(clean);
     let at = |at: &Option<String>| at.as_deref().map(time);
-    let took = export
-        .start_time
-        .as_deref()
-        .zip(export.end_time.as_deref())
-        .and_then(|(start, end)| between(start, end));
-    let billed = export
-        .billed_size_in_bytes
-        .map(|bytes| match export.billed_cost {
-            Some(cost) => format!("{} ({})", size(bytes), dollars(cost)),
-            None => size(bytes),
-        });
-    let window = export
-        .incremental_export_specification
-        .as_ref()
-        .map(|window| {
-            let to = window
-                .export_to_time
-                .as_deref()
-                .map_or_else(|| "the time when AWS starts it".to_owned(), time);
-            let view = window
-                .export_view_type
-                .as_deref()
-                .map_or_else(String::new, |view| format!(", {}", clean(view)));
-            format!("{} to {to}{view}", time(&window.export_from_time))
-        });
-    let labels = export
-        .labels
-        .iter()
-        .map(|(key, value)| format!("{}={}", clean(key), clean(value)))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let ended = export.end_time.is_some()
-        || !matches!(export.export_status.as_str(), "PENDING" | "IN_PROGRESS");
     let failure = export.failure.as_ref();
     vec![
         ("Export", Some(clean(&export.id))),
-        (
-            "Status",
-            Some(
-                status_style(&export.export_status)
-                    .bold()
-                    .apply_to(clean(&export.export_status))
-                    .to_string(),
-            ),
-        ),
+        ("Status", Some(status(&export.export_status))),
         ("Reason", text(&export.status_reason)),
         (
             "Failure",
@@ -94,64 +53,111 @@ fn fields(export: &Export, now: Timestamp) -> Vec<(&'static str, Option<String>)
         ("Hint", failure.and_then(|failure| text(&failure.hint))),
         ("Table", Some(clean(&export.table_arn))),
         ("To", Some(destination(export))),
-        (
-            "Type",
-            Some(format!(
-                "{}, {}",
-                clean(&export.export_type),
-                clean(&export.export_format)
-            )),
-        ),
+        ("Type", Some(type_and_format(export))),
         ("As of", at(&export.export_time)),
-        ("Window", window),
-        (
-            "Filter",
-            export
-                .filter_specification
-                .as_ref()
-                .map(|filter| clean(&filter.to_string())),
-        ),
+        ("Window", window(export)),
+        ("Filter", filter(export)),
         ("Bucket owner", text(&export.s3_bucket_owner)),
         ("Encryption", encryption(export)),
-        (
-            "Timeout",
-            export
-                .timeouts
-                .as_ref()
-                .map(|timeouts| clean(&timeouts.create))
-                .filter(|create| create != DEFAULT_TIMEOUT),
-        ),
+        ("Timeout", timeout(export)),
         ("Attempt", attempt(export)),
-        ("Labels", (!labels.is_empty()).then_some(labels)),
+        ("Labels", labels(export)),
         ("Callback", text(&export.callback_url)),
-        (
-            "Created",
-            Some(format!(
-                "{} ({}){}",
-                time(&export.created_at),
-                ago(&export.created_at, now),
-                by(export.created_by.as_deref())
-            )),
-        ),
+        ("Created", Some(created(export, now))),
         ("Started", at(&export.start_time)),
-        (
-            "Ended",
-            at(&export.end_time).map(|at| {
-                took.map_or_else(|| at.clone(), |took| format!("{at} (took {})", span(took)))
-            }),
-        ),
-        (
-            "Estimate",
-            (!ended).then(|| estimate(export, now)).flatten(),
-        ),
+        ("Ended", ended(export)),
+        ("Estimate", estimate_unless_ended(export, now)),
         ("Items", export.item_count.map(count)),
-        ("Billed", billed),
+        ("Billed", billed(export)),
         ("Manifest", text(&export.manifest_files_s3_key)),
         ("ARN", text(&export.arn)),
         ("Verified", export.verification.as_ref().map(verification)),
         ("Retry of", text(&export.retry_of)),
         ("Retried by", text(&export.retried_by)),
     ]
+}
+
+fn status(status: &str) -> String {
+    let style = status_style(status).bold();
+    style.apply_to(clean(status)).to_string()
+}
+
+fn type_and_format(export: &Export) -> String {
+    format!(
+        "{}, {}",
+        clean(&export.export_type),
+        clean(&export.export_format)
+    )
+}
+
+fn window(export: &Export) -> Option<String> {
+    let window = export.incremental_export_specification.as_ref()?;
+    let to = window
+        .export_to_time
+        .as_deref()
+        .map_or_else(|| "the time when AWS starts it".to_owned(), time);
+    let view = window
+        .export_view_type
+        .as_deref()
+        .map_or_else(String::new, |view| format!(", {}", clean(view)));
+    Some(format!("{} to {to}{view}", time(&window.export_from_time)))
+}
+
+fn filter(export: &Export) -> Option<String> {
+    let filter = export.filter_specification.as_ref()?;
+    Some(clean(&filter.to_string()))
+}
+
+fn timeout(export: &Export) -> Option<String> {
+    let create = clean(&export.timeouts.as_ref()?.create);
+    (create != DEFAULT_TIMEOUT).then_some(create)
+}
+
+fn labels(export: &Export) -> Option<String> {
+    let labels: Vec<_> = export
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{}={}", clean(key), clean(value)))
+        .collect();
+    (!labels.is_empty()).then(|| labels.join(", "))
+}
+
+fn created(export: &Export, now: Timestamp) -> String {
+    format!(
+        "{} ({}){}",
+        time(&export.created_at),
+        ago(&export.created_at, now),
+        by(export.created_by.as_deref())
+    )
+}
+
+fn ended(export: &Export) -> Option<String> {
+    let end = export.end_time.as_deref()?;
+    let took = export
+        .start_time
+        .as_deref()
+        .and_then(|start| between(start, end));
+    Some(match took {
+        Some(took) => format!("{} (took {})", time(end), span(took)),
+        None => time(end),
+    })
+}
+
+fn estimate_unless_ended(export: &Export, now: Timestamp) -> Option<String> {
+    let runs = matches!(export.export_status.as_str(), "PENDING" | "IN_PROGRESS");
+    if export.end_time.is_none() && runs {
+        estimate(export, now)
+    } else {
+        None
+    }
+}
+
+fn billed(export: &Export) -> Option<String> {
+    let bytes = export.billed_size_in_bytes?;
+    Some(match export.billed_cost {
+        Some(cost) => format!("{} ({})", size(bytes), dollars(cost)),
+        None => size(bytes),
+    })
 }
 
 /// Not shown.
