@@ -109,6 +109,11 @@ impl Client {
             "s3_prefix": self.key,
             "labels": {"made-by": "chaos", TEAM: TEAMS[self.random.usize(..TEAMS.len())]},
         });
+        if table == TABLE_WITHOUT_RECOVERY {
+            // AWS refuses to repeat a start here, so one whose answer was lost stays in doubt until
+            // its time-out, which has to pass before the run ends.
+            body["timeouts"] = json!({"create": "60s"});
+        }
         if self.random.u32(..10) == 0 {
             body["timeouts"] = json!({"create": format!("{}s", self.random.u32(1..8))});
         }
