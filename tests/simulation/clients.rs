@@ -3,9 +3,8 @@
 use tableferry::domain::aws::arn::TableArn;
 use tableferry::domain::aws::s3::{S3Bucket, S3Destination, S3Prefix};
 use tableferry::domain::duration::CreateTimeout;
-use tableferry::domain::export::attempt::{Attempt, RetryPolicy};
-use tableferry::domain::export::labels::Labels;
-use tableferry::domain::export::request::{ExportFormat, ExportKind, ExportRequest};
+use tableferry::domain::export::attempt::Attempt;
+use tableferry::domain::export::request::ExportRequest;
 use tableferry::domain::export::{Export, ExportState, Origin};
 use tableferry::domain::ids::{ClientToken, ExportId};
 use tableferry::domain::timestamp::Timestamp;
@@ -55,26 +54,21 @@ pub fn request(number: u32, tables: &[TableArn], theme: Theme, dice: &mut Dice) 
         Theme::Age => dice.pick(&["7h", "9h", "24h", "24h"]),
     };
     let url = WebhookUrl::from_db("https://receiver.example/hook").expect("a URL");
+    let table_arn = tables[dice.below(tables.len())].clone();
+    let destination = S3Destination {
+        bucket: S3Bucket::parse("exports").expect("a bucket"),
+        bucket_owner: None,
+        prefix: S3Prefix::parse(&number.to_string()).expect("a prefix"),
+        encryption: None,
+    };
     ExportRequest {
-        table_arn: tables[dice.below(tables.len())].clone(),
-        destination: S3Destination {
-            bucket: S3Bucket::parse("exports").expect("a bucket"),
-            bucket_owner: None,
-            prefix: S3Prefix::parse(&number.to_string()).expect("a prefix"),
-            encryption: None,
-        },
-        format: ExportFormat::DynamodbJson,
-        kind: ExportKind::Full { export_time: None },
-        filter: None,
         create_timeout: CreateTimeout::parse(timeout).expect("a duration"),
         callback: dice.chance(0.7).then_some(Callback {
             url,
             secret: None,
             headers: None,
         }),
-        labels: Labels::default(),
-        verify: false,
-        retry: RetryPolicy::default(),
+        ..ExportRequest::new(table_arn, destination)
     }
 }
 

@@ -8,10 +8,9 @@ use crate::domain::aws::arn::{ExportArn, TableArn};
 use crate::domain::aws::description::Written;
 use crate::domain::aws::s3::{S3Bucket, S3Destination};
 use crate::domain::caller::CallerName;
-use crate::domain::duration::CreateTimeout;
-use crate::domain::export::attempt::{Attempt, RetryPolicy};
+use crate::domain::export::attempt::Attempt;
 use crate::domain::export::labels::Labels;
-use crate::domain::export::request::{ExportFormat, ExportKind, ExportRequest};
+use crate::domain::export::request::{ExportKind, ExportRequest};
 use crate::domain::export::{Accepted, Export, ExportState, Failed, Origin, TimedOut};
 use crate::domain::ids::{ClientToken, ExportId};
 use crate::domain::invalid::Invalid;
@@ -145,24 +144,18 @@ fn sample_export(kind: WebhookEventType) -> Result<Export, Invalid> {
 }
 
 fn sample_request(table_arn: TableArn) -> Result<ExportRequest, Invalid> {
+    let destination = S3Destination {
+        bucket: S3Bucket::parse("tableferry-exports")?,
+        bucket_owner: None,
+        prefix: None,
+        encryption: None,
+    };
     Ok(ExportRequest {
-        table_arn,
-        destination: S3Destination {
-            bucket: S3Bucket::parse("tableferry-exports")?,
-            bucket_owner: None,
-            prefix: None,
-            encryption: None,
-        },
-        format: ExportFormat::DynamodbJson,
         kind: ExportKind::Full {
             export_time: Some(Timestamp::parse("2026-04-02T11:10:13Z")?),
         },
-        filter: None,
-        create_timeout: CreateTimeout::default(),
-        callback: None,
         labels: Labels::new([("team".to_owned(), "orders".to_owned())].into())?,
-        verify: false,
-        retry: RetryPolicy::default(),
+        ..ExportRequest::new(table_arn, destination)
     })
 }
 

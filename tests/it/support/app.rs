@@ -15,11 +15,8 @@ use tableferry::clock::Clock;
 use tableferry::domain::aws::account::AccountRole;
 use tableferry::domain::aws::arn::TableArn;
 use tableferry::domain::aws::s3::{S3Bucket, S3Destination};
-use tableferry::domain::duration::CreateTimeout;
-use tableferry::domain::export::attempt::RetryPolicy;
 use tableferry::domain::export::estimate::Prices;
-use tableferry::domain::export::labels::Labels;
-use tableferry::domain::export::request::{ExportFormat, ExportKind, ExportRequest};
+use tableferry::domain::export::request::ExportRequest;
 use tableferry::domain::lifecycle::backoff::PollBounds;
 use tableferry::domain::lifecycle::outcome::Claimed;
 use tableferry::domain::origins::Origins;
@@ -173,23 +170,13 @@ pub fn everything() -> [Quota; 3] {
 
 /// A request as the worker sends it to AWS, for exports that are started without the service.
 pub fn plain_request(table: &str) -> ExportRequest {
-    ExportRequest {
-        table_arn: TableArn::parse(table).unwrap(),
-        destination: S3Destination {
-            bucket: S3Bucket::parse(BUCKET).unwrap(),
-            bucket_owner: None,
-            prefix: None,
-            encryption: None,
-        },
-        format: ExportFormat::DynamodbJson,
-        kind: ExportKind::Full { export_time: None },
-        filter: None,
-        create_timeout: CreateTimeout::default(),
-        callback: None,
-        labels: Labels::default(),
-        verify: false,
-        retry: RetryPolicy::default(),
-    }
+    let destination = S3Destination {
+        bucket: S3Bucket::parse(BUCKET).unwrap(),
+        bucket_owner: None,
+        prefix: None,
+        encryption: None,
+    };
+    ExportRequest::new(TableArn::parse(table).unwrap(), destination)
 }
 
 impl TestApp {

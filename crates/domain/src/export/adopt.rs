@@ -3,9 +3,7 @@
 use crate::aws::arn::TableArn;
 use crate::aws::description::ExportDescription;
 use crate::aws::s3::{BucketOwner, Encryption, KmsKeyId, S3Bucket, S3Destination, S3Prefix};
-use crate::duration::CreateTimeout;
-use crate::export::attempt::{Attempt, RetryPolicy};
-use crate::export::labels::Labels;
+use crate::export::attempt::Attempt;
 use crate::export::request::{ExportKind, ExportRequest};
 use crate::export::{Export, ExportState, Origin};
 use crate::ids::ExportId;
@@ -64,16 +62,10 @@ fn request(table_arn: TableArn, described: &ExportDescription) -> Result<ExportR
         }
     };
     Ok(ExportRequest {
-        table_arn: asked.table_arn.clone().unwrap_or(table_arn),
-        destination,
         format: asked.export_format.unwrap_or_default(),
         kind,
         filter: asked.filter.clone(),
-        create_timeout: CreateTimeout::default(),
-        callback: None,
-        labels: Labels::default(),
-        verify: false,
-        retry: RetryPolicy::default(),
+        ..ExportRequest::new(asked.table_arn.clone().unwrap_or(table_arn), destination)
     })
 }
 

@@ -35,6 +35,26 @@ pub struct ExportRequest {
     pub retry: RetryPolicy,
 }
 
+impl ExportRequest {
+    /// A full export of the table as it is when AWS starts it; all else as if it was not asked for.
+    /// Change fields by `..ExportRequest::new(…)`.
+    #[must_use]
+    pub fn new(table_arn: TableArn, destination: S3Destination) -> Self {
+        Self {
+            table_arn,
+            destination,
+            format: ExportFormat::default(),
+            kind: ExportKind::Full { export_time: None },
+            filter: None,
+            create_timeout: CreateTimeout::default(),
+            callback: None,
+            labels: Labels::default(),
+            verify: false,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
 /// The format of the data files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

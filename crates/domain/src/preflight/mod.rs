@@ -250,30 +250,18 @@ pub mod examples {
 
     use crate::aws::arn::TableArn;
     use crate::aws::s3::{S3Bucket, S3Destination, S3Prefix};
-    use crate::duration::CreateTimeout;
-    use crate::export::attempt::RetryPolicy;
-    use crate::export::labels::Labels;
-    use crate::export::request::{ExportFormat, ExportKind, ExportRequest};
+
+    use crate::export::request::ExportRequest;
 
     /// A full export of Orders to `my-exports`, below `daily`.
     pub fn request() -> ExportRequest {
-        ExportRequest {
-            table_arn: TableArn::parse("arn:aws:dynamodb:us-east-1:123456789012:table/Orders")
-                .unwrap(),
-            destination: S3Destination {
-                bucket: S3Bucket::parse("my-exports").unwrap(),
-                bucket_owner: None,
-                prefix: S3Prefix::parse("daily").unwrap(),
-                encryption: None,
-            },
-            format: ExportFormat::DynamodbJson,
-            kind: ExportKind::Full { export_time: None },
-            filter: None,
-            create_timeout: CreateTimeout::default(),
-            callback: None,
-            labels: Labels::default(),
-            verify: false,
-            retry: RetryPolicy::default(),
-        }
+        let destination = S3Destination {
+            bucket: S3Bucket::parse("my-exports").unwrap(),
+            bucket_owner: None,
+            prefix: S3Prefix::parse("daily").unwrap(),
+            encryption: None,
+        };
+        let table = "arn:aws:dynamodb:us-east-1:123456789012:table/Orders";
+        ExportRequest::new(TableArn::parse(table).unwrap(), destination)
     }
 }
