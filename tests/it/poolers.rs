@@ -266,7 +266,7 @@ async fn a_restart_of_the_pooler_loses_nothing() {
                 return answer.id();
             }
             answer.expect_problem(503, "unavailable");
-            tokio::time::sleep(crate::support::LOOK_EVERY).await;
+            tokio::time::sleep(crate::support::POLL_EVERY).await;
         }
     };
     let clients = join_all((0..CLIENTS).map(async |client| {

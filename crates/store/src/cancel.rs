@@ -39,27 +39,13 @@ impl Store {
         let Some(scheduled) = scheduled.filter(|scheduled| scheduled.idle) else {
             return Ok(Some(Err(Box::new(export))));
         };
-        let change = change(&export);
-        let claimed = Claimed {
-            export,
-            claim: scheduled.claims,
-            failures: 0,
-            in_doubt: false,
-            planned_delay: Duration::ZERO,
-        };
         let outcome = Outcome {
-            change: Some(change),
+            change: Some(change(&export)),
             next: NextPoll::Never,
         };
-        let prepared = PreparedOutcome::new(
-            &claimed,
-            &outcome,
-            by,
-            delivery_id,
-            Bodies::All,
-            &self.public_url,
-        )?;
-        let change = write_last(tx, &prepared, outcome)
+        let claimed = unclaimed(export, scheduled.claims);
+        let change = self
+            .write_last(tx, &claimed, outcome, by, delivery_id)
             .await?
             .ok_or(StoreError::Conflict)?;
         Ok(Some(Ok(change.export)))
@@ -104,25 +90,12 @@ impl Store {
         if export.state != ExportState::TimedOut(TimedOut::InDoubt) {
             return Ok(None);
         }
-        let claimed = Claimed {
-            export,
-            claim,
-            failures: 0,
-            in_doubt: false,
-            planned_delay: Duration::ZERO,
-        };
+        let claimed = unclaimed(export, claim);
         let outcome = outcome(&claimed);
-        let prepared = PreparedOutcome::new(
-            &claimed,
-            &outcome,
-            by,
-            delivery_id,
-            Bodies::All,
-            &self.public_url,
-        )?;
-        Ok(write_last(tx, &prepared, outcome)
-            .await?
-            .map(|change| change.export))
+        let change = self
+            .write_last(tx, &claimed, outcome, by, delivery_id)
+            .await?;
+        Ok(change.map(|change| change.export))
     }
 
     /// Deletes an export that has ended, or any export with `force`. Returns `None` if it does not
@@ -156,17 +129,39 @@ impl Store {
         tx.commit().await?;
         Ok(row.known.then_some(row.deleted))
     }
+
+    /// Writes an outcome and commits. Returns the change that was written, if there was one.
+    async fn write_last(
+        &self,
+        mut tx: Transaction,
+        claimed: &Claimed,
+        outcome: Outcome,
+        by: Option<&CallerName>,
+        delivery_id: DeliveryId,
+    ) -> Result<Option<Change>, StoreError> {
+        let prepared = PreparedOutcome::new(
+            claimed,
+            &outcome,
+            by,
+            delivery_id,
+            Bodies::All,
+            &self.public_url,
+        )?;
+        if write(&mut *tx, &[&prepared]).await?.is_empty() {
+            return Err(StoreError::Conflict);
+        }
+        tx.commit().await?;
+        Ok(outcome.change)
+    }
 }
 
-/// Writes an outcome and commits. Returns the change that was written, if there was one.
-async fn write_last(
-    mut tx: Transaction,
-    prepared: &PreparedOutcome,
-    outcome: Outcome,
-) -> Result<Option<Change>, StoreError> {
-    if write(&mut *tx, &[prepared]).await?.is_empty() {
-        return Err(StoreError::Conflict);
+/// An export whose schedule is locked by the transaction instead of by a worker's claim.
+fn unclaimed(export: Export, claim: i32) -> Claimed {
+    Claimed {
+        export,
+        claim,
+        failures: 0,
+        in_doubt: false,
+        planned_delay: Duration::ZERO,
     }
-    tx.commit().await?;
-    Ok(outcome.change)
 }

@@ -19,7 +19,7 @@ use crate::{DATABASE, Error, Options, USER, random, signals};
 const START_PATIENCE: Duration = Duration::from_secs(120);
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const POLL_EVERY: Duration = Duration::from_millis(10);
 /// Another process may take a free port before Postgres binds it.
 const START_ATTEMPTS: u32 = 5;
 
@@ -264,7 +264,7 @@ impl<'a> Cluster<'a> {
                     output,
                 });
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_EVERY);
         }
     }
 
@@ -368,7 +368,7 @@ impl Server {
             {
                 return Ok(true);
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_EVERY);
         }
         Ok(false)
     }

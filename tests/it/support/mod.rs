@@ -62,13 +62,13 @@ pub fn ago(seconds: i64) -> String {
 }
 
 /// The polling interval of a test that waits for another process.
-pub const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Polls until the condition holds; fails the test if it does not within `limit`.
 pub async fn until(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) {
     let looks = async {
         while !holds().await {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_EVERY).await;
         }
     };
     assert!(

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::{Folder, LOOK_EVERY};
+use super::{Folder, POLL_EVERY};
 
 /// Where Debian's package installs it.
 const DEBIAN: &str = "/usr/sbin/pgbouncer";
@@ -112,7 +112,7 @@ impl PgBouncer {
             while self.console("SHOW VERSION").await.is_err() {
                 let ended = self.child.try_wait().unwrap();
                 assert!(ended.is_none(), "PgBouncer ended: {}", self.log());
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_EVERY).await;
             }
         };
         timeout(START_PATIENCE, up)

@@ -11,7 +11,7 @@ use tableferry_simulator::{Limits, Seed, Settings, Simulator};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Folder, LOOK_EVERY, client, client_with};
+use super::{Answer, Folder, POLL_EVERY, client, client_with};
 use crate::process::{PATIENCE, free_address, tableferry, terminate};
 
 /// So fast that a sample export is done within about a second.
@@ -186,7 +186,7 @@ impl Program {
                 if asked.is_ok_and(|answer| answer.status() == 200) {
                     return None;
                 }
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_EVERY).await;
             }
         };
         let status = timeout(PATIENCE, look)

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::{Folder, LOOK_EVERY};
+use super::{Folder, POLL_EVERY};
 
 /// They start in some milliseconds.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -150,7 +150,7 @@ impl ReverseProxy {
             while TcpStream::connect(&address).await.is_err() {
                 let ended = this.child.try_wait().unwrap();
                 assert!(ended.is_none(), "it ended: {}", this.said());
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_EVERY).await;
             }
         };
         timeout(START_PATIENCE, up).await.expect("it listens");
